@@ -1,0 +1,138 @@
+"""What conf.yml may say: frozen models, unknown keys refused, every default a value that works.
+
+The five parts of the file of 2017 (controller, primary, secondaries, vms_ring, vms_vhost) keep their names and keys.
+Scalars arrive as the text that was written (see ``load``), so a mask means the same quoted or not.
+"""
+
+from ipaddress import IPv4Address
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from sppr import units
+
+
+def _mask(value: object) -> object:
+    """Masks of a YAML 1.1 loader would be decimal by now; ours are still text. A Python int is taken as it is."""
+    return units.parse_mask(value) if isinstance(value, str) else value
+
+
+def _mib(value: object) -> object:
+    return units.parse_mib(value) if isinstance(value, str) else value
+
+
+def _host(value: str) -> str:
+    """SPP's ``-s`` takes dotted IPv4 only: it never connects to a name (12.3 of the SPP facts)."""
+    try:
+        return str(IPv4Address("127.0.0.1" if value == "localhost" else value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a dotted IPv4 address, the only form SPP's -s takes") from None
+
+
+def _no_comma_words(value: str) -> str:
+    if not value.strip() or any(c.isspace() for c in value):
+        raise ValueError(f"{value!r} is not one EAL device argument such as net_tap0,iface=vtap0")
+    return value
+
+
+Mask = Annotated[int, BeforeValidator(_mask), Field(ge=0)]
+Mib = Annotated[int, BeforeValidator(_mib)]
+Id = Annotated[int, Field(ge=1, le=127)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Vdev = Annotated[str, AfterValidator(_no_comma_words)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Controller(_Part):
+    """Where SPP processes find the controller."""
+
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    pri_port: Port = 5555
+    sec_port: Port = 6666
+
+
+class Primary(_Part):
+    """The process that owns ports, hugepages and rings. ``memory`` in MiB, from hugepages."""
+
+    coremask: Mask = 0x03
+    portmask: Mask = 0x03
+    rings: int = Field(default=10, ge=1, le=98)
+    memory: Mib = Field(default=512, ge=64, le=1048576)
+    channels: int = Field(default=4, ge=1, le=32)
+    vdevs: tuple[Vdev, ...] = ()
+
+
+class Secondary(_Part):
+    """An ``spp_nfv`` under its id, one lcore for commands and at least one that forwards."""
+
+    id: Id
+    coremask: Mask
+
+
+class VmSettings(_Part):
+    """What every VM gets unless its own entry says otherwise. ``memory`` in MiB; ``args`` go last to QEMU."""
+
+    memory: Mib = Field(default=256, ge=96, le=1048576)
+    cores: int = Field(default=1, ge=1, le=64)
+    accel: Literal["auto", "kvm", "tcg"] = "auto"
+    args: tuple[str, ...] = ()
+    ssh_port: Annotated[int, Field(ge=0, le=65000)] = 22000
+    ready_timeout: Annotated[float, Field(gt=0, le=3600)] = 180.0
+
+
+class VmRing(_Part):
+    """A VM of the ring kind."""
+
+    id: Id
+    memory: Mib | None = Field(default=None, ge=96, le=1048576)
+    cores: int | None = Field(default=None, ge=1, le=64)
+    args: tuple[str, ...] | None = None
+
+
+class VmVhost(VmRing):
+    """A VM behind vhost-user ports: ``vhosts`` their numbers, ``secondary`` the one that serves them."""
+
+    secondary: Id | None = None
+    vhosts: tuple[Annotated[int, Field(ge=0, le=999)], ...] | None = None
+
+
+class Images(_Part):
+    """Base image: a file name below ``dir``; None: the one image that lies there."""
+
+    dir: Annotated[str, Field(min_length=1)] = "runscripts"
+    base: Annotated[str, Field(min_length=1, pattern=r"^[^/]+$")] | None = None
+    format: Literal["qcow2", "raw"] = "qcow2"
+
+
+class Spp(_Part):
+    """A real SPP source tree, built. Without ``dir`` our own data plane forwards."""
+
+    dir: Annotated[str, Field(min_length=1)] | None = None
+    target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "x86_64-native-linuxapp-gcc"
+    file_prefix: FilePrefix | None = None
+    sock_dir: Annotated[str, Field(pattern=r"^/")] = "/tmp"  # noqa: S108 - SPP's own place: /tmp/sockN
+
+
+class Config(_Part):
+    """A lab as conf.yml describes it."""
+
+    session: Name = "spp"
+    controller: Controller = Controller()
+    primary: Primary = Primary()
+    secondaries: tuple[Secondary, ...] = ()
+    vms_ring: tuple[VmRing, ...] = ()
+    vms_vhost: tuple[VmVhost, ...] = ()
+    vm: VmSettings = VmSettings()
+    images: Images = Images()
+    spp: Spp = Spp()
+    hugepages: Annotated[str, Field(pattern=r"^/")] = "/dev/hugepages"
+
+    @property
+    def file_prefix(self) -> str:
+        """EAL ``--file-prefix`` of every process of this lab, so that two labs do not share memory."""
+        return self.spp.file_prefix or self.session

@@ -1,0 +1,146 @@
+"""What one field cannot know: rules over several fields of a Config, one function each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sppr import units
+from sppr.config.model import Config
+
+Path = tuple[str | int, ...]
+LineOf = Callable[[Path], int | None]
+
+#: RTE_MAX_LCORE of DPDK's usual builds.
+MAX_LCORE = 128
+#: ``vhost:N`` has room for three digits in SPP's name buffers.
+MAX_VHOST = 999
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong at ``path``: what, and how to mend it. ``mark`` (line, column) where the path alone misleads."""
+
+    path: Path
+    what: str
+    fix: str
+    mark: tuple[int, int] | None = None
+
+
+def check(config: Config, line_of: LineOf = lambda _: None) -> list[Problem]:
+    """Every problem of ``config``; ``line_of`` tells where in the file the other half of a conflict stands."""
+    return [problem for rule in RULES for problem in rule(config, line_of)]
+
+
+def default_vhosts(vm_id: int, count: int) -> tuple[int, ...]:
+    """Numbers of a VM's vhost ports: its id, then 100 more each (``vhost:11``, ``vhost:111``, …)."""
+    return tuple(vm_id + 100 * i for i in range(count))
+
+
+def _at(line: int | None) -> str:
+    return f" (line {line})" if line else ""
+
+
+def _ids(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """VMs register at the controller as secondaries do: all ids are one space."""
+    seen: dict[int, Path] = {}
+    for section in ("secondaries", "vms_ring", "vms_vhost"):
+        for index, entry in enumerate(getattr(config, section)):
+            path: Path = (section, index, "id")
+            if entry.id is None:  # told as a problem of its own by load
+                continue
+            if entry.id in seen:
+                other = seen[entry.id]
+                taken = sorted(seen)
+                free = next(i for i in range(1, 129) if i not in taken)
+                what = f"{entry.id} is the id of {other[0]}[{other[1]}] already{_at(line_of(other))}"
+                yield Problem(path, what, f"use a free id, such as {free}")
+            else:
+                seen[entry.id] = path
+
+
+def _coremasks(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """Two processes on one lcore corrupt the caches of the shared memory pool."""
+    given: list[tuple[Path, str, int]] = [(("primary", "coremask"), "primary", config.primary.coremask)]
+    for index, secondary in enumerate(config.secondaries):
+        if secondary.coremask is not None:
+            given.append((("secondaries", index, "coremask"), f"secondaries[{index}]", secondary.coremask))
+    for place, (path, _, coremask) in enumerate(given):
+        others = [m for i, (_, _, m) in enumerate(given) if i != place]
+        for other_path, other, taken in given[:place]:
+            shared = units.bits(coremask & taken)
+            if shared:
+                what = f"{units.format_mask(coremask)} overlaps {other}{_at(line_of(other_path))} on core {shared[0]}"
+                used = ", ".join(dict.fromkeys(units.format_mask(m) for m in others))
+                yield Problem(path, what, f"choose cores not in {used}")
+                break
+
+
+def _lcores(config: Config, _: LineOf) -> Iterator[Problem]:
+    if not config.primary.coremask:
+        yield Problem(("primary", "coremask"), "no core at all", "name at least one core, such as 0x01")
+    if config.primary.coremask.bit_length() > MAX_LCORE:
+        yield Problem(("primary", "coremask"), f"names a core beyond {MAX_LCORE - 1}", "use lower cores")
+    for index, secondary in enumerate(config.secondaries):
+        path: Path = ("secondaries", index, "coremask")
+        if secondary.coremask is None:
+            continue
+        if secondary.coremask.bit_length() > MAX_LCORE:
+            yield Problem(path, f"names a core beyond {MAX_LCORE - 1}", "use lower cores")
+        elif secondary.coremask.bit_count() < 2:
+            what = f"{units.format_mask(secondary.coremask)} has {secondary.coremask.bit_count()} core"
+            yield Problem(path, what, "an nfv needs two: one for commands, one that forwards")
+
+
+def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    c = config.controller
+    if c.pri_port == c.sec_port:
+        where = _at(line_of(("controller", "pri_port")))
+        what = f"{c.sec_port} is the primary's port already{where}"
+        yield Problem(("controller", "sec_port"), what, "use two ports, such as 5555 and 6666")
+
+
+def _portmask(config: Config, _: LineOf) -> Iterator[Problem]:
+    if not config.primary.portmask:
+        yield Problem(("primary", "portmask"), "no port at all", "name at least one port, such as 0x01")
+    elif config.primary.portmask.bit_length() > 32:
+        yield Problem(("primary", "portmask"), "names a port beyond 31", "a DPDK process holds 32 ports at most")
+
+
+def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
+    known = [s.id for s in config.secondaries]
+    if None in known:
+        return
+    for index, vm in enumerate(config.vms_vhost):
+        if vm.secondary is not None and vm.secondary not in known:
+            listed = ", ".join(map(str, known)) or "none"
+            path: Path = ("vms_vhost", index, "secondary")
+            yield Problem(path, f"{vm.secondary} is no secondary here", f"use the id of a secondary: {listed}")
+
+
+def _vhosts(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    seen: dict[int, Path] = {}
+    for index, vm in enumerate(config.vms_vhost):
+        path: Path = ("vms_vhost", index, "id" if vm.vhosts is None else "vhosts")
+        if vm.id is None:
+            continue
+        for number in vm.vhosts if vm.vhosts is not None else default_vhosts(vm.id, 1):
+            if number in seen:
+                other = seen[number]
+                what = f"vhost:{number} belongs to vms_vhost[{other[1]}] already{_at(line_of(other))}"
+                yield Problem(path, what, "give each VM vhost numbers of its own with vhosts: [N]")
+            seen.setdefault(number, path)
+        if vm.vhosts is not None and not vm.vhosts:
+            yield Problem(path, "an empty list", "name at least one vhost number, or leave the key out")
+
+
+def _ssh_ports(config: Config, _: LineOf) -> Iterator[Problem]:
+    base = config.vm.ssh_port
+    if not base:
+        return
+    for vm in (*config.vms_ring, *config.vms_vhost):
+        for key in ("pri_port", "sec_port"):
+            if base + vm.id == getattr(config.controller, key):
+                what = f"{base}: VM {vm.id} would forward port {base + vm.id}, which is controller.{key}"
+                yield Problem(("vm", "ssh_port"), what, "use another base, such as 22000")
+
+
+RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _vhosts, _ssh_ports)

@@ -1,0 +1,67 @@
+"""Ending processes with all they started, and who has a port."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+
+import psutil
+
+from sppr.deadline import Deadline
+
+
+def ourselves() -> set[int]:
+    """Pids of this process and its ancestors: not to be ended while it still has work."""
+    return {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+
+
+def tree(pids: Iterable[int]) -> list[psutil.Process]:
+    """These processes and all their descendants, children first."""
+    found: dict[int, psutil.Process] = {}
+    for pid in pids:
+        try:
+            parent = psutil.Process(pid)
+            for process in (*reversed(parent.children(recursive=True)), parent):
+                found.setdefault(process.pid, process)
+        except psutil.NoSuchProcess:
+            continue
+    return list(found.values())
+
+
+def end(processes: list[psutil.Process], polite: Deadline) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """SIGTERM, and SIGKILL to what is left when ``polite`` is over.
+
+    Returns those that had to be killed, and those that are still there 2 s later.
+    """
+    for process in processes:
+        _send(process, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(processes, timeout=polite.remaining())
+    for process in stubborn:
+        _send(process, signal.SIGKILL)
+    _, left = psutil.wait_procs(stubborn, timeout=2.0)
+    return stubborn, left
+
+
+def hang_up(process: psutil.Process) -> None:
+    """SIGHUP, as a terminal that closes sends it."""
+    _send(process, signal.SIGHUP)
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+
+
+def who_listens(port: int) -> str:
+    """``pid 123 (name)`` of the process that listens on this TCP port, as far as it may be seen."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and getattr(connection.laddr, "port", None) == port
+                and connection.pid
+            ):
+                return f"pid {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except psutil.Error:
+        pass
+    return "another process"

@@ -1,0 +1,32 @@
+"""Where a session keeps its state: the runtime directory of the user, 0700, one folder a session."""
+
+import os
+from pathlib import Path
+
+from sppr.errors import HostError
+
+
+def sessions_dir() -> Path:
+    """``$SPPR_RUN_DIR``, or /run/sppr for root, or /run/user/UID/sppr, or /tmp/sppr-UID where there is none.
+
+    Root's does not follow XDG_RUNTIME_DIR, so that ``down`` from a login shell finds what ``wakeup`` made under cron.
+    """
+    if named := os.environ.get("SPPR_RUN_DIR"):
+        return Path(named).absolute()
+    uid = os.getuid()
+    if uid == 0:
+        return Path("/run/sppr")
+    user = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{uid}"))
+    return user / "sppr" if user.is_dir() else Path(f"/tmp/sppr-{uid}")  # noqa: S108 - owner and mode are checked
+
+
+def make_private(folder: Path) -> None:
+    """Make ``folder`` with mode 0700. HostError where it is there and belongs to somebody else."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stat = folder.stat(follow_symlinks=False)
+    except OSError as e:
+        raise HostError(f"{folder}: {e.strerror}", hint="name another folder with SPPR_RUN_DIR") from None
+    if folder.is_symlink() or stat.st_uid != os.getuid():
+        raise HostError(f"{folder}: is not a folder of yours", hint="name another folder with SPPR_RUN_DIR")
+    folder.chmod(0o700)

@@ -1,0 +1,124 @@
+"""The image folders: base -> templates or-… (ring) and ov-… (vhost) -> instances in img/, each made when missing."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sppr.errors import HostError
+from sppr.images import qemu_img
+
+Kind = Literal["ring", "vhost"]
+PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-"}
+LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v"}
+SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
+BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
+
+
+@dataclass(frozen=True)
+class Store:
+    """``folder``: where the base and its templates lie; instances in ``folder``/img. ``base``: its file name."""
+
+    folder: Path
+    base: str
+    format: str
+
+    @property
+    def base_path(self) -> Path:
+        return self.folder / self.base
+
+    def template(self, kind: Kind) -> Path:
+        return self.folder / f"{PREFIX[kind]}{self.base}"
+
+    def instance(self, kind: Kind, vm_id: int) -> Path:
+        """``img/v11-<base>``: kind and id can be seen."""
+        return self.folder / "img" / f"{LETTER[kind]}{vm_id}-{self.base}"
+
+    def instances(self, kind: Kind) -> list[Path]:
+        pattern = re.compile(rf"{LETTER[kind]}\d+-{re.escape(self.base)}")
+        folder = self.folder / "img"
+        return (
+            sorted(p for p in folder.glob(f"{LETTER[kind]}*") if pattern.fullmatch(p.name)) if folder.is_dir() else []
+        )
+
+    def ensure_template(self, kind: Kind, report: Callable[[str], None]) -> Path:
+        """The template of ``kind``, read-only, made when missing. HostError when its base is none or has changed."""
+        template = self.template(kind)
+        mark = self.folder / f".{template.name}.json"
+        now = self._fingerprint()
+        if not template.exists():
+            self.check_base()
+            _sweep(self.folder, template.name)
+            mark.write_text(json.dumps(now) + "\n")
+            qemu_img.overlay(self.base_path, self.format, template, 0o444)
+            report(f"template {template.name} made over {self.base}")
+        elif mark.exists() and json.loads(mark.read_text()) != now:
+            raise HostError(
+                f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
+                hint=f"put the old base back, or remove {template} and the instances in {self.folder / 'img'}",
+            )
+        return template
+
+    def ensure_instance(self, kind: Kind, vm_id: int, report: Callable[[str], None]) -> Path:
+        """The disk of one VM, made over its template when missing; one that is there is left as it is."""
+        template = self.ensure_template(kind, report)
+        instance = self.instance(kind, vm_id)
+        if not instance.exists():
+            instance.parent.mkdir(exist_ok=True)
+            _sweep(instance.parent, instance.name)
+            qemu_img.overlay(template, "qcow2", instance, 0o644)
+            report(f"instance {instance.name} made over {template.name}")
+        return instance
+
+    def check_base(self) -> None:
+        """HostError unless the base is a readable image of the format conf.yml says."""
+        found = qemu_img.info(self.base_path)
+        if found.format != self.format:
+            raise HostError(
+                f"{self.base_path}: is {found.format}, not {self.format}",
+                hint=f"set images.format: {found.format} in conf.yml if it is an image, or put another one there",
+            )
+
+    def check_template_free(self, kind: Kind) -> None:
+        """HostError where instances stand on the template: a boot that writes to it would corrupt them."""
+        if standing := self.instances(kind):
+            names = ", ".join(p.name for p in standing)
+            hint = f"save what you need and remove them, then again: rm {' '.join(map(str, standing))}"
+            raise HostError(
+                f"{self.template(kind)}: {names} stand on this template; booting it would break them", hint=hint
+            )
+
+    def _fingerprint(self) -> dict[str, int]:
+        try:
+            stat = self.base_path.stat()
+        except OSError:
+            raise HostError(f"{self.base_path}: no such image", hint=BUILD_HINT) from None
+        return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def find(folder: Path, base: str | None, image_format: str) -> Store:
+    """The store of ``folder``. Without ``base`` the one image that lies there; HostError for none or several."""
+    if base is not None:
+        return Store(folder, base, image_format)
+    found = candidates(folder)
+    if not found:
+        raise HostError(f"{folder}: no base image", hint=BUILD_HINT)
+    if len(found) > 1:
+        raise HostError(
+            f"{folder}: several base images: {', '.join(found)}", hint=f"say which: images: {{base: {found[0]}}}"
+        )
+    return Store(folder, found[0], image_format)
+
+
+def candidates(folder: Path) -> list[str]:
+    """Names of files that may be a base: image suffixes, no template, no hidden file."""
+    names = (p.name for p in folder.glob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
+    return sorted(n for n in names if not n.startswith((".", *PREFIX.values())))
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove temporaries of this very image that a killed run left."""
+    for path in folder.glob(f".{name}.*.tmp"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""Everything that would stop a bring-up, found at once and before any window is opened."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sppr.errors import HostError
+from sppr.host import checks, facts, procs
+from sppr.images.store import BUILD_HINT
+from sppr.lab.plan import Plan
+from sppr.lab.site import Site
+from sppr.qemu.parts import QEMU
+from sppr.run import PACKAGES, which
+
+
+def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
+    """Warnings, or a HostError with all that must be mended first."""
+    programs = ["tmux"] + (["qemu-img", QEMU, "ssh-keygen"] if plan.images else [])
+    needs = checks.Needs(
+        programs={program: which(program) for program in programs},
+        packages=PACKAGES,
+        tcp_ports=_ports(plan),
+        lcores=plan.lcores,
+        sockets=plan.sockets,
+        hugepage_mib=plan.memory,
+        hugepage_dir=plan.huge_dir,
+        accel=plan.accel if plan.images else "auto",
+        who_listens=procs.who_listens,
+    )
+    findings = checks.check(found, needs)
+    kinds = ["primary"] + (["nfv"] if any(p.role == "secondary" for p in plan.parts) else [])
+    findings += _raised("binary", lambda: site.check_binaries(kinds))
+    if plan.images:
+        findings += _raised("image", lambda: _check_images(plan, site))
+    findings += [f for path in plan.sockets for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
+    errors = [f for f in findings if f.severity == "error"]
+    if errors:
+        raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
+    return findings
+
+
+def _ports(plan: Plan) -> dict[int, str]:
+    purposes = dict(zip(plan.tcp_ports, ("controller.pri_port", "controller.sec_port"), strict=True))
+    return purposes | dict.fromkeys(plan.ssh_ports, "ssh of a VM: vm.ssh_port + id")
+
+
+def _check_images(plan: Plan, site: Site) -> None:
+    if site.store is None:
+        raise site.no_store or HostError("no base image", hint=BUILD_HINT)
+    site.store.check_base()
+    for image in plan.images:
+        if image.vm_id == 0:
+            site.store.check_template_free(image.kind)
+
+
+def _check_socket(path: Path) -> None:
+    if path.exists() and not path.is_socket():
+        raise HostError(f"{path}: is not a socket, and a vhost-user socket must go there", hint=f"move {path} away")
+    if not path.parent.is_dir():
+        raise HostError(f"{path.parent}: no such folder for the vhost-user sockets", hint=f"mkdir -p {path.parent}")
+
+
+def _raised(name: str, one: Callable[[], None]) -> list[checks.Finding]:
+    try:
+        one()
+    except HostError as e:
+        return [checks.Finding(name, "error", e.what, e.hint or "see above")]
+    return []

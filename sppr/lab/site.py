@@ -1,0 +1,99 @@
+"""Where a lab lives: its folder, its runscripts, its run directory, its images and programs. Gathered before a plan."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sppr.config.model import Config
+from sppr.errors import HostError
+from sppr.host.rundir import sessions_dir
+from sppr.images import store as images
+from sppr.images.store import Store
+from sppr.run import which
+from sppr.spp import tree
+
+#: The project's own folder, where the package is used in place (``pip install -e``, bin/wakeup.py).
+PROJECT = Path(__file__).resolve().parent.parent.parent
+#: ssh key of the lab, made when first needed; the guests learn its public half at boot.
+KEY_NAME = "lab_key"
+
+
+@dataclass(frozen=True)
+class Site:
+    """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state."""
+
+    session: str
+    conf: Path
+    folder: Path
+    run: Path
+    scripts: Path | None
+    store: Store | None
+    public_key: Path
+    tree: Path | None = None
+    target: str = ""
+    extra_flags: tuple[str, ...] = ()
+    no_store: HostError | None = None
+
+    def runscript(self, name: str) -> tuple[str, ...]:
+        """How a pane calls a runscript: short where it lies in the lab's folder, so that the line can be edited."""
+        if self.scripts is None:
+            return (which("sppr") or "sppr", "run", name.removesuffix(".py").removeprefix("run-"))
+        if self.scripts.parent == self.folder:
+            return (f"./runscripts/{name}",)
+        return (str(self.scripts / name),)
+
+    def flags(self) -> tuple[str, ...]:
+        """What a runscript must be told because it differs from the defaults."""
+        return self.extra_flags
+
+    def binary(self, kind: str) -> Path:
+        try:
+            return tree.binary(kind, self.tree, self.target)
+        except HostError:
+            return tree.OURS / f"spp_{kind}" if self.tree is None else self.tree / f"spp_{kind}"
+
+    def check_binaries(self, kinds: list[str]) -> None:
+        """HostError for the first program that is not there, with every path that was tried."""
+        for kind in kinds:
+            tree.binary(kind, self.tree, self.target)
+
+
+def find_conf(named: Path | None) -> Path:
+    """The named one, else ./conf.yml, else the project's own. Absolute. bin/ and runscripts/ name the project's."""
+    if named is not None:
+        return named.absolute()
+    here = Path.cwd() / "conf.yml"
+    return here if here.is_file() or not (PROJECT / "conf.yml").is_file() else PROJECT / "conf.yml"
+
+
+def gather(config: Config, conf: Path, session: str | None) -> Site:
+    """The site of a lab. Reads folders, touches nothing; a base image that is missing is told later, with the rest."""
+    folder = conf.parent
+    name = session or config.session
+    images_dir = (folder / config.images.dir).resolve()
+    store, no_store = None, None
+    try:
+        store = images.find(images_dir, config.images.base, config.images.format)
+    except HostError as e:
+        no_store = e
+    flags: list[str] = []
+    if conf != folder / "conf.yml":
+        flags += ["--conf", os.path.relpath(conf, folder)]
+    if name != config.session:
+        flags += ["--session", name]
+    scripts = next((p for p in (folder / "runscripts", PROJECT / "runscripts") if (p / "primary.py").is_file()), None)
+    if scripts is not None and scripts.parent != folder and not flags:
+        flags += ["--conf", str(conf)]
+    return Site(
+        session=name,
+        conf=conf,
+        folder=folder,
+        run=sessions_dir() / name,
+        scripts=scripts,
+        store=store,
+        no_store=no_store,
+        public_key=images_dir / f"{KEY_NAME}.pub",
+        tree=Path(config.spp.dir).expanduser() if config.spp.dir else None,
+        target=config.spp.target,
+        extra_flags=tuple(flags),
+    )

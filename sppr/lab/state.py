@@ -1,0 +1,149 @@
+"""What a session is, on disk: the plan, its panes, and how far bring-up came. All that status, down and logs need,
+so that they work when conf.yml was edited or deleted, and when the launcher was killed."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sppr.errors import SpprError
+from sppr.host import pids
+from sppr.host.pids import Proc
+from sppr.host.rundir import make_private, sessions_dir
+from sppr.lab.plan import VERSION, Image, Plan, Window
+from sppr.ready import Exit
+from sppr.roles.part import Part
+from sppr.tmux.pane import PaneFiles
+
+Phase = Literal["starting", "up", "failed", "stopping"]
+_NAME = "state.json"
+
+
+class NoSession(SpprError):
+    """There is no session of this name."""
+
+
+@dataclass
+class State:
+    """``ready``: part -> seconds from its start until it was ready. ``panes``: name -> (@window, %pane)."""
+
+    plan: Plan
+    boot_id: str
+    phase: Phase = "starting"
+    panes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    ready: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.plan.run)
+
+    def save(self) -> None:
+        """Write state.json whole or not at all."""
+        target = self.folder / _NAME
+        temporary = target.with_name(f".{_NAME}.{os.getpid()}")
+        temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        temporary.rename(target)
+
+
+def load(session: str) -> State:
+    """The state of ``session``. NoSession where there is none; a clear error where it was written by another sppr."""
+    folder = sessions_dir() / session
+    try:
+        data = json.loads((folder / _NAME).read_text())
+        if data["plan"]["version"] != VERSION:
+            raise SpprError(
+                f"{folder}: written by another version of sppr", hint="end it with that version, or remove the folder"
+            )
+        return _state(data)
+    except FileNotFoundError:
+        raise NoSession(f"session {session}: not running", hint="sppr up") from None
+    except (ValueError, KeyError, TypeError) as e:
+        raise SpprError(f"{folder / _NAME}: cannot be understood: {e}", hint=f"remove {folder}") from None
+
+
+def _tupled(value: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only; our values are tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+
+
+def _state(data: dict[str, Any]) -> State:
+    plan = data["plan"]
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in plan.items()}
+    values["parts"] = tuple(
+        Part(**{k: tuple(v) if isinstance(v, list) else v for k, v in p.items()}) for p in plan["parts"]
+    )
+    values["windows"] = tuple(Window(w["name"], tuple(w["panes"])) for w in plan["windows"])
+    values["images"] = tuple(Image(**i) for i in plan["images"])
+    panes = {name: (window, pane) for name, (window, pane) in data["panes"].items()}
+    return State(Plan(**values), data["boot_id"], data["phase"], panes, data["ready"])
+
+
+def record_start(folder: Path, name: str) -> None:
+    """Note that this very process is (about to become) the part ``name``: pid and start time, and no exit yet.
+
+    Does nothing where the session does not run: a runscript can be used alone.
+    """
+    if not (folder / _NAME).exists():
+        return
+    files = PaneFiles(folder, name)
+    files.exit.unlink(missing_ok=True)
+    temporary = files.record.with_suffix(".new")
+    this = pids.current(os.getpid())
+    temporary.write_text(f"{os.getpid()} {this.started if this else 0}\n")
+    temporary.rename(files.record)
+
+
+def process(files: PaneFiles) -> Proc | None:
+    """The process that was last started as this part, running or not. None: never started."""
+    try:
+        pid, started = files.record.read_text().split()
+        return Proc(int(pid), int(started))
+    except (OSError, ValueError):
+        return None
+
+
+def ended(files: PaneFiles) -> Exit | None:
+    """How the part's last run ended; None while it runs, or has not started."""
+    try:
+        return Exit(int(files.exit.read_text()))
+    except (OSError, ValueError):
+        pass
+    proc = process(files)
+    return Exit(None) if proc is not None and not proc.alive() else None
+
+
+def sessions() -> list[str]:
+    """Names of the sessions that have state."""
+    return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))
+
+
+def remove(folder: Path) -> None:
+    """Forget a session."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(session: str) -> Iterator[None]:
+    """Hold the session for one launcher or teardown at a time. It dies with its process. SpprError: who has it."""
+    make_private(sessions_dir())
+    path = sessions_dir() / f"{session}.lock"
+    with path.open("a+") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            f.seek(0)
+            who = f.read().strip() or "another process"
+            raise SpprError(
+                f"session {session}: {who} is at it", hint=f"wait for it, then: sppr status --session {session}"
+            ) from None
+        f.truncate(0)
+        f.write(f"{Path(sys.argv[0]).name} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})\n")
+        f.flush()
+        yield

@@ -1,0 +1,125 @@
+"""Ends a session from what its state on disk says, in the reverse of the order of start, and leaves nothing of it."""
+
+import re
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from sppr.controller.client import ControlClient
+from sppr.deadline import Deadline
+from sppr.errors import ControlError, SpprError
+from sppr.host import procs
+from sppr.host.facts import unix_listening
+from sppr.host.pids import Proc
+from sppr.lab import state as states
+from sppr.lab.state import State
+from sppr.qemu import monitor
+from sppr.roles.part import Part
+from sppr.tmux.server import Tmux
+
+#: Seconds for each step of each part.
+POWERDOWN, QUIT, EXIT, TERM = 20.0, 3.0, 3.0, 3.0
+#: Of the last to go to the first.
+ORDER = (("vm_vhost", "vm_ring"), ("secondary",), ("primary",), ("controller",))
+
+Note = Callable[[str], None]
+
+
+class NotEnded(SpprError):
+    """Something of the session is still there; ``what`` names it."""
+
+
+def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN) -> None:
+    """End the session. NotEnded names what could not be ended; everything else is gone then, too."""
+    state.phase = "stopping"
+    state.save()
+    for roles in ORDER:
+        parts = [p for p in state.plan.parts if p.role in roles]
+        with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
+            list(pool.map(lambda part: _stop(state, part, note, powerdown), parts))
+    left = _end_panes(state, tmux, note)
+    left += [f"{p.name} (pid {proc.pid})" for p in state.plan.parts if (proc := _living(state, p))]
+    if left:
+        raise NotEnded(f"session {state.plan.session}: could not end {', '.join(left)}", hint="sppr down   once more")
+    sweep(state)
+    # Last, for it may be the terminal of this very command.
+    tmux.kill_session(state.plan.session)
+
+
+def sweep(state: State) -> None:
+    """Remove what a session whose processes have ended left: sockets, hugepage files, run folders."""
+    listening = unix_listening()
+    for socket in map(Path, state.plan.sockets):
+        if socket.is_socket() and str(socket) not in listening:
+            socket.unlink(missing_ok=True)
+    mapped = None
+    pattern = re.compile(rf"{re.escape(state.plan.file_prefix)}map_\d+")
+    for page in Path(state.plan.huge_dir).glob(f"{state.plan.file_prefix}map_*"):
+        if pattern.fullmatch(page.name):
+            mapped = _mapped_files() if mapped is None else mapped
+            if str(page) not in mapped:
+                page.unlink(missing_ok=True)
+    if not any(p.role == "primary" and _living(state, p) for p in state.plan.parts):
+        for runtime in (Path("/var/run/dpdk"), Path("/tmp/dpdk")):  # noqa: S108 - DPDK's own places
+            shutil.rmtree(runtime / state.plan.file_prefix, ignore_errors=True)
+    states.remove(state.folder)
+
+
+def _mapped_files() -> set[str]:
+    """Files that some process maps."""
+    found: set[str] = set()
+    for process in psutil.process_iter():
+        try:
+            maps = Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
+        except OSError:
+            continue
+        found.update(line.split(maxsplit=5)[5] for line in maps.splitlines() if "/" in line)
+    return found
+
+
+def _living(state: State, part: Part) -> Proc | None:
+    proc = states.process(part.files(state.folder))
+    return proc if proc is not None and proc.alive() else None
+
+
+def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
+    """End one part: politely, then firmly, and say so."""
+    proc = _living(state, part)
+    if proc is None:
+        return
+    how = _politely(state, part, proc, powerdown)
+    if how is None and proc.alive():
+        killed, left = procs.end(procs.tree([proc.pid]), Deadline(TERM))
+        how = None if left else "SIGKILL" if killed else "SIGTERM"
+    note(f"{part.name} ended ({how})" if how else f"{part.name} could not be ended (pid {proc.pid})")
+
+
+def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | None:
+    """How the part ended when asked in its own way; None where it still runs."""
+    if part.is_vm:
+        return monitor.shut_down(Path(part.qmp), proc.alive, Deadline(powerdown), Deadline(QUIT))
+    if part.role == "controller":
+        return None
+    target = "primary" if part.role == "primary" else f"nfv:{part.id}"
+    try:
+        ControlClient(state.plan.api).exit(target)
+    except ControlError:
+        return None
+    return "exit" if Deadline(EXIT).poll(lambda: not proc.alive()) else None
+
+
+def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
+    """End the shells in the panes and all they started. Returns what is left."""
+    spared = procs.ourselves()
+    members = [p for p in procs.tree(tmux.panes(state.plan.session).values()) if p.pid not in spared]
+    # Interactive shells ignore SIGTERM; SIGHUP is what a closed terminal sends.
+    for process in members:
+        procs.hang_up(process)
+    _, alive = psutil.wait_procs(members, timeout=1.0)
+    killed, left = procs.end(alive, Deadline(TERM))
+    if killed:
+        note(f"in the panes: {len(killed)} processes ended by SIGKILL")
+    return [f"{p.name()} (pid {p.pid})" for p in left]

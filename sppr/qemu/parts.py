@@ -1,0 +1,176 @@
+"""What a VM is made of. Each part renders its own QEMU arguments; ``argv`` of a machine is their sum.
+
+Rendering is pure. Measured quirks of QEMU 7.2 stand where they matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sppr.errors import ConfigError
+from sppr.qemu.opts import opts
+
+QEMU = "qemu-system-x86_64"
+Accel = Literal["kvm", "tcg"]
+
+
+class Part(Protocol):
+    """Anything that renders QEMU arguments."""
+
+    def argv(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The bare machine. ``memory`` in MiB, always shared: without share=on a vhost-user link comes up and carries
+    nothing, with no message. memfd needs no mount, and never fills a regular file by mistake."""
+
+    name: str
+    memory: int
+    cores: int
+    accel: Accel
+
+    def argv(self) -> list[str]:
+        accel = opts("tcg", thread="multi", tb_size=64) if self.accel == "tcg" else "kvm"
+        return [
+            "-name", opts(guest=self.name),
+            "-nodefaults",
+            "-no-user-config",
+            "-display", "none",
+            "-accel", accel,
+            "-cpu", "host" if self.accel == "kvm" else "max,la57=off",
+            "-smp", str(self.cores),
+            "-m", f"{self.memory}M",
+            "-object", opts("memory-backend-memfd", id="mem", size=f"{self.memory}M", share=True),
+            "-machine", opts("pc", memory_backend="mem"),
+            "-object", opts("rng-random", id="rng", filename="/dev/urandom"),
+            "-device", opts("virtio-rng-pci", rng="rng"),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The VM's disk, a virtio-blk one."""
+
+    path: Path
+    format: str = "qcow2"
+
+    def argv(self) -> list[str]:
+        return ["-drive", opts(file=self.path, format=self.format, if_="virtio", cache="writeback", discard="unmap")]
+
+
+@dataclass(frozen=True)
+class Console:
+    """The serial port on QEMU's own terminal: Ctrl-C goes to the guest, Ctrl-A x ends QEMU, Ctrl-A c is its monitor.
+
+    ``log`` keeps what the guest printed since this start.
+    """
+
+    log: Path
+
+    def argv(self) -> list[str]:
+        return [
+            "-chardev", opts("stdio", id="con", mux=True, signal=False, logfile=self.log, logappend=False),
+            "-serial", "chardev:con",
+            "-mon", opts(chardev="con", mode="readline"),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """QMP on a socket in the run directory, which only its user may enter."""
+
+    socket: Path
+
+    def argv(self) -> list[str]:
+        return [
+            "-chardev", opts("socket", id="qmp", path=self.socket, server=True, wait=False),
+            "-mon", opts(chardev="qmp", mode="control"),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ManagementNic:
+    """User-mode network (no root): 10.0.2.15 in the guest, its ssh on ``ssh_port`` of the host's loopback."""
+
+    mac: str
+    ssh_port: int
+
+    def argv(self) -> list[str]:
+        forward = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
+        return [
+            "-netdev", opts("user", id="mgmt", hostfwd=forward),
+            "-device", opts("virtio-net-pci", netdev="mgmt", mac=self.mac, romfile="", vectors=0),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VhostUserNic:
+    """Virtio NIC behind a vhost-user socket. The other side must listen first; guest memory must be shared.
+
+    ``reconnect=1``: the guest is back 1-2 s after the process on the other side was. ``vectors=0`` under TCG:
+    QEMU 7.2 with TCG, vhost-user and MSI-X dies with SIGSEGV as soon as the guest's driver starts the device.
+    """
+
+    index: int
+    socket: Path
+    mac: str
+    accel: Accel
+
+    def argv(self) -> list[str]:
+        n = self.index
+        vectors = 0 if self.accel == "tcg" else None
+        return [
+            "-chardev", opts("socket", id=f"chr{n}", path=self.socket, reconnect=1),
+            "-netdev", opts("vhost-user", id=f"net{n}", chardev=f"chr{n}"),
+            "-device", opts("virtio-net-pci", netdev=f"net{n}", mac=self.mac, romfile="", vectors=vectors),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FwCfg:
+    """A value for the guest, which reads it below /sys/firmware/qemu_fw_cfg/by_name/opt/sppr/: its identity, without
+    an edit of the image."""
+
+    name: str
+    value: str | Path
+
+    def argv(self) -> list[str]:
+        source = {"file": self.value} if isinstance(self.value, Path) else {"string": self.value}
+        return ["-fw_cfg", opts(name=f"opt/sppr/{self.name}", **source)]
+
+
+@dataclass(frozen=True)
+class Extra:
+    """The user's own arguments. They go last, and may not repeat an option that decides what a part needs."""
+
+    words: tuple[str, ...]
+
+    def argv(self) -> list[str]:
+        for word in self.words:
+            if word in _OURS:
+                raise ConfigError(f"vm args: {word} is set by sppr already", hint=f"use {_OURS[word]} in conf.yml")
+        return list(self.words)
+
+
+_OURS = {
+    "-m": "vm.memory",
+    "-smp": "vm.cores",
+    "-accel": "vm.accel",
+    "-enable-kvm": "vm.accel",
+    "-machine": "another machine by hand: pc with shared memory is what vhost-user is tried on, and nothing",
+    "-M": "nothing: the machine is pc with shared memory",
+    "-name": "the VM's id",
+    "-nographic": "nothing: the console is in the pane already",
+    "-serial": "nothing: the console is in the pane already",
+    "-daemonize": "nothing: QEMU is the process of its pane",
+    "-snapshot": "an instance of its own: remove runscripts/img/<instance> to start anew",
+    "-nodefaults": "nothing: it is given already",
+    "-display": "nothing: the console is in the pane already",
+}
+
+
+def argv(program: str, parts: Sequence[Part]) -> list[str]:
+    """The command line of a machine made of ``parts``."""
+    return [program, *(word for part in parts for word in part.argv())]

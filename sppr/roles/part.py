@@ -1,0 +1,50 @@
+"""A part of a lab: one process in one pane, as a value that can be written to disk and read back years later."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sppr.tmux.pane import PaneFiles
+
+Role = Literal["controller", "primary", "secondary", "vm_ring", "vm_vhost"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """``command`` is what stands in the pane, short enough to edit; ``program`` what it becomes.
+
+    ``needs``: names of the parts that must be ready before it starts. ``server`` (``primary``, ``nfv:1``) is asked
+    for the vhost ports ``ports``, whose ``sockets`` must listen before a vhost VM starts. ``qmp`` and ``console``
+    are a VM's.
+    """
+
+    name: str
+    role: Role
+    id: int | None
+    window: str
+    command: tuple[str, ...]
+    program: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    server: str = ""
+    ports: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
+    disk: str = ""
+    qmp: str = ""
+    console: str = ""
+
+    def files(self, folder: Path) -> PaneFiles:
+        """Its files below the session's run directory."""
+        return PaneFiles(folder, self.name)
+
+    @property
+    def is_vm(self) -> bool:
+        return self.role in ("vm_ring", "vm_vhost")
+
+
+def secondary_name(secondary_id: int) -> str:
+    return f"sec{secondary_id}"
+
+
+def vm_name(kind: str, vm_id: int) -> str:
+    """``vm_r6``, ``vm_v11``: the window's name and the id."""
+    return f"vm_{kind[0]}{vm_id}"

@@ -1,0 +1,107 @@
+"""The parts' own signs of readiness. Best first: an answer on the control connection, a listening socket, a console."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sppr.controller.client import ControlClient
+from sppr.deadline import Deadline
+from sppr.errors import ControlError, HostError, NotReady
+from sppr.host.facts import unix_listening
+from sppr.qemu import console
+from sppr.roles.part import Part
+
+#: EAL and SPP texts after which no process becomes ready.
+_DPDK_DEATH = re.compile(
+    r"Cannot create lock on .*|No free \d+ kB hugepages.*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
+    r"Segmentation fault.*|Illegal instruction.*"
+)
+_WHAT = {
+    "controller": "its ports to listen",
+    "primary": "it to be connected to the controller",
+    "secondary": "it to be connected to the controller under its id",
+    "vm_ring": "a login or shell prompt on its console",
+    "vm_vhost": "a login or shell prompt on its console",
+}
+#: Symptom in a log -> what to type.
+_HINTS = (
+    (r"No free \d+ kB hugepages|Cannot get hugepage|Cannot allocate memory", "sppr setup   (reserves hugepages)"),
+    (
+        r"Cannot create lock on",
+        "another primary runs with this --file-prefix: sppr status, or spp.file_prefix in conf.yml",
+    ),
+    (r"Cannot init memzone", "secondaries of a dead primary still run: sppr down, then again"),
+    (r"already in use", "sppr status; or choose other ports in conf.yml"),
+    (r'Failed to get "write" lock', "another QEMU has this disk: end it first"),
+    (r"Could not set up host forwarding", "its ssh port is taken: set vm.ssh_port in conf.yml"),
+    (r"Failed to connect to .*sock", "its vhost port is not served: sppr status"),
+    (r"failed to set MSR|kvm", "set vm.accel: tcg in conf.yml"),
+)
+
+
+@dataclass
+class Probe:
+    """Asks the lab's parts. One question to the controller serves all parts for a moment."""
+
+    api: Path
+    _processes: list[dict[str, Any]] | None = field(default=None, repr=False)
+
+    def refresh(self) -> None:
+        """Ask anew: who is connected. A controller that does not answer counts as nobody."""
+        try:
+            self._processes = [dict(p) for p in ControlClient(self.api, timeout=2.0).processes()]
+        except ControlError:
+            self._processes = None
+
+    def ready(self, part: Part) -> bool:
+        """Whether the part is ready, by its own sign, as of the last ``refresh``."""
+        if part.is_vm:
+            return console.has_come_to_prompt(Path(part.console))
+        if part.role == "controller":
+            return self._processes is not None
+        wanted = {"type": "primary"} if part.role == "primary" else {"type": "nfv", "client-id": part.id}
+        return wanted in (self._processes or [])
+
+
+def what(part: Part) -> str:
+    """What a wait for this part waits for."""
+    return _WHAT[part.role]
+
+
+def fatal(part: Part) -> re.Pattern[str] | None:
+    """Text in the part's log that ends a wait at once."""
+    return console.DEATH if part.is_vm else None if part.role == "controller" else _DPDK_DEATH
+
+
+def hint(log: str) -> str | None:
+    """The next thing to type, by the symptom in a log."""
+    return next((fix for symptom, fix in _HINTS if re.search(symptom, log)), None)
+
+
+def serve_vhosts(api: Path, server: str, uids: Sequence[str], sockets: Sequence[str], deadline: Deadline) -> None:
+    """Have ``server`` serve these vhost ports, and return once their sockets listen.
+
+    A port that is there already stays as it is. ControlError where it refuses, HostError where somebody else
+    listens there, NotReady where a socket does not come.
+    """
+    client = ControlClient(api)
+    for uid, socket in zip(uids, sockets, strict=True):
+        if server and uid not in _ports(client, server):
+            if socket in unix_listening():
+                raise HostError(f"{socket}: another process listens there", hint="sppr status; end it, or set vhosts:")
+            client.add_port(server, uid)
+    for socket in sockets:
+        if not deadline.poll(lambda path=socket: path in unix_listening(), 0.02):  # type: ignore[misc]
+            raise NotReady(
+                f"{socket}: nobody listens there after {deadline.seconds:.0f} s ({server or 'the primary'} should)",
+                hint="look at its pane, and at: sppr status",
+            )
+
+
+def _ports(client: ControlClient, server: str) -> list[str]:
+    """Ports of a process that can forward; those of the primary stand in its forwarder's part of the status."""
+    if server == "primary":
+        return list(client.primary_status().get("forwarder", {}).get("ports", []))
+    return list(client.nfv_status(int(server.split(":")[1])).get("ports", []))

@@ -1,0 +1,31 @@
+"""Names of ports, devices and sockets as SPP writes them."""
+
+import re
+from pathlib import Path
+
+_VHOST_VDEV = re.compile(r"(?:net|eth)_vhost\d+,(?:.*,)?iface=([^,]+)")
+
+
+def uid(kind: str, number: int) -> str:
+    """``vhost:11``."""
+    return f"{kind}:{number}"
+
+
+def vhost_socket(sock_dir: str, number: int) -> Path:
+    """Where ``vhost:N`` listens: /tmp/sockN, as SPP names it."""
+    return Path(sock_dir) / f"sock{number}"
+
+
+def tap_vdev(number: int) -> str:
+    """EAL device of ``tap:N``, whose kernel interface is vtapN."""
+    return f"net_tap{number},iface=vtap{number}"
+
+
+def vhost_vdev(sock_dir: str, number: int) -> str:
+    return f"net_vhost{number},iface={vhost_socket(sock_dir, number)},queues=1"
+
+
+def vdev_socket(vdev: str) -> Path | None:
+    """The socket a vhost device of the primary will make, None for any other device."""
+    match = _VHOST_VDEV.match(vdev)
+    return Path(match[1]) if match and "client=1" not in vdev else None

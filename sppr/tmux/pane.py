@@ -1,0 +1,142 @@
+"""The script that is a part's pane: it waits at its gate, shows the command, runs it, keeps its exit status, and then
+leaves the user in their shell in the same pane with that command one arrow-up away.
+
+Nothing is ever typed into a pane: keys sent to a shell that is still starting are lost 10 times out of 10.
+"""
+
+import errno
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sppr.deadline import Deadline
+from sppr.errors import NotReady
+
+_SCRIPT = """\
+#!/bin/sh
+# Pane of {name}, written by sppr. The gate opens when what it waits for is ready.
+trap : INT QUIT
+cd {cwd} || exit 1
+{exports}
+[ -p {gate} ] && printf '%s\\n' {waiting}
+while [ -p {gate} ]; do read -r go <{gate} && break; done
+rm -f {exit} {gate}
+printf '\\033[1m$ %s\\033[0m\\n' {command_text}
+{command}
+status=$?
+stty sane 2>/dev/null
+printf '%s\\n' "$status" >{exit}.new && mv {exit}.new {exit}
+printf '\\n[%s ended with status %s: arrow-up and Enter run it again]\\n' {name} "$status"
+exec {shell}
+"""
+
+_BASHRC = """\
+[ -f ~/.bashrc ] && . ~/.bashrc
+# The command of this pane goes behind the user's history, and its exit status where `sppr status` finds it.
+__sppr_prompt() {{
+    local status=$?
+    if [ -z "$__sppr_started" ]; then __sppr_started=1; history -s {command_text}
+    elif [ -e {record} ] && [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record})" 2>/dev/null; then
+        printf '%s\\n' "$status" >{exit}
+    fi
+    return $status
+}}
+PROMPT_COMMAND="__sppr_prompt${{PROMPT_COMMAND:+;$PROMPT_COMMAND}}"
+"""
+
+_ZSHRC = """\
+ZDOTDIR=${{SPPR_ZDOTDIR:-$HOME}}
+[ -f "$ZDOTDIR/.zshrc" ] && . "$ZDOTDIR/.zshrc"
+print -s -- {command_text}
+precmd_sppr() {{
+    local last=$?
+    if [ -e {record} ] && [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record})" 2>/dev/null; then
+        print -r -- $last >{exit}
+    fi
+}}
+precmd_functions=(precmd_sppr $precmd_functions)
+"""
+
+
+@dataclass(frozen=True)
+class PaneFiles:
+    """Files of a pane below the session's run directory."""
+
+    folder: Path
+    name: str
+
+    @property
+    def script(self) -> Path:
+        return self.folder / f"{self.name}.sh"
+
+    @property
+    def gate(self) -> Path:
+        return self.folder / f"{self.name}.gate"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def exit(self) -> Path:
+        """Exit status of the last run, a number; absent while it runs."""
+        return self.folder / f"{self.name}.exit"
+
+    @property
+    def record(self) -> Path:
+        """``PID CREATED`` of the last run, written by the runscript before it becomes the program."""
+        return self.folder / f"{self.name}.pid"
+
+
+def write(files: PaneFiles, argv: Sequence[str], cwd: Path, needs: Sequence[str], env: Mapping[str, str]) -> None:
+    """Write the pane's script and its shell's start-up file, and make its gate."""
+    words = {k: shlex.quote(str(v)) for k, v in (("exit", files.exit), ("record", files.record), ("gate", files.gate))}
+    command = shlex.join(argv)
+    text = _SCRIPT.format(
+        **words,
+        name=shlex.quote(files.name),
+        cwd=shlex.quote(str(cwd)),
+        exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in env.items()),
+        waiting=shlex.quote(f"[{files.name} waits for: {', '.join(needs) or 'its turn'}]"),
+        command=command,
+        command_text=shlex.quote(command),
+        shell=_shell(files, command, words),
+    )
+    files.log.touch()
+    os.mkfifo(files.gate, 0o600)
+    files.script.write_text(text)
+
+
+def _shell(files: PaneFiles, command: str, words: dict[str, str]) -> str:
+    """The user's shell with ``command`` as the newest line of its history: bash and zsh; bash for any other."""
+    shell = os.environ.get("SHELL", "")
+    if Path(shell).name == "zsh":
+        folder = files.folder / f"{files.name}.zsh"
+        folder.mkdir(exist_ok=True)
+        (folder / ".zshrc").write_text(_ZSHRC.format(**words, command_text=shlex.quote(command)))
+        old = shlex.quote(os.environ.get("ZDOTDIR", ""))
+        return f"env SPPR_ZDOTDIR={old} ZDOTDIR={shlex.quote(str(folder))} {shlex.quote(shell)} -i"
+    rc = files.folder / f"{files.name}.rc"
+    rc.write_text(_BASHRC.format(**words, command_text=shlex.quote(command)))
+    bash = shell if Path(shell).name == "bash" else "bash"
+    return f"{shlex.quote(bash)} --rcfile {shlex.quote(str(rc))} -i"
+
+
+def open_gate(files: PaneFiles, deadline: Deadline) -> None:
+    """Let the pane's script go on. NotReady when no script waits there."""
+
+    def written() -> bool:
+        try:
+            gate = os.open(files.gate, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as e:
+            if e.errno in (errno.ENXIO, errno.EINTR):
+                return False
+            raise NotReady(f"{files.name}: its pane is gone ({files.gate}: {e.strerror})", hint="sppr down") from e
+        with os.fdopen(gate, "wb", buffering=0) as f:
+            f.write(b"go\n")
+        return True
+
+    if not deadline.poll(written, 0.01):
+        raise NotReady(f"{files.name}: its pane did not come up in {deadline.seconds:.0f} s", hint="sppr down")
