@@ -70,3 +70,8 @@ def mac_of(kind: int, vm_id: int, index: int) -> str:
         if not 0 <= value <= 255:
             raise ValueError(f"{name} {value} does not fit into one byte of a MAC")
     return f"02:ad:be:{kind:02x}:{vm_id:02x}:{index:02x}"
+
+
+def is_session_name(text: str) -> bool:
+    """Whether tmux can target a session or window of this name: it reads ``.`` and ``:`` as separators."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,32}", text) is not None

@@ -3,7 +3,7 @@
 import os
 import shlex
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from sppr.host import facts
 from sppr.host.rundir import make_private
 from sppr.images.store import Store
 from sppr.lab import state as states
-from sppr.lab.plan import Plan
+from sppr.lab.plan import Image, Plan
 from sppr.lab.site import Site
 from sppr.lab.state import State
 from sppr.ready import Wait, wait_ready
@@ -60,8 +60,8 @@ class Interrupted(SpprError):
     """Another part failed, so this wait was given up."""
 
 
-def refuse_if_there(session: str, tmux: Tmux) -> None:
-    """SpprError where the session exists, saying whether it runs or was left half-way. Old state of a dead one goes."""
+def refuse_if_there(session: str, tmux: Tmux) -> State | None:
+    """SpprError where the session exists, saying whether it runs or was left half-way. The state of a dead one."""
     attach = shlex.join(tmux.attach_argv(session))
     try:
         old = states.load(session)
@@ -71,7 +71,7 @@ def refuse_if_there(session: str, tmux: Tmux) -> None:
                 f"tmux has a session {session} that sppr did not make",
                 hint=f"{attach}; or choose another: --session NAME",
             ) from None
-        return
+        return None
     living = [p.name for p in old.plan.parts if (proc := states.process(p.files(old.folder))) and proc.alive()]
     flag = "" if session == "spp" else f" --session {session}"
     if old.phase == "up" and living:
@@ -82,6 +82,7 @@ def refuse_if_there(session: str, tmux: Tmux) -> None:
             f"session {session} was left half-way ({old.phase}): {', '.join(living) or 'its windows'} still there",
             hint=f"sppr down{flag}, then again",
         )
+    return old
 
 
 class BringUp:
@@ -118,7 +119,7 @@ class BringUp:
             clear_stale_socket(path)
         if self.site.store is not None and self.plan.images:
             make_key(self.site.public_key)
-            make_images(self.plan, self.site.store, self.report.note)
+            make_images(self.plan.images, self.site.store, self.report.note)
 
     def open_windows(self) -> None:
         """All windows by one call to tmux; each pane waits at its gate."""
@@ -236,9 +237,9 @@ def make_key(public: Path) -> None:
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sppr lab", "-f", private])
 
 
-def make_images(plan: Plan, store: Store, report: Callable[[str], None]) -> None:
-    """Templates and instances of the plan's VMs, those that are missing."""
-    for image in plan.images:
+def make_images(images: Sequence[Image], store: Store, report: Callable[[str], None]) -> None:
+    """Templates and instances, those that are missing."""
+    for image in images:
         if image.vm_id:
             store.ensure_instance(image.kind, image.vm_id, report)
         else:

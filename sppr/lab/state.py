@@ -75,10 +75,8 @@ def _tupled(value: dict[str, Any]) -> dict[str, Any]:
 
 def _state(data: dict[str, Any]) -> State:
     plan = data["plan"]
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in plan.items()}
-    values["parts"] = tuple(
-        Part(**{k: tuple(v) if isinstance(v, list) else v for k, v in p.items()}) for p in plan["parts"]
-    )
+    values = _tupled(plan)
+    values["parts"] = tuple(Part(**_tupled(p)) for p in plan["parts"])
     values["windows"] = tuple(Window(w["name"], tuple(w["panes"])) for w in plan["windows"])
     values["images"] = tuple(Image(**i) for i in plan["images"])
     panes = {name: (window, pane) for name, (window, pane) in data["panes"].items()}

@@ -1,0 +1,17 @@
+"""``sppr attach``: show the lab in this terminal."""
+
+import click
+
+from sppr.cli import options
+from sppr.cli.edge import CONTEXT, Edge
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.session
+def main(session: str | None) -> None:
+    """Show the lab in this terminal; inside its tmux: switch to it."""
+    from sppr.lab import state as states
+    from sppr.tmux.server import Tmux, attach
+
+    state = states.load(session or "spp")
+    attach(Tmux(state.plan.socket_name), state.plan.session)

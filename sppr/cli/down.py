@@ -1,0 +1,27 @@
+"""``sppr down``: end the lab."""
+
+import click
+
+from sppr.cli import options
+from sppr.cli.edge import CONTEXT, Edge
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.session
+@click.option("--powerdown", type=float, default=20.0, show_default=True, help="Seconds a guest has to power off.")
+def main(session: str | None, powerdown: float) -> None:
+    """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
+    from sppr.lab import state as states
+    from sppr.lab import teardown
+    from sppr.tmux.server import Tmux
+
+    name = session or "spp"
+    with states.locked(name):
+        try:
+            state = states.load(name)
+        except states.NoSession as e:
+            others = ", ".join(states.sessions())
+            click.echo(e.what + (f"; running: {others}" if others else ""))
+            return
+        teardown.down(state, Tmux(state.plan.socket_name), lambda line: click.echo(line), powerdown)
+    click.echo(f"session {name} is down")

@@ -1,0 +1,55 @@
+"""The edge between sppr and its user: where errors become text and an exit status. Nothing below this prints."""
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from sppr.errors import EXIT_BUG, EXIT_INTERRUPTED, SpprError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class Edge(click.Command):
+    """A command that ends as house rules say: our errors with their code and hint, Ctrl-C 130, a bug 70."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs["standalone_mode"] = False
+        try:
+            result = super().main(*args, **kwargs)
+        except click.ClickException as e:
+            e.show()
+            sys.exit(e.exit_code)
+        except click.exceptions.Abort:
+            _end("interrupted; what was started stays up", "sppr down", EXIT_INTERRUPTED)
+        except KeyboardInterrupt:
+            _end("interrupted; what was started stays up", "sppr down", EXIT_INTERRUPTED)
+        except SpprError as e:
+            _end(e.what, e.hint, e.exit_code)
+        except BrokenPipeError:
+            os._exit(141)
+        except Exception:
+            _end(f"this is a bug of sppr; the traceback is in {_keep_traceback()}", None, EXIT_BUG)
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+class EdgeGroup(Edge, click.Group):
+    """A group that ends so."""
+
+
+def _end(what: str, hint: str | None, status: int) -> NoReturn:
+    click.echo(f"error: {what}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(status)
+
+
+def _keep_traceback() -> Path:
+    handle, name = tempfile.mkstemp(prefix="sppr-bug-", suffix=".log")
+    with os.fdopen(handle, "w") as f:
+        traceback.print_exc(file=f)
+    return Path(name)

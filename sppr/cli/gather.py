@@ -1,0 +1,67 @@
+"""From the words of the command line to a plan."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sppr.config import load
+from sppr.config.model import Config, Secondary
+from sppr.errors import ConfigError
+from sppr.host import facts
+from sppr.lab import plan, site
+from sppr.units import is_session_name
+
+
+@dataclass(frozen=True)
+class Lab:
+    """All that a command over a lab needs."""
+
+    config: Config
+    facts: facts.Facts
+    site: site.Site
+    plan: plan.Plan
+
+
+def site_of(conf: Path | None, session: str | None) -> tuple[Config, site.Site]:
+    """conf.yml and where its lab lives. ConfigError for a session name that tmux cannot target."""
+    if session is not None and not is_session_name(session):
+        raise ConfigError(
+            f"--session {session!r}: cannot be used", hint="use letters, digits, - and _ only (tmux reads . and :)"
+        )
+    path = site.find_conf(conf)
+    config = load.load(path)
+    return config, site.gather(config, path, session)
+
+
+def gather(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Lab:
+    """Read conf.yml and the machine, and plan."""
+    config, where = site_of(conf, session)
+    found = facts.read()
+    return Lab(config, found, where, plan.make(config, plan.Flags(**flags), found, where, socket_name))
+
+
+def overridden(config: Config, where: site.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, site.Site]:
+    """conf.yml with the options a runscript was given in its place; ``part``: ``primary``, or a secondary's id."""
+    given = {name: value for name, value in words.items() if value is not None}
+    controller: dict[str, Any] = {name: given.pop(name) for name in ("host", "pri_port", "sec_port") if name in given}
+    if tree := given.pop("spp_dir", None):
+        where = replace(where, tree=tree)
+    update: dict[str, Any] = {"controller": config.controller.model_copy(update=controller)}
+    primary = {name: value for name, value in given.items() if part == "primary" or name == "channels"}
+    update["primary"] = config.primary.model_copy(update=primary)
+    if isinstance(part, int):
+        update["secondaries"] = _secondaries(config, where, part, given.get("coremask"))
+    return config.model_copy(update=update), where
+
+
+def _secondaries(config: Config, where: site.Site, wanted: int, coremask: int | None) -> tuple[Secondary, ...]:
+    """The secondaries, ``wanted`` among them: one that conf.yml does not know must be given its coremask."""
+    known = {s.id: s for s in config.secondaries}
+    if coremask is not None:
+        known[wanted] = Secondary(id=wanted, coremask=coremask)
+    if wanted not in known:
+        listed = ", ".join(map(str, known)) or "none"
+        raise ConfigError(
+            f"secondaries: no id {wanted} in {where.conf}", hint=f"its ids there: {listed}; or give -c MASK"
+        )
+    return tuple(known.values())

@@ -1,0 +1,53 @@
+"""``sppr``: the verbs. Each is a file of its own, imported when it is called, so that -h stays fast."""
+
+import importlib
+from typing import Any
+
+import click
+
+from sppr.cli.edge import CONTEXT, Edge
+
+#: verb -> module below sppr.cli, whose ``main`` it is; and its line in the help.
+VERBS = {
+    "up": ("up", "Bring the lab up and show it."),
+    "down": ("down", "End the lab: every process, window, socket and hugepage of it."),
+    "status": ("status", "Show each part of the lab as it is."),
+    "attach": ("attach", "Show the lab in this terminal."),
+    "plan": ("plan", "Print every window, folder and command of up; touch nothing."),
+    "logs": ("logs", "Print what a part has printed since its first byte."),
+    "setup": ("setup", "Make this machine ready: hugepages, hugetlbfs, a base image."),
+    "image": ("image", "Base images."),
+    "run": ("run", "One process of the lab, as the runscripts start it."),
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"sppr.cli.{VERBS[cmd_name][0]}").main
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The verbs with their lines, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+class Main(Edge, Verbs):
+    """The verbs, with our errors told and turned into exit codes."""
+
+
+@click.command(cls=Main, context_settings=CONTEXT)
+@click.version_option(package_name="sppr")
+def main(**_: Any) -> None:
+    """A service function chain on a bench: SPP, its VMs and the patch panel between them, in a tmux session.
+
+    Shell completion: eval "$(_SPPR_COMPLETE=bash_source sppr)"   (or zsh_source, fish_source)
+    """

@@ -1,0 +1,103 @@
+"""Options that several commands share, and the words they take."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sppr import units
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Ids(click.ParamType[tuple[int, ...]]):
+    """``1``, ``1-3`` or ``1,3``."""
+
+    name = "ids"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(units.parse_ids(value))
+        except ValueError as e:
+            self.fail(str(e), param, ctx)
+
+
+class Mask(click.ParamType[int]):
+    """A hexadecimal mask."""
+
+    name = "mask"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return units.parse_mask(value)
+        except ValueError as e:
+            self.fail(str(e), param, ctx)
+
+
+def conf(command: F) -> F:
+    return click.option(
+        "--conf", type=click.Path(path_type=Path), metavar="FILE", help="The lab's conf.yml.  [default: ./conf.yml]"
+    )(command)
+
+
+def session(command: F) -> F:
+    return click.option("--session", metavar="NAME", help="Name of the tmux session.  [default: spp]")(command)
+
+
+def vdevs(command: F) -> F:
+    """-p -vd -vdt -vdv, as wakeup and primary.py have them."""
+    for option in (
+        click.option("-vdv", "--vdev-vhost", type=Ids(), default=(), help="Vhost devices of the primary: 1, 1-3, 1,3."),
+        click.option("-vdt", "--vdev-tap", type=Ids(), default=(), help="Tap devices of the primary: 1, 1-3, 1,3."),
+        click.option("-vd", "--vdev", "vdevs", multiple=True, metavar="DEV", help="EAL device; repeatable."),
+        click.option("-p", "--portmask", type=Mask(), help="Ports of the primary.  [default: conf.yml]"),
+    ):
+        command = option(command)
+    return command
+
+
+def lab(command: F) -> F:
+    """All that up, wakeup and plan take."""
+    count = click.IntRange(0, 127)
+    for option in (
+        click.option("--socket-name", metavar="NAME", help="tmux server of its own (tmux -L NAME)."),
+        session,
+        conf,
+        vdevs,
+        click.option("-t", "--template", is_flag=True, help="Boot the template VMs instead of instances."),
+        click.option(
+            "-vn", "--vhost-num", type=click.IntRange(1, 9), default=1, show_default=True, help="Vhost NICs of a VM."
+        ),
+        click.option("-nw", "--nof-working", type=count, default=1, show_default=True, help="Work windows."),
+        click.option("-nv", "--nof-vhost", type=count, default=1, show_default=True, help="Vhost VMs."),
+        click.option("-nr", "--nof-ring", type=count, default=1, show_default=True, help="Ring VMs."),
+        click.option("-ns", "--nof-sec", type=count, default=2, show_default=True, help="Secondaries."),
+    ):
+        command = option(command)
+    return command
+
+
+def dry_run(command: F) -> F:
+    return click.option("--dry-run", is_flag=True, help="Print the command this would become.")(command)
+
+
+def spp_process(port: str) -> Callable[[F], F]:
+    """What primary.py and secondary.py share; the names are those of 2017. ``port``: controller key it connects to."""
+
+    def add(command: F) -> F:
+        for option in (
+            click.option("-mc", "-nm", "--channels", type=click.IntRange(1, 32), help="Memory channels.  [default: 4]"),
+            click.option("-cp", "--port", port, type=click.IntRange(1, 65535), help="Controller's port."),
+            click.option("-ch", "--host", help="Controller's address, dotted IPv4.  [default: conf.yml]"),
+            click.option("-c", "--coremask", type=Mask(), help="lcores, as 0x0C.  [default: conf.yml]"),
+            click.option("-d", "--spp-dir", type=click.Path(path_type=Path), help="A built SPP tree.  [default: ours]"),
+        ):
+            command = option(command)
+        return command
+
+    return add

@@ -1,0 +1,33 @@
+"""runscripts/primary.py: the lab's spp_primary."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sppr.cli import options
+from sppr.cli.edge import CONTEXT, Edge
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.conf
+@options.session
+@options.vdevs
+@options.spp_process("pri_port")
+@click.option("-n", "--rings", type=click.IntRange(1, 98), help="Rings ring:0 … to make.  [default: conf.yml, 10]")
+@click.option("-m", "--memory", type=click.IntRange(64), help="Hugepage memory in MiB.  [default: conf.yml, 512]")
+@options.dry_run
+def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
+    """Run spp_primary: it owns ports, hugepages and rings. What is not given comes from conf.yml."""
+    from sppr.cli.become import become
+    from sppr.cli.gather import overridden, site_of
+    from sppr.host import facts
+    from sppr.lab import plan
+
+    flags = {name: words.pop(name) for name in ("portmask", "vdevs", "vdev_tap", "vdev_vhost")}
+    config, site = site_of(conf, session)
+    config, site = overridden(config, site, "primary", words)
+    made = plan.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
+    if not dry_run:
+        site.check_binaries(["primary"])
+    become("pri", made.part("pri").program, site.run, dry_run)

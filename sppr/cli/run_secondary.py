@@ -1,0 +1,32 @@
+"""runscripts/secondary.py: one spp_nfv of the lab."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sppr.cli import options
+from sppr.cli.edge import CONTEXT, Edge
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@click.option("-i", "--id", "secondary_id", type=click.IntRange(1, 127), required=True, help="Id of the secondary.")
+@options.conf
+@options.session
+@options.spp_process("sec_port")
+@options.dry_run
+def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
+    """Run spp_nfv, the secondary that patches ports together. What is not given comes from conf.yml."""
+    from sppr.cli.become import become
+    from sppr.cli.gather import overridden, site_of
+    from sppr.host import facts
+    from sppr.lab import plan
+    from sppr.roles.part import secondary_name
+
+    config, site = site_of(conf, session)
+    config, site = overridden(config, site, secondary_id, words)
+    made = plan.make(config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), site)
+    if not dry_run:
+        site.check_binaries(["nfv"])
+    name = secondary_name(secondary_id)
+    become(name, made.part(name).program, site.run, dry_run)

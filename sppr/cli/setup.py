@@ -1,0 +1,28 @@
+"""``sppr setup``: make this machine ready. ``make up`` calls it; what it does is said, and done once."""
+
+from pathlib import Path
+
+import click
+
+from sppr.cli import options
+from sppr.cli.edge import CONTEXT, Edge
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.conf
+@click.option("--no-image", is_flag=True, help="Do not build a base image where there is none.")
+def main(conf: Path | None, no_image: bool) -> None:
+    """Reserve hugepages, mount hugetlbfs, and build a base image from Debian's packages where there is none."""
+    from sppr.cli.gather import site_of
+    from sppr.host import prepare
+    from sppr.images.store import candidates
+
+    config, site = site_of(conf, None)
+    prepare.hugepages(config.primary.memory + prepare.SPARE_MIB, click.echo)
+    prepare.hugetlbfs(Path(config.hugepages), click.echo)
+    folder = (site.folder / config.images.dir).resolve()
+    if not no_image and config.images.base is None and not candidates(folder):
+        from sppr.images.build import BASE_NAME, build_base
+
+        click.echo(f"no base image in {folder}: building {BASE_NAME} from Debian's packages (about a minute, once)")
+        build_base(folder / BASE_NAME, report=click.echo)

@@ -1,0 +1,32 @@
+"""``sppr status``: each part of the lab as it is."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from sppr.cli import options
+from sppr.cli.edge import CONTEXT, Edge
+
+_COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "dead": "red", "absent": None}
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.session
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
+def main(session: str | None, as_json: bool) -> int:
+    """Show each part of the lab as it is now. Exit status 0 when all are ready, 1 when not."""
+    from sppr.lab import state as states
+    from sppr.lab.status import status
+
+    rows = status(states.load(session or "spp"))
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=1))
+    else:
+        width = max(len(row.name) for row in rows)
+        for row in rows:
+            more = f"  exit {row.exit}" if row.exit is not None else ""
+            more += f"  {row.last}" if row.last else ""
+            state = click.style(f"{row.state:9}", fg=_COLOURS[row.state])
+            click.echo(f"{row.name:{width}}  {row.role:10}  {state} {row.pid or '-':>8}  {row.window:7}{more}")
+    return 0 if all(row.state == "ready" for row in rows) else 1

@@ -1,0 +1,28 @@
+"""Finds the project's .venv, so that bin/ and runscripts/ work from any folder without activating anything.
+
+Standard library only: it runs in whatever python3 there is, before any dependency is known to be there.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+NEEDED = ("click", "libtmux", "yaml", "pydantic", "psutil", "aiohttp", "qemu.qmp", "rich", "prompt_toolkit", "pexpect")
+
+
+def enter(root: Path) -> None:
+    """Go on in ``root``/.venv where there is one and this is not it; end with a clear line where nothing is set up."""
+    python = root / ".venv" / "bin" / "python"
+    if python.exists():
+        if Path(sys.prefix).resolve() != (root / ".venv").resolve():
+            os.execv(python, [str(python), *sys.argv])  # noqa: S606 - argv only
+        return
+    missing = [name for name in NEEDED if importlib.util.find_spec(name.partition(".")[0]) is None]
+    if missing:
+        print(
+            f"error: this machine is not set up: no {root / '.venv'}, and missing: {', '.join(missing)}",
+            file=sys.stderr,
+        )
+        print(f"hint: make -C {root} up", file=sys.stderr)
+        sys.exit(3)
