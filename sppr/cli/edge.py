@@ -42,7 +42,7 @@ class EdgeGroup(Edge, click.Group):
 
 
 def _end(what: str, hint: str | None, status: int) -> NoReturn:
-    click.echo(f"error: {what}", err=True)
+    click.echo(f"error: {what}" if status else what, err=True)
     if hint:
         click.echo(f"hint: {hint}", err=True)
     sys.exit(status)

@@ -42,7 +42,7 @@ def bring_up(lab: Any) -> None:
 
     tmux = Tmux(lab.plan.socket_name)
     with state.locked(lab.plan.session):
-        stale = refuse_if_there(lab.plan.session, tmux)
+        stale = refuse_if_there(lab.plan, tmux)
         if stale is not None:
             teardown.sweep(stale)
         findings = preflight.check(lab.plan, lab.site, facts.read())

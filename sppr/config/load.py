@@ -4,18 +4,15 @@ Scalars are read as written: YAML 1.1 would turn an unquoted 0x10 into 16, 010 i
 into False, and keep the last of two equal keys in silence.
 """
 
-import difflib
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
+from sppr.config.explain import MEAN, dotted, model_at, problem
 from sppr.config.model import Config
 from sppr.config.rules import Path as KeyPath
 from sppr.config.rules import Problem, check
@@ -24,8 +21,6 @@ from sppr.errors import ConfigError
 #: Aliases can make a small file unfold into billions of nodes.
 MAX_NODES = 20_000
 MAX_BYTES = 1_000_000
-
-_MEAN = "did you mean "
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class _Reader:
         if self._nodes > MAX_NODES or len(path) > 16:
             raise _Unreadable(_mark(node.start_mark), "too deep or too large to be a lab", "write it without aliases")
         self.places.setdefault(path, _mark(node.start_mark))
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node.tag.removeprefix("tag:yaml.org,2002:") not in ("str", "seq", "map"):
             self.problems.append(Problem(path, f"tag {node.tag} is not known here", "leave the tag out"))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -107,8 +102,8 @@ def parse(data: bytes, name: str) -> Config:
     except _Unreadable as e:
         raise ConfigError(f"{name}:{e.mark.line}:{e.mark.column}: {e.what}\n    fix: {e.fix}") from None
     if not isinstance(raw, dict):
-        problem = Problem((), "not a mapping of sections", "start with a section such as controller:")
-        raise ConfigError(_tell(name, reader, problem))
+        told = Problem((), "not a mapping of sections", "start with a section such as controller:")
+        raise ConfigError(_tell(name, reader, told))
     config, problems = _validate({k: v for k, v in raw.items() if v is not None}, reader)
     if config is not None:
         problems += check(config, lambda p: getattr(reader.places.get(p), "line", None))
@@ -127,8 +122,8 @@ def _validate(raw: dict[str, Any], reader: _Reader) -> tuple[Config | None, list
         return Config.model_validate(raw), list(reader.problems)
     except ValidationError as e:
         errors = e.errors(include_url=False)
-    problems = [_translate(error, reader) for error in errors]
-    meant = {(*p.path[:-1], p.fix[len(_MEAN) : -1]) for p in problems if p.fix.startswith(_MEAN)}
+    problems = [problem(error, reader.keys) for error in errors]
+    meant = {(*p.path[:-1], p.fix[len(MEAN) : -1]) for p in problems if p.fix.startswith(MEAN)}
     problems = [p for p in problems if not (p.what == "missing" and p.path in meant)]
     try:
         return _without(raw, [tuple(error["loc"]) for error in errors]), [*reader.problems, *problems]
@@ -141,7 +136,7 @@ def _without(raw: dict[str, Any], wrong: list[KeyPath]) -> Config:
     copy = deepcopy(raw)
     unset: list[KeyPath] = []
     for path in wrong:
-        field, owner = path[-1], _model_at(path[:-1])
+        field, owner = path[-1], model_at(path[:-1])
         parent: Any = copy
         for step in path[:-1]:
             parent = parent[step]
@@ -187,8 +182,8 @@ def _yaml_fix(what: str) -> str:
 
 
 def _in_order(reader: _Reader, problems: list[Problem]) -> list[Problem]:
-    def key(problem: Problem) -> tuple[int, int]:
-        return problem.mark or _nearest(reader, problem.path)
+    def key(one: Problem) -> tuple[int, int]:
+        return one.mark or _nearest(reader, one.path)
 
     return sorted(problems, key=key)
 
@@ -201,129 +196,7 @@ def _nearest(reader: _Reader, path: KeyPath) -> tuple[int, int]:
     return place.line, place.column
 
 
-def _tell(name: str, reader: _Reader, problem: Problem) -> str:
-    line, column = problem.mark or _nearest(reader, problem.path)
-    where = f"{dotted(problem.path)}: " if problem.path else ""
-    return f"{name}:{line}:{column}: {where}{problem.what}\n    fix: {problem.fix}"
-
-
-def dotted(path: KeyPath) -> str:
-    """``secondaries[1].coremask``."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
-
-
-def _translate(error: ErrorDetails, reader: _Reader) -> Problem:
-    """A problem in the words of a lab, from pydantic's."""
-    path: KeyPath = tuple(error["loc"])
-    kind, ctx, given = error["type"], error.get("ctx", {}), error["input"]
-    what, fix = f"{given!r}: {error['msg']}", "see docs/conf.md"
-    if kind == "extra_forbidden":
-        return _unknown_key(path, reader.keys.get(path))
-    if kind == "missing":
-        what, fix = "missing", f"add {path[-1]}: to this entry"
-    elif kind == "value_error":
-        what, fix = str(ctx["error"]), _value_fix(path)
-    elif kind in ("int_parsing", "int_type", "int_from_float"):
-        what, fix = f"{_show(given)} is not a whole number", "write a decimal number"
-    elif kind in ("float_parsing", "float_type"):
-        what, fix = f"{_show(given)} is not a number", "write seconds as a decimal number"
-    elif kind in ("greater_than_equal", "less_than_equal", "greater_than"):
-        what, fix = f"{given} is out of range", f"use a value {_range_of(path)}"
-    elif kind == "literal_error":
-        what, fix = f"{_show(given)} is not known", f"use one of: {ctx['expected']}"
-    elif kind == "string_pattern_mismatch":
-        what, fix = f"{_show(given)} cannot be used", _pattern_fix(path)
-    elif kind in ("string_type", "string_too_short"):
-        what, fix = f"{_show(given)} is not a text", "write one word or path, or leave the key out"
-    elif kind in ("tuple_type", "list_type"):
-        what, fix = f"{_show(given)} is not a list", "start each entry with '- '"
-    elif kind in ("model_type", "model_attributes_type"):
-        what, fix = f"{_show(given)} is not a mapping", "write 'key: value' lines below it, indented"
-    return Problem(path, what, fix)
-
-
-def _show(value: object) -> str:
-    if value is None:
-        return "an empty value"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return repr(value)
-
-
-def _value_fix(path: KeyPath) -> str:
-    fixes = {
-        "coremask": "write a mask such as 0x0C",
-        "portmask": "write a mask such as 0x03",
-        "memory": "write MiB, or a number with M or G",
-        "host": "write an address such as 127.0.0.1",
-    }
-    return fixes.get(str(path[-1]), "write it as net_tap0,iface=vtap0" if "vdevs" in path else "see docs/conf.md")
-
-
-def _pattern_fix(path: KeyPath) -> str:
-    if path[-1] in ("sock_dir", "hugepages"):
-        return "write an absolute path"
-    if path[-1] == "base":
-        return "write a file name only; the folder goes to images.dir"
-    return "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"
-
-
-def _unknown_key(path: KeyPath, mark: tuple[int, int] | None) -> Problem:
-    known = list(_keys_at(path[:-1]))
-    close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
-    fix = f"{_MEAN}{close[0]}?" if close else f"known here: {', '.join(known)}"
-    return Problem(path, "not a known key", fix, mark)
-
-
-def _model_at(path: KeyPath) -> type[BaseModel] | None:
-    model: type[BaseModel] = Config
-    for step in path:
-        if isinstance(step, int):
-            continue
-        field = model.model_fields.get(step)
-        inner = None if field is None else _model_in(field.annotation)
-        if inner is None:
-            return None
-        model = inner
-    return model
-
-
-def _keys_at(path: KeyPath) -> Iterator[str]:
-    model = _model_at(path)
-    return iter(model.model_fields if model else ())
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in get_args(annotation):
-        if inner not in (NoneType, Ellipsis) and (found := _model_in(inner)):
-            return found
-    return None
-
-
-def _range_of(path: KeyPath) -> str:
-    """``from 1 to 127``, read off the field itself."""
-    model = _model_at(path[:-1])
-    field = model.model_fields.get(str(path[-1])) if model else None
-    bounds: dict[str, Any] = {}
-    stack: list[Any] = [field] if field else []
-    while stack:
-        item = stack.pop()
-        for meta in getattr(item, "metadata", ()) or getattr(item, "__metadata__", ()):
-            for name in ("ge", "gt", "le"):
-                if getattr(meta, name, None) is not None:
-                    bounds[name] = getattr(meta, name)
-            stack += [meta] if hasattr(meta, "metadata") else []
-        annotation = getattr(item, "annotation", item)
-        if get_origin(annotation) in (Union, UnionType):
-            stack += [a for a in get_args(annotation) if a is not NoneType]
-    low = bounds.get("ge", bounds.get("gt"))
-    if low is None and "le" not in bounds:
-        return "that fits"
-    return f"from {low} to {bounds['le']}" if "le" in bounds else f"of at least {low}"
+def _tell(name: str, reader: _Reader, one: Problem) -> str:
+    line, column = one.mark or _nearest(reader, one.path)
+    where = f"{dotted(one.path)}: " if one.path else ""
+    return f"{name}:{line}:{column}: {where}{one.what}\n    fix: {one.fix}"

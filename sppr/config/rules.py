@@ -138,9 +138,9 @@ def _ssh_ports(config: Config, _: LineOf) -> Iterator[Problem]:
         return
     for vm in (*config.vms_ring, *config.vms_vhost):
         for key in ("pri_port", "sec_port"):
-            if base + vm.id == getattr(config.controller, key):
+            if vm.id is not None and base + vm.id == getattr(config.controller, key):
                 what = f"{base}: VM {vm.id} would forward port {base + vm.id}, which is controller.{key}"
-                yield Problem(("vm", "ssh_port"), what, "use another base, such as 22000")
+                yield Problem(("vm", "ssh_port"), what, "use another base, such as 30000")
 
 
 RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _vhosts, _ssh_ports)

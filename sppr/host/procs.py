@@ -31,15 +31,27 @@ def tree(pids: Iterable[int]) -> list[psutil.Process]:
 def end(processes: list[psutil.Process], polite: Deadline) -> tuple[list[psutil.Process], list[psutil.Process]]:
     """SIGTERM, and SIGKILL to what is left when ``polite`` is over.
 
-    Returns those that had to be killed, and those that are still there 2 s later.
+    Returns those that had to be killed, and those that are still there 5 s later.
     """
     for process in processes:
         _send(process, signal.SIGTERM)
     _, stubborn = psutil.wait_procs(processes, timeout=polite.remaining())
+    # Stopped first, so that none of them starts another child while the children are looked for.
     for process in stubborn:
+        _send(process, signal.SIGSTOP)
+    doomed = tree(process.pid for process in stubborn)
+    for process in doomed:
         _send(process, signal.SIGKILL)
-    _, left = psutil.wait_procs(stubborn, timeout=2.0)
-    return stubborn, left
+    _, left = psutil.wait_procs(doomed, timeout=5.0)
+    return stubborn, [process for process in left if not _is_zombie(process)]
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    """Ended, and only not yet collected by its parent."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def hang_up(process: psutil.Process) -> None:

@@ -56,12 +56,19 @@ class Report(Protocol):
     def failed(self, name: str) -> None: ...
 
 
+class AlreadyUp(SpprError):
+    """The very lab that was asked for is there and runs."""
+
+    exit_code = 0
+
+
 class Interrupted(SpprError):
     """Another part failed, so this wait was given up."""
 
 
-def refuse_if_there(session: str, tmux: Tmux) -> State | None:
+def refuse_if_there(plan: Plan, tmux: Tmux) -> State | None:
     """SpprError where the session exists, saying whether it runs or was left half-way. The state of a dead one."""
+    session = plan.session
     attach = shlex.join(tmux.attach_argv(session))
     try:
         old = states.load(session)
@@ -74,9 +81,17 @@ def refuse_if_there(session: str, tmux: Tmux) -> State | None:
         return None
     living = [p.name for p in old.plan.parts if (proc := states.process(p.files(old.folder))) and proc.alive()]
     flag = "" if session == "spp" else f" --session {session}"
+    if old.phase == "up" and len(living) == len(old.plan.parts) and old.plan.parts == plan.parts:
+        raise AlreadyUp(
+            f"session {session} is running already, with all its {len(living)} parts: nothing was changed",
+            hint=f"{attach}   or end it: sppr down{flag}",
+        )
     if old.phase == "up" and living:
-        raise SpprError(f"session {session} is running ({len(living)} of {len(old.plan.parts)} parts)",
-                        hint=f"sppr attach{flag}   or end it: sppr down{flag}")  # fmt: skip
+        same = "" if old.plan.parts == plan.parts else ", and not as asked for now"
+        raise SpprError(
+            f"session {session} is running, {len(living)} of {len(old.plan.parts)} parts{same}",
+            hint=f"sppr attach{flag}   or end it: sppr down{flag}",
+        )
     if living or tmux.has_session(session):
         raise SpprError(
             f"session {session} was left half-way ({old.phase}): {', '.join(living) or 'its windows'} still there",

@@ -97,6 +97,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     _check_counts(config, flags)
     planner = _Planner(config, flags, facts, site)
     parts = [planner.controller(), planner.primary(), *planner.secondaries(), *planner.vms()]
+    _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
     vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts)) if s]
     return Plan(
@@ -147,6 +148,17 @@ def _check_counts(config: Config, flags: Flags) -> None:
             problems.append(f"{section}: {wanted} asked for, but conf.yml has {has}")
     if problems:
         raise ConfigError("\n".join(problems), hint="add entries there, or ask for fewer")
+
+
+def _check_vhosts(parts: Sequence[Part]) -> None:
+    """The numbers that -vn adds may be those of another VM."""
+    owner: dict[str, Part] = {}
+    for part in parts:
+        for uid in part.ports:
+            if uid in owner:
+                what = f"{uid} would serve both VM {owner[uid].id} and VM {part.id}"
+                raise ConfigError(what, hint="give one of them numbers of its own in conf.yml: vhosts: [N, …]")
+            owner[uid] = part
 
 
 def _windows(parts: Sequence[Part], flags: Flags) -> list[Window]:

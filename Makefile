@@ -1,0 +1,76 @@
+# The verbs. `make up` and `make test` set up all they need, on a bare Debian 12 too; `make help` lists them.
+
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+ARGS   ?=
+
+# What runs the lab, what builds its data plane, what builds its base image; and what only the tests want.
+PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps python3-venv \
+	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
+	mmdebstrap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
+TEST_PACKAGES := dpdk iputils-ping zsh
+
+.PHONY: help up down status setup packages packages-test dataplane check test bench fmt clean
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+up: setup ## set up what is missing, and bring the lab up (ARGS="-ns 3")
+	@./bin/wakeup.py $(ARGS)
+
+down: ## end the lab
+	@$(BIN)/sppr down
+
+status: ## show the lab
+	@$(BIN)/sppr status
+
+setup: packages $(VENV)/.up dataplane ## Debian packages, .venv, data plane, hugepages, base image
+	@$(BIN)/sppr setup
+
+packages:
+	@bin/install-packages $(PACKAGES)
+
+packages-test: packages
+	@bin/install-packages $(TEST_PACKAGES)
+
+$(VENV)/bin/python: | packages
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.up: pyproject.toml setup.py $(VENV)/bin/python
+	@echo "installing sppr and what it needs into $(VENV)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.up
+	@echo "installing what the tests need into $(VENV)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+dataplane: packages ## build spp_primary and spp_nfv
+	@$(MAKE) -s -C sppr/dataplane
+
+check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests: seconds
+	@$(BIN)/ruff check . bin runscripts
+	@$(BIN)/ruff format --check -q . bin runscripts
+	@$(BIN)/mypy
+	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h
+	@$(MAKE) -s -C sppr/dataplane check
+	@$(BIN)/python -m pytest -q tests/unit tests/golden tests/errors
+
+test: packages-test setup $(VENV)/.test ## set up everything, and run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.json
+	@$(BIN)/python tests/bench.py
+
+fmt: $(VENV)/.test ## format Python and C
+	@$(BIN)/ruff check -q --fix . bin runscripts || true
+	@$(BIN)/ruff format -q . bin runscripts
+	@$(BIN)/clang-format -i sppr/dataplane/*.c sppr/dataplane/*.h
+
+clean: ## remove what was built; images and .venv stay
+	@$(MAKE) -s -C sppr/dataplane clean
+	@rm -rf build

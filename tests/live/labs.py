@@ -1,0 +1,174 @@
+"""A lab of a test's own: folder, ports, tap names, tmux server and run directory, so that no other lab is touched."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sppr.controller.client import ControlClient
+from sppr.images.build import BASE_NAME
+from tests.conftest import ROOT
+from tests.live.dataplane import HUGE, prepare_hugepages, wait_for
+
+CONF = """\
+session: {session}
+controller: {{host: 127.0.0.1, pri_port: {pri}, sec_port: {sec}}}
+primary:
+  coremask: 0x03
+  portmask: 0x03
+  memory: 128
+  vdevs: ["net_tap0,iface={tap}a", "net_tap1,iface={tap}b"]
+secondaries:
+  - {{id: 1, coremask: 0x0C}}
+  - {{id: 2, coremask: 0x30}}
+vms_ring: [{{id: 6}}, {{id: 7}}]
+vms_vhost: [{{id: 11}}, {{id: 12}}]
+vm: {{ssh_port: {ssh}}}
+spp: {{sock_dir: {sock_dir}}}
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+@dataclass
+class Lab:
+    """``run`` calls sppr as a user would; ``env`` is pinned and hostile where a user's may be."""
+
+    folder: Path
+    session: str
+    env: dict[str, str] = field(default_factory=dict)
+    pri: int = 0
+    sec: int = 0
+
+    def write(self, extra: str = "") -> None:
+        """conf.yml with ports and names of this lab's own, and ``extra`` lines."""
+        self.pri, self.sec = free_ports(2)
+        self.conf.write_text(
+            CONF.format(
+                session=self.session,
+                pri=self.pri,
+                sec=self.sec,
+                tap=self.tap,
+                ssh=free_ports(1)[0] // 200 * 200,
+                sock_dir=self.folder / "socks",
+            )
+            + extra
+        )
+
+    @property
+    def conf(self) -> Path:
+        return self.folder / "conf.yml"
+
+    @property
+    def tap(self) -> str:
+        return f"t{os.getpid() % 100000}{self.session[-1]}"
+
+    @property
+    def state(self) -> Path:
+        return Path(self.env["SPPR_RUN_DIR"]) / self.session
+
+    @property
+    def control(self) -> ControlClient:
+        return ControlClient(self.state / "api.sock")
+
+    def sppr(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "sppr", *words], env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def wakeup(self, *words: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+        command = [ROOT / "bin/wakeup.py", "--conf", self.conf, "--socket-name", self.session, *words]
+        return subprocess.run(
+            command, env=self.env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def down(self) -> subprocess.CompletedProcess[str]:
+        return self.sppr("down", "--session", self.session)
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Rows of ``sppr status --json`` by name."""
+        done = self.sppr("status", "--json", "--session", self.session)
+        assert done.stdout, done.stderr
+        return {row["name"]: row for row in json.loads(done.stdout)}
+
+    def tmux(self, *words: str) -> str:
+        command = ["tmux", "-L", self.session, *words]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this lab: each has its folder or its run directory in its arguments or environment."""
+        found = []
+        marks = (str(self.folder), str(self.state))
+        for process in psutil.process_iter():
+            try:
+                text = " ".join(process.cmdline()) + " ".join(process.environ().values())
+            except psutil.Error:
+                continue
+            if any(mark in text for mark in marks) and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+    def leftovers(self) -> list[str]:
+        """What a lab that is down must not leave."""
+        left = [f"process {p.pid} {p.name()}" for p in self.processes()]
+        left += [str(p) for p in HUGE.glob(f"{self.session}map_*")]
+        left += [str(p) for p in (Path("/var/run/dpdk") / self.session, self.state) if p.exists()]
+        left += [str(p) for p in (self.folder / "socks").glob("*")]
+        left += [f"tmux: {line}" for line in self.tmux("list-sessions").splitlines()]
+        left += [str(p) for p in self.folder.rglob("*.tmp")]
+        return left
+
+    def end(self) -> None:
+        """Whatever state the test left it in: nothing stays."""
+        self.down()
+        for process in self.processes():
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.Error:
+                continue
+        self.tmux("kill-server")
+        for page in HUGE.glob(f"{self.session}map_*"):
+            page.unlink(missing_ok=True)
+
+
+def make(folder: Path, session: str, base: Path | None) -> Lab:
+    """A lab below ``folder``, its base image a link to the one all tests share."""
+    prepare_hugepages()
+    home = folder / "home"
+    for part in ("runscripts", "socks", "home", "run"):
+        (folder / part).mkdir()
+    if base is not None:
+        (folder / "runscripts" / BASE_NAME).symlink_to(base)
+    # What users have in their home, and what broke launchers before: T2, T3, T8, T16 of the known troubles.
+    (home / ".tmux.conf").write_text("set -g base-index 1\nset -g automatic-rename on\nset -g default-command 'cat'\n")
+    (home / ".bashrc").write_text("sleep 0.3\nwhile read -r -t 0.01 -n 1 _; do :; done\nPROMPT_COMMAND='true'\n")
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(home), "SHELL": "/bin/bash", "LC_ALL": "C", "TERM": "xterm",
+        "SPPR_RUN_DIR": str(folder / "run"), "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    lab = Lab(folder, session, env)
+    lab.write()
+    return lab
+
+
+def wait_state(lab: Lab, name: str, wanted: str, seconds: float = 30) -> dict[str, Any]:
+    """Wait until status tells ``wanted`` of a part, and return its row."""
+    row: dict[str, Any] = wait_for(
+        f"{name} {wanted}", lambda: r if (r := lab.status()[name])["state"] == wanted else None, seconds
+    )
+    return row

@@ -1,0 +1,182 @@
+"""What goes wrong, with its error, and nothing lost."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.live import labs
+from tests.live.dataplane import wait_for
+from tests.live.labs import Lab
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
+SMALL = ("-ns", "1", "-nr", "0", "-nv", "0")
+
+
+@pytest.fixture
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab2", None)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def fake_tree(lab: Lab, primary: str) -> None:
+    """A tree named in conf.yml whose spp_primary misbehaves: a ten-line program, not a mock."""
+    target = lab.folder / "spp" / "src" / "primary" / "t"
+    nfv = lab.folder / "spp" / "src" / "nfv" / "t"
+    for folder, name, text in ((target, "spp_primary", primary), (nfv, "spp_nfv", "exec sleep 60")):
+        folder.mkdir(parents=True)
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    lab.conf.write_text(lab.conf.read_text().replace("spp: {", f"spp: {{dir: {lab.folder / 'spp'}, target: t, "))
+
+
+def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> None:
+    fake_tree(lab, "echo 'EAL: No free 2048 kB hugepages reported on node 0' >&2; exit 7")
+    began = time.monotonic()
+    done = lab.wakeup(*SMALL)
+    assert done.returncode == 4 and time.monotonic() - began < 20
+    assert "error: pri ended with status 7 after" in done.stderr and "before it was ready" in done.stderr
+    assert "last: EAL: No free 2048 kB hugepages" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
+    assert "hint: sppr setup" in done.stderr and "sppr down --session testlab2` ends it" in done.stderr
+    assert lab.status()["pri"]["exit"] == 7 and lab.status()["ctrler"]["state"] == "ready", "what runs stays for a look"
+    assert lab.status()["sec1"]["state"] == "absent", "what needed it was not started"
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
+def test_a_primary_that_prints_a_fatal_text_and_hangs_ends_the_wait(lab: Lab) -> None:
+    fake_tree(lab, "echo 'EAL: Cannot create lock on config. Is another primary process running?'; exec sleep 60")
+    began = time.monotonic()
+    done = lab.wakeup(*SMALL)
+    assert done.returncode == 4 and time.monotonic() - began < 20
+    assert "pri printed 'Cannot create lock on config." in done.stderr and "cannot become ready" in done.stderr
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
+def test_a_child_that_ignores_every_polite_signal_is_ended_all_the_same(lab: Lab) -> None:
+    fake_tree(lab, "trap '' HUP TERM INT; echo 'EAL: FATAL: no'; while :; do sleep 1; done")
+    assert lab.wakeup(*SMALL).returncode == 4
+    done = lab.down()
+    assert done.returncode == 0 and "pri ended (SIGKILL)" in done.stdout, done.stdout + done.stderr
+    assert lab.leftovers() == []
+
+
+def test_a_wakeup_that_was_killed_half_way_is_told_and_down_mends_it(lab: Lab) -> None:
+    fake_tree(lab, "exec sleep 60")
+    words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
+    launcher = subprocess.Popen(words, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for("the primary", lambda: lab.state.exists() and (lab.state / "pri.pid").exists())
+    locked = lab.wakeup(*SMALL)
+    assert locked.returncode == 1 and f"wakeup.py (pid {launcher.pid}" in locked.stderr, locked.stderr
+    launcher.kill()
+    launcher.wait()
+    done = lab.wakeup(*SMALL)
+    assert done.returncode == 1 and "was left half-way (starting): ctrler, pri still there" in done.stderr
+    assert "hint: sppr down --session testlab2, then again" in done.stderr
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
+def test_ctrl_c_leaves_a_state_that_down_handles(lab: Lab) -> None:
+    fake_tree(lab, "exec sleep 60")
+    words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
+    launcher = subprocess.Popen(words, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for("the primary", lambda: (lab.state / "pri.pid").exists())
+    launcher.send_signal(signal.SIGINT)
+    _, said = launcher.communicate(timeout=20)
+    assert launcher.returncode == 130 and "hint: sppr down" in said and "Traceback" not in said
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
+def test_all_that_is_missing_is_told_at_once_before_any_window_is_opened(lab: Lab) -> None:
+    with socket.create_server(("127.0.0.1", lab.pri)):
+        foreign = lab.folder / "socks" / "sock11"
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(foreign))
+            other.listen()
+            done = lab.wakeup()
+            assert foreign.is_socket(), "a socket of somebody else is not removed"
+    assert done.returncode == 3, done.stderr
+    assert f"port {lab.pri} (controller.pri_port) is taken by pid {os.getpid()} (" in done.stderr
+    assert f"{foreign}: another process listens on this vhost-user socket" in done.stderr
+    assert f"{lab.folder / 'runscripts'}: no base image\n    fix: make up builds one" in done.stderr
+    assert lab.tmux("list-sessions") == "" and lab.leftovers() == [str(foreign)]
+
+
+def test_a_socket_nobody_listens_on_makes_way_and_a_file_does_not(lab: Lab, base_image: Path) -> None:
+    (lab.folder / "runscripts" / base_image.name).symlink_to(base_image)
+    stale = lab.folder / "socks" / "sock11"
+    stale.write_text("a file of the user")
+    done = lab.wakeup("-ns", "1", "-nr", "0")
+    assert done.returncode == 3 and f"{stale}: is not a socket" in done.stderr and stale.read_text()
+    stale.unlink()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(stale))
+    done = lab.wakeup("-ns", "1", "-nr", "0")
+    assert done.returncode == 0, done.stderr
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
+def test_an_image_that_is_none_is_named(lab: Lab) -> None:
+    (lab.folder / "runscripts" / "x.qcow2").write_text("hello")
+    done = lab.wakeup("-nv", "0")
+    assert done.returncode == 3 and "x.qcow2: is raw, not qcow2" in done.stderr
+    assert sorted(p.name for p in (lab.folder / "runscripts").iterdir()) == ["x.qcow2"], "nothing was made"
+
+
+def test_a_tmux_session_of_somebody_else_is_not_touched(lab: Lab) -> None:
+    lab.tmux("new-session", "-d", "-s", "testlab2")
+    done = lab.wakeup(*SMALL)
+    assert done.returncode == 1 and "tmux has a session testlab2 that sppr did not make" in done.stderr
+    assert lab.tmux("list-windows", "-t", "=testlab2", "-F", "x") == "x\n"
+
+
+def test_a_session_whose_name_begins_alike_is_another(lab: Lab) -> None:
+    lab.tmux("new-session", "-d", "-s", "testlab2x")
+    assert lab.wakeup(*SMALL).returncode == 0
+    assert lab.down().returncode == 0
+    assert lab.tmux("list-sessions", "-F", "#{session_name}") == "testlab2x\n"
+
+
+def test_a_program_that_is_missing_is_named_with_its_package(lab: Lab, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("env", "python3", "sh"):
+        (few / name).symlink_to(shutil.which(name) or "/bin/sh")
+    done = subprocess.run(
+        [sys.executable, "-m", "sppr", "up", "--conf", lab.conf, *SMALL],
+        env=lab.env | {"PATH": str(few)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3 and "tmux: not installed" in done.stderr and "make up" in done.stderr
+
+
+def test_a_machine_that_was_not_set_up_is_told_to_make_up(tmp_path: Path) -> None:
+    """A clone without .venv, in a Python that has none of what we need."""
+    clone = tmp_path / "clone"
+    for name in ("bin", "sppr"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("build", "__pycache__"))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    done = subprocess.run(
+        [tmp_path / "bare/bin/python", clone / "bin/wakeup.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3 and "click" in done.stderr and f"hint: make -C {clone} up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_conf_yml_is_told_with_its_place(lab: Lab) -> None:
+    lab.conf.write_text("controler: {}\n")
+    done = lab.wakeup()
+    assert done.returncode == 2 and f"{lab.conf}:1:1: controler: not a known key" in done.stderr
+    assert "did you mean controller?" in done.stderr and not lab.state.exists()

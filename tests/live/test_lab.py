@@ -1,0 +1,145 @@
+"""The main job: one command, and a lab with real packets; then down, and nothing is left."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import labs
+from tests.live.dataplane import TapEnd, wait_for
+from tests.live.labs import Lab, wait_state
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def lab(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab that is up, with all kinds of parts; LC_ALL=C, base-index 1 and a hostile .bashrc around it."""
+    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab1", base_image)
+    try:
+        done = made.wakeup("-ns", "2", "-nr", "1", "-nv", "1")
+        assert done.returncode == 0, done.stdout + done.stderr
+        made.said = done.stdout  # type: ignore[attr-defined]
+        yield made
+    finally:
+        made.end()
+
+
+def test_every_part_is_ready_and_told_with_its_window_and_pane(lab: Lab) -> None:
+    rows = lab.status()
+    assert list(rows) == ["ctrler", "pri", "sec1", "sec2", "vm_r6", "vm_v11"]
+    for row in rows.values():
+        assert row["state"] == "ready" and row["pid"] and row["pane"].startswith("%") and row["window"]
+    panes = dict(
+        line.split()
+        for line in lab.tmux("list-panes", "-s", "-t", "=testlab1:", "-F", "#{pane_id} #{window_name}").splitlines()
+    )
+    assert all(panes[row["pane"]] == row["window"] for row in rows.values())
+
+
+def test_windows_are_in_order_and_the_last_has_the_focus(lab: Lab) -> None:
+    lines = lab.tmux(
+        "list-windows", "-t", "=testlab1", "-F", "#{window_name} #{window_active} #{window_panes}"
+    ).splitlines()
+    assert lines == ["ctrler 0 1", "pri 0 1", "sec 0 2", "vm_r 0 1", "vm_v 0 1", "w0 1 1"]
+
+
+def test_without_a_terminal_it_says_how_to_attach_and_what_it_waited_for(lab: Lab) -> None:
+    said: str = lab.said  # type: ignore[attr-defined]
+    assert "session testlab1 is up; attach: tmux -L testlab1 attach-session -t =testlab1" in said
+    order = [said.index(f"{name}: ready") for name in ("ctrler", "pri", "sec1", "vm_v11")]
+    assert order == sorted(order)
+    assert said.index("pri: waiting") > said.index("ctrler: ready") and said.index("sec1: waiting") > said.index(
+        "pri: ready"
+    )
+    assert said.index("vm_v11: waiting") > said.index("sec1: ready")
+
+
+def test_a_second_wakeup_changes_nothing_and_says_so(lab: Lab) -> None:
+    before = lab.status()
+    done = lab.wakeup()
+    assert (
+        done.returncode == 0 and "testlab1 is running already, with all its 6 parts: nothing was changed" in done.stderr
+    )
+    assert "sppr down --session testlab1" in done.stderr and lab.status() == before
+    other = lab.wakeup("-nr", "0")
+    assert other.returncode == 1 and "is running, 6 of 6 parts, and not as asked for now" in other.stderr
+
+
+def test_a_packet_passes_two_secondaries_and_a_ring(lab: Lab) -> None:
+    control = lab.control
+    control.add_port("nfv:1", "ring:0")
+    control.add_port("nfv:2", "ring:0")
+    control.patch("nfv:1", "tap:0", "ring:0")
+    control.patch("nfv:2", "ring:0", "tap:1")
+    control.forward("nfv:1")
+    control.forward("nfv:2")
+    sender, receiver = TapEnd(f"{lab.tap}a"), TapEnd(f"{lab.tap}b")
+    for side in "ab":
+        subprocess.run(["ip", "link", "set", f"{lab.tap}{side}", "up"], check=True)
+    for number in range(100):
+        sender.send(number)
+        wait_for(f"frame {number}", lambda: receiver.receive(0.5) == number, 10)  # noqa: B023
+    control.reset_patches("nfv:2")
+    control.reset_patches("nfv:1")
+    sender.send(4711)
+    assert receiver.receive(0.5) is None, "no patch, no packet"
+
+
+def test_a_vhost_vm_answers_a_ping_through_its_port(lab: Lab) -> None:
+    control = lab.control
+    tap = f"{lab.tap}a"
+    control.patch("nfv:1", "tap:0", "vhost:11")
+    control.patch("nfv:1", "vhost:11", "tap:0")
+    control.forward("nfv:1")
+    subprocess.run(["ip", "addr", "replace", "192.168.100.1/24", "dev", tap], check=True)
+    subprocess.run(["ip", "link", "set", tap, "up"], check=True)
+    ping = ["ping", "-I", tap, "-c", "3", "-W", "5", "-q", "192.168.100.11"]
+    done = subprocess.run(ping, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and " 0% packet loss" in done.stdout, done.stdout + done.stderr
+    control.stop("nfv:1")
+    assert subprocess.run([*ping[:4], "1", "-W", "1", *ping[7:]], capture_output=True, check=False).returncode == 1
+
+
+def last_line(lab: Lab, pane: str) -> str:
+    """What stands in the last line of a pane that is not empty, as a user sees it (long lines joined)."""
+    return (lab.tmux("capture-pane", "-J", "-p", "-t", pane).rstrip().splitlines() or [""])[-1]
+
+
+def test_ctrl_c_arrow_up_and_enter_run_a_part_again(lab: Lab) -> None:
+    row = lab.status()["sec2"]
+    lab.tmux("send-keys", "-t", row["pane"], "C-c")
+    dead = wait_state(lab, "sec2", "dead")
+    assert dead["exit"] == 0 and "arrow-up and Enter run it again" in dead["last"]
+    wait_for("a shell", lambda: last_line(lab, row["pane"]).endswith(("$", "#")))
+    lab.tmux("send-keys", "-t", row["pane"], "Up")
+    wait_for("the command", lambda: "-i 2" in last_line(lab, row["pane"]))
+    lab.tmux("send-keys", "-t", row["pane"], "Enter")
+    again = wait_state(lab, "sec2", "ready")
+    assert again["pid"] != row["pid"] and again["pane"] == row["pane"]
+
+
+def test_status_tells_a_part_that_was_killed(lab: Lab) -> None:
+    row = lab.status()["sec2"]
+    subprocess.run(["kill", "-KILL", str(row["pid"])], check=True)
+    dead = wait_state(lab, "sec2", "dead")
+    assert dead["pid"] is None and lab.sppr("status", "--session", "testlab1").returncode == 1
+
+
+def test_the_log_begins_with_the_first_byte(lab: Lab) -> None:
+    log = lab.sppr("logs", "pri", "--session", "testlab1").stdout
+    assert log.startswith("[pri waits for: ctrler]") and "runscripts/primary.py" in log.splitlines()[1]
+    assert "Finished Process Init." in log
+    assert "no part of session" in lab.sppr("logs", "nobody", "--session", "testlab1").stderr
+
+
+def test_down_leaves_nothing_even_when_conf_yml_is_gone(lab: Lab) -> None:
+    """Last in this file: it ends the lab."""
+    lab.conf.rename(lab.folder / "gone.yml")
+    done = lab.down()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "vm_v11 ended (powerdown)" in done.stdout and done.stdout.rstrip().endswith("session testlab1 is down")
+    assert lab.leftovers() == []
+    again = lab.down()
+    assert again.returncode == 0 and "not running" in again.stdout

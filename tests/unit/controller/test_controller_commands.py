@@ -1,0 +1,124 @@
+"""The prompt's language: what is typed, what it means, what is said about the rest."""
+
+import pytest
+
+from sppr.controller.commands import Command, parse
+from sppr.controller.complete import Known, candidates
+from sppr.controller.faults import BadValue, line
+from sppr.controller.names import PRIMARY, Target
+
+NFV1, SEC2 = Target("nfv", 1), Target("sec", 2)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("", Command("nothing")),
+        ("   ", Command("nothing")),
+        ("# add ring:0", Command("nothing")),
+        ("  // as well", Command("nothing")),
+        ("status", Command("status")),
+        (" status ;", Command("status")),
+        ("pri; status", Command("status", PRIMARY)),
+        ("pri;status", Command("status", PRIMARY)),
+        ("pri  ;  status  ", Command("status", PRIMARY)),
+        ("pri status", Command("status", PRIMARY)),
+        ("pri clear", Command("clear", PRIMARY)),
+        ("pri; add vhost:1", Command("add", PRIMARY, ("vhost:1",))),
+        ("pri; add pipe:0 ring:0 ring:1", Command("add", PRIMARY, ("pipe:0", "ring:0", "ring:1"))),
+        ("pri; del pipe:0", Command("del", PRIMARY, ("pipe:0",))),
+        ("pri; patch phy:0 phy:1", Command("patch", PRIMARY, ("phy:0", "phy:1"))),
+        ("pri; patch reset", Command("reset", PRIMARY)),
+        ("pri; forward", Command("forward", PRIMARY)),
+        ("pri; stop", Command("stop", PRIMARY)),
+        ("pri; exit", Command("exit", PRIMARY)),
+        ("nfv 1; add ring:0", Command("add", NFV1, ("ring:0",))),
+        ("nfv 1;add ring:0", Command("add", NFV1, ("ring:0",))),
+        ("nfv 1 ; del ring:0", Command("del", NFV1, ("ring:0",))),
+        ("nfv 1; patch phy:0 nq 1 ring:0", Command("patch", NFV1, ("phy:0nq1", "ring:0"))),
+        ("nfv 1; patch phy:0nq1 phy:0 nq 2", Command("patch", NFV1, ("phy:0nq1", "phy:0nq2"))),
+        ("sec 2; add ring 3", Command("add", SEC2, ("ring:3",))),
+        ("sec 2;del vhost 3", Command("del", SEC2, ("vhost:3",))),
+        ("sec 2; add ring:3", Command("add", SEC2, ("ring:3",))),
+        ("sec 2; patch 0 2", Command("patch", SEC2, ("0", "2"))),
+        ("sec 2;exit", Command("exit", SEC2)),
+        ("bye", Command("bye")),
+        ("exit", Command("bye")),
+        ("bye sec", Command("bye", args=("sec",))),
+        ("bye all", Command("bye", args=("all",))),
+        ("help", Command("help")),
+        ("?", Command("help")),
+        ("help nfv", Command("help", args=("nfv",))),
+        ("history", Command("history")),
+    ],
+)
+def test_lines(typed: str, meant: Command) -> None:
+    assert parse(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("foo", "error: foo: no such command (type help)"),
+        ("Status", "error: Status: no such command (type help)"),
+        (";", "error: ;: no such command (type help)"),
+        ("pri", "error: pri: what shall it do? (pri; followed by one of clear, status,"),
+        ("pri; launch", "error: pri; launch: no such command (one of clear, status,"),
+        ("nfv", "error: nfv: the id of a secondary is missing (nfv 1; status)"),
+        ("nfv; status", "error: nfv: the id of a secondary is missing (nfv 1; status)"),
+        ("nfv 0; status", "error: '0' is not the id of a secondary: 1 to 127"),
+        ("nfv x; status", "error: 'x' is not the id of a secondary: 1 to 127"),
+        ("nfv 1; clear", "error: nfv 1; clear: no such command (one of status,"),
+        ("nfv 1; add", "error: nfv 1; add takes one port (nfv 1; add ring:0)"),
+        ("nfv 1; add ring 3", "error: 'ring' is not a port: write TYPE:NUMBER"),
+        ("nfv 1; add ring:0 ring:1", "error: nfv 1; add takes one port"),
+        ("pri; add pipe:0", "error: pri; add takes a pipe and two rings (pri; add pipe:0 ring:0 ring:1)"),
+        ("nfv 1; patch phy:0", "error: nfv 1; patch takes two ports, or reset (nfv 1; patch phy:0 ring:0)"),
+        ("nfv 1; patch 0 2", "error: '0' is not a port"),
+        ("sec 2; patch 0 2000", "error: '2000' is not a port"),
+        ("nfv 1; patch phy:0 nq", "error: 'nq' is not a port"),
+        ("nfv 1; forward now", "error: nfv 1; forward takes nothing more, got 'now' (nfv 1; forward)"),
+        ("status all", "error: status takes nothing more, got 'all' (type status)"),
+        ("bye bye", "error: bye bye: no such form (bye, bye sec or bye all)"),
+        ("help foo", "error: help foo: no such command (one of status,"),
+    ],
+)
+def test_errors_say_what_to_do(typed: str, said: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        parse(typed)
+    assert line(caught.value).startswith(said)
+    assert "\n" not in line(caught.value)
+
+
+KNOWN = Known({"nfv": [1, 2], "sec": [1, 2, 3]}, {1: ["phy:0", "ring:0"], 2: ["vhost:2"]}, ["phy:0"])
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        ("st", ["status"]),
+        ("nfv ", ["1;", "2;"]),
+        ("sec ", ["1;", "2;", "3;"]),
+        ("nfv 1; fo", ["forward"]),
+        ("nfv 1;pa", ["patch"]),
+        ("nfv 1; patch ", ["phy:0", "ring:0", "reset"]),
+        ("nfv 1; patch phy:0 r", ["ring:0"]),
+        ("nfv 1; patch phy:0 ring:0 ", []),
+        ("nfv 1; del ", ["ring:0"]),
+        ("nfv 1; add v", ["vhost:"]),
+        ("nfv 9; patch ", ["reset"]),
+        ("nfv x; patch ", ["reset"]),
+        ("pri; patch p", ["phy:0"]),
+        ("pri cl", ["clear"]),
+        ("bye ", ["sec", "all"]),
+        ("help hi", ["history"]),
+        ("foo ", []),
+    ],
+)
+def test_completion(before: str, found: list[str]) -> None:
+    assert candidates(before, KNOWN) == found
+
+
+def test_completion_of_nothing_is_every_command() -> None:
+    assert "status" in candidates("", KNOWN)
+    assert "status" in candidates("nfv 1;", KNOWN)

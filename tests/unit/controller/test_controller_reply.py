@@ -1,0 +1,116 @@
+"""Replies of every form SPP sends, whole and in pieces."""
+
+import json
+
+import pytest
+
+from sppr.controller.reply import MOST, Reply, ReplyCutter
+
+STATUS = {
+    "client-id": 1,
+    "status": "idling",
+    "ports": ["phy:0", "ring:4"],
+    "patches": [{"src": "phy:0", "dst": "ring:4"}],
+}
+JSON = json.dumps(STATUS).encode()
+
+
+def cut(command: str, *pieces: bytes) -> Reply | None:
+    """Feed ``pieces``; nothing but the last may complete the reply."""
+    cutter = ReplyCutter(command)
+    for piece in pieces[:-1]:
+        assert cutter.feed(piece) is None, piece
+    return cutter.feed(pieces[-1])
+
+
+@pytest.mark.parametrize("size", [1000, 2048, 32768])
+def test_padded_json(size: int) -> None:
+    reply = cut("status", JSON.ljust(size, b"\0"))
+    assert reply == Reply(JSON.decode(), STATUS)
+
+
+def test_json_without_padding_is_whole_when_it_closes() -> None:
+    assert cut("status", *(JSON[i : i + 1] for i in range(len(JSON)))) == Reply(JSON.decode(), STATUS)
+
+
+def test_padded_json_in_segments() -> None:
+    raw = JSON.ljust(32768, b"\0")
+    reply = cut("status", raw[:7], raw[7:30], raw[30:])
+    assert reply is not None
+    assert reply.data == STATUS
+
+
+def test_nuls_of_the_reply_before_are_skipped() -> None:
+    reply = cut("status", b"\0" * 30000, b"\0" * 5 + JSON)
+    assert reply is not None
+    assert reply.data == STATUS
+
+
+def test_one_word_echo() -> None:
+    assert cut("forward", b"forward".ljust(1000, b"\0")) == Reply("forward", echo=True)
+
+
+def test_echo_of_several_words_is_taken_to_its_end() -> None:
+    """Else ``reset`` would stand ahead of the next reply."""
+    raw = b"patch\0reset".ljust(32768, b"\0")
+    assert cut("patch reset", raw[:6], raw[6:8], raw[8:]) == Reply("patch reset", echo=True)
+
+
+def test_text_that_begins_as_its_command_is_no_echo() -> None:
+    """18.05: the reply to ``status`` begins with ``status``."""
+    text = b"status: idling\nports: 'phy:0-ring:5'\n"
+    assert cut("status", text[:6], text[6:].ljust(994, b"\0")) == Reply(text.decode().strip())
+
+
+def test_bare_digits() -> None:
+    assert cut("_get_client_id", b"12".ljust(1000, b"\0")) == Reply("12")
+
+
+def test_digits_without_nul_wait_for_silence() -> None:
+    cutter = ReplyCutter("_get_client_id")
+    assert cutter.settle() is None
+    assert cutter.feed(b"12") is None
+    assert cutter.settle() == Reply("12")
+
+
+def test_json_that_has_begun_is_never_settled() -> None:
+    cutter = ReplyCutter("status")
+    assert cutter.feed(JSON[:20]) is None
+    assert cutter.settle() is None
+
+
+@pytest.mark.parametrize("raw", [b"{broken\0", b"[1, 2]\0", b"[" * 30000 + b"\0", b'{"a": "\xff"\0'])
+def test_what_is_no_json_object_has_no_data(raw: bytes) -> None:
+    reply = cut("status", raw)
+    assert reply is not None
+    assert reply.data is None
+
+
+def test_babble_is_an_error() -> None:
+    cutter = ReplyCutter("status")
+    with pytest.raises(ValueError, match="without an end"):
+        for _ in range(MOST // 1000 + 1):
+            cutter.feed(b"x" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("data", "failed", "words"),
+    [
+        ({"result": "succeeded", "command": "add"}, False, ""),
+        ({"result": "success"}, False, ""),
+        ({"result": "failed", "command": "add", "port": "ring:44"}, True, ""),
+        ({"result": "error", "message": "no such rule"}, True, "no such rule"),
+        ({"results": [{"result": "success"}]}, False, ""),
+        (
+            {"results": [{"result": "error", "error_details": {"message": "Invalid value (core)"}}]},
+            True,
+            "Invalid value (core)",
+        ),
+        ({"results": []}, False, ""),
+        ({"results": "x", "result": 3}, False, ""),
+        ({"status": "idling"}, False, ""),
+    ],
+)
+def test_verdicts(data: dict[str, object], failed: bool, words: str) -> None:
+    reply = Reply(json.dumps(data), data)
+    assert (reply.failed, reply.words()) == (failed, words)

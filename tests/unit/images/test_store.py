@@ -1,0 +1,91 @@
+"""Templates and instances with the real qemu-img: made when missing, whole or not at all, never over another."""
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import HostError
+from sppr.images import qemu_img
+from sppr.images.store import Store, candidates, find
+
+
+def image(path: Path, image_format: str = "qcow2") -> Path:
+    subprocess.run(["qemu-img", "create", "-q", "-f", image_format, str(path), "8M"], check=True)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    image(tmp_path / "base.qcow2")
+    return Store(tmp_path, "base.qcow2", "qcow2")
+
+
+def test_a_template_and_an_instance_are_made_once(store: Store) -> None:
+    said: list[str] = []
+    instance = store.ensure_instance("vhost", 11, said.append)
+    assert instance == store.folder / "img" / "v11-base.qcow2" and len(said) == 2
+    template = store.template("vhost")
+    assert template.name == "ov-base.qcow2" and stat.S_IMODE(template.stat().st_mode) == 0o444
+    assert qemu_img.info(instance).backing == "../ov-base.qcow2" and qemu_img.info(template).backing == "base.qcow2"
+    before = (instance.stat().st_mtime_ns, template.stat().st_mtime_ns)
+    assert store.ensure_instance("vhost", 11, said.append) == instance and len(said) == 2
+    assert before == (instance.stat().st_mtime_ns, template.stat().st_mtime_ns)
+    assert not list(store.folder.rglob("*.tmp"))
+
+
+def test_a_base_that_changed_under_its_templates_is_refused_by_name(store: Store) -> None:
+    store.ensure_template("ring", lambda _: None)
+    store.base_path.write_bytes(store.base_path.read_bytes() + b"x")
+    with pytest.raises(HostError, match=r"base\.qcow2: changed after or-base\.qcow2 was made over it"):
+        store.ensure_instance("ring", 6, lambda _: None)
+    assert not (store.folder / "img").exists()
+
+
+def test_an_image_that_is_there_is_never_replaced(store: Store) -> None:
+    target = store.folder / "x.qcow2"
+    target.write_text("precious")
+    with pytest.raises(HostError, match="is there already"):
+        qemu_img.overlay(store.base_path, "qcow2", target, 0o644)
+    assert target.read_text() == "precious" and not list(store.folder.glob(".*.tmp"))
+
+
+def test_the_temporary_of_a_killed_run_is_swept(store: Store) -> None:
+    left = store.folder / ".or-base.qcow2.4711.tmp"
+    left.write_text("half")
+    store.ensure_template("ring", lambda _: None)
+    assert not left.exists()
+
+
+def test_a_template_under_instances_is_not_booted(store: Store) -> None:
+    store.ensure_instance("ring", 6, lambda _: None)
+    with pytest.raises(HostError, match=r"r6-base\.qcow2 stand on this template"):
+        store.check_template_free("ring")
+    store.check_template_free("vhost")
+
+
+def test_a_base_of_the_wrong_format_or_none_is_told(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "text.qcow2").write_text("no image at all")
+    with pytest.raises(HostError, match=r"text\.qcow2: is raw, not qcow2"):
+        Store(tmp_path, "text.qcow2", "qcow2").check_base()
+    with pytest.raises(HostError, match=r"gone\.qcow2: no such image"):
+        Store(tmp_path, "gone.qcow2", "qcow2").check_base()
+    (tmp_path / "folder.qcow2").mkdir()
+    with pytest.raises(HostError, match="no such image"):
+        Store(tmp_path, "folder.qcow2", "qcow2").check_base()
+    store.check_base()
+
+
+def test_the_only_image_is_found_and_of_several_one_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="no base image"):
+        find(tmp_path, None, "qcow2")
+    image(tmp_path / "b.qcow2")
+    for name in ("or-b.qcow2", "ov-b.qcow2", ".hidden.qcow2", "notes.txt"):
+        (tmp_path / name).write_text("")
+    assert candidates(tmp_path) == ["b.qcow2"] and find(tmp_path, None, "qcow2").base == "b.qcow2"
+    image(tmp_path / "a.img", "raw")
+    with pytest.raises(HostError, match=r"several base images: a\.img, b\.qcow2") as e:
+        find(tmp_path, None, "qcow2")
+    assert e.value.hint == "say which: images: {base: a.img}"
+    assert find(tmp_path, "b.qcow2", "qcow2").base == "b.qcow2"

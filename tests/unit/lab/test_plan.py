@@ -1,0 +1,151 @@
+"""The plan is a value: conf.yml, flags and the machine in, every window and command out."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sppr.cli.plan import text
+from sppr.config.load import load, parse
+from sppr.config.model import Config
+from sppr.errors import ConfigError
+from sppr.host.facts import Facts
+from sppr.images.store import Store
+from sppr.lab import state
+from sppr.lab.plan import Flags, Plan, make, one_vm
+from sppr.lab.site import Site
+from tests.conftest import ROOT, Golden
+
+MACHINE = Facts(cpus=(0, 1))
+DATA = ROOT / "tests/golden/data"
+
+
+@pytest.fixture
+def config() -> Config:
+    return load(ROOT / "conf.yml")
+
+
+def site(folder: str = "/lab") -> Site:
+    where = Path(folder)
+    return Site(
+        session="spp",
+        conf=where / "conf.yml",
+        folder=where,
+        run=Path("/run/sppr/spp"),
+        scripts=where / "runscripts",
+        store=Store(where / "runscripts", "base.qcow2", "qcow2"),
+        public_key=where / "runscripts/lab_key.pub",
+        tree=Path("/spp"),
+    )
+
+
+def plan(config: Config, facts: Facts = MACHINE, **flags: object) -> Plan:
+    return make(config, Flags(**flags), facts, site())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("default", {}),
+        ("many", {"nof_sec": 3, "nof_ring": 2, "nof_vhost": 2, "nof_working": 2, "vhost_num": 2}),
+        ("template", {"template": True}),
+        ("vdevs", {"portmask": 0x0F, "vdev_tap": (0, 1, 2), "vdev_vhost": (11,), "nof_ring": 0}),
+        ("nothing-but-the-primary", {"nof_sec": 0, "nof_ring": 0, "nof_vhost": 0, "nof_working": 0}),
+    ],
+)
+def test_plans_as_printed(config: Config, golden: Golden, name: str, flags: dict[str, object]) -> None:
+    printed = "\n".join(text(plan(config, **flags))).replace(os.path.realpath(os.sys.executable), "PYTHON")  # type: ignore[attr-defined]
+    printed = "\n".join(
+        line if "-m sppr.controller" not in line else "    becomes: (controller)" for line in printed.split("\n")
+    )
+    golden.check(DATA / f"plan-{name}.txt", printed.replace("/usr/bin/qemu-system-x86_64", "qemu-system-x86_64") + "\n")
+
+
+def test_windows_are_in_order_and_those_without_parts_are_not_there(config: Config) -> None:
+    assert [w.name for w in plan(config).windows] == ["ctrler", "pri", "sec", "vm_r", "vm_v", "w0"]
+    assert [w.name for w in plan(config, nof_sec=0, nof_ring=0, nof_vhost=0, nof_working=2).windows] == [
+        "ctrler", "pri", "w0", "w1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ({"nof_sec": 6}, "secondaries: 6 asked for, but conf.yml has 5"),
+        ({"nof_ring": 7, "nof_vhost": 8}, "vms_ring: 7 .*has 5\nvms_vhost: 8 .*has 5"),
+    ],
+)
+def test_more_than_conf_yml_has_is_refused_by_section(config: Config, flags: dict[str, object], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        plan(config, **flags)
+
+
+def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
+    with pytest.raises(ConfigError, match="portmask 0x03 names 2 ports, but there are 3") as e:
+        plan(config, vdev_tap=(0, 1, 2))
+    assert e.value.hint and "-p 0x07" in e.value.hint
+
+
+def test_lcores_keep_their_ids_and_share_the_cores_there_are(config: Config) -> None:
+    words = plan(config).part("sec2").program
+    assert words[words.index("--lcores") + 1] == "4@0,5@1"
+    words = plan(config, facts=Facts(cpus=tuple(range(16)))).part("sec2").program
+    assert words[words.index("-l") + 1] == "4,5"
+
+
+def test_no_nic_and_no_vdev_gives_taps_for_the_portmask_and_a_nic_gives_none(config: Config) -> None:
+    assert [w for w in plan(config).part("pri").program if "tap" in w] == [
+        "net_tap0,iface=vtap0",
+        "net_tap1,iface=vtap1",
+    ]
+    bound = replace(MACHINE, nics=("0000:00:04.0", "0000:00:05.0"))
+    assert not [w for w in plan(config, facts=bound).part("pri").program if "tap" in w or w == "--no-pci"]
+
+
+def test_vhost_vms_take_turns_on_the_secondaries_and_the_primary_serves_where_there_is_none(config: Config) -> None:
+    servers = [p.server for p in plan(config, nof_vhost=3).parts if p.role == "vm_vhost"]
+    assert servers == ["nfv:1", "nfv:2", "nfv:1"]
+    assert plan(config, nof_sec=0).part("vm_v11").server == "primary"
+    assert plan(config, nof_sec=0).part("vm_v11").needs == ("pri",)
+
+
+def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
+    secondaries = b"secondaries: [{id: 1, coremask: 0x0C}, {id: 2, coremask: 0x30}]\n"
+    config = parse(secondaries + b"vms_vhost: [{id: 11, secondary: 2, vhosts: [4, 5]}]", "c")
+    part = make(config, Flags(nof_ring=0), MACHINE, site()).part("vm_v11")
+    assert part.server == "nfv:2" and part.needs == ("sec2",)
+    assert part.sockets == ("/tmp/sock4", "/tmp/sock5") and part.command[-2:] == ("-d", "4,5")
+    with pytest.raises(ConfigError, match="VM 11 wants secondary 2, which is not among the 1 that start"):
+        make(config, Flags(nof_sec=1, nof_ring=0), MACHINE, site())
+
+
+def test_a_vhost_vm_whose_socket_is_a_vdev_of_the_primary_asks_nobody(config: Config) -> None:
+    part = plan(config, vdev_vhost=(11,), portmask=1).part("vm_v11")
+    assert part.server == "" and part.sockets == ("/tmp/sock11",) and part.needs == ("pri",)
+
+
+def test_a_plan_comes_back_from_disk_as_it_was(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
+    (tmp_path / "spp").mkdir()
+    kept = state.State(
+        replace(plan(config, nof_vhost=2), run=str(tmp_path / "spp")), "boot", "up", {"pri": ("@1", "%1")}
+    )
+    kept.save()
+    assert state.load("spp") == kept and state.sessions() == ["spp"]
+
+
+def test_vhost_numbers_of_many_nics_may_not_meet() -> None:
+    config = parse(b"vms_vhost: [{id: 11}, {id: 111}]", "c")
+    with pytest.raises(ConfigError, match="vhost:111 would serve both VM 11 and VM 111") as e:
+        make(config, Flags(nof_sec=0, nof_ring=0, nof_vhost=2, vhost_num=2), MACHINE, site())
+    assert e.value.hint and "vhosts: [N, …]" in e.value.hint
+
+
+def test_one_vm_by_hand(config: Config) -> None:
+    assert one_vm(config, MACHINE, site(), "vhost", 12, None).sockets == ("/tmp/sock12",)
+    assert one_vm(config, MACHINE, site(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
+    assert one_vm(config, MACHINE, site(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
+    with pytest.raises(ConfigError, match="vms_ring: no VM 99") as e:
+        one_vm(config, MACHINE, site(), "ring", 99, None)
+    assert e.value.hint == "its ids there: 6, 7, 8, 9, 10"

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import ConfigError
+from sppr.qemu import console
+from sppr.qemu.opts import opts
+from sppr.qemu.parts import Extra, VhostUserNic
+
+
+def test_commas_in_a_value_are_doubled_and_booleans_are_on_and_off() -> None:
+    text = opts("socket", path=Path("/a,b"), server=True, wait=False, if_="x", memory_backend="m", gone=None)
+    assert text == "socket,path=/a,,b,server=on,wait=off,if=x,memory-backend=m"
+
+
+def test_vectors_0_under_tcg_only_where_qemu_would_die_of_msix() -> None:
+    def device(accel: str) -> str:
+        return VhostUserNic(0, Path("/tmp/sock1"), "02:00:00:00:00:01", accel).argv()[-1]  # type: ignore[arg-type]
+
+    assert "vectors=0" in device("tcg") and "vectors" not in device("kvm")
+
+
+def test_extra_arguments_may_not_repeat_an_option_of_ours() -> None:
+    assert Extra(("-device", "usb-ehci")).argv() == ["-device", "usb-ehci"]
+    with pytest.raises(ConfigError, match="-m is set by sppr already") as e:
+        Extra(("-m", "1G")).argv()
+    assert e.value.hint == "use vm.memory in conf.yml"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x\r\nroot@vm-r6:~# ", "\nlocalhost login: ", "\nalice@host:/tmp$ ", "# ", "boot\n/ # ", "root@vm:~# ls\nfile\n"],
+)
+def test_a_prompt_is_known(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c").write_text(text)
+    assert console.has_come_to_prompt(tmp_path / "c")
+
+
+@pytest.mark.parametrize("text", ["", "SYSLINUX 6.04", "[ 0.1] x# y", "vm login: root (automatic login)\r\n", "login"])
+def test_what_is_no_prompt_is_not_taken_for_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c").write_text(text)
+    assert not console.has_come_to_prompt(tmp_path / "c")
+
+
+def test_death_is_known() -> None:
+    assert console.DEATH.search("[  1.0] Kernel panic - not syncing: VFS")
+    assert not console.DEATH.search("Debian GNU/Linux 12")
