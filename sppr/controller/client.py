@@ -1,0 +1,143 @@
+"""The launcher's hand on the controller: REST over its unix socket, synchronous, standard library only.
+
+>>> control = ControlClient(run_dir / "ctl.sock")
+>>> control.add_port("nfv:1", "ring:0")
+"""
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any, TypedDict
+
+from sppr.errors import ControlError
+
+from .names import parse_target
+
+#: One of ``processes()``; the primary has no client-id.
+Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
+_HINTS = {
+    400: "the process or the controller refuses it; look at the status of the target",
+    404: "it is not connected: see its own window, and GET /v1/processes for who is",
+    504: "the process hangs: see its own window",
+}
+
+
+class ControlClient:
+    """Each call is one request of at most ``timeout`` seconds; ControlError says what was asked and what came back."""
+
+    def __init__(self, socket_path: str | Path, timeout: float = 5.0) -> None:
+        self._path = str(socket_path)
+        self._timeout = timeout
+
+    def alive(self) -> bool:
+        """Whether a controller answers on the socket."""
+        try:
+            self.controller()
+        except ControlError:
+            return False
+        return True
+
+    def controller(self) -> dict[str, Any]:
+        """``{"pid", "host", "pri_port", "sec_port", "version"}`` of the controller itself."""
+        return self._object("GET", "/controller")
+
+    def processes(self) -> list[Process]:
+        """``[{"type": "primary"}, {"type": "nfv", "client-id": 1}]``: those that answer now."""
+        found = self._call("GET", "/processes")
+        if not isinstance(found, list):
+            raise ControlError(
+                f"GET /v1/processes on {self._path}: not a list: {found!r}", hint="is it our controller?"
+            )
+        return found
+
+    def primary_status(self) -> dict[str, Any]:
+        return self._object("GET", "/primary/status")
+
+    def nfv_status(self, client_id: int) -> dict[str, Any]:
+        return self._object("GET", f"/nfvs/{client_id}")
+
+    def clear(self) -> None:
+        """Zero the primary's counters."""
+        self._call("DELETE", "/primary/status")
+
+    def add_port(self, target: str, uid: str) -> None:
+        """``target`` is here and below ``primary`` or ``nfv:3``; ``uid`` as ``ring:0``."""
+        self._call("PUT", f"{_base(target)}/ports", {"action": "add", "port": uid})
+
+    def del_port(self, target: str, uid: str) -> None:
+        self._call("PUT", f"{_base(target)}/ports", {"action": "del", "port": uid})
+
+    def patch(self, target: str, src: str, dst: str) -> None:
+        """One way: from ``src`` to ``dst``."""
+        self._call("PUT", f"{_base(target)}/patches", {"src": src, "dst": dst})
+
+    def reset_patches(self, target: str) -> None:
+        self._call("DELETE", f"{_base(target)}/patches")
+
+    def forward(self, target: str) -> None:
+        self._call("PUT", f"{_base(target)}/forward", {"action": "start"})
+
+    def stop(self, target: str) -> None:
+        """Stop forwarding."""
+        self._call("PUT", f"{_base(target)}/forward", {"action": "stop"})
+
+    def exit(self, target: str) -> None:
+        """Let the process end itself."""
+        self._call("DELETE", _base(target))
+
+    def _object(self, method: str, path: str) -> dict[str, Any]:
+        found = self._call(method, path)
+        if not isinstance(found, dict):
+            raise ControlError(
+                f"{method} /v1{path} on {self._path}: not an object: {found!r}", hint="is it our controller?"
+            )
+        return found
+
+    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
+        asked = f"{method} /v1{path}" + (f" {json.dumps(body)}" if body else "")
+        connection = _UnixConnection(self._path, self._timeout)
+        try:
+            connection.request(method, f"/v1{path}", json.dumps(body) if body else None)
+            response = connection.getresponse()
+            status, raw = response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            why = str(error) or type(error).__name__
+            hint = "is it running? start one: python -m sppr.controller --api-socket PATH"
+            raise ControlError(f"the controller at {self._path} does not answer: {why} ({asked})", hint=hint) from error
+        finally:
+            connection.close()
+        if status >= 300:
+            text = raw.decode("utf-8", "replace").strip()
+            raise ControlError(
+                f"{asked}: {text} (status {status})", hint=_HINTS.get(status, "see the controller's window")
+            )
+        return _parse(raw, asked)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _base(target: str) -> str:
+    try:
+        found = parse_target(target)
+    except ValueError as error:
+        raise ControlError(str(error), hint="targets are primary, nfv:1, nfv:2, ...") from None
+    return "/primary" if found.kind == "primary" else f"/nfvs/{found.client_id}"
+
+
+def _parse(raw: bytes, asked: str) -> object:
+    try:
+        return json.loads(raw) if raw else None
+    except ValueError as error:
+        raise ControlError(f"{asked}: the answer is no JSON: {error}", hint="is it our controller?") from None

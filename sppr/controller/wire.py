@@ -1,0 +1,142 @@
+"""One connected SPP process: one command at a time, one reply each, a limit on every wait.
+
+A protocol of asyncio and not a stream: the loop then reads each connection all the time, so an idle process that goes
+away is noticed at once, no task is needed for that, and what can be buffered is one fixed buffer and one reply.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from .faults import NoAnswer, NotConnected
+from .names import Target
+from .reply import MOST, Reply, ReplyCutter
+
+#: Seconds an exchange may take.
+TIMEOUT = 3.0
+#: Seconds without a byte after which text without a NUL is taken as whole. No SPP process needs it; small fakes do.
+SILENCE = 0.2
+#: Bytes of a command: vf copies it into 888 bytes unchecked (spp-facts 3.1).
+LONGEST_COMMAND = 800
+
+
+class Peer(asyncio.BufferedProtocol):
+    """A connected process. ``kind`` is primary, nfv, vm, vf, mirror or pcap, empty before the handshake.
+
+    ``status`` is the last status object it sent, for completion; ``plain`` is true if it introduced itself by bare
+    digits (SPP up to 18.08.1). ``lost`` is called once, when the connection is over, with the reason.
+    """
+
+    def __init__(self, met: Callable[["Peer"], None], lost: Callable[["Peer", str], None]) -> None:
+        self.kind = ""
+        self.client_id = 0
+        self.plain = False
+        self.gone = False
+        self.address = "?"
+        self.status: dict[str, object] = {}
+        self._met, self._lost = met, lost
+        self._buffer = memoryview(bytearray(32768))
+        self._unasked = 0
+        self._lock = asyncio.Lock()
+        self._transport: asyncio.Transport | None = None
+        self._pending: tuple[ReplyCutter, asyncio.Future[Reply]] | None = None
+        self._silence: asyncio.TimerHandle | None = None
+
+    def __str__(self) -> str:
+        return str(Target(self.kind, self.client_id)) if self.kind else "it"
+
+    async def request(self, command: str, timeout: float = TIMEOUT) -> Reply:
+        """Send ``command`` when its turn has come and give the reply.
+
+        Raises NotConnected if the process is gone or goes before it answers, NoAnswer after ``timeout`` seconds: the
+        process is dropped then, for a late answer would be taken for that of the next command. ValueError for a command
+        that cannot be sent.
+        """
+        if not command.isascii() or not command.isprintable() or not 0 < len(command) <= LONGEST_COMMAND:
+            raise ValueError(f"{command!r} cannot be sent to an SPP process")
+        async with self._lock:
+            if self.gone or self._transport is None:
+                raise NotConnected(f"{self} is not connected", hint="look with: status")
+            reply = await self._exchange(self._transport, command, timeout)
+        if command == "status" and reply.data is not None:
+            self.status = reply.data
+        return reply
+
+    async def _exchange(self, transport: asyncio.Transport, command: str, timeout: float) -> Reply:
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._pending = (ReplyCutter(command), answer)
+        self._unasked = 0
+        transport.write(command.encode())
+        try:
+            async with asyncio.timeout(timeout):
+                return await answer
+        except TimeoutError:
+            self.close(f"no answer to `{command}` within {timeout:g} s")
+            what = f"{self} did not answer `{command}` within {timeout:g} s and was dropped"
+            raise NoAnswer(what, hint="it reconnects by itself if it still runs; see its own window") from None
+        except asyncio.CancelledError:
+            self.close(f"`{command}` was given up")
+            raise
+        finally:
+            self._pending = None
+            self._hush()
+
+    def close(self, reason: str) -> None:
+        """Drop the connection. Idempotent."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._over(reason)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.address = "{}:{}".format(*transport.get_extra_info("peername")[:2])
+        self._met(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._hush()
+        if self._pending is None or self._pending[1].done():
+            self._unasked += nbytes  # the padding of the reply before, or babble
+            if self._unasked > MOST:
+                self.close(f"it sent more than {MOST} bytes nobody asked for")
+            return
+        cutter, answer = self._pending
+        try:
+            reply = cutter.feed(bytes(self._buffer[:nbytes]))
+        except ValueError as error:
+            self.close(f"it sent {error}")
+            return
+        if reply is not None:
+            answer.set_result(reply)
+        else:
+            self._silence = asyncio.get_running_loop().call_later(SILENCE, self._settle)
+
+    def eof_received(self) -> bool:
+        self._settle()
+        return False  # close our side too
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over(f"connection lost: {exc}" if exc else "it closed the connection")
+
+    def _settle(self) -> None:
+        self._hush()
+        if self._pending is not None and not self._pending[1].done():
+            reply = self._pending[0].settle()
+            if reply is not None:
+                self._pending[1].set_result(reply)
+
+    def _hush(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _over(self, reason: str) -> None:
+        if self.gone:
+            return
+        self.gone = True
+        self._hush()
+        if self._pending is not None and not self._pending[1].done():
+            self._pending[1].set_exception(NotConnected(f"{self} went away: {reason}", hint="look with: status"))
+        self._lost(self, reason)

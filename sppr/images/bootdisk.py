@@ -1,0 +1,93 @@
+"""A disk image that boots by itself, made without a loop device and without a mount.
+
+One raw file: a DOS partition table, a FAT partition that SYSLINUX boots from, an ext4 partition with the root. Every
+tool works at an offset in that file. The BIOS comes through it to the kernel in half a second, far quicker than GRUB.
+"""
+
+from pathlib import Path
+
+from sppr.deadline import Deadline
+from sppr.images.rootfs import APPLETS, GUEST, as_root
+from sppr.run import run
+
+MIB = 1 << 20
+#: The FAT partition starts at 1 MiB as everywhere, and the root behind it. 32 MiB hold two kernels.
+BOOT_START, BOOT_MIB = 1, 32
+ROOT_START = BOOT_START + BOOT_MIB
+
+#: Modules of the initrd, in the order in which they must be loaded: disk, network, the host's word to it, power button.
+MODULES = (
+    "drivers/virtio/virtio_ring",
+    "drivers/virtio/virtio",
+    "drivers/virtio/virtio_pci_legacy_dev",
+    "drivers/virtio/virtio_pci_modern_dev",
+    "drivers/virtio/virtio_pci",
+    "drivers/block/virtio_blk",
+    "net/core/failover",
+    "drivers/net/net_failover",
+    "drivers/net/virtio_net",
+    "drivers/char/hw_random/virtio-rng",
+    "drivers/firmware/qemu_fw_cfg",
+    "drivers/input/evdev",
+    "drivers/acpi/button",
+)
+
+
+def make_disk(root: Path, work: Path, size_mib: int, deadline: Deadline) -> Path:
+    """Make the qcow2 image ``work/disk.qcow2`` from the tree ``root``; its boot files move to the boot partition."""
+    disk, image = work / "disk.raw", work / "disk.qcow2"
+    boot_files = [root / "boot/vmlinuz", make_initrd(root, work, deadline), GUEST / "boot/syslinux.cfg"]
+    partition(disk, (root / "boot/mbr.bin").read_bytes(), size_mib, deadline)
+    fill_boot(disk, boot_files, deadline)
+    (root / "boot/mbr.bin").unlink()
+    fill_root(disk, root, size_mib - ROOT_START, deadline)
+    run(["qemu-img", "convert", "-O", "qcow2", disk, image], deadline=deadline)
+    return image
+
+
+def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
+    """An initrd of busybox and a few modules: Debian's own costs six more seconds."""
+    tree, initrd = work / "initrd.d", work / "initrd"
+    for folder in ("bin", "dev", "proc", "root", "m"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "bin/busybox").write_bytes((root / "usr/bin/busybox").read_bytes())
+    (tree / "init").write_bytes((GUEST / "initrd/init").read_bytes())
+    for program in (tree / "bin/busybox", tree / "init"):
+        program.chmod(0o755)
+    for name in APPLETS:
+        (tree / "bin" / name).symlink_to("busybox")
+    (kernel,) = (root / "lib/modules").iterdir()
+    for n, module in enumerate(MODULES, 10):
+        source = kernel / "kernel" / f"{module}.ko"
+        (tree / "m" / f"{n}-{source.name}").write_bytes(source.read_bytes())
+    names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
+    argv = ["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet", f"--file={initrd}"]
+    run(argv, cwd=tree, stdin="\n".join(names), deadline=deadline)
+    return initrd
+
+
+def partition(disk: Path, mbr: bytes, size_mib: int, deadline: Deadline) -> None:
+    """Make the sparse file ``disk`` with its two partitions, and ``mbr``, the code that goes on to the active one."""
+    with disk.open("wb") as f:
+        f.truncate(size_mib * MIB)
+    table = f"label: dos\nstart={BOOT_START}MiB, size={BOOT_MIB}MiB, type=e, bootable\nstart={ROOT_START}MiB, type=83\n"
+    run(["sfdisk", "--quiet", disk], stdin=table, deadline=deadline)
+    with disk.open("r+b") as f:
+        f.write(mbr[:440])
+
+
+def fill_boot(disk: Path, files: list[Path], deadline: Deadline) -> None:
+    """Format the FAT partition, make SYSLINUX start from it, and copy ``files`` to it."""
+    drive = f"{disk}@@{BOOT_START}M"
+    sectors, hidden = BOOT_MIB * MIB // 512, BOOT_START * MIB // 512
+    geometry = ["-h", "64", "-s", "32", "-H", str(hidden)]
+    run(["mformat", "-i", drive, "-T", str(sectors), *geometry, "-c", "8", "-v", "SPPRBOOT", "::"], deadline=deadline)
+    run(["syslinux", "--install", "--offset", str(BOOT_START * MIB), disk], deadline=deadline)
+    run(["mcopy", "-i", drive, *files, "::"], deadline=deadline)
+
+
+def fill_root(disk: Path, root: Path, size_mib: int, deadline: Deadline) -> None:
+    """Make the ext4 file system with the tree ``root`` in it. The file is all zeros, so nothing needs zeroing again."""
+    features = f"offset={ROOT_START * MIB},assume_storage_prezeroed=1,lazy_itable_init=0"
+    kind = ("-q", "-F", "-t", "ext4", "-L", "sppr-root", "-E", features)
+    run(as_root("mke2fs", *kind, "-d", root, disk, f"{size_mib}M"), deadline=deadline)

@@ -1,0 +1,26 @@
+"""What live tests share: the base image, built once into runscripts/ as ``make up`` does."""
+
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import HostError
+from sppr.images.build import BASE_NAME, ensure_base
+
+RUNSCRIPTS = Path(__file__).resolve().parents[2] / "runscripts"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test that asks for the base image also waits for its build."""
+    for item in items:
+        if "base_image" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(scope="session")
+def base_image() -> Path:
+    """Path of the base image. Boot it through an overlay or with snapshot=on: it is shared by all tests."""
+    try:
+        return ensure_base(RUNSCRIPTS / BASE_NAME, report=print)
+    except HostError as e:
+        pytest.skip(f"no base image: {e.what}")
