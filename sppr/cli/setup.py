@@ -22,7 +22,7 @@ def main(conf: Path | None, no_image: bool) -> None:
     prepare.hugetlbfs(Path(config.hugepages), click.echo)
     folder = (site.folder / config.images.dir).resolve()
     if not no_image and config.images.base is None and not candidates(folder):
-        from sppr.images.build import BASE_NAME, build_base
+        from sppr.images.build import BASE_NAME, ensure_base
 
         click.echo(f"no base image in {folder}: building {BASE_NAME} from Debian's packages (about a minute, once)")
-        build_base(folder / BASE_NAME, report=click.echo)
+        ensure_base(folder / BASE_NAME, report=click.echo)

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from sppr.spp.names import PRIMARY, Target
+
 from .faults import BadValue, NoAnswer, NotConnected, Refused
-from .names import PRIMARY, Target
 from .panel import Panel
 
 log = logging.getLogger(__name__)

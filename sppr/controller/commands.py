@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sppr.spp.names import PORT_TYPES, PRIMARY, Target, check_id, check_uid, is_ethdev_number
+
 from .faults import BadValue
-from .names import PORT_TYPES, PRIMARY, Target, check_id, check_uid, is_ethdev_number
 
 T = TypeVar("T")
 HELP = {

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sppr.spp.names import PORT_TYPES
+
 from .commands import HELP, PRIMARY_SUBS, SECONDARY_SUBS
-from .names import PORT_TYPES
 
 
 @dataclass(frozen=True)

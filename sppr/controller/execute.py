@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from sppr.errors import ControlError
+from sppr.spp.names import PRIMARY, Target
 
 from . import commands, faults, show
 from .commands import Command
-from .names import PRIMARY, Target
 from .panel import Panel
 
 

@@ -7,8 +7,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import TypedDict
 
+from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
+
 from .faults import BadValue, NotConnected, Refused
-from .names import Target, check_uid, is_ethdev_number, printable
 from .reply import Reply
 from .server import Server
 from .wire import Peer

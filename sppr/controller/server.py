@@ -7,8 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from sppr.spp.names import FIRST_ID, LAST_ID, printable
+
 from .faults import NoAnswer, NotConnected
-from .names import FIRST_ID, LAST_ID, printable
 from .reply import Reply
 from .wire import TIMEOUT, Peer
 

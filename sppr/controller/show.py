@@ -5,7 +5,7 @@ Processes are other people's programs: any key may be missing or of another type
 
 from collections.abc import Iterable, Mapping
 
-from .names import printable
+from sppr.spp.names import printable
 
 _PHY = (("ID", "id"), ("port", "port"), ("rx", "rx"), ("tx", "tx"), ("tx_drop", "tx_drop"), ("mac_addr", "eth"))
 _RING = (("ID", "id"), ("rx", "rx"), ("tx", "tx"), ("rx_drop", "rx_drop"), ("tx_drop", "tx_drop"))

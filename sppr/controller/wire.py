@@ -7,8 +7,9 @@ away is noticed at once, no task is needed for that, and what can be buffered is
 import asyncio
 from collections.abc import Callable
 
+from sppr.spp.names import Target
+
 from .faults import NoAnswer, NotConnected
-from .names import Target
 from .reply import MOST, Reply, ReplyCutter
 
 #: Seconds an exchange may take.

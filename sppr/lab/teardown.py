@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 
-from sppr.controller.client import ControlClient
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
 from sppr.host import procs
@@ -18,6 +17,7 @@ from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.qemu import monitor
 from sppr.roles.part import Part
+from sppr.spp.control import ControlClient
 from sppr.tmux.server import Tmux
 
 #: Seconds for each step of each part.

@@ -6,7 +6,7 @@ from pathlib import Path
 from sppr.ready import head
 
 #: A login prompt, or a shell's: with a host name before it, or bare.
-PROMPT = re.compile(r"^(?:[\w.-]+ login: ?$|(?:[\w.-]+@[\w.-]+:\S*|[\w~/.-]*)[#$] )", re.MULTILINE)
+PROMPT = re.compile(r"^(?:[\w.-]+ login: ?$|(?:[\w.-]+@[\w.-]+:\S*|[\w~/.-]*|[~/][\w/.-]* )[#$] )", re.MULTILINE)
 #: Text that ends any wait at once.
 DEATH = re.compile(
     r"Kernel panic.*|No bootable device.*|Boot failed.*|BUG: .*|Failed to execute /init.*|"

@@ -39,7 +39,7 @@ class Machine:
             "-no-user-config",
             "-display", "none",
             "-accel", accel,
-            "-cpu", "host" if self.accel == "kvm" else "max,la57=off",
+            "-cpu", "host" if self.accel == "kvm" else "max",
             "-smp", str(self.cores),
             "-m", f"{self.memory}M",
             "-object", opts("memory-backend-memfd", id="mem", size=f"{self.memory}M", share=True),
@@ -100,7 +100,7 @@ class ManagementNic:
     def argv(self) -> list[str]:
         forward = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
         return [
-            "-netdev", opts("user", id="mgmt", hostfwd=forward),
+            "-netdev", opts("user", id="mgmt", ipv6=False, hostfwd=forward),
             "-device", opts("virtio-net-pci", netdev="mgmt", mac=self.mac, romfile="", vectors=0),
         ]  # fmt: skip
 

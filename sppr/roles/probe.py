@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sppr.controller.client import ControlClient
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, HostError, NotReady
 from sppr.host.facts import unix_listening
 from sppr.qemu import console
 from sppr.roles.part import Part
+from sppr.spp.control import ControlClient
 
 #: EAL and SPP texts after which no process becomes ready.
 _DPDK_DEATH = re.compile(

@@ -61,7 +61,7 @@ class Vm:
         """What the guest reads at boot below opt/sppr/."""
         values: list[tuple[str, str | Path]] = [("hostname", self.hostname), ("id", str(self.id)), ("mgmt", self.mac())]
         if self.sockets:
-            values.append(("net", "\n".join(self.addresses())))
+            values.append(("net", ";".join(self.addresses())))
         if self.authorized_keys is not None:
             values.append(("authorized_keys", self.authorized_keys))
         return values

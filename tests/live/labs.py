@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from sppr.controller.client import ControlClient
 from sppr.images.build import BASE_NAME
+from sppr.spp.control import ControlClient
 from tests.conftest import ROOT
 from tests.live.dataplane import HUGE, prepare_hugepages, wait_for
 

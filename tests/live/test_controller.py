@@ -19,9 +19,9 @@ from typing import Any
 import pexpect
 import pytest
 
-from sppr.controller.client import ControlClient
 from sppr.deadline import Deadline
 from sppr.errors import ControlError
+from sppr.spp.control import ControlClient
 
 pytestmark = pytest.mark.live
 
@@ -660,5 +660,5 @@ def test_bye_all_ends_secondaries_then_the_primary(prompt: pexpect.spawn) -> Non
 def test_the_client_imports_little() -> None:
     """It is part of the launcher's start-up time."""
     heavy = {"aiohttp", "prompt_toolkit", "asyncio"}
-    code = f"import sys, sppr.controller.client; sys.exit(bool({heavy} & set(sys.modules)))"
+    code = f"import sys, sppr.spp.control; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -5,7 +5,7 @@ import pytest
 from sppr.controller.commands import Command, parse
 from sppr.controller.complete import Known, candidates
 from sppr.controller.faults import BadValue, line
-from sppr.controller.names import PRIMARY, Target
+from sppr.spp.names import PRIMARY, Target
 
 NFV1, SEC2 = Target("nfv", 1), Target("sec", 2)
 

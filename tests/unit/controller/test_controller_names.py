@@ -1,6 +1,6 @@
 import pytest
 
-from sppr.controller.names import Target, check_id, check_uid, parse_target, printable
+from sppr.spp.names import Target, check_id, check_uid, parse_target, printable
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from sppr.errors import ControlError
-
-from .names import parse_target
+from sppr.spp.names import parse_target
 
 #: One of ``processes()``; the primary has no client-id.
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
