@@ -58,7 +58,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(BIN)/mypy
 	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h
 	@$(MAKE) -s -C sppr/dataplane check
-	@$(BIN)/python -m pytest -q tests/unit tests/golden tests/errors
+	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test
 	@$(BIN)/python -m pytest $(ARGS)

@@ -8,7 +8,7 @@ from sppr.config import load
 from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
 from sppr.host import facts
-from sppr.lab import plan, site
+from sppr.lab import plan, planner, site
 from sppr.units import is_session_name
 
 
@@ -37,7 +37,7 @@ def gather(conf: Path | None, session: str | None, socket_name: str | None, flag
     """Read conf.yml and the machine, and plan."""
     config, where = site_of(conf, session)
     found = facts.read()
-    return Lab(config, found, where, plan.make(config, plan.Flags(**flags), found, where, socket_name))
+    return Lab(config, found, where, planner.make(config, plan.Flags(**flags), found, where, socket_name))
 
 
 def overridden(config: Config, where: site.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, site.Site]:

@@ -22,12 +22,12 @@ def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) ->
     from sppr.cli.become import become
     from sppr.cli.gather import overridden, site_of
     from sppr.host import facts
-    from sppr.lab import plan
+    from sppr.lab import plan, planner
 
     flags = {name: words.pop(name) for name in ("portmask", "vdevs", "vdev_tap", "vdev_vhost")}
     config, site = site_of(conf, session)
     config, site = overridden(config, site, "primary", words)
-    made = plan.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
+    made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
     if not dry_run:
         site.check_binaries(["primary"])
     become("pri", made.part("pri").program, site.run, dry_run)

@@ -20,12 +20,14 @@ def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: boo
     from sppr.cli.become import become
     from sppr.cli.gather import overridden, site_of
     from sppr.host import facts
-    from sppr.lab import plan
+    from sppr.lab import plan, planner
     from sppr.roles.part import secondary_name
 
     config, site = site_of(conf, session)
     config, site = overridden(config, site, secondary_id, words)
-    made = plan.make(config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), site)
+    made = planner.make(
+        config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), site
+    )
     if not dry_run:
         site.check_binaries(["nfv"])
     name = secondary_name(secondary_id)

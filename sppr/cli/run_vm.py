@@ -33,12 +33,12 @@ def main(
     from sppr.cli.become import become
     from sppr.cli.gather import site_of
     from sppr.host import facts
-    from sppr.lab import plan
+    from sppr.lab import planner
 
     config, site = site_of(conf, session)
     given = {name: value for name, value in words.items() if value is not None}
     config = config.model_copy(update={"vm": config.vm.model_copy(update=given)})
-    part = plan.one_vm(config, facts.read(), site, kind, vm_id, vhosts)
+    part = planner.one_vm(config, facts.read(), site, kind, vm_id, vhosts)
     if not dry_run:
         _make_ready(part, site, kind, vm_id)
     become(part.name, part.program, site.run, dry_run)

@@ -13,7 +13,8 @@ from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.images.store import Store
 from sppr.lab import state
-from sppr.lab.plan import Flags, Plan, make, one_vm
+from sppr.lab.plan import Flags, Plan
+from sppr.lab.planner import make, one_vm
 from sppr.lab.site import Site
 from tests.conftest import ROOT, Golden
 

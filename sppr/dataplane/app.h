@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef APP_H
+#define APP_H
+
+#include <stdbool.h>
+
+#include "config.h"
+#include "port.h"
+#include "shared.h"
+
+/* The state of a process, owned by its control thread. It outlives the connection. */
+struct app {
+	struct config cfg;
+	struct shared_view view;
+	struct port_env env;
+	struct port_table ports;
+	bool has_forwarder; /* always on an nfv; on a primary with worker lcores */
+	bool running;
+	/* the primary: what the counters were at the last `clear` */
+	struct port_stats port_base[RTE_MAX_ETHPORTS];
+	struct port_stats ring_base[MAX_RINGS];
+};
+
+#endif

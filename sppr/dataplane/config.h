@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <netinet/in.h>
+
+#define MAX_CLIENT_ID 127
+#define MAX_RINGS 98
+
+/* What the command line said after `--`; made once, printed at the start. */
+struct config {
+	bool primary;
+	uint64_t port_mask; /* primary: -p */
+	uint16_t nrings;    /* primary: -n */
+	uint16_t client_id; /* nfv: -n */
+	bool disp_stats;    /* primary */
+	bool vhost_client;  /* nfv: QEMU makes the sockets */
+	struct sockaddr_in controller;
+	char controller_text[32];
+	char sock_dir[64];
+};
+
+enum config_result {
+	CONFIG_OK,
+	CONFIG_HELP,
+	CONFIG_BAD, /* error says why */
+};
+
+/* argv[0] is the program or the `--`; options follow. */
+enum config_result config_parse(struct config *cfg, bool primary, int argc, char **argv,
+		char *error, unsigned int size);
+void config_print(const struct config *cfg);
+const char *config_usage(bool primary);
+
+#endif

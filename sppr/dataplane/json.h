@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef JSON_H
+#define JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define JSON_MAX_DEPTH 8
+
+/* A JSON writer into a buffer of fixed size. It never overflows and what it leaves is always
+ * valid JSON: an array element that does not fit is taken back whole, and the outermost object
+ * then says "truncated":true.
+ */
+struct json {
+	char *buf;
+	size_t cap;
+	size_t len;
+	int depth;   /* containers open in the text */
+	int skipped; /* containers open inside something left out */
+	bool truncated;
+	bool cut; /* the innermost array element in hand does not fit */
+	struct {
+		size_t start; /* where this container's text began, with its comma and key */
+		bool array;
+		bool filled; /* a comma goes before the next member */
+	} open[JSON_MAX_DEPTH];
+};
+
+void json_start(struct json *w, char *buf, size_t cap);
+void json_finish(struct json *w);
+
+/* key is NULL for the members of an array. */
+void json_object(struct json *w, const char *key);
+void json_array(struct json *w, const char *key);
+void json_end(struct json *w);
+void json_string(struct json *w, const char *key, const char *value);
+void json_uint(struct json *w, const char *key, uint64_t value);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "forward.h"
+#include "patch.h"
+#include "say.h"
+
+static bool
+is_destination(const struct app *app, const struct port *port)
+{
+	unsigned int i;
+
+	for (i = 0; i < app->ports.n; i++)
+		if (app->ports.port[i]->patched_to == port)
+			return true;
+	return false;
+}
+
+/* Give up in the shared memory what no patch uses any more. */
+static void
+release_unused(struct app *app)
+{
+	unsigned int i;
+
+	for (i = 0; i < app->ports.n; i++) {
+		struct port *p = app->ports.port[i];
+
+		if (p->users == NULL)
+			continue;
+		if (p->patched_to == NULL)
+			shared_release(&p->users->rx);
+		if (!is_destination(app, p))
+			shared_release(&p->users->tx);
+	}
+}
+
+static int
+hold_side(struct port *port, bool tx)
+{
+	char text[UID_STRLEN];
+	bool inherited;
+	pid_t other;
+
+	if (port->users == NULL)
+		return 0;
+	other = shared_hold(tx ? &port->users->tx : &port->users->rx, &inherited);
+	if (other != 0) {
+		uid_format(port->uid, text);
+		say("%s: process %d is patched %s it already; one at a time", text, other,
+				tx ? "to" : "from");
+		return -1;
+	}
+	if (inherited && port->ops->inherit != NULL)
+		port->ops->inherit(port, tx);
+	return 0;
+}
+
+int
+patch_add_port(struct app *app, struct uid uid)
+{
+	struct port *port;
+
+	if (port_find(&app->ports, uid) != NULL)
+		return -1;
+	port = port_open(&app->env, uid);
+	if (port == NULL)
+		return -1;
+	if (port_insert(&app->ports, port) < 0) {
+		port_close(port);
+		return -1;
+	}
+	return 0;
+}
+
+int
+patch_del_port(struct app *app, struct uid uid)
+{
+	struct port *port = port_find(&app->ports, uid);
+	unsigned int i;
+
+	if (port == NULL || port->fixed)
+		return -1;
+	for (i = 0; i < app->ports.n; i++)
+		if (app->ports.port[i]->patched_to == port)
+			app->ports.port[i]->patched_to = NULL;
+	port->patched_to = NULL;
+	if (forward_apply(&app->ports, app->running) < 0) {
+		/* no memory for new tables; stopping needs none, and the port must go */
+		say("stopped forwarding");
+		patch_run(app, false);
+	}
+	port_remove(&app->ports, port);
+	port_close(port);
+	release_unused(app);
+	return 0;
+}
+
+int
+patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
+{
+	struct port *src = port_find(&app->ports, src_uid);
+	struct port *dst = port_find(&app->ports, dst_uid);
+	struct port *before;
+
+	if (src == NULL || dst == NULL)
+		return -1;
+	if (hold_side(src, false) < 0 || hold_side(dst, true) < 0) {
+		release_unused(app);
+		return -1;
+	}
+	before = src->patched_to;
+	src->patched_to = dst;
+	if (forward_apply(&app->ports, app->running) < 0) {
+		src->patched_to = before;
+		release_unused(app);
+		return -1;
+	}
+	release_unused(app);
+	return 0;
+}
+
+int
+patch_reset(struct app *app)
+{
+	struct port *before[MAX_PORTS];
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < app->ports.n; i++) {
+		before[i] = app->ports.port[i]->patched_to;
+		app->ports.port[i]->patched_to = NULL;
+	}
+	ret = forward_apply(&app->ports, app->running);
+	for (i = 0; ret < 0 && i < app->ports.n; i++)
+		app->ports.port[i]->patched_to = before[i];
+	release_unused(app);
+	return ret;
+}
+
+int
+patch_run(struct app *app, bool running)
+{
+	if (forward_apply(&app->ports, running) < 0)
+		return -1;
+	app->running = running;
+	return 0;
+}
+
+void
+patch_close_all(struct app *app)
+{
+	struct port *port;
+
+	while (app->ports.n > 0) {
+		port = app->ports.port[--app->ports.n];
+		port_close(port);
+	}
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PATCH_H
+#define PATCH_H
+
+#include "app.h"
+
+/* Changes to ports and patches, made while the workers run. 0, or -1 and nothing changed. */
+
+int patch_add_port(struct app *app, struct uid uid);
+int patch_del_port(struct app *app, struct uid uid);
+int patch_connect(struct app *app, struct uid src, struct uid dst);
+int patch_reset(struct app *app);
+int patch_run(struct app *app, bool running);
+
+/* When the process ends, after the workers have stopped. */
+void patch_close_all(struct app *app);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "port.h"
+#include "say.h"
+
+void *
+port_alloc(size_t size, struct uid uid, const struct port_ops *ops)
+{
+	struct port *port;
+
+	size = RTE_CACHE_LINE_ROUNDUP(size);
+	port = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+	if (port == NULL) {
+		say("no memory for a port");
+		return NULL;
+	}
+	memset((void *)port, 0, size);
+	port->ops = ops;
+	port->uid = uid;
+	port->stats = &port->own_stats;
+	port->wait_fd = -1;
+	port->rx_worker = -1;
+	port->tx_worker = -1;
+	return port;
+}
+
+struct port *
+port_find(const struct port_table *table, struct uid uid)
+{
+	unsigned int i;
+
+	for (i = 0; i < table->n; i++)
+		if (uid_equal(table->port[i]->uid, uid))
+			return table->port[i];
+	return NULL;
+}
+
+int
+port_insert(struct port_table *table, struct port *port)
+{
+	if (table->n == MAX_PORTS) {
+		say("no room for more than %d ports", MAX_PORTS);
+		return -1;
+	}
+	table->port[table->n++] = port;
+	return 0;
+}
+
+void
+port_remove(struct port_table *table, struct port *port)
+{
+	unsigned int i;
+
+	for (i = 0; i < table->n && table->port[i] != port; i++)
+		;
+	if (i == table->n)
+		return;
+	table->n--;
+	memmove(&table->port[i], &table->port[i + 1], (table->n - i) * sizeof(table->port[0]));
+}
+
+struct port *
+port_open(const struct port_env *env, struct uid uid)
+{
+	switch (uid.type) {
+	case PORT_RING:
+		return port_ring_open(env, uid);
+	case PORT_VHOST:
+		return port_vhost_open(env, uid);
+	case PORT_TAP:
+		return port_tap_open(env, uid);
+	case PORT_NULL:
+		return port_null_open(env, uid);
+	case PORT_PCAP:
+		return port_pcap_open(env, uid);
+	default:
+		say("ports of this type cannot be added");
+		return NULL;
+	}
+}
+
+void
+port_close(struct port *port)
+{
+	if (port->users != NULL) {
+		shared_release(&port->users->rx);
+		shared_release(&port->users->tx);
+	}
+	port->ops->close(port);
+	free(port);
+}
+
+int
+port_add_ethdevs(struct port_table *table, const struct port_env *env)
+{
+	const struct shared *info = env->view->info;
+	struct port *port;
+	uint16_t i;
+
+	for (i = 0; i < info->nports; i++) {
+		/* a net_vhost port works only in the process that started it */
+		if (!env->cfg->primary && info->port[i].type == PORT_VHOST)
+			continue;
+		/* a secondary started with --no-pci does not have the primary's NICs */
+		if (!rte_eth_dev_is_valid_port(info->port[i].ethdev)) {
+			say("port %s of the primary is not visible here", info->port[i].name);
+			continue;
+		}
+		port = port_ethdev_open(env, i);
+		if (port == NULL)
+			return -1;
+		if (port_insert(table, port) < 0) {
+			port_close(port);
+			return -1;
+		}
+	}
+	return 0;
+}

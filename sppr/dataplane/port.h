@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PORT_H
+#define PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "shared.h"
+#include "uid.h"
+
+#define MAX_PORTS 256
+
+struct port;
+
+/* One file a port type. rx_burst and tx_burst run on worker lcores; the rest on the control
+ * thread, while no worker has the port.
+ */
+struct port_ops {
+	uint16_t (*rx_burst)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
+	/* Takes the first mbufs, returns how many; the rest stay the caller's. */
+	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
+	void (*close)(struct port *port);
+	/* Optional: a former user died holding this side; put it in order before use. */
+	void (*inherit)(struct port *port, bool tx);
+};
+
+struct port {
+	const struct port_ops *ops;
+	struct port_stats *stats;
+	struct port *patched_to;  /* one-way; a source has at most one destination */
+	struct port_users *users; /* shared with other processes, or NULL */
+	struct uid uid;
+	int wait_fd;   /* readable when there may be packets; -1: poll only */
+	int rx_worker; /* who polls it now, -1: nobody */
+	int tx_worker; /* who fills it now */
+	bool fixed;    /* the primary's: neither added nor deleted */
+	struct port_stats own_stats;
+};
+
+/* What opening a port needs of the process. */
+struct port_env {
+	struct shared_view *view;
+	const struct config *cfg;
+};
+
+struct port_table {
+	struct port *port[MAX_PORTS];
+	unsigned int n;
+};
+
+struct port *port_find(const struct port_table *table, struct uid uid);
+int port_insert(struct port_table *table, struct port *port);
+void port_remove(struct port_table *table, struct port *port);
+
+/* Every ethdev of the primary that can work in this process. */
+int port_add_ethdevs(struct port_table *table, const struct port_env *env);
+
+/* Opens a port of a type that can be added; NULL after saying why. */
+struct port *port_open(const struct port_env *env, struct uid uid);
+void port_close(struct port *port);
+
+/* For the port types: a zeroed struct that starts with a struct port. */
+void *port_alloc(size_t size, struct uid uid, const struct port_ops *ops);
+
+struct port *port_ethdev_open(const struct port_env *env, uint16_t index);
+struct port *port_ring_open(const struct port_env *env, struct uid uid);
+struct port *port_vhost_open(const struct port_env *env, struct uid uid);
+struct port *port_tap_open(const struct port_env *env, struct uid uid);
+struct port *port_null_open(const struct port_env *env, struct uid uid);
+struct port *port_pcap_open(const struct port_env *env, struct uid uid);
+
+#endif

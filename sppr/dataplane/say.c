@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "say.h"
+
+static const char *program = "spp";
+
+void
+say_program(const char *name)
+{
+	program = name;
+}
+
+void
+say(const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	int n, m;
+
+	n = snprintf(line, sizeof(line) - 1, "%s: ", program);
+	va_start(ap, fmt);
+	m = vsnprintf(line + n, sizeof(line) - 1 - (size_t)n, fmt, ap);
+	va_end(ap);
+	n += m > 0 ? m : 0;
+	if (n > (int)sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	line[n++] = '\n';
+	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+		return; /* nowhere left to complain to */
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SAY_H
+#define SAY_H
+
+/* One line on stderr, written at once so that lines of two threads do not mix. */
+void say_program(const char *name);
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

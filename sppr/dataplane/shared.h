@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SHARED_H
+#define SHARED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <rte_common.h>
+#include <rte_config.h>
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include "config.h"
+#include "uid.h"
+
+#define SHARED_POOL_NAME "MProc_pktmbuf_pool"
+#define SHARED_ZONE_NAME "MProc_port_info"
+#define SHARED_RING_NAME "eth_ring%u"
+#define SHARED_RING_SLOTS 128
+#define SHARED_MAGIC 0x53505052 /* "SPPR" */
+#define SHARED_VERSION 1
+
+struct port_stats {
+	uint64_t rx;
+	uint64_t rx_drop;
+	uint64_t tx;
+	uint64_t tx_drop;
+} __rte_cache_aligned;
+
+/* A process: its pid and, as pids come again, the low half of its start time. 0 for nobody. */
+typedef uint64_t process_id;
+
+/* Which process polls and which fills a port. A ring has one producer and one consumer, an
+ * ethdev queue one user; a second one would corrupt it.
+ */
+struct port_users {
+	process_id rx;
+	process_id tx;
+};
+
+struct shared_port {
+	uint16_t ethdev;
+	uint16_t type; /* enum port_type */
+	uint16_t number;
+	struct port_users users;
+	char name[RTE_ETH_NAME_MAX_LEN];
+};
+
+/* The memzone MProc_port_info, written by the primary once its ports run. Counters only grow:
+ * each has one writer, so `clear` is a baseline the primary subtracts, not a write.
+ */
+struct shared {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t size;
+	uint32_t primary_pid;
+	uint64_t published_ns; /* CLOCK_MONOTONIC */
+	uint16_t nports;
+	uint16_t nrings;
+	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */
+	struct shared_port port[RTE_MAX_ETHPORTS];
+	struct port_users ring_users[MAX_RINGS];
+	struct port_stats port_stats[RTE_MAX_ETHPORTS];
+	struct port_stats ring_stats[MAX_RINGS];
+};
+
+/* One process's view. */
+struct shared_view {
+	struct shared *info;
+	struct rte_mempool *pool;
+	struct rte_ring *ring[MAX_RINGS];
+};
+
+int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings);
+int shared_publish(struct shared_view *view, const struct shared_port *ports, uint16_t nports,
+		uint16_t nrings);
+int shared_attach(struct shared_view *view);
+
+/* Take the pool caches of this process's worker lcores; 0, or -1 after saying who has one. The
+ * primary did it when it published.
+ */
+int shared_claim_lcores(struct shared *info);
+
+/* Become the one user of a side of a port; 0, or the pid of the live process that has it.
+ * *inherited says that the former user died holding it.
+ */
+pid_t shared_hold(process_id *slot, bool *inherited);
+void shared_release(process_id *slot);
+
+uint64_t monotonic_ns(void);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SOCKFILE_H
+#define SOCKFILE_H
+
+#include <stdbool.h>
+
+/* Whether a socket listens at this path, read from a table in the form of /proc/net/unix. Never
+ * found out by connecting: a vhost-user server takes the probe for a guest.
+ */
+bool sockfile_listening(const char *proc_table, const char *path);
+
+/* Make room for a socket at path: remove one that nobody listens on; 0, or -1 after saying why. */
+int sockfile_clear(const char *path);
+
+#endif

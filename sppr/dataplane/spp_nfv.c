@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/close_range.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_lcore.h>
+
+#include "app.h"
+#include "forward.h"
+#include "patch.h"
+#include "process.h"
+#include "say.h"
+
+static struct app app;
+
+static int
+set_up(void)
+{
+	if (rte_lcore_count() < 2) {
+		say("needs two lcores or more: one for control, the others forward");
+		return -1;
+	}
+	if (shared_claim_lcores(app.view.info) < 0)
+		return -1;
+	app.env = (struct port_env){ &app.view, &app.cfg };
+	if (port_add_ethdevs(&app.ports, &app.env) < 0 || forward_start() < 0)
+		return -1;
+	app.has_forwarder = true;
+	return process_catch_signals();
+}
+
+/* EAL attached to the primary's ports before they were started, so without their queues. What it
+ * did cannot be done again in one process: start over, once, now that the primary is ready.
+ */
+static void
+start_over(char **argv)
+{
+	say("started while the primary was still starting; once more");
+	rte_eal_cleanup();
+	/* at the exec, not before: EAL's worker threads still read from theirs */
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	execv("/proc/self/exe", argv);
+	say("cannot run myself again: %s", strerror(errno));
+	exit(1);
+}
+
+static char **
+copy_argv(int argc, char **argv)
+{
+	char **copy = calloc((size_t)argc + 1, sizeof(argv[0]));
+
+	if (copy == NULL)
+		exit(1);
+	memcpy(copy, argv, (size_t)argc * sizeof(argv[0]));
+	return copy;
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t start_ns = monotonic_ns();
+	char **own_argv = copy_argv(argc, argv); /* EAL reorders argv */
+	int eal_argc, status = 1;
+
+	say_program("spp_nfv");
+	eal_argc = process_arguments(&app.cfg, false, argc, argv);
+	if (process_check_primary(eal_argc, argv) < 0)
+		return 1;
+	process_quiet_libraries();
+	if (rte_eal_init(eal_argc, argv) < 0) {
+		say("EAL did not start; its lines above say why");
+		return 1;
+	}
+	/* Pool caches are kept by lcore id in the shared memory, and control threads of several
+	 * processes may have one id: this thread uses none.
+	 */
+	RTE_PER_LCORE(_lcore_id) = LCORE_ID_ANY;
+	config_print(&app.cfg);
+	if (rte_eal_process_type() != RTE_PROC_SECONDARY) {
+		say("must be a secondary process: --proc-type secondary");
+	} else if (shared_attach(&app.view) == 0) {
+		if (app.view.info->published_ns > start_ns)
+			start_over(own_argv);
+		if (set_up() == 0)
+			status = process_loop(&app);
+	}
+	free(own_argv);
+	forward_stop();
+	patch_close_all(&app);
+	rte_eal_cleanup();
+	return status;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <signal.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_lcore.h>
+
+#include "app.h"
+#include "ethdev_start.h"
+#include "forward.h"
+#include "patch.h"
+#include "process.h"
+#include "say.h"
+
+static struct app app;
+
+static void
+on_sigio(int signo)
+{
+	(void)signo;
+}
+
+/* net_tap asks the kernel for a SIGIO a frame unless the signal is taken; polled ports gain
+ * nothing by it, and every system call of this process would be interrupted.
+ */
+static void
+take_sigio(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = on_sigio;
+	action.sa_flags = SA_RESTART;
+	sigaction(SIGIO, &action, NULL);
+}
+
+/* Ports run before they are published: a secondary that attaches to one that is not started
+ * crashes in its first rx burst.
+ */
+static int
+set_up_shared(struct shared_port *ports, uint16_t *nports)
+{
+	uint16_t i, n = ethdev_pick(app.cfg.port_mask, ports);
+
+	if (n == 0) {
+		say("no port of -p exists: give --vdev or bind a NIC");
+		return -1;
+	}
+	if (shared_create_pool(&app.view, n, app.cfg.nrings) < 0)
+		return -1;
+	for (i = 0; i < n; i++, (*nports)++)
+		if (ethdev_start(&ports[i], app.view.pool) < 0)
+			return -1;
+	return shared_publish(&app.view, ports, n, app.cfg.nrings);
+}
+
+static int
+set_up_forwarder(void)
+{
+	app.env = (struct port_env){ &app.view, &app.cfg };
+	app.has_forwarder = rte_lcore_count() >= 2 && !app.cfg.disp_stats;
+	if (!app.has_forwarder)
+		return 0;
+	if (port_add_ethdevs(&app.ports, &app.env) < 0)
+		return -1;
+	return forward_start();
+}
+
+static int
+run(void)
+{
+	static struct shared_port ports[RTE_MAX_ETHPORTS];
+	uint16_t i, nports = 0;
+	int status = 1;
+
+	if (set_up_shared(ports, &nports) == 0 && set_up_forwarder() == 0 &&
+			process_catch_signals() == 0) {
+		say("Finished Process Init.");
+		status = process_loop(&app);
+	}
+	forward_stop();
+	patch_close_all(&app);
+	for (i = 0; i < nports; i++)
+		ethdev_stop(&ports[i]);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	int eal_argc, status;
+
+	say_program("spp_primary");
+	eal_argc = process_arguments(&app.cfg, true, argc, argv);
+	process_quiet_libraries();
+	take_sigio();
+	if (rte_eal_init(eal_argc, argv) < 0) {
+		say("EAL did not start; its lines above say why");
+		return 1;
+	}
+	config_print(&app.cfg);
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		say("must be the primary process: --proc-type primary, no other primary running");
+		status = 1;
+	} else {
+		status = run();
+	}
+	rte_eal_cleanup();
+	return status;
+}

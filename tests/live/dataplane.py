@@ -1,0 +1,280 @@
+"""What the data plane's live tests stand on: a tiny controller, tap ends, and processes that are always cleaned up."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "sppr" / "dataplane"
+#: Set SPPR_SANITIZE=1 to run the same tests over the ASan and UBSan build.
+SANITIZE = os.environ.get("SPPR_SANITIZE", "") not in ("", "0")
+BUILD = SOURCE / ("build/asan" if SANITIZE else "build")
+HUGE = Path("/dev/hugepages")
+FREE_PAGES = 300
+REPLY_SIZE = 32768
+ETHERTYPE = 0x88B5  # local experiments: nothing else on the host sends it
+PATIENCE = 20.0  # seconds; a busy machine of two cores
+
+
+def wait_for(what: str, ready: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Poll until ``ready`` gives something true, and return it."""
+    end = time.monotonic() + seconds
+    while not (value := ready()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+    return value
+
+
+def make(*targets: str) -> list[str]:
+    return ["make", "-C", str(SOURCE), *(["SANITIZE=1"] if SANITIZE else []), *targets]
+
+
+def free_pages() -> int:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("HugePages_Free"))
+
+
+def prepare_hugepages() -> None:
+    """At least FREE_PAGES free pages of 2 MiB and a hugetlbfs at /dev/hugepages."""
+    HUGE.mkdir(exist_ok=True)
+    if not any(line.split()[1] == str(HUGE) for line in Path("/proc/mounts").read_text().splitlines()):
+        subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", str(HUGE)], check=True)
+    pages = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+    missing = FREE_PAGES - free_pages()
+    if missing > 0:
+        pages.write_text(str(int(pages.read_text()) + missing))
+    assert free_pages() >= FREE_PAGES, "the host has no memory for hugepages"
+
+
+class Connection:
+    """One process, seen from the controller."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        sock.settimeout(PATIENCE)
+
+    def ask_raw(self, command: str) -> bytes:
+        self.sock.sendall(command.encode())
+        reply = b""
+        while len(reply) < REPLY_SIZE:
+            chunk = self.sock.recv(REPLY_SIZE - len(reply))
+            assert chunk, f"{command}: closed after {len(reply)} bytes"
+            reply += chunk
+        return reply
+
+    def ask(self, command: str) -> dict[str, Any]:
+        return dict(json.loads(self.ask_raw(command).split(b"\0", 1)[0]))
+
+    def ok(self, *commands: str) -> None:
+        for command in commands:
+            raw = self.ask_raw(command).rstrip(b"\0")
+            echo = raw == command.replace(" ", "\0").encode()
+            assert echo or json.loads(raw)["result"] == "succeeded", (command, raw)
+
+    def failed(self, command: str) -> None:
+        assert self.ask(command)["result"] == "failed", command
+
+    def status(self) -> dict[str, Any]:
+        return self.ask("status")
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class Controller:
+    """Listens where a process connects to."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.listener.settimeout(PATIENCE)
+        self.port: int = self.listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+
+    def accept(self) -> Connection:
+        return Connection(self.listener.accept()[0])
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+class TapEnd:
+    """The kernel's end of a tap: numbered frames go in and come out here."""
+
+    def __init__(self, name: str) -> None:
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.sock.bind((name, ETHERTYPE))
+
+    def send(self, number: int, size: int = 64) -> None:
+        frame = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + ETHERTYPE.to_bytes(2) + number.to_bytes(4)
+        self.sock.send(frame.ljust(size, b"\0"))
+
+    def receive(self, seconds: float) -> int | None:
+        """The next frame's number, or None."""
+        self.sock.settimeout(seconds)
+        try:
+            return int.from_bytes(self.sock.recv(2048)[14:18])
+        except TimeoutError:
+            return None
+
+    def drain(self) -> None:
+        while self.receive(0.05) is not None:
+            pass
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def send_all(source: TapEnd, sink: TapEnd, count: int, window: int = 16, first: int = 0) -> list[int]:
+    """Send numbered frames, never more than ``window`` on the way: what arrived, in order."""
+    got: list[int] = []
+    sent = 0
+    while len(got) < count:
+        while sent < count and sent - len(got) < window:
+            source.send(first + sent)
+            sent += 1
+        number = sink.receive(5.0)
+        if number is None:
+            break
+        got.append(number)
+    return got
+
+
+def passes(source: TapEnd, sink: TapEnd, mark: int) -> bool:
+    """One frame of this mark gets across; frames of other marks are passed over."""
+    source.send(mark)
+    end = time.monotonic() + 0.2
+    while (left := end - time.monotonic()) > 0:
+        if sink.receive(left) == mark:
+            return True
+    return False
+
+
+class Process:
+    """A program under test with its log."""
+
+    def __init__(self, argv: list[str], log: Path) -> None:
+        # ASan's shadow lies where DPDK likes its memory: without randomisation every process finds one gap
+        self.argv = ["setarch", "-R", *argv] if SANITIZE else argv
+        self.log = log
+        with log.open("ab") as out:
+            self.popen = subprocess.Popen(
+                self.argv,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"},  # EAL never frees its own
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_said(self, line: str) -> None:
+        wait_for(f"{line!r} in {self.log}", lambda: line in self.text())
+
+    def wait_end(self, seconds: float = PATIENCE) -> int:
+        return self.popen.wait(seconds)
+
+    def terminate(self, signo: int = signal.SIGTERM) -> int:
+        self.popen.send_signal(signo)
+        return self.wait_end()
+
+    def kill(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait()
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Lab:
+    """One test's own prefix, taps, sockets and processes; ``close`` leaves nothing behind."""
+
+    def __init__(self, tmp_path: Path, number: int) -> None:
+        tag = f"{os.getpid() % 100000}x{number}"
+        self.tmp = tmp_path
+        self.prefix = f"sppt{tag}"
+        self.taps = (f"t{tag}a", f"t{tag}b")
+        self.sockets = Path("/tmp") / f"sppt{tag}"  # tmp_path is too long for a socket's name
+        self.sockets.mkdir()
+        self.primary_port = Controller()
+        self.secondary_port = Controller()
+        self.processes: list[Process] = []
+        self.stack = contextlib.ExitStack()
+
+    def run(self, name: str, argv: list[str]) -> Process:
+        process = Process(argv, self.tmp / f"{name}.log")
+        self.processes.append(process)
+        return process
+
+    def primary_argv(self, *extra: str, lcores: str = "0@0,1@1", vdevs: tuple[str, ...] | None = None) -> list[str]:
+        if vdevs is None:
+            vdevs = tuple(f"net_tap{i},iface={tap}" for i, tap in enumerate(self.taps))
+        return [
+            *(str(BUILD / "spp_primary"), "--lcores", lcores, "-n", "4", "--socket-mem", "64", "--huge-dir", str(HUGE)),
+            *("--proc-type", "primary", "--file-prefix", self.prefix, "--no-pci"),
+            *(word for vdev in vdevs for word in ("--vdev", vdev)),
+            *("--", "-p", "0x03", "-n", "10", "-s", self.primary_port.address, "--sock-dir", str(self.sockets), *extra),
+        ]
+
+    def nfv_argv(self, number: int, *extra: str, workers: int = 1) -> list[str]:
+        first = 2 + 4 * (number - 1)
+        lcores = ",".join([f"{first}@0", *(f"{first + 1 + i}@{(number + i) % 2}" for i in range(workers))])
+        return [
+            *(str(BUILD / "spp_nfv"), "--lcores", lcores, "-n", "4", "--proc-type", "secondary"),
+            *("--file-prefix", self.prefix, "--no-pci", "--", "-n", str(number), "-s", self.secondary_port.address),
+            *("--sock-dir", str(self.sockets), *extra),
+        ]
+
+    def start_primary(self, *extra: str, **how: Any) -> tuple[Process, Connection]:
+        process = self.run("primary", self.primary_argv(*extra, **how))
+        return process, self.primary_port.accept()
+
+    def start_nfv(self, number: int, *extra: str, workers: int = 1) -> tuple[Process, Connection]:
+        process = self.run(f"nfv{number}", self.nfv_argv(number, *extra, workers=workers))
+        connection = self.secondary_port.accept()
+        assert connection.ask("_get_client_id")["client_id"] == number
+        return process, connection
+
+    def tap_ends(self, *names: str) -> tuple[TapEnd, TapEnd]:
+        first, second = (self.stack.enter_context(contextlib.closing(TapEnd(n))) for n in names or self.taps)
+        return first, second
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {p.log.name}\n{p.text()}" for p in self.processes)
+
+    def close(self) -> None:
+        self.stack.close()
+        for process in reversed(self.processes):
+            process.kill()
+        self.primary_port.close()
+        self.secondary_port.close()
+        for left in HUGE.glob(f"{self.prefix}*map_*"):
+            left.unlink(missing_ok=True)
+        for folder in Path("/var/run/dpdk").glob(f"{self.prefix}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """A foreign server at this path."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        yield server
