@@ -1,14 +1,25 @@
-"""Where sppr's own log goes: a file, never the terminal. ``cli`` calls this once."""
+"""Where sppr's own log goes: a file of bounded size, never the terminal."""
 
 import logging
+import logging.handlers
 from pathlib import Path
+
+_MAX_BYTES = 1 << 20
 
 
 def log_to(path: Path) -> None:
     """Append debug records of sppr to ``path`` (its folder must exist). Commands are logged as they can be pasted."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("sppr")
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     root.propagate = False
+
+
+def current() -> Path | None:
+    """The file that ``log_to`` was given, None before that."""
+    for handler in logging.getLogger("sppr").handlers:
+        if isinstance(handler, logging.FileHandler):
+            return Path(handler.baseFilename)
+    return None

@@ -10,8 +10,9 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.session
 def main(session: str | None) -> None:
     """Show the lab in this terminal; inside its tmux: switch to it."""
+    from sppr.cli.which import session_of
     from sppr.lab import state as states
     from sppr.tmux.server import Tmux, attach
 
-    state = states.load(session or "spp")
+    state = states.load(session_of(session))
     attach(Tmux(state.plan.socket_name), state.plan.session)

@@ -11,12 +11,15 @@ from sppr.cli.edge import CONTEXT, Edge
 @click.option("--powerdown", type=float, default=20.0, show_default=True, help="Seconds a guest has to power off.")
 def main(session: str | None, powerdown: float) -> None:
     """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
+    from sppr import log
+    from sppr.cli.which import session_of
     from sppr.lab import state as states
     from sppr.lab import teardown
     from sppr.tmux.server import Tmux
 
-    name = session or "spp"
+    name = session_of(session)
     with states.locked(name):
+        log.log_to(states.log_path(name))
         try:
             state = states.load(name)
         except states.NoSession as e:

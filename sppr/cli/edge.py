@@ -1,5 +1,6 @@
 """The edge between sppr and its user: where errors become text and an exit status. Nothing below this prints."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from sppr import log
 from sppr.errors import EXIT_BUG, EXIT_INTERRUPTED, SpprError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -49,6 +51,9 @@ def _end(what: str, hint: str | None, status: int) -> NoReturn:
 
 
 def _keep_traceback() -> Path:
+    if path := log.current():
+        logging.getLogger("sppr").exception("a bug of sppr")
+        return path
     handle, name = tempfile.mkstemp(prefix="sppr-bug-", suffix=".log")
     with os.fdopen(handle, "w") as f:
         traceback.print_exc(file=f)

@@ -13,10 +13,11 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.session
 def main(name: str, session: str | None) -> None:
     """Print what a part (as `sppr status` names it) has printed since its first byte."""
+    from sppr.cli.which import session_of
     from sppr.errors import SpprError
     from sppr.lab import state as states
 
-    state = states.load(session or "spp")
+    state = states.load(session_of(session))
     part = next((p for p in state.plan.parts if p.name == name), None)
     if part is None:
         known = ", ".join(p.name for p in state.plan.parts)

@@ -16,10 +16,11 @@ _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "dead"
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
 def main(session: str | None, as_json: bool) -> int:
     """Show each part of the lab as it is now. Exit status 0 when all are ready, 1 when not."""
+    from sppr.cli.which import session_of
     from sppr.lab import state as states
     from sppr.lab.status import status
 
-    rows = status(states.load(session or "spp"))
+    rows = status(states.load(session_of(session)))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
     else:

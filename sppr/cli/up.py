@@ -33,6 +33,7 @@ def main(
 
 def bring_up(lab: Any) -> None:
     """From a gathered lab to a session whose parts are all ready."""
+    from sppr import log
     from sppr.cli.progress import progress
     from sppr.errors import SpprError
     from sppr.host import facts
@@ -42,6 +43,7 @@ def bring_up(lab: Any) -> None:
 
     tmux = Tmux(lab.plan.socket_name)
     with state.locked(lab.plan.session):
+        log.log_to(state.log_path(lab.plan.session))
         stale = refuse_if_there(lab.plan, tmux)
         if stale is not None:
             teardown.sweep(stale)

@@ -35,6 +35,7 @@ class Needs:
     hugepage_mib: int = 0
     hugepage_dir: str = "/dev/hugepages"
     accel: str = "auto"
+    is_root: bool = True
     who_listens: Callable[[int], str] = lambda _: "another process"
 
 
@@ -42,6 +43,12 @@ def check(facts: Facts, needs: Needs) -> list[Finding]:
     """Every finding, errors first."""
     found = [finding for one in CHECKS for finding in one(facts, needs)]
     return sorted(found, key=lambda f: f.severity != "error")
+
+
+def _root(_: Facts, needs: Needs) -> Iterator[Finding]:
+    if not needs.is_root:
+        what = "DPDK needs root for hugepages and ports, and this is not root"
+        yield Finding("root", "error", what, "sudo -E ./bin/wakeup.py")
 
 
 def _programs(_: Facts, needs: Needs) -> Iterator[Finding]:
@@ -99,4 +106,4 @@ def _kvm(facts: Facts, needs: Needs) -> Iterator[Finding]:
         yield Finding("kvm-none", "error", f"vm.accel is kvm, but {why}", "set vm.accel: auto in conf.yml")
 
 
-CHECKS = (_programs, _hugepages_free, _hugepages_mounted, _ports, _sockets, _kvm, _lcores)
+CHECKS = (_root, _programs, _hugepages_free, _hugepages_mounted, _ports, _sockets, _kvm, _lcores)

@@ -1,5 +1,6 @@
 """Everything that would stop a bring-up, found at once and before any window is opened."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
         hugepage_mib=plan.memory,
         hugepage_dir=plan.huge_dir,
         accel=plan.accel if plan.images else "auto",
+        is_root=os.geteuid() == 0,
         who_listens=procs.who_listens,
     )
     findings = checks.check(found, needs)

@@ -122,6 +122,11 @@ def sessions() -> list[str]:
     return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))
 
 
+def log_path(session: str) -> Path:
+    """Log of launcher and teardown of a session; it outlives the session."""
+    return sessions_dir() / f"{session}.log"
+
+
 def remove(folder: Path) -> None:
     """Forget a session."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sppr.host.facts import Facts
 from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.ready import last_lines
@@ -35,11 +34,6 @@ def status(state: State) -> list[PartStatus]:
     probe = Probe(state.plan.api)
     probe.refresh()
     return [_one(state, part, probe) for part in state.plan.parts]
-
-
-def rebooted(state: State, facts: Facts) -> bool:
-    """Whether the machine was started anew since: nothing of the session can run then."""
-    return bool(state.boot_id and facts.boot_id and state.boot_id != facts.boot_id)
 
 
 def _one(state: State, part: Part, probe: Probe) -> PartStatus:

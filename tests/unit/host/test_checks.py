@@ -25,6 +25,7 @@ def test_a_machine_that_has_all_is_passed() -> None:
 @pytest.mark.parametrize(
     ("facts", "needs", "identity", "what", "fix"),
     [
+        (GOOD, replace(NEEDS, is_root=False), "root", "DPDK needs root", "sudo -E"),
         (GOOD, replace(NEEDS, programs={"tmux": None}), "program", "tmux: not installed", "make up"),
         (replace(GOOD, hugepages=()), NEEDS, "hp-none", "needs 512 MiB, 0 MiB are free (of 0 MiB", "sppr setup"),
         (replace(GOOD, hugetlbfs=()), NEEDS, "hp-mount", "/dev/hugepages is not a hugetlbfs mount", "mount -t"),

@@ -1,0 +1,62 @@
+"""The edge: how each ending looks to a user."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sppr.cli.which import session_of
+from sppr.config import peek
+
+
+def sppr(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "sppr", *words], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_a_bug_is_status_70_with_its_traceback_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bug.py"
+    head = "import click\nfrom sppr.cli.edge import Edge\n@click.command(cls=Edge)\n"
+    program.write_text(head + "def main():\n    raise ZeroDivisionError\nmain()\n")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    assert done.returncode == 70 and "Traceback" not in done.stderr
+    [log] = tmp_path.glob("sppr-bug-*.log")
+    assert str(log) in done.stderr and "ZeroDivisionError" in log.read_text()
+
+
+def test_wrong_words_are_status_2(tmp_path: Path) -> None:
+    assert sppr("no-such-verb", cwd=tmp_path).returncode == 2
+    done = sppr("up", "-vdt", "3-1", cwd=tmp_path)
+    assert done.returncode == 2 and "'3-1' counts down" in done.stderr
+    assert sppr("up", "-ns", "-1", cwd=tmp_path).returncode == 2
+    done = sppr("up", "--session", "a.b", cwd=tmp_path)
+    assert done.returncode == 2 and "tmux reads . and :" in done.stderr
+
+
+def test_help_needs_no_conf_yml_and_names_every_verb(tmp_path: Path) -> None:
+    done = sppr("-h", cwd=tmp_path)
+    assert done.returncode == 0
+    for verb in ("up", "down", "status", "attach", "plan", "logs", "setup"):
+        assert f"  {verb} " in done.stdout
+
+
+def test_no_session_is_told_as_such(tmp_path: Path) -> None:
+    done = sppr("status", "--session", "nobody", cwd=tmp_path)
+    assert done.returncode == 1 and "session nobody: not running" in done.stderr and "hint: sppr up" in done.stderr
+
+
+def test_the_session_meant_is_conf_ymls_or_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf.yml").write_text("session: mine\n")
+    assert peek.session(tmp_path / "conf.yml") == "mine" and session_of("given") == "given"
+    assert session_of(None) == "mine"
+    (run / "other").mkdir(parents=True)
+    (run / "other" / "state.json").touch()
+    assert session_of(None) == "other"
+    (run / "mine").mkdir()
+    (run / "mine" / "state.json").touch()
+    assert session_of(None) == "mine"
+    (tmp_path / "conf.yml").write_bytes(b"\xff: [")
+    assert peek.session(tmp_path / "conf.yml") is None
