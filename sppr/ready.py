@@ -8,6 +8,8 @@ from pathlib import Path
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady, SpprError
 
+#: How a pane marks the end of what its part printed.
+END_OF_OUTPUT = "] arrow-up and Enter run it again"
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|.)")
 
 
@@ -84,5 +86,7 @@ def _plain(log: Path, size: int, from_end: bool) -> str:
 
 
 def last_lines(log: Path, count: int = 4) -> list[str]:
-    """The last lines with anything on them."""
-    return [line.rstrip() for line in tail(log).splitlines() if line.strip()][-count:]
+    """The last lines with anything on them that the part itself printed, not the shell that follows it in a pane."""
+    lines = [line.rstrip() for line in tail(log).splitlines() if line.strip()]
+    ends = [n for n, line in enumerate(lines) if line.endswith(END_OF_OUTPUT)]
+    return lines[: ends[-1] if ends else None][-count:]

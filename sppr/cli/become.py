@@ -1,4 +1,4 @@
-"""How a runscript ends: this very process becomes the program, so that the pane's process is the part itself."""
+"""How a runscript begins and ends: this very process becomes the program, so that the pane's process is the part."""
 
 import os
 from collections.abc import Sequence
@@ -6,9 +6,25 @@ from pathlib import Path
 
 import click
 
-from sppr.errors import LaunchError
+from sppr.errors import LaunchError, SpprError
 from sppr.lab import state
 from sppr.run import pasteable
+from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
+
+
+def begin(name: str, run: Path, dry_run: bool) -> None:
+    """Before anything is touched: SpprError where the part ``name`` of the session in ``run`` runs already."""
+    if dry_run:
+        return
+    if in_pane := os.environ.get(EXIT_VARIABLE):
+        # The pane runs its part anew: the exit status that stands there is of the run before.
+        Path(in_pane).unlink(missing_ok=True)
+    there = state.process(PaneFiles(run, name))
+    if there is not None and there.alive() and there.pid != os.getpid():
+        raise SpprError(
+            f"{name} runs already, as pid {there.pid} (session {run.name})",
+            hint=f"end it first: Ctrl-C in its pane, or sppr down --session {run.name}",
+        )
 
 
 def become(name: str, argv: Sequence[str], run: Path, dry_run: bool) -> None:

@@ -1,5 +1,7 @@
 """``sppr down``: end the lab."""
 
+from pathlib import Path
+
 import click
 
 from sppr.cli import options
@@ -24,6 +26,7 @@ def main(session: str | None, powerdown: float) -> None:
             state = states.load(name)
         except states.NoSession as e:
             others = ", ".join(states.sessions())
+            teardown.sweep_dpdk(name, Path("/dev/hugepages"))
             click.echo(e.what + (f"; running: {others}" if others else ""))
             return
         teardown.down(state, Tmux(state.plan.socket_name), lambda line: click.echo(line), powerdown)

@@ -8,8 +8,16 @@ from sppr.cli import options
 from sppr.cli.edge import CONTEXT, Edge
 
 
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from sppr.cli.which import session_of
+    from sppr.lab import state as states
+
+    parts = states.load(session_of(ctx.params.get("session"))).plan.parts
+    return [part.name for part in parts if part.name.startswith(incomplete)]
+
+
 @click.command(cls=Edge, context_settings=CONTEXT)
-@click.argument("name")
+@click.argument("name", shell_complete=_names)
 @options.session
 def main(name: str, session: str | None) -> None:
     """Print what a part (as `sppr status` names it) has printed since its first byte."""

@@ -41,12 +41,26 @@ class Mask(click.ParamType[int]):
 
 def conf(command: F) -> F:
     return click.option(
-        "--conf", type=click.Path(path_type=Path), metavar="FILE", help="The lab's conf.yml.  [default: ./conf.yml]"
+        "--conf",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The lab's conf.yml.  [default: the one beside bin/; of sppr: ./conf.yml]",
     )(command)
 
 
+def _sessions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from sppr.lab import state
+
+    return [name for name in state.sessions() if name.startswith(incomplete)]
+
+
 def session(command: F) -> F:
-    return click.option("--session", metavar="NAME", help="Name of the tmux session.  [default: spp]")(command)
+    return click.option(
+        "--session",
+        metavar="NAME",
+        help="Name of the tmux session.  [default: that of conf.yml, spp]",
+        shell_complete=_sessions,
+    )(command)
 
 
 def vdevs(command: F) -> F:
@@ -74,9 +88,9 @@ def lab(command: F) -> F:
             "-vn", "--vhost-num", type=click.IntRange(1, 9), default=1, show_default=True, help="Vhost NICs of a VM."
         ),
         click.option("-nw", "--nof-working", type=count, default=1, show_default=True, help="Work windows."),
-        click.option("-nv", "--nof-vhost", type=count, default=1, show_default=True, help="Vhost VMs."),
-        click.option("-nr", "--nof-ring", type=count, default=1, show_default=True, help="Ring VMs."),
-        click.option("-ns", "--nof-sec", type=count, default=2, show_default=True, help="Secondaries."),
+        click.option("-nv", "--nof-vhost", type=count, help="Vhost VMs.  [default: 1]"),
+        click.option("-nr", "--nof-ring", type=count, help="Ring VMs.  [default: 1]"),
+        click.option("-ns", "--nof-sec", type=count, help="Secondaries.  [default: 2]"),
     ):
         command = option(command)
     return command

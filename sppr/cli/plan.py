@@ -28,7 +28,11 @@ def main(conf: Path | None, session: str | None, socket_name: str | None, as_jso
 
 def show(lab: Any) -> None:
     """The plan as text: a window a paragraph, each pane with its folder, its line and what that becomes."""
+    from sppr.host import checks
+
     click.echo("\n".join(text(lab.plan)))
+    for finding in checks.check(lab.facts, checks.Needs(lcores=lab.plan.lcores)):
+        click.echo(f"note: {finding.what}", err=True)
     if lab.site.no_store is not None and lab.plan.images:
         click.echo(f"note: {lab.site.no_store.what}: {lab.site.no_store.hint}", err=True)
 
@@ -51,9 +55,9 @@ def text(plan: Any) -> list[str]:
             lines += [f"    in:      {plan.folder}", f"    command: {pasteable(part.command)}"]
             if part.ports:
                 server = part.server or "the primary's vdevs"
-                lines.append(
-                    f"    first:   {', '.join(part.ports)} on {server}, listening at {', '.join(part.sockets)}"
-                )
+                where = f"listening at {', '.join(part.sockets)}" if part.sockets else f"in {', '.join(part.regions)}"
+                label = "first:  " if part.sockets else "then:   "
+                lines.append(f"    {label} {', '.join(part.ports)} on {server}, {where}")
             if part.disk:
                 lines.append(f"    disk:    {part.disk}")
             lines.append(f"    becomes: {pasteable(part.program)}")

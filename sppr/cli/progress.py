@@ -63,6 +63,7 @@ class Table:
 
     def __rich__(self) -> Any:
         from rich.table import Table as RichTable
+        from rich.text import Text
 
         table = RichTable.grid(padding=(0, 2))
         with self._lock:
@@ -70,7 +71,7 @@ class Table:
         for name, (text, since, took) in rows.items():
             seconds = took if took is not None else time.monotonic() - since if since else None
             style = {"ready": "green", "failed": "red"}.get(text, "yellow" if since else "dim")
-            table.add_row(name, f"[{style}]{text}[/]", f"{seconds:5.1f} s" if seconds is not None else "")
+            table.add_row(name, Text(text, style), f"{seconds:5.1f} s" if seconds is not None else "")
         return table
 
 

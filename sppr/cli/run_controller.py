@@ -19,13 +19,14 @@ def main(
     conf: Path | None, session: str | None, host: str | None, pri_port: int | None, sec_port: int | None, dry_run: bool
 ) -> None:
     """Run the controller: SPP processes connect to it, you type at its prompt, the launcher asks it."""
-    from sppr.cli.become import become
+    from sppr.cli.become import become, begin
     from sppr.cli.gather import site_of
     from sppr.host.rundir import make_private
     from sppr.lab.plan import api_socket
     from sppr.roles.controller import Controller
 
     config, site = site_of(conf, session)
+    begin("ctrler", site.run, dry_run)
     c = config.controller
     controller = Controller(host or c.host, pri_port or c.pri_port, sec_port or c.sec_port, api_socket(site.run))
     if not dry_run:

@@ -19,13 +19,14 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.dry_run
 def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
     """Run spp_primary: it owns ports, hugepages and rings. What is not given comes from conf.yml."""
-    from sppr.cli.become import become
+    from sppr.cli.become import become, begin
     from sppr.cli.gather import overridden, site_of
     from sppr.host import facts
     from sppr.lab import plan, planner
 
     flags = {name: words.pop(name) for name in ("portmask", "vdevs", "vdev_tap", "vdev_vhost")}
     config, site = site_of(conf, session)
+    begin("pri", site.run, dry_run)
     config, site = overridden(config, site, "primary", words)
     made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
     if not dry_run:

@@ -17,18 +17,19 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.dry_run
 def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
     """Run spp_nfv, the secondary that patches ports together. What is not given comes from conf.yml."""
-    from sppr.cli.become import become
+    from sppr.cli.become import become, begin
     from sppr.cli.gather import overridden, site_of
     from sppr.host import facts
     from sppr.lab import plan, planner
     from sppr.roles.part import secondary_name
 
     config, site = site_of(conf, session)
+    name = secondary_name(secondary_id)
+    begin(name, site.run, dry_run)
     config, site = overridden(config, site, secondary_id, words)
     made = planner.make(
         config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), site
     )
     if not dry_run:
         site.check_binaries(["nfv"])
-    name = secondary_name(secondary_id)
     become(name, made.part(name).program, site.run, dry_run)

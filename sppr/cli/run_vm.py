@@ -14,7 +14,13 @@ from sppr.cli.edge import CONTEXT, Edge
 @click.option(
     "-i", "--id", "vm_id", type=click.IntRange(0, 127), required=True, help="Id in conf.yml; 0: the template."
 )
-@click.option("-d", "--vhosts", type=options.Ids(), help="Its vhost ports: 11 or 11,111.  [default: conf.yml, its id]")
+@click.option(
+    "-d",
+    "--ports",
+    "vhosts",
+    type=options.Ids(),
+    help="Numbers of its ports: 11 or 11,111.  [default: conf.yml, its id]",
+)
 @click.option("-c", "--cores", type=click.IntRange(1, 64), help="Virtual cores.  [default: conf.yml, 1]")
 @click.option("-m", "--memory", type=click.IntRange(96), help="MiB.  [default: conf.yml, 256]")
 @options.conf
@@ -23,22 +29,24 @@ from sppr.cli.edge import CONTEXT, Edge
 def main(
     kind: Any,
     vm_id: int,
-    vhosts: tuple[int, ...] | None,
+    numbers: tuple[int, ...] | None,
     conf: Path | None,
     session: str | None,
     dry_run: bool,
     **words: Any,
 ) -> None:
     """Run a VM under QEMU. Ctrl-A x ends it, Ctrl-A c shows QEMU's monitor, Ctrl-C goes to the guest."""
-    from sppr.cli.become import become
+    from sppr.cli.become import become, begin
     from sppr.cli.gather import site_of
     from sppr.host import facts
-    from sppr.lab import planner
+    from sppr.lab import vms
+    from sppr.roles.part import vm_name
 
     config, site = site_of(conf, session)
+    begin(vm_name(kind, vm_id), site.run, dry_run)
     given = {name: value for name, value in words.items() if value is not None}
     config = config.model_copy(update={"vm": config.vm.model_copy(update=given)})
-    part = planner.one_vm(config, facts.read(), site, kind, vm_id, vhosts)
+    part = vms.by_hand(config, facts.read(), site, kind, vm_id, numbers)
     if not dry_run:
         _make_ready(part, site, kind, vm_id)
     become(part.name, part.program, site.run, dry_run)
@@ -55,6 +63,7 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     from sppr.qemu.parts import QEMU
     from sppr.roles import probe
     from sppr.run import find_program
+    from sppr.spp import region
 
     find_program(QEMU)
     if site.store is None:
@@ -64,5 +73,9 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     if vm_id == 0:
         site.store.check_template_free(kind)
     make_images([Image(kind, vm_id)], site.store, lambda line: click.echo(line, err=True))
+    for path in part.regions:
+        region.make(Path(path))
+    if part.regions:
+        probe.serve(api_socket(site.run), part.server, part.ports)
     if not set(part.sockets) <= unix_listening():
         probe.serve_vhosts(api_socket(site.run), part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))

@@ -12,14 +12,20 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.conf
 @click.option("--no-image", is_flag=True, help="Do not build a base image where there is none.")
 def main(conf: Path | None, no_image: bool) -> None:
-    """Reserve hugepages, mount hugetlbfs, and build a base image from Debian's packages where there is none."""
+    """Reserve hugepages, mount hugetlbfs, build the data plane, and a base image from Debian's packages."""
     from sppr.cli.gather import site_of
     from sppr.host import prepare
     from sppr.images.store import candidates
+    from sppr.run import run
+    from sppr.spp import tree
 
     config, site = site_of(conf, None)
-    prepare.hugepages(config.primary.memory + prepare.SPARE_MIB, click.echo)
+    used = prepare.used_mib(Path(config.hugepages), config.spp.file_prefix or site.session)
+    prepare.hugepages(config.primary.memory + prepare.SPARE_MIB - used, click.echo)
     prepare.hugetlbfs(Path(config.hugepages), click.echo)
+    if config.spp.dir is None and not (tree.OURS / "spp_primary").exists():
+        click.echo(f"data plane: building it in {tree.OURS.parent}")
+        run(["make", "-s", "-C", tree.OURS.parent])
     folder = (site.folder / config.images.dir).resolve()
     if not no_image and config.images.base is None and not candidates(folder):
         from sppr.images.build import BASE_NAME, ensure_base

@@ -6,9 +6,9 @@ from sppr.lab import state as states
 
 
 def session_of(named: str | None) -> str:
-    """The named one; else the one that conf.yml names if it runs; else the only one that runs; else conf.yml's."""
+    """The named one; else the only one there is; else the one that conf.yml names."""
     if named is not None:
         return named
     ours = peek.session(site.find_conf(None)) or "spp"
     there = states.sessions()
-    return there[0] if ours not in there and len(there) == 1 else ours
+    return there[0] if len(there) == 1 else ours

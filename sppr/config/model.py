@@ -85,20 +85,29 @@ class VmSettings(_Part):
     ready_timeout: Annotated[float, Field(gt=0, le=3600)] = 180.0
 
 
-class VmRing(_Part):
-    """A VM of the ring kind."""
+class Vm(_Part):
+    """What both kinds of VM may say; ``secondary``: the one that serves its ports."""
 
     id: Id
+    secondary: Id | None = None
     memory: Mib | None = Field(default=None, ge=96, le=1048576)
     cores: int | None = Field(default=None, ge=1, le=64)
     args: tuple[str, ...] | None = None
 
 
-class VmVhost(VmRing):
-    """A VM behind vhost-user ports: ``vhosts`` their numbers, ``secondary`` the one that serves them."""
+Numbers = tuple[Annotated[int, Field(ge=0, le=999)], ...]
 
-    secondary: Id | None = None
-    vhosts: tuple[Annotated[int, Field(ge=0, le=999)], ...] | None = None
+
+class VmRing(Vm):
+    """A VM that shares rings with the host: ``rings`` are the numbers of its ``ivshmem:N`` ports."""
+
+    rings: Numbers | None = None
+
+
+class VmVhost(Vm):
+    """A VM behind vhost-user ports: ``vhosts`` are the numbers of its ``vhost:N`` ports."""
+
+    vhosts: Numbers | None = None
 
 
 class Images(_Part):

@@ -30,8 +30,8 @@ def check(config: Config, line_of: LineOf = lambda _: None) -> list[Problem]:
     return [problem for rule in RULES for problem in rule(config, line_of)]
 
 
-def default_vhosts(vm_id: int, count: int) -> tuple[int, ...]:
-    """Numbers of a VM's vhost ports: its id, then 100 more each (``vhost:11``, ``vhost:111``, …)."""
+def default_numbers(vm_id: int, count: int) -> tuple[int, ...]:
+    """Numbers of a VM's ports: its id, then 100 more each (``vhost:11``, ``vhost:111``, …)."""
     return tuple(vm_id + 100 * i for i in range(count))
 
 
@@ -109,27 +109,31 @@ def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
     known = [s.id for s in config.secondaries]
     if None in known:
         return
-    for index, vm in enumerate(config.vms_vhost):
-        if vm.secondary is not None and vm.secondary not in known:
-            listed = ", ".join(map(str, known)) or "none"
-            path: Path = ("vms_vhost", index, "secondary")
-            yield Problem(path, f"{vm.secondary} is no secondary here", f"use the id of a secondary: {listed}")
+    for section in ("vms_ring", "vms_vhost"):
+        for index, vm in enumerate(getattr(config, section)):
+            if vm.secondary is not None and vm.secondary not in known:
+                listed = ", ".join(map(str, known)) or "none"
+                path: Path = (section, index, "secondary")
+                yield Problem(path, f"{vm.secondary} is no secondary here", f"use the id of a secondary: {listed}")
 
 
-def _vhosts(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    seen: dict[int, Path] = {}
-    for index, vm in enumerate(config.vms_vhost):
-        path: Path = ("vms_vhost", index, "id" if vm.vhosts is None else "vhosts")
-        if vm.id is None:
-            continue
-        for number in vm.vhosts if vm.vhosts is not None else default_vhosts(vm.id, 1):
-            if number in seen:
-                other = seen[number]
-                what = f"vhost:{number} belongs to vms_vhost[{other[1]}] already{_at(line_of(other))}"
-                yield Problem(path, what, "give each VM vhost numbers of its own with vhosts: [N]")
-            seen.setdefault(number, path)
-        if vm.vhosts is not None and not vm.vhosts:
-            yield Problem(path, "an empty list", "name at least one vhost number, or leave the key out")
+def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """Two VMs cannot be behind one port."""
+    for section, key, kind in (("vms_ring", "rings", "ivshmem"), ("vms_vhost", "vhosts", "vhost")):
+        seen: dict[int, Path] = {}
+        for index, vm in enumerate(getattr(config, section)):
+            numbers = getattr(vm, key)
+            path: Path = (section, index, "id" if numbers is None else key)
+            if vm.id is None:
+                continue
+            for number in numbers if numbers is not None else default_numbers(vm.id, 1):
+                if number in seen:
+                    other = seen[number]
+                    what = f"{kind}:{number} belongs to {section}[{other[1]}] already{_at(line_of(other))}"
+                    yield Problem(path, what, f"give each VM {kind} numbers of its own with {key}: [N]")
+                seen.setdefault(number, path)
+            if numbers is not None and not numbers:
+                yield Problem(path, "an empty list", f"name at least one {kind} number, or leave the key out")
 
 
 def _ssh_ports(config: Config, _: LineOf) -> Iterator[Problem]:
@@ -143,4 +147,4 @@ def _ssh_ports(config: Config, _: LineOf) -> Iterator[Problem]:
                 yield Problem(("vm", "ssh_port"), what, "use another base, such as 30000")
 
 
-RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _vhosts, _ssh_ports)
+RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _ssh_ports)

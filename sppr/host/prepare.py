@@ -33,6 +33,11 @@ def hugepages(mib: int, note: Note) -> None:
         )
 
 
+def used_mib(folder: Path, file_prefix: str) -> int:
+    """MiB of hugepages that a lab which is up has already."""
+    return sum(page.stat().st_size for page in folder.glob(f"{file_prefix}map_*")) >> 20
+
+
 def hugetlbfs(folder: Path, note: Note) -> None:
     """Have hugetlbfs mounted at ``folder``."""
     if str(folder) in facts.read().hugetlbfs:

@@ -19,8 +19,9 @@ from sppr.lab.site import Site
 from sppr.lab.state import State
 from sppr.ready import Wait, wait_ready
 from sppr.roles import probe
-from sppr.roles.part import Part
+from sppr.roles.part import Part, secondary_name
 from sppr.run import run
+from sppr.spp import region
 from sppr.tmux import pane
 from sppr.tmux.server import PaneSpec, Tmux, WindowSpec, terminal_size
 
@@ -132,8 +133,11 @@ class BringUp:
         """Images, the lab's ssh key, and the way free for the sockets to come."""
         for path in map(Path, self.plan.sockets):
             clear_stale_socket(path)
+        for path in map(Path, self.plan.regions):
+            region.make(path)
         if self.site.store is not None and self.plan.images:
             make_key(self.site.public_key)
+            write_ssh_config(self.plan, self.site.public_key)
             make_images(self.plan.images, self.site.store, self.report.note)
 
     def open_windows(self) -> None:
@@ -146,7 +150,7 @@ class BringUp:
             for name in window.panes:
                 part = next((p for p in self.plan.parts if p.name == name), None)
                 if part is None:
-                    panes.append(PaneSpec(name, folder))
+                    panes.append(PaneSpec(name, folder, (env.get("SHELL") or "/bin/sh", "-i")))
                     continue
                 files = part.files(self.run)
                 pane.write(files, part.command, folder, part.needs, env)
@@ -196,6 +200,8 @@ class BringUp:
         files = part.files(self.run)
         deadline = Deadline(TIMEOUTS.get(part.role, self.plan.ready_timeout))
         pane.open_gate(files, Deadline(10))
+        if part.regions:
+            self._serve_regions(part)
 
         def ready() -> bool:
             self._give_up(part)
@@ -213,6 +219,13 @@ class BringUp:
             ),
             deadline,
         )
+
+    def _serve_regions(self, part: Part) -> None:
+        """Have the host's end of a ring VM's ports served, while the VM boots."""
+        server = "pri" if part.server == "primary" else secondary_name(int(part.server.split(":")[1]))
+        while not self._done[server].wait(0.1):
+            self._give_up(part)
+        probe.serve(self.plan.api, part.server, part.ports)
 
     def _ask(self, part: Part) -> bool:
         """The part's sign of readiness; the controller is asked at most every 50 ms, for all waits together."""
@@ -250,6 +263,20 @@ def make_key(public: Path) -> None:
         if private.exists():
             private.rename(private.with_name(f"{private.name}.old"))
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sppr lab", "-f", private])
+
+
+def write_ssh_config(plan: Plan, public_key: Path) -> None:
+    """``ssh -F ssh_config vm-v11``: a host for each VM of the plan, beside the lab's key.
+
+    A VM made anew has a new host key on the same port of the loopback, so none is kept.
+    """
+    hosts = [f"Host {name}\n    Port {port}\n" for name, port in zip(plan.vm_hosts, plan.ssh_ports, strict=False)]
+    common = (
+        f"    HostName 127.0.0.1\n    User root\n    IdentityFile {public_key.with_suffix('')}\n"
+        "    IdentitiesOnly yes\n    StrictHostKeyChecking no\n    UserKnownHostsFile /dev/null\n    LogLevel ERROR\n"
+    )
+    text = "# Written by each bring-up of the lab.\n" + "".join(hosts) + "Host vm-*\n" + common
+    public_key.with_name("ssh_config").write_text(text)
 
 
 def make_images(images: Sequence[Image], store: Store, report: Callable[[str], None]) -> None:

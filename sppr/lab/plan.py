@@ -7,15 +7,17 @@ from sppr.images.store import Kind
 from sppr.roles.part import Part
 
 VERSION = 1
+#: Those of the launcher of 2017, but for one VM of each kind.
+DEFAULTS = {"nof_sec": 2, "nof_ring": 1, "nof_vhost": 1}
 
 
 @dataclass(frozen=True)
 class Flags:
-    """What the command line may ask for; the defaults are those of the launcher of 2017, but for one VM of a kind."""
+    """What the command line may ask for. A number that is None is that of DEFAULTS, or what conf.yml has if fewer."""
 
-    nof_sec: int = 2
-    nof_ring: int = 1
-    nof_vhost: int = 1
+    nof_sec: int | None = None
+    nof_ring: int | None = None
+    nof_vhost: int | None = None
     nof_working: int = 1
     vhost_num: int = 1
     template: bool = False
@@ -52,6 +54,7 @@ class Plan:
     host: str
     tcp_ports: tuple[int, int]
     ssh_ports: tuple[int, ...]
+    vm_hosts: tuple[str, ...]
     lcores: tuple[int, ...]
     file_prefix: str
     huge_dir: str
@@ -59,6 +62,7 @@ class Plan:
     accel: str
     sock_dir: str
     sockets: tuple[str, ...]
+    regions: tuple[str, ...]
     windows: tuple[Window, ...]
     parts: tuple[Part, ...]
     images: tuple[Image, ...]

@@ -32,7 +32,10 @@ def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
     kinds = ["primary"] + (["nfv"] if any(p.role == "secondary" for p in plan.parts) else [])
     findings += _raised("binary", lambda: site.check_binaries(kinds))
     if plan.images:
-        findings += _raised("image", lambda: _check_images(plan, site))
+        findings += _raised("image", lambda: _check_images(site))
+    for image in plan.images:
+        if image.vm_id == 0 and (store := site.store):
+            findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
     findings += [f for path in plan.sockets for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
     errors = [f for f in findings if f.severity == "error"]
     if errors:
@@ -45,13 +48,10 @@ def _ports(plan: Plan) -> dict[int, str]:
     return purposes | dict.fromkeys(plan.ssh_ports, "ssh of a VM: vm.ssh_port + id")
 
 
-def _check_images(plan: Plan, site: Site) -> None:
+def _check_images(site: Site) -> None:
     if site.store is None:
         raise site.no_store or HostError("no base image", hint=BUILD_HINT)
     site.store.check_base()
-    for image in plan.images:
-        if image.vm_id == 0:
-            site.store.check_template_free(image.kind)
 
 
 def _check_socket(path: Path) -> None:

@@ -17,6 +17,7 @@ from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.qemu import monitor
 from sppr.roles.part import Part
+from sppr.spp import region
 from sppr.spp.control import ControlClient
 from sppr.tmux.server import Tmux
 
@@ -55,17 +56,25 @@ def sweep(state: State) -> None:
     for socket in map(Path, state.plan.sockets):
         if socket.is_socket() and str(socket) not in listening:
             socket.unlink(missing_ok=True)
-    mapped = None
-    pattern = re.compile(rf"{re.escape(state.plan.file_prefix)}map_\d+")
-    for page in Path(state.plan.huge_dir).glob(f"{state.plan.file_prefix}map_*"):
-        if pattern.fullmatch(page.name):
-            mapped = _mapped_files() if mapped is None else mapped
-            if str(page) not in mapped:
-                page.unlink(missing_ok=True)
-    if not any(p.role == "primary" and _living(state, p) for p in state.plan.parts):
-        for runtime in (Path("/var/run/dpdk"), Path("/tmp/dpdk")):  # noqa: S108 - DPDK's own places
-            shutil.rmtree(runtime / state.plan.file_prefix, ignore_errors=True)
+    for path in state.plan.regions:
+        region.remove(Path(path))
+    sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir))
     states.remove(state.folder)
+
+
+def sweep_dpdk(prefix: str, huge_dir: Path) -> None:
+    """Remove what DPDK processes of this ``--file-prefix`` left, if none of them lives: hugepage files, run folders."""
+    pattern = re.compile(rf"{re.escape(prefix)}map_\d+")
+    pages = [page for page in huge_dir.glob(f"{prefix}map_*") if pattern.fullmatch(page.name)]
+    # Real paths, as /proc shows them: /var/run is a link.
+    folders = [p for p in (Path("/run/dpdk") / prefix, Path("/tmp/dpdk") / prefix) if p.is_dir()]  # noqa: S108
+    mapped = _mapped_files() if pages or folders else set()
+    if any(Path(name) in pages or Path(name).parent in folders for name in mapped):
+        return
+    for page in pages:
+        page.unlink(missing_ok=True)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mapped_files() -> set[str]:

@@ -129,6 +129,23 @@ class VhostUserNic:
 
 
 @dataclass(frozen=True)
+class IvshmemPlain:
+    """Memory shared with the host, which the guest sees as a PCI device's BAR 2. ``size`` in bytes, a power of two:
+    QEMU aborts on any other. The file must be there, of that size."""
+
+    index: int
+    path: Path
+    size: int
+
+    def argv(self) -> list[str]:
+        n = self.index
+        return [
+            "-object", opts("memory-backend-file", id=f"iv{n}", size=self.size, mem_path=self.path, share=True),
+            "-device", opts("ivshmem-plain", memdev=f"iv{n}"),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
 class FwCfg:
     """A value for the guest, which reads it below /sys/firmware/qemu_fw_cfg/by_name/opt/sppr/: its identity, without
     an edit of the image."""

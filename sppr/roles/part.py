@@ -13,9 +13,10 @@ Role = Literal["controller", "primary", "secondary", "vm_ring", "vm_vhost"]
 class Part:
     """``command`` is what stands in the pane, short enough to edit; ``program`` what it becomes.
 
-    ``needs``: names of the parts that must be ready before it starts. ``server`` (``primary``, ``nfv:1``) is asked
-    for the vhost ports ``ports``, whose ``sockets`` must listen before a vhost VM starts. ``qmp`` and ``console``
-    are a VM's.
+    ``needs``: names of the parts that must be ready before it starts. A VM's ports on the host are ``ports``, which
+    ``server`` (``primary``, ``nfv:1``) is asked for: vhost ports, whose ``sockets`` must listen before the VM starts,
+    or ivshmem ports over ``regions``, which only must exist. ``qmp``, ``console`` and ``disk`` are a VM's;
+    ``template`` is the image its disk stands on.
     """
 
     name: str
@@ -28,7 +29,9 @@ class Part:
     server: str = ""
     ports: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
     disk: str = ""
+    template: str = ""
     qmp: str = ""
     console: str = ""
 

@@ -86,18 +86,26 @@ def serve_vhosts(api: Path, server: str, uids: Sequence[str], sockets: Sequence[
     A port that is there already stays as it is. ControlError where it refuses, HostError where somebody else
     listens there, NotReady where a socket does not come.
     """
-    client = ControlClient(api)
+    there = _ports(ControlClient(api), server) if server else uids
     for uid, socket in zip(uids, sockets, strict=True):
-        if server and uid not in _ports(client, server):
-            if socket in unix_listening():
-                raise HostError(f"{socket}: another process listens there", hint="sppr status; end it, or set vhosts:")
-            client.add_port(server, uid)
+        if uid not in there and socket in unix_listening():
+            raise HostError(f"{socket}: another process listens there", hint="sppr status; end it, or set vhosts:")
+    serve(api, server, uids)
     for socket in sockets:
         if not deadline.poll(lambda path=socket: path in unix_listening(), 0.02):  # type: ignore[misc]
             raise NotReady(
                 f"{socket}: nobody listens there after {deadline.seconds:.0f} s ({server or 'the primary'} should)",
                 hint="look at its pane, and at: sppr status",
             )
+
+
+def serve(api: Path, server: str, uids: Sequence[str]) -> None:
+    """Have ``server`` serve these ports; those it has stay as they are. ControlError where it refuses."""
+    client = ControlClient(api)
+    there = _ports(client, server) if server else uids
+    for uid in uids:
+        if uid not in there:
+            client.add_port(server, uid)
 
 
 def _ports(client: ControlClient, server: str) -> list[str]:

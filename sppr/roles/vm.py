@@ -1,4 +1,4 @@
-"""A VM: the parts it is made of, and the identity it gets from the host."""
+"""A VM as QEMU runs it: the parts it is made of, and the identity it gets from the host."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,15 +7,24 @@ from sppr import units
 from sppr.images.store import Kind
 from sppr.qemu import parts
 from sppr.run import which
+from sppr.spp import region
 
 #: Second byte of a kind's MACs.
 _KINDS: dict[Kind, int] = {"ring": 0xB2, "vhost": 0xB3}
 _VHOST_NIC = 0xB4
 
 
+def hostname(kind: Kind, vm_id: int) -> str:
+    """``vm-v11``."""
+    return f"vm-{kind[0]}{vm_id}"
+
+
 @dataclass(frozen=True)
-class Vm:
-    """``id`` 0 is the template itself. ``sockets``: of its vhost ports, in order. ``memory`` in MiB."""
+class Machine:
+    """``id`` 0 is the template itself. ``sockets``, ``regions``: of its ports, in order. ``memory`` in MiB.
+
+    ``controller``: where its own SPP process finds the controller, as the guest sees it.
+    """
 
     kind: Kind
     id: int
@@ -27,12 +36,14 @@ class Vm:
     console: Path
     ssh_port: int
     sockets: tuple[Path, ...] = ()
+    regions: tuple[Path, ...] = ()
+    controller: str = ""
     authorized_keys: Path | None = None
     extra: tuple[str, ...] = ()
 
     @property
     def hostname(self) -> str:
-        return f"vm-{self.kind[0]}{self.id}"
+        return hostname(self.kind, self.id)
 
     def mac(self) -> str:
         """MAC of its management NIC."""
@@ -54,12 +65,15 @@ class Vm:
             parts.ManagementNic(self.mac(), self.ssh_port),
         ]
         made += [parts.VhostUserNic(n, s, self.vhost_mac(n), self.accel) for n, s in enumerate(self.sockets)]
+        made += [parts.IvshmemPlain(n, path, region.SIZE) for n, path in enumerate(self.regions)]
         made += [parts.FwCfg(name, value) for name, value in self.identity()]
         return parts.argv(which(parts.QEMU) or parts.QEMU, [*made, parts.Extra(self.extra)])
 
     def identity(self) -> list[tuple[str, str | Path]]:
         """What the guest reads at boot below opt/sppr/."""
         values: list[tuple[str, str | Path]] = [("hostname", self.hostname), ("id", str(self.id)), ("mgmt", self.mac())]
+        if self.controller:
+            values.append(("controller", self.controller))
         if self.sockets:
             values.append(("net", ";".join(self.addresses())))
         if self.authorized_keys is not None:

@@ -17,7 +17,7 @@ from sppr.spp.names import parse_target
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
 _HINTS = {
     400: "the process or the controller refuses it; look at the status of the target",
-    404: "it is not connected: see its own window, and GET /v1/processes for who is",
+    404: "it is not connected: sppr status, and its own window, tell more",
     504: "the process hangs: see its own window",
 }
 
@@ -102,8 +102,8 @@ class ControlClient:
             status, raw = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
-            hint = "is it running? start one: python -m sppr.controller --api-socket PATH"
-            raise ControlError(f"the controller at {self._path} does not answer: {why} ({asked})", hint=hint) from error
+            hint = "sppr status; start it: arrow-up in its window, or runscripts/controller.py"
+            raise ControlError(f"the controller does not answer: {why} ({self._path}: {asked})", hint=hint) from error
         finally:
             connection.close()
         if status >= 300:

@@ -16,6 +16,11 @@ def vhost_socket(sock_dir: str, number: int) -> Path:
     return Path(sock_dir) / f"sock{number}"
 
 
+def ivshmem_region(sock_dir: str, number: int) -> Path:
+    """Memory that ``ivshmem:N`` shares with a VM: a port type of ours, beside the vhost sockets."""
+    return Path(sock_dir) / f"ivshmem{number}"
+
+
 def tap_vdev(number: int) -> str:
     """EAL device of ``tap:N``, whose kernel interface is vtapN."""
     return f"net_tap{number},iface=vtap{number}"

@@ -16,7 +16,9 @@ def binary(kind: str, tree: Path | None, target: str) -> Path:
     if tree is None:
         ours = OURS / f"spp_{kind}"
         if not ours.is_file():
-            raise HostError(f"{ours}: our data plane is not built", hint="make up   (or: make -C sppr/dataplane)")
+            raise HostError(
+                f"{ours}: our data plane is not built", hint=f"make up   (or: sppr setup, or: make -C {OURS.parent})"
+            )
         return ours
     single, doubled = tree / "src" / kind / target, tree / "src" / kind / "src" / kind / target
     tried = [folder / name for folder in (single, doubled) for name in (f"app/spp_{kind}", f"spp_{kind}")]

@@ -13,6 +13,11 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import NotReady
+from sppr.ready import END_OF_OUTPUT
+
+#: Tells a runscript that it runs in a pane of its part, and where that pane keeps the exit status.
+EXIT_VARIABLE = "SPPR_EXIT_FILE"
+_MARK = f"printf '\\n[%s ended with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
 
 _SCRIPT = """\
 #!/bin/sh
@@ -28,22 +33,28 @@ printf '\\033[1m$ %s\\033[0m\\n' {command_text}
 status=$?
 stty sane 2>/dev/null
 printf '%s\\n' "$status" >{exit}.new && mv {exit}.new {exit}
-printf '\\n[%s ended with status %s: arrow-up and Enter run it again]\\n' {name} "$status"
+{mark}
+{{ cat ~/.bash_history 2>/dev/null; printf '%s\\n' {command_text}; }} >{history}
 exec {shell}
 """
 
 _BASHRC = """\
+# A Ctrl-C while ~/.bashrc is read would end this file half-way.
+trap '' INT
 [ -f ~/.bashrc ] && . ~/.bashrc
-# The command of this pane goes behind the user's history, and its exit status where `sppr status` finds it.
+# This pane's command is the newest line of a history of its own, its exit status lies where `sppr status` finds it.
+HISTFILE={history}
 __sppr_prompt() {{
     local status=$?
-    if [ -z "$__sppr_started" ]; then __sppr_started=1; history -s {command_text}
-    elif [ -e {record} ] && [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record})" 2>/dev/null; then
+    if [ -z "$__sppr_started" ]; then __sppr_started=1
+    elif [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record} 2>/dev/null)" 2>/dev/null; then
         printf '%s\\n' "$status" >{exit}
+        {mark}
     fi
     return $status
 }}
 PROMPT_COMMAND="__sppr_prompt${{PROMPT_COMMAND:+;$PROMPT_COMMAND}}"
+trap - INT
 """
 
 _ZSHRC = """\
@@ -52,8 +63,9 @@ ZDOTDIR=${{SPPR_ZDOTDIR:-$HOME}}
 print -s -- {command_text}
 precmd_sppr() {{
     local last=$?
-    if [ -e {record} ] && [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record})" 2>/dev/null; then
+    if [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record} 2>/dev/null)" 2>/dev/null; then
         print -r -- $last >{exit}
+        {zsh_mark}
     fi
 }}
 precmd_functions=(precmd_sppr $precmd_functions)
@@ -85,6 +97,11 @@ class PaneFiles:
         return self.folder / f"{self.name}.exit"
 
     @property
+    def history(self) -> Path:
+        """Shell history of the pane: the user's own, and this pane's command as its newest line."""
+        return self.folder / f"{self.name}.history"
+
+    @property
     def record(self) -> Path:
         """``PID CREATED`` of the last run, written by the runscript before it becomes the program."""
         return self.folder / f"{self.name}.pid"
@@ -92,14 +109,17 @@ class PaneFiles:
 
 def write(files: PaneFiles, argv: Sequence[str], cwd: Path, needs: Sequence[str], env: Mapping[str, str]) -> None:
     """Write the pane's script and its shell's start-up file, and make its gate."""
-    words = {k: shlex.quote(str(v)) for k, v in (("exit", files.exit), ("record", files.record), ("gate", files.gate))}
     command = shlex.join(argv)
+    words = {name: shlex.quote(str(getattr(files, name))) for name in ("exit", "record", "gate", "history")}
+    words["mark"] = _MARK.format(name=shlex.quote(files.name), status='"$status"')
+    words["zsh_mark"] = _MARK.format(name=shlex.quote(files.name), status='"$last"')
+    variables = {**env, EXIT_VARIABLE: str(files.exit)}
     text = _SCRIPT.format(
         **words,
         name=shlex.quote(files.name),
         cwd=shlex.quote(str(cwd)),
-        exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in env.items()),
-        waiting=shlex.quote(f"[{files.name} waits for: {', '.join(needs) or 'its turn'}]"),
+        exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        waiting=shlex.quote(f"[{files.name} waits for {', '.join(needs) or 'the windows to be there'}]"),
         command=command,
         command_text=shlex.quote(command),
         shell=_shell(files, command, words),
@@ -121,7 +141,7 @@ def _shell(files: PaneFiles, command: str, words: dict[str, str]) -> str:
     rc = files.folder / f"{files.name}.rc"
     rc.write_text(_BASHRC.format(**words, command_text=shlex.quote(command)))
     bash = shell if Path(shell).name == "bash" else "bash"
-    return f"{shlex.quote(bash)} --rcfile {shlex.quote(str(rc))} -i"
+    return f"env HISTFILE={words['history']} {shlex.quote(bash)} --rcfile {shlex.quote(str(rc))} -i"
 
 
 def open_gate(files: PaneFiles, deadline: Deadline) -> None:

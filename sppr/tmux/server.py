@@ -8,6 +8,7 @@ own windows only; the user's tmux server and ~/.tmux.conf stay theirs.
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ class Tmux:
     def attach_argv(self, session: str) -> list[str]:
         """What shows ``session`` in this terminal: switch-client from inside the same server, attach else."""
         socket = ["-L", self.socket_name] if self.socket_name else []
-        verb = "switch-client" if self._inside() else "attach-session"
+        verb = "switch-client" if self._inside() else "attach"
         return ["tmux", *socket, verb, "-t", f"={session}"]
 
     def _inside(self) -> bool:
@@ -123,6 +124,8 @@ class Tmux:
 def attach(tmux: Tmux, session: str) -> None:
     """Become the tmux client that shows ``session``. HostError inside another tmux server."""
     argv = tmux.attach_argv(session)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise HostError("this is no terminal, so it cannot show a session", hint=shlex.join(argv))
     if tmux.inside_another():
         raise HostError("this terminal is inside another tmux server", hint=f"env -u TMUX {shlex.join(argv)}")
     os.execv(find_program("tmux"), argv)  # noqa: S606 - argv only

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.live import labs
-from tests.live.dataplane import wait_for
+from tests.live.dataplane import HUGE, wait_for
 from tests.live.labs import Lab
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
@@ -173,6 +173,16 @@ def test_a_machine_that_was_not_set_up_is_told_to_make_up(tmp_path: Path) -> Non
     )
     assert done.returncode == 3 and "click" in done.stderr and f"hint: make -C {clone} up" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_down_sweeps_what_a_primary_started_by_hand_left(lab: Lab) -> None:
+    command = [str(ROOT / "runscripts/primary.py"), "--conf", str(lab.conf)]
+    primary = subprocess.Popen(command, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for("its memory", lambda: list(HUGE.glob("testlab2map_*")))
+    assert lab.down().returncode == 0 and list(HUGE.glob("testlab2map_*")), "what a live process has is not swept"
+    primary.kill()
+    primary.wait()
+    assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
 def test_broken_conf_yml_is_told_with_its_place(lab: Lab) -> None:

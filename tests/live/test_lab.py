@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.live import labs
 from tests.live.dataplane import TapEnd, wait_for
 from tests.live.labs import Lab, wait_state
@@ -47,7 +48,7 @@ def test_windows_are_in_order_and_the_last_has_the_focus(lab: Lab) -> None:
 
 def test_without_a_terminal_it_says_how_to_attach_and_what_it_waited_for(lab: Lab) -> None:
     said: str = lab.said  # type: ignore[attr-defined]
-    assert "session testlab1 is up; attach: tmux -L testlab1 attach-session -t =testlab1" in said
+    assert "session testlab1 is up; attach: tmux -L testlab1 attach -t =testlab1" in said
     order = [said.index(f"{name}: ready") for name in ("ctrler", "pri", "sec1", "vm_v11")]
     assert order == sorted(order)
     assert said.index("pri: waiting") > said.index("ctrler: ready") and said.index("sec1: waiting") > said.index(
@@ -111,13 +112,52 @@ def test_ctrl_c_arrow_up_and_enter_run_a_part_again(lab: Lab) -> None:
     row = lab.status()["sec2"]
     lab.tmux("send-keys", "-t", row["pane"], "C-c")
     dead = wait_state(lab, "sec2", "dead")
-    assert dead["exit"] == 0 and "arrow-up and Enter run it again" in dead["last"]
-    wait_for("a shell", lambda: last_line(lab, row["pane"]).endswith(("$", "#")))
-    lab.tmux("send-keys", "-t", row["pane"], "Up")
-    wait_for("the command", lambda: "-i 2" in last_line(lab, row["pane"]))
-    lab.tmux("send-keys", "-t", row["pane"], "Enter")
+    assert dead["exit"] == 0 and dead["last"].startswith("spp_nfv:"), "the part's own last line, not the shell's"
+    run_again(lab, row["pane"])
     again = wait_state(lab, "sec2", "ready")
     assert again["pid"] != row["pid"] and again["pane"] == row["pane"]
+
+
+def test_a_part_that_runs_cannot_be_started_twice(lab: Lab) -> None:
+    before = lab.status()
+    for words in (
+        ["controller.py"],
+        ["primary.py"],
+        ["secondary.py", "-i", "1"],
+        ["run-vm.py", "-t", "vhost", "-i", "11"],
+    ):
+        command = [str(ROOT / "runscripts" / words[0]), "--conf", str(lab.conf), *words[1:]]
+        done = subprocess.run(command, env=lab.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and "runs already, as pid" in done.stderr, done.stderr
+    assert lab.status() == before
+
+
+def test_a_run_again_that_fails_at_once_has_its_own_exit_status(lab: Lab) -> None:
+    row = lab.status()["sec2"]
+    lab.tmux("send-keys", "-t", row["pane"], "C-c")
+    wait_state(lab, "sec2", "dead")
+    good = lab.conf.read_text()
+    lab.conf.write_text("controler: {}\n")
+    run_again(lab, row["pane"])
+    wait_for("exit 2", lambda: lab.status()["sec2"]["exit"] == 2)
+    lab.conf.write_text(good)
+    run_again(lab, row["pane"])
+    wait_state(lab, "sec2", "ready")
+
+
+def run_again(lab: Lab, pane: str) -> None:
+    """Arrow-up and Enter, once the shell is there."""
+    wait_for("a shell", lambda: last_line(lab, pane).endswith(("$", "#")))
+    lab.tmux("send-keys", "-t", pane, "Up")
+    wait_for("the command", lambda: "-i 2" in last_line(lab, pane))
+    lab.tmux("send-keys", "-t", pane, "Enter")
+
+
+def test_ssh_needs_no_questions(lab: Lab) -> None:
+    command = ["ssh", "-F", str(lab.folder / "runscripts/ssh_config"), "-o", "BatchMode=yes", "vm-v11", "hostname"]
+    wait_for(
+        "ssh", lambda: subprocess.run(command, capture_output=True, text=True, check=False).stdout == "vm-v11\n", 60
+    )
 
 
 def test_status_tells_a_part_that_was_killed(lab: Lab) -> None:

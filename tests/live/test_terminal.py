@@ -66,7 +66,7 @@ def test_inside_another_tmux_server_nothing_is_nested_and_the_command_is_told(la
     lab.env["TMUX"] = "/tmp/tmux-0/somebody,1,0"
     terminal = spawn(lab, *wakeup(lab))
     terminal.expect("inside another tmux server")
-    terminal.expect("env -u TMUX tmux -L testlab3 attach-session -t =testlab3")
+    terminal.expect("env -u TMUX tmux -L testlab3 attach -t =testlab3")
     terminal.expect(pexpect.EOF)
     assert clients(lab) == []
 

@@ -14,8 +14,9 @@ from sppr.host.facts import Facts
 from sppr.images.store import Store
 from sppr.lab import state
 from sppr.lab.plan import Flags, Plan
-from sppr.lab.planner import make, one_vm
+from sppr.lab.planner import make
 from sppr.lab.site import Site
+from sppr.lab.vms import by_hand
 from tests.conftest import ROOT, Golden
 
 MACHINE = Facts(cpus=(0, 1))
@@ -83,9 +84,20 @@ def test_more_than_conf_yml_has_is_refused_by_section(config: Config, flags: dic
 
 
 def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
-    with pytest.raises(ConfigError, match="portmask 0x03 names 2 ports, but there are 3") as e:
-        plan(config, vdev_tap=(0, 1, 2))
+    with pytest.raises(ConfigError, match="portmask 0x01 names 1 port, but devices are 3") as e:
+        plan(config, vdev_tap=(0, 1, 2), portmask=1)
     assert e.value.hint and "-p 0x07" in e.value.hint
+    words = plan(config, vdev_tap=(0, 1, 2)).part("pri").program
+    assert words[words.index("-p") + 1] == "0x07", "without -p the mask follows the devices"
+    with pytest.raises(ConfigError, match="-p 0: no port at all"):
+        plan(config, portmask=0)
+
+
+def test_without_a_number_there_are_as_many_as_conf_yml_has_but_no_more_than_the_default() -> None:
+    few = parse(b"secondaries: [{id: 1, coremask: 0x0C}]\n", "c")
+    assert [p.name for p in plan(few).parts] == ["ctrler", "pri", "sec1"]
+    with pytest.raises(ConfigError, match="secondaries: 2 asked for, but conf.yml has 1"):
+        plan(few, nof_sec=2)
 
 
 def test_lcores_keep_their_ids_and_share_the_cores_there_are(config: Config) -> None:
@@ -144,9 +156,9 @@ def test_vhost_numbers_of_many_nics_may_not_meet() -> None:
 
 
 def test_one_vm_by_hand(config: Config) -> None:
-    assert one_vm(config, MACHINE, site(), "vhost", 12, None).sockets == ("/tmp/sock12",)
-    assert one_vm(config, MACHINE, site(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
-    assert one_vm(config, MACHINE, site(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
+    assert by_hand(config, MACHINE, site(), "vhost", 12, None).sockets == ("/tmp/sock12",)
+    assert by_hand(config, MACHINE, site(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
+    assert by_hand(config, MACHINE, site(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
     with pytest.raises(ConfigError, match="vms_ring: no VM 99") as e:
-        one_vm(config, MACHINE, site(), "ring", 99, None)
+        by_hand(config, MACHINE, site(), "ring", 99, None)
     assert e.value.hint == "its ids there: 6, 7, 8, 9, 10"

@@ -1,0 +1,150 @@
+"""The part of a plan that is VMs: their ports, who serves them, disks, identity. Pure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sppr.config.model import Config, Vm, VmRing, VmVhost
+from sppr.config.rules import default_numbers
+from sppr.errors import ConfigError
+from sppr.host.facts import Facts
+from sppr.images.store import Kind
+from sppr.lab.plan import Flags, Image
+from sppr.lab.site import Site
+from sppr.qemu.parts import Accel
+from sppr.roles.part import Part, vm_name
+from sppr.roles.vm import Machine
+from sppr.spp import ports
+
+#: Where QEMU's user network shows a guest the loopback of the host.
+HOST_LOOPBACK = "10.0.2.2"
+#: Added to vm.ssh_port for the templates themselves, whose id is 0.
+_TEMPLATE_SSH: dict[Kind, int] = {"ring": 201, "vhost": 202}
+
+
+class VmPlanner:
+    """Makes the VM parts of one lab."""
+
+    def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site) -> None:
+        self.config, self.flags, self.site = config, flags, site
+        self.accel: Accel = "kvm" if config.vm.accel != "tcg" and facts.kvm_usable() else "tcg"
+        self.running = [s.id for s in config.secondaries[: flags.nof_sec]]
+
+    def all(self) -> list[Part]:
+        """Ring VMs, then vhost VMs; with --template the templates themselves, one of each kind that is asked for."""
+        if self.flags.template:
+            counts: tuple[tuple[Kind, int | None], ...] = (
+                ("ring", self.flags.nof_ring),
+                ("vhost", self.flags.nof_vhost),
+            )
+            return [self.one(kind, TEMPLATE) for kind, count in counts if count]
+        ring = [self.one("ring", vm, n) for n, vm in enumerate(self.config.vms_ring[: self.flags.nof_ring])]
+        vhost = [self.one("vhost", vm, n) for n, vm in enumerate(self.config.vms_vhost[: self.flags.nof_vhost])]
+        return [*ring, *vhost]
+
+    def one(self, kind: Kind, vm: Vm, place: int = 0, numbers: Sequence[int] | None = None) -> Part:
+        """One VM; ``numbers``: of its ports where they differ from what conf.yml and the flags say."""
+        name = vm_name(kind, vm.id)
+        numbers = self._numbers(kind, vm) if numbers is None else numbers
+        sock_dir = self.config.spp.sock_dir
+        sockets = [ports.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
+        regions = [ports.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
+        machine = self._machine(kind, vm, name, sockets, regions)
+        command = [*self.site.runscript("run-vm.py"), "-t", kind, "-i", str(vm.id)]
+        if numbers and tuple(numbers) != default_numbers(vm.id, 1):
+            command += ["-d", ",".join(map(str, numbers))]
+        server = self._server(kind, vm, place, numbers) if numbers else ""
+        return Part(
+            name=name,
+            role="vm_ring" if kind == "ring" else "vm_vhost",
+            id=vm.id,
+            window="vm_r" if kind == "ring" else "vm_v",
+            command=(*command, *self.site.flags()),
+            program=tuple(machine.argv()),
+            needs=self._needs(kind, vm, server),
+            server=server,
+            ports=tuple(ports.uid("ivshmem" if kind == "ring" else "vhost", n) for n in numbers),
+            sockets=tuple(map(str, sockets)),
+            regions=tuple(map(str, regions)),
+            disk=str(machine.disk),
+            template=str(self.site.store.template(kind)) if self.site.store and vm.id else "",
+            qmp=str(machine.qmp),
+            console=str(machine.console),
+        )
+
+    def _needs(self, kind: Kind, vm: Vm, server: str) -> tuple[str, ...]:
+        """A ring VM starts with the secondaries; a vhost VM when its socket's owner is there."""
+        if not vm.id:
+            return ()
+        return (f"sec{server[4:]}",) if kind == "vhost" and server.startswith("nfv:") else ("pri",)
+
+    def _machine(self, kind: Kind, vm: Vm, name: str, sockets: Sequence[Path], regions: Sequence[Path]) -> Machine:
+        settings, store, c = self.config.vm, self.site.store, self.config.controller
+        disk = Path("(no base image)")
+        if store is not None:
+            disk = store.instance(kind, vm.id) if vm.id else store.template(kind)
+        host = HOST_LOOPBACK if c.host.startswith("127.") or c.host == "0.0.0.0" else c.host  # noqa: S104
+        return Machine(
+            kind=kind,
+            id=vm.id,
+            disk=disk,
+            memory=vm.memory or settings.memory,
+            cores=vm.cores or settings.cores,
+            accel=self.accel,
+            qmp=self.site.run / f"{name}.qmp",
+            console=self.site.run / f"{name}.console",
+            ssh_port=self._ssh_port(kind, vm.id),
+            sockets=tuple(sockets),
+            regions=tuple(regions),
+            controller=f"{host}:{c.sec_port}" if vm.id else "",
+            authorized_keys=self.site.public_key,
+            extra=settings.args if vm.args is None else vm.args,
+        )
+
+    def _ssh_port(self, kind: Kind, vm_id: int) -> int:
+        base = self.config.vm.ssh_port
+        return base + (vm_id or _TEMPLATE_SSH[kind]) if base else 0
+
+    def _numbers(self, kind: Kind, vm: Vm) -> tuple[int, ...]:
+        if not vm.id or (kind == "ring" and self.config.spp.dir is not None):
+            return ()  # templates have no ports; SPP's own programs know no ivshmem ports
+        named = vm.rings if isinstance(vm, VmRing) else vm.vhosts if isinstance(vm, VmVhost) else None
+        return named if named is not None else default_numbers(vm.id, self.flags.vhost_num if kind == "vhost" else 1)
+
+    def _server(self, kind: Kind, vm: Vm, place: int, numbers: Sequence[int]) -> str:
+        """Who serves a VM's ports: the secondary it names, else by turns; the primary where there is none.
+
+        Nobody is asked for sockets that the primary made itself, as vdevs.
+        """
+        if kind == "vhost" and set(numbers) <= set(self.flags.vdev_vhost):
+            return ""
+        if vm.secondary is None:
+            return f"nfv:{self.running[place % len(self.running)]}" if self.running else "primary"
+        if vm.secondary not in self.running:
+            what = f"VM {vm.id} wants secondary {vm.secondary}, which is not among the {len(self.running)} that start"
+            other = self.running[0] if self.running else 1
+            raise ConfigError(what, hint=f"start more with -ns, or name another: secondary: {other}")
+        return f"nfv:{vm.secondary}"
+
+    def images(self) -> list[Image]:
+        return [Image("ring" if part.role == "vm_ring" else "vhost", part.id or 0) for part in self.all()]
+
+    def ssh_ports(self) -> list[int]:
+        wanted = (self._ssh_port(image.kind, image.vm_id) for image in self.images())
+        return [port for port in wanted if port]
+
+
+#: A VM that is the template itself.
+TEMPLATE = Vm.model_construct(id=0)
+
+
+def by_hand(config: Config, facts: Facts, site: Site, kind: Kind, vm_id: int, numbers: Sequence[int] | None) -> Part:
+    """The part of one VM started by hand (runscripts/run-vm.py). ConfigError where conf.yml has no such VM."""
+    section: Sequence[Vm] = config.vms_ring if kind == "ring" else config.vms_vhost
+    planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, site)
+    if vm_id == 0:
+        return planner.one(kind, TEMPLATE)
+    for place, vm in enumerate(section):
+        if vm.id == vm_id:
+            return planner.one(kind, vm, place, numbers)
+    listed = ", ".join(str(vm.id) for vm in section) or "none"
+    raise ConfigError(f"vms_{kind}: no VM {vm_id} in {site.conf}", hint=f"its ids there: {listed}")
