@@ -96,7 +96,7 @@ def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
 def test_without_a_number_there_are_as_many_as_conf_yml_has_but_no_more_than_the_default() -> None:
     few = parse(b"secondaries: [{id: 1, coremask: 0x0C}]\n", "c")
     assert [p.name for p in plan(few).parts] == ["ctrler", "pri", "sec1"]
-    with pytest.raises(ConfigError, match="secondaries: 2 asked for, but conf.yml has 1"):
+    with pytest.raises(ConfigError, match=r"secondaries: 2 asked for, but conf\.yml has 1"):
         plan(few, nof_sec=2)
 
 
