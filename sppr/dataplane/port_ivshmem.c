@@ -70,7 +70,8 @@ ivshmem_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 		struct rte_mbuf *m = bufs[i];
 
 		if (unlikely(m->pkt_len > REGION_FRAME_MAX)) {
-			/* will not fit later either: counted with those that leave, and as a drop */
+			/* will not fit later either: counted with those that leave, and as a drop
+			 */
 			port->stats->tx_drop++;
 			continue;
 		}
@@ -89,9 +90,9 @@ ivshmem_close(struct port *port)
 	const struct region *r = &p->region;
 
 	if (r->in.corrupt + r->out.corrupt + r->in.bad > 0)
-		say("ivshmem:%u: the guest's indexes were impossible %lu times, its lengths %lu times",
-				port->uid.number,
-				(unsigned long)(r->in.corrupt + r->out.corrupt),
+		say("ivshmem:%u: the guest's indexes were impossible %lu times, its lengths %lu "
+		    "times",
+				port->uid.number, (unsigned long)(r->in.corrupt + r->out.corrupt),
 				(unsigned long)r->in.bad);
 	regionfile_close(p->fd, p->base); /* the file stays: a VM has it */
 }

@@ -13,7 +13,7 @@
  * published; the peer's index is read once a burst and checked; a length is read once and checked;
  * a frame is copied out before anybody looks at it; no pointer ever comes from the region.
  */
-#define REGION_SIZE (4U << 20) /* ivshmem wants a power of two */
+#define REGION_SIZE (4U << 20)		   /* ivshmem wants a power of two */
 #define REGION_MAGIC 0x474e495252505053ULL /* "SPPRRING" */
 #define REGION_VERSION 1
 #define REGION_SLOTS 512
@@ -21,9 +21,9 @@
 #define REGION_FRAME_MIN 14
 #define REGION_FRAME_MAX (REGION_SLOT_SIZE - 4)
 
-#define REGION_INDEXES 4096	 /* one page of indexes a ring, from here */
+#define REGION_INDEXES 4096	   /* one page of indexes a ring, from here */
 #define REGION_SLOTS_AT (1U << 20) /* 1 MiB of slots a ring, from here */
-#define REGION_CONS_AT 128	 /* in the page of indexes, away from the producer's line */
+#define REGION_CONS_AT 128	   /* in the page of indexes, away from the producer's line */
 
 /* Which ring a side fills: the host number 0, the guest number 1. */
 enum region_side {

@@ -141,7 +141,8 @@ test_impossible_indexes(void)
 	CHECK(region_in_count(&host.in, 32) == 0 && host.in.corrupt == 2);
 	passes(&guest.out, &host.in);
 
-	*host.out.theirs = host.out.next + 1; /* the guest claims to have read what was never sent */
+	*host.out.theirs =
+			host.out.next + 1; /* the guest claims to have read what was never sent */
 	CHECK(region_out_room(&host.out, 32) == 0 && host.out.corrupt == 1);
 	CHECK(region_in_count(&guest.in, 1) == 0); /* an honest guest mends it */
 	passes(&host.out, &guest.in);
@@ -192,7 +193,8 @@ scribble(void)
 	for (i = 0; i < 4; i++) /* and where it hurts: the four indexes */
 		if (random32() % 2 != 0)
 			word[(REGION_INDEXES * (1 + i / 2) + i % 2 * REGION_CONS_AT) / 4] =
-					random32() % 2 ? random32() : host.in.next + random32() % 600;
+					random32() % 2 ? random32()
+						       : host.in.next + random32() % 600;
 }
 
 static void

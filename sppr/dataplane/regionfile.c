@@ -27,8 +27,10 @@ make_file(const char *path)
 	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	failed = ftruncate(fd, REGION_SIZE) < 0 ||
-		 (link(temporary, path) < 0 && errno != EEXIST) /* made by another: as good */
+	failed = ftruncate(fd, REGION_SIZE) < 0 || (link(temporary, path) < 0 &&
+								   errno != EEXIST) /* made by
+										       another: as
+										       good */
 				 ? errno
 				 : 0;
 	unlink(temporary);
@@ -71,7 +73,9 @@ regionfile_open(const char *path, void **base)
 	if (fd < 0 && errno == ENOENT && make_file(path) == 0)
 		fd = open(path, flags);
 	if (fd < 0) {
-		say("%s: %s", path, errno == ELOOP ? "is a symbolic link; left alone" : strerror(errno));
+		say("%s: %s", path,
+				errno == ELOOP ? "is a symbolic link; left alone"
+					       : strerror(errno));
 		return -1;
 	}
 	why = refusal(fd);
