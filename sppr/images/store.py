@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from sppr.errors import HostError
 from sppr.images import qemu_img
@@ -15,6 +15,16 @@ PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-"}
 LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v"}
 SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
 BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
+
+
+class Filler(Protocol):
+    """Puts the guest's program into a template while it is made."""
+
+    def digest(self) -> str | None:
+        """What says which program it is; None where there is none to put in."""
+
+    def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
+        """Whether it is in. An error leaves no template."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +53,60 @@ class Store:
             sorted(p for p in folder.glob(f"{LETTER[kind]}*") if pattern.fullmatch(p.name)) if folder.is_dir() else []
         )
 
-    def ensure_template(self, kind: Kind, report: Callable[[str], None]) -> Path:
-        """The template of ``kind``, read-only, made when missing. HostError when its base is none or has changed."""
+    def ensure_template(self, kind: Kind, report: Callable[[str], None], filler: Filler | None = None) -> Path:
+        """The template of ``kind``, read-only, made when missing, with what ``filler`` puts in. HostError when its base
+        is none or has changed."""
         template = self.template(kind)
-        mark = self.folder / f".{template.name}.json"
         now = self._fingerprint()
         if not template.exists():
-            self.check_base()
-            _sweep(self.folder, template.name)
-            mark.write_text(json.dumps(now) + "\n")
-            qemu_img.overlay(self.base_path, self.format, template, 0o444)
-            report(f"template {template.name} made over {self.base}")
-        elif mark.exists() and json.loads(mark.read_text()) != now:
+            self._make_template(kind, now, report, filler)
+            return template
+        mark = self._read_mark(kind)
+        if mark and {key: mark.get(key) for key in now} != now:
             raise HostError(
                 f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
                 hint=f"put the old base back, or remove {template} and the instances in {self.folder / 'img'}",
             )
+        wanted = filler.digest() if filler else None
+        if wanted and mark.get("spp_vm") != wanted:
+            has = "another spp_vm than the one built now" if mark.get("spp_vm") else "no spp_vm"
+            report(f"template {template.name} carries {has}: it stays as it is; a new one is made once it is removed")
         return template
 
-    def ensure_instance(self, kind: Kind, vm_id: int, report: Callable[[str], None]) -> Path:
+    def carries(self, kind: Kind) -> bool:
+        """Whether the VMs of this kind have an spp_vm that starts at boot."""
+        return bool(self._read_mark(kind).get("spp_vm"))
+
+    def _mark(self, kind: Kind) -> Path:
+        return self.folder / f".{self.template(kind).name}.json"
+
+    def _read_mark(self, kind: Kind) -> dict[str, int | str | None]:
+        mark = self._mark(kind)
+        return dict(json.loads(mark.read_text())) if mark.exists() else {}
+
+    def _make_template(
+        self, kind: Kind, now: dict[str, int], report: Callable[[str], None], filler: Filler | None
+    ) -> None:
+        """The mark is written before the template has its name: one without the other would be taken for unchanged."""
+        template = self.template(kind)
+        self.check_base()
+        _sweep(self.folder, template.name)
+        wanted = filler.digest() if filler else None
+
+        def fill(overlay: Path) -> None:
+            within = wanted if filler and wanted and filler.fill(overlay, report) else None
+            self._mark(kind).write_text(json.dumps({**now, "spp_vm": within}) + "\n")
+
+        if wanted:
+            report(f"template {template.name}: booting it once to put spp_vm in")
+        qemu_img.overlay(self.base_path, self.format, template, 0o444, fill)
+        report(f"template {template.name} made over {self.base}")
+
+    def ensure_instance(
+        self, kind: Kind, vm_id: int, report: Callable[[str], None], filler: Filler | None = None
+    ) -> Path:
         """The disk of one VM, made over its template when missing; one that is there is left as it is."""
-        template = self.ensure_template(kind, report)
+        template = self.ensure_template(kind, report, filler)
         instance = self.instance(kind, vm_id)
         if not instance.exists():
             instance.parent.mkdir(exist_ok=True)

@@ -12,9 +12,10 @@ from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
 from sppr.host import facts
 from sppr.host.rundir import make_private
-from sppr.images.store import Store
+from sppr.images.store import Filler, Store
 from sppr.lab import state as states
 from sppr.lab.plan import Image, Plan
+from sppr.lab.provision import Provisioner
 from sppr.lab.site import Site
 from sppr.lab.state import State
 from sppr.ready import Wait, wait_ready
@@ -134,7 +135,8 @@ class BringUp:
             clear_stale_socket(path)
         if self.site.store is not None and self.plan.images:
             make_key(self.site.public_key)
-            make_images(self.plan.images, self.site.store, self.report.note)
+            accel = "kvm" if self.plan.accel != "tcg" and facts.read().kvm_usable() else "tcg"
+            make_images(self.plan.images, self.site.store, self.report.note, Provisioner(accel))
 
     def open_windows(self) -> None:
         """All windows by one call to tmux; each pane waits at its gate."""
@@ -252,10 +254,12 @@ def make_key(public: Path) -> None:
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sppr lab", "-f", private])
 
 
-def make_images(images: Sequence[Image], store: Store, report: Callable[[str], None]) -> None:
-    """Templates and instances, those that are missing."""
+def make_images(
+    images: Sequence[Image], store: Store, report: Callable[[str], None], filler: Filler | None = None
+) -> None:
+    """Templates and instances, those that are missing; new templates with what ``filler`` puts in."""
     for image in images:
         if image.vm_id:
-            store.ensure_instance(image.kind, image.vm_id, report)
+            store.ensure_instance(image.kind, image.vm_id, report, filler)
         else:
-            store.ensure_template(image.kind, report)
+            store.ensure_template(image.kind, report, filler)
