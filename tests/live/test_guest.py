@@ -1,8 +1,10 @@
 """Packets into guests: the region between two host processes, a ring VM and a vhost VM with spp_vm inside."""
 
+import contextlib
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -192,3 +194,135 @@ def test_a_scribbling_guest_loses_its_own_packets_only(lab: Lab) -> None:
     whole(source, sink, 500)
     nfv.ok("del ivshmem:7")
     process.wait_said("indexes were impossible")
+
+
+# --- guests ---
+
+
+def guest_connection(lab: Lab, vm_id: int) -> Connection:
+    """What the guest's spp_vm makes by itself, once it is up."""
+    lab.secondary_port.listener.settimeout(60)
+    connection = lab.secondary_port.accept()
+    connection.sock.settimeout(60)
+    hello = {"results": [{"result": "success"}], "client_id": vm_id, "process_type": "nfv"}
+    assert connection.ask("_get_client_id") == hello
+    return connection
+
+
+@pytest.fixture
+def start_guest(lab: Lab, template: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[Guest, Connection]]]:
+    guests: list[Guest] = []
+
+    def start(vm_id: int, **ports: tuple[Path, ...]) -> tuple[Guest, Connection]:
+        guests.append(Guest(template, tmp_path, vm_id, lab.secondary_port.port, **ports))
+        began = time.monotonic()
+        connection = guest_connection(lab, vm_id)
+        print(f"spp_vm connected {time.monotonic() - began:.1f} s after QEMU's start")
+        return guests[-1], connection
+
+    try:
+        yield start
+    finally:
+        for guest in guests:
+            print((tmp_path / f"{guest.vm.id}.log").read_text(errors="replace")[-3000:])
+            guest.close()
+
+
+def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
+    """tap:0 -> ivshmem:7 -> ring:0 in the guest and back -> tap:1; then a reboot, a killed nfv, a mad neighbour."""
+    lab.start_primary()
+    region = region_file(lab.sockets / "ivshmem7")
+    process, _ = through_region(lab)
+    guest, spp_vm = start_guest(6, rings=(region,))
+    idle = {"client-id": 6, "status": "idling", "master-lcore": 0, "lcores": [0], "ports": ["ring:0"], "patches": []}
+    assert spp_vm.status() == idle
+    for command in ("add", "add ring", "add ring:0", "add ring:1", "add phy:0", "add vhost:0", "del phy:0", "del ring:1",
+                    "patch", "patch ring:0", "patch ring:0 phy:0", "patch x y", "_set_client_id 0"):  # fmt: skip
+        spp_vm.failed(command)
+    assert spp_vm.ask_raw("patch reset") == b"patch\0reset".ljust(32768, b"\0")
+    spp_vm.ok("del ring:0")
+    assert spp_vm.status()["ports"] == []
+    spp_vm.ok("add ring:0", "patch ring:0 ring:0", "forward")
+    source, sink = lab.tap_ends()
+    crosses(source, sink)
+    print(f"ring VM: {whole(source, sink, 5000, window=32):.0f} frames/s")
+
+    process.kill()
+    process, _ = through_region(lab)
+    crosses(source, sink)
+    whole(source, sink, 200)
+
+    mad = peer(lab, "scribble", "1")
+    mad.wait_end()
+    spp_vm.ok("stop", "forward")
+    crosses(source, sink)
+    whole(source, sink, 200)
+    assert spp_vm.status()["status"] == "running" and process.popen.poll() is None
+
+    guest.wait_prompt()
+    spp_vm.close()  # the controller goes and comes: the state is kept
+    spp_vm = guest_connection(lab, 6)
+    assert spp_vm.status()["patches"] == [{"src": "ring:0", "dst": "ring:0"}]
+    whole(source, sink, 200)
+    assert guest.run("cat /run/spp_vm.log").count("ring:0 is 0000:") == 2
+    guest.run("kill $(pidof spp_vm)")  # init starts it anew, with nothing patched
+    spp_vm = guest_connection(lab, 6)
+    assert spp_vm.status() == idle
+    guest.console.sendline("reboot")
+    spp_vm = guest_connection(lab, 6)
+    spp_vm.ok("patch ring:0 ring:0", "forward")
+    crosses(source, sink)
+    whole(source, sink, 500)
+
+
+def test_a_vhost_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
+    """tap:0 -> vhost:0 -> phy:0 -> phy:1 in the guest -> vhost:1 -> tap:1."""
+    lab.start_primary()
+    _, nfv = lab.start_nfv(1)
+    nfv.ok("add vhost:0", "add vhost:1", "patch tap:0 vhost:0", "patch vhost:1 tap:1")
+    nfv.ok("patch tap:1 vhost:1", "patch vhost:0 tap:0", "forward")
+    _, spp_vm = start_guest(11, sockets=(lab.sockets / "sock0", lab.sockets / "sock1"))
+    assert spp_vm.status()["ports"] == ["phy:0", "phy:1"]  # neither the loopback nor the management network
+    spp_vm.failed("del phy:0")
+    spp_vm.ok("patch phy:0 phy:1", "patch phy:1 phy:0", "forward")
+    source, sink = lab.tap_ends()
+    crosses(source, sink)
+    print(f"vhost VM: {whole(source, sink, 5000, window=16):.0f} frames/s")
+    crosses(sink, source)
+    whole(sink, source, 500)
+    tagged = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + bytes.fromhex("8100 0007 88b5") + b"t" * 60
+    assert through(lab.taps, tagged) == tagged
+    spp_vm.ok("patch phy:0 phy:0")
+    sink.drain()
+    source.send(1)
+    assert sink.receive(1.0) is None
+    spp_vm.ok("stop")
+    assert spp_vm.status()["status"] == "idling"
+
+
+def through(taps: tuple[str, str], frame: bytes) -> bytes:
+    """What comes out of the second tap for a frame of any kind into the first."""
+    with contextlib.ExitStack() as stack:
+        ends = [stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))) for _ in taps]
+        for end, tap in zip(ends, taps, strict=True):
+            end.bind((tap, 3))
+            end.settimeout(10)
+        ends[1].setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes the tag out here too
+        ends[0].send(frame)
+        while True:
+            data, aux, *_ = ends[1].recvmsg(2048, 128)
+            if not data.endswith(frame[-60:]):
+                continue
+            tag = aux[0][2][16:20]
+            return data[:12] + tag[2:4][::-1] + tag[0:2][::-1] + data[12:]
+
+
+def test_instances_share_no_identity(start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
+    """The template's own first boot left nothing behind that its instances would have in common."""
+    said = []
+    for vm_id in (6, 7):
+        guest, _ = start_guest(vm_id)
+        guest.wait_prompt()
+        guest.run("until [ -d /run/sshd ]; do sleep .2; done")
+        said.append([guest.run("cat /etc/machine-id"), guest.run("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key")])
+    assert all(one and two and one != two for one, two in zip(*said, strict=True)), said
