@@ -60,6 +60,7 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     from sppr.host.rundir import make_private
     from sppr.lab.bringup import VHOST_TIMEOUT, make_images, make_key
     from sppr.lab.plan import Image, api_socket
+    from sppr.lab.provision import Provisioner
     from sppr.qemu.parts import QEMU
     from sppr.roles import probe
     from sppr.run import find_program
@@ -72,7 +73,7 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     make_key(site.public_key)
     if vm_id == 0:
         site.store.check_template_free(kind)
-    make_images([Image(kind, vm_id)], site.store, lambda line: click.echo(line, err=True))
+    make_images([Image(kind, vm_id)], site.store, lambda line: click.echo(line, err=True), Provisioner())
     for path in part.regions:
         region.make(Path(path))
     if part.regions:

@@ -2,6 +2,11 @@
 #ifndef APP_H
 #define APP_H
 
+/* command.c and control.c are also built for spp_vm, without DPDK: what they see of it. */
+#ifdef SPP_GUEST
+#include "guest/guest.h"
+#else
+
 #include <stdbool.h>
 
 #include "config.h"
@@ -21,4 +26,5 @@ struct app {
 	struct port_stats ring_base[MAX_RINGS];
 };
 
+#endif
 #endif

@@ -200,7 +200,7 @@ dispatch(struct call *c)
 	int who = c->app->cfg.primary ? PRIMARY : NFV;
 	size_t i;
 
-	for (i = 0; i < RTE_DIM(commands); i++) {
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if ((commands[i].who & who) == 0 || strcmp(commands[i].name, word(c, 0)) != 0)
 			continue;
 		if (c->n > MAX_TOKENS)

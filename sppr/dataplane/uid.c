@@ -13,6 +13,7 @@ static const char *const type_names[] = {
 	[PORT_NULL] = "nullpmd",
 	[PORT_PCAP] = "pcap",
 	[PORT_MEMIF] = "memif",
+	[PORT_IVSHMEM] = "ivshmem",
 };
 #define N_TYPES (sizeof(type_names) / sizeof(type_names[0]))
 

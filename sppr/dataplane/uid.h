@@ -14,6 +14,7 @@ enum port_type {
 	PORT_NULL,
 	PORT_PCAP,
 	PORT_MEMIF,
+	PORT_IVSHMEM,
 };
 
 #define UID_MAX_NUMBER 9999

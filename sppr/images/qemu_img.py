@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,16 +34,20 @@ def info(path: Path) -> ImageInfo:
     return ImageInfo(path, data["format"], data["virtual-size"], data.get("backing-filename"))
 
 
-def overlay(backing: Path, backing_format: str, target: Path, mode: int) -> None:
+def overlay(
+    backing: Path, backing_format: str, target: Path, mode: int, fill: Callable[[Path], object] | None = None
+) -> None:
     """Make ``target``, a qcow2 over ``backing``, which it names relative to itself so that the folder can move.
 
     A name only ever stands for a whole image: write to a temporary, fsync, link, fsync of the folder. An image
-    that is there already is never replaced (HostError).
+    that is there already is never replaced (HostError). ``fill`` puts something into the temporary.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     relative = os.path.relpath(backing, target.parent)
     try:
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", relative, "-F", backing_format, temporary])
+        if fill is not None:
+            fill(temporary)
         with temporary.open("rb") as f:
             os.fsync(f.fileno())
         temporary.chmod(mode)

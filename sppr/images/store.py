@@ -1,11 +1,12 @@
 """The image folders: base -> templates or-… (ring) and ov-… (vhost) -> instances in img/, each made when missing."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from sppr.errors import HostError
 from sppr.images import qemu_img
@@ -15,6 +16,16 @@ PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-"}
 LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v"}
 SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
 BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
+
+
+class Filler(Protocol):
+    """Puts the guest's program into a template while it is made."""
+
+    def digest(self) -> str | None:
+        """What says which program it is; None where there is none to put in."""
+
+    def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
+        """Whether it is in. An error leaves no template."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +54,52 @@ class Store:
             sorted(p for p in folder.glob(f"{LETTER[kind]}*") if pattern.fullmatch(p.name)) if folder.is_dir() else []
         )
 
-    def ensure_template(self, kind: Kind, report: Callable[[str], None]) -> Path:
-        """The template of ``kind``, read-only, made when missing. HostError when its base is none or has changed."""
+    def ensure_template(self, kind: Kind, report: Callable[[str], None], filler: Filler | None = None) -> Path:
+        """The template of ``kind``, read-only, made when missing, with what ``filler`` puts in. HostError when its base
+        is none or has changed."""
         template = self.template(kind)
-        mark = self.folder / f".{template.name}.json"
         now = self._fingerprint()
         if not template.exists():
-            self.check_base()
-            _sweep(self.folder, template.name)
-            mark.write_text(json.dumps(now) + "\n")
-            qemu_img.overlay(self.base_path, self.format, template, 0o444)
-            report(f"template {template.name} made over {self.base}")
-        elif mark.exists() and json.loads(mark.read_text()) != now:
+            self._make_template(kind, now, report, filler)
+            return template
+        mark = _read_mark(template)
+        if mark and {key: mark.get(key) for key in now} != now:
             raise HostError(
                 f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
                 hint=f"put the old base back, or remove {template} and the instances in {self.folder / 'img'}",
             )
+        wanted = filler.digest() if filler else None
+        if wanted and mark.get("spp_vm") != wanted:
+            has = "another spp_vm than the one built now" if mark.get("spp_vm") else "no spp_vm"
+            report(f"template {template.name} carries {has}: it stays as it is; a new one is made once it is removed")
         return template
 
-    def ensure_instance(self, kind: Kind, vm_id: int, report: Callable[[str], None]) -> Path:
+    def _make_template(
+        self, kind: Kind, now: dict[str, int], report: Callable[[str], None], filler: Filler | None
+    ) -> None:
+        """The mark is written before the template has its name: one without the other would be taken for unchanged."""
+        template = self.template(kind)
+        self.check_base()
+        _sweep(self.folder, template.name)
+        wanted = filler.digest() if filler else None
+
+        def fill(overlay: Path) -> None:
+            within = wanted if filler and wanted and filler.fill(overlay, report) else None
+            mark = _mark(template)
+            new = mark.with_name(f"{mark.name}.{os.getpid()}.tmp")
+            new.write_text(json.dumps({**now, "spp_vm": within}) + "\n")
+            new.rename(mark)
+
+        if wanted:
+            report(f"template {template.name}: booting it once to put spp_vm in")
+        qemu_img.overlay(self.base_path, self.format, template, 0o444, fill)
+        report(f"template {template.name} made over {self.base}")
+
+    def ensure_instance(
+        self, kind: Kind, vm_id: int, report: Callable[[str], None], filler: Filler | None = None
+    ) -> Path:
         """The disk of one VM, made over its template when missing; one that is there is left as it is."""
-        template = self.ensure_template(kind, report)
+        template = self.ensure_template(kind, report, filler)
         instance = self.instance(kind, vm_id)
         if not instance.exists():
             instance.parent.mkdir(exist_ok=True)
@@ -116,6 +152,24 @@ def candidates(folder: Path) -> list[str]:
     """Names of files that may be a base: image suffixes, no template, no hidden file."""
     names = (p.name for p in folder.glob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
     return sorted(n for n in names if not n.startswith((".", *PREFIX.values())))
+
+
+def carries_spp_vm(template: Path) -> bool:
+    """Whether the VMs of this template have an spp_vm that starts at boot."""
+    return bool(_read_mark(template).get("spp_vm"))
+
+
+def _mark(template: Path) -> Path:
+    return template.with_name(f".{template.name}.json")
+
+
+def _read_mark(template: Path) -> dict[str, int | str | None]:
+    """What was noted when the template was made. Empty for one that was put there, or whose note is broken."""
+    try:
+        found = json.loads(_mark(template).read_text())
+    except (OSError, ValueError):
+        return {}
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def _sweep(folder: Path, name: str) -> None:

@@ -12,11 +12,13 @@ from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
 from sppr.host import facts
 from sppr.host.rundir import make_private
-from sppr.images.store import Store
+from sppr.images.store import Filler, Store
 from sppr.lab import state as states
 from sppr.lab.plan import Image, Plan
+from sppr.lab.provision import Provisioner
 from sppr.lab.site import Site
 from sppr.lab.state import State
+from sppr.lab.vms import accel
 from sppr.ready import Wait, wait_ready
 from sppr.roles import probe
 from sppr.roles.part import Part, secondary_name
@@ -138,7 +140,8 @@ class BringUp:
         if self.site.store is not None and self.plan.images:
             make_key(self.site.public_key)
             write_ssh_config(self.plan, self.site.public_key)
-            make_images(self.plan.images, self.site.store, self.report.note)
+            filler = Provisioner(accel(self.plan.accel, facts.read()))
+            make_images(self.plan.images, self.site.store, self.report.note, filler)
 
     def open_windows(self) -> None:
         """All windows by one call to tmux; each pane waits at its gate."""
@@ -229,11 +232,10 @@ class BringUp:
 
     def _ask(self, part: Part) -> bool:
         """The part's sign of readiness; the controller is asked at most every 50 ms, for all waits together."""
-        if not part.is_vm:
-            with self._lock:
-                if self._asked.expired():
-                    self._probe.refresh()
-                    self._asked = Deadline(0.05)
+        with self._lock:
+            if self._asked.expired():
+                self._probe.refresh()
+                self._asked = Deadline(0.05)
         proc = states.process(part.files(self.run))
         return proc is not None and self._probe.ready(part)
 
@@ -279,10 +281,12 @@ def write_ssh_config(plan: Plan, public_key: Path) -> None:
     public_key.with_name("ssh_config").write_text(text)
 
 
-def make_images(images: Sequence[Image], store: Store, report: Callable[[str], None]) -> None:
-    """Templates and instances, those that are missing."""
+def make_images(
+    images: Sequence[Image], store: Store, report: Callable[[str], None], filler: Filler | None = None
+) -> None:
+    """Templates and instances, those that are missing; new templates with what ``filler`` puts in."""
     for image in images:
         if image.vm_id:
-            store.ensure_instance(image.kind, image.vm_id, report)
+            store.ensure_instance(image.kind, image.vm_id, report, filler)
         else:
-            store.ensure_template(image.kind, report)
+            store.ensure_template(image.kind, report, filler)

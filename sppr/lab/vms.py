@@ -21,12 +21,17 @@ HOST_LOOPBACK = "10.0.2.2"
 _TEMPLATE_SSH: dict[Kind, int] = {"ring": 201, "vhost": 202}
 
 
+def accel(wanted: str, facts: Facts) -> Accel:
+    """KVM where it is usable and not refused, TCG else."""
+    return "kvm" if wanted != "tcg" and facts.kvm_usable() else "tcg"
+
+
 class VmPlanner:
     """Makes the VM parts of one lab."""
 
     def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site) -> None:
         self.config, self.flags, self.site = config, flags, site
-        self.accel: Accel = "kvm" if config.vm.accel != "tcg" and facts.kvm_usable() else "tcg"
+        self.accel: Accel = accel(config.vm.accel, facts)
         self.running = [s.id for s in config.secondaries[: flags.nof_sec]]
 
     def all(self) -> list[Part]:

@@ -61,6 +61,24 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Files:
+    """A second disk that the guest can only read, /dev/vdb: a tar of files for it."""
+
+    path: Path
+
+    def argv(self) -> list[str]:
+        return ["-drive", opts(file=self.path, format="raw", if_="virtio", readonly=True)]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The serial line alone on QEMU's own terminal; a guest that reboots ends QEMU."""
+
+    def argv(self) -> list[str]:
+        return ["-serial", "stdio", "-no-reboot"]
+
+
+@dataclass(frozen=True)
 class Console:
     """The serial port on QEMU's own terminal: Ctrl-C goes to the guest, Ctrl-A x ends QEMU, Ctrl-A c is its monitor.
 
@@ -130,17 +148,20 @@ class VhostUserNic:
 
 @dataclass(frozen=True)
 class IvshmemPlain:
-    """Memory shared with the host, which the guest sees as a PCI device's BAR 2. ``size`` in bytes, a power of two:
-    QEMU aborts on any other. The file must be there, of that size."""
+    """Memory that the guest shares with the host's data plane, and nothing else of it: ``ring:<index>`` of spp_vm.
+
+    The file must be there in its full size: a shorter one QEMU refuses, a missing one it would make with a mode of its
+    own. ``size`` in MiB; QEMU aborts where it is no power of two.
+    """
 
     index: int
     path: Path
-    size: int
+    size: int = 4
 
     def argv(self) -> list[str]:
         n = self.index
         return [
-            "-object", opts("memory-backend-file", id=f"iv{n}", size=self.size, mem_path=self.path, share=True),
+            "-object", opts("memory-backend-file", id=f"iv{n}", size=f"{self.size}M", mem_path=self.path, share=True),
             "-device", opts("ivshmem-plain", memdev=f"iv{n}"),
         ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, HostError, NotReady
 from sppr.host.facts import unix_listening
+from sppr.images import store
 from sppr.qemu import console
 from sppr.roles.part import Part
 from sppr.spp.control import ControlClient
@@ -22,9 +23,9 @@ _WHAT = {
     "controller": "its ports to listen",
     "primary": "it to be connected to the controller",
     "secondary": "it to be connected to the controller under its id",
-    "vm_ring": "a login or shell prompt on its console",
-    "vm_vhost": "a login or shell prompt on its console",
 }
+_CONSOLE = "a login or shell prompt on its console"
+_GUEST = "its spp_vm to be connected to the controller"
 #: Symptom in a log -> what to type.
 _HINTS = (
     (r"No free \d+ kB hugepages|Cannot get hugepage|Cannot allocate memory", "sppr setup   (reserves hugepages)"),
@@ -57,17 +58,23 @@ class Probe:
 
     def ready(self, part: Part) -> bool:
         """Whether the part is ready, by its own sign, as of the last ``refresh``."""
+        connected = {"type": "nfv", "client-id": part.id} in (self._processes or [])
         if part.is_vm:
-            return console.has_come_to_prompt(Path(part.console))
+            # A guest that carries spp_vm is ready when that is connected; any other when its console is at a prompt.
+            return connected if carries_spp_vm(part) else console.has_come_to_prompt(Path(part.console))
         if part.role == "controller":
             return self._processes is not None
-        wanted = {"type": "primary"} if part.role == "primary" else {"type": "nfv", "client-id": part.id}
-        return wanted in (self._processes or [])
+        return connected if part.role == "secondary" else {"type": "primary"} in (self._processes or [])
 
 
 def what(part: Part) -> str:
     """What a wait for this part waits for."""
-    return _WHAT[part.role]
+    return _WHAT[part.role] if not part.is_vm else _GUEST if carries_spp_vm(part) else _CONSOLE
+
+
+def carries_spp_vm(part: Part) -> bool:
+    """Whether the VM's template was given spp_vm when it was made. A template that is booted itself: no."""
+    return bool(part.template) and store.carries_spp_vm(Path(part.template))
 
 
 def fatal(part: Part) -> re.Pattern[str] | None:

@@ -7,7 +7,6 @@ from sppr import units
 from sppr.images.store import Kind
 from sppr.qemu import parts
 from sppr.run import which
-from sppr.spp import region
 
 #: Second byte of a kind's MACs.
 _KINDS: dict[Kind, int] = {"ring": 0xB2, "vhost": 0xB3}
@@ -65,7 +64,7 @@ class Machine:
             parts.ManagementNic(self.mac(), self.ssh_port),
         ]
         made += [parts.VhostUserNic(n, s, self.vhost_mac(n), self.accel) for n, s in enumerate(self.sockets)]
-        made += [parts.IvshmemPlain(n, path, region.SIZE) for n, path in enumerate(self.regions)]
+        made += [parts.IvshmemPlain(n, path) for n, path in enumerate(self.regions)]
         made += [parts.FwCfg(name, value) for name, value in self.identity()]
         return parts.argv(which(parts.QEMU) or parts.QEMU, [*made, parts.Extra(self.extra)])
 

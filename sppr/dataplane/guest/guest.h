@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../config.h"
+#include "../uid.h"
+#include "vport.h"
+
+/* spp_vm's side of app.h: command.c and control.c are compiled for both, this for the guest. There
+ * is no DPDK in a guest, no hugepage and no bound NIC.
+ */
+struct app {
+	struct config cfg;
+	struct vport_table ports;
+	bool has_forwarder;
+	bool running;
+};
+
+uint64_t monotonic_ns(void);
+
+/* One round over all patches; how many frames were received. */
+unsigned int guest_move(struct app *app);
+
+/* Whether a patch reads from a ring, which has no event to wait for. */
+bool guest_polls(const struct app *app);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../patch.h"
+
+/* patch.h for a guest: one thread, so changes are between two rounds and need no care. */
+
+struct vport *
+vport_find(const struct vport_table *table, struct uid uid)
+{
+	unsigned int i;
+
+	for (i = 0; i < table->n; i++)
+		if (uid_equal(table->port[i]->uid, uid))
+			return table->port[i];
+	return NULL;
+}
+
+int
+vport_insert(struct vport_table *table, struct vport *port)
+{
+	if (table->n == VPORT_MAX)
+		return -1;
+	table->port[table->n++] = port;
+	return 0;
+}
+
+void
+vport_remove(struct vport_table *table, struct vport *port)
+{
+	unsigned int i;
+
+	for (i = 0; i < table->n && table->port[i] != port; i++)
+		;
+	if (i == table->n)
+		return;
+	table->n--;
+	memmove(&table->port[i], &table->port[i + 1], (table->n - i) * sizeof(table->port[0]));
+}
+
+/* Each port hears while something reads from it, and only then. */
+static int
+apply(struct app *app)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < app->ports.n; i++) {
+		struct vport *p = app->ports.port[i];
+		bool wanted = app->running && p->patched_to != NULL;
+
+		if (wanted == p->listening)
+			continue;
+		if (p->ops->listen(p, wanted) == 0)
+			p->listening = wanted;
+		else
+			ret = -1;
+	}
+	return ret;
+}
+
+int
+patch_add_port(struct app *app, struct uid uid)
+{
+	struct vport *port;
+
+	if (uid.type != PORT_RING || vport_find(&app->ports, uid) != NULL)
+		return -1;
+	port = vport_ring_open(uid.number);
+	if (port == NULL)
+		return -1;
+	if (vport_insert(&app->ports, port) < 0) {
+		port->ops->close(port);
+		free(port);
+		return -1;
+	}
+	return 0;
+}
+
+int
+patch_del_port(struct app *app, struct uid uid)
+{
+	struct vport *port = vport_find(&app->ports, uid);
+	unsigned int i;
+
+	if (port == NULL || port->fixed)
+		return -1;
+	for (i = 0; i < app->ports.n; i++)
+		if (app->ports.port[i]->patched_to == port)
+			app->ports.port[i]->patched_to = NULL;
+	port->patched_to = NULL;
+	apply(app);
+	vport_remove(&app->ports, port);
+	port->ops->close(port);
+	free(port);
+	return 0;
+}
+
+int
+patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
+{
+	struct vport *src = vport_find(&app->ports, src_uid);
+	struct vport *dst = vport_find(&app->ports, dst_uid);
+	struct vport *before;
+
+	if (src == NULL || dst == NULL)
+		return -1;
+	before = src->patched_to;
+	src->patched_to = dst;
+	if (apply(app) < 0) {
+		src->patched_to = before;
+		return -1;
+	}
+	return 0;
+}
+
+int
+patch_reset(struct app *app)
+{
+	unsigned int i;
+
+	for (i = 0; i < app->ports.n; i++)
+		app->ports.port[i]->patched_to = NULL;
+	return apply(app);
+}
+
+int
+patch_run(struct app *app, bool running)
+{
+	bool before = app->running;
+
+	app->running = running;
+	if (apply(app) == 0)
+		return 0;
+	app->running = before;
+	apply(app);
+	return -1;
+}
+
+void
+patch_close_all(struct app *app)
+{
+	struct vport *port;
+
+	while (app->ports.n > 0) {
+		port = app->ports.port[--app->ports.n];
+		port->ops->close(port);
+		free(port);
+	}
+}
+
+static unsigned int
+move_burst(struct vport *src)
+{
+	static struct frame frames[VPORT_BURST];
+	struct vport *dst = src->patched_to;
+	unsigned int received = src->ops->rx(src, frames, VPORT_BURST), sent;
+
+	if (received == 0)
+		return 0;
+	src->rx += received;
+	sent = dst->ops->tx(dst, frames, received);
+	dst->tx += sent;
+	dst->tx_drop += received - sent;
+	return received;
+}
+
+unsigned int
+guest_move(struct app *app)
+{
+	unsigned int i, moved = 0;
+
+	for (i = 0; i < app->ports.n; i++) {
+		struct vport *p = app->ports.port[i];
+
+		if (p->listening && (p->ready || p->wait_fd < 0))
+			moved += move_burst(p);
+	}
+	return moved;
+}
+
+bool
+guest_polls(const struct app *app)
+{
+	unsigned int i;
+
+	for (i = 0; i < app->ports.n; i++)
+		if (app->ports.port[i]->listening && app->ports.port[i]->wait_fd < 0)
+			return true;
+	return false;
+}

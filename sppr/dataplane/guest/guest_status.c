@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "../json.h"
+#include "../status.h"
+
+/* status.h for a guest: an nfv as the controller sees it. */
+
+static void
+put_patch(struct json *w, const struct vport *port)
+{
+	char text[UID_STRLEN];
+
+	json_object(w, NULL);
+	uid_format(port->uid, text);
+	json_string(w, "src", text);
+	uid_format(port->patched_to->uid, text);
+	json_string(w, "dst", text);
+	json_end(w);
+}
+
+void
+status_nfv(const struct app *app, char *reply, size_t size)
+{
+	const struct vport_table *t = &app->ports;
+	char text[UID_STRLEN];
+	struct json w;
+	unsigned int i;
+
+	json_start(&w, reply, size);
+	json_uint(&w, "client-id", app->cfg.client_id);
+	json_string(&w, "status", app->running ? "running" : "idling");
+	json_uint(&w, "master-lcore", 0); /* one thread does it all */
+	json_array(&w, "lcores");
+	json_uint(&w, NULL, 0);
+	json_end(&w);
+	json_array(&w, "ports");
+	for (i = 0; i < t->n; i++) {
+		uid_format(t->port[i]->uid, text);
+		json_string(&w, NULL, text);
+	}
+	json_end(&w);
+	json_array(&w, "patches");
+	for (i = 0; i < t->n; i++)
+		if (t->port[i]->patched_to != NULL)
+			put_patch(&w, t->port[i]);
+	json_end(&w);
+	json_finish(&w);
+}
+
+/* A guest is never the primary: its commands are not reached. */
+void
+status_primary(const struct app *app, char *reply, size_t size)
+{
+	status_nfv(app, reply, size);
+}
+
+void
+status_clear(struct app *app)
+{
+	(void)app;
+}

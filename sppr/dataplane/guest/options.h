@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "../config.h"
+
+struct options {
+	uint64_t port_mask; /* of the guest's NICs; all of them without -p */
+	const char *mgmt_mac;
+};
+
+#define OPTIONS_USAGE "spp_vm [EAL options, not used] -- [-p HEX] -n ID -s IP:PORT [--mgmt-mac MAC]"
+
+/* What stands before a `--` is EAL's, which is not here. */
+enum config_result options_parse(struct options *options, struct config *cfg, int argc, char **argv,
+		char *error, unsigned int size);
+
+#endif

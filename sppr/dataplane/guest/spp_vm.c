@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../control.h"
+#include "../patch.h"
+#include "../say.h"
+#include "devices.h"
+#include "guest.h"
+#include "options.h"
+
+#define TICK_NS 250000000L
+#define SLEEP_MIN_NS 20000L
+#define SLEEP_MAX_NS 1000000L
+
+static int stop_fd = -1;
+
+static void
+on_signal(int signo)
+{
+	uint64_t one = 1;
+	int saved = errno;
+
+	(void)signo;
+	if (write(stop_fd, &one, sizeof(one)) < 0)
+		_exit(1);
+	errno = saved;
+}
+
+static int
+catch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	size_t i;
+
+	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (stop_fd < 0)
+		return -1;
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], &action, NULL) < 0)
+			return -1;
+	return 0;
+}
+
+static void
+add_ports(struct app *app, const struct options *options)
+{
+	char names[DEVICES_MAX][DEVICE_NAME_SIZE];
+	unsigned int i, n = devices_nics("", options->mgmt_mac, names, DEVICES_MAX);
+	struct vport *port;
+	uint16_t number = 0;
+
+	for (i = 0; i < n; i++) {
+		if ((options->port_mask >> i & 1) == 0)
+			continue;
+		port = vport_phy_open(number, names[i]);
+		if (port != NULL && vport_insert(&app->ports, port) == 0)
+			number++;
+	}
+	n = devices_ivshmem("", names, DEVICES_MAX);
+	for (i = 0; i < n; i++)
+		patch_add_port(app, (struct uid){ PORT_RING, (uint16_t)i });
+}
+
+/* How long nothing needs doing: till an event, unless a ring has to be looked at. */
+static long
+patience(const struct app *app, unsigned int moved, long *sleep_ns)
+{
+	long ns = *sleep_ns;
+
+	if (moved > 0) {
+		*sleep_ns = SLEEP_MIN_NS;
+		return 0;
+	}
+	if (!guest_polls(app))
+		return TICK_NS;
+	*sleep_ns = ns * 2 < SLEEP_MAX_NS ? ns * 2 : SLEEP_MAX_NS;
+	return ns;
+}
+
+static unsigned int
+fill(const struct app *app, struct control *control, struct pollfd *fds, struct vport **who)
+{
+	unsigned int i, n = 2;
+
+	fds[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = control->fd, .events = control_events(control) };
+	for (i = 0; i < app->ports.n; i++) {
+		struct vport *p = app->ports.port[i];
+
+		if (!p->listening || p->wait_fd < 0)
+			continue;
+		who[n] = p;
+		fds[n++] = (struct pollfd){ .fd = p->wait_fd, .events = POLLIN };
+	}
+	return n;
+}
+
+static int
+loop(struct app *app)
+{
+	static struct control control;
+	struct pollfd fds[VPORT_MAX + 2];
+	struct vport *who[VPORT_MAX + 2];
+	long sleep_ns = SLEEP_MIN_NS;
+	struct timespec timeout;
+	unsigned int i, n;
+	int status = 0;
+
+	control_init(&control, app, stop_fd);
+	for (;;) {
+		control_tick(&control);
+		timeout = (struct timespec){ 0, patience(app, guest_move(app), &sleep_ns) };
+		n = fill(app, &control, fds, who);
+		if (ppoll(fds, n, &timeout, NULL) < 0) {
+			if (errno == EINTR)
+				continue;
+			say("poll: %s", strerror(errno));
+			status = 1;
+			break;
+		}
+		for (i = 2; i < n; i++)
+			who[i]->ready = who[i]->ready || fds[i].revents != 0;
+		/* last: a command may close ports */
+		if (fds[0].revents != 0 || control_handle(&control, fds[1].revents))
+			break;
+	}
+	control_close(&control);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct app app;
+	struct options options;
+	char error[256];
+	int status = 1;
+
+	say_program("spp_vm");
+	switch (options_parse(&options, &app.cfg, argc, argv, error, sizeof(error))) {
+	case CONFIG_HELP:
+		printf("usage: %s\n", OPTIONS_USAGE);
+		return 0;
+	case CONFIG_BAD:
+		say("%s\nusage: %s", error, OPTIONS_USAGE);
+		return 1;
+	case CONFIG_OK:
+		break;
+	}
+	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
+	say("config: id %u, controller %s", app.cfg.client_id, app.cfg.controller_text);
+	app.has_forwarder = true;
+	if (catch_signals() == 0) {
+		add_ports(&app, &options);
+		status = loop(&app);
+	}
+	patch_close_all(&app);
+	return status;
+}

@@ -1,0 +1,98 @@
+"""A guest under our own hand: QEMU with its serial line on a terminal of ours, a root shell's prompt, one command after
+another. Only this module uses pexpect."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pexpect
+
+from sppr.deadline import Deadline
+from sppr.errors import LaunchError, NotReady, SpprError
+from sppr.qemu import console
+
+_SHELL = re.compile(rb"(?:^|[\r\n])[^\r\n]*# \Z")
+_LOGIN = re.compile(rb"login: \Z")
+_DEATH = re.compile(console.DEATH.pattern.encode())
+#: Seconds a console has to log in by itself.
+_AUTOLOGIN = 10.0
+_STATUS = re.compile(rb"\nstatus=(\d+)[\r\n]")
+
+
+class NoShell(SpprError):
+    """The guest asks for a login: it is well, but its console is not ours to use."""
+
+
+class Serial:
+    """Runs QEMU; leaving the ``with`` ends it, whatever state it is in. ``log`` keeps all it said."""
+
+    def __init__(self, argv: Sequence[str], log: Path) -> None:
+        self._log = log
+        self._file = log.open("wb")
+        self._guest = pexpect.spawn(argv[0], list(argv[1:]), timeout=None, echo=False)
+        self._guest.logfile_read = self._file
+
+    def __enter__(self) -> "Serial":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._guest.close(force=True)
+        self._file.close()
+
+    def wait_shell(self, deadline: Deadline) -> None:
+        """Wait for a root shell's prompt. NoShell at a login prompt, LaunchError at text that ends all hope."""
+        what = "a root shell on its console"
+        if self._expect([_SHELL, _LOGIN], what, deadline) == 0:
+            return
+        try:  # a getty that logs in by itself says so behind these words
+            self._expect([_SHELL], what, deadline.within(_AUTOLOGIN))
+        except NotReady:
+            raise NoShell("its console asks for a login") from None
+
+    def run(self, command: str, deadline: Deadline) -> str:
+        """What one command printed; LaunchError where its status is not 0."""
+        # The shell may echo what is typed: the text to wait for must not be part of it.
+        self._guest.sendline(f"{command}; printf '\\nstatus=%d\\n' $?")
+        self._expect([_STATUS], f"the end of: {command}", deadline)
+        said = _bytes(self._guest.before).decode("utf-8", "replace").replace("\r", "").strip()
+        status = int(self._guest.match.group(1))  # type: ignore[union-attr]
+        if status:
+            raise self._error(LaunchError, f"{command}: ended with status {status}")
+        self._expect([_SHELL], "its prompt", deadline)
+        return said
+
+    def power_off(self, deadline: Deadline) -> None:
+        """Have the guest switch itself off, and wait until QEMU has ended."""
+        self._guest.sendline("poweroff")
+        self._expect([], "it to power off", deadline)
+        self._guest.close()
+        if self._guest.exitstatus:
+            raise self._error(LaunchError, f"QEMU ended with status {self._guest.exitstatus}")
+
+    def _expect(self, wanted: list[re.Pattern[bytes]], what: str, deadline: Deadline) -> int:
+        """Number of what came of ``wanted``; for an empty list: return at the end of QEMU."""
+        patterns: list[Any] = [pexpect.EOF, pexpect.TIMEOUT, _DEATH, *wanted]
+        found = self._guest.expect(patterns, timeout=deadline.remaining())
+        if found == 0 and not wanted:
+            return 0
+        if found == 0:
+            raise self._error(LaunchError, f"QEMU ended; waited for {what}")
+        if found == 1:
+            raise self._error(NotReady, f"waited {deadline.seconds:.0f} s for {what}")
+        if found == 2:
+            raise self._error(LaunchError, f"it printed {self._guest.after!r}; waited for {what}")
+        return int(found) - 3
+
+    def _error(self, kind: type[SpprError], what: str) -> SpprError:
+        self._file.flush()
+        text = self._log.read_bytes().decode("utf-8", "replace").replace("\r", "\n")
+        lines = [line.rstrip() for line in text.splitlines() if line.strip()][-6:]
+        return kind("\n".join([what, *(f"    last: {line}" for line in lines)]))
+
+
+def _bytes(said: object) -> bytes:
+    return said if isinstance(said, bytes) else b""
