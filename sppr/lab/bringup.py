@@ -18,6 +18,7 @@ from sppr.lab.plan import Image, Plan
 from sppr.lab.provision import Provisioner
 from sppr.lab.site import Site
 from sppr.lab.state import State
+from sppr.qemu.parts import Accel
 from sppr.ready import Wait, wait_ready
 from sppr.roles import probe
 from sppr.roles.part import Part
@@ -135,7 +136,7 @@ class BringUp:
             clear_stale_socket(path)
         if self.site.store is not None and self.plan.images:
             make_key(self.site.public_key)
-            accel = "kvm" if self.plan.accel != "tcg" and facts.read().kvm_usable() else "tcg"
+            accel: Accel = "kvm" if self.plan.accel != "tcg" and facts.read().kvm_usable() else "tcg"
             make_images(self.plan.images, self.site.store, self.report.note, Provisioner(accel))
 
     def open_windows(self) -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pexpect
 
@@ -36,7 +37,9 @@ class Serial:
     def __enter__(self) -> "Serial":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._guest.close(force=True)
         self._file.close()
 
@@ -55,7 +58,7 @@ class Serial:
         # The shell may echo what is typed: the text to wait for must not be part of it.
         self._guest.sendline(f"{command}; printf '\\nstatus=%d\\n' $?")
         self._expect([_STATUS], f"the end of: {command}", deadline)
-        said = bytes(self._guest.before or b"").decode("utf-8", "replace").replace("\r", "").strip()
+        said = _text(self._guest.before).replace("\r", "").strip()
         status = int(self._guest.match.group(1))  # type: ignore[union-attr]
         if status:
             raise self._error(LaunchError, f"{command}: ended with status {status}")
@@ -72,7 +75,7 @@ class Serial:
 
     def _expect(self, wanted: list[re.Pattern[bytes]], what: str, deadline: Deadline) -> int:
         """Number of what came of ``wanted``; for an empty list: return at the end of QEMU."""
-        patterns = [pexpect.EOF, pexpect.TIMEOUT, _DEATH, *wanted]
+        patterns: list[Any] = [pexpect.EOF, pexpect.TIMEOUT, _DEATH, *wanted]
         found = self._guest.expect(patterns, timeout=deadline.remaining())
         if found == 0 and not wanted:
             return 0
@@ -89,3 +92,7 @@ class Serial:
         text = self._log.read_bytes().decode("utf-8", "replace").replace("\r", "\n")
         lines = [line.rstrip() for line in text.splitlines() if line.strip()][-6:]
         return kind("\n".join([what, *(f"    last: {line}" for line in lines)]))
+
+
+def _text(raw: object) -> str:
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""

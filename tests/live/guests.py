@@ -1,18 +1,14 @@
 """A real guest of the data plane: QEMU on an instance of a template that carries spp_vm, and its serial console."""
 
 import contextlib
-import re
 import signal
-import subprocess
 from pathlib import Path
 
-import pexpect
 from pexpect.popen_spawn import PopenSpawn
 
 from sppr.images.build import SHELL_READY
 from sppr.qemu import parts
 from sppr.roles.vm import Vm, controller_seen
-from tests.live.dataplane import wait_for
 
 TEMPLATE_SECONDS = 120
 
