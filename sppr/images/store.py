@@ -74,6 +74,10 @@ class Store:
             report(f"template {template.name} carries {has}: it stays as it is; a new one is made once it is removed")
         return template
 
+    def carries(self, kind: Kind) -> bool:
+        """Whether the VMs of this kind have an spp_vm that starts at boot."""
+        return carries_spp_vm(self.template(kind))
+
     def _make_template(
         self, kind: Kind, now: dict[str, int], report: Callable[[str], None], filler: Filler | None
     ) -> None:

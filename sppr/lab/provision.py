@@ -25,10 +25,10 @@ FILES = ("install", "spp_vm-start", "spp_vm.service")
 MEMORY = 256
 #: A trimmed image is done in ten seconds under TCG; one of a user's may need a minute to come up.
 SECONDS = 240.0
-_UNPACK = " && ".join(
-    ("unset HISTFILE; rm -rf /run/nf", "mkdir -p /run/nf", "tar -C /run/nf -xf /dev/vdb", "cd /run/nf", "sh ./install",
-     "cd /", "sync")
-)  # fmt: skip
+_UNPACK = (
+    "unset HISTFILE; rm -rf /run/nf && mkdir -p /run/nf && tar -C /run/nf -xf /dev/vdb && cd /run/nf && sh ./install"
+    " && cd / && sync"
+)
 
 
 @dataclass(frozen=True)

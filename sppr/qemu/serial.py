@@ -58,7 +58,7 @@ class Serial:
         # The shell may echo what is typed: the text to wait for must not be part of it.
         self._guest.sendline(f"{command}; printf '\\nstatus=%d\\n' $?")
         self._expect([_STATUS], f"the end of: {command}", deadline)
-        said = _bytes(self._guest.before).decode("utf-8", "replace").replace("\r", "").strip()
+        said = _text(self._guest.before).replace("\r", "").strip()
         status = int(self._guest.match.group(1))  # type: ignore[union-attr]
         if status:
             raise self._error(LaunchError, f"{command}: ended with status {status}")
@@ -94,5 +94,5 @@ class Serial:
         return kind("\n".join([what, *(f"    last: {line}" for line in lines)]))
 
 
-def _bytes(said: object) -> bytes:
-    return said if isinstance(said, bytes) else b""
+def _text(raw: object) -> str:
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.images.store import Store, carries_spp_vm
+from sppr.images.store import Store
 from sppr.lab.provision import Provisioner
 from tests.live.dataplane import (
     BUILD,
@@ -60,7 +60,7 @@ def template(programs: None, base_image: Path, tmp_path_factory: pytest.TempPath
     (folder / base_image.name).symlink_to(base_image)
     store = Store(folder, base_image.name, "qcow2")
     made = store.ensure_template("ring", print, Provisioner())
-    assert carries_spp_vm(store.template("ring")) and made.stat().st_mode & 0o222 == 0
+    assert store.carries("ring") and made.stat().st_mode & 0o222 == 0
     return made
 
 
@@ -179,7 +179,7 @@ def test_a_scribbling_guest_loses_its_own_packets_only(lab: Lab) -> None:
     mad = peer(lab, "scribble", "4")
     stop = threading.Event()
     sender = threading.Thread(
-        target=lambda: [source.send(n) for n in itertools.takewhile(lambda _: not stop.wait(5e-4), itertools.count())]
+        target=lambda: [source.send(n) for n in itertools.takewhile(lambda _: not stop.wait(0.0005), itertools.count())]
     )
     sender.start()
     try:
@@ -229,6 +229,12 @@ def start_guest(lab: Lab, template: Path, tmp_path: Path) -> Iterator[Callable[.
             guest.close()
 
 
+MALFORMED = [
+    *("add", "add ring", "add ring:0", "add ring:1", "add phy:0", "add vhost:0", "del phy:0", "del ring:1", "del x"),
+    *("patch", "patch ring:0", "patch ring:0 phy:0", "patch x y", "_set_client_id 0", "status" + " x" * 60),
+]
+
+
 def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
     """tap:0 -> ivshmem:7 -> ring:0 in the guest and back -> tap:1; then a reboot, a killed nfv, a mad neighbour."""
     lab.start_primary()
@@ -237,8 +243,7 @@ def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, 
     guest, spp_vm = start_guest(6, regions=(region,))
     idle = {"client-id": 6, "status": "idling", "master-lcore": 0, "lcores": [0], "ports": ["ring:0"], "patches": []}
     assert spp_vm.status() == idle
-    for command in ("add", "add ring", "add ring:0", "add ring:1", "add phy:0", "add vhost:0", "del phy:0", "del ring:1",
-                    "patch", "patch ring:0", "patch ring:0 phy:0", "patch x y", "_set_client_id 0"):  # fmt: skip
+    for command in MALFORMED:
         spp_vm.failed(command)
     assert spp_vm.ask_raw("patch reset") == b"patch\0reset".ljust(32768, b"\0")
     spp_vm.ok("del ring:0")

@@ -1,7 +1,9 @@
 """Templates and instances with the real qemu-img: made when missing, whole or not at all, never over another."""
 
+import json
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,69 @@ def test_the_only_image_is_found_and_of_several_one_must_be_named(tmp_path: Path
         find(tmp_path, None, "qcow2")
     assert e.value.hint == "say which: images: {base: a.img}"
     assert find(tmp_path, "b.qcow2", "qcow2").base == "b.qcow2"
+
+
+class Filler:
+    """Stands for what puts spp_vm in: it writes to the overlay, or fails."""
+
+    def __init__(self, digest: str | None = "a", fills: bool = True, error: Exception | None = None) -> None:
+        self.said, self.fills, self.error = digest, fills, error
+
+    def digest(self) -> str | None:
+        return self.said
+
+    def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
+        if self.error:
+            raise self.error
+        with overlay.open("ab") as f:
+            f.write(b"filled")
+        return self.fills
+
+
+def test_a_template_is_filled_before_it_has_its_name(store: Store) -> None:
+    said: list[str] = []
+    template = store.ensure_template("ring", said.append, Filler())
+    assert template.read_bytes().endswith(b"filled") and stat.S_IMODE(template.stat().st_mode) == 0o444
+    assert store.carries("ring") and not store.carries("vhost")
+    assert said == [
+        "template or-base.qcow2: booting it once to put spp_vm in",
+        "template or-base.qcow2 made over base.qcow2",
+    ]
+
+
+def test_a_filler_that_fails_leaves_no_template(store: Store) -> None:
+    with pytest.raises(HostError, match="no luck"):
+        store.ensure_template("ring", lambda _: None, Filler(error=HostError("no luck")))
+    assert not store.template("ring").exists() and not list(store.folder.glob(".*.tmp"))
+    assert not store.carries("ring")
+
+
+def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store: Store) -> None:
+    said: list[str] = []
+    instance = store.ensure_instance("ring", 6, said.append, Filler())
+    before = store.template("ring").read_bytes()
+    said.clear()
+    assert store.ensure_instance("ring", 6, said.append, Filler()) == instance and said == []
+    assert store.ensure_instance("ring", 6, said.append, Filler("b")) == instance
+    assert len(said) == 1 and "or-base.qcow2 carries another spp_vm than the one built now" in said[0]
+    assert store.template("ring").read_bytes() == before
+
+
+@pytest.mark.parametrize("filler", [None, Filler(None), Filler(fills=False)])
+def test_a_template_without_the_program_is_a_template(store: Store, filler: Filler | None) -> None:
+    said: list[str] = []
+    store.ensure_template("vhost", said.append, filler)
+    assert not store.carries("vhost")
+    store.ensure_template("vhost", said.append, Filler())
+    assert "ov-base.qcow2 carries no spp_vm" in said[-1]
+
+
+def test_a_mark_of_before_there_was_a_program_still_guards_the_base(store: Store) -> None:
+    store.ensure_template("ring", lambda _: None)
+    mark = store.folder / ".or-base.qcow2.json"
+    old = {key: value for key, value in json.loads(mark.read_text()).items() if key != "spp_vm"}
+    mark.write_text(json.dumps(old))
+    store.ensure_template("ring", lambda _: None)
+    store.base_path.write_bytes(store.base_path.read_bytes() + b"x")
+    with pytest.raises(HostError, match="changed after"):
+        store.ensure_template("ring", lambda _: None)

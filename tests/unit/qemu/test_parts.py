@@ -5,7 +5,7 @@ import pytest
 from sppr.errors import ConfigError
 from sppr.qemu import console
 from sppr.qemu.opts import opts
-from sppr.qemu.parts import Extra, VhostUserNic
+from sppr.qemu.parts import Extra, IvshmemPlain, VhostUserNic
 
 
 def test_commas_in_a_value_are_doubled_and_booleans_are_on_and_off() -> None:
@@ -45,3 +45,10 @@ def test_what_is_no_prompt_is_not_taken_for_one(tmp_path: Path, text: str) -> No
 def test_death_is_known() -> None:
     assert console.DEATH.search("[  1.0] Kernel panic - not syncing: VFS")
     assert not console.DEATH.search("Debian GNU/Linux 12")
+
+
+def test_an_ivshmem_device_is_a_shared_file_of_4_mib() -> None:
+    assert IvshmemPlain(1, Path("/tmp/a,b/ivshmem7")).argv() == [
+        "-object", "memory-backend-file,id=iv1,size=4M,mem-path=/tmp/a,,b/ivshmem7,share=on",
+        "-device", "ivshmem-plain,memdev=iv1",
+    ]  # fmt: skip

@@ -1,0 +1,63 @@
+"""The hand on a guest's console, tried on shell scripts that speak as a guest does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sppr.deadline import Deadline
+from sppr.errors import LaunchError, NotReady
+from sppr.qemu import serial
+from sppr.qemu.serial import NoShell, Serial
+
+GuestOf = Callable[[str], Serial]
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> GuestOf:
+    def make(script: str) -> Serial:
+        return Serial(["/bin/sh", "-c", script], tmp_path / "log")
+
+    return make
+
+
+SHELL = "echo booting; exec env -i PS1='root@vm:~# ' PATH=$PATH HOME=/ /bin/sh -i 2>&1"
+
+
+def test_commands_run_one_by_one_and_give_what_they_print(guest: GuestOf) -> None:
+    with guest(SHELL) as vm:
+        vm.wait_shell(Deadline(20))
+        assert vm.run("echo one; echo two", Deadline(20)).endswith("one\ntwo")
+        assert vm.run("true", Deadline(20)).endswith("")
+
+
+def test_a_command_that_fails_is_told_with_what_it_said(guest: GuestOf) -> None:
+    with guest(SHELL) as vm:
+        vm.wait_shell(Deadline(20))
+        with pytest.raises(LaunchError, match=r"(?s)sh -c .*: ended with status 7.*last: no luck"):
+            vm.run("sh -c 'echo no luck; exit 7'", Deadline(20))
+
+
+def test_a_panic_ends_the_wait_at_once(guest: GuestOf) -> None:
+    deadline = Deadline(20)
+    with guest("echo; echo 'Kernel panic - not syncing: VFS'; sleep 60") as vm:
+        with pytest.raises(LaunchError, match=r"(?s)Kernel panic - not syncing: VFS.*waited for a root shell"):
+            vm.wait_shell(deadline)
+    assert deadline.elapsed() < 15
+
+
+def test_an_end_and_a_silence_are_told_apart(guest: GuestOf) -> None:
+    with guest("echo gone") as vm, pytest.raises(LaunchError, match=r"(?s)QEMU ended.*last: gone"):
+        vm.wait_shell(Deadline(20))
+    with guest("echo hm; sleep 60") as vm, pytest.raises(NotReady, match=r"(?s)waited 1 s for a root shell.*last: hm"):
+        vm.wait_shell(Deadline(1))
+
+
+def test_a_login_prompt_is_no_shell_but_one_that_logs_in_by_itself_is(
+    guest: GuestOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial, "_AUTOLOGIN", 0.5)
+    with guest("printf 'vm login: '; sleep 60") as vm, pytest.raises(NoShell):
+        vm.wait_shell(Deadline(20))
+    with guest("printf 'vm login: '; sleep 0.2; printf 'root (automatic login)\\n\\nroot@vm:~# '; sleep 60") as vm:
+        vm.wait_shell(Deadline(20))
