@@ -17,7 +17,7 @@ from sppr.cli.edge import CONTEXT, Edge
 @click.option(
     "-d",
     "--ports",
-    "vhosts",
+    "numbers",
     type=options.Ids(),
     help="Numbers of its ports: 11 or 11,111.  [default: conf.yml, its id]",
 )
@@ -77,6 +77,18 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     for path in part.regions:
         region.make(Path(path))
     if part.regions:
-        probe.serve(api_socket(site.run), part.server, part.ports)
+        _serve_regions(part, api_socket(site.run))
     if not set(part.sockets) <= unix_listening():
         probe.serve_vhosts(api_socket(site.run), part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
+
+
+def _serve_regions(part: Any, api: Path) -> None:
+    """Ask for the host's end of its ring ports. The VM can start without: it is served as soon as somebody adds it."""
+    from sppr.errors import ControlError
+    from sppr.roles import probe
+
+    try:
+        probe.serve(api, part.server, part.ports)
+    except ControlError:
+        target = part.server.replace(":", " ").replace("primary", "pri")
+        click.echo(f"note: nobody serves {', '.join(part.ports)} yet; at the prompt: {target}; add {part.ports[0]}")

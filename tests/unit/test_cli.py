@@ -8,6 +8,7 @@ import pytest
 
 from sppr.cli.which import session_of
 from sppr.config import peek
+from tests.conftest import ROOT
 
 
 def sppr(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -60,3 +61,21 @@ def test_the_session_meant_is_conf_ymls_or_the_only_one(tmp_path: Path, monkeypa
     assert session_of(None) == "mine"
     (tmp_path / "conf.yml").write_bytes(b"\xff: [")
     assert peek.session(tmp_path / "conf.yml") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes"),
+    [
+        ("controller.py", "-m sppr.controller --host 127.0.0.1 --pri-port 5555"),
+        ("primary.py -n 4 -c 0x1 -p 0x1 -vdt 3", "--vdev net_tap3,iface=vtap3 -- -p 0x01 -n 4 -s 127.0.0.1:5555"),
+        ("secondary.py -i 9 -c 0xC0 -cp 7777", "-- -n 9 -s 127.0.0.1:7777"),
+        ("run-vm.py -t ring -i 6 -m 128", "mem-path=/tmp/ivshmem6"),
+        ("run-vm.py -t vhost -i 11 -d 3,4 -c 2", "path=/tmp/sock4,reconnect=1"),
+        ("run-vm.py -t vhost -i 0", "opt/sppr/hostname,string=vm-v0"),
+    ],
+)
+def test_each_runscript_can_be_asked_what_it_would_become(line: str, becomes: str, tmp_path: Path) -> None:
+    script, *words = line.split()
+    command = [str(ROOT / "runscripts" / script), *words, "--dry-run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and becomes in done.stdout, done.stderr
