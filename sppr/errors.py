@@ -45,6 +45,12 @@ class NotReady(SpprError):
     exit_code = 5
 
 
+class Stopped(SpprError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
 class ControlError(SpprError):
     """The controller, or an SPP process behind it, refused or did not answer."""
 

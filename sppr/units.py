@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
-_SIZE = re.compile(r"(\d+)\s*([kKmMgG]?)(?:i?[bB])?")
+_SIZE = re.compile(r"([0-9]{1,12})\s*([kKmMgG]?)(?:i?[bB])?")
 _MIB = {"": 1.0, "k": 1 / 1024, "m": 1.0, "g": 1024.0}
 
 
@@ -38,7 +38,7 @@ def parse_ids(text: str) -> list[int]:
     """``1``, ``1-3``, ``1,3`` and mixtures, in the order given, each once. ValueError where it is something else."""
     ids: list[int] = []
     for piece in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", piece)
+        match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", piece)
         if match is None:
             raise ValueError(f"{text!r} is not a list of ids such as 1, 1-3 or 1,3")
         first, last = int(match[1]), int(match[2] or match[1])
@@ -72,6 +72,6 @@ def mac_of(kind: int, vm_id: int, index: int) -> str:
     return f"02:ad:be:{kind:02x}:{vm_id:02x}:{index:02x}"
 
 
-def is_session_name(text: str) -> bool:
-    """Whether tmux can target a session or window of this name: it reads ``.`` and ``:`` as separators."""
-    return re.fullmatch(r"[A-Za-z0-9_-]{1,32}", text) is not None
+def is_name(text: str) -> bool:
+    """Whether tmux can target a session of this name: it reads ``.`` and ``:`` as separators. A server's, too."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}", text) is not None

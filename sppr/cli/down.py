@@ -1,7 +1,5 @@
 """``sppr down``: end the lab."""
 
-from pathlib import Path
-
 import click
 
 from sppr.cli import options
@@ -26,8 +24,13 @@ def main(session: str | None, powerdown: float) -> None:
             state = states.load(name)
         except states.NoSession as e:
             others = ", ".join(states.sessions())
-            teardown.sweep_dpdk(name, Path("/dev/hugepages"))
+            teardown.sweep_dpdk(name, teardown.HUGE_DIR)
             click.echo(e.what + (f"; running: {others}" if others else ""))
+            return
+        except states.Broken as e:
+            click.echo(f"warning: {e.what}; ending what its pid records name")
+            teardown.wreck(name, Tmux(), click.echo)
+            click.echo(f"session {name} is down")
             return
         teardown.down(state, Tmux(state.plan.socket_name), lambda line: click.echo(line), powerdown)
     click.echo(f"session {name} is down")

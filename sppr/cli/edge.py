@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from sppr import log
-from sppr.errors import EXIT_BUG, EXIT_INTERRUPTED, SpprError
+from sppr.errors import EXIT_BUG, EXIT_INTERRUPTED, HostError, SpprError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -21,22 +21,38 @@ class Edge(click.Command):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
+        _have_streams()
         try:
             result = super().main(*args, **kwargs)
         except click.ClickException as e:
             e.show()
             sys.exit(e.exit_code)
-        except click.exceptions.Abort:
-            _end("interrupted; what was started stays up", "sppr down", EXIT_INTERRUPTED)
-        except KeyboardInterrupt:
-            _end("interrupted; what was started stays up", "sppr down", EXIT_INTERRUPTED)
+        except (click.exceptions.Abort, KeyboardInterrupt):
+            _end("interrupted", None, EXIT_INTERRUPTED)
         except SpprError as e:
             _end(e.what, e.hint, e.exit_code)
         except BrokenPipeError:
             os._exit(141)
+        except OSError as e:
+            log_it = log.current() is not None
+            if log_it:
+                logging.getLogger("sppr").exception("the system refused")
+            where = f"{e.filename}: " if e.filename is not None else ""
+            _end(
+                f"{where}{e.strerror or e}",
+                f"the log has more: {log.current()}" if log_it else None,
+                HostError.exit_code,
+            )
         except Exception:
             _end(f"this is a bug of sppr; the traceback is in {_keep_traceback()}", None, EXIT_BUG)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _have_streams() -> None:
+    """A stream that was closed (``<&-``) is None in Python: /dev/null takes its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for the rest of the process
 
 
 class EdgeGroup(Edge, click.Group):

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sppr.cli.which import check_name
 from sppr.config import load
 from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
 from sppr.host import facts
 from sppr.lab import plan, planner, site
-from sppr.units import is_session_name
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,7 @@ class Lab:
 
 def site_of(conf: Path | None, session: str | None) -> tuple[Config, site.Site]:
     """conf.yml and where its lab lives. ConfigError for a session name that tmux cannot target."""
-    if session is not None and not is_session_name(session):
-        raise ConfigError(
-            f"--session {session!r}: cannot be used", hint="use letters, digits, - and _ only (tmux reads . and :)"
-        )
+    check_name("--session", session)
     path = site.find_conf(conf)
     config = load.load(path)
     return config, site.gather(config, path, session)
@@ -35,6 +32,7 @@ def site_of(conf: Path | None, session: str | None) -> tuple[Config, site.Site]:
 
 def gather(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Lab:
     """Read conf.yml and the machine, and plan."""
+    check_name("--socket-name", socket_name)
     config, where = site_of(conf, session)
     found = facts.read()
     return Lab(config, found, where, planner.make(config, plan.Flags(**flags), found, where, socket_name))

@@ -20,8 +20,9 @@ def build(conf: Path | None, output: Path | None) -> None:
     """Build a base image from Debian's packages: apt, sshd, a root shell on the serial console. No password in it."""
     from sppr.cli.gather import site_of
     from sppr.images.build import BASE_NAME, build_base
+    from sppr.lab.site import images_folder
 
     config, site = site_of(conf, None)
-    target = output or (site.folder / config.images.dir).resolve() / BASE_NAME
+    target = output or images_folder(site.folder, config.images.dir) / BASE_NAME
     build_base(target, report=click.echo)
     click.echo(str(target))

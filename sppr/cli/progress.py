@@ -20,7 +20,8 @@ class Lines:
         self._start = time.monotonic()
 
     def _say(self, text: str) -> None:
-        click.echo(f"[{time.monotonic() - self._start:6.1f} s] {text}")
+        with contextlib.suppress(OSError):  # whoever read this has gone: the lab comes up all the same
+            click.echo(f"[{time.monotonic() - self._start:6.1f} s] {text}")
 
     def note(self, text: str) -> None:
         self._say(text)

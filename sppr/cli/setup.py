@@ -16,6 +16,7 @@ def main(conf: Path | None, no_image: bool) -> None:
     from sppr.cli.gather import site_of
     from sppr.host import prepare
     from sppr.images.store import candidates
+    from sppr.lab.site import images_folder
     from sppr.run import run
     from sppr.spp import tree
 
@@ -26,7 +27,7 @@ def main(conf: Path | None, no_image: bool) -> None:
     if config.spp.dir is None and not (tree.OURS / "spp_primary").exists():
         click.echo(f"data plane: building it in {tree.OURS.parent}")
         run(["make", "-s", "-C", tree.OURS.parent])
-    folder = (site.folder / config.images.dir).resolve()
+    folder = images_folder(site.folder, config.images.dir)
     if not no_image and config.images.base is None and not candidates(folder):
         from sppr.images.build import BASE_NAME, ensure_base
 

@@ -24,7 +24,7 @@ def main(session: str | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
     else:
-        width = max(len(row.name) for row in rows)
+        width = max((len(row.name) for row in rows), default=0)
         for row in rows:
             more = f"  exit {row.exit}" if row.exit is not None else ""
             more += f"  {row.last}" if row.last else ""

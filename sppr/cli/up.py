@@ -35,13 +35,14 @@ def bring_up(lab: Any) -> None:
     """From a gathered lab to a session whose parts are all ready."""
     from sppr import log
     from sppr.cli.progress import progress
-    from sppr.errors import SpprError
+    from sppr.errors import SpprError, Stopped
     from sppr.host import facts
     from sppr.lab import preflight, state, teardown
     from sppr.lab.bringup import BringUp, refuse_if_there
     from sppr.tmux.server import Tmux
 
     tmux = Tmux(lab.plan.socket_name)
+    flag = "" if lab.plan.session == "spp" else f" --session {lab.plan.session}"
     with state.locked(lab.plan.session):
         log.log_to(state.log_path(lab.plan.session))
         stale = refuse_if_there(lab.plan, tmux)
@@ -53,8 +54,9 @@ def bring_up(lab: Any) -> None:
                 report.note(f"warning: {finding.what}")
             try:
                 BringUp(lab.plan, lab.site, tmux, report).execute()
+            except KeyboardInterrupt:
+                raise Stopped("interrupted; what was started stays up", hint=f"sppr down{flag}") from None
             except SpprError as e:
-                flag = "" if lab.plan.session == "spp" else f" --session {lab.plan.session}"
                 e.what += f"\nwhat was started stays up for a look; `sppr down{flag}` ends it"
                 raise
 

@@ -23,11 +23,11 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Problem:
+def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Problem:  # noqa: C901 - a table in code
     """A problem in the words of a lab, from pydantic's. ``keys``: where each key is written."""
     path: KeyPath = tuple(error["loc"])
     kind, ctx, given = error["type"], error.get("ctx", {}), error["input"]
-    what, fix = f"{given!r}: {error['msg']}", "see docs/conf.md"
+    what, fix = f"{_show(given)}: {error['msg']}", "see docs/conf.md"
     if kind == "extra_forbidden":
         return _unknown_key(path, keys.get(path))
     if kind == "missing":
@@ -44,6 +44,8 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
         what, fix = f"{_show(given)} is not known", f"use one of: {ctx['expected']}"
     elif kind == "string_pattern_mismatch":
         what, fix = f"{_show(given)} cannot be used", _pattern_fix(path)
+    elif kind == "string_too_long":
+        what, fix = f"{_show(given)} is too long", f"use {ctx['max_length']} characters at most"
     elif kind in ("string_type", "string_too_short"):
         what, fix = f"{_show(given)} is not a text", "write one word or path, or leave the key out"
     elif kind in ("tuple_type", "list_type"):
@@ -60,11 +62,19 @@ def _show(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return repr(value)
+    return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:50]}…"
 
 
 def _value_fix(path: KeyPath) -> str:
     fixes = {
+        "id": "write a decimal number",
+        "pri_port": "write a decimal number",
+        "sec_port": "write a decimal number",
+        "ssh_port": "write a decimal number",
+        "rings": "write a decimal number",
+        "channels": "write a decimal number",
+        "cores": "write a decimal number",
+        "secondary": "write a decimal number",
         "coremask": "write a mask such as 0x0C",
         "portmask": "write a mask such as 0x03",
         "memory": "write MiB, or a number with M or G",
@@ -75,7 +85,9 @@ def _value_fix(path: KeyPath) -> str:
 
 def _pattern_fix(path: KeyPath) -> str:
     if path[-1] in ("sock_dir", "hugepages"):
-        return "write an absolute path"
+        return "write an absolute path without spaces"
+    if path[-1] == "dir":
+        return "write a path"
     if path[-1] == "base":
         return "write a file name only; the folder goes to images.dir"
     return "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"

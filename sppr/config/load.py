@@ -86,7 +86,10 @@ def _mark(mark: yaml.Mark) -> Mark:
 def load(path: Path) -> Config:
     """The lab that ``path`` describes. ConfigError with every problem in it; unreadable files too."""
     try:
-        data = path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ConfigError(f"{path}: is not a regular file", hint="name another with --conf FILE")
+        with path.open("rb") as f:
+            data = f.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file", hint="name one with --conf FILE") from None
     except OSError as e:
@@ -199,4 +202,5 @@ def _nearest(reader: _Reader, path: KeyPath) -> tuple[int, int]:
 def _tell(name: str, reader: _Reader, one: Problem) -> str:
     line, column = one.mark or _nearest(reader, one.path)
     where = f"{dotted(one.path)}: " if one.path else ""
-    return f"{name}:{line}:{column}: {where}{one.what}\n    fix: {one.fix}"
+    text = f"{name}:{line}:{column}: {where}{one.what}".replace("\n", " ")
+    return f"{''.join(c if c.isprintable() else '?' for c in text)}\n    fix: {one.fix}"

@@ -4,6 +4,8 @@ The five parts of the file of 2017 (controller, primary, secondaries, vms_ring, 
 Scalars arrive as the text that was written (see ``load``), so a mask means the same quoted or not.
 """
 
+import os
+import re
 from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
@@ -30,18 +32,33 @@ def _host(value: str) -> str:
 
 
 def _no_comma_words(value: str) -> str:
-    if not value.strip() or any(c.isspace() for c in value):
+    if re.fullmatch(r"[A-Za-z0-9][!-~]*", value) is None:
         raise ValueError(f"{value!r} is not one EAL device argument such as net_tap0,iface=vtap0")
     return value
 
 
+def _decimal(value: object) -> object:
+    """Decimal digits only: int() of Python would take 1_0, 1.0 and digits of other scripts."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) is None:
+        raise ValueError(f"{value[:40]!r} is not a whole number")
+    return value
+
+
+def _folder(value: str) -> str:
+    return os.path.normpath(value)
+
+
+Int = Annotated[int, BeforeValidator(_decimal)]
 Mask = Annotated[int, BeforeValidator(_mask), Field(ge=0)]
 Mib = Annotated[int, BeforeValidator(_mib)]
-Id = Annotated[int, Field(ge=1, le=127)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Id = Annotated[Int, Field(ge=1, le=127)]
+Port = Annotated[Int, Field(ge=1, le=65535)]
 Vdev = Annotated[str, AfterValidator(_no_comma_words)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
+FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
+
+
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=1000)]
 
 
 class _Part(BaseModel):
@@ -61,9 +78,9 @@ class Primary(_Part):
 
     coremask: Mask = 0x03
     portmask: Mask = 0x03
-    rings: int = Field(default=10, ge=1, le=98)
+    rings: Int = Field(default=10, ge=1, le=98)
     memory: Mib = Field(default=512, ge=64, le=1048576)
-    channels: int = Field(default=4, ge=1, le=32)
+    channels: Int = Field(default=4, ge=1, le=32)
     vdevs: tuple[Vdev, ...] = ()
 
 
@@ -78,10 +95,10 @@ class VmSettings(_Part):
     """What every VM gets unless its own entry says otherwise. ``memory`` in MiB; ``args`` go last to QEMU."""
 
     memory: Mib = Field(default=256, ge=96, le=1048576)
-    cores: int = Field(default=1, ge=1, le=64)
+    cores: Int = Field(default=1, ge=1, le=64)
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     args: tuple[str, ...] = ()
-    ssh_port: Annotated[int, Field(ge=0, le=65000)] = 22000
+    ssh_port: Annotated[Int, Field(ge=0, le=65000)] = 22000
     ready_timeout: Annotated[float, Field(gt=0, le=3600)] = 180.0
 
 
@@ -91,11 +108,11 @@ class Vm(_Part):
     id: Id
     secondary: Id | None = None
     memory: Mib | None = Field(default=None, ge=96, le=1048576)
-    cores: int | None = Field(default=None, ge=1, le=64)
+    cores: Int | None = Field(default=None, ge=1, le=64)
     args: tuple[str, ...] | None = None
 
 
-Numbers = tuple[Annotated[int, Field(ge=0, le=999)], ...]
+Numbers = tuple[Annotated[Int, Field(ge=0, le=999)], ...]
 
 
 class VmRing(Vm):
@@ -113,7 +130,7 @@ class VmVhost(Vm):
 class Images(_Part):
     """Base image: a file name below ``dir``; None: the one image that lies there."""
 
-    dir: Annotated[str, Field(min_length=1)] = "runscripts"
+    dir: Text = "runscripts"
     base: Annotated[str, Field(min_length=1, pattern=r"^[^/]+$")] | None = None
     format: Literal["qcow2", "raw"] = "qcow2"
 
@@ -121,10 +138,10 @@ class Images(_Part):
 class Spp(_Part):
     """A real SPP source tree, built. Without ``dir`` our own data plane forwards."""
 
-    dir: Annotated[str, Field(min_length=1)] | None = None
+    dir: Text | None = None
     target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "x86_64-native-linuxapp-gcc"
     file_prefix: FilePrefix | None = None
-    sock_dir: Annotated[str, Field(pattern=r"^/")] = "/tmp"  # noqa: S108 - SPP's own place: /tmp/sockN
+    sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=63), AfterValidator(_folder)] = "/tmp"  # noqa: S108 - SPP's own place: /tmp/sockN
 
 
 class Config(_Part):
@@ -139,7 +156,7 @@ class Config(_Part):
     vm: VmSettings = VmSettings()
     images: Images = Images()
     spp: Spp = Spp()
-    hugepages: Annotated[str, Field(pattern=r"^/")] = "/dev/hugepages"
+    hugepages: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] = "/dev/hugepages"
 
     @property
     def file_prefix(self) -> str:

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import yaml
 
+_MAX_BYTES = 1_000_000
+
 
 def session(conf: Path) -> str | None:
     """The session that ``conf`` names; None where it names none or cannot be read."""
     try:
+        if not conf.is_file() or conf.stat().st_size > _MAX_BYTES:
+            return None
         node = yaml.compose(conf.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return None

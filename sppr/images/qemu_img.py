@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sppr.deadline import Deadline
-from sppr.errors import HostError
+from sppr.errors import HostError, LaunchError
 from sppr.run import run
 
 
@@ -52,6 +52,10 @@ def overlay(
             os.fsync(f.fileno())
         temporary.chmod(mode)
         os.link(temporary, target)
+    except LaunchError as e:
+        if temporary.exists() or "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
+            raise HostError(f"{target}: could not be made: {e.what}", hint=f"df -h {target.parent}") from e
+        raise
     except FileExistsError:
         raise HostError(f"{target}: is there already", hint="nothing was changed; run it again") from None
     finally:

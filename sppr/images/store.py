@@ -62,12 +62,8 @@ class Store:
         if not template.exists():
             self._make_template(kind, now, report, filler)
             return template
+        self._check_unchanged(kind)
         mark = _read_mark(template)
-        if mark and {key: mark.get(key) for key in now} != now:
-            raise HostError(
-                f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
-                hint=f"put the old base back, or remove {template} and the instances in {self.folder / 'img'}",
-            )
         wanted = filler.digest() if filler else None
         if wanted and mark.get("spp_vm") != wanted:
             has = "another spp_vm than the one built now" if mark.get("spp_vm") else "no spp_vm"
@@ -119,6 +115,27 @@ class Store:
             raise HostError(
                 f"{self.base_path}: is {found.format}, not {self.format}",
                 hint=f"set images.format: {found.format} in conf.yml if it is an image, or put another one there",
+            )
+
+    def check_made(self, kind: Kind, vm_id: int) -> None:
+        """HostError where a template or an instance that is there is broken, or its base changed. Makes nothing."""
+        template, instance = self.template(kind), self.instance(kind, vm_id)
+        if template.exists():
+            self._check_unchanged(kind)
+            qemu_img.info(template)
+        if vm_id and instance.exists():
+            found = qemu_img.info(instance)
+            if found.format != "qcow2":
+                hint = f"remove it, and a new one is made: rm {instance}"
+                raise HostError(f"{instance}: is no qcow2 image but {found.format}", hint=hint)
+
+    def _check_unchanged(self, kind: Kind) -> None:
+        template, now = self.template(kind), self._fingerprint()
+        mark = _read_mark(template)
+        if mark and {key: mark.get(key) for key in now} != now:
+            raise HostError(
+                f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
+                hint=f"put the old base back, or remove {template} and the instances in {self.folder / 'img'}",
             )
 
     def check_template_free(self, kind: Kind) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
 from sppr.host import facts
-from sppr.host.rundir import make_private
+from sppr.host.rundir import make_private, sessions_dir
 from sppr.images.store import Filler, Store
 from sppr.lab import state as states
 from sppr.lab.plan import Image, Plan
@@ -25,6 +25,7 @@ from sppr.roles.part import Part, secondary_name
 from sppr.run import run
 from sppr.spp import region
 from sppr.tmux import pane
+from sppr.tmux.pane import user_shell
 from sppr.tmux.server import PaneSpec, Tmux, WindowSpec, terminal_size
 
 #: Seconds each role may take; VMs have ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links.
@@ -38,7 +39,6 @@ ENVIRONMENT = (
     "LANG",
     "LC_ALL",
     "LC_CTYPE",
-    "SPPR_RUN_DIR",
     "XDG_RUNTIME_DIR",
     "RTE_SDK",
     "RTE_TARGET",
@@ -146,6 +146,7 @@ class BringUp:
     def open_windows(self) -> None:
         """All windows by one call to tmux; each pane waits at its gate."""
         env = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        env["SPPR_RUN_DIR"] = str(sessions_dir())
         folder = Path(self.plan.folder)
         windows = []
         for window in self.plan.windows:
@@ -153,7 +154,7 @@ class BringUp:
             for name in window.panes:
                 part = next((p for p in self.plan.parts if p.name == name), None)
                 if part is None:
-                    panes.append(PaneSpec(name, folder, (env.get("SHELL") or "/bin/sh", "-i")))
+                    panes.append(PaneSpec(name, folder, (user_shell(), "-i")))
                     continue
                 files = part.files(self.run)
                 pane.write(files, part.command, folder, part.needs, env)

@@ -18,6 +18,9 @@ from sppr.roles.vm import hostname
 from sppr.spp import ports
 from sppr.spp.eal import Eal, lcores
 
+#: Ports that a DPDK process holds (RTE_MAX_ETHPORTS).
+MAX_PORTS = 32
+
 
 def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: str | None = None) -> Plan:
     """The plan. ConfigError where the flags ask for more than conf.yml has, or the ports do not fit the portmask."""
@@ -160,6 +163,8 @@ class _Planner:
 
     def _portmask(self, devices: int) -> int:
         """The portmask, if it names just the devices there are; SPP exits or ignores bits otherwise."""
+        if devices > MAX_PORTS:
+            raise ConfigError(f"{devices} devices (NICs bound to DPDK and vdevs)", hint=f"name {MAX_PORTS} at most")
         flags, fitting = self.flags, (1 << devices) - 1
         named = bool(flags.vdevs or flags.vdev_tap or flags.vdev_vhost)
         if flags.portmask is None and named:

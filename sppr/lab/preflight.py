@@ -12,6 +12,8 @@ from sppr.lab.site import Site
 from sppr.qemu.parts import QEMU
 from sppr.run import PACKAGES, which
 
+MAX_SOCKET_PATH = 107
+
 
 def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
     """Warnings, or a HostError with all that must be mended first."""
@@ -32,11 +34,12 @@ def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
     kinds = ["primary"] + (["nfv"] if any(p.role == "secondary" for p in plan.parts) else [])
     findings += _raised("binary", lambda: site.check_binaries(kinds))
     if plan.images:
-        findings += _raised("image", lambda: _check_images(site))
+        findings += _raised("image", lambda: _check_images(plan, site))
     for image in plan.images:
         if image.vm_id == 0 and (store := site.store):
             findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
     findings += [f for path in plan.sockets for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
+    findings += _raised("path", lambda: _check_length(plan))
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
@@ -48,17 +51,27 @@ def _ports(plan: Plan) -> dict[int, str]:
     return purposes | dict.fromkeys(plan.ssh_ports, "ssh of a VM: vm.ssh_port + id")
 
 
-def _check_images(site: Site) -> None:
+def _check_images(plan: Plan, site: Site) -> None:
     if site.store is None:
         raise site.no_store or HostError("no base image", hint=BUILD_HINT)
     site.store.check_base()
+    for image in plan.images:
+        site.store.check_made(image.kind, image.vm_id)
 
 
 def _check_socket(path: Path) -> None:
-    if path.exists() and not path.is_socket():
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_socket()):
         raise HostError(f"{path}: is not a socket, and a vhost-user socket must go there", hint=f"move {path} away")
     if not path.parent.is_dir():
         raise HostError(f"{path.parent}: no such folder for the vhost-user sockets", hint=f"mkdir -p {path.parent}")
+
+
+def _check_length(plan: Plan) -> None:
+    """A unix socket's path has 107 bytes at most."""
+    longest = max((plan.api, *(Path(part.qmp) for part in plan.parts if part.qmp)), key=lambda p: len(os.fsencode(p)))
+    if len(os.fsencode(longest)) > MAX_SOCKET_PATH:
+        what = f"{longest}: {len(os.fsencode(longest))} bytes are too long for a socket ({MAX_SOCKET_PATH} at most)"
+        raise HostError(what, hint="name a shorter folder with SPPR_RUN_DIR")
 
 
 def _raised(name: str, one: Callable[[], None]) -> list[checks.Finding]:

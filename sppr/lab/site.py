@@ -66,11 +66,21 @@ def find_conf(named: Path | None) -> Path:
     return here if here.is_file() or not (PROJECT / "conf.yml").is_file() else PROJECT / "conf.yml"
 
 
+def images_folder(folder: Path, images_dir: str) -> Path:
+    """Where base and templates lie, absolute. HostError for a path that no file system takes."""
+    try:
+        found = (folder / images_dir).resolve()
+        found.exists()
+    except OSError as e:
+        raise HostError(f"images.dir: {images_dir[:60]}…: {e.strerror}", hint="name another folder") from None
+    return found
+
+
 def gather(config: Config, conf: Path, session: str | None) -> Site:
     """The site of a lab. Reads folders, touches nothing; a base image that is missing is told later, with the rest."""
     folder = conf.parent
     name = session or config.session
-    images_dir = (folder / config.images.dir).resolve()
+    images_dir = images_folder(folder, config.images.dir)
     store, no_store = None, None
     try:
         store = images.find(images_dir, config.images.base, config.images.format)
@@ -93,7 +103,7 @@ def gather(config: Config, conf: Path, session: str | None) -> Site:
         store=store,
         no_store=no_store,
         public_key=images_dir / f"{KEY_NAME}.pub",
-        tree=Path(config.spp.dir).expanduser() if config.spp.dir else None,
+        tree=Path(os.path.expanduser(config.spp.dir)) if config.spp.dir else None,  # noqa: PTH111 - never raises
         target=config.spp.target,
         extra_flags=tuple(flags),
     )

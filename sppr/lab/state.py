@@ -17,6 +17,7 @@ from sppr.errors import SpprError
 from sppr.host import pids
 from sppr.host.pids import Proc
 from sppr.host.rundir import make_private, sessions_dir
+from sppr.lab import shape
 from sppr.lab.plan import VERSION, Image, Plan, Window
 from sppr.ready import Exit
 from sppr.roles.part import Part
@@ -28,6 +29,10 @@ _NAME = "state.json"
 
 class NoSession(SpprError):
     """There is no session of this name."""
+
+
+class Broken(SpprError):
+    """The state of a session cannot be understood: half-written by a full disk, or edited."""
 
 
 @dataclass
@@ -48,24 +53,37 @@ class State:
         """Write state.json whole or not at all."""
         target = self.folder / _NAME
         temporary = target.with_name(f".{_NAME}.{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
-        temporary.rename(target)
+        try:
+            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
+            temporary.rename(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def folder_of(session: str) -> Path:
+    """The run directory of a session, whether it is there or not."""
+    return sessions_dir() / session
 
 
 def load(session: str) -> State:
-    """The state of ``session``. NoSession where there is none; a clear error where it was written by another sppr."""
-    folder = sessions_dir() / session
+    """The state of ``session``. NoSession where there is none, Broken where it cannot be understood."""
+    path = folder_of(session) / _NAME
     try:
-        data = json.loads((folder / _NAME).read_text())
+        data = json.loads(path.read_text())
         if data["plan"]["version"] != VERSION:
             raise SpprError(
-                f"{folder}: written by another version of sppr", hint="end it with that version, or remove the folder"
+                f"{path.parent}: written by another version of sppr",
+                hint="end it with that version, or remove the folder",
             )
-        return _state(data)
-    except FileNotFoundError:
+        state = _state(data)
+        for value in (state, state.plan, *state.plan.parts, *state.plan.windows, *state.plan.images):
+            shape.check(value)
+        return state
+    except (FileNotFoundError, NotADirectoryError):
         raise NoSession(f"session {session}: not running", hint="sppr up") from None
-    except (ValueError, KeyError, TypeError) as e:
-        raise SpprError(f"{folder / _NAME}: cannot be understood: {e}", hint=f"remove {folder}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, IsADirectoryError) as e:
+        what = f"{path}: cannot be understood ({type(e).__name__}: {e})"
+        raise Broken(what, hint=f"sppr down --session {session} ends what is left of it") from None
 
 
 def _tupled(value: dict[str, Any]) -> dict[str, Any]:

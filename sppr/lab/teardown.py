@@ -1,5 +1,6 @@
 """Ends a session from what its state on disk says, in the reverse of the order of start, and leaves nothing of it."""
 
+import contextlib
 import re
 import shutil
 from collections.abc import Callable
@@ -19,12 +20,15 @@ from sppr.qemu import monitor
 from sppr.roles.part import Part
 from sppr.spp import region
 from sppr.spp.control import ControlClient
+from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux
 
 #: Seconds for each step of each part.
 POWERDOWN, QUIT, EXIT, TERM = 20.0, 3.0, 3.0, 3.0
 #: Of the last to go to the first.
 ORDER = (("vm_vhost", "vm_ring"), ("secondary",), ("primary",), ("controller",))
+
+HUGE_DIR = Path("/dev/hugepages")
 
 Note = Callable[[str], None]
 
@@ -36,7 +40,8 @@ class NotEnded(SpprError):
 def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN) -> None:
     """End the session. NotEnded names what could not be ended; everything else is gone then, too."""
     state.phase = "stopping"
-    state.save()
+    with contextlib.suppress(OSError):  # a full disk does not keep a lab up
+        state.save()
     for roles in ORDER:
         parts = [p for p in state.plan.parts if p.role in roles]
         with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
@@ -44,10 +49,27 @@ def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN) -> 
     left = _end_panes(state, tmux, note)
     left += [f"{p.name} (pid {proc.pid})" for p in state.plan.parts if (proc := _living(state, p))]
     if left:
-        raise NotEnded(f"session {state.plan.session}: could not end {', '.join(left)}", hint="sppr down   once more")
+        raise NotEnded(
+            f"session {state.plan.session}: could not end {', '.join(left)}",
+            hint=f"sppr down --session {state.plan.session}   once more",
+        )
     sweep(state)
     # Last, for it may be the terminal of this very command.
     tmux.kill_session(state.plan.session)
+
+
+def wreck(session: str, tmux: Tmux, note: Note) -> None:
+    """End a session whose state cannot be read: what its pid records name, its tmux session, its DPDK leftovers."""
+    folder = states.folder_of(session)
+    records = [PaneFiles(folder, path.stem) for path in sorted(folder.glob("*.pid"))]
+    living = [proc.pid for files in records if (proc := states.process(files)) and proc.alive()]
+    killed, left = procs.end(procs.tree(living), Deadline(TERM))
+    note(f"{len(living)} processes of it ended" + (f", {len(killed)} of them by SIGKILL" if killed else ""))
+    tmux.kill_session(session)
+    if left:
+        raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
+    sweep_dpdk(session, HUGE_DIR)
+    states.remove(folder)
 
 
 def sweep(state: State) -> None:

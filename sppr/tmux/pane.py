@@ -129,9 +129,16 @@ def write(files: PaneFiles, argv: Sequence[str], cwd: Path, needs: Sequence[str]
     files.script.write_text(text)
 
 
+def user_shell() -> str:
+    """The shell of the user, one that can be typed into: not /bin/false."""
+    shell = os.environ.get("SHELL", "")
+    usable = Path(shell).name not in ("", "false", "nologin", "true") and os.access(shell, os.X_OK)
+    return shell if usable else "/bin/bash" if os.access("/bin/bash", os.X_OK) else "/bin/sh"
+
+
 def _shell(files: PaneFiles, command: str, words: dict[str, str]) -> str:
     """The user's shell with ``command`` as the newest line of its history: bash and zsh; bash for any other."""
-    shell = os.environ.get("SHELL", "")
+    shell = user_shell()
     if Path(shell).name == "zsh":
         folder = files.folder / f"{files.name}.zsh"
         folder.mkdir(exist_ok=True)
@@ -153,10 +160,10 @@ def open_gate(files: PaneFiles, deadline: Deadline) -> None:
         except OSError as e:
             if e.errno in (errno.ENXIO, errno.EINTR):
                 return False
-            raise NotReady(f"{files.name}: its pane is gone ({files.gate}: {e.strerror})", hint="sppr down") from e
+            raise NotReady(f"{files.name}: its pane is gone ({files.gate}: {e.strerror})") from e
         with os.fdopen(gate, "wb", buffering=0) as f:
             f.write(b"go\n")
         return True
 
     if not deadline.poll(written, 0.01):
-        raise NotReady(f"{files.name}: its pane did not come up in {deadline.seconds:.0f} s", hint="sppr down")
+        raise NotReady(f"{files.name}: its pane did not come up in {deadline.seconds:.0f} s")

@@ -162,7 +162,7 @@ def _steps(
                 verb = ["new-window", "-t", here, "-n", window.name]
             else:
                 verb = ["split-window", "-t", here]
-            parts = [[*verb, "-c", str(pane.cwd), *made, *map(_escaped, pane.argv)], *_after(here, pane)]
+            parts = [[*verb, "-c", str(pane.cwd), *made, *pane.argv], *_after(here, pane)]
             if p > 0:
                 parts.append(["select-layout", "-t", here, "tiled"])
             elif w >= 0:
@@ -170,7 +170,7 @@ def _steps(
                     ["set-option", "-w", "-t", here, name, "off"] for name in ("automatic-rename", "allow-rename")
                 ]
             for part in parts:
-                chain += [";", *part] if chain else part
+                chain += [";"] * bool(chain) + [_escaped(word) for word in part]
             count += 1
     yield chain
 

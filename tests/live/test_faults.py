@@ -190,3 +190,45 @@ def test_broken_conf_yml_is_told_with_its_place(lab: Lab) -> None:
     done = lab.wakeup()
     assert done.returncode == 2 and f"{lab.conf}:1:1: controler: not a known key" in done.stderr
     assert "did you mean controller?" in done.stderr and not lab.state.exists()
+
+
+def test_a_state_that_was_lost_while_the_lab_runs_leaves_nothing_behind(lab: Lab) -> None:
+    assert lab.wakeup(*SMALL).returncode == 0
+    (lab.state / "state.json").write_text("{")
+    assert "sppr down --session testlab2 ends what is left of it" in lab.wakeup(*SMALL).stderr
+    done = lab.down()
+    assert done.returncode == 0 and "ending what its pid records name" in done.stdout, done.stdout + done.stderr
+    lab.tmux("kill-server")  # its name was in the lost state
+    assert lab.leftovers() == []
+
+
+def test_folders_with_odd_names_and_a_relative_run_directory(lab: Lab) -> None:
+    odd = lab.folder / 'my lab\'s "dir" #{x} %Y;'
+    odd.mkdir()
+    lab.conf.rename(odd / "conf.yml")
+    lab.env["SPPR_RUN_DIR"] = "run dir"
+    command = [sys.executable, "-m", "sppr", "up", "--socket-name", "testlab2", *SMALL]
+    done = subprocess.run(command, env=lab.env, cwd=odd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "sppr", "down"], env=lab.env, cwd=odd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "session testlab2 is down" in done.stdout, done.stderr
+    lab.env["SPPR_RUN_DIR"] = str(odd / "run dir")
+    assert lab.leftovers() == []
+
+
+def test_a_run_directory_too_deep_for_a_socket_is_told_before_the_start(lab: Lab) -> None:
+    lab.env["SPPR_RUN_DIR"] = str(lab.folder / ("x" * 100))
+    done = lab.wakeup(*SMALL)
+    assert done.returncode == 3 and "are too long for a socket (107 at most)" in done.stderr
+
+
+def test_a_broken_instance_is_told_before_the_start_and_kept(lab: Lab, base_image: Path) -> None:
+    (lab.folder / "runscripts" / base_image.name).symlink_to(base_image)
+    instance = lab.folder / "runscripts" / "img" / f"r6-{base_image.name}"
+    instance.parent.mkdir()
+    instance.write_text("half")
+    done = lab.wakeup("-nv", "0")
+    assert done.returncode == 3 and f"{instance}: is no qcow2 image but raw" in done.stderr
+    assert f"rm {instance}" in done.stderr and instance.read_text() == "half"

@@ -1,13 +1,21 @@
 """The edge: how each ending looks to a user."""
 
+import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sppr.cli.gather import site_of
 from sppr.cli.which import session_of
 from sppr.config import peek
+from sppr.config.load import load
+from sppr.host.facts import Facts
+from sppr.lab import planner, state
+from sppr.lab.plan import Flags
 from tests.conftest import ROOT
 
 
@@ -79,3 +87,59 @@ def test_each_runscript_can_be_asked_what_it_would_become(line: str, becomes: st
     command = [str(ROOT / "runscripts" / script), *words, "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and becomes in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["", "../x", "/tmp", "-x", "x" * 33, "a.b"])
+def test_a_session_that_cannot_be_is_not_taken_for_another(name: str, tmp_path: Path) -> None:
+    for verb in ("down", "status", "attach"):
+        done = sppr(verb, "--session", name, cwd=tmp_path)
+        assert done.returncode == 2 and "cannot be used" in done.stderr, (verb, done.stderr)
+
+
+def test_a_conf_yml_that_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        done = sppr("plan", "--conf", str(path), cwd=tmp_path)
+        assert done.returncode == 2 and f"{path}: is not a regular file" in done.stderr
+
+
+def test_a_closed_stream_or_a_full_one_is_no_bug_of_ours(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "sppr", "plan", "--conf", str(ROOT / "conf.yml")]
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&-', "sh", *program], capture_output=True, text=True, check=False
+    )
+    assert closed.returncode == 0, closed.stderr
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3 and "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "{", "[]", '{"plan": {"version": 1}}', "parts", "panes", "ready", "run", "name", "folder"],
+)
+def test_a_state_that_cannot_be_understood_is_told(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = planner.make(load(ROOT / "conf.yml"), Flags(), Facts(cpus=(0,)), site_of(ROOT / "conf.yml", "spp")[1])
+    monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
+    folder = tmp_path / "spp"
+    folder.mkdir()
+    state.State(replace(made, run=str(folder)), "boot").save()
+    assert state.load("spp")
+    data = json.loads((folder / "state.json").read_text())
+    wrong = {"panes": {"panes": [1]}, "ready": {"ready": None}}.get(damage, {})
+    data.update(wrong)
+    if damage in ("run", "parts"):
+        data["plan"][damage] = 5
+    if damage == "name":
+        data["plan"]["parts"][0]["name"] = 5
+    if damage == "folder":
+        (folder / "state.json").unlink()
+        (folder / "state.json").mkdir()
+    else:
+        known = damage in ("panes", "ready", "run", "parts", "name")
+        (folder / "state.json").write_text(json.dumps(data) if known else damage)
+    with pytest.raises(state.Broken, match="cannot be understood") as e:
+        state.load("spp")
+    assert e.value.hint == "sppr down --session spp ends what is left of it"
