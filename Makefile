@@ -49,14 +49,14 @@ $(VENV)/.test: $(VENV)/.up
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
 	@touch $@
 
-dataplane: packages ## build spp_primary and spp_nfv
+dataplane: packages ## build spp_primary, spp_nfv and spp_vm
 	@$(MAKE) -s -C sppr/dataplane
 
 check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests: seconds
 	@$(BIN)/ruff check . bin runscripts
 	@$(BIN)/ruff format --check -q . bin runscripts
 	@$(BIN)/mypy
-	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h
+	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h sppr/dataplane/guest/*.[ch]
 	@$(MAKE) -s -C sppr/dataplane check
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
@@ -65,11 +65,12 @@ test: packages-test setup $(VENV)/.test ## set up everything, and run every test
 
 bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.json
 	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/bench_region.py
 
 fmt: $(VENV)/.test ## format Python and C
 	@$(BIN)/ruff check -q --fix . bin runscripts || true
 	@$(BIN)/ruff format -q . bin runscripts
-	@$(BIN)/clang-format -i sppr/dataplane/*.c sppr/dataplane/*.h
+	@$(BIN)/clang-format -i sppr/dataplane/*.c sppr/dataplane/*.h sppr/dataplane/guest/*.[ch]
 
 clean: ## remove what was built; images and .venv stay
 	@$(MAKE) -s -C sppr/dataplane clean

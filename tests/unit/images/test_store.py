@@ -103,6 +103,7 @@ class Filler:
         return self.said
 
     def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
+        report("filling")
         if self.error:
             raise self.error
         with overlay.open("ab") as f:
@@ -117,6 +118,7 @@ def test_a_template_is_filled_before_it_has_its_name(store: Store) -> None:
     assert store.carries("ring") and not store.carries("vhost")
     assert said == [
         "template or-base.qcow2: booting it once to put spp_vm in",
+        "filling",
         "template or-base.qcow2 made over base.qcow2",
     ]
 
