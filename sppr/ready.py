@@ -87,6 +87,6 @@ def _plain(log: Path, size: int, from_end: bool) -> str:
 
 def last_lines(log: Path, count: int = 4) -> list[str]:
     """The last lines with anything on them that the part itself printed, not the shell that follows it in a pane."""
-    lines = [line.rstrip() for line in tail(log).splitlines() if line.strip()]
+    lines = [line.rstrip() for line in tail(log).splitlines() if line.strip() not in ("", "^C")]
     ends = [n for n, line in enumerate(lines) if line.endswith(END_OF_OUTPUT)]
     return lines[: ends[-1] if ends else None][-count:]

@@ -3,22 +3,30 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from sppr.cli.edge import Edge
 from sppr.errors import LaunchError, SpprError
 from sppr.lab import state
 from sppr.run import pasteable
 from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
 
 
+class PartEdge(Edge):
+    """A runscript's edge. In a pane it runs the part anew: the exit status that stands there is of the run before."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        if in_pane := os.environ.get(EXIT_VARIABLE):
+            Path(in_pane).unlink(missing_ok=True)
+        return super().main(*args, **kwargs)
+
+
 def begin(name: str, run: Path, dry_run: bool) -> None:
     """Before anything is touched: SpprError where the part ``name`` of the session in ``run`` runs already."""
     if dry_run:
         return
-    if in_pane := os.environ.get(EXIT_VARIABLE):
-        # The pane runs its part anew: the exit status that stands there is of the run before.
-        Path(in_pane).unlink(missing_ok=True)
     there = state.process(PaneFiles(run, name))
     if there is not None and there.alive() and there.pid != os.getpid():
         raise SpprError(

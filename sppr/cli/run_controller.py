@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.become import PartEdge, become, begin
+from sppr.cli.edge import CONTEXT
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=PartEdge, context_settings=CONTEXT)
 @options.conf
 @options.session
 @click.option("-ch", "--host", help="Address to listen on.  [default: conf.yml]")
@@ -19,7 +20,6 @@ def main(
     conf: Path | None, session: str | None, host: str | None, pri_port: int | None, sec_port: int | None, dry_run: bool
 ) -> None:
     """Run the controller: SPP processes connect to it, you type at its prompt, the launcher asks it."""
-    from sppr.cli.become import become, begin
     from sppr.cli.gather import site_of
     from sppr.host.rundir import make_private
     from sppr.lab.plan import api_socket

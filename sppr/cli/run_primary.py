@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.become import PartEdge, become, begin
+from sppr.cli.edge import CONTEXT
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=PartEdge, context_settings=CONTEXT)
 @options.conf
 @options.session
 @options.vdevs
@@ -19,7 +20,6 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.dry_run
 def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
     """Run spp_primary: it owns ports, hugepages and rings. What is not given comes from conf.yml."""
-    from sppr.cli.become import become, begin
     from sppr.cli.gather import overridden, site_of
     from sppr.host import facts
     from sppr.lab import plan, planner

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.become import PartEdge, become, begin
+from sppr.cli.edge import CONTEXT
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=PartEdge, context_settings=CONTEXT)
 @click.option("-i", "--id", "secondary_id", type=click.IntRange(1, 127), required=True, help="Id of the secondary.")
 @options.conf
 @options.session
@@ -17,7 +18,6 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.dry_run
 def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
     """Run spp_nfv, the secondary that patches ports together. What is not given comes from conf.yml."""
-    from sppr.cli.become import become, begin
     from sppr.cli.gather import overridden, site_of
     from sppr.host import facts
     from sppr.lab import plan, planner

@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.become import PartEdge, become, begin
+from sppr.cli.edge import CONTEXT
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=PartEdge, context_settings=CONTEXT)
 @click.option("-t", "--type", "kind", type=click.Choice(["ring", "vhost"]), required=True, help="Kind of VM.")
 @click.option(
     "-i", "--id", "vm_id", type=click.IntRange(0, 127), required=True, help="Id in conf.yml; 0: the template."
@@ -36,7 +37,6 @@ def main(
     **words: Any,
 ) -> None:
     """Run a VM under QEMU. Ctrl-A x ends it, Ctrl-A c shows QEMU's monitor, Ctrl-C goes to the guest."""
-    from sppr.cli.become import become, begin
     from sppr.cli.gather import site_of
     from sppr.host import facts
     from sppr.lab import vms

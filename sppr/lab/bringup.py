@@ -19,7 +19,7 @@ from sppr.lab.provision import Provisioner
 from sppr.lab.site import Site
 from sppr.lab.state import State
 from sppr.lab.vms import accel
-from sppr.ready import Wait, wait_ready
+from sppr.ready import Exit, Wait, wait_ready
 from sppr.roles import probe
 from sppr.roles.part import Part, secondary_name
 from sppr.run import run
@@ -217,7 +217,7 @@ class BringUp:
                 what=probe.what(part),
                 log=files.log,
                 ready=ready,
-                ended=lambda: states.ended(files),
+                ended=lambda: _ended(files),
                 fatal=probe.fatal(part),
                 hint=probe.hint,
             ),
@@ -248,6 +248,14 @@ class BringUp:
         with self._lock:
             self.state.phase = phase
             self.state.save()
+
+
+def _ended(files: pane.PaneFiles) -> Exit | None:
+    """How the part ended; its pane is given a moment to write the status down."""
+    how = states.ended(files)
+    if how is None or how.status is not None:
+        return how
+    return Deadline(1.0).poll(lambda: h if (h := states.ended(files)) and h.status is not None else None) or how
 
 
 def clear_stale_socket(path: Path) -> None:

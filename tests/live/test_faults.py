@@ -199,7 +199,7 @@ def test_a_state_that_was_lost_while_the_lab_runs_leaves_nothing_behind(lab: Lab
     done = lab.down()
     assert done.returncode == 0 and "ending what its pid records name" in done.stdout, done.stdout + done.stderr
     lab.tmux("kill-server")  # its name was in the lost state
-    assert lab.leftovers() == []
+    wait_for("nothing left", lambda: lab.leftovers() == [])
 
 
 def test_folders_with_odd_names_and_a_relative_run_directory(lab: Lab) -> None:
