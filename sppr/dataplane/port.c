@@ -20,7 +20,7 @@ port_alloc(size_t size, struct uid uid, const struct port_ops *ops)
 	port->ops = ops;
 	port->uid = uid;
 	port->stats = &port->own_stats;
-	port->wait_fd = -1;
+	port->wait_fd = WAIT_POLL;
 	port->rx_worker = -1;
 	port->tx_worker = -1;
 	return port;

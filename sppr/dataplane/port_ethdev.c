@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <net/if.h>
+
 #include <rte_ethdev.h>
 
 #include "port.h"
+#include "tunfd.h"
 
 /* An ethdev that the primary configured and started: phy:N, and its vdevs. */
 struct port_ethdev {
@@ -33,6 +36,19 @@ static const struct port_ops ethdev_ops = {
 	.close = ethdev_close,
 };
 
+/* A tap is readable when a frame has come. Other devices: no event a secondary can wait on. */
+static int
+event_of(const struct shared_port *dev)
+{
+	char name[IF_NAMESIZE];
+	struct rte_eth_dev_info info;
+
+	if (dev->type != PORT_TAP || rte_eth_dev_info_get(dev->ethdev, &info) < 0 ||
+			info.nb_rx_queues != 1 || if_indextoname(info.if_index, name) == NULL)
+		return WAIT_POLL;
+	return tunfd_find("/proc/self/fdinfo", name);
+}
+
 struct port *
 port_ethdev_open(const struct port_env *env, uint16_t index)
 {
@@ -47,5 +63,6 @@ port_ethdev_open(const struct port_env *env, uint16_t index)
 	p->port.stats = &info->port_stats[index];
 	p->port.users = &dev->users;
 	p->port.fixed = true;
+	p->port.wait_fd = event_of(dev);
 	return &p->port;
 }

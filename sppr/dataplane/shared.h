@@ -20,12 +20,13 @@
 #define SHARED_RING_NAME "eth_ring%u"
 #define SHARED_RING_SLOTS 128
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
-#define SHARED_VERSION 1
+#define SHARED_VERSION 2
 
+/* The side that polls a port and the side that fills it may be two processes: a cache line each. */
 struct port_stats {
 	uint64_t rx;
 	uint64_t rx_drop;
-	uint64_t tx;
+	uint64_t tx __rte_cache_aligned;
 	uint64_t tx_drop;
 } __rte_cache_aligned;
 
@@ -39,6 +40,11 @@ struct port_users {
 	process_id rx;
 	process_id tx;
 };
+
+/* The worker that sleeps until somebody fills this ring (see waker.h); 0: it is awake. */
+struct ring_sleeper {
+	uint64_t token;
+} __rte_cache_aligned;
 
 struct shared_port {
 	uint16_t ethdev;
@@ -64,6 +70,7 @@ struct shared {
 	struct port_users ring_users[MAX_RINGS];
 	struct port_stats port_stats[RTE_MAX_ETHPORTS];
 	struct port_stats ring_stats[MAX_RINGS];
+	struct ring_sleeper ring_sleeper[MAX_RINGS];
 };
 
 /* One process's view. */
