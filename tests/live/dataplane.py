@@ -319,7 +319,8 @@ def vhost_peer_argv(lab: Lab, path: Path, *app: str, server: bool = False, lcore
             "-m",
             "64",
         ),
-        *("--file-prefix", f"{lab.prefix}p", "--vdev", f"net_virtio_user0,path={path},queues=1{',server=1' * server}"),
+        *("-m", "64", "--file-prefix", f"{lab.prefix}p"),
+        *("--vdev", f"net_virtio_user0,path={path},queues=1{',server=1' * server}"),
         *("--", "--total-num-mbufs=2048", "--nb-cores=1", "--stats-period=1", *app),
     ]
 

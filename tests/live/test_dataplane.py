@@ -15,10 +15,8 @@ import pytest
 from tests.live.dataplane import (
     BUILD,
     SANITIZE,
-    Connection,
     Controller,
     Lab,
-    TapEnd,
     crosses,
     listening,
     make,
