@@ -18,7 +18,7 @@
 #define SHARED_POOL_NAME "MProc_pktmbuf_pool"
 #define SHARED_ZONE_NAME "MProc_port_info"
 #define SHARED_RING_NAME "eth_ring%u"
-#define SHARED_RING_SLOTS 128
+#define SHARED_RING_SLOTS 1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
 #define SHARED_VERSION 2
 

@@ -365,7 +365,7 @@ def test_killed_secondary_comes_back_under_its_id(lab: Lab) -> None:
     source, sink = lab.tap_ends()
     crosses(source, sink)
     killed.kill()
-    for number in range(300):  # more than the ring holds
+    for number in range(1500):  # more than the ring holds
         source.send(number)
     assert primary.status()["ring_ports"][0]
     _, two = lab.start_nfv(2)
