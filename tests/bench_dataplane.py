@@ -134,7 +134,7 @@ def vhost_argv(lab: Lab, path: Path) -> list[str]:
         *("dpdk-testpmd", "--lcores", "0@0,1@1", "-n", "1", "--no-pci", "--in-memory", "-m", "64"),
         *("--log-level", "lib.vhost.config:3", "--file-prefix", f"{lab.prefix}v"),
         *("--vdev", f"net_vhost0,iface={path},queues=1", "--", "--forward-mode=io", "--port-topology=loop"),
-        *("--nb-cores=1", "--total-num-mbufs=8192"),
+        *("--nb-cores=1", "--total-num-mbufs=8192", "--stats-period=1"),
     ]
 
 

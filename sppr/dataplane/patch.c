@@ -53,13 +53,42 @@ hold_side(struct port *port, bool tx)
 	return 0;
 }
 
+static struct port *
+find_or_say(const struct app *app, struct uid uid)
+{
+	struct port *port = port_find(&app->ports, uid);
+	char text[UID_STRLEN];
+
+	uid_format(uid, text);
+	if (port == NULL)
+		say("%s: no such port here", text);
+	return port;
+}
+
+/* A queue number may be there in one direction only. */
+static int
+check_side(const struct port *port, bool tx)
+{
+	char text[UID_STRLEN];
+
+	if (tx ? port->ops->tx_burst != NULL : port->ops->rx_burst != NULL)
+		return 0;
+	uid_format(port->uid, text);
+	say("%s has no %s queue", text, tx ? "tx" : "rx");
+	return -1;
+}
+
 int
 patch_add_port(struct app *app, struct uid uid)
 {
+	char text[UID_STRLEN];
 	struct port *port;
 
-	if (port_find(&app->ports, uid) != NULL)
+	if (port_find(&app->ports, uid) != NULL) {
+		uid_format(uid, text);
+		say("%s is there already", text);
 		return -1;
+	}
 	port = port_open(&app->env, uid);
 	if (port == NULL)
 		return -1;
@@ -73,11 +102,15 @@ patch_add_port(struct app *app, struct uid uid)
 int
 patch_del_port(struct app *app, struct uid uid)
 {
-	struct port *port = port_find(&app->ports, uid);
+	struct port *port = find_or_say(app, uid);
 	unsigned int i;
 
-	if (port == NULL || port->fixed)
+	if (port == NULL)
 		return -1;
+	if (port->fixed) {
+		say("the primary's own ports stay");
+		return -1;
+	}
 	for (i = 0; i < app->ports.n; i++)
 		if (app->ports.port[i]->patched_to == port)
 			app->ports.port[i]->patched_to = NULL;
@@ -96,11 +129,11 @@ patch_del_port(struct app *app, struct uid uid)
 int
 patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 {
-	struct port *src = port_find(&app->ports, src_uid);
-	struct port *dst = port_find(&app->ports, dst_uid);
+	struct port *src = find_or_say(app, src_uid);
+	struct port *dst = src != NULL ? find_or_say(app, dst_uid) : NULL;
 	struct port *before;
 
-	if (src == NULL || dst == NULL)
+	if (src == NULL || dst == NULL || check_side(src, false) < 0 || check_side(dst, true) < 0)
 		return -1;
 	if (hold_side(src, false) < 0 || hold_side(dst, true) < 0) {
 		release_unused(app);

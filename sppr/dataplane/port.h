@@ -22,6 +22,7 @@ struct port;
  * thread, while no worker has the port.
  */
 struct port_ops {
+	/* NULL for what cannot be a source, or a destination. */
 	uint16_t (*rx_burst)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
 	/* Takes the first mbufs, returns how many; the rest stay the caller's. */
 	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
@@ -74,7 +75,7 @@ void port_close(struct port *port);
 /* For the port types: a zeroed struct that starts with a struct port. */
 void *port_alloc(size_t size, struct uid uid, const struct port_ops *ops);
 
-struct port *port_ethdev_open(const struct port_env *env, uint16_t index);
+struct port *port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue);
 struct port *port_ring_open(const struct port_env *env, struct uid uid);
 struct port *port_vhost_open(const struct port_env *env, struct uid uid);
 struct port *port_tap_open(const struct port_env *env, struct uid uid);

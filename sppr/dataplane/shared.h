@@ -18,7 +18,8 @@
 #define SHARED_POOL_NAME "MProc_pktmbuf_pool"
 #define SHARED_ZONE_NAME "MProc_port_info"
 #define SHARED_RING_NAME "eth_ring%u"
-#define SHARED_RING_SLOTS 1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
+#define SHARED_RING_SLOTS \
+	1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
 #define SHARED_VERSION 2
 
@@ -50,7 +51,9 @@ struct shared_port {
 	uint16_t ethdev;
 	uint16_t type; /* enum port_type */
 	uint16_t number;
-	struct port_users users;
+	uint16_t nrxq;
+	uint16_t ntxq;
+	struct port_users users[MAX_QUEUES];
 	char name[RTE_ETH_NAME_MAX_LEN];
 };
 
@@ -68,7 +71,8 @@ struct shared {
 	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */
 	struct shared_port port[RTE_MAX_ETHPORTS];
 	struct port_users ring_users[MAX_RINGS];
-	struct port_stats port_stats[RTE_MAX_ETHPORTS];
+	/* a queue each: two queues of a port may be two processes' */
+	struct port_stats port_stats[RTE_MAX_ETHPORTS][MAX_QUEUES];
 	struct port_stats ring_stats[MAX_RINGS];
 	struct ring_sleeper ring_sleeper[MAX_RINGS];
 };
@@ -84,6 +88,9 @@ int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned i
 int shared_publish(struct shared_view *view, const struct shared_port *ports, uint16_t nports,
 		uint16_t nrings);
 int shared_attach(struct shared_view *view);
+
+/* All queues of a port. */
+struct port_stats shared_port_stats(const struct shared *info, uint16_t port);
 
 /* Take the pool caches of this process's worker lcores; 0, or -1 after saying who has one. The
  * primary did it when it published.

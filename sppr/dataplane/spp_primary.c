@@ -40,13 +40,15 @@ take_sigio(void)
 static int
 set_up_shared(struct shared_port *ports, uint16_t *nports)
 {
-	uint16_t i, n = ethdev_pick(app.cfg.port_mask, ports);
+	uint16_t i, n = ethdev_pick(&app.cfg, ports), queues = 0;
 
 	if (n == 0) {
 		say("no port of -p exists: give --vdev or bind a NIC");
 		return -1;
 	}
-	if (shared_create_pool(&app.view, n, app.cfg.nrings) < 0)
+	for (i = 0; i < n; i++)
+		queues += ports[i].nrxq;
+	if (shared_create_pool(&app.view, queues, app.cfg.nrings) < 0)
 		return -1;
 	for (i = 0; i < n; i++, (*nports)++)
 		if (ethdev_start(&ports[i], app.view.pool) < 0)
