@@ -4,6 +4,11 @@
 
 #include "command.h"
 #include "json.h"
+#ifndef SPP_GUEST
+#include "launch.h"
+#include "pipe.h"
+#include "roster.h"
+#endif
 #include "patch.h"
 #include "say.h"
 #include "status.h"
@@ -132,6 +137,31 @@ do_clear(struct call *c)
 	reply_result(c, true, NULL, NULL);
 }
 
+#ifndef SPP_GUEST
+static void
+do_launch(struct call *c)
+{
+	reply_result(c, launch_run(c->app, c->word + 1, c->n - 1), NULL, NULL);
+}
+
+static void
+do_pipe(struct call *c)
+{
+	bool add = strcmp(word(c, 0), "add") == 0;
+	bool ok = words_are(c, add ? 4 : 2) &&
+		  (add ? pipe_add(c->app, word(c, 1), word(c, 2), word(c, 3))
+		       : pipe_del(c->app, word(c, 1)));
+
+	reply_result(c, ok, "port", word(c, 1));
+}
+
+static bool
+is_pipe(const struct call *c)
+{
+	return c->app->cfg.primary && pipe_is(word(c, 1));
+}
+#endif
+
 static void
 do_add(struct call *c)
 {
@@ -237,7 +267,9 @@ static const struct {
 	{ "stop", BOTH, do_stop },
 	{ "exit", BOTH, do_exit },
 	{ "clear", PRIMARY, do_clear },
-	{ "launch", PRIMARY, do_unsupported },
+#ifndef SPP_GUEST
+	{ "launch", PRIMARY, do_launch },
+#endif
 	{ "flow", PRIMARY, do_unsupported },
 };
 
@@ -252,6 +284,10 @@ dispatch(struct call *c)
 			continue;
 		if (c->n > MAX_TOKENS)
 			do_too_long(c);
+#ifndef SPP_GUEST
+		else if ((commands[i].run == do_add || commands[i].run == do_del) && is_pipe(c))
+			do_pipe(c);
+#endif
 		else
 			commands[i].run(c);
 		return;
@@ -269,5 +305,8 @@ command_run(struct app *app, char *buf, size_t len, char reply[REPLY_SIZE])
 	buf[len] = '\0';
 	c.n = tokens_split(buf, c.word, MAX_TOKENS);
 	dispatch(&c);
+#ifndef SPP_GUEST
+	roster_update(app);
+#endif
 	return c.end;
 }

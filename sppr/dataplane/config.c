@@ -16,11 +16,13 @@ enum long_option {
 	OPT_PORT_NUM,
 	OPT_VHOST_CLIENT,
 	OPT_SOCK_DIR,
+	OPT_LOG_DIR,
 	OPT_HELP,
 };
 
 static const struct option primary_options[] = {
 	{ "disp-stats", no_argument, NULL, OPT_DISP_STATS },
+	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
 	{ "port-num", required_argument, NULL, OPT_PORT_NUM },
 	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -107,6 +109,11 @@ take_option(struct config *cfg, int opt, const char *arg)
 			return "--sock-dir wants a path of at most 63 characters";
 		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
 		return NULL;
+	case OPT_LOG_DIR:
+		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->log_dir))
+			return "--log-dir wants a path of at most 255 characters";
+		snprintf(cfg->log_dir, sizeof(cfg->log_dir), "%s", arg);
+		return NULL;
 	default:
 		return "not an option, or its value is missing";
 	}
@@ -183,7 +190,7 @@ const char *
 config_usage(bool primary)
 {
 	return primary ? "spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
-			 "[--port-num ID rxq N txq M] [--sock-dir DIR]"
+			 "[--port-num ID rxq N txq M] [--sock-dir DIR] [--log-dir DIR]"
 		       : "spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
 			 "[--sock-dir DIR]";
 }

@@ -27,6 +27,7 @@ struct config {
 	struct sockaddr_in controller;
 	char controller_text[32];
 	char sock_dir[64];
+	char log_dir[256]; /* primary: of launched secondaries; "": the EAL's runtime dir */
 };
 
 enum config_result {

@@ -14,6 +14,18 @@ is_destination(const struct app *app, const struct port *port)
 	return false;
 }
 
+/* A pipe has this side of a ring for a process that is not ours. */
+static bool
+pipe_has(const struct app *app, const struct port *port, bool tx)
+{
+	unsigned int i;
+
+	for (i = 0; port->uid.type == PORT_RING && i < app->npipes; i++)
+		if (port->uid.number == (tx ? app->pipe[i].tx : app->pipe[i].rx))
+			return true;
+	return false;
+}
+
 /* Give up in the shared memory what no patch uses any more. */
 static void
 release_unused(struct app *app)
@@ -25,15 +37,15 @@ release_unused(struct app *app)
 
 		if (p->users == NULL)
 			continue;
-		if (p->patched_to == NULL)
+		if (p->patched_to == NULL && !pipe_has(app, p, false))
 			shared_release(&p->users->rx);
-		if (!is_destination(app, p))
+		if (!is_destination(app, p) && !pipe_has(app, p, true))
 			shared_release(&p->users->tx);
 	}
 }
 
 static int
-hold_side(struct port *port, bool tx)
+hold_side(const struct app *app, struct port *port, bool tx)
 {
 	char text[UID_STRLEN];
 	bool inherited;
@@ -41,6 +53,10 @@ hold_side(struct port *port, bool tx)
 
 	if (port->users == NULL)
 		return 0;
+	if (pipe_has(app, port, tx)) {
+		say("ring:%u: a pipe has that side", port->uid.number);
+		return -1;
+	}
 	other = shared_hold(tx ? &port->users->tx : &port->users->rx, &inherited);
 	if (other != 0) {
 		uid_format(port->uid, text);
@@ -120,9 +136,9 @@ patch_del_port(struct app *app, struct uid uid)
 		say("stopped forwarding");
 		patch_run(app, false);
 	}
+	release_unused(app);
 	port_remove(&app->ports, port);
 	port_close(port);
-	release_unused(app);
 	return 0;
 }
 
@@ -135,7 +151,7 @@ patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 
 	if (src == NULL || dst == NULL || check_side(src, false) < 0 || check_side(dst, true) < 0)
 		return -1;
-	if (hold_side(src, false) < 0 || hold_side(dst, true) < 0) {
+	if (hold_side(app, src, false) < 0 || hold_side(app, dst, true) < 0) {
 		release_unused(app);
 		return -1;
 	}
@@ -180,10 +196,11 @@ patch_run(struct app *app, bool running)
 void
 patch_close_all(struct app *app)
 {
-	struct port *port;
+	unsigned int i;
 
-	while (app->ports.n > 0) {
-		port = app->ports.port[--app->ports.n];
-		port_close(port);
-	}
+	for (i = 0; i < app->ports.n; i++)
+		app->ports.port[i]->patched_to = NULL;
+	release_unused(app);
+	while (app->ports.n > 0)
+		port_close(app->ports.port[--app->ports.n]);
 }

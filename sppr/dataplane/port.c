@@ -84,10 +84,6 @@ port_open(const struct port_env *env, struct uid uid)
 void
 port_close(struct port *port)
 {
-	if (port->users != NULL) {
-		shared_release(&port->users->rx);
-		shared_release(&port->users->tx);
-	}
 	port->ops->close(port);
 	free(port);
 }

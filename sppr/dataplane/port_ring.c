@@ -9,7 +9,7 @@
 struct port_ring {
 	struct port port;
 	struct rte_ring *ring;
-	uint64_t *sleeper; /* shared: the token of the worker that sleeps on this ring */
+	struct ring_sleeper *sleeper; /* shared: the worker that sleeps on this ring */
 };
 
 static uint16_t
@@ -26,14 +26,18 @@ ring_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	struct port_ring *p = (struct port_ring *)port;
 	unsigned int sent = rte_ring_sp_enqueue_burst(p->ring, (void **)bufs, n, NULL);
 
-	waker_notice(p->sleeper);
+	waker_notice(&p->sleeper->token);
 	return (uint16_t)sent;
 }
 
 static int
 ring_arm(struct port *port, uint64_t waker)
 {
-	__atomic_store_n(((struct port_ring *)port)->sleeper, waker, __ATOMIC_RELEASE);
+	const struct port_ring *p = (struct port_ring *)port;
+
+	if (p->sleeper->foreign != 0)
+		return WAIT_POLL;
+	__atomic_store_n(&p->sleeper->token, waker, __ATOMIC_RELEASE);
 	return WAIT_NONE;
 }
 
@@ -41,7 +45,7 @@ static void
 ring_disarm(struct port *port, bool event)
 {
 	(void)event;
-	__atomic_store_n(((struct port_ring *)port)->sleeper, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&((struct port_ring *)port)->sleeper->token, 0, __ATOMIC_RELEASE);
 }
 
 static void
@@ -88,7 +92,7 @@ port_ring_open(const struct port_env *env, struct uid uid)
 	if (p == NULL)
 		return NULL;
 	p->ring = env->view->ring[uid.number];
-	p->sleeper = &info->ring_sleeper[uid.number].token;
+	p->sleeper = &info->ring_sleeper[uid.number];
 	p->port.stats = &info->ring_stats[uid.number];
 	p->port.users = &info->ring_users[uid.number];
 	return &p->port;

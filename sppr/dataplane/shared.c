@@ -217,6 +217,12 @@ shared_hold(process_id *slot, bool *inherited)
 	}
 }
 
+bool
+shared_alive(process_id process)
+{
+	return process != 0 && find_process((pid_t)(process >> 32)) == process;
+}
+
 void
 shared_release(process_id *slot)
 {

@@ -45,6 +45,7 @@ struct port_users {
 /* The worker that sleeps until somebody fills this ring (see waker.h); 0: it is awake. */
 struct ring_sleeper {
 	uint64_t token;
+	uint32_t foreign; /* filled by a process that knows nothing of this */
 } __rte_cache_aligned;
 
 struct shared_port {
@@ -55,6 +56,22 @@ struct shared_port {
 	uint16_t ntxq;
 	struct port_users users[MAX_QUEUES];
 	char name[RTE_ETH_NAME_MAX_LEN];
+};
+
+#define ROSTER_SIZE 64
+#define ROSTER_PATCHES 64
+
+/* What a process is patched; see roster.h. */
+struct roster_entry {
+	process_id process;
+	uint32_t sequence;
+	uint16_t id; /* the primary: 0 */
+	bool running;
+	unsigned int npatches;
+	struct {
+		struct uid src;
+		struct uid dst;
+	} patch[ROSTER_PATCHES];
 };
 
 /* The memzone MProc_port_info, written by the primary once its ports run. Counters only grow:
@@ -75,6 +92,7 @@ struct shared {
 	struct port_stats port_stats[RTE_MAX_ETHPORTS][MAX_QUEUES];
 	struct port_stats ring_stats[MAX_RINGS];
 	struct ring_sleeper ring_sleeper[MAX_RINGS];
+	struct roster_entry roster[ROSTER_SIZE];
 };
 
 /* One process's view. */
@@ -102,6 +120,7 @@ int shared_claim_lcores(struct shared *info);
  */
 pid_t shared_hold(process_id *slot, bool *inherited);
 void shared_release(process_id *slot);
+bool shared_alive(process_id process);
 
 uint64_t monotonic_ns(void);
 

@@ -9,8 +9,11 @@
 #include "ethdev_start.h"
 #include "forward.h"
 #include "patch.h"
+#include "pipe.h"
 #include "process.h"
+#include "roster.h"
 #include "say.h"
+#include "telemetry.h"
 
 static struct app app;
 
@@ -76,12 +79,14 @@ run(void)
 	int status = 1;
 
 	if (set_up_shared(ports, &nports) == 0 && set_up_forwarder() == 0 &&
-			process_catch_signals() == 0) {
+			telemetry_set_up(&app) == 0 && process_catch_signals() == 0) {
+		roster_join(&app);
 		say("Finished Process Init.");
 		status = process_loop(&app);
 	}
 	forward_stop();
 	patch_close_all(&app);
+	pipe_del_all(&app);
 	for (i = 0; i < nports; i++)
 		ethdev_stop(&ports[i]);
 	return status;

@@ -156,6 +156,13 @@ status_primary(const struct app *app, char *reply, size_t size)
 		put_ring(app, &w, i);
 	json_end(&w);
 	json_array(&w, "pipes");
+	for (i = 0; i < app->npipes; i++) {
+		json_object(&w, NULL);
+		json_uint(&w, "id", app->pipe[i].number);
+		json_uint(&w, "rx", app->pipe[i].rx);
+		json_uint(&w, "tx", app->pipe[i].tx);
+		json_end(&w);
+	}
 	json_end(&w);
 	json_finish(&w);
 }

@@ -102,7 +102,7 @@ def test_malformed_commands_fail_and_the_process_lives(lab: Lab) -> None:
         nfv.failed(command)
         if "_set_client_id" not in command:
             primary.failed(command)
-    for command in ("launch 1 spp_nfv -l 0", "flow create phy:0", "add pipe:0 ring:0 ring:1"):
+    for command in ("launch 1 spp_vf -l 0", "flow create phy:0", "add pipe:0 ring:0 ring:10"):
         primary.failed(command)
     nfv.ok("add ring:0")
     nfv.failed("add ring:0")
