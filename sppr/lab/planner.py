@@ -16,7 +16,7 @@ from sppr.qemu.parts import Accel
 from sppr.roles.controller import Controller
 from sppr.roles.part import Part, secondary_name, vm_name
 from sppr.roles.spp import Primary, Secondary
-from sppr.roles.vm import Vm
+from sppr.roles.vm import Vm, controller_seen
 from sppr.spp import ports
 from sppr.spp.eal import Eal, lcores
 
@@ -240,6 +240,7 @@ class _Planner:
             console=self.site.run / f"{name}.console",
             ssh_port=self._ssh_port(kind, vm.id),
             sockets=tuple(sockets),
+            controller=controller_seen(self.config.controller.host, self.config.controller.sec_port),
             authorized_keys=self.site.public_key,
             extra=settings.args if vm.args is None else vm.args,
         )
