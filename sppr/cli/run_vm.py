@@ -56,6 +56,7 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     """Its disk, its key, and its vhost sockets: asked for at the controller where nobody listens yet."""
     from sppr.deadline import Deadline
     from sppr.errors import HostError
+    from sppr.host import region
     from sppr.host.facts import unix_listening
     from sppr.host.rundir import make_private
     from sppr.lab.bringup import VHOST_TIMEOUT, make_images, make_key
@@ -64,7 +65,6 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     from sppr.qemu.parts import QEMU
     from sppr.roles import probe
     from sppr.run import find_program
-    from sppr.spp import region
 
     find_program(QEMU)
     if site.store is None:

@@ -13,6 +13,16 @@
 #include "port.h"
 #include "shared.h"
 
+#define MAX_PIPES 16
+
+/* The primary's: two of its rings as one ethdev, for secondaries that are not ours. */
+struct pipe {
+	uint16_t number;
+	uint16_t rx; /* the ring its user reads */
+	uint16_t tx; /* the ring its user fills */
+	uint16_t ethdev;
+};
+
 /* The state of a process, owned by its control thread. It outlives the connection. */
 struct app {
 	struct config cfg;
@@ -21,6 +31,8 @@ struct app {
 	struct port_table ports;
 	bool has_forwarder; /* always on an nfv; on a primary with worker lcores */
 	bool running;
+	unsigned int npipes;
+	struct pipe pipe[MAX_PIPES];
 	/* the primary: what the counters were at the last `clear` */
 	struct port_stats port_base[RTE_MAX_ETHPORTS];
 	struct port_stats ring_base[MAX_RINGS];

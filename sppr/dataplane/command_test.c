@@ -40,7 +40,8 @@ test_replies(void)
 	CHECK_STR(run("add nullpmd:0"),
 			"{\"result\":\"succeeded\",\"command\":\"add\",\"port\":\"nullpmd:0\"}");
 	CHECK_STR(run("add nullpmd:0"),
-			"{\"result\":\"failed\",\"command\":\"add\",\"port\":\"nullpmd:0\"}");
+			"{\"result\":\"failed\",\"command\":\"add\",\"port\":\"nullpmd:0\","
+			"\"message\":\"nullpmd:0 is there already\"}");
 	run("add nullpmd:1");
 	CHECK_STR(run("patch nullpmd:0 nullpmd:1"), "{\"result\":\"succeeded\",\"command\":"
 						    "\"patch\",\"ports\":{\"src\":\"nullpmd:0\","
@@ -114,11 +115,12 @@ test_primary(void)
 {
 	reset(true);
 	CHECK_STR(run("clear"), "{\"result\":\"succeeded\",\"command\":\"clear\"}");
-	CHECK_STR(run("launch 1 spp_nfv"), "{\"result\":\"failed\",\"command\":\"launch\"}");
+	CHECK_STR(run("flow create"), "{\"result\":\"failed\",\"command\":\"flow\","
+				      "\"message\":\"flow: not supported\"}");
 	CHECK(strstr(run("status"), "\"phy_ports\":[],\"ring_ports\":[],\"pipes\":[]}") != NULL);
 	CHECK(strstr(reply, "\"forwarder\":{\"status\":\"idling\"") != NULL);
 	app.has_forwarder = false;
-	CHECK_STR(run("forward"), "{\"result\":\"failed\",\"command\":\"forward\"}");
+	CHECK(strstr(run("forward"), "\"message\":\"no forwarder here") != NULL);
 	CHECK(strstr(run("status"), "forwarder") == NULL);
 	memcpy(buf, "exit", 4);
 	CHECK(command_run(&app, buf, 4, reply));

@@ -13,13 +13,17 @@
 
 enum long_option {
 	OPT_DISP_STATS = 256,
+	OPT_PORT_NUM,
 	OPT_VHOST_CLIENT,
 	OPT_SOCK_DIR,
+	OPT_LOG_DIR,
 	OPT_HELP,
 };
 
 static const struct option primary_options[] = {
 	{ "disp-stats", no_argument, NULL, OPT_DISP_STATS },
+	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
+	{ "port-num", required_argument, NULL, OPT_PORT_NUM },
 	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -105,9 +109,31 @@ take_option(struct config *cfg, int opt, const char *arg)
 			return "--sock-dir wants a path of at most 63 characters";
 		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
 		return NULL;
+	case OPT_LOG_DIR:
+		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->log_dir))
+			return "--log-dir wants a path of at most 255 characters";
+		snprintf(cfg->log_dir, sizeof(cfg->log_dir), "%s", arg);
+		return NULL;
 	default:
 		return "not an option, or its value is missing";
 	}
+}
+
+/* `--port-num ID rxq N txq M`: getopt took ID, the other four words are for us. */
+static const char *
+take_port_num(struct config *cfg, const char *id_text, int argc, char **argv)
+{
+	uint64_t id, rx, tx;
+
+	if (argc < optind + 4 || parse_number(id_text, 10, 0, MAX_PORT_IDS - 1, &id) < 0 ||
+			strcmp(argv[optind], "rxq") != 0 || strcmp(argv[optind + 2], "txq") != 0 ||
+			parse_number(argv[optind + 1], 10, 1, MAX_QUEUES, &rx) < 0 ||
+			parse_number(argv[optind + 3], 10, 1, MAX_QUEUES, &tx) < 0)
+		return "--port-num wants ID rxq N txq M, up to 32 queues each";
+	optind += 4;
+	cfg->queues[id].rx = (uint16_t)rx;
+	cfg->queues[id].tx = (uint16_t)tx;
+	return NULL;
 }
 
 static const char *
@@ -141,7 +167,8 @@ config_parse(struct config *cfg, bool primary, int argc, char **argv, char *erro
 			-1) {
 		if (opt == 'h' || opt == OPT_HELP)
 			return CONFIG_HELP;
-		why = take_option(cfg, opt, optarg);
+		why = opt == OPT_PORT_NUM ? take_port_num(cfg, optarg, argc, argv)
+					  : take_option(cfg, opt, optarg);
 		if (why != NULL) {
 			snprintf(error, size, "%s: %s", argv[optind - 1], why);
 			return CONFIG_BAD;
@@ -163,7 +190,7 @@ const char *
 config_usage(bool primary)
 {
 	return primary ? "spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
-			 "[--sock-dir DIR]"
+			 "[--port-num ID rxq N txq M] [--sock-dir DIR] [--log-dir DIR]"
 		       : "spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
 			 "[--sock-dir DIR]";
 }

@@ -9,6 +9,8 @@
 
 #define MAX_CLIENT_ID 127
 #define MAX_RINGS 98
+#define MAX_PORT_IDS 32
+#define MAX_QUEUES 32
 
 /* What the command line said after `--`; made once, printed at the start. */
 struct config {
@@ -17,10 +19,15 @@ struct config {
 	uint16_t nrings;    /* primary: -n */
 	uint16_t client_id; /* nfv: -n */
 	bool disp_stats;    /* primary */
-	bool vhost_client;  /* nfv: QEMU makes the sockets */
+	struct {
+		uint16_t rx; /* 0: one */
+		uint16_t tx;
+	} queues[MAX_PORT_IDS]; /* primary: --port-num, by ethdev id */
+	bool vhost_client;	/* nfv: QEMU makes the sockets */
 	struct sockaddr_in controller;
 	char controller_text[32];
 	char sock_dir[64];
+	char log_dir[256]; /* primary: of launched secondaries; "": the EAL's runtime dir */
 };
 
 enum config_result {

@@ -25,7 +25,12 @@ test_good(void)
 	CHECK_STR(cfg.controller_text, "127.0.0.1:5555");
 	CHECK_STR(cfg.sock_dir, "/tmp");
 	CHECK(parse(&cfg, true, "-- -p ff -n 98 -s 1.2.3.4:1 --disp-stats", error) == CONFIG_OK);
-	CHECK(cfg.port_mask == 255 && cfg.disp_stats);
+	CHECK(cfg.port_mask == 255 && cfg.disp_stats && cfg.queues[0].rx == 0);
+	CHECK(parse(&cfg, true,
+			      "-- -p 1 --port-num 0 rxq 3 txq 4 --port-num 1 rxq 2 txq 2 -n 1 "
+			      "-s 1.2.3.4:1",
+			      error) == CONFIG_OK);
+	CHECK(cfg.queues[0].rx == 3 && cfg.queues[0].tx == 4 && cfg.queues[1].rx == 2);
 	CHECK(parse(&cfg, false, "-- -n 127 -s 1.2.3.4:65535 --vhost-client --sock-dir /x",
 			      error) == CONFIG_OK);
 	CHECK(cfg.client_id == 127 && cfg.vhost_client);
@@ -42,7 +47,12 @@ test_bad(void)
 		"-- -p 1 -n 99 -s 1.2.3.4:1", "-- -p 1 -n 1 -s localhost:5555",
 		"-- -p 1 -n 1 -s 1.2.3.4", "-- -p 1 -n 1 -s 1.2.3.4:0",
 		"-- -p 1 -n 1 -s 1.2.3.4:65536", "-- -p 1 -n 1 -s 1.2.3.4:1 more",
-		"-- -p 1 -n 1 -s 1.2.3.4:1 --vhost-client", "-- -p 1 -n 1 -s" };
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --vhost-client", "-- -p 1 -n 1 -s",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 2 txq",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 2 rxq 2",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 0 txq 1",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 99 rxq 1 txq 1",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 33 txq 1" };
 	static const char *const nfv[] = { "-- -n 0 -s 1.2.3.4:1", "-- -n 128 -s 1.2.3.4:1",
 		"-- -n a -s 1.2.3.4:1", "-- -s 1.2.3.4:1", "-- -n 1", "-- -n 1 -s 1.2.3.4:1 -p 1" };
 	struct config cfg;

@@ -22,8 +22,9 @@ name_taken(const struct shared_port *ports, uint16_t n, struct uid uid)
 }
 
 uint16_t
-ethdev_pick(uint64_t mask, struct shared_port *ports)
+ethdev_pick(const struct config *cfg, struct shared_port *ports)
 {
+	const uint64_t mask = cfg->port_mask;
 	uint16_t id, n = 0, phys = 0;
 	uint64_t found = 0;
 	struct uid uid;
@@ -36,10 +37,15 @@ ethdev_pick(uint64_t mask, struct shared_port *ports)
 		if (rte_eth_dev_get_name_by_port(id, ports[n].name) < 0)
 			continue;
 		if (uid_from_ethdev_name(ports[n].name, &uid) < 0 || name_taken(ports, n, uid))
-			uid = (struct uid){ PORT_PHY, phys++ };
+			uid = (struct uid){ PORT_PHY, phys++, 0 };
 		ports[n].ethdev = id;
 		ports[n].type = uid.type;
 		ports[n].number = uid.number;
+		ports[n].nrxq = ports[n].ntxq = 1;
+		if (id < MAX_PORT_IDS && cfg->queues[id].rx > 0) {
+			ports[n].nrxq = cfg->queues[id].rx;
+			ports[n].ntxq = cfg->queues[id].tx;
+		}
 		n++;
 	}
 	if ((mask & ~found) != 0)
@@ -48,23 +54,37 @@ ethdev_pick(uint64_t mask, struct shared_port *ports)
 	return n;
 }
 
-static int
-setup_queues(uint16_t id, const struct rte_eth_dev_info *info, struct rte_mempool *pool)
+/* Several rx queues: the device spreads flows over them, as well as it can. */
+static void
+spread(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info)
 {
+	const uint64_t flows = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
+
+	conf->rx_adv_conf.rss_conf.rss_hf = flows & info->flow_type_rss_offloads;
+	if (conf->rx_adv_conf.rss_conf.rss_hf != 0)
+		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+}
+
+static int
+setup_queues(const struct shared_port *port, const struct rte_eth_dev_info *info,
+		struct rte_mempool *pool)
+{
+	const uint16_t id = port->ethdev;
 	struct rte_eth_conf conf;
-	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS, q;
 	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(id);
 	int ret;
 
 	memset(&conf, 0, sizeof(conf));
-	(void)info;
-	ret = rte_eth_dev_configure(id, 1, 1, &conf);
+	if (port->nrxq > 1)
+		spread(&conf, info);
+	ret = rte_eth_dev_configure(id, port->nrxq, port->ntxq, &conf);
 	if (ret == 0)
 		ret = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx, &tx);
-	if (ret == 0)
-		ret = rte_eth_rx_queue_setup(id, 0, rx, socket, NULL, pool);
-	if (ret == 0)
-		ret = rte_eth_tx_queue_setup(id, 0, tx, socket, NULL);
+	for (q = 0; ret == 0 && q < port->nrxq; q++)
+		ret = rte_eth_rx_queue_setup(id, q, rx, socket, NULL, pool);
+	for (q = 0; ret == 0 && q < port->ntxq; q++)
+		ret = rte_eth_tx_queue_setup(id, q, tx, socket, NULL);
 	return ret;
 }
 
@@ -75,7 +95,7 @@ ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 	int ret = rte_eth_dev_info_get(port->ethdev, &info);
 
 	if (ret == 0)
-		ret = setup_queues(port->ethdev, &info, pool);
+		ret = setup_queues(port, &info, pool);
 	if (ret == 0)
 		ret = rte_eth_dev_start(port->ethdev);
 	if (ret < 0) {

@@ -5,7 +5,7 @@
 #include "shared.h"
 
 /* The primary's ports: those of the mask that exist, named and numbered as SPP does. */
-uint16_t ethdev_pick(uint64_t mask, struct shared_port *ports);
+uint16_t ethdev_pick(const struct config *cfg, struct shared_port *ports);
 int ethdev_start(const struct shared_port *port, struct rte_mempool *pool);
 void ethdev_stop(const struct shared_port *port);
 

@@ -1,51 +1,36 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_cycles.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
 #include "forward.h"
-#include "plan.h"
+#include "idle.h"
 #include "say.h"
 
 #define BURST 32
-#define POLLS_BEFORE_SLEEP 300
-#define SLEEP_MIN_NS 10000
-#define SLEEP_MAX_NS 500000
+/* Shorter, and the consumer of a busy ring sleeps between two bursts; each sleep costs both
+ * sides a system call.
+ */
+#define AWAKE_US 50
 #define SYNC_POLL_US 20
-
-struct pair {
-	uint16_t (*rx)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
-	uint16_t (*tx)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
-	struct port *src;
-	struct port *dst;
-};
-
-struct table {
-	unsigned int n;
-	struct pair pair[];
-};
 
 struct worker {
 	struct table *table; /* replaced by the control thread */
 	uint64_t seen;	     /* the generation this worker works with */
 	unsigned int lcore;
-	int wake_fd;
 	bool running;
 	bool stop;
+	struct sleeper sleeper;
 } __rte_cache_aligned;
 
 static struct {
 	uint64_t generation;
 	unsigned int nworkers;
 	struct worker worker[RTE_MAX_LCORE];
-	struct table nothing;
 } fwd;
 
 /* The hot path: no log, no system call, no allocation, no lock of its own. */
@@ -68,67 +53,75 @@ move_burst(const struct pair *p)
 	return received;
 }
 
-/* Nothing to poll: cost nothing until the control thread has something new. */
-static void
-sleep_until_woken(const struct worker *w)
+static inline unsigned int
+move_all(const struct table *table)
 {
-	uint64_t count;
+	unsigned int i, moved = 0;
 
-	if (read(w->wake_fd, &count, sizeof(count)) < 0)
-		return; /* a signal; the loop looks again */
+	for (i = 0; i < table->n; i++)
+		moved += move_burst(&table->pair[i]);
+	return moved;
 }
 
-/* Patched, but nothing arrives. The seam for waiting on the ports' wait_fd instead. */
-static void
-back_off(unsigned int *sleep_ns)
+/* Asks for events, looks once more so that none is missed, and only then sleeps. */
+static unsigned int
+rest(struct sleeper *s, const struct table *table)
 {
-	struct timespec t = { 0, (long)*sleep_ns };
+	unsigned int moved;
 
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
-	*sleep_ns = RTE_MIN(*sleep_ns * 2, (unsigned int)SLEEP_MAX_NS);
+	sleeper_arm(s, table);
+	moved = move_all(table);
+	if (moved == 0)
+		sleeper_wait(s, table);
+	sleeper_disarm(s, table);
+	return moved;
+}
+
+static const struct table *
+newest_table(struct worker *w)
+{
+	/* Generation before table: whoever waits for this generation knows that the table used
+	 * from here on is at least as new.
+	 */
+	uint64_t generation = __atomic_load_n(&fwd.generation, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&w->seen, generation, __ATOMIC_RELEASE);
+	return __atomic_load_n(&w->table, __ATOMIC_ACQUIRE);
 }
 
 static int
 worker_main(void *arg)
 {
+	const uint64_t awake = rte_get_tsc_hz() / 1000000 * AWAKE_US;
 	struct worker *w = arg;
-	unsigned int idle = 0, sleep_ns = SLEEP_MIN_NS, moved, i;
+	uint64_t busy = rte_rdtsc(); /* when there was last something to do */
 	const struct table *table;
-	uint64_t generation;
 
-	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); /* 50 us by default: longer than our sleeps */
+	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); /* 50 us by default: longer than our naps */
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-		/* Generation before table: whoever waits for this generation knows that the
-		 * table used from here on is at least as new.
-		 */
-		generation = __atomic_load_n(&fwd.generation, __ATOMIC_ACQUIRE);
-		__atomic_store_n(&w->seen, generation, __ATOMIC_RELEASE);
-		table = __atomic_load_n(&w->table, __ATOMIC_ACQUIRE);
-		if (table->n == 0) {
-			sleep_until_woken(w);
+		table = newest_table(w);
+		if (likely(move_all(table) > 0)) {
+			busy = 0;
 			continue;
 		}
-		moved = 0;
-		for (i = 0; i < table->n; i++)
-			moved += move_burst(&table->pair[i]);
-		if (likely(moved > 0)) {
-			idle = 0;
-			sleep_ns = SLEEP_MIN_NS;
-		} else if (++idle > POLLS_BEFORE_SLEEP) {
-			back_off(&sleep_ns);
+		if (busy == 0) {
+			busy = rte_rdtsc();
+			sleeper_rested(&w->sleeper);
+		} else if (rte_rdtsc() - busy > awake && rest(&w->sleeper, table) > 0) {
+			busy = 0;
 		}
 	}
 	__atomic_store_n(&w->running, false, __ATOMIC_RELEASE);
 	return 0;
 }
 
-static void
-wake(const struct worker *w)
+void
+forward_wake(void)
 {
-	uint64_t one = 1;
+	unsigned int i;
 
-	if (write(w->wake_fd, &one, sizeof(one)) < 0)
-		return; /* the counter is full: it is awake */
+	for (i = 0; i < fwd.nworkers; i++)
+		sleeper_wake(&fwd.worker[i].sleeper);
 }
 
 void
@@ -137,28 +130,11 @@ forward_synchronize(void)
 	uint64_t generation = __atomic_add_fetch(&fwd.generation, 1, __ATOMIC_SEQ_CST);
 	unsigned int i;
 
-	for (i = 0; i < fwd.nworkers; i++)
-		wake(&fwd.worker[i]);
+	forward_wake();
 	for (i = 0; i < fwd.nworkers; i++)
 		while (__atomic_load_n(&fwd.worker[i].running, __ATOMIC_ACQUIRE) &&
 				__atomic_load_n(&fwd.worker[i].seen, __ATOMIC_ACQUIRE) < generation)
 			usleep(SYNC_POLL_US);
-}
-
-/* An empty table takes no memory, so stopping cannot fail. */
-static struct table *
-new_table(unsigned int n)
-{
-	if (n == 0)
-		return &fwd.nothing;
-	return malloc(sizeof(struct table) + n * sizeof(struct pair));
-}
-
-static void
-free_table(struct table *table)
-{
-	if (table != &fwd.nothing)
-		free(table);
 }
 
 static void
@@ -173,110 +149,32 @@ publish(struct table **tables)
 	}
 	forward_synchronize();
 	for (i = 0; i < fwd.nworkers; i++)
-		free_table(old[i]);
-}
-
-/* Whether a worker may use both ends at once with what the others do now. */
-static bool
-free_for(const struct port *src, const struct port *dst, int worker)
-{
-	return (src->rx_worker < 0 || src->rx_worker == worker) &&
-	       (dst->tx_worker < 0 || dst->tx_worker == worker);
-}
-
-/* One table a worker; with only_free without the patches another worker still has a hand on. */
-static int
-fill_tables(struct table **tables, struct port *const *src, const struct plan_item *items,
-		unsigned int n, bool only_free)
-{
-	unsigned int i, w;
-	struct table *t;
-
-	for (w = 0; w < fwd.nworkers; w++) {
-		tables[w] = new_table(n);
-		if (tables[w] == NULL) {
-			say("no memory for a patch table");
-			while (w-- > 0)
-				free_table(tables[w]);
-			return -1;
-		}
-		t = tables[w];
-		if (n > 0)
-			t->n = 0;
-		for (i = 0; i < n; i++) {
-			struct port *dst = src[i]->patched_to;
-
-			if (items[i].worker != (int)w ||
-					(only_free && !free_for(src[i], dst, (int)w)))
-				continue;
-			t->pair[t->n++] = (struct pair){ src[i]->ops->rx_burst, dst->ops->tx_burst,
-				src[i], dst };
-		}
-	}
-	return 0;
-}
-
-static unsigned int
-collect(const struct port_table *ports, bool running, struct port **src, struct plan_item *items)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; running && i < ports->n; i++) {
-		struct port *p = ports->port[i];
-
-		if (p->patched_to == NULL)
-			continue;
-		src[n] = p;
-		items[n].dst = p->patched_to;
-		items[n++].was = p->patched_to->tx_worker;
-	}
-	return n;
-}
-
-static void
-record_workers(const struct port_table *ports, struct port *const *src,
-		const struct plan_item *items, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < ports->n; i++) {
-		ports->port[i]->rx_worker = -1;
-		ports->port[i]->tx_worker = -1;
-	}
-	for (i = 0; i < n; i++) {
-		src[i]->rx_worker = items[i].worker;
-		src[i]->patched_to->tx_worker = items[i].worker;
-	}
+		table_free(old[i]);
 }
 
 int
 forward_apply(const struct port_table *ports, bool running)
 {
 	struct table *first[RTE_MAX_LCORE], *second[RTE_MAX_LCORE];
-	struct plan_item items[MAX_PORTS];
-	struct port *src[MAX_PORTS];
-	unsigned int n, i;
-	bool moves = false;
+	struct division division;
+	unsigned int i;
 
 	if (fwd.nworkers == 0)
 		return 0;
-	n = collect(ports, running, src, items);
-	plan_divide(items, n, fwd.nworkers);
-	for (i = 0; i < n; i++)
-		moves |= !free_for(src[i], src[i]->patched_to, items[i].worker);
-	if (fill_tables(second, src, items, n, false) < 0)
+	division_make(&division, ports, running, fwd.nworkers);
+	if (division_fill(&division, second, fwd.nworkers, false) < 0)
 		return -1;
-	if (moves) {
+	if (division_moves(&division)) {
 		/* what changes hands is first dropped by the one worker, then taken by the other */
-		if (fill_tables(first, src, items, n, true) < 0) {
+		if (division_fill(&division, first, fwd.nworkers, true) < 0) {
 			for (i = 0; i < fwd.nworkers; i++)
-				free_table(second[i]);
+				table_free(second[i]);
 			return -1;
 		}
 		publish(first);
 	}
 	publish(second);
-	record_workers(ports, src, items, n);
+	division_record(&division, ports);
 	return 0;
 }
 
@@ -286,13 +184,14 @@ forward_start(void)
 	struct worker *w;
 	unsigned int lcore;
 
+	waker_set_up();
 	RTE_LCORE_FOREACH_WORKER(lcore) {
 		w = &fwd.worker[fwd.nworkers];
-		w->table = &fwd.nothing;
+		w->table = &table_of_nothing;
 		w->lcore = lcore;
 		w->running = true;
-		w->wake_fd = eventfd(0, EFD_CLOEXEC);
-		if (w->wake_fd < 0 || rte_eal_remote_launch(worker_main, w, lcore) != 0) {
+		if (sleeper_open(&w->sleeper) < 0 ||
+				rte_eal_remote_launch(worker_main, w, lcore) != 0) {
 			say("cannot start the worker on lcore %u", lcore);
 			return -1;
 		}
@@ -306,13 +205,12 @@ forward_stop(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < fwd.nworkers; i++) {
+	for (i = 0; i < fwd.nworkers; i++)
 		__atomic_store_n(&fwd.worker[i].stop, true, __ATOMIC_RELEASE);
-		wake(&fwd.worker[i]);
-	}
+	forward_wake();
 	for (i = 0; i < fwd.nworkers; i++) {
 		rte_eal_wait_lcore(fwd.worker[i].lcore);
-		free_table(fwd.worker[i].table);
-		fwd.worker[i].table = &fwd.nothing;
+		table_free(fwd.worker[i].table);
+		fwd.worker[i].table = &table_of_nothing;
 	}
 }

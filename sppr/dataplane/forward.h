@@ -20,4 +20,7 @@ int forward_apply(const struct port_table *ports, bool running);
 /* Wait until each worker has seen everything stored before. From any thread. */
 void forward_synchronize(void);
 
+/* Let sleeping workers look again. From any thread. */
+void forward_wake(void);
+
 #endif

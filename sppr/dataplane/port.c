@@ -20,7 +20,7 @@ port_alloc(size_t size, struct uid uid, const struct port_ops *ops)
 	port->ops = ops;
 	port->uid = uid;
 	port->stats = &port->own_stats;
-	port->wait_fd = -1;
+	port->wait_fd = WAIT_POLL;
 	port->rx_worker = -1;
 	port->tx_worker = -1;
 	return port;
@@ -86,19 +86,33 @@ port_open(const struct port_env *env, struct uid uid)
 void
 port_close(struct port *port)
 {
-	if (port->users != NULL) {
-		shared_release(&port->users->rx);
-		shared_release(&port->users->tx);
-	}
 	port->ops->close(port);
 	free(port);
+}
+
+static int
+add_queues(struct port_table *table, const struct port_env *env, uint16_t index)
+{
+	const struct shared_port *dev = &env->view->info->port[index];
+	struct port *port;
+	uint16_t q;
+
+	for (q = 0; q < RTE_MAX(dev->nrxq, dev->ntxq); q++) {
+		port = port_ethdev_open(env, index, q);
+		if (port == NULL)
+			return -1;
+		if (port_insert(table, port) < 0) {
+			port_close(port);
+			return -1;
+		}
+	}
+	return 0;
 }
 
 int
 port_add_ethdevs(struct port_table *table, const struct port_env *env)
 {
 	const struct shared *info = env->view->info;
-	struct port *port;
 	uint16_t i;
 
 	for (i = 0; i < info->nports; i++) {
@@ -110,13 +124,8 @@ port_add_ethdevs(struct port_table *table, const struct port_env *env)
 			say("port %s of the primary is not visible here", info->port[i].name);
 			continue;
 		}
-		port = port_ethdev_open(env, i);
-		if (port == NULL)
+		if (add_queues(table, env, i) < 0)
 			return -1;
-		if (port_insert(table, port) < 0) {
-			port_close(port);
-			return -1;
-		}
 	}
 	return 0;
 }

@@ -93,10 +93,19 @@ pcap_port_close(struct port *port)
 		pcap_close(p->rx);
 }
 
+/* Once a file has ended nothing comes any more. */
+static int
+pcap_arm(struct port *port, uint64_t waker)
+{
+	(void)waker;
+	return ((struct port_pcap *)port)->rx == NULL ? WAIT_NONE : WAIT_POLL;
+}
+
 static const struct port_ops pcap_ops = {
 	.rx_burst = pcap_rx,
 	.tx_burst = pcap_tx,
 	.close = pcap_port_close,
+	.arm = pcap_arm,
 };
 
 static int

@@ -3,11 +3,13 @@
 
 #include "port.h"
 #include "say.h"
+#include "waker.h"
 
 /* A ring of the primary, used as it is: no ethdev around it, so no hot plug. */
 struct port_ring {
 	struct port port;
 	struct rte_ring *ring;
+	struct ring_sleeper *sleeper; /* shared: the worker that sleeps on this ring */
 };
 
 static uint16_t
@@ -22,8 +24,28 @@ static uint16_t
 ring_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
 	struct port_ring *p = (struct port_ring *)port;
+	unsigned int sent = rte_ring_sp_enqueue_burst(p->ring, (void **)bufs, n, NULL);
 
-	return (uint16_t)rte_ring_sp_enqueue_burst(p->ring, (void **)bufs, n, NULL);
+	waker_notice(&p->sleeper->token);
+	return (uint16_t)sent;
+}
+
+static int
+ring_arm(struct port *port, uint64_t waker)
+{
+	const struct port_ring *p = (struct port_ring *)port;
+
+	if (p->sleeper->foreign != 0)
+		return WAIT_POLL;
+	__atomic_store_n(&p->sleeper->token, waker, __ATOMIC_RELEASE);
+	return WAIT_NONE;
+}
+
+static void
+ring_disarm(struct port *port, bool event)
+{
+	(void)event;
+	__atomic_store_n(&((struct port_ring *)port)->sleeper->token, 0, __ATOMIC_RELEASE);
 }
 
 static void
@@ -52,6 +74,8 @@ static const struct port_ops ring_ops = {
 	.tx_burst = ring_tx,
 	.close = ring_close,
 	.inherit = ring_inherit,
+	.arm = ring_arm,
+	.disarm = ring_disarm,
 };
 
 struct port *
@@ -68,6 +92,7 @@ port_ring_open(const struct port_env *env, struct uid uid)
 	if (p == NULL)
 		return NULL;
 	p->ring = env->view->ring[uid.number];
+	p->sleeper = &info->ring_sleeper[uid.number];
 	p->port.stats = &info->ring_stats[uid.number];
 	p->port.users = &info->ring_users[uid.number];
 	return &p->port;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_vhost.h>
 
@@ -29,7 +30,9 @@
 struct port_vhost {
 	struct port port;
 	struct rte_mempool *pool;
-	int vid; /* written by the library's thread, read by workers */
+	int vid;       /* written by the library's thread, read by workers */
+	int armed_vid; /* the worker's: what it waits for, and where its kicks come */
+	int armed_kick;
 	char path[108];
 	struct port_vhost *next;
 };
@@ -63,6 +66,41 @@ vhost_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	return sent;
 }
 
+/* The guest kicks while we sleep, and need not while we poll. */
+static int
+vhost_arm(struct port *port, uint64_t waker)
+{
+	struct port_vhost *p = (struct port_vhost *)port;
+	struct rte_vhost_vring vring;
+	int vid = __atomic_load_n(&p->vid, __ATOMIC_ACQUIRE);
+
+	(void)waker;
+	p->armed_vid = NO_DEVICE;
+	if (vid == NO_DEVICE)
+		return WAIT_NONE; /* new_device wakes us */
+	if (rte_vhost_get_vhost_vring(vid, GUEST_TX_QUEUE, &vring) < 0 || vring.kickfd < 0 ||
+			rte_vhost_enable_guest_notification(vid, GUEST_TX_QUEUE, 1) < 0)
+		return WAIT_POLL;
+	p->armed_vid = vid;
+	p->armed_kick = vring.kickfd;
+	return vring.kickfd;
+}
+
+static void
+vhost_disarm(struct port *port, bool event)
+{
+	struct port_vhost *p = (struct port_vhost *)port;
+	uint64_t count;
+
+	if (p->armed_vid == NO_DEVICE)
+		return;
+	/* destroy_device waits for us, so this is still the fd it was */
+	if (event && read(p->armed_kick, &count, sizeof(count)) < 0)
+		count = 0; /* somebody else took it */
+	if (__atomic_load_n(&p->vid, __ATOMIC_ACQUIRE) == p->armed_vid)
+		rte_vhost_enable_guest_notification(p->armed_vid, GUEST_TX_QUEUE, 0);
+}
+
 static void
 vhost_close(struct port *port)
 {
@@ -84,6 +122,8 @@ static const struct port_ops vhost_ops = {
 	.rx_burst = vhost_rx,
 	.tx_burst = vhost_tx,
 	.close = vhost_close,
+	.arm = vhost_arm,
+	.disarm = vhost_disarm,
 };
 
 static void
@@ -112,6 +152,7 @@ new_device(int vid)
 	rte_vhost_enable_guest_notification(vid, GUEST_RX_QUEUE, 0);
 	rte_vhost_enable_guest_notification(vid, GUEST_TX_QUEUE, 0);
 	set_vid(vid, vid);
+	forward_wake();
 	return 0;
 }
 

@@ -6,11 +6,24 @@
 #include "say.h"
 
 static const char *program = "spp";
+static __thread char last[512];
 
 void
 say_program(const char *name)
 {
 	program = name;
+}
+
+void
+say_forget(void)
+{
+	last[0] = '\0';
+}
+
+const char *
+say_last(void)
+{
+	return last;
 }
 
 void
@@ -24,6 +37,7 @@ say(const char *fmt, ...)
 	va_start(ap, fmt);
 	m = vsnprintf(line + n, sizeof(line) - 1 - (size_t)n, fmt, ap);
 	va_end(ap);
+	snprintf(last, sizeof(last), "%.*s", (int)sizeof(last) - 1, line + n);
 	n += m > 0 ? m : 0;
 	if (n > (int)sizeof(line) - 2)
 		n = sizeof(line) - 2;

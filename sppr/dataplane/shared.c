@@ -97,6 +97,21 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	return 0;
 }
 
+struct port_stats
+shared_port_stats(const struct shared *info, uint16_t port)
+{
+	struct port_stats sum = { 0 };
+	uint16_t q;
+
+	for (q = 0; q < MAX_QUEUES; q++) {
+		sum.rx += info->port_stats[port][q].rx;
+		sum.rx_drop += info->port_stats[port][q].rx_drop;
+		sum.tx += info->port_stats[port][q].tx;
+		sum.tx_drop += info->port_stats[port][q].tx_drop;
+	}
+	return sum;
+}
+
 static struct shared *
 find_info(void)
 {
@@ -200,6 +215,12 @@ shared_hold(process_id *slot, bool *inherited)
 				    __ATOMIC_ACQUIRE))
 			return 0;
 	}
+}
+
+bool
+shared_alive(process_id process)
+{
+	return process != 0 && find_process((pid_t)(process >> 32)) == process;
 }
 
 void

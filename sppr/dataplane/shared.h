@@ -18,14 +18,16 @@
 #define SHARED_POOL_NAME "MProc_pktmbuf_pool"
 #define SHARED_ZONE_NAME "MProc_port_info"
 #define SHARED_RING_NAME "eth_ring%u"
-#define SHARED_RING_SLOTS 128
+#define SHARED_RING_SLOTS \
+	1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
-#define SHARED_VERSION 1
+#define SHARED_VERSION 2
 
+/* The side that polls a port and the side that fills it may be two processes: a cache line each. */
 struct port_stats {
 	uint64_t rx;
 	uint64_t rx_drop;
-	uint64_t tx;
+	uint64_t tx __rte_cache_aligned;
 	uint64_t tx_drop;
 } __rte_cache_aligned;
 
@@ -40,12 +42,36 @@ struct port_users {
 	process_id tx;
 };
 
+/* The worker that sleeps until somebody fills this ring (see waker.h); 0: it is awake. */
+struct ring_sleeper {
+	uint64_t token;
+	uint32_t foreign; /* filled by a process that knows nothing of this */
+} __rte_cache_aligned;
+
 struct shared_port {
 	uint16_t ethdev;
 	uint16_t type; /* enum port_type */
 	uint16_t number;
-	struct port_users users;
+	uint16_t nrxq;
+	uint16_t ntxq;
+	struct port_users users[MAX_QUEUES];
 	char name[RTE_ETH_NAME_MAX_LEN];
+};
+
+#define ROSTER_SIZE 64
+#define ROSTER_PATCHES 64
+
+/* What a process is patched; see roster.h. */
+struct roster_entry {
+	process_id process;
+	uint32_t sequence;
+	uint16_t id; /* the primary: 0 */
+	bool running;
+	unsigned int npatches;
+	struct {
+		struct uid src;
+		struct uid dst;
+	} patch[ROSTER_PATCHES];
 };
 
 /* The memzone MProc_port_info, written by the primary once its ports run. Counters only grow:
@@ -62,8 +88,11 @@ struct shared {
 	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */
 	struct shared_port port[RTE_MAX_ETHPORTS];
 	struct port_users ring_users[MAX_RINGS];
-	struct port_stats port_stats[RTE_MAX_ETHPORTS];
+	/* a queue each: two queues of a port may be two processes' */
+	struct port_stats port_stats[RTE_MAX_ETHPORTS][MAX_QUEUES];
 	struct port_stats ring_stats[MAX_RINGS];
+	struct ring_sleeper ring_sleeper[MAX_RINGS];
+	struct roster_entry roster[ROSTER_SIZE];
 };
 
 /* One process's view. */
@@ -78,6 +107,9 @@ int shared_publish(struct shared_view *view, const struct shared_port *ports, ui
 		uint16_t nrings);
 int shared_attach(struct shared_view *view);
 
+/* All queues of a port. */
+struct port_stats shared_port_stats(const struct shared *info, uint16_t port);
+
 /* Take the pool caches of this process's worker lcores; 0, or -1 after saying who has one. The
  * primary did it when it published.
  */
@@ -88,6 +120,7 @@ int shared_claim_lcores(struct shared *info);
  */
 pid_t shared_hold(process_id *slot, bool *inherited);
 void shared_release(process_id *slot);
+bool shared_alive(process_id process);
 
 uint64_t monotonic_ns(void);
 

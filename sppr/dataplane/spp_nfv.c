@@ -13,6 +13,7 @@
 #include "forward.h"
 #include "patch.h"
 #include "process.h"
+#include "roster.h"
 #include "say.h"
 
 static struct app app;
@@ -30,6 +31,7 @@ set_up(void)
 	if (port_add_ethdevs(&app.ports, &app.env) < 0 || forward_start() < 0)
 		return -1;
 	app.has_forwarder = true;
+	roster_join(&app);
 	return process_catch_signals();
 }
 

@@ -9,8 +9,11 @@
 #include "ethdev_start.h"
 #include "forward.h"
 #include "patch.h"
+#include "pipe.h"
 #include "process.h"
+#include "roster.h"
 #include "say.h"
+#include "telemetry.h"
 
 static struct app app;
 
@@ -40,13 +43,15 @@ take_sigio(void)
 static int
 set_up_shared(struct shared_port *ports, uint16_t *nports)
 {
-	uint16_t i, n = ethdev_pick(app.cfg.port_mask, ports);
+	uint16_t i, n = ethdev_pick(&app.cfg, ports), queues = 0;
 
 	if (n == 0) {
 		say("no port of -p exists: give --vdev or bind a NIC");
 		return -1;
 	}
-	if (shared_create_pool(&app.view, n, app.cfg.nrings) < 0)
+	for (i = 0; i < n; i++)
+		queues += ports[i].nrxq;
+	if (shared_create_pool(&app.view, queues, app.cfg.nrings) < 0)
 		return -1;
 	for (i = 0; i < n; i++, (*nports)++)
 		if (ethdev_start(&ports[i], app.view.pool) < 0)
@@ -74,12 +79,14 @@ run(void)
 	int status = 1;
 
 	if (set_up_shared(ports, &nports) == 0 && set_up_forwarder() == 0 &&
-			process_catch_signals() == 0) {
+			telemetry_set_up(&app) == 0 && process_catch_signals() == 0) {
+		roster_join(&app);
 		say("Finished Process Init.");
 		status = process_loop(&app);
 	}
 	forward_stop();
 	patch_close_all(&app);
+	pipe_del_all(&app);
 	for (i = 0; i < nports; i++)
 		ethdev_stop(&ports[i]);
 	return status;

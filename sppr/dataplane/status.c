@@ -37,7 +37,7 @@ put_patches(const struct app *app, struct json *w)
 
 	json_array(w, "ports");
 	for (i = 0; i < t->n; i++) {
-		uid_format(t->port[i]->uid, text);
+		uid_format_status(t->port[i]->uid, text);
 		json_string(w, NULL, text);
 	}
 	json_end(w);
@@ -46,9 +46,9 @@ put_patches(const struct app *app, struct json *w)
 		if (t->port[i]->patched_to == NULL)
 			continue;
 		json_object(w, NULL);
-		uid_format(t->port[i]->uid, text);
+		uid_format_status(t->port[i]->uid, text);
 		json_string(w, "src", text);
-		uid_format(t->port[i]->patched_to->uid, text);
+		uid_format_status(t->port[i]->patched_to->uid, text);
 		json_string(w, "dst", text);
 		json_end(w);
 	}
@@ -96,10 +96,11 @@ static void
 put_phy_port(const struct app *app, struct json *w, uint16_t i)
 {
 	const struct shared_port *port = &app->view.info->port[i];
-	struct port_stats s = since(&app->view.info->port_stats[i], &app->port_base[i]);
+	struct port_stats all = shared_port_stats(app->view.info, i);
+	struct port_stats s = since(&all, &app->port_base[i]);
 	char mac[RTE_ETHER_ADDR_FMT_SIZE], text[UID_STRLEN];
 
-	uid_format((struct uid){ (enum port_type)port->type, port->number }, text);
+	uid_format((struct uid){ (enum port_type)port->type, port->number, 0 }, text);
 	mac_text(port->ethdev, mac);
 	json_object(w, NULL);
 	json_uint(w, "id", port->ethdev);
@@ -108,8 +109,8 @@ put_phy_port(const struct app *app, struct json *w, uint16_t i)
 	json_uint(w, "tx", s.tx);
 	json_uint(w, "tx_drop", s.tx_drop);
 	json_object(w, "nof_queues");
-	json_uint(w, "rx", 1);
-	json_uint(w, "tx", 1);
+	json_uint(w, "rx", port->nrxq);
+	json_uint(w, "tx", port->ntxq);
 	json_end(w);
 	json_array(w, "flow");
 	json_end(w);
@@ -155,6 +156,13 @@ status_primary(const struct app *app, char *reply, size_t size)
 		put_ring(app, &w, i);
 	json_end(&w);
 	json_array(&w, "pipes");
+	for (i = 0; i < app->npipes; i++) {
+		json_object(&w, NULL);
+		json_uint(&w, "id", app->pipe[i].number);
+		json_uint(&w, "rx", app->pipe[i].rx);
+		json_uint(&w, "tx", app->pipe[i].tx);
+		json_end(&w);
+	}
 	json_end(&w);
 	json_finish(&w);
 }
@@ -162,7 +170,10 @@ status_primary(const struct app *app, char *reply, size_t size)
 void
 status_clear(struct app *app)
 {
-	memcpy(app->port_base, app->view.info->port_stats, sizeof(app->port_base));
+	uint16_t i;
+
+	for (i = 0; i < app->view.info->nports; i++)
+		app->port_base[i] = shared_port_stats(app->view.info, i);
 	memcpy(app->ring_base, app->view.info->ring_stats, sizeof(app->ring_base));
 }
 
@@ -182,13 +193,15 @@ status_print(const struct app *app)
 	uint16_t i;
 
 	for (i = 0; i < info->nports; i++) {
-		uid_format((struct uid){ (enum port_type)info->port[i].type, info->port[i].number },
+		uid_format((struct uid){ (enum port_type)info->port[i].type, info->port[i].number,
+					   0 },
 				text);
-		s = since(&info->port_stats[i], &app->port_base[i]);
+		s = shared_port_stats(info, i);
+		s = since(&s, &app->port_base[i]);
 		print_stats(text, &s);
 	}
 	for (i = 0; i < info->nrings; i++) {
-		uid_format((struct uid){ PORT_RING, i }, text);
+		uid_format((struct uid){ PORT_RING, i, 0 }, text);
 		s = since(&info->ring_stats[i], &app->ring_base[i]);
 		print_stats(text, &s);
 	}

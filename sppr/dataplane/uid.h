@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
-/* A port's name on the wire is `type:number`, SPP's "resource uid". */
+/* A port's name on the wire is `type:number`, SPP's "resource uid"; one queue of a port that has
+ * several is `phy:0nq3`, which a status spells `phy:0 nq 3`.
+ */
 
 enum port_type {
 	PORT_PHY,
@@ -18,15 +20,18 @@ enum port_type {
 };
 
 #define UID_MAX_NUMBER 9999
-#define UID_STRLEN 16
+#define UID_MAX_QUEUE 1023
+#define UID_STRLEN 24
 
 struct uid {
 	enum port_type type;
 	uint16_t number;
+	uint16_t nq; /* the queue's number + 1; 0: the port has one queue only */
 };
 
 int uid_parse(const char *text, struct uid *uid);
 void uid_format(struct uid uid, char text[UID_STRLEN]);
+void uid_format_status(struct uid uid, char text[UID_STRLEN]);
 int uid_equal(struct uid a, struct uid b);
 
 /* What SPP calls an ethdev of this name; -1 for anything without a name of its own: a phy. */

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
-from sppr.host import facts
+from sppr.host import facts, region
 from sppr.host.rundir import make_private, sessions_dir
 from sppr.images.store import Filler, Store
 from sppr.lab import state as states
@@ -23,7 +23,6 @@ from sppr.ready import Exit, Wait, wait_ready
 from sppr.roles import probe
 from sppr.roles.part import Part, secondary_name
 from sppr.run import run
-from sppr.spp import region
 from sppr.tmux import pane
 from sppr.tmux.pane import user_shell
 from sppr.tmux.server import PaneSpec, Tmux, WindowSpec, terminal_size

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.host import checks, facts, procs
+from sppr.host import checks, facts, procs, region
 from sppr.images.store import BUILD_HINT
 from sppr.lab.plan import Plan
 from sppr.lab.site import Site
@@ -39,6 +39,7 @@ def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
         if image.vm_id == 0 and (store := site.store):
             findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
     findings += [f for path in plan.sockets for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
+    findings += [f for path in plan.regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
     findings += _raised("path", lambda: _check_length(plan))
     errors = [f for f in findings if f.severity == "error"]
     if errors:
@@ -64,6 +65,12 @@ def _check_socket(path: Path) -> None:
         raise HostError(f"{path}: is not a socket, and a vhost-user socket must go there", hint=f"move {path} away")
     if not path.parent.is_dir():
         raise HostError(f"{path.parent}: no such folder for the vhost-user sockets", hint=f"mkdir -p {path.parent}")
+
+
+def _check_region(path: Path) -> None:
+    if region.is_served(path):
+        hint = "end its lab, or set rings: or spp.sock_dir: in conf.yml"
+        raise HostError(f"{path}: another process serves this ring VM's region", hint=hint)
 
 
 def _check_length(plan: Plan) -> None:

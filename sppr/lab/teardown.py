@@ -11,14 +11,13 @@ import psutil
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
-from sppr.host import procs
+from sppr.host import procs, region
 from sppr.host.facts import unix_listening
 from sppr.host.pids import Proc
 from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.qemu import monitor
 from sppr.roles.part import Part
-from sppr.spp import region
 from sppr.spp.control import ControlClient
 from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux

@@ -1,11 +1,16 @@
-"""What live tests share: the base image, built once into runscripts/ as ``make up`` does."""
+"""What live tests share: the base image, built once into runscripts/ as ``make up`` does, and data plane labs."""
 
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sppr.errors import HostError
 from sppr.images.build import BASE_NAME, ensure_base
+from tests.live.dataplane import Lab, make, prepare_hugepages
 
 RUNSCRIPTS = Path(__file__).resolve().parents[2] / "runscripts"
 
@@ -24,3 +29,29 @@ def base_image() -> Path:
         return ensure_base(RUNSCRIPTS / BASE_NAME, report=print)
     except HostError as e:
         pytest.skip(f"no base image: {e.what}")
+
+
+lab_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    """The data plane is built and has its hugepages."""
+    if os.geteuid() != 0:
+        pytest.skip("hugepages, taps and raw sockets need root")
+    subprocess.run(make("-j2"), check=True, capture_output=True)
+    prepare_hugepages()
+
+
+@pytest.fixture
+def lab(programs: None, tmp_path: Path) -> Iterator[Lab]:
+    """A data plane of the test's own, without a tmux around it."""
+    lab = Lab(tmp_path, next(lab_numbers))
+    try:
+        yield lab
+        print(lab.logs())
+    except BaseException:
+        print(lab.logs())
+        raise
+    finally:
+        lab.close()

@@ -1,6 +1,7 @@
 """What the data plane's live tests stand on: a tiny controller, tap ends, and processes that are always cleaned up."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -278,3 +279,69 @@ def listening(path: Path) -> Iterator[socket.socket]:
         server.bind(str(path))
         server.listen()
         yield server
+
+
+marks = itertools.count(1_000_000)
+
+
+def crosses(source: TapEnd, sink: TapEnd) -> None:
+    """Traffic gets from one tap end to the other, now or soon."""
+    wait_for("a frame across", lambda: passes(source, sink, next(marks)))
+
+
+def stands_still(source: TapEnd, sink: TapEnd) -> None:
+    sink.drain()
+    assert not passes(source, sink, next(marks))
+
+
+def start_chain(lab: Lab) -> tuple[Connection, Connection, Connection, Process]:
+    """tap:0 -> nfv 1 -> ring:0 -> nfv 2 -> tap:1, forwarding; the last is nfv 2's process."""
+    _, primary = lab.start_primary()
+    _, one = lab.start_nfv(1)
+    last, two = lab.start_nfv(2)
+    one.ok("add ring:0", "patch tap:0 ring:0", "forward")
+    two.ok("add ring:0", "patch ring:0 tap:1", "forward")
+    return primary, one, two, last
+
+
+def vhost_peer_argv(lab: Lab, path: Path, *app: str, server: bool = False, lcores: str = "0@0,1@1") -> list[str]:
+    """dpdk-testpmd as the guest's side of the vhost-user socket at ``path``; ``app`` says what it forwards."""
+    return [
+        *(
+            "dpdk-testpmd",
+            "--lcores",
+            lcores,
+            "-n",
+            "1",
+            "--no-pci",
+            "--in-memory",
+            "--single-file-segments",
+            "-m",
+            "64",
+        ),
+        *("-m", "64", "--file-prefix", f"{lab.prefix}p"),
+        *("--vdev", f"net_virtio_user0,path={path},queues=1{',server=1' * server}"),
+        *("--", "--total-num-mbufs=2048", "--nb-cores=1", "--stats-period=1", *app),
+    ]
+
+
+def idle_percent(processes: list[Process], seconds: float) -> list[float]:
+    """What each used of a core."""
+    before = [process.cpu_seconds() for process in processes]
+    start = time.monotonic()
+    time.sleep(seconds)
+    took = time.monotonic() - start
+    return [100 * (p.cpu_seconds() - b) / took for p, b in zip(processes, before, strict=True)]
+
+
+def wake_latencies(source: TapEnd, sink: TapEnd, count: int, rest: float = 0.05) -> list[float]:
+    """Seconds a frame takes across a data plane that has slept for ``rest``."""
+    took = []
+    for mark in itertools.islice(marks, count):
+        time.sleep(rest)
+        start = time.perf_counter()
+        source.send(mark)
+        while (number := sink.receive(5.0)) != mark:
+            assert number is not None, "a frame after idle was lost"
+        took.append(time.perf_counter() - start)
+    return took

@@ -7,7 +7,6 @@ from pathlib import Path
 from pexpect.popen_spawn import PopenSpawn
 
 from sppr.images.build import SHELL_READY
-from sppr.qemu import parts
 from sppr.roles.vm import Machine
 
 TEMPLATE_SECONDS = 120
@@ -41,11 +40,3 @@ class Guest:
         with contextlib.suppress(ProcessLookupError):
             self.console.kill(signal.SIGKILL)
         self.console.wait()  # type: ignore[no-untyped-call]
-
-
-def region_file(path: Path) -> Path:
-    """As the launcher makes it: the whole size, ours alone."""
-    with path.open("xb") as f:
-        path.chmod(0o600)
-        f.truncate(parts.IvshmemPlain(0, path).size << 20)
-    return path

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../patch.h"
+#include "../say.h"
 
 /* patch.h for a guest: one thread, so changes are between two rounds and need no care. */
 
@@ -65,8 +66,14 @@ patch_add_port(struct app *app, struct uid uid)
 {
 	struct vport *port;
 
-	if (uid.type != PORT_RING || vport_find(&app->ports, uid) != NULL)
+	if (uid.type != PORT_RING || uid.nq != 0) {
+		say("only ring:N can be added in a guest");
 		return -1;
+	}
+	if (vport_find(&app->ports, uid) != NULL) {
+		say("ring:%u is there already", uid.number);
+		return -1;
+	}
 	port = vport_ring_open(uid.number);
 	if (port == NULL)
 		return -1;
@@ -84,8 +91,10 @@ patch_del_port(struct app *app, struct uid uid)
 	struct vport *port = vport_find(&app->ports, uid);
 	unsigned int i;
 
-	if (port == NULL || port->fixed)
+	if (port == NULL || port->fixed) {
+		say(port == NULL ? "no such port" : "a NIC cannot be deleted");
 		return -1;
+	}
 	for (i = 0; i < app->ports.n; i++)
 		if (app->ports.port[i]->patched_to == port)
 			app->ports.port[i]->patched_to = NULL;
@@ -104,8 +113,10 @@ patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 	struct vport *dst = vport_find(&app->ports, dst_uid);
 	struct vport *before;
 
-	if (src == NULL || dst == NULL)
+	if (src == NULL || dst == NULL) {
+		say("no such port");
 		return -1;
+	}
 	before = src->patched_to;
 	src->patched_to = dst;
 	if (apply(app) < 0) {

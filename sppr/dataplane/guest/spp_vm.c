@@ -69,7 +69,7 @@ add_ports(struct app *app, const struct options *options)
 	}
 	n = devices_ivshmem("", names, DEVICES_MAX);
 	for (i = 0; i < n; i++)
-		patch_add_port(app, (struct uid){ PORT_RING, (uint16_t)i });
+		patch_add_port(app, (struct uid){ .type = PORT_RING, .number = (uint16_t)i });
 }
 
 /* How long nothing needs doing: till an event, unless a ring has to be looked at. */

@@ -216,7 +216,7 @@ vport_phy_open(uint16_t number, const char *interface)
 	}
 	bring_up(p->tx_fd, interface);
 	p->port.ops = &phy_ops;
-	p->port.uid = (struct uid){ PORT_PHY, number };
+	p->port.uid = (struct uid){ .type = PORT_PHY, .number = number };
 	p->port.wait_fd = -1;
 	p->port.fixed = true;
 	say("phy:%u is %s", number, interface);

@@ -139,7 +139,7 @@ vport_ring_open(uint16_t number)
 		return NULL;
 	}
 	p->port.ops = &ring_ops;
-	p->port.uid = (struct uid){ PORT_RING, number };
+	p->port.uid = (struct uid){ .type = PORT_RING, .number = number };
 	p->port.wait_fd = -1;
 	say("ring:%u is %s", number, names[number]);
 	return &p->port;

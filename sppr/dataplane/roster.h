@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef ROSTER_H
+#define ROSTER_H
+
+#include "app.h"
+
+/* What each process is patched, kept in the shared memory so that the primary can tell it to
+ * telemetry without asking anybody.
+ */
+
+/* Takes a free entry for this process; none left costs only the telemetry. */
+void roster_join(struct app *app);
+
+/* After each change, by the control thread. */
+void roster_update(const struct app *app);
+
+/* A copy of entry i as it was at one moment; false when no live process has it. From any thread. */
+bool roster_read(struct shared *info, unsigned int i, struct roster_entry *copy);
+
+#endif
