@@ -75,6 +75,8 @@ port_open(const struct port_env *env, struct uid uid)
 		return port_null_open(env, uid);
 	case PORT_PCAP:
 		return port_pcap_open(env, uid);
+	case PORT_MEMIF:
+		return port_memif_open(env, uid);
 	default:
 		say("ports of this type cannot be added");
 		return NULL;

@@ -68,6 +68,12 @@ port_pcap_open(const struct port_env *env, struct uid uid)
 	return port_null_open(env, uid);
 }
 
+struct port *
+port_memif_open(const struct port_env *env, struct uid uid)
+{
+	return env->cfg->primary ? port_null_open(env, uid) : NULL;
+}
+
 int
 ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 {
