@@ -86,6 +86,24 @@ def test_traffic_resumes_after_a_kill_in_the_middle_of_it(lab: Lab) -> None:
     assert send_all(source, sink, 500) == list(range(500))
 
 
+def test_what_a_killed_secondary_held_is_dropped_and_what_an_ended_one_held_is_kept(lab: Lab) -> None:
+    lab.start_primary()
+    process, nfv = lab.start_nfv(1)
+    for end in ("killed", "ended"):
+        nfv.ok("add nullpmd:0", "patch nullpmd:0 nullpmd:0", "forward")
+        time.sleep(0.1)
+        if end == "killed":
+            process.kill()
+        else:
+            assert process.terminate() == 0
+        process.log.write_text("")
+        process, nfv = lab.start_nfv(1)
+        assert ("mbufs of its cache are lost" in process.text()) == (end == "killed"), end
+    source, sink = lab.tap_ends()
+    nfv.ok("patch tap:0 tap:1", "forward")
+    crosses(source, sink)
+
+
 def change(nfv: Connection, rng: random.Random) -> None:
     """One of everything that can be changed, on ports beside the path of the traffic."""
     n = rng.randrange(3)
