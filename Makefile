@@ -56,7 +56,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(BIN)/ruff check . bin runscripts
 	@$(BIN)/ruff format --check -q . bin runscripts
 	@$(BIN)/mypy
-	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h
+	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h sppr/dataplane/fuzz/*.c
 	@$(MAKE) -s -C sppr/dataplane check
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
