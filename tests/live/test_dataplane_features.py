@@ -134,7 +134,7 @@ def test_launch_starts_a_secondary_with_its_log(lab: Lab) -> None:
     nfv = lab.secondary_port.accept()
     assert nfv.ask("_get_client_id")["client_id"] == 3
     log = lab.tmp / "spp_nfv-3.log"
-    assert f"connected to {lab.secondary_port.address} as id 3" in log.read_text()
+    wait_for("its log", lambda: f"connected to {lab.secondary_port.address} as id 3" in log.read_text())
     assert log.stat().st_mode & 0o777 == 0o640
     pid = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and is_child(p, process.pid))
     theirs = open_files(pid)
@@ -160,7 +160,7 @@ def test_a_launched_secondary_ends_with_its_primary(lab: Lab) -> None:
     primary.ok("launch 4 spp_nfv " + " ".join(lab.nfv_argv(4)[1:]))
     lab.secondary_port.accept()
     log = Path(f"/var/run/dpdk/{lab.prefix}/spp_nfv-4.log")
-    assert "connected to" in log.read_text()
+    wait_for("its log", lambda: "connected to" in log.read_text())
     pid = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and is_child(p, process.pid))
     assert process.terminate() == 0
     wait_for("the secondary to end", lambda: not Path(f"/proc/{pid}").exists())
