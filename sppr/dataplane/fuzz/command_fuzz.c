@@ -69,6 +69,12 @@ port_pcap_open(const struct port_env *env, struct uid uid)
 }
 
 struct port *
+port_ivshmem_open(const struct port_env *env, struct uid uid)
+{
+	return port_null_open(env, uid);
+}
+
+struct port *
 port_memif_open(const struct port_env *env, struct uid uid)
 {
 	return env->cfg->primary ? port_null_open(env, uid) : NULL;
