@@ -10,7 +10,7 @@ ARGS   ?=
 PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps python3-venv \
 	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
 	mmdebstrap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
-TEST_PACKAGES := dpdk iputils-ping zsh
+TEST_PACKAGES := dpdk iputils-ping zsh clang libclang-rt-14-dev
 
 .PHONY: help up down status setup packages packages-test dataplane check test bench fmt clean
 
@@ -56,16 +56,17 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(BIN)/ruff check . bin runscripts
 	@$(BIN)/ruff format --check -q . bin runscripts
 	@$(BIN)/mypy
-	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h sppr/dataplane/guest/*.[ch]
+	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h sppr/dataplane/guest/*.[ch] sppr/dataplane/fuzz/*.c
 	@$(MAKE) -s -C sppr/dataplane check
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test
 	@$(BIN)/python -m pytest $(ARGS)
 
-bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.json
+bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.json; the data plane wants root
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_region.py
+	@$(BIN)/python tests/bench_dataplane.py
 
 fmt: $(VENV)/.test ## format Python and C
 	@$(BIN)/ruff check -q --fix . bin runscripts || true

@@ -124,7 +124,8 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     target = ROOT / "build" / "bench.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(ratios, indent=1) + "\n")
+    kept = json.loads(target.read_text()) if target.exists() else {}
+    target.write_text(json.dumps(kept | ratios, indent=1) + "\n")
     print(f"written to {target}")
 
 

@@ -77,6 +77,8 @@ port_open(const struct port_env *env, struct uid uid)
 		return port_pcap_open(env, uid);
 	case PORT_IVSHMEM:
 		return port_ivshmem_open(env, uid);
+	case PORT_MEMIF:
+		return port_memif_open(env, uid);
 	default:
 		say("ports of this type cannot be added");
 		return NULL;

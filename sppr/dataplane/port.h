@@ -80,6 +80,7 @@ struct port *port_ring_open(const struct port_env *env, struct uid uid);
 struct port *port_vhost_open(const struct port_env *env, struct uid uid);
 struct port *port_tap_open(const struct port_env *env, struct uid uid);
 struct port *port_null_open(const struct port_env *env, struct uid uid);
+struct port *port_memif_open(const struct port_env *env, struct uid uid);
 struct port *port_pcap_open(const struct port_env *env, struct uid uid);
 struct port *port_ivshmem_open(const struct port_env *env, struct uid uid);
 

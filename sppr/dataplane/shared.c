@@ -90,7 +90,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	memcpy(info->port, ports, nports * sizeof(ports[0]));
 	info->published_ns = monotonic_ns();
 	view->info = info;
-	if (shared_claim_lcores(info) < 0)
+	if (shared_claim_lcores(view) < 0)
 		return -1;
 	/* the magic last: a secondary that sees it sees the rest */
 	__atomic_store_n(&info->magic, SHARED_MAGIC, __ATOMIC_RELEASE);
@@ -159,94 +159,6 @@ shared_attach(struct shared_view *view)
 	if (view->pool == NULL || i < info->nrings) {
 		say("the primary's pool or rings are missing; not starting");
 		return -1;
-	}
-	return 0;
-}
-
-/* 0 when there is no such process, or only what is left of one. */
-static process_id
-find_process(pid_t pid)
-{
-	unsigned long long start = 0;
-	char path[32], line[1024], state = 'X', *name_end;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return 0;
-	if (fgets(line, sizeof(line), f) != NULL && (name_end = strrchr(line, ')')) != NULL)
-		/* state is field 3, starttime field 22 */
-		sscanf(name_end + 1,
-				" %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-				"%*s %*s %*s %llu",
-				&state, &start);
-	fclose(f);
-	if (state == 'X' || state == 'Z')
-		return 0;
-	return (uint64_t)pid << 32 | (uint32_t)start;
-}
-
-static process_id
-own_id(void)
-{
-	static process_id id;
-
-	if (id == 0)
-		id = find_process(getpid());
-	return id;
-}
-
-pid_t
-shared_hold(process_id *slot, bool *inherited)
-{
-	process_id owner = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-	pid_t pid;
-
-	*inherited = false;
-	for (;;) {
-		if (owner == own_id())
-			return 0;
-		pid = (pid_t)(owner >> 32);
-		if (owner != 0 && find_process(pid) == owner)
-			return pid;
-		*inherited = owner != 0;
-		if (__atomic_compare_exchange_n(slot, &owner, own_id(), false, __ATOMIC_ACQ_REL,
-				    __ATOMIC_ACQUIRE))
-			return 0;
-	}
-}
-
-bool
-shared_alive(process_id process)
-{
-	return process != 0 && find_process((pid_t)(process >> 32)) == process;
-}
-
-void
-shared_release(process_id *slot)
-{
-	process_id me = own_id();
-
-	__atomic_compare_exchange_n(slot, &me, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
-}
-
-int
-shared_claim_lcores(struct shared *info)
-{
-	unsigned int lcore;
-	pid_t owner;
-	bool inherited;
-
-	RTE_LCORE_FOREACH_WORKER(lcore) {
-		owner = shared_hold(&info->lcore_user[lcore], &inherited);
-		if (owner != 0) {
-			say("lcore %u is in use by process %d: give each process worker lcore ids "
-			    "of "
-			    "its own (they may share a CPU, as --lcores 0@0,%u@1); not starting",
-					lcore, owner, lcore + 1);
-			return -1;
-		}
 	}
 	return 0;
 }

@@ -113,7 +113,10 @@ struct port_stats shared_port_stats(const struct shared *info, uint16_t port);
 /* Take the pool caches of this process's worker lcores; 0, or -1 after saying who has one. The
  * primary did it when it published.
  */
-int shared_claim_lcores(struct shared *info);
+int shared_claim_lcores(const struct shared_view *view);
+
+/* Once the workers have stopped: what their caches hold is good for the next user. */
+void shared_release_lcores(const struct shared_view *view);
 
 /* Become the one user of a side of a port; 0, or the pid of the live process that has it.
  * *inherited says that the former user died holding it.

@@ -25,7 +25,7 @@ set_up(void)
 		say("needs two lcores or more: one for control, the others forward");
 		return -1;
 	}
-	if (shared_claim_lcores(app.view.info) < 0)
+	if (shared_claim_lcores(&app.view) < 0)
 		return -1;
 	app.env = (struct port_env){ &app.view, &app.cfg };
 	if (port_add_ethdevs(&app.ports, &app.env) < 0 || forward_start() < 0)
@@ -93,6 +93,8 @@ main(int argc, char **argv)
 	free(own_argv);
 	forward_stop();
 	patch_close_all(&app);
+	if (app.view.info != NULL)
+		shared_release_lcores(&app.view);
 	rte_eal_cleanup();
 	return status;
 }

@@ -87,7 +87,7 @@ def test_handshake_and_status(lab: Lab) -> None:
 
 MALFORMED = [
     *("add", "add x", "add ring", "add ring:", "add ring:x", "add ring:-1", "add ring:10", "add ring:99999999999"),
-    *("add pipe:0", "add memif:0", "add phy:0", "add tap:0", "add ring 3", "add :", "add ring:1 ring:2"),
+    *("add pipe:0", "add memif:x", "add phy:0", "add tap:0", "add ring 3", "add :", "add ring:1 ring:2"),
     *("del", "del x", "del ring:5", "del phy:0", "del tap:0", "del ring:", "patch", "patch tap:0", "patch tap:0 x"),
     *("patch tap:0 ring:7", "patch ring:7 tap:0", "patch tap:0 tap:1 tap:0", "patch tap:0nq1 tap:1"),
     *("_set_client_id", "_set_client_id 0", "_set_client_id 128", "_set_client_id 1x", "add vhost:" + "9" * 1000),
