@@ -82,7 +82,7 @@ def test_traffic_resumes_after_a_kill_in_the_middle_of_it(lab: Lab) -> None:
     assert flow.got == sorted(set(flow.got))
     # what is lost: what overran the ring while nobody emptied it, and the burst in hand
     counted = primary.status()["ring_ports"][0]
-    assert flow.sent - len(flow.got) <= counted["tx_drop"] + 5 * (32 + 2 * 256) + 64, counted
+    assert flow.sent - len(flow.got) <= counted["tx_drop"] + 5 * (64 + 2 * 256) + 64, counted
     assert send_all(source, sink, 500) == list(range(500))
 
 
