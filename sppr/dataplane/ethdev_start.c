@@ -109,8 +109,8 @@ ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 }
 
 void
-ethdev_stop(const struct shared_port *port)
+ethdev_stop(const struct shared_port *port, bool close)
 {
-	if (rte_eth_dev_stop(port->ethdev) == 0)
+	if (rte_eth_dev_stop(port->ethdev) == 0 && close)
 		rte_eth_dev_close(port->ethdev);
 }

@@ -44,6 +44,19 @@ roster_update(const struct app *app)
 	__atomic_store_n(&own->sequence, own->sequence + 1, __ATOMIC_RELEASE);
 }
 
+unsigned int
+roster_others(struct shared *info)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < ROSTER_SIZE; i++)
+		if (&info->roster[i] != own &&
+				shared_alive(__atomic_load_n(
+						&info->roster[i].process, __ATOMIC_ACQUIRE)))
+			n++;
+	return n;
+}
+
 bool
 roster_read(struct shared *info, unsigned int i, struct roster_entry *copy)
 {

@@ -14,6 +14,9 @@ void roster_join(struct app *app);
 /* After each change, by the control thread. */
 void roster_update(const struct app *app);
 
+/* How many other live processes work in the shared memory. */
+unsigned int roster_others(struct shared *info);
+
 /* A copy of entry i as it was at one moment; false when no live process has it. From any thread. */
 bool roster_read(struct shared *info, unsigned int i, struct roster_entry *copy);
 

@@ -17,6 +17,11 @@
 
 static struct app app;
 
+/* Secondaries still poll our ports: they see us gone within a second and end. Until then nothing
+ * may be closed or freed under them; a tap closed here takes theirs away in the middle of a burst.
+ */
+static bool used_by_others;
+
 static void
 on_sigio(int signo)
 {
@@ -87,8 +92,11 @@ run(void)
 	forward_stop();
 	patch_close_all(&app);
 	pipe_del_all(&app);
+	used_by_others = nports > 0 && app.view.info != NULL && roster_others(app.view.info) > 0;
+	if (used_by_others)
+		say("secondaries still run: they end now, for their memory goes with this process");
 	for (i = 0; i < nports; i++)
-		ethdev_stop(&ports[i]);
+		ethdev_stop(&ports[i], !used_by_others || ports[i].type == PORT_VHOST);
 	return status;
 }
 
@@ -112,6 +120,7 @@ main(int argc, char **argv)
 	} else {
 		status = run();
 	}
-	rte_eal_cleanup();
+	if (!used_by_others)
+		rte_eal_cleanup();
 	return status;
 }

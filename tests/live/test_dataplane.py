@@ -412,6 +412,21 @@ def test_the_primarys_death_ends_a_secondary(lab: Lab) -> None:
     assert list(lab.sockets.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_primary_that_ends_takes_no_port_away_in_the_middle_of_a_burst(lab: Lab, number: signal.Signals) -> None:
+    """Closed under a polling secondary, net_tap ended it by SIGSEGV three times out of three."""
+    primary, _ = lab.start_primary()
+    process, nfv = lab.start_nfv(1)
+    nfv.ok("patch tap:0 tap:1", "forward")
+    source, sink = lab.tap_ends()
+    crosses(source, sink)
+    for number_of_frame in range(200):
+        source.send(number_of_frame)
+    primary.popen.send_signal(number)
+    assert primary.wait_end() == 0 and "secondaries still run" in primary.text()
+    assert process.wait_end() == 1 and "the primary died" in process.text()
+
+
 def test_a_second_primary_is_refused_and_the_first_goes_on(lab: Lab) -> None:
     _, primary = lab.start_primary()
     primary.ok("patch tap:0 tap:1", "forward")
