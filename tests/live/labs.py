@@ -125,7 +125,7 @@ class Lab:
 
     def leftovers(self) -> list[str]:
         """What a lab that is down must not leave."""
-        left = [f"process {p.pid} {p.name()}" for p in self.processes()]
+        left = [f"process {name}" for p in self.processes() if (name := _name(p))]
         left += [str(p) for p in HUGE.glob(f"{self.session}map_*")]
         left += [str(p) for p in (Path("/var/run/dpdk") / self.session, self.state) if p.exists()]
         left += [str(p) for p in (self.folder / "socks").glob("*")]
@@ -144,6 +144,14 @@ class Lab:
         self.tmux("kill-server")
         for page in HUGE.glob(f"{self.session}map_*"):
             page.unlink(missing_ok=True)
+
+
+def _name(process: psutil.Process) -> str | None:
+    """Pid and name, None where it has ended meanwhile."""
+    try:
+        return f"{process.pid} {process.name()}"
+    except psutil.NoSuchProcess:
+        return None
 
 
 def make(folder: Path, session: str, base: Path | None) -> Lab:
