@@ -257,7 +257,7 @@ def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, 
     spp_vm.ok("add ring:0", "patch ring:0 ring:0", "forward")
     source, sink = lab.tap_ends()
     crosses(source, sink)
-    print(f"ring VM: {whole(source, sink, 5000, window=32):.0f} frames/s")
+    print(f"ring VM: {whole(source, sink, 10_000, window=32):.0f} frames/s")
 
     process.kill()
     process, _ = through_region(lab)
@@ -299,7 +299,7 @@ def test_a_vhost_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest,
     spp_vm.ok("patch phy:0 phy:1", "patch phy:1 phy:0", "forward")
     source, sink = lab.tap_ends()
     crosses(source, sink)
-    print(f"vhost VM: {whole(source, sink, 5000, window=16):.0f} frames/s")
+    print(f"vhost VM: {whole(source, sink, 10_000, window=16):.0f} frames/s")
     crosses(sink, source)
     whole(sink, source, 500)
     tagged = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + bytes.fromhex("8100 0007 88b5") + b"t" * 60
