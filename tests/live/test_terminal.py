@@ -71,6 +71,25 @@ def test_inside_another_tmux_server_nothing_is_nested_and_the_command_is_told(la
     assert clients(lab) == []
 
 
+def test_in_zsh_too_the_command_is_one_arrow_up_away(lab: Lab) -> None:
+    lab.env["SHELL"] = "/usr/bin/zsh"
+    (lab.folder / "home" / ".zshrc").write_text("PS1='mine> '\n")
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stderr
+    row = lab.status()["sec1"]
+    lab.tmux("send-keys", "-t", row["pane"], "C-c")
+    wait_for("its exit status", lambda: lab.status()["sec1"]["exit"] == 0)
+
+    def last_line() -> str:
+        return (lab.tmux("capture-pane", "-J", "-p", "-t", row["pane"]).rstrip().splitlines() or [""])[-1]
+
+    wait_for("their own prompt", lambda: last_line().endswith("mine>"))
+    lab.tmux("send-keys", "-t", row["pane"], "Up")
+    wait_for("the command", lambda: "-i 1" in last_line())
+    lab.tmux("send-keys", "-t", row["pane"], "Enter")
+    assert labs.wait_state(lab, "sec1", "ready")["pid"] != row["pid"]
+
+
 @pytest.mark.parametrize(
     ("program", "words", "offered"),
     [
