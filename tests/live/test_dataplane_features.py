@@ -182,7 +182,7 @@ def is_child(folder: Path, parent: int) -> bool:
 
 
 def test_a_pipe_is_an_ethdev_a_foreign_secondary_finds(lab: Lab) -> None:
-    assert shutil.which("dpdk-proc-info"), "apt-get install dpdk"
+    assert shutil.which("dpdk-proc-info"), "apt-get install dpdk-dev"
     _, primary = lab.start_primary()
     _, nfv = lab.start_nfv(1)
     primary.ok("add pipe:0 ring:0 ring:1")
@@ -225,7 +225,7 @@ def test_a_pipe_is_an_ethdev_a_foreign_secondary_finds(lab: Lab) -> None:
 
 def test_memif_on_the_primarys_forwarder(lab: Lab) -> None:
     """tap:0 -> memif:0 -> testpmd -> memif:0 -> tap:1; the second peer finds the port as the first did."""
-    assert shutil.which("dpdk-testpmd"), "apt-get install dpdk"
+    assert shutil.which("dpdk-testpmd"), "apt-get install dpdk-dev"
     _, primary = lab.start_primary()
     _, nfv = lab.start_nfv(1)
     assert "only on the primary" in nfv.ask("add memif:0")["message"]

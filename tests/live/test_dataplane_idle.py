@@ -70,7 +70,7 @@ def test_idle_primary_forwarder_and_own_tap(lab: Lab) -> None:
 
 def test_idle_vhost_with_and_without_a_guest(lab: Lab) -> None:
     """The peer sends back what it gets; with txonly it would never be idle."""
-    assert shutil.which("dpdk-testpmd"), "apt-get install dpdk"
+    assert shutil.which("dpdk-testpmd"), "apt-get install dpdk-dev"
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
     nfv.ok("add vhost:0", "patch tap:0 vhost:0", "patch vhost:0 tap:1", "forward")
