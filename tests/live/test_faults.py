@@ -207,14 +207,14 @@ def test_folders_with_odd_names_and_a_relative_run_directory(lab: Lab) -> None:
     odd.mkdir()
     lab.conf.rename(odd / "conf.yml")
     lab.env["SPPR_RUN_DIR"] = "run dir"
-    command = [sys.executable, "-m", "sppr", "up", "--socket-name", "testlab2", *SMALL]
-    done = subprocess.run(command, env=lab.env, cwd=odd, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "sppr", "up", "--conf", str(odd / "conf.yml"), "--socket-name", "testlab2", *SMALL]
+    done = subprocess.run(command, env=lab.env, cwd=lab.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     done = subprocess.run(
-        [sys.executable, "-m", "sppr", "down"], env=lab.env, cwd=odd, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "sppr", "down"], env=lab.env, cwd=lab.folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "session testlab2 is down" in done.stdout, done.stderr
-    lab.env["SPPR_RUN_DIR"] = str(odd / "run dir")
+    lab.env["SPPR_RUN_DIR"] = str(lab.folder / "run dir")
     assert lab.leftovers() == []
 
 
