@@ -42,18 +42,19 @@ def bring_up(lab: Any) -> None:
     from sppr.tmux.server import Tmux
 
     tmux = Tmux(lab.plan.socket_name)
-    flag = "" if lab.plan.session == "spp" else f" --session {lab.plan.session}"
+    flag = state.flag(lab.plan.session)
     with state.locked(lab.plan.session):
         log.log_to(state.log_path(lab.plan.session))
         stale = refuse_if_there(lab.plan, tmux)
         if stale is not None:
             teardown.sweep(stale)
-        findings = preflight.check(lab.plan, lab.site, facts.read())
+        found = facts.read()  # anew, now that nobody else can be at it
+        findings = preflight.check(lab.plan, lab.site, found)
         with progress(lab.plan) as report:
             for finding in findings:
                 report.note(f"warning: {finding.what}")
             try:
-                BringUp(lab.plan, lab.site, tmux, report).execute()
+                BringUp(lab.plan, lab.site, found, tmux, report).execute()
             except KeyboardInterrupt:
                 raise Stopped("interrupted; what was started stays up", hint=f"sppr down{flag}") from None
             except SpprError as e:

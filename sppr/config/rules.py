@@ -11,8 +11,6 @@ LineOf = Callable[[Path], int | None]
 
 #: RTE_MAX_LCORE of DPDK's usual builds.
 MAX_LCORE = 128
-#: ``vhost:N`` has room for three digits in SPP's name buffers.
-MAX_VHOST = 999
 
 
 @dataclass(frozen=True)

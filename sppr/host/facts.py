@@ -1,6 +1,5 @@
 """What this machine is, read below ``root`` so that a test can bring a /proc and a /sys of its own."""
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -74,11 +73,6 @@ def unix_listening(root: Path = Path("/")) -> frozenset[str]:
         if len(words) == 8 and words[3] == _LISTENING:
             found.add(words[7])
     return frozenset(found)
-
-
-def describe(facts: Facts) -> str:
-    """The facts as JSON, for logs."""
-    return json.dumps(facts.__dict__, default=str)
 
 
 def _text(path: Path) -> str:

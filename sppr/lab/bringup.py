@@ -21,7 +21,7 @@ from sppr.lab.state import State
 from sppr.lab.vms import accel
 from sppr.ready import Exit, Wait, wait_ready
 from sppr.roles import probe
-from sppr.roles.part import Part, secondary_name
+from sppr.roles.part import Part, serving_part
 from sppr.run import run
 from sppr.tmux import pane
 from sppr.tmux.pane import user_shell
@@ -82,7 +82,7 @@ def refuse_if_there(plan: Plan, tmux: Tmux) -> State | None:
             ) from None
         return None
     living = [p.name for p in old.plan.parts if (proc := states.process(p.files(old.folder))) and proc.alive()]
-    flag = "" if session == "spp" else f" --session {session}"
+    flag = states.flag(session)
     if old.phase == "up" and len(living) == len(old.plan.parts) and old.plan.parts == plan.parts:
         raise AlreadyUp(
             f"session {session} is running already, with all its {len(living)} parts: nothing was changed",
@@ -105,10 +105,10 @@ def refuse_if_there(plan: Plan, tmux: Tmux) -> State | None:
 class BringUp:
     """One bring-up of one plan."""
 
-    def __init__(self, plan: Plan, site: Site, tmux: Tmux, report: Report) -> None:
-        self.plan, self.site, self.tmux, self.report = plan, site, tmux, report
+    def __init__(self, plan: Plan, site: Site, found: facts.Facts, tmux: Tmux, report: Report) -> None:
+        self.plan, self.site, self.facts, self.tmux, self.report = plan, site, found, tmux, report
         self.run = Path(plan.run)
-        self.state = State(plan, facts.read().boot_id)
+        self.state = State(plan, found.boot_id)
         self._probe = probe.Probe(plan.api)
         self._done = {part.name: threading.Event() for part in plan.parts}
         self._cancelled = threading.Event()
@@ -139,7 +139,7 @@ class BringUp:
         if self.site.store is not None and self.plan.images:
             make_key(self.site.public_key)
             write_ssh_config(self.plan, self.site.public_key)
-            filler = Provisioner(accel(self.plan.accel, facts.read()))
+            filler = Provisioner(accel(self.plan.accel, self.facts))
             make_images(self.plan.images, self.site.store, self.report.note, filler)
 
     def open_windows(self) -> None:
@@ -179,8 +179,7 @@ class BringUp:
 
     def _start(self, part: Part) -> None:
         for need in part.needs:
-            while not self._done[need].wait(0.1):
-                self._give_up(part)
+            self._wait_for(need, part)
         self._give_up(part)
         try:
             if part.sockets:
@@ -225,9 +224,7 @@ class BringUp:
 
     def _serve_regions(self, part: Part) -> None:
         """Have the host's end of a ring VM's ports served, while the VM boots."""
-        server = "pri" if part.server == "primary" else secondary_name(int(part.server.split(":")[1]))
-        while not self._done[server].wait(0.1):
-            self._give_up(part)
+        self._wait_for(serving_part(part.server), part)
         probe.serve(self.plan.api, part.server, part.ports)
 
     def _ask(self, part: Part) -> bool:
@@ -238,6 +235,11 @@ class BringUp:
                 self._asked = Deadline(0.05)
         proc = states.process(part.files(self.run))
         return proc is not None and self._probe.ready(part)
+
+    def _wait_for(self, need: str, part: Part) -> None:
+        """Until the part ``need`` is ready; Interrupted where another part failed."""
+        while not self._done[need].wait(0.1):
+            self._give_up(part)
 
     def _give_up(self, part: Part) -> None:
         if self._cancelled.is_set():

@@ -101,6 +101,11 @@ def _state(data: dict[str, Any]) -> State:
     return State(Plan(**values), data["boot_id"], data["phase"], panes, data["ready"])
 
 
+def flag(session: str) -> str:
+    """What a verb in a hint must be told to mean this session."""
+    return "" if session == "spp" else f" --session {session}"
+
+
 def record_start(folder: Path, name: str) -> None:
     """Note that this very process is (about to become) the part ``name``: pid and start time, and no exit yet.
 

@@ -11,7 +11,7 @@ from sppr.images.store import Kind
 from sppr.lab.plan import Flags, Image
 from sppr.lab.site import Site
 from sppr.qemu.parts import Accel
-from sppr.roles.part import Part, vm_name
+from sppr.roles.part import Part, serving_part, vm_name
 from sppr.roles.vm import Machine
 from sppr.spp import ports
 
@@ -80,7 +80,7 @@ class VmPlanner:
         """A ring VM starts with the secondaries; a vhost VM when its socket's owner is there."""
         if not vm.id:
             return ()
-        return (f"sec{server[4:]}",) if kind == "vhost" and server.startswith("nfv:") else ("pri",)
+        return (serving_part(server),) if kind == "vhost" and server else ("pri",)
 
     def _machine(self, kind: Kind, vm: Vm, name: str, sockets: Sequence[Path], regions: Sequence[Path]) -> Machine:
         settings, store, c = self.config.vm, self.site.store, self.config.controller

@@ -48,6 +48,11 @@ def secondary_name(secondary_id: int) -> str:
     return f"sec{secondary_id}"
 
 
+def serving_part(server: str) -> str:
+    """Name of the part that ``Part.server`` means: ``primary`` -> ``pri``, ``nfv:1`` -> ``sec1``."""
+    return "pri" if server == "primary" else secondary_name(int(server.removeprefix("nfv:")))
+
+
 def vm_name(kind: str, vm_id: int) -> str:
     """``vm_r6``, ``vm_v11``: the window's name and the id."""
     return f"vm_{kind[0]}{vm_id}"

@@ -98,10 +98,6 @@ class Tmux:
         listed = self._cmd("list-panes", "-s", "-t", f"={session}:", "-F", "#{pane_id} #{pane_pid}", check=False)
         return {pane: int(pid) for pane, pid in (line.split() for line in listed)}
 
-    def windows(self, session: str) -> list[str]:
-        """Names of the session's windows, in order."""
-        return self._cmd("list-windows", "-t", f"={session}", "-F", "#{window_name}", check=False)
-
     def kill_session(self, session: str) -> None:
         """End the session if it is there. Children that ignore SIGHUP outlive this: end them first."""
         self._cmd("kill-session", "-t", f"={session}", check=False)
