@@ -8,13 +8,12 @@ from sppr import units
 from sppr.config.model import Config
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
-from sppr.lab.plan import DEFAULTS, Flags, Plan, Window, api_socket
+from sppr.lab.plan import DEFAULTS, Flags, Plan, api_socket, windows_of
 from sppr.lab.site import Site
 from sppr.lab.vms import VmPlanner
 from sppr.roles.controller import Controller
 from sppr.roles.part import Part, secondary_name
 from sppr.roles.spp import Primary, Secondary
-from sppr.roles.vm import hostname
 from sppr.spp import ports
 from sppr.spp.eal import Eal, lcores
 
@@ -38,20 +37,17 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
         conf=str(site.conf),
         host=config.controller.host,
         tcp_ports=(config.controller.pri_port, config.controller.sec_port),
-        ssh_ports=tuple(vms.ssh_ports()),
-        vm_hosts=tuple(hostname(image.kind, image.vm_id) for image in vms.images()),
         lcores=tuple(units.bits(sum(used))),
         file_prefix=planner.prefix,
         huge_dir=config.hugepages,
         memory=config.primary.memory,
         accel=config.vm.accel,
         sock_dir=config.spp.sock_dir,
-        sockets=tuple(dict.fromkeys([*map(str, vdev_sockets), *(s for part in parts for s in part.sockets)])),
-        regions=tuple(r for part in parts for r in part.regions),
-        windows=tuple(_windows(parts, flags)),
+        vdev_sockets=tuple(map(str, vdev_sockets)),
+        windows=windows_of(parts, flags.nof_working),
         parts=tuple(parts),
-        images=tuple(vms.images()),
         ready_timeout=config.vm.ready_timeout,
+        flags=flags,
         socket_name=socket_name,
     )
 
@@ -100,12 +96,6 @@ def _check_vhosts(parts: Sequence[Part]) -> None:
                 what = f"{uid} would serve both VM {owner[uid].id} and VM {part.id}"
                 raise ConfigError(what, hint="give one of them numbers of its own in conf.yml: vhosts: [N, …]")
             owner[uid] = part
-
-
-def _windows(parts: Sequence[Part], flags: Flags) -> list[Window]:
-    names = dict.fromkeys(part.window for part in parts)
-    windows = [Window(name, tuple(p.name for p in parts if p.window == name)) for name in names]
-    return windows + [Window(f"w{n}", (f"w{n}",)) for n in range(flags.nof_working)]
 
 
 class _Planner:

@@ -34,6 +34,7 @@ class Part:
     template: str = ""
     qmp: str = ""
     console: str = ""
+    ssh_port: int = 0
 
     def files(self, folder: Path) -> PaneFiles:
         """Its files below the session's run directory."""

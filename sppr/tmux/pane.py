@@ -103,8 +103,18 @@ class PaneFiles:
 
     @property
     def record(self) -> Path:
-        """``PID CREATED`` of the last run, written by the runscript before it becomes the program."""
+        """``PID CREATED TERMINAL`` of the last run, written by the runscript before it becomes the program."""
         return self.folder / f"{self.name}.pid"
+
+    @property
+    def program(self) -> Path:
+        """What the last run became, a JSON list of words."""
+        return self.folder / f"{self.name}.program"
+
+    @property
+    def stopped(self) -> Path:
+        """There while the part is ended, or was, because somebody asked for that: it is not to come back by itself."""
+        return self.folder / f"{self.name}.stopped"
 
 
 def write(files: PaneFiles, argv: Sequence[str], cwd: Path, needs: Sequence[str], env: Mapping[str, str]) -> None:
@@ -124,9 +134,15 @@ def write(files: PaneFiles, argv: Sequence[str], cwd: Path, needs: Sequence[str]
         command_text=shlex.quote(command),
         shell=_shell(files, command, words),
     )
+    # Of a run before, in a pane that is gone or made anew: what stands there must be about the run to come.
+    for old in (files.gate, files.exit, files.record, files.stopped):
+        old.unlink(missing_ok=True)
     files.log.touch()
     os.mkfifo(files.gate, 0o600)
-    files.script.write_text(text)
+    # A shell that still runs the old text reads on in the old file.
+    new = files.script.with_suffix(".new")
+    new.write_text(text)
+    new.rename(files.script)
 
 
 def user_shell() -> str:
