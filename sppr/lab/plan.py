@@ -79,5 +79,9 @@ class Plan:
         return next(part for part in self.parts if part.name == name)
 
 
+def wiring_file(run: Path) -> Path:
+    return run / "wiring.json"
+
+
 def api_socket(run: Path) -> Path:
     return run / "api.sock"

@@ -8,7 +8,7 @@ from sppr import units
 from sppr.config.model import Config
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
-from sppr.lab.plan import DEFAULTS, Flags, Plan, Window, api_socket
+from sppr.lab.plan import DEFAULTS, Flags, Plan, Window, api_socket, wiring_file
 from sppr.lab.site import Site
 from sppr.lab.vms import VmPlanner
 from sppr.roles.controller import Controller
@@ -123,7 +123,8 @@ class _Planner:
 
     def controller(self) -> Part:
         c = self.config.controller
-        program = Controller(c.host, c.pri_port, c.sec_port, api_socket(self.site.run)).argv()
+        run = self.site.run
+        program = Controller(c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run)).argv()
         command = self.site.runscript("controller.py")
         return self._part(Part("ctrler", "controller", None, "ctrler", command, tuple(program)))
 
