@@ -27,6 +27,7 @@ def main(session: str | None, as_json: bool) -> int:
         width = max((len(row.name) for row in rows), default=0)
         for row in rows:
             more = f"  exit {row.exit}" if row.exit is not None else ""
+            more += f"  restarts {row.restarts}" if row.restarts else ""
             more += f"  {row.last}" if row.last else ""
             state = click.style(f"{row.state:9}", fg=_COLOURS[row.state])
             click.echo(f"{row.name:{width}}  {row.role:10}  {state} {row.pid or '-':>8}  {row.window:7}{more}")

@@ -156,7 +156,7 @@ class BringUp:
                     panes.append(PaneSpec(name, folder, (user_shell(), "-i")))
                     continue
                 files = part.files(self.run)
-                pane.write(files, part.command, folder, part.needs, env)
+                pane.write(files, part.command, folder, part.needs, env, part.restart)
                 panes.append(PaneSpec(name, folder, ("/bin/sh", str(files.script)), files.log))
             windows.append(WindowSpec(window.name, tuple(panes)))
         self.tmux.env = env
@@ -195,6 +195,7 @@ class BringUp:
         with self._lock:
             self.state.ready[part.name] = round(seconds, 3)
             self.state.save()
+        part.files(self.run).supervised.touch()
         self.report.ready(part.name, seconds)
         self._done[part.name].set()
 

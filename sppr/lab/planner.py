@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from sppr import units
-from sppr.config.model import Config
+from sppr.config.model import Config, Vm
+from sppr.config.model import Secondary as SecondarySettings
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.lab.plan import DEFAULTS, Flags, Plan, Window, api_socket, wiring_file
@@ -28,6 +29,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     planner = _Planner(config, flags, facts, site)
     vms = VmPlanner(config, flags, facts, site)
     parts = [planner.controller(), planner.primary(), *planner.secondaries(), *vms.all()]
+    parts = [_restarting(config, part) for part in parts]
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
     vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts)) if s]
@@ -106,6 +108,17 @@ def _windows(parts: Sequence[Part], flags: Flags) -> list[Window]:
     names = dict.fromkeys(part.window for part in parts)
     windows = [Window(name, tuple(p.name for p in parts if p.window == name)) for name in names]
     return windows + [Window(f"w{n}", (f"w{n}",)) for n in range(flags.nof_working)]
+
+
+def _restarting(config: Config, part: Part) -> Part:
+    """The part with its restart policy: its own, else that of its kind, else the lab's."""
+    entries: list[SecondarySettings | Vm] = [*config.secondaries, *config.vms_ring, *config.vms_vhost]
+    own = next((e.restart for e in entries if part.id is not None and e.id == part.id), None)
+    kind = {"controller": config.controller.restart, "primary": config.primary.restart, "secondary": None}
+    chosen = own or kind.get(part.role, config.vm.restart) or config.restart
+    if chosen.policy == "no":
+        return part
+    return replace(part, restarts=chosen.max, restart_delay=chosen.delay)
 
 
 class _Planner:

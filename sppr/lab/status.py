@@ -14,7 +14,10 @@ Standing = Literal["absent", "starting", "ready", "dead", "stopping"]
 
 @dataclass(frozen=True)
 class PartStatus:
-    """One row. ``exit``: status of the last run of a dead part, None where nobody saw it. ``last``: its last line."""
+    """One row. ``exit``: status of the last run of a dead part, None where nobody saw it. ``last``: its last line.
+
+    ``restarts``: how often it was run again by itself.
+    """
 
     name: str
     role: str
@@ -27,6 +30,7 @@ class PartStatus:
     exit: int | None = None
     last: str | None = None
     ready_after: float | None = None
+    restarts: int = 0
 
 
 def status(state: State) -> list[PartStatus]:
@@ -60,4 +64,5 @@ def _one(state: State, part: Part, probe: Probe) -> PartStatus:
         exit=ended.status if ended else None,
         last=lines[0] if lines else None,
         ready_after=state.ready.get(part.name),
+        restarts=states.restarts(files),
     )

@@ -120,6 +120,7 @@ def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
     proc = _living(state, part)
     if proc is None:
         return
+    part.files(state.folder).stopped.touch()
     how = _politely(state, part, proc, powerdown)
     if how is None and proc.alive():
         killed, left = procs.end(procs.tree([proc.pid]), Deadline(TERM))

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,14 +177,28 @@ def lab(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[La
     try:
         done = made.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
         assert done.returncode == 0, done.stdout + done.stderr
-        control = made.control
-        for number, (src, dst) in enumerate((("tap:0", "ring:0"), ("ring:0", "tap:1")), 1):
-            control.add_port(f"nfv:{number}", "ring:0")
-            control.patch(f"nfv:{number}", src, dst)
-            control.forward(f"nfv:{number}")
+        chain(made)
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture
+def watched(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[Lab]:
+    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab7", None)
+    made.write("restart: {policy: on-failure, delay: 0.5}\n")
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def chain(lab: Lab) -> None:
+    """tap:0 -> nfv 1 -> ring:0 -> nfv 2 -> tap:1"""
+    for number, (src, dst) in enumerate((("tap:0", "ring:0"), ("ring:0", "tap:1")), 1):
+        lab.control.add_port(f"nfv:{number}", "ring:0")
+        lab.control.patch(f"nfv:{number}", src, dst)
+        lab.control.forward(f"nfv:{number}")
 
 
 def packets_cross(lab: Lab) -> None:
@@ -225,3 +240,34 @@ def test_the_primary_and_its_secondaries_run_again_carry_packets_again(lab: Lab)
         wait_state(lab, name, "ready")
     wait_for("links", lambda: all(Path(f"/sys/class/net/{lab.tap}{end}").exists() for end in "ab"))
     packets_cross(lab)
+
+
+def back(lab: Lab, name: str, old: int) -> dict[str, Any]:
+    """The row of a part that is ready, but not as the ``old`` pid."""
+
+    def row() -> dict[str, Any] | None:
+        found = lab.status()[name]
+        return found if found["state"] == "ready" and found["pid"] != old else None
+
+    found: dict[str, Any] = wait_for(f"{name} again", row, 60)
+    return found
+
+
+def test_with_a_policy_what_is_killed_is_back_by_itself(watched: Lab) -> None:
+    lab = watched
+    assert lab.wakeup("-ns", "2", "-nr", "0", "-nv", "0").returncode == 0
+    chain(lab)
+    packets_cross(lab)
+    before = lab.status()
+    for name, again in (("sec2", {"sec2"}), ("ctrler", {"ctrler"}), ("pri", {"pri", "sec1", "sec2"})):
+        old = lab.status()
+        os.kill(old[name]["pid"], signal.SIGKILL)
+        for part in again:
+            assert back(lab, part, old[part]["pid"])["pane"] == before[part]["pane"]
+        packets_cross(lab)
+    after = lab.status()
+    assert all(after[name]["restarts"] >= 1 and before[name]["restarts"] == 0 for name in before)
+    assert "restarts 2" in lab.sppr("status", "--session", lab.session).stdout
+    lab.tmux("send-keys", "-t", after["sec1"]["pane"], "C-c")
+    assert wait_state(lab, "sec1", "dead")["exit"] == 0
+    assert lab.down().returncode == 0 and lab.leftovers() == []
