@@ -29,6 +29,7 @@ def main(session: str | None, as_json: bool) -> int:
         for row in rows:
             more = f"  exit {row.exit}" if row.exit is not None else ""
             more += f" at {row.when[11:19]}" if row.when else ""
+            more += f"  restarts {row.restarts}" if row.restarts else ""
             more += f"  {row.last or row.note or ''}".rstrip()
             state = click.style(f"{row.state:9}", fg=_COLOURS[row.state])
             click.echo(f"{row.name:{width}}  {row.role:10}  {state} {row.pid or '-':>8}  {row.window:7}{more}")

@@ -78,6 +78,7 @@ def _value_fix(path: KeyPath) -> str:
         "coremask": "write a mask such as 0x0C",
         "portmask": "write a mask such as 0x03",
         "memory": "write MiB, or a number with M or G",
+        "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
         "host": "write an address such as 127.0.0.1",
     }
     return fixes.get(str(path[-1]), "write it as net_tap0,iface=vtap0" if "vdevs" in path else "see docs/conf.md")

@@ -146,6 +146,7 @@ class BringUp:
         except SpprError:
             self.report.failed(part.name)
             raise
+        part.files(self.run).supervised.touch()
         self._serve_again(part)
         self._is_ready(part, seconds)
         self.report.ready(part.name, seconds)

@@ -91,7 +91,7 @@ class Panes:
         if part is None:
             return PaneSpec(name, folder, (user_shell(), "-i"))
         files = part.files(Path(self.plan.run))
-        pane.write(files, part.command, folder, part.needs, self.tmux.env)
+        pane.write(files, part.command, folder, part.needs, self.tmux.env, part.restart)
         return PaneSpec(name, folder, ("/bin/sh", str(files.script)), files.log)
 
 

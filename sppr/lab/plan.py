@@ -119,5 +119,9 @@ def windows_of(parts: Sequence[Part], shells: int) -> tuple[Window, ...]:
     return tuple(windows + [Window(f"w{n}", (f"w{n}",)) for n in range(shells)])
 
 
+def wiring_file(run: Path) -> Path:
+    return run / "wiring.json"
+
+
 def api_socket(run: Path) -> Path:
     return run / "api.sock"

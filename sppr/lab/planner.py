@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from sppr import units
-from sppr.config.model import Config
+from sppr.config.model import Config, Vm
+from sppr.config.model import Secondary as SecondarySettings
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
-from sppr.lab.plan import DEFAULTS, Flags, Plan, api_socket, windows_of
+from sppr.lab.plan import DEFAULTS, Flags, Plan, api_socket, windows_of, wiring_file
 from sppr.lab.site import Site
 from sppr.lab.vms import VmPlanner
 from sppr.roles.controller import Controller
@@ -27,6 +28,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     planner = _Planner(config, flags, facts, site)
     vms = VmPlanner(config, flags, facts, site)
     parts = [planner.controller(), planner.primary(), *planner.secondaries(), *vms.all()]
+    parts = [_restarting(config, part) for part in parts]
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
     vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts)) if s]
@@ -98,6 +100,17 @@ def _check_vhosts(parts: Sequence[Part]) -> None:
             owner[uid] = part
 
 
+def _restarting(config: Config, part: Part) -> Part:
+    """The part with its restart policy: its own, else that of its kind, else the lab's."""
+    entries: list[SecondarySettings | Vm] = [*config.secondaries, *config.vms_ring, *config.vms_vhost]
+    own = next((e.restart for e in entries if part.id is not None and e.id == part.id), None)
+    kind = {"controller": config.controller.restart, "primary": config.primary.restart, "secondary": None}
+    chosen = own or kind.get(part.role, config.vm.restart) or config.restart
+    if chosen.policy == "no":
+        return part
+    return replace(part, restarts=chosen.max, restart_delay=chosen.delay)
+
+
 class _Planner:
     """Makes the parts of one lab."""
 
@@ -113,7 +126,8 @@ class _Planner:
 
     def controller(self) -> Part:
         c = self.config.controller
-        program = Controller(c.host, c.pri_port, c.sec_port, api_socket(self.site.run)).argv()
+        run = self.site.run
+        program = Controller(c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run)).argv()
         command = self.site.runscript("controller.py")
         return self._part(Part("ctrler", "controller", None, "ctrler", command, tuple(program)))
 

@@ -185,6 +185,14 @@ def ended(files: PaneFiles) -> Exit | None:
     return Exit(None) if proc is not None and not proc.alive() else None
 
 
+def restarts(files: PaneFiles) -> int:
+    """How often the part was run again by its policy."""
+    try:
+        return int(files.restarts.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
 def sessions() -> list[str]:
     """Names of the sessions that have state."""
     return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))

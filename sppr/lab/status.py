@@ -19,7 +19,8 @@ ALONE = "runs as it did when it was ready; the controller does not answer now"
 @dataclass(frozen=True)
 class PartStatus:
     """One row. ``exit``: status of the last run of a dead part, None where nobody saw it; ``when`` it ended, ISO 8601;
-    ``last``: its last line. ``note``: what the state alone does not tell."""
+    ``last``: its last line. ``note``: what the state alone does not tell.
+    ``restarts``: how often it was run again by itself."""
 
     name: str
     role: str
@@ -34,6 +35,7 @@ class PartStatus:
     last: str | None = None
     ready_after: float | None = None
     note: str | None = None
+    restarts: int = 0
 
 
 def status(state: State) -> list[PartStatus]:
@@ -81,6 +83,7 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
         last=lines[0] if lines else None,
         ready_after=state.ready.get(part.name),
         note=note,
+        restarts=states.restarts(files),
     )
 
 
