@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sppr import rotation
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady, SpprError
 
@@ -68,23 +69,19 @@ def _error(kind: type[SpprError], wait: Wait, what: str) -> SpprError:
 
 def tail(log: Path, size: int = 16384) -> str:
     """The end of a log as plain text: no colours, carriage returns as new lines. Empty when there is no log."""
-    return _plain(log, size, from_end=True)
+    return _plain(rotation.tail(log, size))
 
 
 def head(log: Path, size: int = 1 << 20) -> str:
     """The beginning of a log, as ``tail`` gives its end."""
-    return _plain(log, size, from_end=False)
-
-
-def _plain(log: Path, size: int, from_end: bool) -> str:
     try:
         with log.open("rb") as f:
-            if from_end:
-                f.seek(0, 2)
-                f.seek(max(0, f.tell() - size))
-            raw = f.read(size)
+            return _plain(f.read(size))
     except OSError:
         return ""
+
+
+def _plain(raw: bytes) -> str:
     return _ANSI.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,5 +1,6 @@
 """``sppr logs``: what a part has printed."""
 
+import math
 import sys
 
 import click
@@ -10,16 +11,22 @@ from sppr.cli.edge import CONTEXT, Edge
 
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.part_name
+@click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, over restarts, until Ctrl-C or the end.")
 @options.session
-def main(name: str, session: str | None) -> None:
-    """Print what a part (as `sppr status` names it) has printed since its first byte."""
+def main(name: str, follow: bool, session: str | None) -> None:
+    """Print what a part (as `sppr status` names it) has printed since its first byte, also when it has ended."""
+    from sppr import rotation
     from sppr.cli.which import session_of
+    from sppr.deadline import Deadline
     from sppr.lab import state as states
     from sppr.lab.state import check_names
 
     state = states.load(session_of(session))
     check_names(state, [name])
-    part = state.plan.part(name)
-    with part.files(state.folder).log.open("rb") as log:
-        while chunk := log.read(1 << 16):
-            sys.stdout.buffer.write(chunk)
+    log = state.plan.part(name).files(state.folder).log
+    if rotation.lost(log):
+        click.echo(f"{name}: it has printed more than is kept: the first bytes are gone", err=True)
+    ticks = Deadline(math.inf).ticks(0.1) if follow else ()
+    for chunk in rotation.read(log, lambda: follow and states.there(state.plan.session), ticks):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()

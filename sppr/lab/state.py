@@ -193,6 +193,11 @@ def restarts(files: PaneFiles) -> int:
         return 0
 
 
+def there(session: str) -> bool:
+    """Whether the session has state: it is not down."""
+    return (folder_of(session) / _NAME).exists()
+
+
 def sessions() -> list[str]:
     """Names of the sessions that have state."""
     return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sppr import rotation
+
 #: A tmux message holds 16 KiB; a chain of this many panes stays well below.
 PANES_A_CALL = 24
 IDS = "#{window_id} #{pane_id} #{pane_pid}"
@@ -91,7 +93,7 @@ def after(here: str, pane: PaneSpec) -> Iterator[list[str]]:
     yield ["set-option", "-p", "-t", here, "@sppr_part", pane.name]
     if pane.log is not None:
         # tmux expands formats (#) and strftime (%) in this string before /bin/sh reads it.
-        command = f"exec cat >>{shlex.quote(str(pane.log))}".replace("#", "##").replace("%", "%%")
+        command = f"exec /bin/sh {shlex.quote(str(rotation.writer_of(pane.log)))}".replace("#", "##").replace("%", "%%")
         yield ["pipe-pane", "-t", here, command]
 
 

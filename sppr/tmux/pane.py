@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sppr import rotation
 from sppr.deadline import Deadline
 from sppr.errors import NotReady
 from sppr.ready import AGAIN, END_OF_OUTPUT, LEFT
@@ -188,6 +189,7 @@ def write(
     for old in (files.gate, files.exit, files.record, files.stopped, files.supervised, files.restarts):
         old.unlink(missing_ok=True)
     files.log.touch()
+    rotation.writer_of(files.log).write_text(rotation.writer(files.log) + "\n")
     os.mkfifo(files.gate, 0o600)
     # A shell that still runs the old text reads on in the old file.
     new = files.script.with_suffix(".new")

@@ -15,7 +15,7 @@ FLOORS = {
     "tmux": 3, "qemu": 3, "images": 3, "spp": 3,
     "ready": 2, "host": 2,
     "config": 1,
-    "errors": 0, "units": 0, "deadline": 0, "run": 0, "log": 0, "venv": 0,
+    "errors": 0, "units": 0, "deadline": 0, "run": 0, "log": 0, "rotation": 0, "venv": 0,
     # A program of its own beside the floors: nothing of the lab may be known to it.
     "controller": 4,
 }  # fmt: skip
