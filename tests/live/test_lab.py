@@ -157,11 +157,15 @@ def test_a_run_again_that_fails_at_once_has_its_own_exit_status(lab: Lab) -> Non
     wait_state(lab, "sec2", "ready")
 
 
-def test_ssh_needs_no_questions(lab: Lab) -> None:
+def test_ssh_needs_no_questions_and_spp_vm_of_a_guest_has_its_patches_again(lab: Lab) -> None:
     command = ["ssh", "-F", str(lab.folder / "runscripts/ssh_config"), "-o", "BatchMode=yes", "vm-v11", "hostname"]
     wait_for(
         "ssh", lambda: subprocess.run(command, capture_output=True, text=True, check=False).stdout == "vm-v11\n", 60
     )
+    lab.control.patch("nfv:11", "phy:0", "phy:0")
+    subprocess.run([*command[:-1], "busybox killall -KILL spp_vm"], check=True, capture_output=True)
+    wait_for("spp_vm", lambda: "nfv:11 is back: 1 patch given again" in (lab.state / "ctrler.log").read_text(), 60)
+    assert lab.control.nfv_status(11)["patches"] == [{"src": "phy:0", "dst": "phy:0"}]
 
 
 def test_status_tells_a_part_that_was_killed(lab: Lab) -> None:

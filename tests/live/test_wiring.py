@@ -118,6 +118,7 @@ def test_what_is_refused_is_told_and_tried_again_the_next_time(controllers: Iter
     picky.answer = lambda command: answer(command).replace(b', "vhost:1"', b"")  # type: ignore[method-assign]
     picky.start()
     controller.logged("nfv:1 is back: 1 port, 1 patch, forwarding given again; refused: add vhost:1")
+    assert controller.client.nfv_status(1)["ports"] == ["phy:0", "ring:0"]
     die(controller, picky)
     assert changes(nfv(controller, 1)) == GIVEN
 
@@ -139,7 +140,7 @@ def test_a_restore_that_was_cut_off_is_finished_later(controllers: Iterator[Cont
     assert changes(half) == ["forward"]
 
 
-def test_the_primary_gets_its_own_again_pipes_too(controllers: Iterator[Controller]) -> None:
+def test_the_primary_gets_its_own_again(controllers: Iterator[Controller]) -> None:
     class Primary(Fake):
         def answer(self, command: str) -> bytes:
             if command != "status":
