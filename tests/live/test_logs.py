@@ -24,7 +24,7 @@ echo "run $run ends"; exit 7"""
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab8", None)
+    made = labs.make(tmp_path_factory.mktemp("lab"), "loglab8", None)
     fake_tree(made, CHATTERBOX.format(count=made.folder / "count"))
     try:
         yield made

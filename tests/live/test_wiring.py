@@ -174,7 +174,7 @@ def test_a_file_that_is_no_memory_is_told_and_starts_anew(controllers: Iterator[
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab6", None)
+    made = labs.make(tmp_path_factory.mktemp("lab"), "wirelab6", None)
     try:
         done = made.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -186,7 +186,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[La
 
 @pytest.fixture
 def watched(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab7", None)
+    made = labs.make(tmp_path_factory.mktemp("lab"), "wirelab7", None)
     made.write("restart: {policy: on-failure, delay: 0.5}\n")
     try:
         yield made
