@@ -44,8 +44,8 @@ def primary_status(status: Mapping[str, object]) -> list[str]:
 
 
 def state_of(status: Mapping[str, object]) -> str:
-    """``idling`` or ``running``; pcap has it below ``info`` (spp-facts 3.8), vf and mirror have none."""
-    info = status.get("info")
+    """``idling`` or ``running``; a primary's is its forwarder's, pcap's below ``info`` (spp-facts 3.8), vf has none."""
+    info = status.get("forwarder", status.get("info"))
     inner = info.get("status", "") if isinstance(info, dict) else ""
     return _text(status.get("status", inner))
 
