@@ -1,7 +1,7 @@
-"""Bodies of REST v1 (spp-facts 5) as models: what they refuse is a 400, and their schemas stand in the OpenAPI document."""
+"""Bodies of REST v1 (spp-facts 5) as models: what they refuse is a 400; their schemas are in the OpenAPI document."""
 
 import json
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
@@ -19,16 +19,11 @@ def _end(value: object) -> str:
     return str(value) if is_ethdev_number(value) else check_uid(value)
 
 
-def _pattern(name: str, expression: str, example: str) -> Any:
-    """A string that is ``expression`` from end to end."""
-    return Annotated[
-        str, Field(pattern=f"^(?:{expression})$", examples=[example], description=f"{name}: {expression}"), Field()
-    ]
-
-
 Uid = Annotated[str, BeforeValidator(check_uid), WithJsonSchema({"type": "string", "pattern": UID_SCHEMA})]
 End = Annotated[str, BeforeValidator(_end), WithJsonSchema({"type": "string", "pattern": UID_SCHEMA})]
-Name = _pattern("name of a component", NAME, "fwd0")
+Name = Annotated[str, Field(pattern=f"^(?:{NAME})$", examples=["fwd0"])]
+Mac = Annotated[str, Field(pattern=f"^(?:default|{MAC})$", examples=["default"])]
+Item = Annotated[str, Field(pattern=f"^(?:{RULE})$", examples=["eth dst is 0a:00:00:00:00:01"], max_length=200)]
 Number = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -70,8 +65,8 @@ class Launch(Body):
 
 class Rule(Body):
     direction: Literal["ingress", "egress"]
-    pattern: list[_pattern("item", RULE, "eth dst is 0a:00:00:00:00:01")] = Field(min_length=1)  # type: ignore[misc]
-    actions: list[_pattern("action", RULE, "queue index 0")] = Field(min_length=1)  # type: ignore[misc]
+    pattern: list[Item] = Field(min_length=1)
+    actions: list[Item] = Field(min_length=1)
     group: Number | None = None
     priority: Number | None = None
     transfer: bool | None = None
@@ -116,7 +111,7 @@ class Classifier(Body):
 
     action: Literal["add", "del"]
     type: Literal["mac", "vlan"]
-    mac_address: _pattern("MAC address or default", rf"default|{MAC}", "default")
+    mac_address: Mac
     port: Uid
     vlan: Annotated[int, Field(ge=0, le=4095)] | None = None
 

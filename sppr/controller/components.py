@@ -1,6 +1,6 @@
-"""What only vf, mirror and pcap can: components on lcores, their ports, MAC addresses, captures (spp-facts 3.3, 3.7, 3.8)."""
+"""What only vf, mirror and pcap can: components, their ports, MAC addresses, captures (spp-facts 3.3, 3.7, 3.8)."""
 
-import re
+import contextlib
 from collections.abc import Mapping
 
 from sppr.spp.names import Target
@@ -32,7 +32,7 @@ async def stop(panel: Panel, target: Target, name: str) -> None:
 async def port(
     panel: Panel, target: Target, action: str, uid: str, way: str, name: str, vlan: Mapping[str, object] | None = None
 ) -> None:
-    """``action``: attach or detach; ``way``: rx or tx; ``vlan``: ``{"operation": "add", "id": 100, "pcp": 0}``, vf only."""
+    """``action``: attach or detach; ``way``: rx or tx; ``vlan``, vf only: ``{"operation", "id", "pcp"}``."""
     _known(uid)
     words = ["port", "add" if action == "attach" else "del", uid, way, name]
     operation = (vlan or {}).get("operation", "none")
@@ -63,10 +63,8 @@ async def _change(panel: Panel, target: Target, command: str) -> None:
             await panel.ask(target, "flush")
     except Refused:
         if staged:
-            try:
+            with contextlib.suppress(Refused, NotConnected, NoAnswer):
                 await panel.ask(target, "cancel")
-            except (Refused, NotConnected, NoAnswer):
-                pass
         raise
 
 
@@ -90,7 +88,3 @@ def told(status: Mapping[str, object], kind: str) -> dict[str, object]:
     if kind == "vf":
         found["classifier_table"] = info.get("classifier_table", [])
     return found
-
-
-def is_mac(text: str) -> bool:
-    return text == "default" or re.fullmatch(MAC, text) is not None

@@ -1,8 +1,9 @@
 """The OpenAPI document of ``routes``. Pure."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from .routes import PARTS, ROUTES, Route
@@ -17,9 +18,8 @@ _NUMBERS = {"id": "id of the secondary", "port": "number of the NIC", "rule": "n
 def document(version: str) -> dict[str, Any]:
     """OpenAPI 3.1, to be served as JSON."""
     models = sorted({route.body for route in ROUTES if route.body}, key=lambda model: model.__name__)
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
+    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in models]
+    _, schemas = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(f"/v1{route.path}", {})[route.method.lower()] = _operation(route)

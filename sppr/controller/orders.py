@@ -1,4 +1,4 @@
-"""What only the primary can: start secondaries and steer its NICs by flow rules (spp-facts 3.5). And who uses which lcore."""
+"""What only the primary can: start secondaries, steer its NICs by flow rules (spp-facts 3.5); who uses what lcore."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""REST v1 as one table (spp-facts 5): method, path, body, what is done. HTTP, the prompt and the OpenAPI document read it."""
+"""REST v1 as one table (spp-facts 5): method, path, body, what is done. HTTP, prompt and OpenAPI document read it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Route:
-    """``done`` returns what is answered as JSON with 200; None is 204. ``kind``: of the secondary that ``{id}`` names."""
+    """What ``done`` returns is the JSON of a 200 if it ``answers``, else it is a 204. ``kind``: what ``{id}`` names."""
 
     method: str
     path: str
