@@ -60,7 +60,7 @@ def command(told: Told, verb: str, *args: str) -> str:
         if kind not in _CLASSIC_TYPES or not number.isdecimal():
             raise BadValue(f"{args[0]}: this process is of classic SPP", hint=f"it has {', '.join(_CLASSIC_TYPES)}")
         return f"{verb} {kind} {number}"
-    if verb == "patch" and told.numbers:
+    if verb == "patch" and told.numbers and args != ("reset",):
         return " ".join((verb, *(_number(told, end) for end in args)))
     return " ".join((verb, *args))
 
