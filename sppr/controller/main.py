@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -104,7 +105,7 @@ async def _api(panel: Panel, info: dict[str, object], options: Options) -> Async
     """Serve REST where the options say; gives these places as text. The unix socket is gone afterwards."""
     async with contextlib.AsyncExitStack() as stack:
         app = api.application(panel, info)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_silent())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         places: list[str] = []
@@ -151,6 +152,14 @@ def _on_signals(front: Front, ending: "asyncio.Future[int]") -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, end, 0)
     loop.add_signal_handler(signal.SIGINT, lambda: None if front.interrupt() else end(EXIT_INTERRUPTED))
+
+
+def _silent() -> logging.Logger:
+    """For aiohttp, which logs a traceback for each request that is no HTTP; our own faults are logged by ``api``."""
+    logger = logging.getLogger("sppr.controller.http")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
 
 
 def _version() -> str:

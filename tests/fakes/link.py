@@ -84,7 +84,9 @@ def main(fake: type[Fake]) -> None:
     parser.add_argument("--split", type=int, default=0, help="bytes of each piece of a reply")
     parser.add_argument("--leave", type=int, default=0, help="close after this many commands, once, and come back")
     parser.add_argument("--lie", action="store_true", help="say that a change succeeded, and do nothing")
-    process = fake(parser.parse_args())
+    parser.add_argument("--again", action="store_true", help="what is told to exit is started anew at once")
+    options = parser.parse_args()
+    process = fake(options)
     host, _, port = process.options.server.partition(":")
     parent = os.getppid()
     while not process.ended and os.getppid() == parent:
@@ -94,7 +96,9 @@ def main(fake: type[Fake]) -> None:
                 process.serve(sock)
         except OSError:
             pass
-        if not process.ended:
+        if process.ended and options.again:
+            process = fake(options)
+        elif not process.ended:
             time.sleep(1)
     sys.exit(0)
 
