@@ -66,6 +66,7 @@ test: packages-test setup $(VENV)/.test ## set up everything, and run every test
 bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.json; the data plane wants root
 	@$(BIN)/python tests/bench.py
 	@$(BIN)/python tests/bench_region.py
+	@$(BIN)/python tests/bench_controller.py
 	@$(BIN)/python tests/bench_dataplane.py
 
 fmt: $(VENV)/.test ## format Python and C

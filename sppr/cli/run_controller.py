@@ -15,9 +15,16 @@ from sppr.cli.edge import CONTEXT
 @click.option("-ch", "--host", help="Address to listen on.  [default: conf.yml]")
 @click.option("-p", "--pri-port", type=int, help="Port for the primary.  [default: conf.yml]")
 @click.option("-s", "--sec-port", type=int, help="Port for secondaries.  [default: conf.yml]")
+@click.option("-a", "--rest-port", type=int, help="Port for REST, 0 for none.  [default: conf.yml]")
 @options.dry_run
 def main(
-    conf: Path | None, session: str | None, host: str | None, pri_port: int | None, sec_port: int | None, dry_run: bool
+    conf: Path | None,
+    session: str | None,
+    host: str | None,
+    pri_port: int | None,
+    sec_port: int | None,
+    rest_port: int | None,
+    dry_run: bool,
 ) -> None:
     """Run the controller: SPP processes connect to it, you type at its prompt, the launcher asks it."""
     from sppr.cli.gather import site_of
@@ -28,8 +35,10 @@ def main(
     config, site = site_of(conf, session)
     begin("ctrler", site.run, dry_run)
     c = config.controller
+    rest = c.rest_port if rest_port is None else rest_port
     ports = pri_port or c.pri_port, sec_port or c.sec_port
-    controller = Controller(host or c.host, *ports, api_socket(site.run), wiring_file(site.run))
+    places = api_socket(site.run), wiring_file(site.run)
+    controller = Controller(host or c.host, *ports, *places, c.rest_host, rest)
     if not dry_run:
         make_private(site.run)
     become("ctrler", controller.argv(), site.run, dry_run)

@@ -70,6 +70,7 @@ def _value_fix(path: KeyPath) -> str:
         "id": "write a decimal number",
         "pri_port": "write a decimal number",
         "sec_port": "write a decimal number",
+        "rest_port": "write a decimal number, or 0 for none",
         "ssh_port": "write a decimal number",
         "rings": "write a decimal number",
         "channels": "write a decimal number",
@@ -80,6 +81,7 @@ def _value_fix(path: KeyPath) -> str:
         "memory": "write MiB, or a number with M or G",
         "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
         "host": "write an address such as 127.0.0.1",
+        "rest_host": "write an address such as 127.0.0.1",
     }
     return fixes.get(str(path[-1]), "write it as net_tap0,iface=vtap0" if "vdevs" in path else "see docs/conf.md")
 

@@ -83,11 +83,13 @@ Restarting = Annotated[Restart, BeforeValidator(_restart)]
 
 
 class Controller(_Part):
-    """Where SPP processes find the controller."""
+    """Where SPP processes find the controller, and other programs its REST; ``rest_port`` 0: none over TCP."""
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     pri_port: Port = 5555
     sec_port: Port = 6666
+    rest_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    rest_port: Annotated[Int, Field(ge=0, le=65535)] = 7777
     restart: Restarting | None = None
 
 

@@ -94,6 +94,11 @@ def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
         where = _at(line_of(("controller", "pri_port")))
         what = f"{c.sec_port} is the primary's port already{where}"
         yield Problem(("controller", "sec_port"), what, "use two ports, such as 5555 and 6666")
+    for key in ("pri_port", "sec_port"):
+        if c.rest_port == getattr(c, key):
+            where = _at(line_of(("controller", key)))
+            what = f"{c.rest_port} is controller.{key} already{where}"
+            yield Problem(("controller", "rest_port"), what, "use another port, such as 7777, or 0 for none")
 
 
 def _portmask(config: Config, _: LineOf) -> Iterator[Problem]:
@@ -139,7 +144,7 @@ def _ssh_ports(config: Config, _: LineOf) -> Iterator[Problem]:
     if not base:
         return
     for vm in (*config.vms_ring, *config.vms_vhost):
-        for key in ("pri_port", "sec_port"):
+        for key in ("pri_port", "sec_port", "rest_port"):
             if vm.id is not None and base + vm.id == getattr(config.controller, key):
                 what = f"{base}: VM {vm.id} would forward port {base + vm.id}, which is controller.{key}"
                 yield Problem(("vm", "ssh_port"), what, "use another base, such as 30000")

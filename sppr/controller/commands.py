@@ -6,32 +6,62 @@ from typing import TypeVar
 
 from sppr.spp.names import PORT_TYPES, PRIMARY, Target, check_id, check_uid, is_ethdev_number
 
+from . import words
 from .faults import BadValue
+from .request import Request
 
 T = TypeVar("T")
 HELP = {
     "status": "status           the controller, the primary, the secondaries",
-    "pri": "pri; SUB         status, clear, add UID, del UID, patch UID UID, patch reset, forward, stop, exit",
+    "pri": "pri; SUB         status, clear, add, del, patch, patch reset, forward, stop, launch, flow, exit",
     "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID, patch reset, forward, stop, exit",
-    "sec": "sec ID; SUB      as nfv, for a secondary of any kind; also the classic form: add ring 3",
+    "vf": "vf ID; SUB       status, component, port, classifier_table, exit",
+    "mirror": "mirror ID; SUB   status, component, port, exit",
+    "pcap": "pcap ID; SUB     status, start, stop, exit",
+    "sec": "sec ID; SUB      for a secondary of any kind; also the classic forms: add ring 3, patch 0 2",
+    "server": "server           list; N or switch N; add IP[:PORT]; del N|IP[:PORT]: controllers of other hosts",
+    "topo": "topo DST [TYPE]  draw the network: term, or a file of TYPE dot, mermaid, svg, json, yaml, jpg, png, bmp",
+    "topo_subgraph": "topo_subgraph    list; add LABEL PORT,PORT...; del LABEL: frames in what topo draws",
+    "record": "record FILE      write the lines that follow into FILE, until exit, bye or playback",
+    "playback": "playback FILE    carry out the lines of FILE",
+    "config": "config [KEY [VALUE]]  list, show or set",
+    "history": "history          the lines typed so far",
+    "redo": "redo N           carry out line N of the history again",
+    "inspect": "inspect          what is connected, as JSON",
     "bye": "bye [sec|all]    end the controller; sec: exit all secondaries; all: these, then the primary",
     "exit": "exit             as bye",
-    "history": "history          the lines typed so far",
     "help": "help [COMMAND]   this",
 }
 UID_HELP = "a UID is TYPE:NUMBER, as ring:0 or phy:0nq1, with TYPE one of " + " ".join(PORT_TYPES)
 SECONDARY_SUBS = ("status", "add", "del", "patch", "forward", "stop", "exit")
-PRIMARY_SUBS = ("clear", *SECONDARY_SUBS)
+PRIMARY_SUBS = ("clear", *SECONDARY_SUBS, "launch", "flow")
+#: What a secondary understands, by kind; ``sec`` is found out when it is carried out.
+SUBS = {
+    "nfv": SECONDARY_SUBS,
+    "vf": ("status", "component", "port", "classifier_table", "exit"),
+    "mirror": ("status", "component", "port", "exit"),
+    "pcap": ("status", "start", "stop", "exit"),
+    "sec": (*SECONDARY_SUBS, "component", "port", "classifier_table", "start"),
+}
 BYES = ("", "sec", "all")
+#: Least and most words after a command of the controller's own.
+_ARGS = {
+    "server": (0, 2), "topo": (1, 2), "topo_subgraph": (0, 3), "record": (1, 1), "playback": (1, 1),
+    "config": (0, 9), "redo": (1, 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Command:
-    """``verb`` is a key of HELP, or ``nothing`` (empty line, comment); with a ``target`` the SUB, as ``add``."""
+    """``verb`` is a key of HELP, or ``nothing`` (empty line, comment); with a ``target`` the SUB, as ``add``.
+
+    ``request``: the call of a SUB that only one kind of process has.
+    """
 
     verb: str
     target: Target | None = None
     args: tuple[str, ...] = ()
+    request: Request | None = None
 
 
 def parse(line: str) -> Command:
@@ -40,16 +70,18 @@ def parse(line: str) -> Command:
     if not text or text.startswith(("#", "//")):
         return Command("nothing")
     head, _, tail = text.partition(";")
-    words, rest = head.split(), tail.split()
-    verb = words[0] if words else ";"
+    before, rest = head.split(), tail.split()
+    verb = before[0] if before else ";"
     if verb == "pri":
-        return _sub("pri", PRIMARY, words[1:] + rest, PRIMARY_SUBS)
-    if verb in ("nfv", "sec"):
-        if len(words) < 2:
+        return _sub("pri", PRIMARY, before[1:] + rest, PRIMARY_SUBS)
+    if verb in SUBS:
+        if len(before) < 2:
             raise BadValue(f"{verb}: the id of a secondary is missing", hint=f"{verb} 1; status")
-        target = Target(verb, _checked(check_id, words[1]))
-        return _sub(f"{verb} {target.client_id}", target, words[2:] + rest, SECONDARY_SUBS)
-    return _plain(verb, (*words[1:], *rest))
+        target = Target(verb, _checked(check_id, before[1]))
+        return _sub(f"{verb} {target.client_id}", target, before[2:] + rest, SUBS[verb])
+    if verb == "topo_subgraph":  # ports may be divided by ";" there
+        return _plain(verb, tuple(text.split()[1:]))
+    return _plain(verb, (*before[1:], *rest))
 
 
 def _plain(verb: str, args: tuple[str, ...]) -> Command:
@@ -64,25 +96,61 @@ def _plain(verb: str, args: tuple[str, ...]) -> Command:
         if " ".join(args) not in BYES:
             raise BadValue(f"bye {' '.join(args)}: no such form", hint="bye, bye sec or bye all")
         return Command("bye", args=args)
+    if verb in _ARGS:
+        least, most = _ARGS[verb]
+        if not least <= len(args) <= most:
+            raise BadValue(f"{verb}: too {'few' if len(args) < least else 'many'} words", hint=HELP[verb])
+        return Command(verb, args=args)
     if args:
         raise BadValue(f"{verb} takes nothing more, got {' '.join(args)!r}", hint=f"type {verb}")
     return Command("bye" if verb == "exit" else verb)
 
 
-def _sub(prefix: str, target: Target, words: list[str], subs: tuple[str, ...]) -> Command:
+def _sub(prefix: str, target: Target, given: list[str], subs: tuple[str, ...]) -> Command:
     """What follows ``pri;`` or ``nfv ID;``."""
-    if not words:
+    if not given:
         raise BadValue(f"{prefix}: what shall it do?", hint=f"{prefix}; followed by one of {', '.join(subs)}")
-    sub, args = words[0], words[1:]
+    sub, args = given[0], given[1:]
     if sub not in subs:
         raise BadValue(f"{prefix}; {sub}: no such command", hint=f"one of {', '.join(subs)}")
     if sub in ("add", "del"):
         return Command(sub, target, _ports_to_change(prefix, target, sub, args))
     if sub == "patch":
         return _patch(prefix, target, args)
+    if sub in words.FORMS:
+        return Command(sub, target, request=_special(prefix, target, sub, args))
     if args:
         raise BadValue(f"{prefix}; {sub} takes nothing more, got {' '.join(args)!r}", hint=f"{prefix}; {sub}")
+    if target.kind == "pcap" and sub != "exit" and sub != "status":
+        return Command(sub, target, request=capture(sub))
     return Command(sub, target)
+
+
+def more(verb: str) -> list[str]:
+    """The forms of what follows ``vf ID;`` and so on."""
+    subs = PRIMARY_SUBS if verb == "pri" else SUBS.get(verb, ())
+    return [words.FORMS[sub] for sub in subs if sub in words.FORMS]
+
+
+def capture(sub: str) -> Request:
+    """``start`` and ``stop`` of pcap."""
+    return Request("PUT", "/capture", {"action": sub}, f"{sub.capitalize()} capture.")
+
+
+def _special(prefix: str, target: Target, sub: str, args: list[str]) -> Request:
+    """A SUB that only one kind has; ``sec`` is taken for a vf, which knows most."""
+    kind = "vf" if target.kind == "sec" else target.kind
+    if sub == "launch":
+        return words.launch(args)
+    if sub == "flow":
+        return words.flow(args)
+    if sub == "component":
+        if target.kind == "sec" and args[-1:] == ["mirror"]:
+            kind = "mirror"
+        return words.component(prefix, kind, args)
+    if sub == "port":
+        return words.port(prefix, kind, _joined(args))
+    return words.classifier(prefix, _joined(args))
 
 
 def _ports_to_change(prefix: str, target: Target, sub: str, args: list[str]) -> tuple[str, ...]:

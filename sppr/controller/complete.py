@@ -5,16 +5,33 @@ from dataclasses import dataclass, field
 
 from sppr.spp.names import PORT_TYPES
 
-from .commands import HELP, PRIMARY_SUBS, SECONDARY_SUBS
+from . import topology
+from .commands import HELP, PRIMARY_SUBS, SUBS
+from .settings import DEFAULTS
+from .words import KINDS
+
+_OWN = {
+    "bye": ("sec", "all"),
+    "help": tuple(HELP),
+    "server": ("list", "add", "del", "switch"),
+    "config": tuple(DEFAULTS),
+    "topo": ("term",),
+    "topo_subgraph": ("add", "del"),
+}
 
 
 @dataclass(frozen=True)
 class Known:
-    """Ports by secondary id, ids by command (``nfv``: only those), ports of the primary."""
+    """Ports by secondary id, ids by command (``nfv``: only those), ports of the primary.
+
+    ``components``: their names by id. ``launch``: a whole ``launch`` for each kind, ids that are free first.
+    """
 
     ids: Mapping[str, Sequence[int]] = field(default_factory=dict)
     ports: Mapping[int, Sequence[str]] = field(default_factory=dict)
     primary_ports: Sequence[str] = ()
+    components: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    launch: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def candidates(before: str, known: Known) -> list[str]:
@@ -25,20 +42,56 @@ def candidates(before: str, known: Known) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _next(words: list[str], known: Known) -> list[str]:
+def _next(words: list[str], known: Known) -> Sequence[str]:
     if not words:
         return list(HELP)
     verb, rest = words[0], words[1:]
     if verb == "pri":
-        return _sub([word for word in rest if word != ";"], PRIMARY_SUBS, known.primary_ports)
-    if verb in ("nfv", "sec"):
+        given = [word for word in rest if word != ";"]
+        if given[:1] == ["launch"]:
+            return _launch(given[1:], known)
+        if given[:1] == ["flow"]:
+            return ("validate", "create", "destroy", "list", "status") if len(given) == 1 else ()
+        return _sub(given, PRIMARY_SUBS, known.primary_ports)
+    if verb in SUBS:
         if not rest:
             return [f"{i};" for i in known.ids.get(verb, ())]
-        ports = known.ports.get(int(rest[0]), ()) if rest[0].isdecimal() else ()
-        return _sub([word for word in rest[1:] if word != ";"], SECONDARY_SUBS, ports)
-    if verb == "bye":
-        return ["sec", "all"] if not rest else []
-    return list(HELP) if verb == "help" and not rest else []
+        number = int(rest[0]) if rest[0].isdecimal() else 0
+        given = [word for word in rest[1:] if word != ";"]
+        if given[:1] in (["component"], ["port"], ["classifier_table"]):
+            return _component(verb, given, known.ports.get(number, ()), known.components.get(number, ()))
+        return _sub(given, SUBS[verb], known.ports.get(number, ()))
+    if verb == "topo" and len(rest) == 1:
+        return topology.TYPES
+    return _OWN.get(verb, ()) if not rest else ()
+
+
+def _launch(given: list[str], known: Known) -> Sequence[str]:
+    if not given:
+        return ("nfv", "vf", "mirror", "pcap")
+    return known.launch.get(given[0], ()) if len(given) == 1 else ()
+
+
+def _component(verb: str, given: list[str], ports: Sequence[str], names: Sequence[str]) -> Sequence[str]:
+    every = [*ports, *(f"{kind}:" for kind in ("phy", "vhost", "ring"))]
+    match given:
+        case ["component"]:
+            return ("start", "stop")
+        case ["component", "stop"] | ["port", _, _, _]:
+            return names
+        case ["component", "start", _, _]:
+            return KINDS.get(verb, ())
+        case ["port"] | ["classifier_table"]:
+            return ("add", "del")
+        case ["port", "add" | "del"] | ["classifier_table", _, "mac", _] | ["classifier_table", _, "vlan", _, _]:
+            return every
+        case ["port", _, _]:
+            return ("rx", "tx")
+        case ["port", "add", _, _, _]:
+            return ("add_vlantag", "del_vlantag") if verb == "vf" else ()
+        case ["classifier_table", _]:
+            return ("mac", "vlan")
+    return ()
 
 
 def _sub(words: list[str], subs: Sequence[str], ports: Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """How a request to the controller can fail. REST gives each kind its own status code, the prompt prints ``line()``."""
 
-from sppr.errors import ControlError
+from sppr.errors import ControlError, SpprError
 
 
 class BadValue(ControlError):
@@ -19,7 +19,7 @@ class Refused(ControlError):
     """The process answered that it failed; ``what`` holds its words. REST: 400 ``command error: ...``."""
 
 
-def line(error: ControlError) -> str:
+def line(error: SpprError) -> str:
     """``error: ring:44 ... (what to do)``: one line, whatever the process said."""
     text = f"error: {error.what}" + (f" ({error.hint})" if error.hint else "")
     return " ".join(text.split())

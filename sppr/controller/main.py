@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from sppr.errors import EXIT_INTERRUPTED, SpprError
 
 from . import api, sockets
 from .execute import Shell
+from .hosts import Host, Local, Remote
 from .memory import Memory
 from .panel import Panel
 from .server import Server
@@ -34,7 +36,9 @@ class Options:
     pri_port: int = 5555
     sec_port: int = 6666
     api_socket: Path | None = None
+    api_host: str = "127.0.0.1"
     api_port: int | None = None
+    connect: str = ""
     timeout: float = TIMEOUT
     serve: bool = False
     wiring: Path | None = None
@@ -54,6 +58,8 @@ async def serve(options: Options) -> int:
     ending: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     front = _front(options)
     _on_signals(front, ending)
+    if options.connect:
+        return await _run(front, Remote(options.connect), ending)
     async with contextlib.AsyncExitStack() as stack:
         primary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.pri_port)))
         secondary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.sec_port)))
@@ -68,7 +74,11 @@ async def serve(options: Options) -> int:
         front.say(f"{BANNER}\nlistening: {listening}")
         for place in served:
             front.say(f"api: {place}")
-        return await _first(asyncio.ensure_future(front.run(Shell(panel, listening, front.say))), ending)
+        return await _run(front, Local(panel, listening, f"{options.host}:{sec_port}"), ending)
+
+
+async def _run(front: Front, host: Host, ending: "asyncio.Future[int]") -> int:
+    return await _first(asyncio.ensure_future(front.run(Shell(host, front.say))), ending)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,7 +105,7 @@ async def _api(panel: Panel, info: dict[str, object], options: Options) -> Async
     """Serve REST where the options say; gives these places as text. The unix socket is gone afterwards."""
     async with contextlib.AsyncExitStack() as stack:
         app = api.application(panel, info)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_silent())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         places: list[str] = []
@@ -105,9 +115,9 @@ async def _api(panel: Panel, info: dict[str, object], options: Options) -> Async
             await web.SockSite(runner, sock).start()
             places.append(str(options.api_socket))
         if options.api_port is not None:
-            tcp = sockets.tcp(options.host, options.api_port)
+            tcp = sockets.tcp(options.api_host, options.api_port)
             await web.SockSite(runner, tcp).start()
-            places.append(f"http://{options.host}:{tcp.getsockname()[1]}/v1")
+            places.append(f"http://{options.api_host}:{tcp.getsockname()[1]}/v1")
         yield places
 
 
@@ -144,6 +154,14 @@ def _on_signals(front: Front, ending: "asyncio.Future[int]") -> None:
     loop.add_signal_handler(signal.SIGINT, lambda: None if front.interrupt() else end(EXIT_INTERRUPTED))
 
 
+def _silent() -> logging.Logger:
+    """For aiohttp, which logs a traceback for each request that is no HTTP; our own faults are logged by ``api``."""
+    logger = logging.getLogger("sppr.controller.http")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
+
+
 def _version() -> str:
     try:
         return metadata.version("sppr")
@@ -157,7 +175,11 @@ def _options(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--pri-port", type=_port, default=Options.pri_port, help="port of the primary (%(default)s)")
     parser.add_argument("--sec-port", type=_port, default=Options.sec_port, help="port of secondaries (%(default)s)")
     parser.add_argument("--api-socket", type=Path, metavar="PATH", help="serve REST v1 on this unix socket")
-    parser.add_argument("--api-port", type=_port, metavar="N", help="serve REST v1 on this port of HOST too")
+    parser.add_argument("--api-port", type=_port, metavar="N", help="serve REST v1 on this TCP port too")
+    parser.add_argument("--api-host", default=Options.api_host, help="IPv4 address of that (%(default)s)")
+    parser.add_argument(
+        "-b", "--connect", default="", metavar="IP[:PORT]|SOCKET", help="be no controller, only the prompt of this one"
+    )
     parser.add_argument(
         "--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="for each answer (%(default)s s)"
     )

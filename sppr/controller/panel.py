@@ -10,12 +10,18 @@ from typing import TypedDict
 
 from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
 
+from . import dialect
 from .faults import BadValue, NotConnected, Refused
 from .reply import Reply
 from .server import Server
-from .wire import Peer
+from .show import state_of
+from .wire import LONGEST_COMMAND, Peer
 
 _NFV = ("nfv", "vm")
+#: Seconds for ``exit``: vf takes up to 5, and up to 18.08.1 says nothing, it closes (spp-facts 3.3, 3.9).
+EXIT_TIMEOUT = 9.0
+#: Tokens that nfv and primary can hold; overflow is not checked (spp-facts 3.1).
+MOST_TOKENS = 48
 #: Never added or deleted: real SPP answers success to some of these and breaks the table of port 0 (spp-facts 3.6, 4).
 _FIXED = {"phy": "the primary gets its NICs when it starts", "pipe": "pipes are the primary's"}
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
@@ -33,7 +39,8 @@ class Panel:
             found = self.server.primary
         else:
             found = self.server.secondaries.get(target.client_id)
-            if found is not None and target.kind == "nfv" and found.kind not in _NFV:
+            kinds = _NFV if target.kind == "nfv" else (target.kind,)
+            if found is not None and target.kind != "sec" and found.kind not in kinds:
                 raise NotConnected(
                     f"{target} is not connected: id {target.client_id} is {found}", hint="look with: status"
                 )
@@ -41,19 +48,38 @@ class Panel:
             raise NotConnected(f"{target} is not connected", hint="look with: status")
         return found
 
-    async def ask(self, target: Target, command: str) -> Reply:
+    async def ask(self, target: Target, command: str, timeout: float | None = None) -> Reply:
         """Send one command of SPP's own language. Refused if the process says that it failed."""
         peer = self.peer(target)
-        reply = await peer.request(command, self.server.timeout)
+        if len(command) > LONGEST_COMMAND or len(command.split()) > MOST_TOKENS:
+            raise BadValue(f"`{command[:60]}...` is too long for an SPP process", hint="leave something out")
+        reply = await peer.request(command, timeout or self.server.timeout)
         if reply.failed:
             words = printable(reply.words()) or f"`{command}` failed"
             raise Refused(words, hint=f"said by {peer}: look at its status, its window may tell why")
         return reply
 
     async def status(self, target: Target) -> dict[str, object]:
-        """The status object of a process; classic SPP answers text, which stands under ``status`` then."""
-        reply = await self.ask(target, "status")
-        return reply.data if reply.data is not None else {"status": reply.text}
+        """The status object of a process, classic SPP's text made one (``dialect``)."""
+        peer = self.peer(target)
+        await self.ask(target, "status")
+        return peer.status
+
+    async def _change(self, target: Target, verb: str, *args: str) -> None:
+        """Send a change in the dialect of the process; where only its echo comes back look whether it was done."""
+        peer = self.peer(target)
+        if peer.told is None and (peer.plain or any(map(is_ethdev_number, args))):
+            await self.ask(target, "status")
+        told = peer.told or dialect.Told({})
+        if not told.numbers and verb == "patch" and any(map(is_ethdev_number, args)):
+            raise BadValue("ports are numbers to classic SPP only: write TYPE:NUMBER", hint="patch phy:0 ring:0")
+        reply = await self.ask(target, dialect.command(told, verb, *args))
+        if reply.echo and (verb, *args) != ("patch", "reset"):
+            done = dialect.done(await self.status(target), verb, [dialect.named(told, arg) for arg in args])
+            if not done:
+                raise Refused(
+                    f"`{' '.join((verb, *args))}` had no effect", hint=f"{peer} does not say why: see its window"
+                )
 
     async def processes(self) -> list[Process]:
         """Every process that answers ``status`` now, the primary first; those that do not are dropped."""
@@ -74,23 +100,27 @@ class Panel:
             raise BadValue(
                 f"{uid}: a pipe, and nothing else, is added with two rings", hint="pri; add pipe:0 ring:0 ring:1"
             )
-        await self.ask(target, " ".join(["add", uid, *ends]))
+        await self._change(target, "add", uid, *ends)
 
     async def delete(self, target: Target, port: object) -> None:
-        """Remove a port. Real SPP stops forwarding by that (spp-facts 4.1)."""
-        await self.ask(target, f"del {_changeable(target, port)}")
+        """Remove a port. Real SPP stops forwarding by that (spp-facts 4.1): it is told to go on."""
+        uid = _changeable(target, port)
+        before = state_of(await self.status(target))
+        await self._change(target, "del", uid)
+        if before == "running" and state_of(await self.status(target)) == "idling":
+            await self.forward(target, start=True)
 
     async def patch(self, target: Target, src: object, dst: object) -> None:
-        """Send what ``src`` receives to ``dst``: one way. For ``sec`` also the numbers that classic SPP shows."""
-        ends = [end if target.kind == "sec" and is_ethdev_number(end) else _uid(end) for end in (src, dst)]
-        await self.ask(target, "patch {} {}".format(*ends))
+        """Send what ``src`` receives to ``dst``: one way. The numbers that classic SPP shows will do for it too."""
+        ends = [str(end) if is_ethdev_number(end) else _uid(end) for end in (src, dst)]
+        await self._change(target, "patch", *ends)
 
     async def reset(self, target: Target) -> None:
         """Forget every patch, keep the ports."""
-        await self.ask(target, "patch reset")
+        await self._change(target, "patch", "reset")
 
     async def forward(self, target: Target, *, start: bool) -> None:
-        await self.ask(target, "forward" if start else "stop")
+        await self._change(target, "forward" if start else "stop")
 
     async def clear(self, target: Target) -> None:
         """Zero the primary's counters."""
@@ -103,7 +133,7 @@ class Panel:
         """
         peer = self.peer(target)
         with contextlib.suppress(NotConnected):
-            await self.ask(target, "exit")
+            await self.ask(target, "exit", max(EXIT_TIMEOUT, self.server.timeout))
         peer.close("it was told to exit")
         if not keep:
             self.server.memory.forget(peer)

@@ -15,12 +15,11 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.patch_stdout import patch_stdout
 
-from sppr.errors import EXIT_INTERRUPTED
+from sppr.errors import EXIT_INTERRUPTED, ControlError
 
 from .complete import Known, candidates
 from .execute import Shell
-from .panel import Panel
-from .show import ports_of
+from .known import gather
 
 
 class Prompt:
@@ -56,12 +55,13 @@ class Prompt:
 
     async def run(self, shell: Shell) -> int:
         """Exit status: 130 for Ctrl-C, else 0."""
-        self._words.panel = shell.panel
-        refresh = asyncio.create_task(self._refresh(shell.panel))
+        refresh = asyncio.create_task(self._refresh(shell))
+        self._changed.set()
         try:
             with patch_stdout():
                 while not shell.ended:
-                    await self._carry_out(shell, await self._session.prompt_async(handle_sigint=False))
+                    text = shell.settings.values["prompt"]
+                    await self._carry_out(shell, await self._session.prompt_async(text, handle_sigint=False))
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
         except (EOFError, OSError):  # OSError: the terminal is gone
@@ -93,32 +93,25 @@ class Prompt:
         if line.strip():
             self._changed.set()
 
-    async def _refresh(self, panel: Panel) -> None:
+    async def _refresh(self, shell: Shell) -> None:
         """After each command and each connect ask for every status, so that completion knows the ports."""
         while await self._changed.wait():
             self._changed.clear()
-            await panel.processes()
+            with contextlib.suppress(ControlError):  # another host's controller that is gone: its command says so
+                self._words.known = await gather(shell.host, shell.settings)
 
 
 class _Words(Completer):
     """Completion from what the connected processes told last."""
 
     def __init__(self) -> None:
-        self.panel: Panel | None = None
+        self.known = Known()
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
         before = document.text_before_cursor
         word = before.replace(";", " ").rpartition(" ")[2]
-        for found in candidates(before, self._known()):
+        for found in candidates(before, self.known):
             yield Completion(found, start_position=-len(word))
-
-    def _known(self) -> Known:
-        peers = self.panel.peers() if self.panel is not None else []
-        secondaries = [peer for peer in peers if peer.kind != "primary"]
-        ids = {"sec": [peer.client_id for peer in secondaries]}
-        ids["nfv"] = [peer.client_id for peer in secondaries if peer.kind in ("nfv", "vm")]
-        ports = {peer.client_id: ports_of(peer.status) for peer in secondaries}
-        return Known(ids, ports, [port for peer in peers if peer.kind == "primary" for port in ports_of(peer.status)])
 
 
 def _keys() -> KeyBindings:

@@ -17,6 +17,10 @@ from .wire import TIMEOUT, Peer
 KINDS = ("nfv", "vm", "vf", "mirror", "pcap")
 #: Seconds in which the same refusal is logged once: a refused process comes back every second.
 QUIET = 30.0
+#: Refusals told of in that time; whoever babbles could fill the log else.
+MOST_TOLD = 30
+#: Connections held at once: ids end at 127, the rest are newcomers that are asked who they are.
+MOST_PEERS = 320
 
 
 class Server:
@@ -65,6 +69,9 @@ class Server:
         return True
 
     def _meet(self, greet: Callable[[Peer], Awaitable[None]], peer: Peer) -> None:
+        if len(self._peers) >= MOST_PEERS:
+            self._refuse(peer, f"too many connections: {MOST_PEERS}")
+            return
         self._peers.add(peer)
         task = asyncio.ensure_future(self._welcome(greet, peer))
         self._tasks.add(task)
@@ -120,8 +127,13 @@ class Server:
         """Close a newcomer. The log names its address, which differs each time, but counts only the reason."""
         now = time.monotonic()
         if now - self._logged.get(reason, -QUIET) >= QUIET:
-            self._logged = {r: t for r, t in self._logged.items() if now - t < QUIET} | {reason: now}
-            self._log(f"refused {peer.address}: {reason}")
+            self._logged = {r: t for r, t in self._logged.items() if now - t < QUIET}
+            if len(self._logged) < MOST_TOLD:
+                self._log(f"refused {peer.address}: {reason}")
+            elif len(self._logged) == MOST_TOLD:
+                self._log("refused more than can be told of")
+            if len(self._logged) <= MOST_TOLD:
+                self._logged[reason] = now
         peer.close(reason)
 
     def _lose(self, peer: Peer, reason: str) -> None:

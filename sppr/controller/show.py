@@ -43,9 +43,64 @@ def primary_status(status: Mapping[str, object]) -> list[str]:
     return lines
 
 
+def components(status: Mapping[str, object]) -> list[str]:
+    """Of vf and mirror: ports, lcores, what is on them, and where MAC addresses go."""
+    ports = status.get("ports")
+    lines = ["- ports:", *(f"  - {_text(port)}" for port in (ports if isinstance(ports, list) else []))]
+    if "master-lcore" in status:
+        lines = ["- lcores:", f"  - master: {_text(status['master-lcore'])}", *lines]
+    lines.append("- components:")
+    for part in _dicts(status.get("components")):
+        name = f'"{_text(part["name"])}" ' if "name" in part else ""
+        lines.append(f"  - core:{_text(part.get('core'))}, {name}(type: {_text(part.get('type'))})")
+        lines += [f"    - {w}: {_attached(port)}" for w in ("rx", "tx") for port in _dicts(part.get(f"{w}_port"))]
+    table = _dicts(status.get("classifier_table"))
+    lines += ["- classifier table:"] if table else []
+    return lines + [f"  - {_text(e.get('type'))} {_text(e.get('value'))} -> {_text(e.get('port'))}" for e in table]
+
+
+def _attached(port: Mapping[str, object]) -> str:
+    vlan = port.get("vlan")
+    if not isinstance(vlan, dict) or vlan.get("operation", "none") == "none":
+        return _text(port.get("port"))
+    return (
+        f"{_text(port.get('port'))} (vlan {_text(vlan['operation'])} {_text(vlan.get('id'))} {_text(vlan.get('pcp'))})"
+    )
+
+
+def capture_status(status: Mapping[str, object]) -> list[str]:
+    """Of pcap: state, and what each lcore does."""
+    lines = [f"- status: {_text(status.get('status', 'unknown'))}", "- lcores:"]
+    lines += [f"  - master: {_text(status['master-lcore'])}"] if "master-lcore" in status else []
+    for core in _dicts(status.get("core")):
+        what = core.get("filename") or ", ".join(_text(port.get("port")) for port in _dicts(core.get("rx_port")))
+        lines.append(f"  - core:{_text(core.get('core'))} {_text(core.get('role'))} {_text(what)}".rstrip())
+    return lines
+
+
+def status(kind: str, told: Mapping[str, object]) -> list[str]:
+    """The status of a process of whatever kind, in the form that REST gives."""
+    if kind == "primary":
+        return primary_status(told)
+    return {"vf": components, "mirror": components, "pcap": capture_status}.get(kind, nfv_status)(told)
+
+
+def flows(told: Mapping[str, object], port: int, rule: str) -> list[str]:
+    """Flow rules of a NIC; of one rule all that is known."""
+    rules = [r for p in _dicts(told.get("phy_ports")) if p.get("id") == port for r in _dicts(p.get("flow"))]
+    if rule:
+        return [_text(r) for r in rules if str(r.get("rule_id")) == rule] or [f"no rule {rule} on phy:{port}"]
+    lines = [
+        f"  {_text(r.get('rule_id'))}: {' / '.join(_text(i.get('type')) for i in _dicts(r.get('patterns')))}"
+        f" => {' / '.join(_text(a.get('type')) for a in _dicts(r.get('actions')))}"
+        for r in rules
+    ]
+    return [f"- flow rules of phy:{port}:", *(lines or ["  none"])]
+
+
 def state_of(status: Mapping[str, object]) -> str:
-    """``idling`` or ``running``; pcap has it below ``info`` (spp-facts 3.8), vf and mirror have none."""
-    info = status.get("info")
+    """``idling`` or ``running``; a primary's is its forwarder's, pcap's below ``info`` (spp-facts 3.8), vf has none."""
+    info = status.get("forwarder", status.get("info"))
     inner = info.get("status", "") if isinstance(info, dict) else ""
     return _text(status.get("status", inner))
 
@@ -88,4 +143,4 @@ def _dicts(value: object) -> list[dict[str, object]]:
 
 
 def _text(value: object) -> str:
-    return printable(str(value), 60)
+    return printable(str(value), 120)

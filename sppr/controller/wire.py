@@ -5,10 +5,12 @@ away is noticed at once, no task is needed for that, and what can be buffered is
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 from sppr.spp.names import Target
 
+from . import dialect
 from .faults import NoAnswer, NotConnected
 from .reply import MOST, Reply, ReplyCutter
 
@@ -18,27 +20,39 @@ TIMEOUT = 3.0
 SILENCE = 0.2
 #: Bytes of a command: vf copies it into 888 bytes unchecked (spp-facts 3.1).
 LONGEST_COMMAND = 800
+#: To what nfv and primary pad a reply, by version (spp-facts 0).
+SIZES = (1000, 2048, 32768)
+#: A machine that vanished is given up after IDLE + INTERVAL * COUNT seconds: 2. Processes that end are noticed at once.
+KEEPALIVE = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 1}
+#: One for all: the loop fills it and hands it to ``buffer_updated`` in one go.
+_BUFFER = memoryview(bytearray(32768))
 
 
 class Peer(asyncio.BufferedProtocol):
     """A connected process. ``kind`` is primary, nfv, vm, vf, mirror or pcap, empty before the handshake.
 
-    ``status`` is the last status object it sent, for completion; ``plain`` is true if it introduced itself by bare
-    digits (SPP up to 18.08.1). ``heard`` is called with each command and its reply. ``lost`` is called once, when the
-    connection is over, with the reason.
+    ``status`` is the last status object it sent, for completion; ``told`` the same with its dialect. ``plain`` is true
+    if it introduced itself by bare digits (SPP up to 18.08.1), ``staged`` if its changes want a ``flush`` (vf up to
+    18.05). ``heard`` is called with each command and its reply. ``lost`` is called once, when the connection is over,
+    with the reason.
     """
 
     def __init__(self, met: Callable[["Peer"], None], lost: Callable[["Peer", str], None]) -> None:
         self.kind = ""
         self.client_id = 0
         self.plain = False
+        self.staged = False
+        self.told: dialect.Told | None = None
         self.gone = False
         self.address = "?"
         self.status: dict[str, object] = {}
         self.heard: Callable[[Peer, str, Reply], None] | None = None
         self._met, self._lost = met, lost
-        self._buffer = memoryview(bytearray(32768))
         self._unasked = 0
+        self._size = 0  # to what it pads; 0: not known, or it does not
+        self._count = 0  # bytes since the last command
+        self._owed = 0  # bytes of the reply before that are still to come
+        self._padded = False  # the last byte was NUL
         self._lock = asyncio.Lock()
         self._transport: asyncio.Transport | None = None
         self._pending: tuple[ReplyCutter, asyncio.Future[Reply]] | None = None
@@ -60,8 +74,11 @@ class Peer(asyncio.BufferedProtocol):
             if self.gone or self._transport is None:
                 raise NotConnected(f"{self} is not connected", hint="look with: status")
             reply = await self._exchange(self._transport, command, timeout)
-        if command == "status" and reply.data is not None:
-            self.status = reply.data
+        if command == "status":
+            self.told = dialect.read(reply, self.client_id)
+            self.status = self.told.status
+        elif command == "_get_client_id":
+            self.staged = reply.data is not None and "process_type" not in reply.data
         if self.heard is not None:
             self.heard(self, command, reply)
         return reply
@@ -69,7 +86,10 @@ class Peer(asyncio.BufferedProtocol):
     async def _exchange(self, transport: asyncio.Transport, command: str, timeout: float) -> Reply:
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._pending = (ReplyCutter(command), answer)
-        self._unasked = 0
+        if self._count in SIZES and self._padded:
+            self._size = self._count
+        self._owed = max(0, self._size - self._count) if self._count else 0
+        self._count = self._unasked = 0
         transport.write(command.encode())
         try:
             async with asyncio.timeout(timeout):
@@ -94,22 +114,31 @@ class Peer(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, seconds in KEEPALIVE.items():
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
         self.address = "{}:{}".format(*transport.get_extra_info("peername")[:2])
         self._met(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        return self._buffer
+        return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         self._hush()
+        self._padded = _BUFFER[nbytes - 1] == 0
         if self._pending is None or self._pending[1].done():
-            self._unasked += nbytes  # the padding of the reply before, or babble
+            self._unasked += nbytes
+            self._count += nbytes  # the padding of the reply before, or babble
             if self._unasked > MOST:
                 self.close(f"it sent more than {MOST} bytes nobody asked for")
             return
         cutter, answer = self._pending
+        late = min(self._owed, nbytes)
+        self._owed -= late
+        self._count += nbytes - late
         try:
-            reply = cutter.feed(bytes(self._buffer[:nbytes]))
+            reply = cutter.feed(bytes(_BUFFER[late:nbytes]))
         except ValueError as error:
             self.close(f"it sent {error}")
             return

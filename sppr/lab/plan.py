@@ -57,7 +57,7 @@ class Plan:
     run: str
     conf: str
     host: str
-    tcp_ports: tuple[int, int]
+    tcp_ports: tuple[int, ...]
     lcores: tuple[int, ...]
     file_prefix: str
     huge_dir: str

@@ -32,13 +32,14 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
     vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts)) if s]
+    c = config.controller
     return Plan(
         session=site.session,
         folder=str(site.folder),
         run=str(site.run),
         conf=str(site.conf),
         host=config.controller.host,
-        tcp_ports=(config.controller.pri_port, config.controller.sec_port),
+        tcp_ports=tuple(port for port in (c.pri_port, c.sec_port, c.rest_port) if port),
         lcores=tuple(units.bits(sum(used))),
         file_prefix=planner.prefix,
         huge_dir=config.hugepages,
@@ -126,8 +127,8 @@ class _Planner:
 
     def controller(self) -> Part:
         c = self.config.controller
-        run = self.site.run
-        program = Controller(c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run)).argv()
+        places = api_socket(self.site.run), wiring_file(self.site.run)
+        program = Controller(c.host, c.pri_port, c.sec_port, *places, c.rest_host, c.rest_port).argv()
         command = self.site.runscript("controller.py")
         return self._part(Part("ctrler", "controller", None, "ctrler", command, tuple(program)))
 

@@ -55,7 +55,8 @@ def check(plan: Plan, site: Site, found: facts.Facts, start: Collection[str]) ->
 
 
 def _ports(plan: Plan, start: Collection[str]) -> dict[int, str]:
-    own = dict(zip(plan.tcp_ports, ("controller.pri_port", "controller.sec_port"), strict=True))
+    names = ("controller.pri_port", "controller.sec_port", "controller.rest_port, which 0 turns off")
+    own = dict(zip(plan.tcp_ports, names, strict=False))
     ssh = [part.ssh_port for part in plan.chosen(start) if part.ssh_port]
     return (own if "ctrler" in start else {}) | dict.fromkeys(ssh, "ssh of a VM: vm.ssh_port + id")
 

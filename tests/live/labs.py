@@ -19,7 +19,7 @@ from tests.live.dataplane import HUGE, prepare_hugepages, wait_for
 
 CONF = """\
 session: {session}
-controller: {{host: 127.0.0.1, pri_port: {pri}, sec_port: {sec}}}
+controller: {{host: 127.0.0.1, pri_port: {pri}, sec_port: {sec}, rest_port: {rest}}}
 primary:
   coremask: 0x03
   portmask: 0x03
@@ -52,15 +52,17 @@ class Lab:
     env: dict[str, str] = field(default_factory=dict)
     pri: int = 0
     sec: int = 0
+    rest: int = 0
 
     def write(self, extra: str = "") -> None:
         """conf.yml with ports and names of this lab's own, and ``extra`` lines."""
-        self.pri, self.sec = free_ports(2)
+        self.pri, self.sec, self.rest = free_ports(3)
         self.conf.write_text(
             CONF.format(
                 session=self.session,
                 pri=self.pri,
                 sec=self.sec,
+                rest=self.rest,
                 tap=self.tap,
                 ssh=free_ports(1)[0] // 200 * 200,
                 sock_dir=self.folder / "socks",

@@ -417,11 +417,7 @@ def test_64_secondaries(controller: Controller) -> None:
         fake.start()
     expected = [{"type": "nfv", "client-id": i} for i in range(1, 65)]
     until(lambda: controller.client.processes() == expected, "64 secondaries")
-    began = time.monotonic()
     assert len(controller.client.processes()) == 64
-    took = time.monotonic() - began
-    print(f"status of 64: {took * 1000:.0f} ms")
-    assert took < 1.0
 
 
 def test_what_it_says_of_itself(shared: Controller) -> None:

@@ -63,7 +63,7 @@ def test_lines(typed: str, meant: Command) -> None:
         ("Status", "error: Status: no such command (type help)"),
         (";", "error: ;: no such command (type help)"),
         ("pri", "error: pri: what shall it do? (pri; followed by one of clear, status,"),
-        ("pri; launch", "error: pri; launch: no such command (one of clear, status,"),
+        ("pri; launch", "error: pri; launch: '' is no kind of secondary (launch nfv|vf|mirror|pcap [ID]"),
         ("nfv", "error: nfv: the id of a secondary is missing (nfv 1; status)"),
         ("nfv; status", "error: nfv: the id of a secondary is missing (nfv 1; status)"),
         ("nfv 0; status", "error: '0' is not the id of a secondary: 1 to 127"),

@@ -1,0 +1,42 @@
+"""A line of the prompt as a call of REST: our own panel and the controllers of other hosts are driven alike. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sppr.spp.names import PRIMARY, Target
+
+_BASES = {"nfv": "nfvs", "vm": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """``path`` follows the base of the process; ``said`` tells of success, empty: the answer's ``message`` is shown."""
+
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+    said: str = ""
+
+
+def base(target: Target) -> str:
+    """``/primary`` or ``/nfvs/1``; ``target`` is not of the kind ``sec``."""
+    return "/primary" if target == PRIMARY else f"/{_BASES[target.kind]}/{target.client_id}"
+
+
+def change(verb: str, args: tuple[str, ...]) -> Request:
+    """What primary and nfv share (``commands``)."""
+    if verb == "add":
+        rings = dict(zip(("rx", "tx"), args[1:], strict=False))
+        return Request("PUT", "/ports", {"action": "add", "port": args[0], **rings}, f"Add {args[0]}.")
+    if verb == "del":
+        return Request("PUT", "/ports", {"action": "del", "port": args[0]}, f"Delete {args[0]}.")
+    if verb == "patch":
+        body = {"src": args[0], "dst": args[1]}
+        return Request("PUT", "/patches", body, f"Patch ports ({args[0]} -> {args[1]}).")
+    if verb == "forward":
+        return Request("PUT", "/forward", {"action": "start"}, "Start forwarding.")
+    return {
+        "stop": Request("PUT", "/forward", {"action": "stop"}, "Stop forwarding."),
+        "reset": Request("DELETE", "/patches", None, "Clear all of patches."),
+        "clear": Request("DELETE", "/status", None, "Clear port statistics."),
+    }[verb]

@@ -1,0 +1,52 @@
+"""spp_nfv from 18.08.1 on: digits as id in 18.08.1, echoes up to 18.08.3, then JSON (spp-facts 3.4, 3.6)."""
+
+from tests.fakes.link import ECHO, Fake, compact, main
+
+
+class Nfv(Fake):
+    def __init__(self, options) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(options)
+        self.ports = [f"phy:{n}" for n in range(options.nics)]
+        self.patches: list[dict[str, str]] = []
+        self.running = False
+
+    def answer(self, words: list[str]) -> bytes:
+        if words == ["_get_client_id"]:
+            if self.before("18.08.2"):
+                return str(self.id).encode()
+            return compact(results=[{"result": "success"}], client_id=self.id, process_type="nfv")
+        if words == ["status"]:
+            lcores = {} if self.before("18.08.2") else {"lcores": [1, 2]}
+            lcores |= {} if self.before("18.08.3") else {"master-lcore": 1}  # type: ignore[dict-item]
+            state = "running" if self.running else "idling"
+            return compact(**{"client-id": self.id}, status=state, **lcores, ports=self.ports, patches=self.patches)
+        said = self.change(words)
+        self.ended = words == ["exit"]
+        return ECHO if self.before("18.08.4") and said != ECHO else said
+
+    def change(self, words: list[str]) -> bytes:
+        if self.options.lie and words[0] in ("add", "patch"):
+            return compact(result="succeeded", command=words[0], port=words[1])
+        match words:
+            case ["forward" | "stop" | "exit"]:
+                self.running = words[0] == "forward"
+                return compact(result="succeeded", command=words[0])
+            case ["add" | "del", uid]:
+                good = (uid in self.ports) == (words[0] == "del")
+                if good:
+                    (self.ports.append if words[0] == "add" else self.ports.remove)(uid)
+                    self.running = self.running and words[0] == "add"
+                    self.patches = [p for p in self.patches if uid not in p.values() or words[0] == "add"]
+                return compact(result="succeeded" if good else "failed", command=words[0], port=uid)
+            case ["patch", "reset"]:
+                self.patches.clear()
+            case ["patch", src, dst]:
+                good = src in self.ports and dst in self.ports
+                self.patches += [{"src": src, "dst": dst}] if good else []
+                ends = {"src": src, "dst": dst}
+                return compact(result="succeeded" if good else "failed", command="patch", ports=ends)
+        return ECHO
+
+
+if __name__ == "__main__":
+    main(Nfv)

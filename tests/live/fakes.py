@@ -1,0 +1,71 @@
+"""Programs of tests/fakes, started and ended; and REST of a controller as other programs see it."""
+
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT
+from tests.live.test_controller import WAIT, Controller, until
+
+IDS = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
+
+
+class Lab:
+    """A controller with REST on TCP, and the fakes that were started for it."""
+
+    def __init__(self, folder: Path, *extra: str) -> None:
+        self.controller = Controller(folder, "--serve", "--api-port", "0", *extra)
+        self.rest_port = int(self.controller.text().rpartition("api: http://127.0.0.1:")[2].partition("/")[0])
+        self.running: list[subprocess.Popen[str]] = []
+
+    def start(self, program: str, *words: object) -> subprocess.Popen[str]:
+        """A fake, not waited for."""
+        port = self.controller.pri_port if program.endswith("primary") else self.controller.sec_port
+        argv = [sys.executable, "-m", f"tests.fakes.{program}", "-s", f"127.0.0.1:{port}", *map(str, words)]
+        fake = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.running.append(fake)
+        return fake
+
+    def add(self, program: str, client_id: int, *words: object) -> subprocess.Popen[str]:
+        """A fake, connected."""
+        fake = self.start(program, "-n", client_id, *words)
+        kind = program.removeprefix("classic_")
+        wanted = {"type": "primary"} if kind == "primary" else {"type": kind, "client-id": client_id}
+        until(lambda: wanted in self.rest("GET", "/processes")[1], f"{program} {client_id}")
+        return fake
+
+    def rest(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and what came: JSON as a value, else text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=WAIT)
+        raw = json.dumps(body) if body is not None else None
+        connection.request(method, f"/v1{path}", raw, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        is_json = response.headers.get_content_type() == "application/json" and text
+        return response.status, json.loads(text) if is_json else text
+
+    def good(self, method: str, path: str, body: object = None) -> Any:
+        status, answer = self.rest(method, path, body)
+        assert status in (200, 204), f"{method} {path} {body}: {status} {answer}"
+        return answer
+
+    def end(self) -> None:
+        self.controller.end()
+        for fake in self.running:
+            fake.kill()
+            fake.communicate()
+
+
+@contextmanager
+def lab(folder: Path, *extra: str) -> Iterator[Lab]:
+    running = Lab(folder, *extra)
+    try:
+        yield running
+    finally:
+        running.end()

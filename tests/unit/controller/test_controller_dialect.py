@@ -1,0 +1,95 @@
+"""Statuses of every version, as the collected facts print them, and the commands each version understands."""
+
+import json
+
+import pytest
+
+from sppr.controller import components, dialect
+from sppr.controller.faults import BadValue
+from sppr.controller.reply import Reply
+
+WANTED = {
+    "client-id": 2,
+    "status": "idling",
+    "ports": ["phy:0", "phy:1", "ring:5"],
+    "patches": [{"src": "phy:0", "dst": "ring:5"}],
+}
+OLD = """Client ID 2 Idling
+2
+port id: 0,on,PHY,outport: 2
+port id: 1,on,PHY,outport: -99
+port id: 2,on,RING(5),outport: -99
+"""
+MIDDLE = """Client ID 2 Idling
+clinet_id:2
+port_id:0,on,PHY,outport:2
+port_id:1,on,PHY,outport:none
+port_id:2,on,RING(5),outport:none
+"""
+LAST = "status: idling\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'"
+NEW = {**WANTED, "master-lcore": 1, "lcores": [1, 2]}
+
+
+@pytest.mark.parametrize("text", [OLD, MIDDLE, LAST], ids=["16.07-17.08", "17.11-18.02", "18.05"])
+def test_classic_statuses_are_told_as_the_newest_would(text: str) -> None:
+    told = dialect.read(Reply(text), 2)
+    assert (told.status, told.classic) == (WANTED, True)
+
+
+def test_other_statuses() -> None:
+    assert dialect.read(Reply(json.dumps(NEW), NEW), 2) == dialect.Told(NEW)
+    assert dialect.read(Reply("status: running\nports: ''"), 1).status["ports"] == []
+    assert dialect.read(Reply("Server Idling"), 0).status == {"status": "idling", "phy_ports": [], "ring_ports": []}
+    assert dialect.read(Reply("\x1b[2J?"), 1).status == {"status": "\x1b[2J?"}
+    pcap = dialect.read(Reply("Client ID 1 Running\nport_id:0,on,PCAP(3),outport:7\n"), 1).status
+    assert pcap == {"client-id": 1, "status": "running", "ports": ["pcap:3"], "patches": []}
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "sent"),
+    [
+        (OLD, ("add", "ring:3"), "add ring 3"),
+        (OLD, ("del", "vhost:3"), "del vhost 3"),
+        (OLD, ("patch", "phy:0", "ring:5"), "patch 0 2"),
+        (OLD, ("patch", "0", "2"), "patch 0 2"),
+        (OLD, ("patch", "reset"), "patch reset"),
+        (OLD, ("forward",), "forward"),
+        (LAST, ("add", "ring:3"), "add ring 3"),
+        (LAST, ("patch", "phy:0", "ring:5"), "patch phy:0 ring:5"),
+    ],
+)
+def test_commands(text: str, words: tuple[str, ...], sent: str) -> None:
+    assert dialect.command(dialect.read(Reply(text), 2), *words) == sent
+    assert dialect.command(dialect.Told(NEW), *words) == " ".join(words)
+
+
+@pytest.mark.parametrize("words", [("add", "memif:0"), ("add", "phy:0"), ("patch", "phy:0", "ring:9")])
+def test_what_classic_spp_cannot(words: tuple[str, ...]) -> None:
+    with pytest.raises(BadValue):
+        dialect.command(dialect.read(Reply(OLD), 2), *words)
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "done"),
+    [
+        ("add", ["ring:5"], True), ("add", ["ring:6"], False), ("del", ["ring:6"], True), ("del", ["ring:5"], False),
+        ("patch", ["phy:0", "ring:5"], True), ("patch", ["phy:1", "ring:5"], False), ("stop", [], True),
+        ("forward", [], False),
+    ],
+)  # fmt: skip
+def test_whether_a_change_was_done(verb: str, args: list[str], done: bool) -> None:
+    assert dialect.done(NEW, verb, args) is done
+    assert dialect.done({"forwarder": NEW, "lcores": []}, verb, args) is done
+
+
+def test_a_port_of_several_queues_is_found_as_it_is_told() -> None:
+    assert dialect.done({"patches": [{"src": "phy:0 nq 3", "dst": "ring:1"}]}, "patch", ["phy:0nq3", "ring:1"])
+
+
+def test_vf_is_reshaped() -> None:
+    info = {"client-id": 3, "phy": ["0", "0 nq 2"], "vhost": [1], "ring": [], "core": [{"core": 2, "type": "unuse"}]}
+    told = components.told({"info": info}, "vf")
+    assert told["ports"] == ["phy:0", "phy:0 nq 2", "vhost:1"]
+    assert (told["components"], told["classifier_table"]) == (info["core"], [])
+    assert "classifier_table" not in components.told({"info": info}, "mirror") and "master-lcore" not in told
+    assert components.told({"info": info}, "pcap") == info

@@ -1,0 +1,83 @@
+"""What topo draws, from any status a process may tell."""
+
+import re
+from typing import Any
+
+import pytest
+
+from sppr.controller import draw, graph
+from sppr.controller.complete import Known, candidates
+from sppr.controller.hosts import Hosts, Remote, Seen
+from sppr.controller.settings import Settings
+
+PATCH = {"src": "phy:0 nq 1", "dst": "ring:10"}
+PART = {"type": "merge", "rx_port": [{"port": "ring:10"}, {"port": "ring:2"}], "tx_port": [{"port": "phy:1"}]}
+SEEN = [
+    Seen(
+        "primary",
+        0,
+        {"forwarder": {"status": "idling", "ports": ["phy:0"], "patches": [{"src": "phy:0", "dst": "x:1"}]}},
+    ),
+    Seen("nfv", 12, {"status": "running", "ports": ["phy:0 nq 1", "ring:10", "memif:3"], "patches": [PATCH]}),
+    Seen("vf", 2, {"components": [PART, {"core": 3, "type": "unuse"}]}),
+    Seen("pcap", 3, {"status": "idle", "core": [{"role": "receive", "rx_port": [{"port": "phy:0"}]}]}),
+]
+
+
+def test_the_graph() -> None:
+    found = graph.make(SEEN, {"guest": ["ring:10", "vhost:9"]})
+    assert found.nodes == ("capture:3", "memif:3", "phy:0", "phy:0nq1", "phy:1", "ring:2", "ring:10", "x:1")
+    edges = {(e.src, e.dst, e.label, e.running) for e in found.edges}
+    assert ("phy:0nq1", "ring:10", "nfv:12", True) in edges and ("ring:2", "phy:1", "vf:2:m", True) in edges
+    assert ("phy:0", "x:1", "primary", False) in edges and ("phy:0", "capture:3", "pcap:3", False) in edges
+    assert found.frames == {"guest": ("ring:10",)}
+
+
+def test_what_spp_draws_wrong_is_drawn() -> None:
+    """Queues, ids of two digits, pcap, memif: each crashes or breaks SPP's (spp-facts 6.3)."""
+    dot = draw.dot(graph.make(SEEN))
+    assert 'phy_0nq1[label="phy:0nq1", fillcolor="white"];' in dot and 'fillcolor="palegreen"' in dot
+    assert 'phy_0nq1 -> ring_10[label="nfv:12", color="orange", style=solid];' in dot
+    assert "style=dashed" in dot and "{rank=same; ring_2; ring_10}" in dot
+    assert re.search(r"phy_0 -> capture_3\[", dot)
+
+
+@pytest.mark.parametrize("drawn", [draw.text, draw.dot, draw.mermaid, draw.svg, draw.as_json])
+@pytest.mark.parametrize(
+    "status",
+    [{}, {"ports": 3}, {"ports": [None, "a\nb", "<x>:1"]}, {"patches": [{}, 1]}, {"components": [{"rx_port": 1}]}],
+)
+def test_no_status_breaks_it(drawn: Any, status: dict[str, Any]) -> None:
+    for kind in ("primary", "nfv", "vf", "pcap"):
+        assert drawn(graph.make([Seen(kind, 1, status)]))
+
+
+def test_nothing_to_draw() -> None:
+    assert draw.text(graph.make([])) == "nothing to draw: no ports"
+
+
+def test_launch_is_completed_from_free_lcores() -> None:
+    settings = Settings()
+    settings.command(("sec_vhost_cli", "yes"))
+    line = settings.launch("vf", "3", [5, 6, 7, 8], "127.0.0.1:6666")
+    assert line == "-l 2,5,6,7 -m 512 -- --client-id 3 -s 127.0.0.1:6666 --vhost-client"
+    assert "-c phy:0" in settings.launch("pcap", "3", [5], "h:1")
+    known = Known(launch={"vf": [f"3 {line}"]}, components={5: ["fw"]}, ids={"vf": [5]}, ports={5: ["phy:0"]})
+    assert candidates("pri; launch vf ", known) == [f"3 {line}"]
+    for before, words in (
+        ("vf ", ["5;"]), ("vf 5; port add phy:0 rx ", ["fw"]),
+        ("vf 5; component start a 2 ", ["forward", "merge", "classifier"]),
+        ("vf 5; port add ", ["phy:0", "phy:", "vhost:", "ring:"]), ("topo x ", ["txt"]), ("server s", ["switch"]),
+        ("pri; flow v", ["validate"]), ("config topo", ["topo_size"]),
+    ):  # fmt: skip
+        assert candidates(before, known)[: len(words)] == words, before
+
+
+def test_servers() -> None:
+    hosts = Hosts(Remote("127.0.0.1"))
+    assert hosts.command(("add", "10.0.0.2:7778")) == ['Registered spp-ctl "10.0.0.2:7778".']
+    hosts.command(("2",))
+    assert hosts.command(()) == ["  1: 127.0.0.1:7777", "  2: 10.0.0.2:7778 *"]
+    hosts.command(("switch", "127.0.0.1"))
+    hosts.command(("del", "2"))
+    assert hosts.command(("list",)) == ["  1: 127.0.0.1:7777 *"]
