@@ -5,9 +5,12 @@ never by an index (base-index) or a bare name (tmux matches prefixes: ``spp`` fi
 own windows only; the user's tmux server and ~/.tmux.conf stay theirs.
 """
 
+import fcntl
 import os
+import re
 import shlex
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +25,8 @@ os.environ.setdefault("LIBTMUX_TMUX_FORMAT_SEPARATOR", "@|@")
 
 import libtmux
 
-#: A tmux message holds 16 KiB; a chain of this many panes stays well below.
-PANES_A_CALL = 24
+#: A tmux message holds 16 KiB, words and their ends ("command too long" beyond): a chain stays below.
+BYTES_A_CALL = 14_000
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,23 @@ class Tmux:
     def kill_session(self, session: str) -> None:
         """End the session if it is there. Children that ignore SIGHUP outlive this: end them first."""
         self._cmd("kill-session", "-t", f"={session}", check=False)
+        if self.socket_name is not None and not self._cmd("list-sessions", check=False):
+            self._remove_socket(Path(os.environ.get("TMUX_TMPDIR") or "/tmp"))  # noqa: S108 - tmux's own default
+
+    def _remove_socket(self, folder: Path) -> None:
+        """A server that ended leaves its socket file. Held under tmux's own lock, so that no new server loses its."""
+        path = folder / f"tmux-{os.getuid()}" / str(self.socket_name)
+        if not path.is_socket() or not Deadline(1.0).poll(lambda: not _accepts(path)):
+            return
+        lock = path.with_name(f"{path.name}.lock")
+        try:
+            with lock.open("a") as f:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not _accepts(path):
+                    path.unlink(missing_ok=True)
+                    lock.unlink(missing_ok=True)
+        except OSError:
+            return
 
     def attach_argv(self, session: str) -> list[str]:
         """What shows ``session`` in this terminal: switch-client from inside the same server, attach else."""
@@ -133,6 +153,12 @@ def terminal_size() -> tuple[int, int]:
     return max(size.columns, 80), max(size.lines, 24)
 
 
+def _accepts(path: Path) -> bool:
+    """Whether a tmux server listens there."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 def _ids(line: str) -> tuple[str, str, int]:
     window, pane, pid = line.split()
     return window, pane, int(pid)
@@ -141,41 +167,50 @@ def _ids(line: str) -> tuple[str, str, int]:
 def _steps(
     session: str, windows: Sequence[WindowSpec], size: tuple[int, int], env: Mapping[str, str]
 ) -> Iterator[list[str]]:
-    """tmux argument lists, each a chain of commands for at most PANES_A_CALL panes."""
+    """tmux argument lists, each a chain of commands of whole panes, of BYTES_A_CALL at most."""
     made = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
     made += ["-P", "-F", "#{window_id} #{pane_id} #{pane_pid}"]
     here = f"={session}:"
     chain: list[str] = []
-    count = 0
-    for w, window in enumerate(windows):
+    first = True
+    for window in windows:
         for p, pane in enumerate(window.panes):
-            if count and count % PANES_A_CALL == 0:
-                yield chain
-                chain = []
-            if count == 0:
+            if first:
                 verb = ["new-session", "-d", "-s", session, "-x", str(size[0]), "-y", str(size[1]), "-n", window.name]
             elif p == 0:
                 verb = ["new-window", "-t", here, "-n", window.name]
             else:
                 verb = ["split-window", "-t", here]
-            parts = [[*verb, "-c", str(pane.cwd), *made, *pane.argv], *_after(here, pane)]
+            first = False
+            parts = [[*verb, "-c", _literal(str(pane.cwd)), *made, *pane.argv], *_after(here, pane)]
             if p > 0:
                 parts.append(["select-layout", "-t", here, "tiled"])
-            elif w >= 0:
+            else:
                 parts += [
                     ["set-option", "-w", "-t", here, name, "off"] for name in ("automatic-rename", "allow-rename")
                 ]
-            for part in parts:
-                chain += [";"] * bool(chain) + [_escaped(word) for word in part]
-            count += 1
+            words = [word for part in parts for word in (";", *map(_escaped, part))][1:]
+            if chain and _size(chain) + _size(words) > BYTES_A_CALL:
+                yield chain
+                chain = []
+            chain += [";"] * bool(chain) + words
     yield chain
+
+
+def _size(words: Sequence[str]) -> int:
+    return sum(len(os.fsencode(word)) + 1 for word in words)
+
+
+def _literal(text: str) -> str:
+    """``text`` where tmux expands formats (``#(command)`` runs one!). A run of # before a [ it leaves as it is."""
+    return re.sub(r"#+(\[?)", lambda run: run[0] if run[1] else run[0] * 2, text)
 
 
 def _after(here: str, pane: PaneSpec) -> Iterator[list[str]]:
     yield ["set-option", "-p", "-t", here, "@sppr_part", pane.name]
     if pane.log is not None:
         # tmux expands formats (#) and strftime (%) in this string before /bin/sh reads it.
-        command = f"exec cat >>{shlex.quote(str(pane.log))}".replace("#", "##").replace("%", "%%")
+        command = _literal(f"exec cat >>{shlex.quote(str(pane.log))}").replace("%", "%%")
         yield ["pipe-pane", "-t", here, command]
 
 

@@ -63,14 +63,6 @@ def test_a_primary_that_prints_a_fatal_text_and_hangs_ends_the_wait(lab: Lab) ->
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_a_child_that_ignores_every_polite_signal_is_ended_all_the_same(lab: Lab) -> None:
-    fake_tree(lab, "trap '' HUP TERM INT; echo 'EAL: FATAL: no'; while :; do sleep 1; done")
-    assert lab.wakeup(*SMALL).returncode == 4
-    done = lab.down()
-    assert done.returncode == 0 and "pri ended (SIGKILL)" in done.stdout, done.stdout + done.stderr
-    assert lab.leftovers() == []
-
-
 def test_a_wakeup_that_was_killed_half_way_is_told_and_down_mends_it(lab: Lab) -> None:
     fake_tree(lab, "exec sleep 60")
     words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
@@ -138,13 +130,6 @@ def test_a_tmux_session_of_somebody_else_is_not_touched(lab: Lab) -> None:
     done = lab.wakeup(*SMALL)
     assert done.returncode == 1 and "tmux has a session testlab2 that sppr did not make" in done.stderr
     assert lab.tmux("list-windows", "-t", "=testlab2", "-F", "x") == "x\n"
-
-
-def test_a_session_whose_name_begins_alike_is_another(lab: Lab) -> None:
-    lab.tmux("new-session", "-d", "-s", "testlab2x")
-    assert lab.wakeup(*SMALL).returncode == 0
-    assert lab.down().returncode == 0
-    assert lab.tmux("list-sessions", "-F", "#{session_name}") == "testlab2x\n"
 
 
 def test_a_program_that_is_missing_is_named_with_its_package(lab: Lab, tmp_path: Path) -> None:
