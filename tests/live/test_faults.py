@@ -1,6 +1,7 @@
 """What goes wrong, with its error, and nothing lost."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -42,7 +43,7 @@ def fake_tree(lab: Lab, primary: str) -> None:
 
 
 def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> None:
-    fake_tree(lab, "echo 'EAL: No free 2048 kB hugepages reported on node 0' >&2; exit 7")
+    fake_tree(lab, "sleep 0.1; echo 'EAL: No free 2048 kB hugepages reported on node 0' >&2; exit 7")
     began = time.monotonic()
     done = lab.wakeup(*SMALL)
     assert done.returncode == 4 and time.monotonic() - began < 20
@@ -51,6 +52,19 @@ def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> N
     assert "hint: sppr setup" in done.stderr and "sppr down --session testlab2` ends it" in done.stderr
     assert lab.status()["pri"]["exit"] == 7 and lab.status()["ctrler"]["state"] == "ready", "what runs stays for a look"
     assert lab.status()["sec1"]["state"] == "absent", "what needed it was not started"
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
+def test_a_primary_that_never_connects_is_told_at_the_deadline(lab: Lab) -> None:
+    """Its 40 s are made 3 for this test."""
+    fake_tree(lab, "echo 'I am well'; exec sleep 60")
+    program = "import sppr.lab.bringup as b; b.TIMEOUTS['primary'] = 3.0; from sppr.cli.up import main; main()"
+    words = [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
+    done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert re.search(r"error: pri was not ready after 3\.\d s: waited for it to be connected", done.stderr), done.stderr
+    assert "last: I am well" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
+    assert lab.status()["pri"]["state"] == "starting", "it runs, and may yet connect"
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
