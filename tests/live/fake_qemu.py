@@ -27,12 +27,11 @@ server.bind(qmp[1])
 server.listen()
 while True:
     client, _ = server.accept()
-    with contextlib.suppress(OSError), client, client.makefile("rw") as f:
-        f.write(json.dumps({"QMP": {"version": {}, "capabilities": []}}) + "\n")
-        f.flush()
-        for line in f:
-            asked = json.loads(line)
-            f.write(json.dumps({"return": {}, "id": asked.get("id")}) + "\n")
-            f.flush()
-            if asked.get("execute") == "quit" and not stubborn:
+    with contextlib.suppress(OSError), client:
+        client.sendall(json.dumps({"QMP": {"version": {}, "capabilities": []}}).encode() + b"\n")
+        # One question at a time, none longer than this, and no end of line behind it.
+        while asked := client.recv(4096):
+            question = json.loads(asked)
+            client.sendall(json.dumps({"return": {}, "id": question.get("id")}).encode() + b"\n")
+            if question.get("execute") == "quit" and not stubborn:
                 os._exit(0)
