@@ -348,7 +348,9 @@ def test_t18_a_new_window_lands_in_another_session_or_on_an_index_in_use(bench: 
     bench.cmd("new-session", "-d", "-s", "theirs", "-n", "t18", "cat")
     bench.cmd("new-window", "-t", "=theirs:7", "-n", "part2", "cat")
     bench.cmd("new-session", "-d", "-s", "t18-2", "-n", "part1", "cat")
-    made = bench.build("t18", *(bench.part("sleep", "60") for _ in range(30)))
+    parts = [bench.part("sleep", "60") for _ in range(30)]
+    made = bench.make("t18", *(bench.window("t18", files) for files in parts))
+    bench.open(*parts)
     assert set(bench.panes("t18")) == {p.pane for p in made.values()} and len(made) == 30
     assert len(bench.panes("theirs")) == 2 and len(bench.panes("t18-2")) == 1
 
