@@ -10,6 +10,9 @@ from sppr.errors import LaunchError, NotReady, SpprError
 
 #: How a pane marks the end of what its part printed.
 END_OF_OUTPUT = "] arrow-up and Enter run it again"
+#: How it marks that after a while it will run the part again, and that it has done so often enough.
+AGAIN = "] again in "
+LEFT = "times in a row: it is left now]"
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|.)")
 
 
@@ -88,5 +91,5 @@ def _plain(log: Path, size: int, from_end: bool) -> str:
 def last_lines(log: Path, count: int = 4) -> list[str]:
     """The last lines with anything on them that the part itself printed, not the shell that follows it in a pane."""
     lines = [line.rstrip() for line in tail(log).splitlines() if line.strip() not in ("", "^C")]
-    ends = [n for n, line in enumerate(lines) if line.endswith(END_OF_OUTPUT)]
-    return lines[: ends[-1] if ends else None][-count:]
+    marks = [n for n, line in enumerate(lines) if line.endswith((END_OF_OUTPUT, LEFT)) or AGAIN in line]
+    return [line for n, line in enumerate(lines[: marks[-1] if marks else None]) if n not in marks][-count:]

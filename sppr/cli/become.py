@@ -40,7 +40,7 @@ def become(name: str, argv: Sequence[str], run: Path, dry_run: bool) -> None:
     if dry_run:
         click.echo(pasteable(argv))
         return
-    state.record_start(run, name)
+    state.record_start(run, name, argv)
     try:
         os.execv(argv[0], list(argv))  # noqa: S606 - argv only
     except OSError as e:

@@ -3,12 +3,12 @@
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.edge import CONTEXT, Edge, say
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.session
-@click.option("--powerdown", type=float, default=20.0, show_default=True, help="Seconds a guest has to power off.")
+@options.powerdown
 def main(session: str | None, powerdown: float) -> None:
     """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
     from sppr import log
@@ -19,7 +19,7 @@ def main(session: str | None, powerdown: float) -> None:
 
     name = session_of(session)
     with states.locked(name):
-        log.log_to(states.log_path(name))
+        log.log_to(states.log_path())
         try:
             state = states.load(name)
         except states.NoSession as e:
@@ -32,5 +32,10 @@ def main(session: str | None, powerdown: float) -> None:
             teardown.wreck(name, Tmux(), click.echo)
             click.echo(f"session {name} is down")
             return
-        teardown.down(state, Tmux(state.plan.socket_name), lambda line: click.echo(line), powerdown)
-    click.echo(f"session {name} is down")
+        tmux = Tmux(state.plan.socket_name)
+        if state.stale:
+            teardown.sweep_stale(state, tmux)
+            click.echo(f"session {name} was up before the machine was restarted: what it left was swept")
+            return
+        teardown.down(state, tmux, say, powerdown)
+        say(f"session {name} is down")

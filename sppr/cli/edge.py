@@ -1,5 +1,6 @@
 """The edge between sppr and its user: where errors become text and an exit status. Nothing below this prints."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -46,6 +47,12 @@ class Edge(click.Command):
         except Exception:
             _end(f"this is a bug of sppr; the traceback is in {_keep_traceback()}", None, EXIT_BUG)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def say(line: str) -> None:
+    """A line for a user who may have gone: a verb may end the terminal it was typed into."""
+    with contextlib.suppress(OSError):
+        click.echo(line)
 
 
 def _have_streams() -> None:

@@ -10,6 +10,7 @@ from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
 from sppr.host import facts
 from sppr.lab import plan, planner, site
+from sppr.lab.state import State
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,18 @@ def gather(conf: Path | None, session: str | None, socket_name: str | None, flag
     config, where = site_of(conf, session)
     found = facts.read()
     return Lab(config, found, where, planner.make(config, plan.Flags(**flags), found, where, socket_name))
+
+
+def again(state: State) -> tuple[plan.Plan | None, site.Site | None]:
+    """The plan of a session that is there, from its conf.yml as it is now. None where that is gone.
+
+    ConfigError where it is there and wrong.
+    """
+    old = state.plan
+    if not Path(old.conf).exists():
+        return None, None
+    config, where = site_of(Path(old.conf), old.session)
+    return planner.make(config, old.flags, facts.read(), where, old.socket_name), where
 
 
 def overridden(config: Config, where: site.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, site.Site]:

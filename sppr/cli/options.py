@@ -63,6 +63,33 @@ def session(command: F) -> F:
     )(command)
 
 
+def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from sppr.cli.which import session_of
+    from sppr.errors import SpprError
+    from sppr.lab import state as states
+
+    try:
+        parts = states.load(session_of(ctx.params.get("session"))).plan.parts
+    except SpprError:
+        return []
+    return [part.name for part in parts if part.name.startswith(incomplete)]
+
+
+def part_names(command: F) -> F:
+    """Names of parts, as ``sppr status`` has them."""
+    return click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=_parts)(command)
+
+
+def powerdown(command: F) -> F:
+    return click.option(
+        "--powerdown", type=float, default=20.0, show_default=True, help="Seconds a guest has to power off."
+    )(command)
+
+
+def part_name(command: F) -> F:
+    return click.argument("name", shell_complete=_parts)(command)
+
+
 def vdevs(command: F) -> F:
     """-p -vd -vdt -vdv, as wakeup and primary.py have them."""
     for option in (

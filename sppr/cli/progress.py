@@ -4,7 +4,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import click
@@ -35,15 +35,19 @@ class Lines:
     def failed(self, name: str) -> None:
         self._say(f"{name}: failed")
 
+    def step(self, done: str) -> None:
+        """Not told."""
+
 
 class Table:
     """The parts and how long each has been waited for, redrawn in place."""
 
-    def __init__(self, plan: Plan, console: Any) -> None:
+    def __init__(self, plan: Plan, shown: Collection[str], console: Any) -> None:
         self._console = console
         self._lock = threading.Lock()
         self._rows: dict[str, tuple[str, float, float | None]] = {
-            part.name: (f"after {', '.join(part.needs)}" if part.needs else "", 0.0, None) for part in plan.parts
+            part.name: (f"after {', '.join(part.needs)}" if part.needs else "", 0.0, None)
+            for part in plan.chosen(shown)
         }
 
     def note(self, text: str) -> None:
@@ -57,6 +61,9 @@ class Table:
 
     def failed(self, name: str) -> None:
         self._set(name, "failed", 0.0, None)
+
+    def step(self, done: str) -> None:
+        """Not told."""
 
     def _set(self, name: str, text: str, since: float, took: float | None) -> None:
         with self._lock:
@@ -77,8 +84,8 @@ class Table:
 
 
 @contextlib.contextmanager
-def progress(plan: Plan) -> Iterator[Report]:
-    """Something to report to while the lab comes up."""
+def progress(plan: Plan, shown: Collection[str]) -> Iterator[Report]:
+    """Something to report to while these parts come up."""
     if not sys.stdout.isatty():
         yield Lines()
         return
@@ -86,6 +93,6 @@ def progress(plan: Plan) -> Iterator[Report]:
     from rich.live import Live
 
     console = Console()
-    table = Table(plan, console)
+    table = Table(plan, shown, console)
     with Live(table, console=console, refresh_per_second=8):
         yield table

@@ -4,6 +4,7 @@ import click
 
 from sppr.cli.edge import CONTEXT, EdgeGroup
 from sppr.cli.run_controller import main as controller
+from sppr.cli.run_part import main as part
 from sppr.cli.run_primary import main as primary
 from sppr.cli.run_secondary import main as secondary
 from sppr.cli.run_vm import main as vm
@@ -14,5 +15,11 @@ def main() -> None:
     """One process of the lab, in this terminal."""
 
 
-for _name, _command in (("controller", controller), ("primary", primary), ("secondary", secondary), ("vm", vm)):
+for _name, _command in (
+    ("controller", controller),
+    ("primary", primary),
+    ("secondary", secondary),
+    ("vm", vm),
+    ("part", part),
+):
     main.add_command(_command, _name)

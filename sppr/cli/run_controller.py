@@ -22,13 +22,14 @@ def main(
     """Run the controller: SPP processes connect to it, you type at its prompt, the launcher asks it."""
     from sppr.cli.gather import site_of
     from sppr.host.rundir import make_private
-    from sppr.lab.plan import api_socket
+    from sppr.lab.plan import api_socket, wiring_file
     from sppr.roles.controller import Controller
 
     config, site = site_of(conf, session)
     begin("ctrler", site.run, dry_run)
     c = config.controller
-    controller = Controller(host or c.host, pri_port or c.pri_port, sec_port or c.sec_port, api_socket(site.run))
+    ports = pri_port or c.pri_port, sec_port or c.sec_port
+    controller = Controller(host or c.host, *ports, api_socket(site.run), wiring_file(site.run))
     if not dry_run:
         make_private(site.run)
     become("ctrler", controller.argv(), site.run, dry_run)

@@ -59,11 +59,12 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     from sppr.host import region
     from sppr.host.facts import unix_listening
     from sppr.host.rundir import make_private
-    from sppr.lab.bringup import VHOST_TIMEOUT, make_images, make_key
+    from sppr.lab.materials import make_images, make_key
     from sppr.lab.plan import Image, api_socket
     from sppr.lab.provision import Provisioner
     from sppr.qemu.parts import QEMU
     from sppr.roles import probe
+    from sppr.roles.probe import VHOST_TIMEOUT
     from sppr.run import find_program
 
     find_program(QEMU)

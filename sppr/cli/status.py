@@ -18,16 +18,21 @@ def main(session: str | None, as_json: bool) -> int:
     """Show each part of the lab as it is now. Exit status 0 when all are ready, 1 when not."""
     from sppr.cli.which import session_of
     from sppr.lab import state as states
-    from sppr.lab.status import status
+    from sppr.lab.status import left_half_way, status
 
-    rows = status(states.load(session_of(session)))
+    there = states.living(session_of(session))
+    rows = status(there)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
     else:
         width = max((len(row.name) for row in rows), default=0)
         for row in rows:
             more = f"  exit {row.exit}" if row.exit is not None else ""
-            more += f"  {row.last}" if row.last else ""
+            more += f" at {row.when[11:19]}" if row.when else ""
+            more += f"  restarts {row.restarts}" if row.restarts else ""
+            more += f"  {row.last or row.note or ''}".rstrip()
             state = click.style(f"{row.state:9}", fg=_COLOURS[row.state])
             click.echo(f"{row.name:{width}}  {row.role:10}  {state} {row.pid or '-':>8}  {row.window:7}{more}")
+    if half_way := left_half_way(there):
+        click.echo(half_way, err=True)
     return 0 if all(row.state == "ready" for row in rows) else 1

@@ -1,6 +1,5 @@
 """``wakeup`` and ``sppr up``: bring the lab up and show it."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,46 +26,114 @@ def main(
     if dry_run:
         show(lab)
         return
-    bring_up(lab)
-    _attach(lab, detach)
+    if bring_up(lab):
+        _attach(lab, detach)
 
 
-def bring_up(lab: Any) -> None:
-    """From a gathered lab to a session whose parts are all ready."""
+def bring_up(lab: Any) -> bool:
+    """From a gathered lab to a session whose parts are all ready. False where that was so already."""
     from sppr import log
-    from sppr.cli.progress import progress
-    from sppr.errors import SpprError, Stopped
-    from sppr.host import facts
-    from sppr.lab import preflight, state, teardown
-    from sppr.lab.bringup import BringUp, refuse_if_there
+    from sppr.lab import reconcile, state, survey
     from sppr.tmux.server import Tmux
 
     tmux = Tmux(lab.plan.socket_name)
-    flag = state.flag(lab.plan.session)
     with state.locked(lab.plan.session):
-        log.log_to(state.log_path(lab.plan.session))
-        stale = refuse_if_there(lab.plan, tmux)
-        if stale is not None:
-            teardown.sweep(stale)
-        found = facts.read()  # anew, now that nobody else can be at it
-        findings = preflight.check(lab.plan, lab.site, found)
-        with progress(lab.plan) as report:
-            for finding in findings:
-                report.note(f"warning: {finding.what}")
-            try:
-                BringUp(lab.plan, lab.site, found, tmux, report).execute()
-            except KeyboardInterrupt:
-                raise Stopped("interrupted; what was started stays up", hint=f"sppr down{flag}") from None
-            except SpprError as e:
-                e.what += f"\nwhat was started stays up for a look; `sppr down{flag}` ends it"
-                raise
+        log.log_to(state.log_path())
+        old = _known(lab.plan.session, tmux)
+        if old is not None and old.plan.socket_name != lab.plan.socket_name:
+            tmux = _same_server(lab, old)
+        parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
+        seen = survey.look(lab.site.run, lab.plan.session, parts.values(), tmux)
+        todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running)
+        if old is not None and all_is_well(todo, old, tmux, seen):
+            return False
+        run(todo, old, lab, tmux)
+    return True
+
+
+def _known(session: str, tmux: Any) -> Any:
+    """The session's state on disk; None where there is none, and where it is of before a restart of the machine."""
+    from sppr.lab import state, teardown
+
+    try:
+        old = state.load(session)
+    except state.NoSession:
+        return None
+    if not old.stale:
+        return old
+    teardown.sweep_stale(old, tmux)
+    click.echo(f"session {session} was up before the machine was restarted: what it left was swept")
+    return None
+
+
+def _same_server(lab: Any, old: Any) -> Any:
+    """A session lives in one tmux server."""
+    from sppr.errors import SpprError
+    from sppr.lab import state, survey
+    from sppr.tmux.server import Tmux
+
+    if survey.running(old.folder, old.plan.parts) or Tmux(old.plan.socket_name).look(old.plan.session):
+        named = old.plan.socket_name
+        what = f"session {old.plan.session} is in {f'the tmux server {named}' if named else 'the default tmux server'}"
+        hint = f"--socket-name {named}" if named else "without --socket-name"
+        raise SpprError(what, hint=f"{hint}; or end it: sppr down{state.flag(old.plan.session)}")
+    return Tmux(lab.plan.socket_name)
+
+
+def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
+    """Whether nothing is to be done, which is said then."""
+    from dataclasses import replace
+
+    from sppr.lab import state
+    from sppr.lab.panes import Panes
+    from sppr.lab.status import status
+    from sppr.tmux.server import attach_line
+
+    session = old.plan.session
+    shells = Panes(todo.plan, tmux, old.panes).missing_shells(seen)
+    if todo.start or shells or not seen.session:
+        return False
+    rows = {row.name: row for row in status(replace(old, phase="up"))}
+    if any(rows[name].state != "ready" or name not in seen.panes for name in todo.wait):
+        return False
+    if old.phase != "up":
+        replace(old, phase="up", stopping=()).save()
+    for line in todo.told:
+        click.echo(line)
+    click.echo(f"session {session} is running already, with all its {len(todo.wait)} parts: nothing was changed")
+    click.echo(f"hint: {attach_line(tmux, session)}   or end it: sppr down{state.flag(session)}")
+    return True
+
+
+def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
+    """Do what is to be done, shown as it goes on."""
+    from sppr.cli.progress import progress
+    from sppr.errors import SpprError, Stopped
+    from sppr.host import facts
+    from sppr.lab import preflight, state
+    from sppr.lab.bringup import BringUp
+
+    flag = state.flag(todo.plan.session)
+    found = facts.read()  # anew, now that nobody else can be at it
+    findings = preflight.check(todo.plan, lab.site, found, todo.fresh)
+    with progress(todo.plan, (*todo.start, *todo.wait)) as report:
+        for line in (*(f"warning: {finding.what}" for finding in findings), *todo.told):
+            report.note(line)
+        try:
+            BringUp(todo, old, lab.site, tmux, report).execute(found)
+        except KeyboardInterrupt:
+            hint = f"sppr up goes on, sppr down{flag} ends it"
+            raise Stopped("interrupted; what was started stays up", hint=hint) from None
+        except SpprError as e:
+            e.what += f"\nwhat was started stays up for a look; `sppr down{flag}` ends it"
+            raise
 
 
 def _attach(lab: Any, detach: bool) -> None:
-    from sppr.tmux.server import Tmux, attach
+    from sppr.tmux.server import Tmux, attach, attach_line
 
     tmux = Tmux(lab.plan.socket_name)
     if detach or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        click.echo(f"session {lab.plan.session} is up; attach: {shlex.join(tmux.attach_argv(lab.plan.session))}")
+        click.echo(f"session {lab.plan.session} is up; attach: {attach_line(tmux, lab.plan.session)}")
         return
     attach(tmux, lab.plan.session)

@@ -20,6 +20,7 @@ def of_value(path: KeyPath, given: object) -> str:
         return _mask(given)
     fixes = {
         "memory": "write MiB, or a number with M or G",
+        "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
         "host": "write an address such as 127.0.0.1",
         "vdevs": VDEV,
     }

@@ -67,12 +67,30 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Restart(_Part):
+    """Whether a part that failed is run again: after ``delay`` seconds, then twice that …, ``max`` times in a row."""
+
+    policy: Literal["no", "on-failure"] = "no"
+    delay: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    max: Int = Field(default=5, ge=1, le=1000)
+
+
+def _restart(value: object) -> object:
+    if isinstance(value, str) and value not in ("no", "on-failure"):
+        raise ValueError(f"{value[:40]!r} is not known")
+    return {"policy": value} if isinstance(value, str) else value
+
+
+Restarting = Annotated[Restart, BeforeValidator(_restart)]
+
+
 class Controller(_Part):
     """Where SPP processes find the controller."""
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     pri_port: Port = 5555
     sec_port: Port = 6666
+    restart: Restarting | None = None
 
 
 class Primary(_Part):
@@ -84,6 +102,7 @@ class Primary(_Part):
     memory: Mib = Field(default=512, ge=64, le=1048576)
     channels: Int = Field(default=4, ge=1, le=32)
     vdevs: tuple[Vdev, ...] = ()
+    restart: Restarting | None = None
 
 
 class Secondary(_Part):
@@ -91,6 +110,7 @@ class Secondary(_Part):
 
     id: Id
     coremask: Mask
+    restart: Restarting | None = None
 
 
 class VmSettings(_Part):
@@ -102,6 +122,7 @@ class VmSettings(_Part):
     args: tuple[str, ...] = ()
     ssh_port: Annotated[Int, Field(ge=0, le=65000)] = 22000
     ready_timeout: Annotated[float, Field(gt=0, le=3600)] = 180.0
+    restart: Restarting | None = None
 
 
 class Vm(_Part):
@@ -112,6 +133,7 @@ class Vm(_Part):
     memory: Mib | None = Field(default=None, ge=96, le=1048576)
     cores: Int | None = Field(default=None, ge=1, le=64)
     args: tuple[str, ...] | None = None
+    restart: Restarting | None = None
 
 
 Numbers = tuple[Annotated[Int, Field(ge=0, le=999)], ...]
@@ -150,6 +172,7 @@ class Config(_Part):
     """A lab as conf.yml describes it."""
 
     session: Name = "spp"
+    restart: Restarting = Restart()
     controller: Controller = Controller()
     primary: Primary = Primary()
     secondaries: tuple[Secondary, ...] = ()

@@ -2,6 +2,7 @@
 
 Where spp-ctl is wrong this is not: a command that failed is 400 with the process's words (spp-ctl: 204), a bad value is
 400 (500), a process that went away is 404 (500), one that does not answer 504 (waits for ever). Errors are text/plain.
+Beyond spp-ctl: ``DELETE /v1/nfvs/1?keep=1`` ends a process that is to be wired as before when it is started again.
 """
 
 import json
@@ -85,7 +86,7 @@ class _Routes:
         return _done()
 
     async def exit(self, request: web.Request) -> web.Response:
-        await self._panel.exit(_target(request))
+        await self._panel.exit(_target(request), keep=request.query.get("keep") == "1")
         return _done()
 
 

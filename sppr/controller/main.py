@@ -18,6 +18,7 @@ from sppr.errors import EXIT_INTERRUPTED, SpprError
 
 from . import api, sockets
 from .execute import Shell
+from .memory import Memory
 from .panel import Panel
 from .server import Server
 from .wire import TIMEOUT
@@ -36,6 +37,7 @@ class Options:
     api_port: int | None = None
     timeout: float = TIMEOUT
     serve: bool = False
+    wiring: Path | None = None
 
 
 class Front(Protocol):
@@ -56,7 +58,7 @@ async def serve(options: Options) -> int:
         primary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.pri_port)))
         secondary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.sec_port)))
         pri_port, sec_port = primary.getsockname()[1], secondary.getsockname()[1]
-        server = Server(front.log, timeout=options.timeout)
+        server = Server(front.log, timeout=options.timeout, memory=Memory(front.log, options.wiring))
         panel = Panel(server)
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
         served = await stack.enter_async_context(_api(panel, info, options))
@@ -159,6 +161,7 @@ def _options(argv: Sequence[str] | None) -> Options:
     parser.add_argument(
         "--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="for each answer (%(default)s s)"
     )
+    parser.add_argument("--wiring", type=Path, metavar="FILE", help="remember ports and patches here over a restart")
     parser.add_argument("--serve", action="store_true", help="without a terminal: stay after the end of input")
     return Options(**vars(parser.parse_args(argv)))
 

@@ -4,6 +4,7 @@ REST and the prompt are two faces of this. Raised: BadValue (nothing was sent), 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import TypedDict
 
@@ -95,14 +96,17 @@ class Panel:
         """Zero the primary's counters."""
         await self.ask(target, "clear")
 
-    async def exit(self, target: Target) -> None:
-        """End a process. Some close without an answer: that is success too (spp-facts 11.5)."""
+    async def exit(self, target: Target, *, keep: bool = False) -> None:
+        """End a process. Some close without an answer: that is success too (spp-facts 11.5).
+
+        Its ports and patches are forgotten, or with ``keep`` given back when it is started again.
+        """
         peer = self.peer(target)
-        try:
+        with contextlib.suppress(NotConnected):
             await self.ask(target, "exit")
-        except NotConnected:
-            return
         peer.close("it was told to exit")
+        if not keep:
+            self.server.memory.forget(peer)
 
 
 def _uid(port: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from sppr.spp.names import FIRST_ID, LAST_ID, printable
 
 from .faults import NoAnswer, NotConnected
+from .memory import Memory
 from .reply import Reply
 from .wire import TIMEOUT, Peer
 
@@ -19,12 +20,16 @@ QUIET = 30.0
 
 
 class Server:
-    """The table of connected processes, kept by itself. ``log`` gets a line for each that comes, goes or is refused."""
+    """The table of connected processes, kept by itself. ``log`` gets a line for each that comes, goes or is refused.
 
-    def __init__(self, log: Callable[[str], None], *, timeout: float = TIMEOUT) -> None:
+    ``memory`` wires a process that was here before; only then it is in the table.
+    """
+
+    def __init__(self, log: Callable[[str], None], *, timeout: float = TIMEOUT, memory: Memory | None = None) -> None:
         self.primary: Peer | None = None
         self.secondaries: dict[int, Peer] = {}
         self.timeout = timeout
+        self.memory = memory or Memory(log)
         self._log = log
         self._logged: dict[str, float] = {}
         self._doors: dict[int, asyncio.Lock] = {}
@@ -78,8 +83,7 @@ class Server:
                 self._refuse(peer, "a primary is connected and answers")
             elif not peer.gone:
                 peer.kind = "primary"
-                self.primary = peer
-                self._log(f"{peer} connected")
+                await self._admit(peer)
 
     async def _greet_secondary(self, peer: Peer) -> None:
         found = introduced(await peer.request("_get_client_id", self.timeout))
@@ -93,8 +97,20 @@ class Server:
                 self._refuse(peer, f"id {client_id} belongs to {old}, which answers: give one of them another id")
             elif not peer.gone:
                 peer.kind, peer.client_id, peer.plain = kind, client_id, plain
-                self.secondaries[client_id] = peer
-                self._log(f"{peer} connected")
+                await self._admit(peer)
+
+    async def _admit(self, peer: Peer) -> None:
+        """Take a newcomer into the table, once it is wired as it was before."""
+        said = await self.memory.welcome(peer, self.timeout)
+        if peer.gone:
+            return
+        if peer.kind == "primary":
+            self.primary = peer
+        else:
+            self.secondaries[peer.client_id] = peer
+        self._log(f"{peer} connected")
+        if said:
+            self._log(said)
 
     def _door(self, client_id: int) -> asyncio.Lock:
         """Newcomers of one id pass one at a time."""

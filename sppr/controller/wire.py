@@ -24,7 +24,8 @@ class Peer(asyncio.BufferedProtocol):
     """A connected process. ``kind`` is primary, nfv, vm, vf, mirror or pcap, empty before the handshake.
 
     ``status`` is the last status object it sent, for completion; ``plain`` is true if it introduced itself by bare
-    digits (SPP up to 18.08.1). ``lost`` is called once, when the connection is over, with the reason.
+    digits (SPP up to 18.08.1). ``heard`` is called with each command and its reply. ``lost`` is called once, when the
+    connection is over, with the reason.
     """
 
     def __init__(self, met: Callable[["Peer"], None], lost: Callable[["Peer", str], None]) -> None:
@@ -34,6 +35,7 @@ class Peer(asyncio.BufferedProtocol):
         self.gone = False
         self.address = "?"
         self.status: dict[str, object] = {}
+        self.heard: Callable[[Peer, str, Reply], None] | None = None
         self._met, self._lost = met, lost
         self._buffer = memoryview(bytearray(32768))
         self._unasked = 0
@@ -60,6 +62,8 @@ class Peer(asyncio.BufferedProtocol):
             reply = await self._exchange(self._transport, command, timeout)
         if command == "status" and reply.data is not None:
             self.status = reply.data
+        if self.heard is not None:
+            self.heard(self, command, reply)
         return reply
 
     async def _exchange(self, transport: asyncio.Transport, command: str, timeout: float) -> Reply:

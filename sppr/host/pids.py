@@ -23,6 +23,14 @@ def current(pid: int) -> Proc | None:
     return Proc(pid, found[0]) if found else None
 
 
+def boot_id() -> str:
+    """Id of this run of the machine; a restart changes it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 def _stat(pid: int) -> tuple[int, bool] | None:
     """Start time, and whether it is a zombie (or dead)."""
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import psutil
 
 from sppr.deadline import Deadline
+from sppr.host import pids
 
 
 def ourselves() -> set[int]:
@@ -15,10 +16,10 @@ def ourselves() -> set[int]:
     return {os.getpid(), *(p.pid for p in psutil.Process().parents())}
 
 
-def tree(pids: Iterable[int]) -> list[psutil.Process]:
+def tree(roots: Iterable[int]) -> list[psutil.Process]:
     """These processes and all their descendants, children first."""
     found: dict[int, psutil.Process] = {}
-    for pid in pids:
+    for pid in roots:
         try:
             parent = psutil.Process(pid)
             for process in (*reversed(parent.children(recursive=True)), parent):
@@ -52,6 +53,22 @@ def _is_zombie(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def session_members(sid: int, before: int) -> list[psutil.Process]:
+    """Processes of the terminal session ``sid``, children first: also those whose parent has gone.
+
+    None where the number is another's by now: a leader of it that started after ``before`` (clock ticks since boot).
+    """
+    leader = pids.current(sid)
+    if sid <= 0 or (leader is not None and leader.started > before):
+        return []
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == sid:
+                found.append(process)
+    return tree(process.pid for process in found)
 
 
 def hang_up(process: psutil.Process) -> None:

@@ -1,12 +1,14 @@
 """What a lab is, as a pure value: printed by --dry-run, executed by bring-up, kept on disk for status and down."""
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sppr.images.store import Kind
 from sppr.roles.part import Part
+from sppr.roles.vm import hostname
 
-VERSION = 1
+VERSION = 2
 #: Those of the launcher of 2017, but for one VM of each kind.
 DEFAULTS = {"nof_sec": 2, "nof_ring": 1, "nof_vhost": 1}
 
@@ -45,7 +47,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything bring-up does. ``folder``: the lab's, where panes start. ``run``: the session's run directory."""
+    """Everything bring-up does. ``folder``: the lab's, where panes start. ``run``: the session's run directory.
+
+    ``flags``: what it was made with, every number filled in. ``vdev_sockets``: those the primary makes by itself.
+    """
 
     session: str
     folder: str
@@ -53,20 +58,17 @@ class Plan:
     conf: str
     host: str
     tcp_ports: tuple[int, int]
-    ssh_ports: tuple[int, ...]
-    vm_hosts: tuple[str, ...]
     lcores: tuple[int, ...]
     file_prefix: str
     huge_dir: str
     memory: int
     accel: str
     sock_dir: str
-    sockets: tuple[str, ...]
-    regions: tuple[str, ...]
+    vdev_sockets: tuple[str, ...]
     windows: tuple[Window, ...]
     parts: tuple[Part, ...]
-    images: tuple[Image, ...]
     ready_timeout: float
+    flags: Flags = Flags()
     socket_name: str | None = None
     version: int = VERSION
 
@@ -75,8 +77,50 @@ class Plan:
         """The controller's socket for the launcher."""
         return api_socket(Path(self.run))
 
+    @property
+    def sockets(self) -> tuple[str, ...]:
+        """Every vhost-user socket of the lab."""
+        return tuple(dict.fromkeys([*self.vdev_sockets, *(s for part in self.parts for s in part.sockets)]))
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return tuple(region for part in self.parts for region in part.regions)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        return images(self.parts)
+
+    @property
+    def ssh(self) -> dict[str, int]:
+        """Host name of each VM -> its ssh port on the loopback."""
+        return {hostname(kind_of(part), part.id or 0): part.ssh_port for part in self.parts if part.ssh_port}
+
     def part(self, name: str) -> Part:
         return next(part for part in self.parts if part.name == name)
+
+    def chosen(self, names: Collection[str]) -> list[Part]:
+        """The parts of these names, in the order of the plan."""
+        return [part for part in self.parts if part.name in names]
+
+
+def kind_of(part: Part) -> Kind:
+    return "ring" if part.role == "vm_ring" else "vhost"
+
+
+def images(parts: Iterable[Part]) -> tuple[Image, ...]:
+    """Disks that these parts need."""
+    return tuple(Image(kind_of(part), part.id or 0) for part in parts if part.is_vm)
+
+
+def windows_of(parts: Sequence[Part], shells: int) -> tuple[Window, ...]:
+    """The windows of these parts, in their order, and that many work windows."""
+    names = dict.fromkeys(part.window for part in parts)
+    windows = [Window(name, tuple(p.name for p in parts if p.window == name)) for name in names]
+    return tuple(windows + [Window(f"w{n}", (f"w{n}",)) for n in range(shells)])
+
+
+def wiring_file(run: Path) -> Path:
+    return run / "wiring.json"
 
 
 def api_socket(run: Path) -> Path:

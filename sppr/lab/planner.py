@@ -5,16 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 from sppr import units
-from sppr.config.model import Config
+from sppr.config.model import Config, Vm
+from sppr.config.model import Secondary as SecondarySettings
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
-from sppr.lab.plan import DEFAULTS, Flags, Plan, Window, api_socket
+from sppr.lab.plan import DEFAULTS, Flags, Plan, api_socket, windows_of, wiring_file
 from sppr.lab.site import Site
 from sppr.lab.vms import VmPlanner
 from sppr.roles.controller import Controller
 from sppr.roles.part import Part, secondary_name
 from sppr.roles.spp import Primary, Secondary
-from sppr.roles.vm import hostname
 from sppr.spp import ports
 from sppr.spp.eal import Eal, lcores
 
@@ -28,6 +28,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     planner = _Planner(config, flags, facts, site)
     vms = VmPlanner(config, flags, facts, site)
     parts = [planner.controller(), planner.primary(), *planner.secondaries(), *vms.all()]
+    parts = [_restarting(config, part) for part in parts]
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
     vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts)) if s]
@@ -38,20 +39,17 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
         conf=str(site.conf),
         host=config.controller.host,
         tcp_ports=(config.controller.pri_port, config.controller.sec_port),
-        ssh_ports=tuple(vms.ssh_ports()),
-        vm_hosts=tuple(hostname(image.kind, image.vm_id) for image in vms.images()),
         lcores=tuple(units.bits(sum(used))),
         file_prefix=planner.prefix,
         huge_dir=config.hugepages,
         memory=config.primary.memory,
         accel=config.vm.accel,
         sock_dir=config.spp.sock_dir,
-        sockets=tuple(dict.fromkeys([*map(str, vdev_sockets), *(s for part in parts for s in part.sockets)])),
-        regions=tuple(r for part in parts for r in part.regions),
-        windows=tuple(_windows(parts, flags)),
+        vdev_sockets=tuple(map(str, vdev_sockets)),
+        windows=windows_of(parts, flags.nof_working),
         parts=tuple(parts),
-        images=tuple(vms.images()),
         ready_timeout=config.vm.ready_timeout,
+        flags=flags,
         socket_name=socket_name,
     )
 
@@ -102,10 +100,15 @@ def _check_vhosts(parts: Sequence[Part]) -> None:
             owner[uid] = part
 
 
-def _windows(parts: Sequence[Part], flags: Flags) -> list[Window]:
-    names = dict.fromkeys(part.window for part in parts)
-    windows = [Window(name, tuple(p.name for p in parts if p.window == name)) for name in names]
-    return windows + [Window(f"w{n}", (f"w{n}",)) for n in range(flags.nof_working)]
+def _restarting(config: Config, part: Part) -> Part:
+    """The part with its restart policy: its own, else that of its kind, else the lab's."""
+    entries: list[SecondarySettings | Vm] = [*config.secondaries, *config.vms_ring, *config.vms_vhost]
+    own = next((e.restart for e in entries if part.id is not None and e.id == part.id), None)
+    kind = {"controller": config.controller.restart, "primary": config.primary.restart, "secondary": None}
+    chosen = own or kind.get(part.role, config.vm.restart) or config.restart
+    if chosen.policy == "no":
+        return part
+    return replace(part, restarts=chosen.max, restart_delay=chosen.delay)
 
 
 class _Planner:
@@ -123,7 +126,8 @@ class _Planner:
 
     def controller(self) -> Part:
         c = self.config.controller
-        program = Controller(c.host, c.pri_port, c.sec_port, api_socket(self.site.run)).argv()
+        run = self.site.run
+        program = Controller(c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run)).argv()
         command = self.site.runscript("controller.py")
         return self._part(Part("ctrler", "controller", None, "ctrler", command, tuple(program)))
 

@@ -1,45 +1,52 @@
 """Everything that would stop a bring-up, found at once and before any window is opened."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.host import checks, facts, procs, region
+from sppr.host import checks, facts, prepare, procs, region
 from sppr.images.store import BUILD_HINT
-from sppr.lab.plan import Plan
+from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
 from sppr.qemu.parts import QEMU
+from sppr.roles.part import serving_part
 from sppr.run import PACKAGES, which
 
 MAX_SOCKET_PATH = 107
 
 
-def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
-    """Warnings, or a HostError with all that must be mended first."""
-    programs = ["tmux"] + (["qemu-img", QEMU, "ssh-keygen"] if plan.images else [])
+def check(plan: Plan, site: Site, found: facts.Facts, start: Collection[str]) -> list[checks.Finding]:
+    """Warnings, or a HostError with all that must be mended before these parts start; the others run already."""
+    parts = plan.chosen(start)
+    disks, primary = images(parts), "pri" in start
+    sockets = _sockets(plan, start)
+    programs = ["tmux"] + (["qemu-img", QEMU, "ssh-keygen"] if disks else [])
     needs = checks.Needs(
         programs={program: which(program) for program in programs},
         packages=PACKAGES,
-        tcp_ports=_ports(plan),
-        lcores=plan.lcores,
-        sockets=plan.sockets,
-        hugepage_mib=plan.memory,
+        tcp_ports=_ports(plan, start),
+        lcores=plan.lcores if primary else (),
+        sockets=sockets,
+        # What a primary that has gone left is taken up, or swept, by the next one.
+        hugepage_mib=max(0, plan.memory - prepare.used_mib(Path(plan.huge_dir), plan.file_prefix)) if primary else 0,
         hugepage_dir=plan.huge_dir,
-        accel=plan.accel if plan.images else "auto",
+        accel=plan.accel if disks else "auto",
         is_root=os.geteuid() == 0,
         who_listens=procs.who_listens,
     )
     findings = checks.check(found, needs)
-    kinds = ["primary"] + (["nfv"] if any(p.role == "secondary" for p in plan.parts) else [])
+    kinds = (["primary"] if primary else []) + (["nfv"] if any(p.role == "secondary" for p in parts) else [])
     findings += _raised("binary", lambda: site.check_binaries(kinds))
-    if plan.images:
-        findings += _raised("image", lambda: _check_images(plan, site))
-    for image in plan.images:
+    if disks:
+        findings += _raised("image", lambda: _check_images(disks, site))
+    for image in disks:
         if image.vm_id == 0 and (store := site.store):
             findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
-    findings += [f for path in plan.sockets for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
-    findings += [f for path in plan.regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
+    places = {*sockets, *(s for part in parts for s in part.sockets)}
+    findings += [f for path in sorted(places) for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
+    regions = [r for part in parts if serving_part(part.server or "primary") in start for r in part.regions]
+    findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
     findings += _raised("path", lambda: _check_length(plan))
     errors = [f for f in findings if f.severity == "error"]
     if errors:
@@ -47,16 +54,24 @@ def check(plan: Plan, site: Site, found: facts.Facts) -> list[checks.Finding]:
     return findings
 
 
-def _ports(plan: Plan) -> dict[int, str]:
-    purposes = dict(zip(plan.tcp_ports, ("controller.pri_port", "controller.sec_port"), strict=True))
-    return purposes | dict.fromkeys(plan.ssh_ports, "ssh of a VM: vm.ssh_port + id")
+def _ports(plan: Plan, start: Collection[str]) -> dict[int, str]:
+    own = dict(zip(plan.tcp_ports, ("controller.pri_port", "controller.sec_port"), strict=True))
+    ssh = [part.ssh_port for part in plan.chosen(start) if part.ssh_port]
+    return (own if "ctrler" in start else {}) | dict.fromkeys(ssh, "ssh of a VM: vm.ssh_port + id")
 
 
-def _check_images(plan: Plan, site: Site) -> None:
+def _sockets(plan: Plan, start: Collection[str]) -> tuple[str, ...]:
+    """Sockets that are to come: those of VMs whose server runs may listen already."""
+    coming = [s for p in plan.chosen(start) if p.server and serving_part(p.server) in start for s in p.sockets]
+    own = [s for s in plan.vdev_sockets if "pri" in start]
+    return tuple(dict.fromkeys([*own, *coming]))
+
+
+def _check_images(disks: Collection[Image], site: Site) -> None:
     if site.store is None:
         raise site.no_store or HostError("no base image", hint=BUILD_HINT)
     site.store.check_base()
-    for image in plan.images:
+    for image in disks:
         site.store.check_made(image.kind, image.vm_id)
 
 

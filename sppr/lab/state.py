@@ -9,10 +9,10 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
@@ -20,10 +20,10 @@ from sppr.host import pids
 from sppr.host.pids import Proc
 from sppr.host.rundir import make_private, sessions_dir
 from sppr.lab import shape
-from sppr.lab.plan import VERSION, Image, Plan, Window
+from sppr.lab.plan import VERSION, Flags, Plan, Window
 from sppr.ready import Exit
 from sppr.roles.part import Part
-from sppr.tmux.pane import PaneFiles
+from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
 
 Phase = Literal["starting", "up", "failed", "stopping"]
 _NAME = "state.json"
@@ -39,17 +39,25 @@ class Broken(SpprError):
 
 @dataclass
 class State:
-    """``ready``: part -> seconds from its start until it was ready. ``panes``: name -> (@window, %pane)."""
+    """``panes``: name -> (@window, %pane), the last known. ``ready``: part -> seconds from its start until it was
+    ready, ``ready_pid``: as which process. ``stopping``: parts that a verb is ending."""
 
     plan: Plan
     boot_id: str
     phase: Phase = "starting"
     panes: dict[str, tuple[str, str]] = field(default_factory=dict)
     ready: dict[str, float] = field(default_factory=dict)
+    ready_pid: dict[str, int] = field(default_factory=dict)
+    stopping: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         return Path(self.plan.run)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the machine was restarted since: no process of it lives, whatever pids are in use now."""
+        return self.boot_id != pids.boot_id()
 
     def save(self) -> None:
         """Write state.json whole or not at all."""
@@ -73,12 +81,10 @@ def load(session: str) -> State:
     try:
         data = json.loads(path.read_text())
         if data["plan"]["version"] != VERSION:
-            raise SpprError(
-                f"{path.parent}: written by another version of sppr",
-                hint="end it with that version, or remove the folder",
-            )
+            what = f"session {session}: {path} was written by another version of sppr"
+            raise Broken(what, hint=f"sppr down --session {session} ends what is left of it")
         state = _state(data)
-        for value in (state, state.plan, *state.plan.parts, *state.plan.windows, *state.plan.images):
+        for value in (state, state.plan, state.plan.flags, *state.plan.parts, *state.plan.windows):
             shape.check(value)
         return state
     except (FileNotFoundError, NotADirectoryError):
@@ -98,9 +104,9 @@ def _state(data: dict[str, Any]) -> State:
     values = _tupled(plan)
     values["parts"] = tuple(Part(**_tupled(p)) for p in plan["parts"])
     values["windows"] = tuple(Window(w["name"], tuple(w["panes"])) for w in plan["windows"])
-    values["images"] = tuple(Image(**i) for i in plan["images"])
+    values["flags"] = Flags(**_tupled(plan["flags"]))
     panes = {name: (window, pane) for name, (window, pane) in data["panes"].items()}
-    return State(Plan(**values), data["boot_id"], data["phase"], panes, data["ready"])
+    return State(**{**_tupled(data), "plan": Plan(**values), "panes": panes})
 
 
 def flag(session: str) -> str:
@@ -108,8 +114,27 @@ def flag(session: str) -> str:
     return "" if session == "spp" else f" --session {session}"
 
 
-def record_start(folder: Path, name: str) -> None:
-    """Note that this very process is (about to become) the part ``name``: pid and start time, and no exit yet.
+def living(session: str) -> State:
+    """As ``load``, for verbs over processes. SpprError where the machine was restarted since they ran."""
+    state = load(session)
+    if state.stale:
+        what = f"session {session}: the machine was restarted since it was up; nothing of it runs"
+        raise SpprError(what, hint=f"sppr up brings it up anew; sppr down{flag(session)} sweeps what it left")
+    return state
+
+
+def check_names(state: State, names: Sequence[str]) -> None:
+    """SpprError that lists the parts there are, where a name is none of them."""
+    known = [part.name for part in state.plan.parts]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        what = f"{', '.join(unknown)}: no part of session {state.plan.session}"
+        raise SpprError(what, hint=f"its parts: {', '.join(known)}")
+
+
+def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
+    """Note that this very process is (about to become) the part ``name``: what it becomes, pid, start time, and the
+    terminal session of its pane (0 outside of one); and that it has not ended.
 
     Does nothing where the session does not run: a runscript can be used alone.
     """
@@ -117,19 +142,39 @@ def record_start(folder: Path, name: str) -> None:
         return
     files = PaneFiles(folder, name)
     files.exit.unlink(missing_ok=True)
-    temporary = files.record.with_suffix(".new")
+    in_pane = os.environ.get(EXIT_VARIABLE) == str(files.exit)
     this = pids.current(os.getpid())
-    temporary.write_text(f"{os.getpid()} {this.started if this else 0}\n")
-    temporary.rename(files.record)
+    record = f"{os.getpid()} {this.started if this else 0} {os.getsid(0) if in_pane else 0}\n"
+    for target, text in ((files.program, json.dumps(program)), (files.record, record)):
+        temporary = target.with_name(f"{target.name}.new")
+        temporary.write_text(text)
+        temporary.rename(target)
 
 
 def process(files: PaneFiles) -> Proc | None:
     """The process that was last started as this part, running or not. None: never started."""
     try:
-        pid, started = files.record.read_text().split()
+        pid, started, *_ = files.record.read_text().split()
         return Proc(int(pid), int(started))
     except (OSError, ValueError):
         return None
+
+
+def terminal(files: PaneFiles) -> int:
+    """The terminal session in which the part was started last: that of its pane; 0 where it had none of its own."""
+    try:
+        return int(files.record.read_text().split()[2])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def program(files: PaneFiles) -> tuple[str, ...]:
+    """What the part became at its last start; empty where that is not known."""
+    try:
+        words = json.loads(files.program.read_text())
+    except (OSError, ValueError):
+        return ()
+    return tuple(words) if isinstance(words, list) and all(isinstance(w, str) for w in words) else ()
 
 
 def ended(files: PaneFiles) -> Exit | None:
@@ -142,43 +187,95 @@ def ended(files: PaneFiles) -> Exit | None:
     return Exit(None) if proc is not None and not proc.alive() else None
 
 
+def restarts(files: PaneFiles) -> int:
+    """How often the part was run again by its policy."""
+    try:
+        return int(files.restarts.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
 def sessions() -> list[str]:
     """Names of the sessions that have state."""
     return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))
 
 
-def log_path(session: str) -> Path:
-    """Log of launcher and teardown of a session; it outlives the session."""
-    return sessions_dir() / f"{session}.log"
+def log_path() -> Path:
+    """The one log of all launchers and teardowns; it outlives the sessions, and is bounded."""
+    return sessions_dir() / "sppr.log"
 
 
 def remove(folder: Path) -> None:
-    """Forget a session."""
+    """Forget a session. state.json goes last: who is killed here leaves a session that can still be ended."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name == _NAME:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _holder(lock: Path) -> str | None:
     """Who wrote its name into the lock, if it lives."""
-    who = lock.read_text().strip()
-    found = re.search(r"\(pid (\d+),", who)
-    return who if found and pids.current(int(found[1])) else None
+    try:
+        found = re.match(r".*\(pid (\d+), since .*\)", lock.read_text())
+    except FileNotFoundError:
+        return None
+    return found[0] if found and pids.current(int(found[1])) else None
 
 
 @contextlib.contextmanager
 def locked(session: str) -> Iterator[None]:
-    """Hold the session for one launcher or teardown at a time. It dies with its process. SpprError: who has it."""
+    """Hold the session for one launcher or teardown at a time. It dies with its process. SpprError: who has it.
+
+    The file goes with the session: whoever has its lock looks whether it is still the one that has the name.
+    """
     make_private(sessions_dir())
-    path = sessions_dir() / f"{session}.lock"
-    with path.open("a+") as f:
-        try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Who has just locked it has not written yet, or a line of one that was killed still stands there.
-            who = Deadline(2.0).poll(lambda: _holder(path), 0.02) or "another process"
-            raise SpprError(
-                f"session {session}: {who} is at it", hint=f"wait for it, then: sppr status --session {session}"
-            ) from None
+    path = _lock(session)
+    with contextlib.ExitStack() as stack:
+        while True:
+            f = stack.enter_context(path.open("a+"))
+            if not _try_lock(f):
+                # Who has just locked it has not written yet, or a line of one that was killed still stands there.
+                who = Deadline(2.0).poll(lambda: _holder(path), 0.02) or "another process"
+                raise SpprError(
+                    f"session {session}: {who} is at it", hint=f"wait for it, then: sppr status --session {session}"
+                )
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(f.fileno())):
+                    break
         f.truncate(0)
+        this = pids.current(os.getpid())
         f.write(f"{Path(sys.argv[0]).name} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})\n")
+        f.write(f"{os.getpid()} {this.started if this else 0}\n")
         f.flush()
-        yield
+        try:
+            yield
+        finally:
+            f.truncate(0)
+            if not folder_of(session).exists():
+                path.unlink(missing_ok=True)
+
+
+def at_work(session: str) -> bool:
+    """Whether a launcher or teardown holds the session now. The lock itself is not tried, for that would be in the
+    way of one who wants it."""
+    try:
+        pid, started = _lock(session).read_text().splitlines()[1].split()
+        return Proc(int(pid), int(started)).alive()
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _lock(session: str) -> Path:
+    return sessions_dir() / f"{session}.lock"
+
+
+def _try_lock(f: IO[str]) -> bool:
+    try:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

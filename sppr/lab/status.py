@@ -1,6 +1,7 @@
 """The truth about a session, part by part: pid + start time + the part's own sign of readiness."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from sppr.lab import state as states
@@ -8,13 +9,18 @@ from sppr.lab.state import State
 from sppr.ready import last_lines
 from sppr.roles.part import Part
 from sppr.roles.probe import Probe
+from sppr.tmux.pane import PaneFiles
 
 Standing = Literal["absent", "starting", "ready", "dead", "stopping"]
+UNASKED = "runs; the controller, which knows whether it is ready, does not answer"
+ALONE = "runs as it did when it was ready; the controller does not answer now"
 
 
 @dataclass(frozen=True)
 class PartStatus:
-    """One row. ``exit``: status of the last run of a dead part, None where nobody saw it. ``last``: its last line."""
+    """One row. ``exit``: status of the last run of a dead part, None where nobody saw it; ``when`` it ended, ISO 8601;
+    ``last``: its last line. ``note``: what the state alone does not tell.
+    ``restarts``: how often it was run again by itself."""
 
     name: str
     role: str
@@ -25,27 +31,42 @@ class PartStatus:
     window_id: str | None
     pane: str | None
     exit: int | None = None
+    when: str | None = None
     last: str | None = None
     ready_after: float | None = None
+    note: str | None = None
+    restarts: int = 0
 
 
 def status(state: State) -> list[PartStatus]:
     """A row for each part of the plan, in the order of start."""
     probe = Probe(state.plan.api)
     probe.refresh()
-    return [_one(state, part, probe) for part in state.plan.parts]
+    at_work = state.phase == "stopping" and states.at_work(state.plan.session)
+    return [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
 
 
-def _one(state: State, part: Part, probe: Probe) -> PartStatus:
+def left_half_way(state: State) -> str | None:
+    """What was begun with the whole session and not ended; None where nothing was, or somebody is at it."""
+    if state.phase == "up" or states.at_work(state.plan.session):
+        return None
+    flag = states.flag(state.plan.session)
+    if state.phase == "stopping":
+        return f"sppr down was interrupted: sppr down{flag} goes on, sppr up brings it up again"
+    what = "a part failed" if state.phase == "failed" else "wakeup was interrupted"
+    return f"{what}: sppr up goes on, sppr down{flag} ends it"
+
+
+def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
     files = part.files(state.folder)
     proc = states.process(files)
-    living = proc is not None and proc.alive()
+    living = proc is not None and proc.alive() and not state.stale
     ended = None if living else states.ended(files)
-    standing: Standing = "absent"
-    if living:
-        standing = "stopping" if state.phase == "stopping" else "ready" if probe.ready(part) else "starting"
-    elif ended is not None:
-        standing = "dead"
+    standing: Standing = "dead" if ended is not None else "absent"
+    note = None
+    if living and proc:
+        was_ready = state.ready_pid.get(part.name) == proc.pid
+        standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
     lines = last_lines(files.log, 1) if standing == "dead" else []
     window_id, pane = state.panes.get(part.name, (None, None))
     return PartStatus(
@@ -58,6 +79,27 @@ def _one(state: State, part: Part, probe: Probe) -> PartStatus:
         window_id=window_id,
         pane=pane,
         exit=ended.status if ended else None,
+        when=_when(files) if standing == "dead" else None,
         last=lines[0] if lines else None,
         ready_after=state.ready.get(part.name),
+        note=note,
+        restarts=states.restarts(files),
     )
+
+
+def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[Standing, str | None]:
+    """A part that runs. Where nobody can be asked, what was seen of this very process is all there is."""
+    if probe.ready(part):
+        return "ready", None
+    if probe.answered or part.role == "controller":
+        return "starting", None
+    return ("ready", ALONE) if was_ready else ("starting", UNASKED)
+
+
+def _when(files: PaneFiles) -> str | None:
+    """When the last run ended: its pane wrote that down. None where the pane went with it."""
+    try:
+        ended = files.exit.stat().st_mtime
+    except OSError:
+        return None
+    return datetime.fromtimestamp(ended).astimezone().isoformat(timespec="seconds")

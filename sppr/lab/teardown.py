@@ -3,7 +3,8 @@
 import contextlib
 import re
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sppr.errors import ControlError, SpprError
 from sppr.host import procs, region
 from sppr.host.facts import unix_listening
 from sppr.host.pids import Proc
+from sppr.lab import panes
 from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.qemu import monitor
@@ -37,24 +39,52 @@ class NotEnded(SpprError):
 
 
 def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN) -> None:
-    """End the session. NotEnded names what could not be ended; everything else is gone then, too."""
+    """End the session. NotEnded names what could not be ended; everything else is gone then, too.
+
+    The state on disk goes last: who is killed on the way leaves a session that ``down`` and ``up`` both understand.
+    """
     state.phase = "stopping"
     with contextlib.suppress(OSError):  # a full disk does not keep a lab up
         state.save()
+    left: list[str] = []
+    try:
+        end_parts(state, [part.name for part in state.plan.parts], note, powerdown)
+    except NotEnded as e:
+        left.append(e.what)
+    left += _end_panes(state, tmux, note)
+    if left:
+        raise NotEnded("; ".join(left), hint=f"sppr down --session {state.plan.session}   once more")
+    sweep(state)
+    # It may be the terminal of this very command.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _kill_session(state.plan.session, state.folder, tmux)
+    states.remove(state.folder)
+
+
+def end_parts(state: State, names: Collection[str], note: Note, powerdown: float = POWERDOWN) -> None:
+    """End these parts with all they started, the last to start first. NotEnded names those that still run."""
     for roles in ORDER:
-        parts = [p for p in state.plan.parts if p.role in roles]
+        parts = [p for p in state.plan.chosen(names) if p.role in roles]
         with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
             list(pool.map(lambda part: _stop(state, part, note, powerdown), parts))
-    left = _end_panes(state, tmux, note)
-    left += [f"{p.name} (pid {proc.pid})" for p in state.plan.parts if (proc := _living(state, p))]
+    left = [f"{p.name} (pid {proc.pid})" for p in state.plan.chosen(names) if (proc := _living(state, p))]
     if left:
-        raise NotEnded(
-            f"session {state.plan.session}: could not end {', '.join(left)}",
-            hint=f"sppr down --session {state.plan.session}   once more",
-        )
+        what = f"session {state.plan.session}: could not end {', '.join(left)}"
+        raise NotEnded(what, hint="look at its pane, or end it by hand: kill -9 PID")
+
+
+def sweep_stale(state: State, tmux: Tmux) -> None:
+    """Forget a session of before a restart of the machine: its pids, and perhaps its tmux session, are others' now."""
     sweep(state)
-    # Last, for it may be the terminal of this very command.
-    tmux.kill_session(state.plan.session)
+    _kill_session(state.plan.session, state.folder, tmux)
+    states.remove(state.folder)
+
+
+def _kill_session(session: str, folder: Path, tmux: Tmux) -> None:
+    """End the tmux session, if it is ours: a user may have made another of that name since."""
+    there = tmux.look(session)
+    if there is not None and there.owner == tmux.mark(folder):
+        tmux.kill_session(session)
 
 
 def wreck(session: str, tmux: Tmux, note: Note) -> None:
@@ -64,7 +94,7 @@ def wreck(session: str, tmux: Tmux, note: Note) -> None:
     living = [proc.pid for files in records if (proc := states.process(files)) and proc.alive()]
     killed, left = procs.end(procs.tree(living), Deadline(TERM))
     note(f"{len(living)} processes of it ended" + (f", {len(killed)} of them by SIGKILL" if killed else ""))
-    tmux.kill_session(session)
+    _kill_session(session, folder, tmux)
     if left:
         raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
     sweep_dpdk(session, HUGE_DIR)
@@ -72,7 +102,7 @@ def wreck(session: str, tmux: Tmux, note: Note) -> None:
 
 
 def sweep(state: State) -> None:
-    """Remove what a session whose processes have ended left: sockets, hugepage files, run folders."""
+    """Remove what a session whose processes have ended left outside of its folder: sockets, hugepage files, regions."""
     listening = unix_listening()
     for socket in map(Path, state.plan.sockets):
         if socket.is_socket() and str(socket) not in listening:
@@ -80,7 +110,6 @@ def sweep(state: State) -> None:
     for path in state.plan.regions:
         region.remove(Path(path))
     sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir))
-    states.remove(state.folder)
 
 
 def sweep_dpdk(prefix: str, huge_dir: Path) -> None:
@@ -116,14 +145,19 @@ def _living(state: State, part: Part) -> Proc | None:
 
 
 def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
-    """End one part: politely, then firmly, and say so."""
+    """End one part: politely, then firmly, and say so. What it started ends with it, also where it went first."""
     proc = _living(state, part)
     if proc is None:
         return
+    with contextlib.suppress(OSError):  # a full disk does not keep a lab up
+        part.files(state.folder).stopped.touch()
+    started = procs.tree([proc.pid])
     how = _politely(state, part, proc, powerdown)
     if how is None and proc.alive():
         killed, left = procs.end(procs.tree([proc.pid]), Deadline(TERM))
         how = None if left else "SIGKILL" if killed else "SIGTERM"
+    if how:
+        procs.end([p for p in started if p.pid != proc.pid and p.is_running()], Deadline(TERM))
     note(f"{part.name} ended ({how})" if how else f"{part.name} could not be ended (pid {proc.pid})")
 
 
@@ -142,14 +176,17 @@ def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | N
 
 
 def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
-    """End the shells in the panes and all they started. Returns what is left."""
+    """End the shells in the panes and all they started, also what lost its parent. Returns what is left."""
+    there = tmux.look(state.plan.session)
+    ours = there is not None and there.owner == tmux.mark(state.folder)
+    members = {p.pid: p for p in panes.tree(there.panes.values() if there and ours else ())}
     spared = procs.ourselves()
-    members = [p for p in procs.tree(tmux.panes(state.plan.session).values()) if p.pid not in spared]
-    # Interactive shells ignore SIGTERM; SIGHUP is what a closed terminal sends.
-    for process in members:
-        procs.hang_up(process)
-    _, alive = psutil.wait_procs(members, timeout=1.0)
-    killed, left = procs.end(alive, Deadline(TERM))
+    for part in state.plan.parts:
+        files = part.files(state.folder)
+        if proc := states.process(files):
+            lost = procs.session_members(states.terminal(files), proc.started)
+            members.update({p.pid: p for p in lost if p.pid not in spared})
+    killed, left = panes.end(list(members.values()))
     if killed:
         note(f"in the panes: {len(killed)} processes ended by SIGKILL")
     return [f"{p.name()} (pid {p.pid})" for p in left]

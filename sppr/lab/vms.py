@@ -8,7 +8,7 @@ from sppr.config.rules import default_numbers
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.images.store import Kind
-from sppr.lab.plan import Flags, Image
+from sppr.lab.plan import Flags
 from sppr.lab.site import Site
 from sppr.qemu.parts import Accel
 from sppr.roles.part import Part, serving_part, vm_name
@@ -74,6 +74,7 @@ class VmPlanner:
             template=str(self.site.store.template(kind)) if self.site.store and vm.id else "",
             qmp=str(machine.qmp),
             console=str(machine.console),
+            ssh_port=machine.ssh_port,
         )
 
     def _needs(self, kind: Kind, vm: Vm, server: str) -> tuple[str, ...]:
@@ -129,13 +130,6 @@ class VmPlanner:
             other = self.running[0] if self.running else 1
             raise ConfigError(what, hint=f"start more with -ns, or name another: secondary: {other}")
         return f"nfv:{vm.secondary}"
-
-    def images(self) -> list[Image]:
-        return [Image("ring" if part.role == "vm_ring" else "vhost", part.id or 0) for part in self.all()]
-
-    def ssh_ports(self) -> list[int]:
-        wanted = (self._ssh_port(image.kind, image.vm_id) for image in self.images())
-        return [port for port in wanted if port]
 
 
 #: A VM that is the template itself.

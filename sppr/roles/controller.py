@@ -7,12 +7,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Controller:
-    """``api``: the unix socket on which it answers the launcher."""
+    """``api``: the unix socket on which it answers the launcher; ``wiring``: the file in which it remembers ports and
+    patches of the processes."""
 
     host: str
     pri_port: int
     sec_port: int
     api: Path
+    wiring: Path
 
     def argv(self) -> list[str]:
         return [
@@ -21,4 +23,5 @@ class Controller:
             "--pri-port", str(self.pri_port),
             "--sec-port", str(self.sec_port),
             "--api-socket", str(self.api),
+            "--wiring", str(self.wiring),
         ]  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sppr.tmux.pane import PaneFiles
+from sppr.tmux.pane import PaneFiles, Restart
 
 Role = Literal["controller", "primary", "secondary", "vm_ring", "vm_vhost"]
 
@@ -16,7 +16,8 @@ class Part:
     ``needs``: names of the parts that must be ready before it starts. A VM's ports on the host are ``ports``, which
     ``server`` (``primary``, ``nfv:1``) is asked for: vhost ports, whose ``sockets`` must listen before the VM starts,
     or ivshmem ports over ``regions``, which only must exist. ``qmp``, ``console`` and ``disk`` are a VM's;
-    ``template`` is the image its disk stands on.
+    ``template`` is the image its disk stands on. ``restarts``: how often in a row it is run again when it fails, first
+    after ``restart_delay`` seconds.
     """
 
     name: str
@@ -34,6 +35,13 @@ class Part:
     template: str = ""
     qmp: str = ""
     console: str = ""
+    ssh_port: int = 0
+    restarts: int = 0
+    restart_delay: float = 1.0
+
+    @property
+    def restart(self) -> Restart | None:
+        return Restart(self.restarts, self.restart_delay) if self.restarts else None
 
     def files(self, folder: Path) -> PaneFiles:
         """Its files below the session's run directory."""

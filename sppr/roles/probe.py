@@ -14,6 +14,8 @@ from sppr.qemu import console
 from sppr.roles.part import Part
 from sppr.spp.control import ControlClient
 
+#: Seconds a vhost port may take until its socket listens.
+VHOST_TIMEOUT = 10.0
 #: EAL and SPP texts after which no process becomes ready.
 _DPDK_DEATH = re.compile(
     r"Cannot create lock on .*|No free \d+ kB hugepages.*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
@@ -55,6 +57,11 @@ class Probe:
             self._processes = [dict(p) for p in ControlClient(self.api, timeout=2.0).processes()]
         except ControlError:
             self._processes = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the controller answered at the last ``refresh``."""
+        return self._processes is not None
 
     def ready(self, part: Part) -> bool:
         """Whether the part is ready, by its own sign, as of the last ``refresh``."""

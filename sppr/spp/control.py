@@ -81,9 +81,9 @@ class ControlClient:
         """Stop forwarding."""
         self._call("PUT", f"{_base(target)}/forward", {"action": "stop"})
 
-    def exit(self, target: str) -> None:
-        """Let the process end itself."""
-        self._call("DELETE", _base(target))
+    def exit(self, target: str, *, keep: bool = True) -> None:
+        """Let the process end itself. ``keep``: it is to have its ports and patches again when it is started again."""
+        self._call("DELETE", _base(target) + "?keep=1" * keep)
 
     def _object(self, method: str, path: str) -> dict[str, Any]:
         found = self._call(method, path)

@@ -1,5 +1,5 @@
-"""The script that is a part's pane: it waits at its gate, shows the command, runs it, keeps its exit status, and then
-leaves the user in their shell in the same pane with that command one arrow-up away.
+"""The script that is a part's pane: it waits at its gate, shows the command, runs it, keeps its exit status, runs it
+again where a policy says so, and then leaves the user in their shell in the same pane, that command one arrow-up away.
 
 Nothing is ever typed into a pane: keys sent to a shell that is still starting are lost 10 times out of 10.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import NotReady
-from sppr.ready import END_OF_OUTPUT
+from sppr.ready import AGAIN, END_OF_OUTPUT, LEFT
 
 #: Tells a runscript that it runs in a pane of its part, and where that pane keeps the exit status.
 EXIT_VARIABLE = "SPPR_EXIT_FILE"
@@ -22,20 +22,40 @@ _MARK = f"printf '\\n[%s ended with status %s{END_OF_OUTPUT}\\n' {{name}} {{stat
 _SCRIPT = """\
 #!/bin/sh
 # Pane of {name}, written by sppr. The gate opens when what it waits for is ready.
-trap : INT QUIT
+trap 'asked=yes' INT QUIT
 cd {cwd} || exit 1
 {exports}
 [ -p {gate} ] && printf '%s\\n' {waiting}
 while [ -p {gate} ]; do read -r go <{gate} && break; done
 rm -f {exit} {gate}
+row=0 restarts=0
+while :; do
 printf '\\033[1m$ %s\\033[0m\\n' {command_text}
+asked= began=$(cut -d. -f1 /proc/uptime)
 {command}
 status=$?
 stty sane 2>/dev/null
 printf '%s\\n' "$status" >{exit}.new && mv {exit}.new {exit}
+{again}
+done
 {mark}
 {{ cat ~/.bash_history 2>/dev/null; printf '%s\\n' {command_text}; }} >{history}
 exec {shell}
+"""
+
+# Not after what people and `sppr` end: Ctrl-C, SIGHUP, SIGTERM, or a status of 0.
+_AGAIN = """\
+[ $(($(cut -d. -f1 /proc/uptime) - began)) -lt {settled} ] || row=0
+case "$asked$status" in yes*|0|129|130|143) break;; esac
+[ -e {supervised} ] && [ ! -e {stopped} ] || break
+[ "$row" -lt {most} ] || {{ printf '\\n[%s was run again {most} {left}\\n' {name}; break; }}
+ms=$(({delay} << row)); [ "$ms" -lt 60000 ] || ms=60000
+pause=$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))
+row=$((row + 1)) restarts=$((restarts + 1))
+printf '\\n[%s ended with status %s{mark_again}%s s (%s of {most} in a row); Ctrl-C: not again\\n' \\
+    {name} "$status" "$pause" "$row"
+sleep "$pause" && [ -z "$asked" ] && [ ! -e {stopped} ] || break
+printf '%s\\n' "$restarts" >{restarts}
 """
 
 _BASHRC = """\
@@ -73,6 +93,18 @@ precmd_functions=(precmd_sppr $precmd_functions)
 
 
 @dataclass(frozen=True)
+class Restart:
+    """When a part that failed is run again: after ``delay`` seconds, then twice that, and so on, up to a minute.
+
+    ``most`` times in a row; a run of ``settled`` seconds ends a row.
+    """
+
+    most: int
+    delay: float = 1.0
+    settled: int = 60
+
+
+@dataclass(frozen=True)
 class PaneFiles:
     """Files of a pane below the session's run directory."""
 
@@ -103,11 +135,38 @@ class PaneFiles:
 
     @property
     def record(self) -> Path:
-        """``PID CREATED`` of the last run, written by the runscript before it becomes the program."""
+        """``PID CREATED TERMINAL`` of the last run, written by the runscript before it becomes the program."""
         return self.folder / f"{self.name}.pid"
 
+    @property
+    def program(self) -> Path:
+        """What the last run became, a JSON list of words."""
+        return self.folder / f"{self.name}.program"
 
-def write(files: PaneFiles, argv: Sequence[str], cwd: Path, needs: Sequence[str], env: Mapping[str, str]) -> None:
+    @property
+    def supervised(self) -> Path:
+        """There once the part has been ready: a part that does not come up in the first place is not run again."""
+        return self.folder / f"{self.name}.supervised"
+
+    @property
+    def restarts(self) -> Path:
+        """How often it was run again by itself, a number; absent: never."""
+        return self.folder / f"{self.name}.restarts"
+
+    @property
+    def stopped(self) -> Path:
+        """There while the part is ended, or was, because somebody asked for that: it is not to come back by itself."""
+        return self.folder / f"{self.name}.stopped"
+
+
+def write(
+    files: PaneFiles,
+    argv: Sequence[str],
+    cwd: Path,
+    needs: Sequence[str],
+    env: Mapping[str, str],
+    restart: Restart | None = None,
+) -> None:
     """Write the pane's script and its shell's start-up file, and make its gate."""
     command = shlex.join(argv)
     words = {name: shlex.quote(str(getattr(files, name))) for name in ("exit", "record", "gate", "history")}
@@ -123,10 +182,31 @@ def write(files: PaneFiles, argv: Sequence[str], cwd: Path, needs: Sequence[str]
         command=command,
         command_text=shlex.quote(command),
         shell=_shell(files, command, words),
+        again=_again(files, restart),
     )
+    # Of a run before, in a pane that is gone or made anew: what stands there must be about the run to come.
+    for old in (files.gate, files.exit, files.record, files.stopped, files.supervised, files.restarts):
+        old.unlink(missing_ok=True)
     files.log.touch()
     os.mkfifo(files.gate, 0o600)
-    files.script.write_text(text)
+    # A shell that still runs the old text reads on in the old file.
+    new = files.script.with_suffix(".new")
+    new.write_text(text)
+    new.rename(files.script)
+
+
+def _again(files: PaneFiles, restart: Restart | None) -> str:
+    """What the script does after a run: ``break``, or what leads to one sooner or later."""
+    if restart is None:
+        return "break"
+    return _AGAIN.format(
+        **{name: shlex.quote(str(getattr(files, name))) for name in ("supervised", "stopped", "restarts", "name")},
+        most=restart.most,
+        delay=round(restart.delay * 1000),
+        settled=restart.settled,
+        mark_again=AGAIN,
+        left=LEFT,
+    )
 
 
 def user_shell() -> str:

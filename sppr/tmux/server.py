@@ -6,13 +6,13 @@ own windows only; the user's tmux server and ~/.tmux.conf stay theirs.
 """
 
 import fcntl
+import hashlib
 import os
-import re
 import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,35 +25,29 @@ os.environ.setdefault("LIBTMUX_TMUX_FORMAT_SEPARATOR", "@|@")
 
 import libtmux
 
-#: A tmux message holds 16 KiB, words and their ends ("command too long" beyond): a chain stays below.
-BYTES_A_CALL = 14_000
+from sppr.tmux.chain import (
+    IDS,
+    Pane,
+    PaneSpec,
+    WindowSpec,
+    after,
+    chainable,
+    ids,
+    literal,
+    named,
+    part_of,
+    steps,
+    variables,
+)
 
 
 @dataclass(frozen=True)
-class PaneSpec:
-    """A pane: its process *is* ``argv`` (empty: the user's shell). ``log``: its output from the first byte."""
+class Session:
+    """A session that is there: the mark of its ``owner`` (empty: not made by sppr) and the panes of ours, by name."""
 
-    name: str
-    cwd: Path
-    argv: tuple[str, ...] = ()
-    log: Path | None = None
-
-
-@dataclass(frozen=True)
-class WindowSpec:
-    """A window; more than one pane are tiled."""
-
-    name: str
-    panes: tuple[PaneSpec, ...]
-
-
-@dataclass(frozen=True)
-class Pane:
-    """A pane that is there: ``window`` @id, ``pane`` %id, and the pid of its process."""
-
-    window: str
-    pane: str
-    pid: int = 0
+    owner: str
+    parts: Mapping[str, Pane]
+    panes: Mapping[str, int]
 
 
 @dataclass
@@ -72,34 +66,75 @@ class Tmux:
             raise LaunchError(f"tmux {args[0]}: {'; '.join(done.stderr) or f'status {done.returncode}'}")
         return done.stdout if not done.returncode else []
 
-    def has_session(self, name: str) -> bool:
-        return bool(
-            self._cmd("list-sessions", "-F", "=#{session_name}", "-f", f"#{{==:#{{session_name}},{name}}}", check=False)
-        )
+    @staticmethod
+    def mark(folder: Path) -> str:
+        """What a session made for this run directory carries: ASCII, whatever the folder's name and the locale."""
+        return hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
 
-    def build(self, session: str, windows: Sequence[WindowSpec], size: tuple[int, int]) -> dict[str, Pane]:
+    def look(self, session: str) -> Session | None:
+        """The session of this name with all its panes; None where there is none.
+
+        A pane is known by its own option, wherever it was moved in the session: after a restart of the server its
+        ``%id`` may be another's.
+        """
+        wanted = "#{@sppr_run}|#{@sppr_part}|#{window_id}|#{pane_id}|#{pane_pid}|#{pane_start_command}"
+        lines = [line.split("|", 5) for line in
+                 self._cmd("list-panes", "-s", "-t", f"={session}:", "-F", wanted, check=False)]  # fmt: skip
+        if not lines:
+            return None
+        found = {part_of(name, start): Pane(window, pane, int(pid)) for _, name, window, pane, pid, start in lines}
+        found.pop("", None)
+        return Session(lines[0][0], found, {pane: int(pid) for _, _, _, pane, pid, _ in lines})
+
+    def build(self, session: str, windows: Sequence[WindowSpec], size: tuple[int, int], owner: str) -> dict[str, Pane]:
         """Make a detached session with these windows and return its panes by name. The last window has the focus.
 
         ``size``: columns and lines, until a terminal attaches. A tmux server that is just going away
         (kill-server a moment ago) makes the first call fail: it is tried once more.
         """
-        steps = list(_steps(session, windows, size, self.env))
+        chains = list(steps(session, windows, size, self.env, owner))
         try:
-            printed = self._cmd(*steps[0])
+            printed = self._cmd(*chains[0])
         except LaunchError as e:
             if "server exited" not in e.what and "lost server" not in e.what:
                 raise
             list(Deadline(1.0).ticks(0.5))
-            printed = self._cmd(*steps[0])
-        for step in steps[1:]:
+            printed = self._cmd(*chains[0])
+        for step in chains[1:]:
             printed += self._cmd(*step)
         names = [pane.name for window in windows for pane in window.panes]
-        return {name: Pane(*_ids(line)) for name, line in zip(names, printed, strict=True)}
+        return {name: Pane(*ids(line)) for name, line in zip(names, printed, strict=True)}
 
-    def panes(self, session: str) -> dict[str, int]:
-        """``%id`` -> pid of the pane's process, of all panes of ``session``; empty when there is no such session."""
-        listed = self._cmd("list-panes", "-s", "-t", f"={session}:", "-F", "#{pane_id} #{pane_pid}", check=False)
-        return {pane: int(pid) for pane, pid in (line.split() for line in listed)}
+    def add_window(self, session: str, name: str, pane: PaneSpec, behind: str | None) -> Pane:
+        """A new window behind the window ``behind``, or before all others; the focus stays."""
+        where = ["-a", "-t", behind] if behind else ["-b", "-t", f"={session}:^"]
+        made = self._one(["new-window", "-d", *where, "-n", name], pane)
+        for step in named(made.window):
+            self._cmd(*step)
+        return made
+
+    def add_pane(self, pane: PaneSpec, beside: str, before: bool = False) -> Pane:
+        """A new pane in the window of the pane ``beside``, behind or before it."""
+        made = self._one(["split-window", "-d", *(["-b"] if before else []), "-t", beside], pane)
+        self._cmd("select-layout", "-t", made.window, "tiled")
+        return made
+
+    def respawn(self, pane: str, spec: PaneSpec) -> Pane:
+        """Start ``spec`` in a pane that is there, whatever ran in it; its scrollback stays."""
+        chain = ["respawn-pane", "-k", "-t", pane, "-c", literal(str(spec.cwd)), *variables(self.env), *spec.argv]
+        for step in after(pane, spec):
+            chain += [";", *step]
+        self._cmd(*chainable(chain))
+        line = self._cmd("display-message", "-p", "-t", pane, IDS)[0]
+        return Pane(*ids(line))
+
+    def _one(self, verb: list[str], spec: PaneSpec) -> Pane:
+        """A pane made by ``verb``; its process waits at its gate, so that its log begins with its first byte."""
+        chain = [*verb, "-c", literal(str(spec.cwd)), *variables(self.env), "-P", "-F", IDS, *spec.argv]
+        made = Pane(*ids(self._cmd(*chainable(chain))[0]))
+        for step in after(made.pane, spec):
+            self._cmd(*step)
+        return made
 
     def kill_session(self, session: str) -> None:
         """End the session if it is there. Children that ignore SIGHUP outlive this: end them first."""
@@ -147,6 +182,11 @@ def attach(tmux: Tmux, session: str) -> None:
     os.execv(find_program("tmux"), argv)  # noqa: S606 - argv only
 
 
+def attach_line(tmux: Tmux, session: str) -> str:
+    """The line that shows ``session``, to be typed."""
+    return shlex.join(tmux.attach_argv(session))
+
+
 def terminal_size() -> tuple[int, int]:
     """Columns and lines of the terminal; a size that holds tiled panes where there is none (tmux would take 80x24)."""
     size = shutil.get_terminal_size((160, 48))
@@ -157,63 +197,3 @@ def _accepts(path: Path) -> bool:
     """Whether a tmux server listens there."""
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(str(path)) == 0
-
-
-def _ids(line: str) -> tuple[str, str, int]:
-    window, pane, pid = line.split()
-    return window, pane, int(pid)
-
-
-def _steps(
-    session: str, windows: Sequence[WindowSpec], size: tuple[int, int], env: Mapping[str, str]
-) -> Iterator[list[str]]:
-    """tmux argument lists, each a chain of commands of whole panes, of BYTES_A_CALL at most."""
-    made = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
-    made += ["-P", "-F", "#{window_id} #{pane_id} #{pane_pid}"]
-    here = f"={session}:"
-    chain: list[str] = []
-    first = True
-    for window in windows:
-        for p, pane in enumerate(window.panes):
-            if first:
-                verb = ["new-session", "-d", "-s", session, "-x", str(size[0]), "-y", str(size[1]), "-n", window.name]
-            elif p == 0:
-                verb = ["new-window", "-t", here, "-n", window.name]
-            else:
-                verb = ["split-window", "-t", here]
-            first = False
-            parts = [[*verb, "-c", _literal(str(pane.cwd)), *made, *pane.argv], *_after(here, pane)]
-            if p > 0:
-                parts.append(["select-layout", "-t", here, "tiled"])
-            else:
-                parts += [
-                    ["set-option", "-w", "-t", here, name, "off"] for name in ("automatic-rename", "allow-rename")
-                ]
-            words = [word for part in parts for word in (";", *map(_escaped, part))][1:]
-            if chain and _size(chain) + _size(words) > BYTES_A_CALL:
-                yield chain
-                chain = []
-            chain += [";"] * bool(chain) + words
-    yield chain
-
-
-def _size(words: Sequence[str]) -> int:
-    return sum(len(os.fsencode(word)) + 1 for word in words)
-
-
-def _literal(text: str) -> str:
-    """``text`` where tmux expands formats (``#(command)`` runs one!). A run of # before a [ it leaves as it is."""
-    return re.sub(r"#+(\[?)", lambda run: run[0] if run[1] else run[0] * 2, text)
-
-
-def _after(here: str, pane: PaneSpec) -> Iterator[list[str]]:
-    yield ["set-option", "-p", "-t", here, "@sppr_part", pane.name]
-    if pane.log is not None:
-        # tmux expands formats (#) and strftime (%) in this string before /bin/sh reads it.
-        command = _literal(f"exec cat >>{shlex.quote(str(pane.log))}").replace("%", "%%")
-        yield ["pipe-pane", "-t", here, command]
-
-
-def _escaped(word: str) -> str:
-    """A word that ends in ``;`` would end the command in a chain."""
-    return word[:-1] + "\\;" if word.endswith(";") else word

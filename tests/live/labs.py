@@ -180,3 +180,16 @@ def wait_state(lab: Lab, name: str, wanted: str, seconds: float = 30) -> dict[st
         f"{name} {wanted}", lambda: r if (r := lab.status()[name])["state"] == wanted else None, seconds
     )
     return row
+
+
+def last_line(lab: Lab, pane: str) -> str:
+    """What stands in the last line of a pane that is not empty, as a user sees it (long lines joined)."""
+    return (lab.tmux("capture-pane", "-J", "-p", "-t", pane).rstrip().splitlines() or [""])[-1]
+
+
+def run_again(lab: Lab, pane: str, command: str) -> None:
+    """Arrow-up and Enter, once the shell is there. ``command``: text of the line that must come up."""
+    wait_for("a shell", lambda: last_line(lab, pane).endswith(("$", "#")))
+    lab.tmux("send-keys", "-t", pane, "Up")
+    wait_for("the command", lambda: command in last_line(lab, pane))
+    lab.tmux("send-keys", "-t", pane, "Enter")

@@ -189,7 +189,8 @@ def test_every_form_of_reply(shared: Controller, pad: int, chunk: int) -> None:
         assert client.nfv_status(1)["patches"] == fake.patches != []
         client.reset_patches("nfv:1")
         assert client.nfv_status(1)["patches"] == []
-    leave(shared, fake)
+    client.exit("nfv:1", keep=False)
+    assert fake.closed.wait(WAIT)
 
 
 def test_a_late_answer_is_not_taken_for_the_next(controller: Controller) -> None:

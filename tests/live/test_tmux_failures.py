@@ -24,8 +24,9 @@ import pytest
 
 from sppr.deadline import Deadline
 from sppr.tmux import pane
+from sppr.tmux.chain import Pane, PaneSpec, WindowSpec
 from sppr.tmux.pane import PaneFiles
-from sppr.tmux.server import Pane, PaneSpec, Tmux, WindowSpec
+from sppr.tmux.server import Tmux
 from tests.conftest import ROOT
 from tests.live import labs, tmux_versions
 from tests.live.dataplane import wait_for
@@ -88,7 +89,7 @@ class Bench:
         return WindowSpec(name, tuple(p if isinstance(p, PaneSpec) else self.spec(p) for p in panes))
 
     def make(self, session: str, *windows: WindowSpec, size: tuple[int, int] = (160, 48)) -> dict[str, Pane]:
-        return self.tmux.build(session, windows, size)
+        return self.tmux.build(session, windows, size, "bench")
 
     def build(self, session: str, *parts: PaneFiles) -> dict[str, Pane]:
         """A window a part, and all gates opened."""
@@ -97,11 +98,12 @@ class Bench:
         return made
 
     def has(self, session: str) -> bool:
-        return self.tmux.has_session(session)
+        return self.tmux.look(session) is not None
 
     def panes(self, session: str) -> dict[str, int]:
         """``%id`` -> pid."""
-        return self.tmux.panes(session)
+        found = self.tmux.look(session)
+        return dict(found.panes) if found else {}
 
     def open(self, *parts: PaneFiles) -> None:
         for files in parts:

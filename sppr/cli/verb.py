@@ -1,0 +1,72 @@
+"""What ``start``, ``stop`` and ``restart`` share: the session, its lock, conf.yml as it is now."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Sequence
+
+from sppr.cli.edge import say
+from sppr.cli.progress import progress
+from sppr.cli.which import session_of
+from sppr.errors import ConfigError, Stopped
+from sppr.lab import state as states
+from sppr.lab import verbs
+from sppr.lab.reconcile import Todo
+from sppr.lab.site import Site
+from sppr.lab.state import State
+from sppr.roles.part import Part
+from sppr.tmux.server import Tmux
+
+
+@contextlib.contextmanager
+def session(named: str | None, names: Sequence[str]) -> Iterator[State]:
+    """The state of a session, held for this verb. SpprError where it is not there, or has no such part."""
+    from sppr import log
+
+    name = session_of(named)
+    states.check_names(states.living(name), names)
+    with states.locked(name):
+        log.log_to(states.log_path())
+        yield states.living(name)
+
+
+def outlive_own_pane(state: State) -> None:
+    """A verb typed into the very pane that it starts anew goes on to its end."""
+    if os.environ.get("TMUX_PANE") in {pane for _, pane in state.panes.values()}:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None]:
+    """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more.
+
+    ConfigError where it is wrong: nothing is to be ended then.
+    """
+    from sppr.cli.gather import again
+
+    try:
+        plan, where = again(state)
+    except ConfigError as e:
+        e.what += "\nnothing was changed"
+        raise
+    there = {part.name: part for part in plan.parts} if plan else {}
+    gone = [name for name in names if name not in there]
+    if gone:
+        missing = f"{state.plan.conf} is gone" if plan is None else f"{state.plan.conf} has no such part any more"
+        say(f"{', '.join(gone)}: {missing}: started as it ran last")
+    kept = {name: verbs.as_it_ran(state, name) for name in gone}
+    return {name: there.get(name) or kept[name] for name in names}, where if not gone else None
+
+
+def run(todo: Todo, state: State, site: Site | None) -> None:
+    """Do it, shown as it goes on."""
+    tmux = Tmux(state.plan.socket_name)
+    outlive_own_pane(state)
+    with progress(todo.plan, todo.start) as report:
+        try:
+            verbs.execute(todo, state, site, tmux, report)
+        except KeyboardInterrupt:
+            raise Stopped("interrupted; what was started stays up", hint="sppr status") from None
+
+
+def done(todo: Todo) -> None:
+    say(f"{', '.join(todo.start)}: ready")

@@ -1,0 +1,131 @@
+"""The wiring of every process, kept while it is gone and given back when it is there again.
+
+Given back before anybody else sees the process as connected: who finds it among the processes finds it wired, and no
+command of a user or of the launcher can come between.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from sppr.spp.names import printable
+
+from .reply import Reply
+from .wire import Peer
+from .wiring import Seen, Wiring, dump, parse, seen
+
+_KINDS = ("primary", "nfv", "vm")
+_VERSION = 1
+
+
+class Memory:
+    """``path``: where it is kept over a restart of the controller; None: nowhere. ``log`` gets lines for the pane.
+
+    Classic processes, whose status is text, are not remembered.
+    """
+
+    def __init__(self, log: Callable[[str], None], path: Path | None = None) -> None:
+        self._log = log
+        self._path = path
+        self._wirings: dict[str, Wiring] = {}
+        self._kept = ""
+        self._complained = False
+        if path is not None:
+            self._load(path)
+
+    async def welcome(self, peer: Peer, timeout: float) -> str:
+        """Meet a process that has just connected: wire it as it was, or learn how it is. The line that tells of it.
+
+        NotConnected or NoAnswer where it goes away or hangs; it is wired to the end the next time then.
+        """
+        if peer.kind not in _KINDS or peer.plain:
+            return ""
+        said = ""
+        found = seen((await peer.request("status", timeout)).data or {})
+        wiring = self._wirings.get(_key(peer))
+        if found is not None and wiring and (found.empty or wiring.owing):
+            said = await self._restore(peer, wiring, found, timeout)
+        elif found is not None and not found.empty:
+            self._wirings.setdefault(_key(peer), Wiring()).saw(found, adopt=True)
+        self._save()
+        peer.heard = self._heard
+        return said
+
+    def forget(self, peer: Peer) -> None:
+        """It was ended by command."""
+        self._wirings.pop(_key(peer), None)
+        self._save()
+
+    async def _restore(self, peer: Peer, wiring: Wiring, found: Seen, timeout: float) -> str:
+        wiring.owing, wiring.refused = True, []
+        self._save()
+        done: list[str] = []
+        refusals: list[str] = []
+        for command in wiring.commands(found):
+            reply = await peer.request(command, timeout)
+            if reply.failed:
+                wiring.refused.append(command)
+                refusals.append(command + (f" ({words})" if (words := printable(reply.words())) else ""))
+            else:
+                done.append(command)
+        wiring.owing = False
+        if not done and not refusals:
+            return ""
+        told = f"{_count(done)} given again" if done else "nothing given again"
+        return f"{peer} is back: {told}" + (f"; refused: {', '.join(refusals)}" if refusals else "")
+
+    def _heard(self, peer: Peer, command: str, reply: Reply) -> None:
+        """Each answer of a process that has been met."""
+        if reply.failed:
+            return
+        wiring = self._wirings.get(_key(peer))
+        if command != "status":
+            self._wirings.setdefault(_key(peer), Wiring()).told(command)
+        elif wiring is not None and (found := seen(reply.data or {})) is not None:
+            wiring.saw(found)
+        self._save()
+
+    def _load(self, path: Path) -> None:
+        try:
+            data = json.loads(path.read_text())
+            if data["version"] != _VERSION:
+                raise ValueError(f"version {data['version']}")
+            self._wirings = {key: parse(value) for key, value in data["processes"].items()}
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            self._log(f"{path}: cannot be understood, ports and patches of before are not known ({error})")
+
+    def _save(self) -> None:
+        """Whole or not at all, and only where something is new."""
+        known = {key: dump(wiring) for key, wiring in sorted(self._wirings.items()) if wiring}
+        text = json.dumps({"version": _VERSION, "processes": known}, indent=1) + "\n"
+        if self._path is None or text == self._kept:
+            return
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            try:
+                temporary.write_text(text)
+                temporary.rename(self._path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        except OSError as error:
+            if not self._complained:
+                self._log(f"{self._path}: {error.strerror}: a restart of this controller forgets ports and patches")
+            self._complained = True
+        else:
+            self._kept, self._complained = text, False
+
+
+def _key(peer: Peer) -> str:
+    return "primary" if peer.kind == "primary" else f"sec:{peer.client_id}"
+
+
+def _count(commands: list[str]) -> str:
+    """``2 ports, 1 patch, forwarding``."""
+    ports, patches = (sum(c.startswith(verb) for c in commands) for verb in ("add ", "patch "))
+    found = [f"{ports} port{'s' * (ports > 1)}"] * (ports > 0) + [f"{patches} patch{'es' * (patches > 1)}"] * (
+        patches > 0
+    )
+    return ", ".join(found + ["forwarding"] * ("forward" in commands))

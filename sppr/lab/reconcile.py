@@ -1,0 +1,153 @@
+"""What is wanted + what is known + what runs -> what is to be done. Pure."""
+
+import difflib
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sppr.lab.plan import Plan, windows_of
+from sppr.roles.part import Part
+
+#: What a running part became, by its name.
+Running = Mapping[str, tuple[str, ...]]
+ROLES = ("controller", "primary", "secondary", "vm_ring", "vm_vhost")
+
+
+@dataclass(frozen=True)
+class Todo:
+    """``plan``: what the session is from now on. ``start``: parts to be started, each in its pane; ``stop``: those of
+    them that run and are ended first; ``wait``: parts that run, and must be ready in the end. ``told``: for the user.
+    """
+
+    plan: Plan
+    start: tuple[str, ...]
+    stop: tuple[str, ...] = ()
+    wait: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """Parts to be started that do not run yet."""
+        return tuple(name for name in self.start if name not in self.stop)
+
+
+def reconcile(wanted: Plan, old: Plan | None, running: Running) -> Todo:
+    """Start what is missing or dead, leave what runs, tell what differs. A part that runs stays as it was planned.
+
+    A secondary has the memory of its primary: where the primary is to be started, the secondaries that still run are
+    ended before, and started after it.
+    """
+    known = {part.name: part for part in old.parts} if old else {}
+    asked = {part.name for part in wanted.parts}
+    orphans = [] if "pri" in running else [n for n in running if _role(n, wanted, old) == "secondary"]
+    kept = [_kept(known.get(part.name, part), running[part.name]) if _stays(part, running, orphans) else part
+            for part in wanted.parts]  # fmt: skip
+    extra = [_kept(p, running.get(p.name, ())) for p in known.values() if p.name not in asked]
+    parts = tuple(sorted([*kept, *extra], key=lambda part: ROLES.index(part.role)))
+    told = [
+        *(_different(part, running[part.name]) for part in wanted.parts if _stays(part, running, orphans)),
+        *(f"{part.name}: {'runs' if part.name in running else 'is there'}, not asked for now: left as it is"
+          for part in extra),
+        *(f"{name}: was left by its primary, which has gone: it is ended, and started again" for name in orphans),
+    ]  # fmt: skip
+    start = [p.name for p in parts if p.name in orphans or (p.name in asked and p.name not in running)]
+    return Todo(
+        plan=_merged(wanted, old, parts, keep_primary="pri" in running),
+        start=tuple(start),
+        stop=tuple(orphans),
+        wait=tuple(p.name for p in parts if p.name in asked and _stays(p, running, orphans)),
+        told=tuple(line for line in told if line),
+    )
+
+
+def again(plan: Plan, names: Collection[str], running: Collection[str], anew: Mapping[str, Part]) -> Todo:
+    """Start these parts of a session (once more, where they run), as ``anew`` has them."""
+    parts = tuple(anew.get(p.name, p) if p.name in names else p for p in plan.parts)
+    chosen = [p for p in parts if p.name in names]
+    needs = {need for part in chosen for need in part.needs} - set(names)
+    return Todo(
+        plan=replace(plan, parts=parts),
+        start=tuple(p.name for p in chosen),
+        stop=tuple(p.name for p in chosen if p.name in running),
+        wait=tuple(p.name for p in parts if p.name in needs),
+    )
+
+
+def with_secondaries(plan: Plan, names: Collection[str], running: Collection[str]) -> list[str]:
+    """These parts, and with the primary the secondaries that run: they have its memory. In the order of the plan."""
+    along = [p.name for p in plan.parts if p.role == "secondary" and p.name in running] if "pri" in names else []
+    return [p.name for p in plan.parts if p.name in names or p.name in along]
+
+
+def difference(runs: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """How two command lines differ, option by option; None where they do not."""
+    if tuple(runs) == tuple(wanted):
+        return None
+    old, new = _options(runs), _options(wanted)
+    steps = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    gone = [option for tag, a, b, _, _ in steps if tag != "equal" for option in old[a:b]]
+    come = [option for tag, _, _, a, b in steps if tag != "equal" for option in new[a:b]]
+    return f"runs with {_shown(gone)}, conf.yml and flags say {_shown(come)}"
+
+
+def _options(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """Each option with its values."""
+    found: list[list[str]] = []
+    for word in words:
+        if word.startswith("-") or not found:
+            found.append([word])
+        else:
+            found[-1].append(word)
+    return [tuple(option) for option in found]
+
+
+def _shown(options: Sequence[tuple[str, ...]]) -> str:
+    text = " ".join(shlex.join(option) for option in options) or "nothing there"
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _different(part: Part, runs: tuple[str, ...]) -> str | None:
+    how = difference(runs, part.program) if runs else None
+    return f"{part.name}: {how}: sppr restart {part.name}" if how else None
+
+
+def _stays(part: Part, running: Running, orphans: Collection[str]) -> bool:
+    return part.name in running and part.name not in orphans
+
+
+def _kept(part: Part, program: tuple[str, ...]) -> Part:
+    return replace(part, program=program) if program else part
+
+
+def _role(name: str, *plans: Plan | None) -> str:
+    return next((part.role for plan in plans if plan for part in plan.parts if part.name == name), "")
+
+
+def _merged(wanted: Plan, old: Plan | None, parts: tuple[Part, ...], keep_primary: bool) -> Plan:
+    """The wanted plan over all that the session has; what the primary that runs was given stays known."""
+    if old is None:
+        return wanted
+    a, b = wanted.flags, old.flags
+    more = len(parts) > len(wanted.parts)
+
+    def most(one: int | None, other: int | None) -> int | None:
+        return max(one or 0, other or 0) if more else one
+
+    flags = replace(
+        a,
+        nof_sec=most(a.nof_sec, b.nof_sec),
+        nof_ring=most(a.nof_ring, b.nof_ring),
+        nof_vhost=most(a.nof_vhost, b.nof_vhost),
+        nof_working=max(a.nof_working, b.nof_working),
+    )
+    merged = replace(
+        wanted,
+        parts=parts,
+        flags=flags,
+        windows=windows_of(parts, flags.nof_working),
+        lcores=tuple(sorted({*wanted.lcores, *old.lcores})),
+        vdev_sockets=tuple(dict.fromkeys([*wanted.vdev_sockets, *old.vdev_sockets])),
+    )
+    if not keep_primary:
+        return merged
+    return replace(merged, file_prefix=old.file_prefix, huge_dir=old.huge_dir)

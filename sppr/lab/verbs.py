@@ -1,0 +1,70 @@
+"""``start``, ``stop`` and ``restart`` of single parts of a session that is there."""
+
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from sppr.errors import SpprError
+from sppr.host import facts
+from sppr.lab import reconcile, survey, teardown
+from sppr.lab import state as states
+from sppr.lab.bringup import BringUp, Report
+from sppr.lab.reconcile import Todo
+from sppr.lab.site import Site
+from sppr.lab.state import State
+from sppr.roles.part import Part
+from sppr.tmux.server import Tmux
+
+
+def as_it_ran(state: State, name: str) -> Part:
+    """The part with what it became last, and a line that does that again without conf.yml."""
+    part = state.plan.part(name)
+    command = (sys.executable, "-m", "sppr", "run", "part", name, "--session", state.plan.session)
+    return replace(part, command=command, program=states.program(part.files(state.folder)) or part.program)
+
+
+def stop(state: State, names: Sequence[str], note: teardown.Note, powerdown: float) -> None:
+    """End parts that run, the primary's secondaries before it. What is left of the session runs on."""
+    running = survey.running(state.folder, state.plan.parts)
+    chosen = reconcile.with_secondaries(state.plan, names, running)
+    for name in names:
+        if name not in running:
+            note(f"{name} does not run")
+    state.stopping = tuple(name for name in chosen if name in running)
+    state.save()
+    try:
+        teardown.end_parts(state, state.stopping, note, powerdown)
+    finally:
+        state.stopping = ()
+        state.save()
+
+
+def to_restart(state: State, names: Sequence[str], anew: Mapping[str, Part]) -> Todo:
+    """These parts ended where they run, and started; with the primary the secondaries that run."""
+    running = survey.running(state.folder, state.plan.parts)
+    chosen = reconcile.with_secondaries(state.plan, names, running)
+    return _checked(state, reconcile.again(state.plan, chosen, running, anew), running)
+
+
+def to_start(state: State, names: Sequence[str], anew: Mapping[str, Part], note: teardown.Note) -> Todo:
+    """Those of them that do not run."""
+    running = survey.running(state.folder, state.plan.parts)
+    for name in names:
+        if name in running:
+            note(f"{name} runs already")
+    chosen = [name for name in names if name not in running]
+    return _checked(state, reconcile.again(state.plan, chosen, running, anew), running)
+
+
+def _checked(state: State, todo: Todo, running: Collection[str]) -> Todo:
+    missing = [name for name in todo.wait if name not in running]
+    if missing:
+        what = f"{', '.join(todo.start)}: {', '.join(missing)} must run first"
+        names = " ".join([*missing, *todo.start])
+        raise SpprError(what, hint=f"sppr start {names}{states.flag(state.plan.session)}")
+    return todo
+
+
+def execute(todo: Todo, state: State, site: Site | None, tmux: Tmux, report: Report) -> None:
+    if todo.start:
+        BringUp(todo, state, site, tmux, report).execute(facts.read())

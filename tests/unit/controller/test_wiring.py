@@ -1,0 +1,108 @@
+"""What is remembered of a process, as commands and statuses pass."""
+
+from typing import Any
+
+import pytest
+
+from sppr.controller.wiring import Seen, Wiring, dump, parse, seen
+
+
+def told(*commands: str) -> Wiring:
+    wiring = Wiring()
+    for command in commands:
+        wiring.told(command)
+    return wiring
+
+
+def patch(src: str, dst: str) -> dict[str, str]:
+    return {"src": src, "dst": dst}
+
+
+def test_commands_are_followed() -> None:
+    wiring = told("add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward", "status")
+    assert wiring.commands(Seen()) == [
+        "add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward",
+    ]  # fmt: skip
+    for command in ("patch ring:0 ring:0", "del vhost:1", "stop"):
+        wiring.told(command)
+    assert wiring.commands(Seen()) == ["add ring:0", "patch ring:0 ring:0"]
+    for command in ("patch reset", "del ring:0"):
+        wiring.told(command)
+    assert not wiring
+
+
+def test_what_is_there_is_not_given_again() -> None:
+    wiring = told("add ring:0", "patch phy:0 ring:0", "patch ring:0 phy:0", "forward")
+    there = Seen(("phy:0", "ring:0"), {"phy:0": "ring:0", "ring:0": "ring:0"}, running=True)
+    assert wiring.commands(there) == ["patch ring:0 phy:0"]
+
+
+def test_a_pipe_comes_back_with_its_rings() -> None:
+    assert told("add pipe:0 ring:1 ring:2").commands(Seen()) == ["add pipe:0 ring:1 ring:2"]
+    assert told("add pipe:0 ring:1 ring:2").commands(Seen(("pipe:0",))) == []
+
+
+def test_a_status_corrects_what_was_told() -> None:
+    """Real SPP stops forwarding at a del (spp-facts 4.1); what other hands did is learned, too."""
+    wiring = told("add ring:0", "add ring:1", "patch ring:0 phy:0", "forward")
+    wiring.saw(Seen(("phy:0", "ring:1"), {"ring:1": "phy:0"}))
+    assert wiring == Wiring(ports={"ring:1": []}, patches={"ring:1": "phy:0"})
+
+
+def test_only_ports_that_were_added_are_adopted() -> None:
+    wiring = Wiring()
+    status = Seen(("phy:0", "phy:0nq1", "tap:0", "ring:3", "vhost:1", "pipe:0"), {"phy:0": "ring:3"}, running=True)
+    wiring.saw(status)
+    assert wiring.ports == {}
+    wiring.saw(status, adopt=True)
+    assert wiring.ports == {"ring:3": [], "vhost:1": []} and wiring.running and wiring.patches == {"phy:0": "ring:3"}
+
+
+def test_what_was_refused_stays_wanted_until_it_is_taken_back() -> None:
+    wiring = told("add vhost:1", "add ring:0", "patch ring:0 vhost:1")
+    wiring.refused = ["add vhost:1", "patch ring:0 vhost:1"]
+    wiring.saw(Seen(("ring:0",)))
+    assert wiring.commands(Seen()) == ["add vhost:1", "add ring:0", "patch ring:0 vhost:1"]
+    wiring.told("patch reset")
+    assert wiring.refused == ["add vhost:1"]
+    wiring.told("del vhost:1")
+    wiring.saw(Seen(("ring:0",)))
+    assert wiring.commands(Seen()) == ["add ring:0"]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (
+            {"status": "running", "ports": ["phy:0 nq 3", "ring:0"], "patches": [patch("phy:0 nq 3", "ring:0")]},
+            Seen(("phy:0nq3", "ring:0"), {"phy:0nq3": "ring:0"}, running=True),
+        ),
+        (
+            {"phy_ports": [], "forwarder": {"status": "idling", "ports": ["tap:0"]}, "pipes": [{"id": 2}]},
+            Seen(("tap:0", "pipe:2")),
+        ),
+        ({"phy_ports": [], "pipes": []}, Seen()),
+        ({"status": "running", "ports": ["ring:0"], "patches": [], "truncated": True}, None),
+        ({"ports": ["nonsense"]}, None),
+        ({"ports": 7}, None),
+        ({"patches": [{"src": "ring:0"}]}, None),
+    ],
+)  # fmt: skip
+def test_statuses(status: dict[str, Any], expected: Seen | None) -> None:
+    assert seen(status) == expected
+
+
+def test_it_is_read_back_as_it_was_written() -> None:
+    wiring = told("add pipe:0 ring:1 ring:2", "patch ring:0 ring:1", "forward")
+    wiring.refused, wiring.owing = ["forward"], True
+    assert parse(dump(wiring)) == wiring
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"ports": {"x": []}}, {"ports": ["ring:0"]}, {"patches": {"ring:0": "exit"}}, {"ports": {"pipe:0": ["exit"]}},
+     {"unknown": 1}, [], None, 7, {"refused": "add"}, {"ports": {"ring:0": None}}],
+)  # fmt: skip
+def test_nothing_that_is_no_port_is_ever_sent(data: object) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse(data)

@@ -1,0 +1,85 @@
+"""The pane's script, run by a real /bin/sh over programs that fail."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sppr.deadline import Deadline
+from sppr.ready import last_lines
+from sppr.tmux import pane
+from sppr.tmux.pane import PaneFiles, Restart
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Write the pane of a program (text of a shell script), let it through its gate, and give all it printed."""
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    files = PaneFiles(tmp_path, "part")
+
+    def run(program: str, restart: Restart | None, *, ready: bool = True) -> str:
+        (tmp_path / "program").write_text(f"#!/bin/sh\necho ran >>{tmp_path}/runs\n{program}\n")
+        (tmp_path / "program").chmod(0o755)
+        pane.write(files, [str(tmp_path / "program")], tmp_path, (), {}, restart)
+        if ready:
+            files.supervised.touch()
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "dumb"}
+        with files.log.open("wb") as log:
+            script = subprocess.Popen(
+                ["/bin/sh", files.script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
+            )
+            pane.open_gate(files, Deadline(20))
+            script.wait(60)
+        return files.log.read_text()
+
+    return run
+
+
+def runs(tmp_path: Path) -> int:
+    return (tmp_path / "runs").read_text().count("ran")
+
+
+def test_a_storm_of_restarts_is_limited_and_ever_slower(run: Callable[..., str], tmp_path: Path) -> None:
+    said = run("echo no; exit 7", Restart(3, 0.1))
+    assert runs(tmp_path) == 4 and (tmp_path / "part.restarts").read_text() == "3\n"
+    for number, pause in enumerate(("0.100", "0.200", "0.400"), 1):
+        told = f"[part ended with status 7] again in {pause} s ({number} of 3 in a row); Ctrl-C: not again"
+        assert said.count(told) == 1
+    assert "[part was run again 3 times in a row: it is left now]" in said
+    assert said.index("it is left now") < said.index("[part ended with status 7] arrow-up and Enter run it again")
+    assert (tmp_path / "part.exit").read_text() == "7\n"
+    assert last_lines(tmp_path / "part.log", 1) == ["no"]
+
+
+def test_a_run_that_went_well_for_a_while_ends_the_row(run: Callable[..., str], tmp_path: Path) -> None:
+    stop_in_the_end = f"[ $(wc -l <{tmp_path}/runs) -lt 5 ] || exit 0; kill -KILL $$"
+    said = run(stop_in_the_end, Restart(1, 0.1, settled=0))
+    assert runs(tmp_path) == 5 and said.count("status 137] again in 0.100 s (1 of 1 in a row)") == 4
+    assert (tmp_path / "part.restarts").read_text() == "4\n" and (tmp_path / "part.exit").read_text() == "0\n"
+
+
+@pytest.mark.parametrize("end", ["exit 0", "kill -INT $$", "kill -TERM $$", "kill -HUP $$", "exit 130"])
+def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_path: Path, end: str) -> None:
+    said = run(end, Restart(5, 0.1))
+    assert runs(tmp_path) == 1 and "again in" not in said
+
+
+def test_without_a_policy_nothing_is_run_again(run: Callable[..., str], tmp_path: Path) -> None:
+    assert "again in" not in run("exit 1", None) and runs(tmp_path) == 1
+
+
+def test_what_never_was_ready_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:
+    assert "again in" not in run("exit 1", Restart(5, 0.1), ready=False) and runs(tmp_path) == 1
+
+
+def test_what_is_being_stopped_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:
+    assert "again in" not in run(f"touch {tmp_path}/part.stopped; kill -KILL $$", Restart(5, 0.1))
+    assert runs(tmp_path) == 1
+
+
+def test_the_last_line_of_a_part_that_waits_for_its_next_run_is_its_own(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("EAL: bad\n\n[sec1 ended with status 1] again in 4.000 s (3 of 5 in a row); Ctrl-C: not again\n")
+    assert last_lines(log, 1) == ["EAL: bad"]
