@@ -10,7 +10,8 @@ ARGS   ?=
 PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps python3-venv \
 	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
 	mmdebstrap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
-TEST_PACKAGES := dpdk-dev iputils-ping zsh clang libclang-rt-14-dev
+# libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).
+TEST_PACKAGES := dpdk-dev iputils-ping zsh clang libclang-rt-14-dev libjemalloc2
 
 .PHONY: help up down status setup packages packages-test dataplane check test bench fmt clean
 

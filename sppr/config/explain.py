@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from sppr.config import fixes
 from sppr.config.model import Config
 from sppr.config.rules import Path as KeyPath
 from sppr.config.rules import Problem
@@ -19,7 +20,8 @@ def dotted(path: KeyPath) -> str:
     """``secondaries[1].coremask``."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+        word = f"[{step}]" if isinstance(step, int) else step or "''"
+        text += f".{word}" if text and isinstance(step, str) else word
     return text
 
 
@@ -33,9 +35,10 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
     if kind == "missing":
         what, fix = "missing", f"add {path[-1]}: to this entry"
     elif kind == "value_error":
-        what, fix = str(ctx["error"]), _value_fix(path)
+        what, fix = str(ctx["error"]), fixes.of_value(path, given)
     elif kind in ("int_parsing", "int_type", "int_from_float"):
-        what, fix = f"{_show(given)} is not a whole number", "write a decimal number"
+        kinds = {"coremask": "a mask", "portmask": "a mask", "memory": "a size"}
+        what, fix = f"{_show(given)} is not {kinds.get(str(path[-1]), 'a whole number')}", fixes.of_value(path, given)
     elif kind in ("float_parsing", "float_type"):
         what, fix = f"{_show(given)} is not a number", "write seconds as a decimal number"
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than"):
@@ -43,15 +46,16 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
     elif kind == "literal_error":
         what, fix = f"{_show(given)} is not known", f"use one of: {ctx['expected']}"
     elif kind == "string_pattern_mismatch":
-        what, fix = f"{_show(given)} cannot be used", _pattern_fix(path)
+        what, fix = f"{_show(given)} cannot be used", fixes.of_pattern(path)
     elif kind == "string_too_long":
         what, fix = f"{_show(given)} is too long", f"use {ctx['max_length']} characters at most"
     elif kind in ("string_type", "string_too_short"):
         what, fix = f"{_show(given)} is not a text", "write one word or path, or leave the key out"
+        fix = fixes.VDEV if "vdevs" in path else fix
     elif kind in ("tuple_type", "list_type"):
-        what, fix = f"{_show(given)} is not a list", "start each entry with '- '"
+        what, fix = f"{_show(given)} is not a list", fixes.of_list(path, given)
     elif kind in ("model_type", "model_attributes_type"):
-        what, fix = f"{_show(given)} is not a mapping", "write 'key: value' lines below it, indented"
+        what, fix = f"{_show(given)} is not a mapping", fixes.of_mapping(path, given, list(_keys_at(path)))
     return Problem(path, what, fix)
 
 
@@ -65,42 +69,30 @@ def _show(value: object) -> str:
     return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:50]}…"
 
 
-def _value_fix(path: KeyPath) -> str:
-    fixes = {
-        "id": "write a decimal number",
-        "pri_port": "write a decimal number",
-        "sec_port": "write a decimal number",
-        "rest_port": "write a decimal number, or 0 for none",
-        "ssh_port": "write a decimal number",
-        "rings": "write a decimal number",
-        "channels": "write a decimal number",
-        "cores": "write a decimal number",
-        "secondary": "write a decimal number",
-        "coremask": "write a mask such as 0x0C",
-        "portmask": "write a mask such as 0x03",
-        "memory": "write MiB, or a number with M or G",
-        "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
-        "host": "write an address such as 127.0.0.1",
-        "rest_host": "write an address such as 127.0.0.1",
-    }
-    return fixes.get(str(path[-1]), "write it as net_tap0,iface=vtap0" if "vdevs" in path else "see docs/conf.md")
-
-
-def _pattern_fix(path: KeyPath) -> str:
-    if path[-1] in ("sock_dir", "hugepages"):
-        return "write an absolute path without spaces"
-    if path[-1] == "dir":
-        return "write a path"
-    if path[-1] == "base":
-        return "write a file name only; the folder goes to images.dir"
-    return "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"
-
-
 def _unknown_key(path: KeyPath, mark: tuple[int, int] | None) -> Problem:
-    known = list(_keys_at(path[:-1]))
-    close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
-    fix = f"{MEAN}{close[0]}?" if close else f"known here: {', '.join(known)}"
+    key, known = str(path[-1]), list(_keys_at(path[:-1]))
+    close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.6)
+    glued, _, value = key.partition(":")
+    odd = next((c for c in key if c.isspace() and c not in " \t\n"), None)
+    if key == "<<":
+        return Problem(path, "merge keys are not read here", "write the keys out", mark)
+    if odd:
+        fix = f"use plain spaces: there is a U+{ord(odd):04X} in it"
+    elif glued in known and value:
+        fix = f"{MEAN}{glued}: {value}, with a space behind the colon?"
+    elif owners := _owners(key):
+        fix = f"it belongs to {' or '.join(owners)}"
+    elif close:
+        fix = f"{MEAN}{close[0]}?"
+    else:
+        fix = f"known here: {', '.join(known)}"
     return Problem(path, "not a known key", fix, mark)
+
+
+def _owners(key: str) -> list[str]:
+    """The sections that know this key; ``the top level, not indented``."""
+    top = ["the top level, not indented"] if key in Config.model_fields else []
+    return top + [f"{section}:" for section in Config.model_fields if key in _keys_at((section,))]
 
 
 def model_at(path: KeyPath) -> type[BaseModel] | None:
@@ -149,4 +141,6 @@ def _range_of(path: KeyPath) -> str:
     low = bounds.get("ge", bounds.get("gt"))
     if low is None and "le" not in bounds:
         return "that fits"
-    return f"from {low} to {bounds['le']}" if "le" in bounds else f"of at least {low}"
+    unit = " MiB" if words[-1] == "memory" else ""
+    begin = f"above {low}, up to" if "gt" in bounds else f"from {low} to"
+    return f"{begin} {bounds['le']}{unit}" if "le" in bounds else f"of at least {low}{unit}"

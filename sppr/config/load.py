@@ -4,8 +4,8 @@ Scalars are read as written: YAML 1.1 would turn an unquoted 0x10 into 16, 010 i
 into False, and keep the last of two equal keys in silence.
 """
 
+import re
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,12 @@ from sppr.config.explain import MEAN, dotted, model_at, problem
 from sppr.config.model import Config
 from sppr.config.rules import Path as KeyPath
 from sppr.config.rules import Problem, check
+from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, mark_of
 from sppr.errors import ConfigError
 
 #: Aliases can make a small file unfold into billions of nodes.
 MAX_NODES = 20_000
-MAX_BYTES = 1_000_000
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Place in the file, both counted from 1."""
-
-    line: int
-    column: int
+MAX_DEPTH = 16
 
 
 class _Reader:
@@ -42,11 +35,15 @@ class _Reader:
 
     def read(self, node: yaml.Node, path: KeyPath = ()) -> Any:
         self._nodes += 1
-        if self._nodes > MAX_NODES or len(path) > 16:
-            raise _Unreadable(_mark(node.start_mark), "too deep or too large to be a lab", "write it without aliases")
-        self.places.setdefault(path, _mark(node.start_mark))
-        if node.tag.removeprefix("tag:yaml.org,2002:") not in ("str", "seq", "map"):
-            self.problems.append(Problem(path, f"tag {node.tag} is not known here", "leave the tag out"))
+        if self._nodes > MAX_NODES:
+            raise Unreadable(mark_of(node.start_mark), f"more than {MAX_NODES} values", "write it without aliases")
+        if len(path) > MAX_DEPTH:
+            raise Unreadable(mark_of(node.start_mark), "nested too deep to be a lab", "docs/conf.md has every key")
+        self.places.setdefault(path, mark_of(node.start_mark))
+        if (tag := node.tag.replace("tag:yaml.org,2002:", "!!", 1)) not in ("!!str", "!!seq", "!!map"):
+            place = mark_of(node.start_mark)
+            what = f"tag {tag} is not known here"
+            self.problems.append(Problem(path, what, "leave the tag out", (place.line, place.column)))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -58,9 +55,13 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            place = mark_of(key_node.start_mark)
+            if not isinstance(key_node, yaml.ScalarNode):
+                what = "a list or mapping cannot be a key"
+                self.problems.append(Problem(path, what, "write one word as the key", (place.line, place.column)))
+                continue
+            key = str(key_node.value)
             here = (*path, key)
-            place = _mark(key_node.start_mark)
             if key in found:
                 what = f"key given twice (first on line {self.keys[here][0]})"
                 self.problems.append(Problem(here, what, "keep one of them", (place.line, place.column)))
@@ -70,17 +71,8 @@ class _Reader:
             value = self.read(value_node, here)
             found[key] = value
             if isinstance(value_node, yaml.ScalarNode) and value is not None:
-                self.places[here] = _mark(value_node.start_mark)
+                self.places[here] = mark_of(value_node.start_mark)
         return found
-
-
-class _Unreadable(Exception):
-    def __init__(self, mark: Mark, what: str, fix: str) -> None:
-        self.mark, self.what, self.fix = mark, what, fix
-
-
-def _mark(mark: yaml.Mark) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1)
 
 
 def load(path: Path) -> Config:
@@ -101,11 +93,12 @@ def parse(data: bytes, name: str) -> Config:
     """As ``load``, from bytes; ``name`` stands in front of each problem."""
     reader = _Reader()
     try:
-        raw = _compose(data, reader)
-    except _Unreadable as e:
+        node = compose(data)
+        raw = {} if node is None else reader.read(node)
+    except Unreadable as e:
         raise ConfigError(f"{name}:{e.mark.line}:{e.mark.column}: {e.what}\n    fix: {e.fix}") from None
     if not isinstance(raw, dict):
-        told = Problem((), "not a mapping of sections", "start with a section such as controller:")
+        told = Problem((), "not a mapping of sections", "begin with a section, such as 'primary:' on a line of its own")
         raise ConfigError(_tell(name, reader, told))
     config, problems = _validate({k: v for k, v in raw.items() if v is not None}, reader)
     if config is not None:
@@ -126,7 +119,7 @@ def _validate(raw: dict[str, Any], reader: _Reader) -> tuple[Config | None, list
     except ValidationError as e:
         errors = e.errors(include_url=False)
     problems = [problem(error, reader.keys) for error in errors]
-    meant = {(*p.path[:-1], p.fix[len(MEAN) : -1]) for p in problems if p.fix.startswith(MEAN)}
+    meant = {(*p.path[:-1], said[1]) for p in problems if (said := re.match(rf"{MEAN}(\w+)", p.fix))}
     problems = [p for p in problems if not (p.what == "missing" and p.path in meant)]
     try:
         return _without(raw, [tuple(error["loc"]) for error in errors]), [*reader.problems, *problems]
@@ -155,35 +148,6 @@ def _without(raw: dict[str, Any], wrong: list[KeyPath]) -> Config:
     return config
 
 
-def _compose(data: bytes, reader: _Reader) -> Any:
-    if len(data) > MAX_BYTES:
-        raise _Unreadable(Mark(1, 1), f"larger than {MAX_BYTES} bytes", "name the lab's conf.yml")
-    try:
-        text = data.decode("utf-8")
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
-    except UnicodeDecodeError as e:
-        line = data[: e.start].count(b"\n") + 1
-        raise _Unreadable(Mark(line, 1), "not UTF-8 text", "save the file as UTF-8") from None
-    except yaml.MarkedYAMLError as e:
-        place = e.problem_mark or e.context_mark
-        what = ", ".join(x for x in (e.context, e.problem) if x)
-        raise _Unreadable(_mark(place) if place else Mark(1, 1), f"not YAML: {what}", _yaml_fix(what)) from None
-    except yaml.reader.ReaderError as e:
-        line = text[: e.position].count("\n") + 1
-        raise _Unreadable(Mark(line, 1), f"not YAML: {e.reason}", "remove the control character") from None
-    except RecursionError:
-        raise _Unreadable(Mark(1, 1), "nested too deep to be a lab", "close the brackets") from None
-    return {} if node is None else reader.read(node)
-
-
-def _yaml_fix(what: str) -> str:
-    if "\\t" in what:
-        return "indent with spaces, not tabs"
-    if "alias" in what or "anchor" in what:
-        return "write the value out"
-    return "look at the indentation, and for a missing space behind a colon"
-
-
 def _in_order(reader: _Reader, problems: list[Problem]) -> list[Problem]:
     def key(one: Problem) -> tuple[int, int]:
         return one.mark or _nearest(reader, one.path)
@@ -201,6 +165,14 @@ def _nearest(reader: _Reader, path: KeyPath) -> tuple[int, int]:
 
 def _tell(name: str, reader: _Reader, one: Problem) -> str:
     line, column = one.mark or _nearest(reader, one.path)
-    where = f"{dotted(one.path)}: " if one.path else ""
-    text = f"{name}:{line}:{column}: {where}{one.what}".replace("\n", " ")
-    return f"{''.join(c if c.isprintable() else '?' for c in text)}\n    fix: {one.fix}"
+    where = f"{_capped(dotted(one.path), 80)}: " if one.path else ""
+    told, fix = _printable(f"{where}{_capped(one.what, 200)}"), _printable(_capped(one.fix, 160))
+    return f"{name}:{line}:{column}: {told}\n    fix: {fix}"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text.replace("\n", " "))
+
+
+def _capped(text: str, size: int) -> str:
+    return text if len(text) <= size else f"{text[: size - 1]}…"

@@ -16,6 +16,8 @@ from sppr import units
 
 def _mask(value: object) -> object:
     """Masks of a YAML 1.1 loader would be decimal by now; ours are still text. A Python int is taken as it is."""
+    if isinstance(value, str) and re.fullmatch(r"0[bB][01]{2,}", value):
+        raise ValueError(f"{value[:40]!r} is binary to YAML and hexadecimal to DPDK")
     return units.parse_mask(value) if isinstance(value, str) else value
 
 

@@ -115,9 +115,10 @@ def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
     for section in ("vms_ring", "vms_vhost"):
         for index, vm in enumerate(getattr(config, section)):
             if vm.secondary is not None and vm.secondary not in known:
-                listed = ", ".join(map(str, known)) or "none"
+                listed = ", ".join(map(str, known))
                 path: Path = (section, index, "secondary")
-                yield Problem(path, f"{vm.secondary} is no secondary here", f"use the id of a secondary: {listed}")
+                fix = f"use the id of a secondary: {listed}" if known else "leave it out: there are no secondaries"
+                yield Problem(path, f"{vm.secondary} is no secondary here", fix)
 
 
 def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
@@ -132,6 +133,11 @@ def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
             for number in numbers if numbers is not None else default_numbers(vm.id, 1):
                 if number in seen:
                     other = seen[number]
+                    if path[-1] == "id" == other[-1]:
+                        continue  # told as an id given twice
+                    if other == path:
+                        yield Problem(path, f"{kind}:{number} is named twice", "keep one of them")
+                        continue
                     what = f"{kind}:{number} belongs to {section}[{other[1]}] already{_at(line_of(other))}"
                     yield Problem(path, what, f"give each VM {kind} numbers of its own with {key}: [N]")
                 seen.setdefault(number, path)
@@ -139,7 +145,19 @@ def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
                 yield Problem(path, "an empty list", f"name at least one {kind} number, or leave the key out")
 
 
-def _ssh_ports(config: Config, _: LineOf) -> Iterator[Problem]:
+def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """EAL refuses a device whose name it has."""
+    seen: dict[str, Path] = {}
+    for index, vdev in enumerate(config.primary.vdevs):
+        name, path = vdev.partition(",")[0], ("primary", "vdevs", index)
+        if name in seen:
+            yield Problem(
+                path, f"device {name} is named twice{_at(line_of(seen[name]))}", "number devices: net_tap0, net_tap1"
+            )
+        seen.setdefault(name, path)
+
+
+def _ssh_ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
     base = config.vm.ssh_port
     if not base:
         return
@@ -147,7 +165,13 @@ def _ssh_ports(config: Config, _: LineOf) -> Iterator[Problem]:
         for key in ("pri_port", "sec_port", "rest_port"):
             if vm.id is not None and base + vm.id == getattr(config.controller, key):
                 what = f"{base}: VM {vm.id} would forward port {base + vm.id}, which is controller.{key}"
-                yield Problem(("vm", "ssh_port"), what, "use another base, such as 30000")
+                written = line_of(("vm", "ssh_port")) is not None
+                path: Path = ("vm", "ssh_port") if written else ("controller", key)
+                told = (
+                    what if written else f"{base + vm.id} is vm.ssh_port ({base}) + {vm.id}, the ssh port of VM {vm.id}"
+                )
+                fix = "use another base, such as 30000" if written else "use another port, or set vm.ssh_port: 30000"
+                yield Problem(path, told, fix)
 
 
-RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _ssh_ports)
+RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _vdevs, _ssh_ports)

@@ -6,6 +6,7 @@ for each, which takes minutes for a program.
 
 import hashlib
 import io
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sppr.deadline import Deadline
-from sppr.errors import SpprError
+from sppr.errors import HostError, SpprError
 from sppr.images.rootfs import GUEST
 from sppr.qemu import parts
 from sppr.qemu.serial import NoShell, Serial
@@ -23,6 +24,8 @@ from sppr.spp.tree import OURS
 #: What a template is given beside spp_vm.
 FILES = ("install", "spp_vm-start", "spp_vm.service")
 MEMORY = 256
+#: Bytes that must be free where the template goes.
+MARGIN = 64 << 20
 #: A trimmed image is done in ten seconds under TCG; one of a user's may need a minute to come up.
 SECONDS = 240.0
 _UNPACK = (
@@ -48,6 +51,11 @@ class Provisioner:
     def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
         """Install into a fresh overlay nobody else uses. False, with a reason told, where its console has no root
         shell: such an image is used as it is. Any other failure raises, and the overlay is of no use."""
+        target = overlay.parent
+        if (free := shutil.disk_usage(target).free) < MARGIN:
+            # QEMU would stop the guest in the middle of a write, without a word.
+            what = f"{target}: {free >> 20} MiB free; a template that is booted to put spp_vm in may take"
+            raise HostError(f"{what} {MARGIN >> 20} (No space left on device)", hint=f"df -h {target}")
         deadline = Deadline(self.seconds)
         with tempfile.TemporaryDirectory(prefix="sppr-nf-") as folder:
             work = Path(folder)

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from sppr.deadline import Deadline
 from sppr.errors import SpprError
 from sppr.host import pids
 from sppr.host.pids import Proc
@@ -220,6 +222,15 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _holder(lock: Path) -> str | None:
+    """Who wrote its name into the lock, if it lives."""
+    try:
+        found = re.match(r".*\(pid (\d+), since .*\)", lock.read_text())
+    except FileNotFoundError:
+        return None
+    return found[0] if found and pids.current(int(found[1])) else None
+
+
 @contextlib.contextmanager
 def locked(session: str) -> Iterator[None]:
     """Hold the session for one launcher or teardown at a time. It dies with its process. SpprError: who has it.
@@ -232,8 +243,8 @@ def locked(session: str) -> Iterator[None]:
         while True:
             f = stack.enter_context(path.open("a+"))
             if not _try_lock(f):
-                f.seek(0)
-                who = f.readline().strip() or "another process"
+                # Who has just locked it has not written yet, or a line of one that was killed still stands there.
+                who = Deadline(2.0).poll(lambda: _holder(path), 0.02) or "another process"
                 raise SpprError(
                     f"session {session}: {who} is at it", hint=f"wait for it, then: sppr status --session {session}"
                 )

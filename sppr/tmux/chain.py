@@ -1,5 +1,6 @@
 """What tmux is told, as argument lists: panes and windows as values, and chains of commands that make them."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +9,8 @@ from pathlib import Path
 
 from sppr import rotation
 
-#: A tmux message holds 16 KiB; a chain of this many panes stays well below.
-PANES_A_CALL = 24
+#: A tmux message holds 16 KiB, words and their ends ("command too long" beyond): a chain stays below.
+BYTES_A_CALL = 14_000
 IDS = "#{window_id} #{pane_id} #{pane_pid}"
 
 
@@ -54,30 +55,39 @@ def part_of(option: str, start: str) -> str:
 def steps(
     session: str, windows: Sequence[WindowSpec], size: tuple[int, int], env: Mapping[str, str], owner: str
 ) -> Iterator[list[str]]:
-    """tmux argument lists, each a chain of commands for at most PANES_A_CALL panes."""
+    """tmux argument lists, each a chain of commands of whole panes, of BYTES_A_CALL at most."""
     made = [*variables(env), "-P", "-F", IDS]
     here = f"={session}:"
     chain: list[str] = []
-    count = 0
+    first = True
     for window in windows:
         for p, pane in enumerate(window.panes):
-            if count and count % PANES_A_CALL == 0:
-                yield chain
-                chain = []
-            if count == 0:
+            if first:
                 verb = ["new-session", "-d", "-s", session, "-x", str(size[0]), "-y", str(size[1]), "-n", window.name]
             elif p == 0:
                 verb = ["new-window", "-t", here, "-n", window.name]
             else:
                 verb = ["split-window", "-t", here]
-            parts = [[*verb, "-c", str(pane.cwd), *made, *pane.argv], *after(here, pane)]
-            if count == 0:
+            parts = [[*verb, "-c", literal(str(pane.cwd)), *made, *pane.argv], *after(here, pane)]
+            if first:
                 parts.append(["set-option", "-t", here, "@sppr_run", owner])
             parts += [["select-layout", "-t", here, "tiled"]] if p > 0 else named(here)
-            for part in parts:
-                chain += [";"] * bool(chain) + [_escaped(word) for word in part]
-            count += 1
+            first = False
+            words = [word for part in parts for word in (";", *map(_escaped, part))][1:]
+            if chain and _size(chain) + _size(words) > BYTES_A_CALL:
+                yield chain
+                chain = []
+            chain += [";"] * bool(chain) + words
     yield chain
+
+
+def _size(words: Sequence[str]) -> int:
+    return sum(len(os.fsencode(word)) + 1 for word in words)
+
+
+def literal(text: str) -> str:
+    """``text`` where tmux expands formats (``#(command)`` runs one!). A run of # before a [ it leaves as it is."""
+    return re.sub(r"#+(\[?)", lambda run: run[0] if run[1] else run[0] * 2, text)
 
 
 def variables(env: Mapping[str, str]) -> list[str]:
@@ -93,7 +103,7 @@ def after(here: str, pane: PaneSpec) -> Iterator[list[str]]:
     yield ["set-option", "-p", "-t", here, "@sppr_part", pane.name]
     if pane.log is not None:
         # tmux expands formats (#) and strftime (%) in this string before /bin/sh reads it.
-        command = f"exec /bin/sh {shlex.quote(str(rotation.writer_of(pane.log)))}".replace("#", "##").replace("%", "%%")
+        command = literal(f"exec /bin/sh {shlex.quote(str(rotation.writer_of(pane.log)))}").replace("%", "%%")
         yield ["pipe-pane", "-t", here, command]
 
 

@@ -5,10 +5,12 @@ never by an index (base-index) or a bare name (tmux matches prefixes: ``spp`` fi
 own windows only; the user's tmux server and ~/.tmux.conf stay theirs.
 """
 
+import fcntl
 import hashlib
 import os
 import shlex
 import shutil
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +25,20 @@ os.environ.setdefault("LIBTMUX_TMUX_FORMAT_SEPARATOR", "@|@")
 
 import libtmux
 
-from sppr.tmux.chain import IDS, Pane, PaneSpec, WindowSpec, after, chainable, ids, named, part_of, steps, variables
+from sppr.tmux.chain import (
+    IDS,
+    Pane,
+    PaneSpec,
+    WindowSpec,
+    after,
+    chainable,
+    ids,
+    literal,
+    named,
+    part_of,
+    steps,
+    variables,
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +121,7 @@ class Tmux:
 
     def respawn(self, pane: str, spec: PaneSpec) -> Pane:
         """Start ``spec`` in a pane that is there, whatever ran in it; its scrollback stays."""
-        chain = ["respawn-pane", "-k", "-t", pane, "-c", str(spec.cwd), *variables(self.env), *spec.argv]
+        chain = ["respawn-pane", "-k", "-t", pane, "-c", literal(str(spec.cwd)), *variables(self.env), *spec.argv]
         for step in after(pane, spec):
             chain += [";", *step]
         self._cmd(*chainable(chain))
@@ -115,7 +130,7 @@ class Tmux:
 
     def _one(self, verb: list[str], spec: PaneSpec) -> Pane:
         """A pane made by ``verb``; its process waits at its gate, so that its log begins with its first byte."""
-        chain = [*verb, "-c", str(spec.cwd), *variables(self.env), "-P", "-F", IDS, *spec.argv]
+        chain = [*verb, "-c", literal(str(spec.cwd)), *variables(self.env), "-P", "-F", IDS, *spec.argv]
         made = Pane(*ids(self._cmd(*chainable(chain))[0]))
         for step in after(made.pane, spec):
             self._cmd(*step)
@@ -124,6 +139,23 @@ class Tmux:
     def kill_session(self, session: str) -> None:
         """End the session if it is there. Children that ignore SIGHUP outlive this: end them first."""
         self._cmd("kill-session", "-t", f"={session}", check=False)
+        if self.socket_name is not None and not self._cmd("list-sessions", check=False):
+            self._remove_socket(Path(os.environ.get("TMUX_TMPDIR") or "/tmp"))  # noqa: S108 - tmux's own default
+
+    def _remove_socket(self, folder: Path) -> None:
+        """A server that ended leaves its socket file. Held under tmux's own lock, so that no new server loses its."""
+        path = folder / f"tmux-{os.getuid()}" / str(self.socket_name)
+        if not path.is_socket() or not Deadline(1.0).poll(lambda: not _accepts(path)):
+            return
+        lock = path.with_name(f"{path.name}.lock")
+        try:
+            with lock.open("a") as f:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not _accepts(path):
+                    path.unlink(missing_ok=True)
+                    lock.unlink(missing_ok=True)
+        except OSError:
+            return
 
     def attach_argv(self, session: str) -> list[str]:
         """What shows ``session`` in this terminal: switch-client from inside the same server, attach else."""
@@ -159,3 +191,9 @@ def terminal_size() -> tuple[int, int]:
     """Columns and lines of the terminal; a size that holds tiled panes where there is none (tmux would take 80x24)."""
     size = shutil.get_terminal_size((160, 48))
     return max(size.columns, 80), max(size.lines, 24)
+
+
+def _accepts(path: Path) -> bool:
+    """Whether a tmux server listens there."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0

@@ -54,7 +54,7 @@ def test_a_terminal_sees_the_waiting_and_is_then_attached(lab: Lab) -> None:
     again.close(force=True)
 
 
-def test_inside_the_same_tmux_server_the_client_is_switched(lab: Lab) -> None:
+def test_t07_inside_the_same_tmux_server_the_client_is_switched(lab: Lab) -> None:
     outer = spawn(lab, "tmux", "-L", lab.session, "new-session", "-s", "outer", "/bin/sh")
     wait_for("a client", lambda: clients(lab))
     outer.send(" ".join(wakeup(lab)) + "\r")
@@ -62,7 +62,7 @@ def test_inside_the_same_tmux_server_the_client_is_switched(lab: Lab) -> None:
     outer.close(force=True)
 
 
-def test_inside_another_tmux_server_nothing_is_nested_and_the_command_is_told(lab: Lab) -> None:
+def test_t07_inside_another_tmux_server_nothing_is_nested_and_the_command_is_told(lab: Lab) -> None:
     lab.env["TMUX"] = "/tmp/tmux-0/somebody,1,0"
     terminal = spawn(lab, *wakeup(lab))
     terminal.expect("inside another tmux server")

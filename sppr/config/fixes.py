@@ -1,0 +1,89 @@
+"""Fixes for single values of conf.yml: what to write instead, worked out from what was written where that can be."""
+
+import re
+from collections.abc import Sequence
+
+from sppr import units
+from sppr.config.rules import MAX_LCORE
+from sppr.config.rules import Path as KeyPath
+
+VDEV = "write it as net_tap0,iface=vtap0"
+_INTS = ("id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary")
+
+
+def of_value(path: KeyPath, given: object) -> str:
+    """For a scalar that its type does not take, with the value that was meant where it can be told."""
+    key = next(step for step in reversed(path) if isinstance(step, str))
+    if key in _INTS:
+        return _number(given)
+    if key in ("coremask", "portmask"):
+        return _mask(given)
+    fixes = {
+        "memory": "write MiB, or a number with M or G",
+        "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
+        "host": "write an address such as 127.0.0.1",
+        "rest_host": "write an address such as 127.0.0.1",
+        "vdevs": VDEV,
+    }
+    return fixes.get(key, "see docs/conf.md")
+
+
+def _number(given: object) -> str:
+    """With the number itself, where it was written in another way: 0x6, 0o6, 1.0, 1_000, +6."""
+    text = str(given).strip()
+    if re.fullmatch(r"[0-9]+#.*", text):
+        return "put a space before #, where a comment begins"
+    for read in (lambda: int(text, 0), lambda: int(text), lambda: float(text)):
+        try:
+            number = read()
+        except (ValueError, OverflowError):
+            continue
+        if number == int(number) if abs(number) < 10**9 else False:
+            return f"write a decimal number: {int(number)}"
+    return "write one decimal number"
+
+
+def _mask(given: object) -> str:
+    """With the mask itself, where a list of cores was written: 0-3, 1,2."""
+    text = ",".join(map(str, given)) if isinstance(given, list) else str(given).strip()
+    try:
+        listed = units.parse_ids(text)
+    except ValueError:
+        listed = []
+    if listed and max(listed) < MAX_LCORE:
+        return f"write the mask of these bits: {units.format_mask(units.mask(listed))}"
+    return "write a mask such as 0x0C"
+
+
+def of_list(path: KeyPath, given: object) -> str:
+    """For what should be a list."""
+    if isinstance(given, str) and path[-1] not in ("secondaries", "vms_ring", "vms_vhost"):
+        words = given.split() if path[-1] in ("args", "vdevs") else re.split(r"[\s,]+", given)
+        quoted = ", ".join(word if re.fullmatch(r"[\w.=/+-]+", word) else f"'{word}'" for word in words)
+        return f"write [{quoted}]" if len(quoted) < 60 else "write it in brackets, with commas between its entries"
+    return "begin each entry with '- ', a dash and a space"
+
+
+def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
+    """``known``: the keys that a mapping at ``path`` may have."""
+    if isinstance(path[-1], int):
+        number = given if isinstance(given, str) and given.isascii() and given.isdigit() else 1
+        return f"write the entry as '- id: {number}', its other keys below id:"
+    if isinstance(given, list):
+        return "write 'key: value' lines below it, indented, without '- '"
+    if isinstance(given, str) and (said := re.fullmatch(r"(\w+)\s*[=,;]?\s*(\S.*)", given)) and said[1] in known:
+        return f"write '{said[1]}: {said[2]}'"
+    return "write 'key: value' lines below it, indented"
+
+
+def of_pattern(path: KeyPath) -> str:
+    """For a text with characters in it that have no place there."""
+    if path[-1] in ("sock_dir", "hugepages"):
+        return "write an absolute path without spaces"
+    if path[-1] == "dir":
+        return "write a path"
+    if path[-1] == "base":
+        return "write a file name only; the folder goes to images.dir"
+    if path[-1] in ("file_prefix", "target"):
+        return "use letters, digits, - and _ only"
+    return "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"

@@ -1,0 +1,83 @@
+"""Many launchers of one lab, and two labs of one user: nobody gets in another's way."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import ROOT
+from tests.live import labs
+from tests.live.dataplane import HUGE
+from tests.live.labs import Lab
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+SMALL = ("-ns", "1", "-nr", "0", "-nv", "0")
+
+
+@pytest.fixture
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
+    """The name of one begins with that of the other."""
+    made: list[Lab] = []
+    try:
+        for name in ("testlab9", "testlab9x"):
+            made.append(labs.make(tmp_path_factory.mktemp("lab"), name, None))
+        made[1].env["SPPR_RUN_DIR"] = made[0].env["SPPR_RUN_DIR"]
+        yield made[0], made[1]
+    finally:
+        for lab in reversed(made):
+            lab.end()
+
+
+def test_of_twenty_wakeups_at_once_one_brings_the_lab_up_and_the_others_say_who(two: tuple[Lab, Lab]) -> None:
+    lab = two[0]
+    words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
+    launchers = [
+        subprocess.Popen(
+            words, env=lab.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(20)
+    ]
+    said = {launcher.pid: (*launcher.communicate(timeout=120), launcher.returncode) for launcher in launchers}
+    winner = [pid for pid, (out, _, status) in said.items() if status == 0 and "pri: ready" in out]
+    assert len(winner) == 1, said
+    told = [err for _, err, status in said.values() if status == 1]
+    # Named is who has the lock: the winner, or for a moment one that came after it and found all well.
+    named = [int(found[1]) for err in told if (found := re.search(r"wakeup\.py \(pid (\d+), since .*\) is at it", err))]
+    assert len(named) == len(told) and set(named) <= set(said) and winner[0] in named, told
+    assert all(status in (0, 1) for _, _, status in said.values()), "whoever came when it was up changed nothing"
+    assert {row["state"] for row in lab.status().values()} == {"ready"}
+    assert len([p for p in psutil.process_iter(["name", "cmdline"]) if is_primary(p, lab.session)]) == 1
+    assert len(lab.tmux("list-sessions").splitlines()) == 1
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
+def is_primary(process: psutil.Process, prefix: str) -> bool:
+    words = process.info["cmdline"] or [""]
+    return words[0].endswith("spp_primary") and f"--file-prefix {prefix} " in " ".join(words)
+
+
+def test_two_sessions_of_other_names_and_ports_do_not_touch_each_other(two: tuple[Lab, Lab]) -> None:
+    """On one tmux server and in one run directory, as one user has them."""
+    first, second = two
+    for lab in two:
+        done = lab.wakeup(*SMALL, "--socket-name", first.session)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert all({row["state"] for row in lab.status().values()} == {"ready"} for lab in two)
+    pids = [{row["pid"] for row in lab.status().values()} for lab in two]
+    assert len(pids[0] | pids[1]) == 6
+    for lab in two:
+        assert lab.control.processes() == [{"type": "primary"}, {"type": "nfv", "client-id": 1}], "its own, and no more"
+        assert list(HUGE.glob(f"{lab.session}map_*")) and (Path("/var/run/dpdk") / lab.session / "config").exists()
+    pages = sorted(HUGE.glob(f"{second.session}map_*"))
+    second.control.add_port("nfv:1", "ring:0")
+    second.control.patch("nfv:1", "tap:0", "ring:0")
+    before = second.status(), second.control.nfv_status(1)
+    assert first.down().returncode == 0
+    assert [left for left in first.leftovers() if not left.startswith(("tmux", "process"))] == []
+    assert (second.status(), second.control.nfv_status(1)) == before
+    assert sorted(HUGE.glob(f"{second.session}map_*")) == pages
+    assert first.tmux("list-sessions", "-F", "#{session_name}") == f"{second.session}\n"
+    assert second.down().returncode == 0 and second.leftovers() == []

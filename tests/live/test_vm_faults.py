@@ -1,0 +1,134 @@
+"""VMs and images that misbehave: the right message, in bounded time, and nothing is overwritten."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sppr.images.store import Store
+from tests.conftest import ROOT
+from tests.live import labs
+from tests.live.dataplane import wait_for
+from tests.live.labs import Lab
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+RING = ("-ns", "0", "-nv", "0")
+BASE = "base.qcow2"
+
+
+@pytest.fixture
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab7", None)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def qemu_img(*words: str | Path) -> None:
+    subprocess.run(["qemu-img", *words], check=True, capture_output=True)
+
+
+def empty_images(lab: Lab, *ids: int) -> Store:
+    """A base with nothing in it, its template and instances, all made as we make them."""
+    folder = lab.folder / "runscripts"
+    qemu_img("create", "-q", "-f", "qcow2", folder / BASE, "8M")
+    store = Store(folder, BASE, "qcow2")
+    for number in ids:
+        store.ensure_instance("ring", number, print)
+    return store
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder, hidden ones too, by what is in it; of a link, where it points."""
+    return {
+        str(p.relative_to(folder)): str(p.readlink()) if p.is_symlink() else hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if not p.is_dir()
+    }
+
+
+def test_a_qemu_that_ignores_powerdown_and_one_that_ignores_all_are_ended(lab: Lab) -> None:
+    empty_images(lab, 6, 7)
+    programs = lab.folder / "programs"
+    programs.mkdir()
+    fake = programs / "qemu-system-x86_64"
+    fake.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/live/fake_qemu.py "$@"\n')
+    fake.chmod(0o755)
+    lab.env["PATH"] = f"{programs}:{lab.env['PATH']}"
+    done = lab.wakeup(*RING, "-nr", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ended = lab.sppr("down", "--session", lab.session, "--powerdown", "1")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "vm_r6 ended (quit)" in ended.stdout and "vm_r7 ended (SIGKILL)" in ended.stdout
+    assert lab.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [("512k", "or-base.qcow2: could not be made"), ("4M", "3 MiB free; a template that is booted to put spp_vm in")],
+)
+def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_left_of_it(
+    lab: Lab, size: str, told: str
+) -> None:
+    """Full for qemu-img; and full for the boot that fills the template, in which QEMU would stop without a word."""
+    images = lab.folder / "runscripts"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", images], check=True)
+    try:
+        empty_images(lab)
+        (images / "of-the-user").write_bytes(b"x" * 200_000)
+        before = contents(images)
+        done = lab.wakeup(*RING, "-nr", "1")
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert (
+            told in done.stderr and "No space left on device" in done.stderr and f"hint: df -h {images}" in done.stderr
+        )
+        assert {name: sha for name, sha in contents(images).items() if name in before} == before
+        assert set(contents(images)) - set(before) <= {"lab_key", "lab_key.pub", "ssh_config"}
+        assert lab.down().returncode == 0 and lab.leftovers() == []
+    finally:
+        lab.end()
+        subprocess.run(["umount", "-l", images], check=True)
+
+
+def test_a_base_that_changed_under_its_templates_is_refused_and_all_stays(lab: Lab) -> None:
+    store = empty_images(lab, 6)
+    qemu_img("create", "-q", "-f", "qcow2", store.base_path, "16M")
+    before = contents(store.folder)
+    done = lab.wakeup(*RING, "-nr", "1")
+    assert done.returncode == 3 and f"{store.base_path}: changed after or-base.qcow2 was made over it" in done.stderr
+    assert "put the old base back, or remove" in done.stderr
+    assert contents(store.folder) == before and not lab.state.exists()
+
+
+def test_an_instance_that_another_qemu_has_open_is_told_and_not_touched(lab: Lab) -> None:
+    store = empty_images(lab, 6)
+    words = [
+        "-S",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-accel",
+        "tcg",
+        "-m",
+        "16",
+        "-qmp",
+        f"unix:{lab.folder}/q,server=on,wait=off",
+    ]
+    other = subprocess.Popen(["qemu-system-x86_64", *words, "-drive", f"file={store.instance('ring', 6)},format=qcow2"])
+    try:
+        wait_for("the other QEMU", lambda: (lab.folder / "q").is_socket())
+        before = contents(store.folder)
+        done = lab.wakeup(*RING, "-nr", "1")
+        assert done.returncode == 4, done.stdout + done.stderr
+        assert 'Failed to get "write" lock' in done.stderr
+        assert "another QEMU has this disk: end it first" in done.stderr
+        kept = contents(store.folder)
+        assert {name: kept[name] for name in before} == before and other.poll() is None
+        assert lab.down().returncode == 0 and lab.leftovers() == [f"process {other.pid} qemu-system-x86_64"]
+    finally:
+        other.kill()
+        other.wait()

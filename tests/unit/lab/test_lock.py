@@ -1,0 +1,39 @@
+"""Who has a session's lock is told by name, also in the moment before it has written its name down."""
+
+import fcntl
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+
+from sppr.errors import SpprError
+from sppr.host.rundir import make_private, sessions_dir
+from sppr.lab import state
+
+
+@pytest.mark.parametrize("stale", [True, False])
+def test_who_has_just_locked_a_session_is_named(stale: bool) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    make_private(sessions_dir())
+    with (sessions_dir() / "lab.lock").open("a+") as f:
+        f.write(f"wakeup.py (pid {gone.pid}, since 00:00:00)\n" if stale else "")
+        f.flush()
+        fcntl.flock(f, fcntl.LOCK_EX)
+
+        def name() -> None:
+            time.sleep(0.2)
+            f.truncate(0)
+            f.write(f"down (pid {os.getpid()}, since 00:00:01)\n")
+            f.flush()
+
+        naming = threading.Thread(target=name)
+        naming.start()
+        with (
+            pytest.raises(SpprError, match=rf"down \(pid {os.getpid()}, since 00:00:01\) is at it"),
+            state.locked("lab"),
+        ):
+            pass
+        naming.join()
