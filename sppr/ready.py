@@ -68,15 +68,15 @@ def _error(kind: type[SpprError], wait: Wait, what: str) -> SpprError:
 
 def tail(log: Path, size: int = 16384) -> str:
     """The end of a log as plain text: no colours, carriage returns as new lines. Empty when there is no log."""
-    return _plain(log, size, from_end=True)
+    return _some(log, size, from_end=True)
 
 
 def head(log: Path, size: int = 1 << 20) -> str:
     """The beginning of a log, as ``tail`` gives its end."""
-    return _plain(log, size, from_end=False)
+    return _some(log, size, from_end=False)
 
 
-def _plain(log: Path, size: int, from_end: bool) -> str:
+def _some(log: Path, size: int, from_end: bool) -> str:
     try:
         with log.open("rb") as f:
             if from_end:
@@ -85,6 +85,11 @@ def _plain(log: Path, size: int, from_end: bool) -> str:
             raw = f.read(size)
     except OSError:
         return ""
+    return plain(raw)
+
+
+def plain(raw: bytes) -> str:
+    """What a terminal was sent, as text: no colours, carriage returns as new lines."""
     return _ANSI.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\r", "\n")
 
 
