@@ -69,19 +69,20 @@ def _error(kind: type[SpprError], wait: Wait, what: str) -> SpprError:
 
 def tail(log: Path, size: int = 16384) -> str:
     """The end of a log as plain text: no colours, carriage returns as new lines. Empty when there is no log."""
-    return _plain(rotation.tail(log, size))
+    return plain(rotation.tail(log, size))
 
 
 def head(log: Path, size: int = 1 << 20) -> str:
     """The beginning of a log, as ``tail`` gives its end."""
     try:
         with log.open("rb") as f:
-            return _plain(f.read(size))
+            return plain(f.read(size))
     except OSError:
         return ""
 
 
-def _plain(raw: bytes) -> str:
+def plain(raw: bytes) -> str:
+    """What a terminal was sent, as text: no colours, carriage returns as new lines."""
     return _ANSI.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\r", "\n")
 
 

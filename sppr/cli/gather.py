@@ -8,8 +8,8 @@ from sppr.cli.which import check_name
 from sppr.config import load
 from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
-from sppr.host import facts
-from sppr.lab import plan, planner, site
+from sppr.host.facts import Facts
+from sppr.lab import machine, plan, planner, site
 from sppr.lab.state import State
 
 
@@ -18,7 +18,7 @@ class Lab:
     """All that a command over a lab needs."""
 
     config: Config
-    facts: facts.Facts
+    facts: Facts
     site: site.Site
     plan: plan.Plan
 
@@ -35,7 +35,7 @@ def gather(conf: Path | None, session: str | None, socket_name: str | None, flag
     """Read conf.yml and the machine, and plan."""
     check_name("--socket-name", socket_name)
     config, where = site_of(conf, session)
-    found = facts.read()
+    found = machine.look(config.vm.accel)
     return Lab(config, found, where, planner.make(config, plan.Flags(**flags), found, where, socket_name))
 
 
@@ -48,7 +48,7 @@ def again(state: State) -> tuple[plan.Plan | None, site.Site | None]:
     if not Path(old.conf).exists():
         return None, None
     config, where = site_of(Path(old.conf), old.session)
-    return planner.make(config, old.flags, facts.read(), where, old.socket_name), where
+    return planner.make(config, old.flags, machine.look(config.vm.accel), where, old.socket_name), where
 
 
 def overridden(config: Config, where: site.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, site.Site]:

@@ -18,6 +18,7 @@ VERBS = {
     "attach": ("attach", "Show the lab in this terminal."),
     "plan": ("plan", "Print every window, folder and command of up; touch nothing."),
     "logs": ("logs", "Print what a part has printed since its first byte."),
+    "doctor": ("doctor", "Check what is known to stop a lab; mend it, explain a log."),
     "setup": ("setup", "Make this machine ready: hugepages, hugetlbfs, a base image."),
     "image": ("image", "Base images."),
     "run": ("run", "One process of the lab, as the runscripts start it."),

@@ -29,9 +29,10 @@ def main(conf: Path | None, session: str | None, socket_name: str | None, as_jso
 def show(lab: Any) -> None:
     """The plan as text: a window a paragraph, each pane with its folder, its line and what that becomes."""
     from sppr.host import checks
+    from sppr.host.checks import cores
 
     click.echo("\n".join(text(lab.plan)))
-    for finding in checks.check(lab.facts, checks.Needs(lcores=lab.plan.lcores)):
+    for finding in cores.exist(lab.facts, checks.Needs(lcores=lab.plan.lcores)):
         click.echo(f"note: {finding.what}", err=True)
     if lab.site.no_store is not None and lab.plan.images:
         click.echo(f"note: {lab.site.no_store.what}: {lab.site.no_store.hint}", err=True)

@@ -38,15 +38,14 @@ def main(
 ) -> None:
     """Run a VM under QEMU. Ctrl-A x ends it, Ctrl-A c shows QEMU's monitor, Ctrl-C goes to the guest."""
     from sppr.cli.gather import site_of
-    from sppr.host import facts
-    from sppr.lab import vms
+    from sppr.lab import machine, vms
     from sppr.roles.part import vm_name
 
     config, site = site_of(conf, session)
     begin(vm_name(kind, vm_id), site.run, dry_run)
     given = {name: value for name, value in words.items() if value is not None}
     config = config.model_copy(update={"vm": config.vm.model_copy(update=given)})
-    part = vms.by_hand(config, facts.read(), site, kind, vm_id, numbers)
+    part = vms.by_hand(config, machine.look(config.vm.accel), site, kind, vm_id, numbers)
     if not dry_run:
         _make_ready(part, site, kind, vm_id)
     become(part.name, part.program, site.run, dry_run)

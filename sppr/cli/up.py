@@ -109,12 +109,11 @@ def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
     """Do what is to be done, shown as it goes on."""
     from sppr.cli.progress import progress
     from sppr.errors import SpprError, Stopped
-    from sppr.host import facts
-    from sppr.lab import preflight, state
+    from sppr.lab import machine, preflight, state
     from sppr.lab.bringup import BringUp
 
     flag = state.flag(todo.plan.session)
-    found = facts.read()  # anew, now that nobody else can be at it
+    found = machine.look(todo.plan.accel)  # anew, now that nobody else can be at it
     findings = preflight.check(todo.plan, lab.site, found, todo.fresh)
     with progress(todo.plan, (*todo.start, *todo.wait)) as report:
         for line in (*(f"warning: {finding.what}" for finding in findings), *todo.told):

@@ -2,11 +2,18 @@
 
 import os
 import re
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Kernel drivers a NIC is bound to when DPDK owns it.
-DPDK_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
+from sppr.host import memory, nics, runtime
+from sppr.host.memory import HugeFile, Hugepages, Mount, Node
+from sppr.host.memory import text as _text
+from sppr.host.nics import Nic
+from sppr.host.runtime import Runtime
+
+__all__ = ["Facts", "HugeFile", "Hugepages", "Mount", "Nic", "Node", "Runtime", "read", "unix_listening"]
+
 #: Flag of a listening socket in /proc/net/unix (__SO_ACCEPTCON).
 _LISTENING = "00010000"
 #: State of a listening socket in /proc/net/tcp.
@@ -14,21 +21,12 @@ _TCP_LISTEN = "0A"
 
 
 @dataclass(frozen=True)
-class Hugepages:
-    """Pages of one size: ``size_kb`` each, ``total`` reserved, ``free`` of them."""
-
-    size_kb: int
-    total: int
-    free: int
-
-    @property
-    def free_mib(self) -> int:
-        return self.free * self.size_kb // 1024
-
-
-@dataclass(frozen=True)
 class Facts:
-    """A snapshot of the machine."""
+    """A snapshot of the machine. ``nics``: PCI addresses of ``ports``, which DPDK owns.
+
+    ``kvm_there``: /dev/kvm exists; ``kvm_device``: it may be opened; ``kvm_boots``: whether a guest came up in it, None
+    where nobody tried. ``aslr``: kernel.randomize_va_space. ``memlock``: in bytes, None without a limit.
+    """
 
     cpus: tuple[int, ...]
     hugepages: tuple[Hugepages, ...] = ()
@@ -39,26 +37,66 @@ class Facts:
     boot_id: str = ""
     tcp_listening: frozenset[int] = frozenset()
     unix_listening: frozenset[str] = field(default_factory=frozenset)
+    kvm_there: bool = False
+    kvm_boots: bool | None = None
+    nodes: tuple[Node, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    huge_files: tuple[HugeFile, ...] = ()
+    runtimes: tuple[Runtime, ...] = ()
+    ports: tuple[Nic, ...] = ()
+    iommu: bool = False
+    memory_free_mib: int = 0
+    memlock: int | None = None
+    aslr: int = 0
+    selinux: bool = False
+    bridges: tuple[str, ...] = ()
+    bridge_acl: tuple[str, ...] | None = None
+    root: str = field(default="/", compare=False)
 
     def kvm_usable(self) -> bool:
         """/dev/kvm alone is not believed: on a host without vmx or svm it opens and guests hang for ever."""
-        return self.kvm_device and self.virtualisation
+        return self.kvm_device and self.virtualisation and self.kvm_boots is not False
+
+    def file_system(self, path: str) -> str:
+        """Name of the file system that ``path`` lies on; empty where it cannot be told."""
+        above = [m for m in self.mounts if path == m.point or path.startswith(m.point.rstrip("/") + "/")]
+        # The last of two mounts at one point hides the other.
+        return max(enumerate(above), key=lambda m: (len(m[1].point), m[0]))[1].kind if above else ""
 
 
 def read(root: Path = Path("/")) -> Facts:
     """The facts of the machine whose /proc, /sys and /dev lie below ``root``."""
     cpuinfo = _text(root / "proc/cpuinfo")
     flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
+    mounts = memory.mounts(root)
+    hugetlbfs = tuple(m.point for m in mounts if m.kind == "hugetlbfs")
+    ports = nics.nics(root)
+    available = re.search(r"^MemAvailable:\s*(\d+)", _text(root / "proc/meminfo"), re.MULTILINE)
+    groups = root / "sys/kernel/iommu_groups"
     return Facts(
         cpus=_cpus(root, cpuinfo),
-        hugepages=tuple(_hugepages(root)),
-        hugetlbfs=tuple(_hugetlbfs(root)),
-        nics=tuple(_nics(root)),
+        hugepages=memory.hugepages(root / "sys/kernel/mm/hugepages"),
+        hugetlbfs=hugetlbfs,
+        nics=tuple(port.address for port in ports),
         virtualisation=bool(flags and {"vmx", "svm"} & set(flags[1].split())),
         kvm_device=os.access(root / "dev/kvm", os.R_OK | os.W_OK),
+        kvm_there=(root / "dev/kvm").exists(),
         boot_id=_text(root / "proc/sys/kernel/random/boot_id").strip(),
         tcp_listening=frozenset(_tcp_listening(root)),
         unix_listening=unix_listening(root),
+        nodes=memory.nodes(root),
+        mounts=mounts,
+        huge_files=memory.huge_files(root, hugetlbfs),
+        runtimes=runtime.runtimes(root),
+        ports=ports,
+        iommu=groups.is_dir() and any(groups.iterdir()),
+        memory_free_mib=int(available[1]) // 1024 if available else 0,
+        memlock=_memlock() if root == Path("/") else None,
+        aslr=int(_text(root / "proc/sys/kernel/randomize_va_space").strip() or 0),
+        selinux=_text(root / "sys/fs/selinux/enforce").strip() == "1",
+        bridges=tuple(sorted(p.parent.name for p in (root / "sys/class/net").glob("*/bridge"))),
+        bridge_acl=_bridge_acl(root / "etc/qemu/bridge.conf"),
+        root=str(root),
     )
 
 
@@ -75,36 +113,23 @@ def unix_listening(root: Path = Path("/")) -> frozenset[str]:
     return frozenset(found)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
 def _cpus(root: Path, cpuinfo: str) -> tuple[int, ...]:
     if root == Path("/"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(int(n) for n in re.findall(r"^processor\s*:\s*(\d+)", cpuinfo, re.MULTILINE))
 
 
-def _hugepages(root: Path) -> list[Hugepages]:
-    sizes = []
-    for folder in sorted((root / "sys/kernel/mm/hugepages").glob("hugepages-*kB")):
-        numbers = [int(_text(folder / name).strip() or 0) for name in ("nr_hugepages", "free_hugepages")]
-        sizes.append(Hugepages(int(folder.name[len("hugepages-") : -len("kB")]), *numbers))
-    return sizes
+def _memlock() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
-def _hugetlbfs(root: Path) -> list[str]:
-    mounts = (line.split() for line in _text(root / "proc/mounts").splitlines())
-    return [words[1] for words in mounts if len(words) > 2 and words[2] == "hugetlbfs"]
-
-
-def _nics(root: Path) -> list[str]:
-    drivers = root / "sys/bus/pci/drivers"
-    found = [d.name for name in DPDK_DRIVERS for d in (drivers / name).glob("*:*:*.*")]
-    return sorted(d for d in found if _text(root / "sys/bus/pci/devices" / d / "class").startswith("0x02"))
+def _bridge_acl(path: Path) -> tuple[str, ...] | None:
+    """Bridges that QEMU's helper may use; None without the file."""
+    if not path.is_file():
+        return None
+    lines = (line.split() for line in _text(path).splitlines())
+    return tuple(words[1] for words in lines if len(words) == 2 and words[0] == "allow")
 
 
 def _tcp_listening(root: Path) -> set[int]:

@@ -1,31 +1,29 @@
 """Makes a machine ready for DPDK, step by step, each said before it is done and skipped where nothing is missing."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sppr.errors import HostError
+from sppr.errors import HostError, LaunchError
 from sppr.host import facts
-from sppr.run import run
+from sppr.host.checks import memory
+from sppr.host.steps import Step
 
 #: Hugepage memory kept free beside the primary's.
 SPARE_MIB = 256
-_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
 
 Note = Callable[[str], None]
 
 
-def hugepages(mib: int, note: Note) -> None:
+def hugepages(mib: int, note: Note, root: Path = Path("/")) -> None:
     """Have at least ``mib`` MiB of hugepages free. HostError where the kernel cannot give that many."""
-    sizes = facts.read().hugepages
-    free = sum(size.free_mib for size in sizes)
+    found = facts.read(root)
+    free = sum(size.free_mib for size in found.hugepages)
     if free >= mib:
         return
-    total = sum(size.total for size in sizes if size.size_kb == 2048)
-    wanted = total + -(-(mib - free) // 2)
-    note(f"hugepages: {free} MiB free, {mib} wanted: reserving {wanted} pages of 2 MiB ({_PAGES})")
-    _write(_PAGES, str(wanted))
-    got = sum(size.free_mib for size in facts.read().hugepages)
+    note(f"hugepages: {free} MiB free, {mib} wanted")
+    mend((memory.reserve(found, mib - free),), note)
+    got = sum(size.free_mib for size in facts.read(root).hugepages)
     if got < mib:
         raise HostError(
             f"hugepages: only {got} of {mib} MiB could be had: memory is short or in pieces",
@@ -40,22 +38,20 @@ def used_mib(folder: Path, file_prefix: str) -> int:
 
 def hugetlbfs(folder: Path, note: Note) -> None:
     """Have hugetlbfs mounted at ``folder``."""
-    if str(folder) in facts.read().hugetlbfs:
-        return
-    note(f"hugetlbfs: mounting it at {folder}")
-    run([*_as_root(), "mkdir", "-p", folder])
-    run([*_as_root(), "mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "nodev", folder])
+    if str(folder) not in facts.read().hugetlbfs:
+        mend(memory.mount(str(folder)), note)
+
+
+def mend(steps: Sequence[Step], note: Note) -> None:
+    """Run these, each shown before it is run. HostError for the first that fails."""
+    before = _as_root()
+    for step in steps:
+        note(str(Step((*before, *step.argv), step.stdin)))
+        try:
+            step.perform(before)
+        except LaunchError as e:
+            raise HostError(e.what, hint="hugepages need root and a kernel with hugetlbfs; sppr doctor") from None
 
 
 def _as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo"]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        if os.geteuid() == 0:
-            path.write_text(text)
-        else:
-            run(["sudo", "tee", path], stdin=text)
-    except OSError as e:
-        raise HostError(f"{path}: {e.strerror}", hint="hugepages need root and a kernel with hugetlbfs") from None

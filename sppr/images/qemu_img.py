@@ -13,12 +13,13 @@ from sppr.run import run
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """``size`` is the virtual one, in bytes; ``backing`` as written in the image."""
+    """``size`` is the virtual one, in bytes; ``backing`` and its format as written in the image."""
 
     path: Path
     format: str
     size: int
     backing: str | None
+    backing_format: str | None = None
 
 
 def info(path: Path) -> ImageInfo:
@@ -31,7 +32,8 @@ def info(path: Path) -> ImageInfo:
     if done.returncode:
         raise HostError(f"{path}: {done.stderr.strip().removeprefix('qemu-img: ')}", hint="is it an image?")
     data = json.loads(done.stdout)
-    return ImageInfo(path, data["format"], data["virtual-size"], data.get("backing-filename"))
+    backing = data.get("backing-filename"), data.get("backing-filename-format")
+    return ImageInfo(path, data["format"], data["virtual-size"], *backing)
 
 
 def overlay(

@@ -1,71 +1,55 @@
-"""Everything that would stop a bring-up, found at once and before any window is opened."""
+"""Everything that would stop a bring-up, found at once and before any window is opened; ``doctor`` tells all of it."""
 
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.host import checks, facts, prepare, procs, region
+from sppr.host import checks, region
+from sppr.host.facts import Facts
 from sppr.images.store import BUILD_HINT
+from sppr.lab import needs
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
-from sppr.qemu.parts import QEMU
 from sppr.roles.part import serving_part
-from sppr.run import PACKAGES, which
 
 MAX_SOCKET_PATH = 107
 
 
-def check(plan: Plan, site: Site, found: facts.Facts, start: Collection[str]) -> list[checks.Finding]:
-    """Warnings, or a HostError with all that must be mended before these parts start; the others run already."""
-    parts = plan.chosen(start)
-    disks, primary = images(parts), "pri" in start
-    sockets = _sockets(plan, start)
-    programs = ["tmux"] + (["qemu-img", QEMU, "ssh-keygen"] if disks else [])
-    needs = checks.Needs(
-        programs={program: which(program) for program in programs},
-        packages=PACKAGES,
-        tcp_ports=_ports(plan, start),
-        lcores=plan.lcores if primary else (),
-        sockets=sockets,
-        # What a primary that has gone left is taken up, or swept, by the next one.
-        hugepage_mib=max(0, plan.memory - prepare.used_mib(Path(plan.huge_dir), plan.file_prefix)) if primary else 0,
-        hugepage_dir=plan.huge_dir,
-        accel=plan.accel if disks else "auto",
-        is_root=os.geteuid() == 0,
-        who_listens=procs.who_listens,
-    )
-    findings = checks.check(found, needs)
-    kinds = (["primary"] if primary else []) + (["nfv"] if any(p.role == "secondary" for p in parts) else [])
-    findings += _raised("binary", lambda: site.check_binaries(kinds))
-    if disks:
-        findings += _raised("image", lambda: _check_images(disks, site))
-    for image in disks:
-        if image.vm_id == 0 and (store := site.store):
-            findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
-    places = {*sockets, *(s for part in parts for s in part.sockets)}
-    findings += [f for path in sorted(places) for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
-    regions = [r for part in parts if serving_part(part.server or "primary") in start for r in part.regions]
-    findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
-    findings += _raised("path", lambda: _check_length(plan))
+def check(plan: Plan, site: Site, found: Facts, start: Collection[str]) -> list[checks.Finding]:
+    """Warnings that bring-up does not mend by itself, or a HostError with all that must be mended before these parts
+    start; the others run already."""
+    findings = look(plan, site, found, start)
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
-    return findings
+    return [f for f in findings if f.severity == "warning" and not f.mend]
 
 
-def _ports(plan: Plan, start: Collection[str]) -> dict[int, str]:
-    names = ("controller.pri_port", "controller.sec_port", "controller.rest_port, which 0 turns off")
-    own = dict(zip(plan.tcp_ports, names, strict=False))
-    ssh = [part.ssh_port for part in plan.chosen(start) if part.ssh_port]
-    return (own if "ctrler" in start else {}) | dict.fromkeys(ssh, "ssh of a VM: vm.ssh_port + id")
-
-
-def _sockets(plan: Plan, start: Collection[str]) -> tuple[str, ...]:
-    """Sockets that are to come: those of VMs whose server runs may listen already."""
-    coming = [s for p in plan.chosen(start) if p.server and serving_part(p.server) in start for s in p.sockets]
-    own = [s for s in plan.vdev_sockets if "pri" in start]
-    return tuple(dict.fromkeys([*own, *coming]))
+def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = None) -> list[checks.Finding]:
+    """Every finding about this lab on this machine, the worst first. ``start``: what is to start; by default all that
+    does not run."""
+    living = needs.living(plan.session)
+    start = [p.name for p in plan.parts if p.name not in living] if start is None else start
+    parts = plan.chosen(start)
+    disks = images(parts)
+    wanted = needs.of_plan(plan, site, start, living)
+    findings = checks.check(found, wanted)
+    kinds = [
+        kind for role, kind in (("primary", "primary"), ("secondary", "nfv")) if any(p.role == role for p in parts)
+    ]
+    findings += _raised("paths", lambda: site.check_binaries(kinds))
+    if disks and not any(f.id.startswith("img-") and f.severity == "error" for f in findings):
+        findings += _raised("paths", lambda: _check_images(disks, site))
+    for image in disks:
+        if image.vm_id == 0 and (store := site.store):
+            findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
+    places = {*wanted.sockets, *(s for part in parts for s in part.sockets)}
+    findings += [f for path in sorted(places) for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
+    regions = [r for part in parts if serving_part(part.server or "primary") in start for r in part.regions]
+    findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
+    findings += _raised("socket", lambda: _check_length(plan))
+    return checks.in_order(findings)
 
 
 def _check_images(disks: Collection[Image], site: Site) -> None:

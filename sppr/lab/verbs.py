@@ -5,8 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sppr.errors import SpprError
-from sppr.host import facts
-from sppr.lab import reconcile, survey, teardown
+from sppr.lab import machine, reconcile, survey, teardown
 from sppr.lab import state as states
 from sppr.lab.bringup import BringUp, Report
 from sppr.lab.reconcile import Todo
@@ -67,4 +66,4 @@ def _checked(state: State, todo: Todo, running: Collection[str]) -> Todo:
 
 def execute(todo: Todo, state: State, site: Site | None, tmux: Tmux, report: Report) -> None:
     if todo.start:
-        BringUp(todo, state, site, tmux, report).execute(facts.read())
+        BringUp(todo, state, site, tmux, report).execute(machine.look(todo.plan.accel))

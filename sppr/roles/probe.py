@@ -8,6 +8,7 @@ from typing import Any
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, HostError, NotReady
+from sppr.host import checks
 from sppr.host.facts import unix_listening
 from sppr.images import store
 from sppr.qemu import console
@@ -16,9 +17,10 @@ from sppr.spp.control import ControlClient
 
 #: Seconds a vhost port may take until its socket listens.
 VHOST_TIMEOUT = 10.0
-#: EAL and SPP texts after which no process becomes ready.
+#: EAL and SPP texts after which no process becomes ready. "No free … hugepages" is said of each size and node, and is
+#: fatal of none.
 _DPDK_DEATH = re.compile(
-    r"Cannot create lock on .*|No free \d+ kB hugepages.*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
+    r"Cannot create lock on .*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
     r"Segmentation fault.*|Illegal instruction.*"
 )
 _WHAT = {
@@ -28,20 +30,6 @@ _WHAT = {
 }
 _CONSOLE = "a login or shell prompt on its console"
 _GUEST = "its spp_vm to be connected to the controller"
-#: Symptom in a log -> what to type.
-_HINTS = (
-    (r"No free \d+ kB hugepages|Cannot get hugepage|Cannot allocate memory", "sppr setup   (reserves hugepages)"),
-    (
-        r"Cannot create lock on",
-        "another primary runs with this --file-prefix: sppr status, or spp.file_prefix in conf.yml",
-    ),
-    (r"Cannot init memzone", "secondaries of a dead primary still run: sppr down, then again"),
-    (r"already in use", "sppr status; or choose other ports in conf.yml"),
-    (r'Failed to get "write" lock', "another QEMU has this disk: end it first"),
-    (r"Could not set up host forwarding", "its ssh port is taken: set vm.ssh_port in conf.yml"),
-    (r"Failed to connect to .*sock", "its vhost port is not served: sppr status"),
-    (r"failed to set MSR|kvm", "set vm.accel: tcg in conf.yml"),
-)
 
 
 @dataclass
@@ -91,7 +79,7 @@ def fatal(part: Part) -> re.Pattern[str] | None:
 
 def hint(log: str) -> str | None:
     """The next thing to type, by the symptom in a log."""
-    return next((fix for symptom, fix in _HINTS if re.search(symptom, log)), None)
+    return checks.hint(log)
 
 
 def serve_vhosts(api: Path, server: str, uids: Sequence[str], sockets: Sequence[str], deadline: Deadline) -> None:

@@ -1,51 +1,335 @@
-"""Each finding names what was found and the command that mends it."""
+"""Checks are pure: facts and needs in, findings out. Each text stands here as the user reads it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from sppr.host.checks import Needs, check
-from sppr.host.facts import Facts, Hugepages
+from sppr.host.checks import REGISTRY, Disk, Finding, Needs, Process, check
+from sppr.host.facts import Facts, HugeFile, Hugepages, Mount, Nic, Node, Runtime
 
-GOOD = Facts(cpus=(0, 1, 2, 3), hugepages=(Hugepages(2048, 512, 512),), hugetlbfs=("/dev/hugepages",))
+NIC = Nic("0000:00:04.0", "vfio-pci", 0, 7)
+GOOD = Facts(
+    cpus=(0, 1, 2, 3),
+    hugepages=(Hugepages(2048, 512, 512),),
+    hugetlbfs=("/dev/hugepages",),
+    nics=(NIC.address,),
+    ports=(NIC,),
+    virtualisation=True,
+    kvm_there=True,
+    kvm_device=True,
+    kvm_boots=True,
+    iommu=True,
+    memory_free_mib=4096,
+    mounts=(Mount("/", "ext4"), Mount("/dev/hugepages", "hugetlbfs", ("rw", "pagesize=2M"))),
+)
+PRIMARY = Process(
+    "pri",
+    "primary",
+    ("spp_primary", "--lcores", "0@0,1@1", "--file-prefix", "lab", "--vdev", "net_tap0", "--", "-p", "0x03", "-n", "9"),
+)
+SECONDARY = Process(
+    "sec1", "secondary", ("spp_nfv", "--lcores", "2@2,3@3", "--file-prefix", "lab", "--", "-n", "1"), ("pri",)
+)
+MEMORY = (
+    "-m",
+    "256M",
+    "-object",
+    "memory-backend-memfd,id=mem,size=256M,share=on",
+    "-machine",
+    "pc,memory-backend=mem",
+)
+CHARDEV = ("-chardev", "socket,id=chr0,path=/tmp/sock11,reconnect=1")
+VM = Process("vm_v11", "vm_vhost", ("qemu", *MEMORY, *CHARDEV), ("sec1",), ("/tmp/sock11",))
 NEEDS = Needs(
     programs={"tmux": "/usr/bin/tmux"},
+    packages={"tmux": "tmux"},
     tcp_ports={5555: "controller.pri_port"},
     lcores=(0, 1, 2, 3),
     sockets=("/tmp/sock11",),
     hugepage_mib=512,
-    who_listens=lambda port: f"pid {port}",
+    file_prefix="lab",
+    who_listens=lambda port: f"pid {port} (nc)",
+    name_of=lambda pid: f"pid {pid} (spp)",
+    processes=(PRIMARY, SECONDARY, VM),
+    disks=(Disk("/lab/img/v11", "qcow2", "/lab/ov-base", "qcow2"),),
+    tmux_version="tmux 3.3a",
+    user="ann",
 )
+
+
+def other(process: Process, *words: str) -> Process:
+    """The process with other arguments."""
+    return replace(process, argv=(process.argv[0], *words))
+
+
+def with_vm(*words: str, **more: Any) -> Needs:
+    return replace(NEEDS, processes=(PRIMARY, SECONDARY, replace(VM, argv=("qemu", *words), **more)))
 
 
 def test_a_machine_that_has_all_is_passed() -> None:
     assert check(GOOD, NEEDS) == []
 
 
-@pytest.mark.parametrize(
-    ("facts", "needs", "identity", "what", "fix"),
-    [
-        (GOOD, replace(NEEDS, is_root=False), "root", "DPDK needs root", "sudo -E"),
-        (GOOD, replace(NEEDS, programs={"tmux": None}), "program", "tmux: not installed", "make up"),
-        (replace(GOOD, hugepages=()), NEEDS, "hp-none", "needs 512 MiB, 0 MiB are free (of 0 MiB", "sppr setup"),
-        (replace(GOOD, hugetlbfs=()), NEEDS, "hp-mount", "/dev/hugepages is not a hugetlbfs mount", "mount -t"),
-        (replace(GOOD, tcp_listening=frozenset({5555})), NEEDS, "net-port", "port 5555", "another port"),
-        (replace(GOOD, unix_listening=frozenset({"/tmp/sock11"})), NEEDS, "vhost-taken", "/tmp/sock11", "sock_dir"),
-        (GOOD, replace(NEEDS, accel="kvm"), "kvm-none", "/dev/kvm cannot be opened", "accel: auto"),
-        (replace(GOOD, kvm_device=True), replace(NEEDS, accel="kvm"), "kvm-none", "neither vmx nor svm", "auto"),
-    ],
-)
-def test_what_is_missing_is_told_with_its_fix(facts: Facts, needs: Needs, identity: str, what: str, fix: str) -> None:
+DRY = replace(GOOD, hugepages=(Hugepages(2048, 100, 10),))
+NUMA = replace(GOOD, nodes=(Node(0, (0, 1), (Hugepages(2048, 512, 512),)), Node(1, (2, 3), (Hugepages(2048, 0, 0),))))
+ECHO = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+LEAK = HugeFile("/dev/hugepages/labmap_0", "lab", 2)
+LEFT = Runtime("lab", "/run/dpdk/lab")
+BARE = replace(GOOD, nics=(), ports=())
+# A primary without the NIC's port: --no-pci, one tap, one bit.
+BARE_NEEDS = replace(NEEDS, processes=())
+NOT_CHECKED = "not checked: no NIC is bound to a DPDK driver"
+
+CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
+    (GOOD, replace(NEEDS, programs={"tmux": None}), "program", "error",
+     "tmux: not installed", "make up   (or: apt-get install tmux)"),
+    (DRY, NEEDS, "hp-none", "error",
+     "hugepages: the primary needs 512 MiB, 20 MiB are free (of 200 MiB reserved)",
+     f"sppr setup, or sppr doctor --fix   (echo 346 > {ECHO})"),
+    (replace(DRY, nodes=(Node(0, (0, 1, 2, 3), (Hugepages(2048, 10, 10),)), Node(1, (), ()))), NEEDS,
+     "hp-none", "error",
+     "hugepages: the primary needs 512 MiB, 20 MiB are free (of 200 MiB reserved); "
+     "node 0: 20 MiB free, node 1: 0 MiB free",
+     f"sppr setup, or sppr doctor --fix   (echo 346 > {ECHO})"),
+    (replace(GOOD, hugepages=(Hugepages(1048576, 0, 0), *GOOD.hugepages)), NEEDS, "hp-1g-note", "info",
+     "hugepages: of 2 MiB only; DPDK says that there are none of 1 GiB", "nothing: it is harmless"),
+    (replace(GOOD, memory_free_mib=100), NEEDS, "hp-sum", "error",
+     "memory: the VMs need 256 MiB (vm_v11 256), 100 MiB are available; the primary's 512 MiB come from hugepages",
+     "fewer VMs (-nr, -nv), or vm.memory lower in conf.yml"),
+    (replace(GOOD, hugetlbfs=()), NEEDS, "hp-mount", "error",
+     "hugepages: /dev/hugepages is not a hugetlbfs mount",
+     "sppr setup, or sppr doctor --fix   (mount -t hugetlbfs -o pagesize=2M nodev /dev/hugepages)"),
+    (replace(GOOD, mounts=(Mount("/dev/hugepages", "hugetlbfs", ("pagesize=1024M",)),)), NEEDS, "hp-mount", "error",
+     "hugepages: /dev/hugepages is mounted with pagesize=1024M, and no page of that size is reserved",
+     "umount /dev/hugepages; mount -t hugetlbfs -o pagesize=2M nodev /dev/hugepages"),
+    (GOOD, replace(NEEDS, hugepage_file=True), "hp-notfs", "error",
+     "/dev/hugepages: is a file, not a folder with hugetlbfs: a QEMU made it that was told mem-path",
+     "look at it, and remove it: rm /dev/hugepages; then: sppr doctor --fix"),
+    (GOOD, with_vm(*MEMORY, *CHARDEV, "-object", "memory-backend-file,id=x,size=1G,mem-path=/huge,share=on"),
+     "hp-notfs", "error",
+     "vm_v11: mem-path /huge lies on ext4, not on hugetlbfs: QEMU would fill a regular file there",
+     "mount -t hugetlbfs -o pagesize=2M nodev /huge, or leave mem-path out of vm.args"),
+    (replace(GOOD, huge_files=(LEAK,)), NEEDS, "hp-leak", "warning",
+     "hugepages: 1 files of --file-prefix lab hold 2 MiB, and no process maps them", "sppr doctor --fix"),
+    (replace(GOOD, huge_files=(replace(LEAK, prefix="rte", path="/dev/hugepages/rtemap_0"),)), NEEDS, "hp-leak", "info",
+     "hugepages: 1 files of --file-prefix rte hold 2 MiB, and no process maps them",
+     "not ours: if nobody misses them: rm /dev/hugepages/rtemap_0"),
+    (replace(GOOD, runtimes=(replace(LEFT, holder=77, mappers=(77,)),)), NEEDS, "dpdk-lock", "error",
+     "/run/dpdk/lab/config: pid 77 (spp) is a primary with --file-prefix lab already",
+     "end it: kill 77; or another prefix: spp: {file_prefix: NAME} in conf.yml"),
+    (replace(GOOD, runtimes=(LEFT,)), NEEDS, "dpdk-stale", "warning",
+     "/run/dpdk/lab: left by a primary that has ended", "sppr doctor --fix"),
+    (replace(GOOD, runtimes=(replace(LEFT, mappers=(78, 79)),)), NEEDS, "dpdk-stale", "error",
+     "/run/dpdk/lab: its primary is gone, but pid 78 (spp), pid 79 (spp) still run over what it left",
+     "end them: kill 78 79"),
+    (replace(GOOD, runtimes=(replace(LEFT, writable=False),)), NEEDS, "dpdk-stale", "error",
+     "/run/dpdk/lab: left by a primary of another user, and not yours to clear", "sudo rm -r /run/dpdk/lab"),
+    (GOOD, replace(NEEDS, processes=(PRIMARY, replace(SECONDARY, needs=()))), "sec-first", "error",
+     "sec1 would start without waiting for pri", "start the primary first"),
+    (GOOD, replace(NEEDS, processes=(PRIMARY, other(SECONDARY, "--lcores", "2@2", "--file-prefix", "rte", "--"))),
+     "sec-prefix", "error", "sec1 has --file-prefix rte, the primary lab", "give both the same"),
+    (GOOD, replace(NEEDS, builds={"spp_nfv": "librte_eal.so.23", "spp_primary": "librte_eal.so.24"}),
+     "sec-ver", "error",
+     "built on different DPDKs: spp_nfv on librte_eal.so.23, spp_primary on librte_eal.so.24",
+     "build both from one tree, on one DPDK"),
+    (replace(GOOD, aslr=2), NEEDS, "sec-map", "info",
+     "address space randomisation is on: seldom a secondary cannot map what the primary has",
+     "if one says so: --base-virtaddr 0x100000000 on the primary, or sysctl -w kernel.randomize_va_space=0"),
+    (GOOD, replace(NEEDS, processes=(PRIMARY, other(SECONDARY, "--legacy-mem", *SECONDARY.argv[1:]))),
+     "sec-flags", "error", "sec1 has --legacy-mem and pri has not: memory would be corrupted in silence",
+     "give it to both, or to none"),
+    (replace(GOOD, cpus=(0, 1)), NEEDS, "cores-exist", "warning",
+     "4 lcores on 2 cores (0,1): lcores are mapped onto the cores there are (--lcores L@C), so they share them",
+     "use masks within 0x03 where speed matters"),
+    (GOOD, replace(NEEDS, processes=(PRIMARY, other(SECONDARY, "--lcores", "1@1", "--file-prefix", "lab", "--"))),
+     "cores-overlap", "error", "pri and sec1 share lcore 1: that corrupts the memory pool's caches",
+     "give each a coremask of its own in conf.yml"),
+    (GOOD, replace(NEEDS, processes=(PRIMARY, other(SECONDARY, "-l", "130-131", "--file-prefix", "lab", "--"))),
+     "cores-128", "error", "sec1 has lcore 130, and DPDK is built for 128 (RTE_MAX_LCORE)",
+     "use lower lcores, mapped onto that core: --lcores 0@130"),
+    (GOOD, replace(NEEDS, processes=(PRIMARY, other(SECONDARY, "-c", "0xC", "--file-prefix", "lab", "--"))),
+     "cores-c", "warning", "sec1 is given -c, which DPDK gives up", "use -l 2,3"),
+    (NUMA, NEEDS, "numa", "warning", "NUMA: lcores of this lab are on node 1, which has no free hugepages",
+     "echo 512 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages, or coremasks of another node"),
+    (replace(NUMA, ports=(replace(NIC, node=1),)), replace(NEEDS, lcores=(0, 1)), "numa", "warning",
+     "NUMA: NIC 0000:00:04.0 is on node 1, which has no free hugepages", "reserve pages on node 1"),
+    (GOOD, replace(NEEDS, processes=(other(PRIMARY, "--lcores", "0@0", "--vdev", "net_tap0", "--", "-p", "0x0F"),)),
+     "ports", "error", "portmask 0x0F names 4 ports, but devices are 2", "-p 0x03, or primary.portmask"),
+    (replace(GOOD, iommu=False), NEEDS, "iommu-off", "warning",
+     "0000:00:04.0 on vfio-pci without an IOMMU: DMA is unchecked (noiommu mode)",
+     "boot with intel_iommu=on iommu=pt (or amd_iommu=on)"),
+    (replace(GOOD, ports=(replace(NIC, loose=("0000:00:04.1",)),)), NEEDS, "iommu-group", "error",
+     "0000:00:04.0: 0000:00:04.1 of its IOMMU group 7 still have kernel drivers",
+     "dpdk-devbind.py -b vfio-pci 0000:00:04.1, or -u 0000:00:04.1"),
+    (replace(GOOD, ports=(replace(NIC, group_open=False),)), NEEDS, "vfio-perm", "error",
+     "/dev/vfio/7 of 0000:00:04.0 cannot be opened by this user", "a udev rule for your group, or run as root"),
+    (replace(GOOD, memlock=8 << 20), NEEDS, "vfio-perm", "warning",
+     "only 8 MiB may be locked, and vfio locks what a NIC may reach", "ulimit -l unlimited"),
+    (GOOD, replace(NEEDS, stale=("/tmp/sock11",)), "vhost-stale", "warning",
+     "/tmp/sock11: a socket that nobody listens on", "sppr doctor --fix   (a bring-up of this lab removes it, too)"),
+    (replace(GOOD, unix_listening=frozenset({"/tmp/sock11"})), NEEDS, "vhost-taken", "error",
+     "/tmp/sock11: another process listens on this vhost-user socket",
+     "end it, or set vhosts: or spp.sock_dir: in conf.yml"),
+    (GOOD, with_vm(*MEMORY, *CHARDEV, needs=()), "vhost-missing", "error",
+     "vm_v11: would start without waiting for who serves /tmp/sock11", "start the secondary that serves it first"),
+    (GOOD, replace(NEEDS, sock_dir_open=False), "vhost-perm", "error",
+     "/tmp: this user may not make sockets there", "chown ann /tmp, or spp.sock_dir: in conf.yml"),
+    (replace(GOOD, selinux=True), NEEDS, "vhost-perm", "warning",
+     "SELinux enforces: it may keep QEMU from vhost-user sockets",
+     "if a VM says Permission denied: setenforce 0 for the run"),
+    (GOOD, with_vm(*MEMORY, *CHARDEV, "-object", "memory-backend-ram,id=more,size=64M", "-numa", "node,memdev=more"),
+     "vhost-share", "error", "vm_v11: guest memory (more) without share=on: its vhost-user link would carry nothing",
+     "share=on in vm.args, or leave memory out of them"),
+    (GOOD, with_vm("-m", "256M", *CHARDEV), "vhost-share", "error",
+     "vm_v11: guest memory (none) without share=on: its vhost-user link would carry nothing",
+     "share=on in vm.args, or leave memory out of them"),
+    (GOOD, with_vm(*MEMORY, "-chardev", "socket,id=c,path=/tmp/sock11"), "vhost-reconnect", "warning",
+     "vm_v11: /tmp/sock11 without reconnect=1: after a restart of its secondary it stays dead",
+     "reconnect=1 in its -chardev"),
+    (replace(GOOD, kvm_there=False, kvm_device=False), replace(NEEDS, accel="kvm"), "kvm-none", "error",
+     "vm.accel is kvm, but there is no /dev/kvm",
+     "enable VT-x or AMD-V in the firmware; modprobe kvm_intel (or kvm_amd); or set vm.accel: auto in conf.yml"),
+    (replace(GOOD, virtualisation=False), replace(NEEDS, accel="kvm"), "kvm-none", "error",
+     "vm.accel is kvm, but /dev/kvm opens, but the CPU has neither vmx nor svm, and guests hang",
+     "a host with VT-x or AMD-V; or set vm.accel: auto in conf.yml"),
+    (replace(GOOD, kvm_boots=False), NEEDS, "kvm-none", "info",
+     "/dev/kvm opens, but a tiny guest did not come up in it: guests run on TCG, about 10 times slower",
+     "dmesg | grep kvm; nested: enable it outside"),
+    (replace(GOOD, kvm_device=False), NEEDS, "kvm-perm", "info",
+     "/dev/kvm cannot be opened by this user: guests run on TCG, about 10 times slower",
+     "usermod -aG kvm ann, and log in again"),
+    (GOOD, replace(NEEDS, holders={"/lab/img/v11": 99}), "img-lock", "error",
+     "/lab/img/v11: pid 99 (spp) has this disk open", "end it: kill 99"),
+    (GOOD, replace(NEEDS, disks=(Disk("/lab/img/v11", "qcow2", "/lab/ov-base"),)), "img-fmt", "error",
+     "/lab/img/v11: names what it stands on, but not its format",
+     "qemu-img rebase -u -F qcow2 -b /lab/ov-base /lab/img/v11"),
+    (GOOD, replace(NEEDS, disks=(Disk("/lab/img/v11", "qcow2", "/lab/ov-base", "qcow2", False),)), "img-base", "error",
+     "/lab/img/v11: stands on /lab/ov-base, which is not there",
+     "put it back; or if it moved: qemu-img rebase -u -F qcow2 -b PATH /lab/img/v11"),
+    (GOOD, replace(NEEDS, torn=("/lab/.ov-base.5.tmp",)), "img-partial", "warning",
+     "/lab/.ov-base.5.tmp: half-made by a run that was killed; no image of the lab has it",
+     "sppr doctor --fix   (making that image again removes it, too)"),
+    (replace(GOOD, bridge_acl=("virbr0",)), with_vm(*MEMORY, *CHARDEV, "-netdev", "bridge,id=b,br=virbr0"),
+     "net-bridge", "error", "vm_v11: there is no bridge virbr0",
+     "ip link add virbr0 type bridge; ip link set virbr0 up"),
+    (replace(GOOD, bridges=("virbr0",)), with_vm(*MEMORY, *CHARDEV, "-netdev", "bridge,id=b,br=virbr0"),
+     "net-bridge", "error", "vm_v11: /etc/qemu/bridge.conf does not allow virbr0",
+     "echo allow virbr0 >> /etc/qemu/bridge.conf"),
+    (replace(GOOD, tcp_listening=frozenset({5555})), NEEDS, "net-port", "error",
+     "port 5555 (controller.pri_port) is taken by pid 5555 (nc)",
+     "end that process, or choose another port in conf.yml"),
+    (GOOD, replace(NEEDS, tmux_version="tmux 3.2"), "tmux-ver", "error",
+     "tmux 3.2 is too old", "apt-get install tmux   (3.2a or newer)"),
+    (GOOD, replace(NEEDS, environment={"LC_ALL": "C", "TMUX": "/tmp/x"}), "tmux-env", "info",
+     "LC_ALL=C: the separator of tmux's answers is set to ASCII; inside tmux: the session is switched to, not attached",
+     "nothing: it is handled"),
+    (GOOD, replace(NEEDS, disk_folder="/lab", disk_mib=(272, 100)), "disk", "error",
+     "/lab: 100 MiB free, and the images to be made may take 272 MiB",
+     "df -h /lab; remove what is not needed there"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("facts", "needs", "identity", "severity", "what", "fix"), CASES)
+def test_what_is_wrong_is_told_with_its_fix(
+    facts: Facts, needs: Needs, identity: str, severity: str, what: str, fix: str
+) -> None:
     [finding] = check(facts, needs)
-    assert finding.id == identity and finding.severity == "error"
-    assert what in finding.what and fix in finding.fix
+    assert (finding.id, finding.severity, finding.what, finding.fix) == (identity, severity, what, fix)
 
 
-def test_fewer_cores_than_lcores_is_one_warning_behind_the_errors() -> None:
-    found = check(replace(GOOD, cpus=(0, 1), hugetlbfs=()), NEEDS)
-    assert [f.id for f in found] == ["hp-mount", "cores-exist"] and found[1].severity == "warning"
-    assert "4 lcores on 2 cores" in found[1].what
+def ids(findings: Sequence[Finding]) -> list[str]:
+    return [finding.id for finding in findings]
 
 
-def test_the_one_who_has_a_port_is_named() -> None:
-    assert "taken by pid 5555" in check(replace(GOOD, tcp_listening=frozenset({5555})), NEEDS)[0].what
+def test_without_a_nic_its_rows_say_that_they_were_not_checked() -> None:
+    found = check(BARE, BARE_NEEDS)
+    assert ids(found) == ["nic-bind", "iommu-off", "iommu-group", "iova", "vfio-perm"]
+    assert {f.severity for f in found} == {"info"} and all(f.what.startswith(NOT_CHECKED) for f in found[1:])
+
+
+def test_who_is_not_root_hears_of_sudo_and_the_sudoers_line() -> None:
+    found = check(GOOD, replace(NEEDS, is_root=False, sudo=False))
+    assert ids(found) == ["root", "sudo", "iova"]
+    assert (
+        found[1].what == "sudo asks for a password, and each pane is a terminal of its own: it would ask in every pane"
+    )
+    line = "ann ALL=(root) NOPASSWD: spp_primary, spp_nfv"
+    assert f"visudo -f /etc/sudoers.d/sppr: {line}   (or: Defaults timestamp_type=global)" in found[1].fix
+    assert found[2].what == "not root: physical addresses cannot be seen (/proc/self/pagemap)"
+    assert check(GOOD, replace(NEEDS, is_root=False, sudo=None))[1].what == "not root, and sudo is not installed"
+
+
+def test_the_worst_comes_first() -> None:
+    found = check(replace(GOOD, cpus=(0, 1), hugetlbfs=(), aslr=2), NEEDS)
+    assert [(f.id, f.severity) for f in found] == [
+        ("hp-mount", "error"),
+        ("cores-exist", "warning"),
+        ("sec-map", "info"),
+    ]
+
+
+def test_what_a_lab_that_runs_has_is_not_held_against_it() -> None:
+    pages = HugeFile("/dev/hugepages/labmap_0", "lab", 512, (77,))
+    busy = replace(
+        GOOD,
+        hugepages=(Hugepages(2048, 256, 0),),
+        huge_files=(pages,),
+        runtimes=(replace(LEFT, holder=77, mappers=(77, 78)),),
+        tcp_listening=frozenset({5555}),
+        memory_free_mib=1,
+    )
+    living = {"pri": 77, "sec1": 78, "vm_v11": 79}
+    lab = replace(NEEDS, living=living, listening_own=frozenset({5555}), holders={"/lab/img/v11": 79})
+    assert check(busy, lab) == []
+    others = replace(lab, living={}, listening_own=frozenset())
+    assert {"hp-none", "hp-sum", "dpdk-lock", "net-port", "img-lock"} <= set(ids(check(busy, others)))
+
+
+def test_a_runtime_folder_under_a_living_secondary_stays() -> None:
+    """Its primary was killed; this lab's own secondary still runs over the folder."""
+    facts = replace(GOOD, runtimes=(replace(LEFT, mappers=(78,)),))
+    assert not any(f.mend for f in check(facts, replace(NEEDS, living={"sec1": 78})))
+
+
+def test_pages_that_a_dead_primary_of_this_lab_left_are_there_for_the_next_one() -> None:
+    left = replace(GOOD, hugepages=(Hugepages(2048, 256, 0),), huge_files=(replace(LEAK, mib=512),))
+    assert ids(check(left, NEEDS)) == ["hp-leak"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "needs", "commands"),
+    [
+        (DRY, NEEDS, [f"echo 346 | tee {ECHO}"]),
+        (replace(GOOD, hugetlbfs=()), NEEDS,
+         ["mkdir -p /dev/hugepages", "mount -t hugetlbfs -o pagesize=2M nodev /dev/hugepages"]),
+        (replace(GOOD, huge_files=(LEAK,)), NEEDS, ["rm -f -- /dev/hugepages/labmap_0"]),
+        (replace(GOOD, runtimes=(LEFT,)), NEEDS, ["rm -rf -- /run/dpdk/lab"]),
+        (GOOD, replace(NEEDS, stale=("/tmp/sock11",)), ["rm -f -- /tmp/sock11"]),
+        (GOOD, replace(NEEDS, torn=("/lab/.ov-base.5.tmp",)), ["rm -f -- /lab/.ov-base.5.tmp"]),
+    ],
+)  # fmt: skip
+def test_what_can_be_taken_back_has_its_commands(facts: Facts, needs: Needs, commands: list[str]) -> None:
+    [finding] = check(facts, needs)
+    assert list(map(str, finding.mend)) == commands
+
+
+def test_nothing_of_another_prefix_or_process_is_ever_mended() -> None:
+    facts = replace(
+        GOOD,
+        huge_files=(replace(LEAK, prefix="rte"), replace(LEAK, mappers=(5,))),
+        runtimes=(Runtime("rte", "/run/dpdk/rte"), replace(LEFT, holder=5, mappers=(5,))),
+        unix_listening=frozenset({"/tmp/sock11"}),
+    )
+    found = check(facts, replace(NEEDS, stale=("/tmp/sock11",)))
+    assert ids(found) == ["dpdk-lock", "vhost-taken", "hp-leak"] and not any(f.mend for f in found)
+
+
+def test_every_check_that_looks_is_seen_to_find_something() -> None:
+    told = {identity for _, _, identity, *_ in CASES} | {"root", "sudo", "nic-bind", "iova"}
+    assert {one.id for one in REGISTRY if one.look} == told
+
+
+def test_ids_are_given_once() -> None:
+    assert len({one.id for one in REGISTRY}) == len(REGISTRY)

@@ -1,8 +1,12 @@
 """Facts are read below a root, so that a test brings a /proc and a /sys of its own."""
 
+import subprocess
+import sys
 from pathlib import Path
 
-from sppr.host import facts
+import pytest
+
+from sppr.host import facts, holders, runtime
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -30,6 +34,22 @@ def machine(root: Path) -> None:
             "sys/bus/pci/devices/0000:00:04.0/class": "0x020000\n",
             "sys/bus/pci/devices/0000:00:05.0/class": "0x010000\n",
             "dev/kvm": "",
+            "proc/meminfo": "MemTotal: 9 kB\nMemAvailable:   2097152 kB\n",
+            "proc/sys/kernel/randomize_va_space": "2\n",
+            "sys/devices/system/node/node1/cpulist": "1,4-6\n",
+            "sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages": "5\n",
+            "sys/devices/system/node/node1/hugepages/hugepages-2048kB/free_hugepages": "3\n",
+            "sys/class/net/virbr0/bridge/bridge_id": "",
+            "sys/class/net/eth0/address": "",
+            "etc/qemu/bridge.conf": "# ours\nallow virbr0\ndeny all\n",
+            "dev/hugepages/labmap_0": "x",
+            "dev/hugepages/labmap_1": "x",
+            "dev/hugepages/rte_2map_7": "x",
+            "dev/hugepages/mine": "x",
+            "proc/77/maps": "7f00-7f01 rw-s 00000000 00:2b 5 /dev/hugepages/labmap_1\n"
+            "7f01-7f02 rw-s 00000000 00:18 6    /run/dpdk/lab/fbarray_memzone (deleted)\n7f03-7f04 rw-p 0 0:0 0 \n",
+            "run/dpdk/lab/config": "",
+            "run/dpdk/old/config": "",
         },
     )
     for device in ("0000:00:04.0", "0000:00:05.0"):
@@ -45,7 +65,70 @@ def test_facts_of_a_machine(tmp_path: Path) -> None:
     assert found.nics == ("0000:00:04.0",), "a disk controller on vfio-pci is no port"
     assert found.unix_listening == {"/tmp/sock1"}, "a connected socket does not listen"
     assert found.tcp_listening == {0x15B3}
-    assert found.kvm_usable()
+    assert found.kvm_usable() and found.kvm_there
+    assert found.memory_free_mib == 2048 and found.aslr == 2
+    [node] = found.nodes
+    assert (node.number, node.cpus, node.free_mib) == (1, (1, 4, 5, 6), 6)
+    assert found.bridges == ("virbr0",) and found.bridge_acl == ("virbr0",)
+    assert not found.iommu
+
+
+def test_hugepage_files_are_told_by_prefix_and_by_who_maps_them(tmp_path: Path) -> None:
+    machine(tmp_path)
+    told = [(f.path, f.prefix, f.mappers) for f in facts.read(tmp_path).huge_files]
+    assert told == [
+        ("/dev/hugepages/labmap_0", "lab", ()),
+        ("/dev/hugepages/labmap_1", "lab", (77,)),
+        ("/dev/hugepages/rte_2map_7", "rte_2", ()),
+    ]
+
+
+def test_runtime_folders_and_who_still_maps_them(tmp_path: Path) -> None:
+    machine(tmp_path)
+    told = [(r.prefix, r.path, r.holder, r.mappers) for r in facts.read(tmp_path).runtimes]
+    assert told == [("lab", "/run/dpdk/lab", None, (77,)), ("old", "/run/dpdk/old", None, ())]
+
+
+def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.touch()
+    code = "import fcntl,sys; f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print('ok',flush=True); input()"
+    words = [sys.executable, "-c", code, config]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "ok\n"
+        assert runtime.lock_holder(config) == other.pid
+        assert holders.who_has_open([str(config)]) == {str(config): other.pid}
+        assert holders.name_of(other.pid).startswith(f"pid {other.pid} (python")
+        other.communicate("")
+    assert runtime.lock_holder(config) is None and runtime.lock_holder(tmp_path / "none") is None
+    assert holders.who_has_open([str(config)]) == {}
+
+
+@pytest.mark.parametrize(("driver", "loose"), [("e1000", ("0000:00:04.1",)), ("vfio-pci", ()), ("pci-stub", ())])
+def test_siblings_in_an_iommu_group_that_a_kernel_driver_has(tmp_path: Path, driver: str, loose: object) -> None:
+    machine(tmp_path)
+    devices = tmp_path / "sys/bus/pci/devices"
+    group = tmp_path / "sys/kernel/iommu_groups/7"
+    (group / "devices").mkdir(parents=True)
+    write(devices, {"0000:00:04.1/class": "0x020000\n", "0000:00:04.0/numa_node": "1\n"})
+    for name, its in (("0000:00:04.0", "vfio-pci"), ("0000:00:04.1", driver)):
+        bound = tmp_path / "sys/bus/pci/drivers" / its
+        bound.mkdir(parents=True, exist_ok=True)
+        (devices / name / "driver").symlink_to(bound)
+        (devices / name / "iommu_group").symlink_to(group)
+        (group / "devices" / name).mkdir()
+    found = facts.read(tmp_path)
+    [nic] = [port for port in found.ports if port.address == "0000:00:04.0"]
+    assert found.iommu and (nic.driver, nic.node, nic.group, nic.loose) == ("vfio-pci", 1, 7, loose)
+    assert not nic.group_open, "there is no /dev/vfio/7"
+
+
+def test_the_file_system_of_a_path_is_that_of_the_last_mount_over_it() -> None:
+    points = (("/", "ext4"), ("/dev", "tmpfs"), ("/dev/huge", "tmpfs"), ("/dev/huge", "hugetlbfs"))
+    mounts = tuple(facts.Mount(*words) for words in points)
+    machine = facts.Facts(cpus=(), mounts=mounts)
+    told = {path: machine.file_system(path) for path in ("/dev/huge", "/dev/huge/x", "/dev/hugepages", "/srv")}
+    assert told == {"/dev/huge": "hugetlbfs", "/dev/huge/x": "hugetlbfs", "/dev/hugepages": "tmpfs", "/srv": "ext4"}
 
 
 def test_kvm_that_opens_is_not_believed_without_vmx_or_svm(tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""``sppr doctor``: what is wrong with this machine for this lab, and how to mend it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sppr.cli import options
+from sppr.cli.edge import CONTEXT, Edge
+
+_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.lab
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: id severity found fix fixable.")
+@click.option("--fix", is_flag=True, help="Mend what can be taken back, each command shown first; then check again.")
+@click.option("--log", metavar="FILE", help="Explain a log instead: a file, a part's (pri), or standard input (-).")
+@click.option("-v", "--verbose", is_flag=True, help="Also the checks that found nothing.")
+def main(
+    conf: Path | None,
+    session: str | None,
+    socket_name: str | None,
+    as_json: bool,
+    fix: bool,
+    log: str | None,
+    verbose: bool,
+    **flags: Any,
+) -> int:
+    """Check all that is known to stop or spoil a lab: hugepages, mounts, leftovers, ports, cores, KVM, images, tmux.
+
+    Takes what `up` takes, and says whether that would come up. --fix reserves hugepages, mounts hugetlbfs, and removes
+    stale sockets, half-made images and DPDK files of this lab's own prefix. Where conf.yml is wrong or not there, the
+    machine alone is checked.
+
+    \b
+    Exit status: 0 no errors (there may be warnings), 1 errors.
+    With --log:  0 nothing known in it, 1 something was explained.
+    """
+    if log is not None:
+        return _explain(log, session, as_json)
+    from sppr.lab import doctor
+
+    if fix:
+        doctor.mend(lambda: _look(conf, session, socket_name, flags), lambda line: click.echo(line, err=as_json))
+    rows = _look(conf, session, socket_name, flags).rows
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        _table(rows, verbose)
+    return 1 if any(row["severity"] == "error" for row in rows) else 0
+
+
+def _look(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Any:
+    """What is found; a lab that cannot be planned is one finding more."""
+    from sppr.cli.gather import gather
+    from sppr.errors import SpprError
+    from sppr.lab import doctor
+
+    try:
+        lab = gather(conf, session, socket_name, flags)
+    except SpprError as e:
+        return doctor.of_host(e)
+    return doctor.of_lab(lab.plan, lab.site)
+
+
+def _table(rows: list[dict[str, Any]], verbose: bool) -> None:
+    shown = [row for row in rows if verbose or row["severity"] != "ok"]
+    for row in shown:
+        row["told"] = row["found"] + (f"\nfix: {row['fix']}" if row["severity"] != "ok" else "")
+    if sys.stdout.isatty():
+        _coloured(shown)
+    else:
+        for row in shown:
+            click.echo(f"{row['severity']:8} {row['id']:16} " + row["told"].replace("\n", "\n" + " " * 26))
+    fine = sum(row["severity"] == "ok" for row in rows)
+    mendable = sum(row["fixable"] for row in rows)
+    click.echo(f"{fine} checks fine" + (f"; sppr doctor --fix mends {mendable}" if mendable else ""))
+
+
+def _coloured(shown: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for row in shown:
+        table.add_row(Text(row["severity"], _STYLES[row["severity"]]), row["id"], Text(row["told"]))
+    Console(highlight=False).print(table)
+
+
+def _explain(log: str, session: str | None, as_json: bool) -> int:
+    from sppr.host import checks
+    from sppr.ready import plain
+
+    found = list(checks.explain(plain(_read(log, session)).split("\n")))
+    if as_json:
+        told = [
+            {"line": e.number, "text": e.line, "id": c.id, "severity": c.severity, "means": c.means, "fix": c.fix}
+            for e in found
+            for c in e.checks
+        ]
+        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+    for one in found if not as_json else ():
+        click.echo(f"{log}:{one.number}: {one.line}")
+        for check in one.checks:
+            name = click.style(check.id, fg="red" if check.severity == "error" else "yellow")
+            click.echo(f"    {name}: {check.means}\n    fix: {check.fix}")
+    if not found and not as_json:
+        click.echo(f"{log}: nothing that is known")
+    return 1 if found else 0
+
+
+def _read(log: str, session: str | None) -> bytes:
+    """A file's bytes, standard input's for ``-``, or the log of a part of the lab for its name."""
+    if log == "-":
+        return sys.stdin.buffer.read()
+    if Path(log).exists():
+        return Path(log).read_bytes()
+    from sppr.cli.which import session_of
+    from sppr.errors import SpprError
+    from sppr.lab import state as states
+
+    try:
+        state = states.load(session_of(session))
+        part = next(p for p in state.plan.parts if p.name == log)
+        return part.files(state.folder).log.read_bytes()
+    except (SpprError, StopIteration):
+        raise SpprError(f"{log}: no such file, and no part of a lab that runs", hint="sppr status") from None

@@ -1,0 +1,151 @@
+"""The shapes of a check: what it looks at, what it tells, and the texts by which its trouble is known in a log."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sppr.host.facts import Facts
+from sppr.host.steps import Step
+
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the machine: ``id`` as in docs, how bad, what was found, and the command that mends it.
+
+    ``mend``: what ``doctor --fix`` runs; empty where it cannot be taken back, or is not ours to touch.
+    """
+
+    id: str
+    severity: Severity
+    what: str
+    fix: str
+    mend: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of the lab as it will run. ``needs``: what must be ready before it; ``sockets``: of its vhost ports."""
+
+    name: str
+    role: str
+    argv: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
+
+    @property
+    def is_vm(self) -> bool:
+        return self.role.startswith("vm")
+
+    def values(self, option: str) -> list[str]:
+        """What follows each ``option`` in argv: ``--vdev X`` or ``--vdev=X``."""
+        after = [b for a, b in zip(self.argv, self.argv[1:], strict=False) if a == option]
+        return after + [word.partition("=")[2] for word in self.argv if word.startswith(f"{option}=")]
+
+    def eal(self) -> tuple[str, ...]:
+        """EAL's half of argv, before ``--``."""
+        return self.argv[: self.argv.index("--")] if "--" in self.argv else self.argv
+
+
+@dataclass(frozen=True)
+class Disk:
+    """An image of the lab that is there. ``backing``: full path of what it stands on."""
+
+    path: str
+    format: str
+    backing: str | None = None
+    backing_format: str | None = None
+    backing_there: bool = True
+
+
+def _somebody(_: int) -> str:
+    return "another process"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a lab wants of the machine.
+
+    ``programs``: name -> path or None where it is missing. ``tcp_ports``: port -> what for. ``lcores``: all that
+    the masks name. ``sockets``: paths this lab will create; ``stale``: those that are there. ``hugepage_mib``: of the
+    primary. ``living``: processes of this lab that run already -> pid; ``listening_own``: their ports. ``holders``:
+    image -> pid that has it open. ``torn``: temporary images of killed runs. ``disk_mib``: wanted and free in the
+    images' folder. ``sudo``: whether sudo asks for nothing, None where it is not installed. ``builds``: program -> the
+    DPDK it is built on.
+    """
+
+    programs: dict[str, str | None] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    tcp_ports: dict[int, str] = field(default_factory=dict)
+    lcores: tuple[int, ...] = ()
+    sockets: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    sock_dir_open: bool = True
+    hugepage_mib: int = 0
+    hugepage_dir: str = "/dev/hugepages"
+    hugepage_file: bool = False
+    file_prefix: str = ""
+    accel: str = "auto"
+    is_root: bool = True
+    sudo: bool | None = None
+    user: str = ""
+    who_listens: Callable[[int], str] = _somebody
+    name_of: Callable[[int], str] = lambda pid: f"pid {pid}"
+    processes: tuple[Process, ...] = ()
+    builds: dict[str, str] = field(default_factory=dict)
+    living: dict[str, int] = field(default_factory=dict)
+    listening_own: frozenset[int] = frozenset()
+    disks: tuple[Disk, ...] = ()
+    holders: dict[str, int] = field(default_factory=dict)
+    torn: tuple[str, ...] = ()
+    disk_folder: str = ""
+    disk_mib: tuple[int, int] = (0, 0)
+    tmux_version: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def own(self) -> frozenset[int]:
+        return frozenset(self.living.values())
+
+    @property
+    def vms(self) -> list[Process]:
+        return [process for process in self.processes if process.is_vm]
+
+    @property
+    def spp(self) -> list[Process]:
+        """Primary and secondaries."""
+        return [process for process in self.processes if process.role in ("primary", "secondary")]
+
+    def named(self, pids: tuple[int, ...]) -> str:
+        return ", ".join(self.name_of(pid) for pid in pids)
+
+
+Look = Callable[[Facts, Needs], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A row of the table of troubles.
+
+    ``means``: what a log line that one of ``texts`` (regular expressions) matches is about, and ``fix`` what to type
+    then; ``severity`` of such a line. ``look``: the check before a start. ``fine``: what is true where it finds
+    nothing. ``host``: it needs no lab to be true.
+    """
+
+    id: str
+    means: str
+    fix: str
+    fine: str
+    texts: tuple[str, ...] = ()
+    severity: Severity = "error"
+    look: Look | None = None
+    host: bool = False
+
+
+def options(value: str) -> dict[str, str]:
+    """``memory-backend-memfd,id=mem,share=on`` as a dict; the bare first word under ``""``."""
+    pieces = value.replace(",,", "\0").split(",")
+    found = {"": pieces[0]} if "=" not in pieces[0] else {}
+    return found | {k: v.replace("\0", ",") for k, _, v in (p.partition("=") for p in pieces) if v}

@@ -1,0 +1,105 @@
+"""lcores: there, each with one process, within what DPDK is built for."""
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+from sppr import units
+from sppr.host.checks.check import Check, Finding, Needs, Process
+from sppr.host.facts import Facts
+
+#: RTE_MAX_LCORE of DPDK's usual builds.
+MAX_LCORE = 128
+
+
+def exist(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    beyond = [lcore for lcore in needs.lcores if lcore not in facts.cpus]
+    if beyond:
+        there = ",".join(map(str, facts.cpus))
+        what = (
+            f"{len(needs.lcores)} lcores on {len(facts.cpus)} cores ({there}): lcores are mapped onto the cores there "
+            "are (--lcores L@C), so they share them"
+        )
+        fits = units.format_mask(units.mask(facts.cpus))
+        yield Finding("cores-exist", "warning", what, f"use masks within {fits} where speed matters")
+
+
+def lcores(process: Process) -> set[int]:
+    """Ids of the lcores a process was given: ``--lcores 0@0,(2-3)@1``, ``-l 0-3``, ``-c 0x0F``."""
+    found: set[int] = set()
+    eal = Process(process.name, process.role, process.eal())
+    for value in [*eal.values("--lcores"), *eal.values("-l")]:
+        for piece in re.findall(r"\([^)]*\)(?:@[^,(]*(?:\([^)]*\))?)?|[^,]+", value):
+            for first, last in re.findall(r"(\d+)(?:-(\d+))?", piece.partition("@")[0]):
+                found |= set(range(int(first), int(last or first) + 1))
+    for value in eal.values("-c"):
+        try:
+            found |= set(units.bits(units.parse_mask(value)))
+        except ValueError:
+            continue
+    return found
+
+
+def _overlap(_: Facts, needs: Needs) -> Iterator[Finding]:
+    for one, other in combinations(needs.spp, 2):
+        if shared := sorted(lcores(one) & lcores(other)):
+            what = f"{one.name} and {other.name} share lcore {shared[0]}: that corrupts the memory pool's caches"
+            yield Finding("cores-overlap", "error", what, "give each a coremask of its own in conf.yml")
+
+
+def _beyond(_: Facts, needs: Needs) -> Iterator[Finding]:
+    for process in needs.spp:
+        if beyond := sorted(lcore for lcore in lcores(process) if lcore >= MAX_LCORE):
+            what = f"{process.name} has lcore {beyond[0]}, and DPDK is built for {MAX_LCORE} (RTE_MAX_LCORE)"
+            yield Finding(
+                "cores-128", "error", what, f"use lower lcores, mapped onto that core: --lcores 0@{beyond[0]}"
+            )
+
+
+def _mask_option(_: Facts, needs: Needs) -> Iterator[Finding]:
+    for process in needs.spp:
+        if "-c" in process.eal():
+            listed = ",".join(map(str, sorted(lcores(process))))
+            yield Finding("cores-c", "warning", f"{process.name} is given -c, which DPDK gives up", f"use -l {listed}")
+
+
+CHECKS = (
+    Check(
+        "cores-exist",
+        "a coremask names cores this process may not use",
+        "sppr doctor   (which cores there are, and a mask that fits); then coremask in conf.yml",
+        "the masks are within the host's cores",
+        (
+            r"lcore \d+ unavailable",
+            r"invalid coremask or core-list parameter",
+            r"please check specified cores are part of",
+            r"No lcores in coremask",
+            r"invalid coremask syntax",
+        ),
+        look=exist,
+    ),
+    Check(
+        "cores-overlap",
+        "two processes share an lcore",
+        "give each a coremask of its own in conf.yml",
+        "no two SPP processes share an lcore",
+        look=_overlap,
+    ),
+    Check(
+        "cores-128",
+        "an lcore is beyond what DPDK is built for",
+        "use lower lcores, mapped onto the cores: --lcores 0@130",
+        f"all lcores are below {MAX_LCORE}",
+        (r"lcore \d+ >= RTE_MAX_LCORE \(\d+\), cannot use", r"To use high physical core ids, please use --lcores"),
+        look=_beyond,
+    ),
+    Check(
+        "cores-c",
+        "DPDK gives up -c; it still works",
+        "nothing now; sppr itself gives --lcores; by hand: -l 0,1 in its place",
+        "nobody is given -c",
+        (r"'-c <coremask>' option is deprecated",),
+        "warning",
+        _mask_option,
+    ),
+)

@@ -1,0 +1,170 @@
+"""DPDK's processes among themselves: who is the primary, what it left, and whether secondaries fit it."""
+
+from collections.abc import Iterator
+
+from sppr.host import steps
+from sppr.host.checks.check import Check, Finding, Needs, Process
+from sppr.host.facts import Facts, Runtime
+
+
+def _ours(facts: Facts, needs: Needs) -> list[Runtime]:
+    return [r for r in facts.runtimes if needs.file_prefix and r.prefix == needs.file_prefix]
+
+
+def _lock(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    for runtime in _ours(facts, needs):
+        if runtime.holder is not None and runtime.holder not in needs.own:
+            who = needs.name_of(runtime.holder)
+            what = f"{runtime.path}/config: {who} is a primary with --file-prefix {runtime.prefix} already"
+            fix = f"end it: kill {runtime.holder}; or another prefix: spp: {{file_prefix: NAME}} in conf.yml"
+            yield Finding("dpdk-lock", "error", what, fix)
+
+
+def _stale(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    for runtime in _ours(facts, needs):
+        if runtime.holder is not None:
+            continue
+        strangers = tuple(pid for pid in runtime.mappers if pid not in needs.own)
+        if strangers:
+            what = f"{runtime.path}: its primary is gone, but {needs.named(strangers)} still run over what it left"
+            yield Finding("dpdk-stale", "error", what, f"end them: kill {' '.join(map(str, strangers))}")
+        elif not runtime.writable:
+            what = f"{runtime.path}: left by a primary of another user, and not yours to clear"
+            yield Finding("dpdk-stale", "error", what, f"sudo rm -r {runtime.path}")
+        elif not runtime.mappers:
+            what = f"{runtime.path}: left by a primary that has ended"
+            real = facts.root.rstrip("/") + runtime.path
+            yield Finding("dpdk-stale", "warning", what, "sppr doctor --fix", (steps.remove_folder(real),))
+
+
+def _primary(needs: Needs) -> Process | None:
+    return next((p for p in needs.spp if p.role == "primary"), None)
+
+
+def _secondaries(needs: Needs) -> list[Process]:
+    return [p for p in needs.spp if p.role == "secondary"]
+
+
+def _first(_: Facts, needs: Needs) -> Iterator[Finding]:
+    primary = _primary(needs)
+    for process in _secondaries(needs) if primary else []:
+        if primary and primary.name not in process.needs:
+            what = f"{process.name} would start without waiting for {primary.name}"
+            yield Finding("sec-first", "error", what, "start the primary first")
+
+
+def _prefix(_: Facts, needs: Needs) -> Iterator[Finding]:
+    yield from _same(needs, "--file-prefix", "sec-prefix")
+
+
+def _same(needs: Needs, option: str, identity: str) -> Iterator[Finding]:
+    primary = _primary(needs)
+    for process in _secondaries(needs) if primary else []:
+        mine, its = _value(process, option), _value(primary, option) if primary else ""
+        if mine != its:
+            what = f"{process.name} has {option} {mine or 'not'}, the primary {its or 'not'}"
+            yield Finding(identity, "error", what, "give both the same")
+
+
+def _value(process: Process, option: str) -> str:
+    return (process.values(option) or [""])[-1]
+
+
+def _build(_: Facts, needs: Needs) -> Iterator[Finding]:
+    if len(set(needs.builds.values())) > 1:
+        told = ", ".join(f"{program} on {build}" for program, build in sorted(needs.builds.items()))
+        yield Finding("sec-ver", "error", f"built on different DPDKs: {told}", "build both from one tree, on one DPDK")
+
+
+def _flags(_: Facts, needs: Needs) -> Iterator[Finding]:
+    primary = _primary(needs)
+    for process in _secondaries(needs) if primary else []:
+        for flag in ("--legacy-mem", "--single-file-segments"):
+            if primary and (flag in primary.eal()) != (flag in process.eal()):
+                having, other = (primary, process) if flag in primary.eal() else (process, primary)
+                what = f"{having.name} has {flag} and {other.name} has not: memory would be corrupted in silence"
+                yield Finding("sec-flags", "error", what, "give it to both, or to none")
+
+
+def _aslr(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    if facts.aslr and _secondaries(needs):
+        what = "address space randomisation is on: seldom a secondary cannot map what the primary has"
+        fix = "if one says so: --base-virtaddr 0x100000000 on the primary, or sysctl -w kernel.randomize_va_space=0"
+        yield Finding("sec-map", "info", what, fix)
+
+
+CHECKS = (
+    Check(
+        "dpdk-lock",
+        "another primary runs with this --file-prefix",
+        "sppr doctor   (names it): end it, or spp.file_prefix in conf.yml; is it this lab? sppr status",
+        "no other primary has this lab's --file-prefix",
+        (r"Cannot create lock on .*",),
+        look=_lock,
+    ),
+    Check(
+        "dpdk-stale",
+        "what an earlier primary left is in the way",
+        "sppr doctor --fix   (removes our prefix's folder); else look at $RUNTIME_DIRECTORY, its owner and mode",
+        "no primary left its runtime folder behind",
+        (
+            r"Unable to open runtime directory",
+            r"Error while clearing runtime dir",
+            r"Cannot clear runtime directory",
+        ),
+        look=_stale,
+    ),
+    Check(
+        "sec-orphan",
+        "secondaries of a dead primary still run",
+        "sppr down, then again",
+        "see dpdk-stale",
+        (r"Cannot init memzone", r"Cannot allocate memzone list"),
+    ),
+    Check(
+        "sec-first",
+        "a secondary was started before its primary",
+        "start the primary, wait until it is connected, then this one again (arrow-up, Enter)",
+        "secondaries wait until the primary is connected",
+        (r"Cannot open '.*' for rte_mem_config", r"Cannot get port info structure"),
+        look=_first,
+    ),
+    Check(
+        "sec-prefix",
+        "or primary and secondary have different --file-prefix",
+        "compare --file-prefix of both: sppr plan prints them",
+        "all SPP processes have one --file-prefix",
+        (r"Cannot open '.*' for rte_mem_config", r"Cannot get port info structure"),
+        look=_prefix,
+    ),
+    Check(
+        "sec-ver",
+        "primary and secondary are built on different DPDKs",
+        "build both anew from one tree: make dataplane, or make in spp.dir",
+        "primary and secondaries are built on one DPDK",
+        (r"Primary and secondary process DPDK version mismatch",),
+        look=_build,
+    ),
+    Check(
+        "sec-map",
+        "a secondary could not map the primary's memory where the primary has it",
+        "start it again; if it stays: --base-virtaddr 0x100000000 on the primary, then for the run "
+        "sysctl -w kernel.randomize_va_space=0   (less secure)",
+        "address space randomisation is off",
+        (
+            r"Cannot mmap memory for rte_config at \[.*\], got \[.*\]",
+            r"Could not map memory from primary process",
+            r"It is recommended to disable ASLR in the kernel",
+            r"Base virtual address hint \(.* != .*\) not respected",
+            r"EAL: Could not mmap",
+        ),
+        look=_aslr,
+    ),
+    Check(
+        "sec-flags",
+        "memory options of primary and secondary differ",
+        "give --legacy-mem and --single-file-segments to both, or to none",
+        "memory options of all SPP processes agree",
+        look=_flags,
+    ),
+)

@@ -1,0 +1,174 @@
+"""VMs: KVM, their images, their network."""
+
+from collections.abc import Iterator
+
+from sppr.host import steps
+from sppr.host.checks.check import Check, Finding, Needs, options
+from sppr.host.facts import Facts
+
+_SLOW = "guests run on TCG, about 10 times slower"
+
+
+def _kvm(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    if needs.accel == "tcg" or facts.kvm_usable() or (facts.kvm_there and not facts.kvm_device):
+        return
+    if not facts.kvm_device:
+        why, fix = "there is no /dev/kvm", "enable VT-x or AMD-V in the firmware; modprobe kvm_intel (or kvm_amd)"
+    elif not facts.virtualisation:
+        why, fix = "/dev/kvm opens, but the CPU has neither vmx nor svm, and guests hang", "a host with VT-x or AMD-V"
+    else:
+        why, fix = (
+            "/dev/kvm opens, but a tiny guest did not come up in it",
+            "dmesg | grep kvm; nested: enable it outside",
+        )
+    yield _told("kvm-none", needs, why, fix)
+
+
+def _told(identity: str, needs: Needs, why: str, fix: str) -> Finding:
+    if needs.accel == "kvm":
+        return Finding(identity, "error", f"vm.accel is kvm, but {why}", f"{fix}; or set vm.accel: auto in conf.yml")
+    return Finding(identity, "info", f"{why}: {_SLOW}", fix)
+
+
+def _kvm_permission(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    if needs.accel != "tcg" and facts.kvm_there and not facts.kvm_device:
+        fix = f"usermod -aG kvm {needs.user or '$USER'}, and log in again"
+        yield _told("kvm-perm", needs, "/dev/kvm cannot be opened by this user", fix)
+
+
+def _lock(_: Facts, needs: Needs) -> Iterator[Finding]:
+    for path, pid in sorted(needs.holders.items()):
+        if pid not in needs.own:
+            what = f"{path}: {needs.name_of(pid)} has this disk open"
+            yield Finding("img-lock", "error", what, f"end it: kill {pid}")
+
+
+def _format(_: Facts, needs: Needs) -> Iterator[Finding]:
+    for disk in needs.disks:
+        if disk.backing and not disk.backing_format:
+            what = f"{disk.path}: names what it stands on, but not its format"
+            yield Finding("img-fmt", "error", what, f"qemu-img rebase -u -F qcow2 -b {disk.backing} {disk.path}")
+
+
+def _base(_: Facts, needs: Needs) -> Iterator[Finding]:
+    for disk in needs.disks:
+        if disk.backing and not disk.backing_there:
+            what = f"{disk.path}: stands on {disk.backing}, which is not there"
+            rebase = f"qemu-img rebase -u -F {disk.backing_format or 'qcow2'} -b PATH {disk.path}"
+            fix = f"put it back; or if it moved: {rebase}"
+            yield Finding("img-base", "error", what, fix)
+
+
+def _partial(_: Facts, needs: Needs) -> Iterator[Finding]:
+    for path in needs.torn:
+        what = f"{path}: half-made by a run that was killed; no image of the lab has it"
+        fix = "sppr doctor --fix   (making that image again removes it, too)"
+        yield Finding("img-partial", "warning", what, fix, (steps.remove(path),))
+
+
+def _bridge(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    for vm in needs.vms:
+        for given in map(options, [*vm.values("-netdev"), *vm.values("-nic")]):
+            if given.get("", "") != "bridge":
+                continue
+            bridge = given.get("br", "br0")
+            if bridge not in facts.bridges:
+                what = f"{vm.name}: there is no bridge {bridge}"
+                yield Finding("net-bridge", "error", what, f"ip link add {bridge} type bridge; ip link set {bridge} up")
+            if not {bridge, "all"} & set(facts.bridge_acl or ()):
+                what = f"{vm.name}: /etc/qemu/bridge.conf does not allow {bridge}"
+                yield Finding("net-bridge", "error", what, f"echo allow {bridge} >> /etc/qemu/bridge.conf")
+
+
+def _ports(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    for port, purpose in needs.tcp_ports.items():
+        if port in facts.tcp_listening and port not in needs.listening_own:
+            what = f"port {port} ({purpose}) is taken by {needs.who_listens(port)}"
+            yield Finding("net-port", "error", what, "end that process, or choose another port in conf.yml")
+
+
+CHECKS = (
+    Check(
+        "kvm-none",
+        "KVM is not there, or does not do what it promises",
+        "set vm.accel: tcg in conf.yml; else VT-x or AMD-V in the firmware, modprobe kvm_intel",
+        "a guest comes up in KVM",
+        (
+            r"Could not access KVM kernel module: No such file or directory",
+            r"failed to set MSR",
+        ),
+        look=_kvm,
+        host=True,
+    ),
+    Check(
+        "kvm-perm",
+        "this user may not open /dev/kvm",
+        "usermod -aG kvm $USER, and log in again (not chmod 666); or vm.accel: tcg",
+        "/dev/kvm can be opened where there is one",
+        (r"Could not access KVM kernel module: Permission denied", r"failed to initialize kvm: Permission denied"),
+        look=_kvm_permission,
+        host=True,
+    ),
+    Check(
+        "img-lock",
+        "another QEMU has this disk",
+        "sppr doctor   (names its pid); end it first",
+        "no other process has a disk of this lab",
+        (
+            r"Failed to get (shared )?\"?(write|consistent read)\"? lock",
+            r"Is another process using the image",
+        ),
+        look=_lock,
+    ),
+    Check(
+        "img-fmt",
+        "an overlay does not say of which format its base is",
+        "qemu-img rebase -u -F qcow2 -b BASE OVERLAY",
+        "every overlay names its base's format",
+        (r"Backing file specified without backing format",),
+        look=_format,
+    ),
+    Check(
+        "img-base",
+        "the image that an overlay stands on is not there",
+        "put it back where it was, or: qemu-img rebase -u -F qcow2 -b PATH OVERLAY",
+        "every overlay's base is there",
+        (r"Could not open backing (image|file)",),
+        look=_base,
+    ),
+    Check(
+        "img-partial",
+        "an image was half-made",
+        "remove it, and it is made again",
+        "no image is half-made",
+        look=_partial,
+    ),
+    Check(
+        "net-bridge",
+        "QEMU may not use this bridge",
+        "echo allow virbr0 >> /etc/qemu/bridge.conf; its helper qemu-bridge-helper must be setuid root",
+        "no VM asks for a bridge it may not use",
+        (r"failed to parse default acl file", r"bridge helper failed"),
+        look=_bridge,
+    ),
+    Check(
+        "net-port",
+        "a TCP port is taken",
+        "sppr status, sppr doctor   (names who has it); or choose other ports in conf.yml (vm.ssh_port for VMs)",
+        "all ports are free",
+        (
+            r"Could not set up host forwarding rule",
+            r"Errno 98\b",
+            r"^(?!.*failed to bind).*[Aa]ddress already in use",
+        ),
+        look=_ports,
+    ),
+    Check(
+        "vm-ip",
+        "a guest has not got an address, or does not answer",
+        "sppr logs NAME   (its console); every wait of sppr has a deadline: vm.ready_timeout",
+        "every wait for a VM has a deadline",
+        (r"Waiting for domain to get an IP address",),
+        "warning",
+    ),
+)

@@ -1,0 +1,222 @@
+"""Hugepages: reserved, mounted, not leaked; and the memory of VMs, which is none of them."""
+
+from collections.abc import Iterator
+
+from sppr import units
+from sppr.host import steps
+from sppr.host.checks.check import Check, Finding, Needs, Process, options
+from sppr.host.facts import Facts
+from sppr.host.steps import Step
+
+PAGES = "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+#: File systems whose files are memory all the same.
+_IN_MEMORY = ("hugetlbfs", "tmpfs", "devtmpfs")
+
+
+def reserve(facts: Facts, mib: int) -> Step:
+    """Reserve so many more MiB in pages of 2 MiB."""
+    total = sum(size.total for size in facts.hugepages if size.size_kb == 2048)
+    return steps.write(f"{facts.root.rstrip('/')}/{PAGES}", str(total + -(-mib // 2)))
+
+
+def mount(folder: str) -> tuple[Step, ...]:
+    return (
+        Step(("mkdir", "-p", folder)),
+        Step(("mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "nodev", folder)),
+    )
+
+
+def _free(facts: Facts, needs: Needs) -> int:
+    """MiB that are free, or this very lab's already: what its primary has, or left for the next one to take."""
+    mine = [f for f in facts.huge_files if f.prefix == needs.file_prefix]
+    ours = sum(f.mib for f in mine if not f.mappers or set(f.mappers) & needs.own)
+    return sum(size.free_mib for size in facts.hugepages) + ours
+
+
+def _none(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    free = _free(facts, needs)
+    if needs.hugepage_mib and free < needs.hugepage_mib:
+        total = sum(size.total * size.size_kb // 1024 for size in facts.hugepages)
+        what = f"hugepages: the primary needs {needs.hugepage_mib} MiB, {free} MiB are free (of {total} MiB reserved)"
+        if len(facts.nodes) > 1:
+            what += "; " + ", ".join(f"node {n.number}: {n.free_mib} MiB free" for n in facts.nodes)
+        step = reserve(facts, needs.hugepage_mib - free)
+        pages = (step.stdin or "").strip()
+        fix = f"sppr setup, or sppr doctor --fix   (echo {pages} > {step.argv[1]})"
+        yield Finding("hp-none", "error", what, fix, (step,))
+
+
+def _one_gib(facts: Facts, _: Needs) -> Iterator[Finding]:
+    sizes = {size.size_kb: size for size in facts.hugepages}
+    if 1048576 in sizes and not sizes[1048576].total and 2048 in sizes and sizes[2048].total:
+        what = "hugepages: of 2 MiB only; DPDK says that there are none of 1 GiB"
+        yield Finding("hp-1g-note", "info", what, "nothing: it is harmless")
+
+
+def _sum(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    """Ours take no hugepages: VMs' memory is a memfd of plain pages. What the two ask for is told together."""
+    # A guest that runs has its memory already.
+    starting = [vm for vm in needs.vms if vm.name not in needs.living]
+    who = [f"{vm.name} {_vm_mib(vm)}" for vm in starting]
+    total = sum(map(_vm_mib, starting))
+    if total > facts.memory_free_mib > 0:
+        what = (
+            f"memory: the VMs need {total} MiB ({', '.join(who)}), {facts.memory_free_mib} MiB are available; "
+            f"the primary's {needs.hugepage_mib} MiB come from hugepages"
+        )
+        yield Finding("hp-sum", "error", what, "fewer VMs (-nr, -nv), or vm.memory lower in conf.yml")
+
+
+def _vm_mib(vm: Process) -> int:
+    values = vm.values("-m")
+    try:
+        return units.parse_mib(values[0]) if values else 0
+    except ValueError:
+        return 0
+
+
+def _mounted(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    folder = needs.hugepage_dir
+    if not needs.hugepage_mib or needs.hugepage_file:
+        return
+    if folder not in facts.hugetlbfs:
+        fix = f"sppr setup, or sppr doctor --fix   (mount -t hugetlbfs -o pagesize=2M nodev {folder})"
+        what = f"hugepages: {folder} is not a hugetlbfs mount"
+        yield Finding("hp-mount", "error", what, fix, mount(folder))
+        return
+    sizes = {option for m in facts.mounts if m.point == folder for option in m.options if option.startswith("pagesize")}
+    reserved = {f"pagesize={_short(size.size_kb)}" for size in facts.hugepages if size.total}
+    if sizes and reserved and not sizes & reserved:
+        what = f"hugepages: {folder} is mounted with {', '.join(sorted(sizes))}, and no page of that size is reserved"
+        yield Finding("hp-mount", "error", what, f"umount {folder}; mount -t hugetlbfs -o pagesize=2M nodev {folder}")
+
+
+def _short(size_kb: int) -> str:
+    return f"{size_kb >> 20}G" if size_kb >= 1 << 20 else f"{size_kb >> 10}M"
+
+
+def _not_a_mount(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    """Without a message QEMU makes a regular file there, and fills the host's memory or disk."""
+    if needs.hugepage_file:
+        what = f"{needs.hugepage_dir}: is a file, not a folder with hugetlbfs: a QEMU made it that was told mem-path"
+        fix = f"look at it, and remove it: rm {needs.hugepage_dir}; then: sppr doctor --fix"
+        yield Finding("hp-notfs", "error", what, fix)
+    for vm in needs.vms:
+        for path in _memory_paths(vm):
+            kind = facts.file_system(path)
+            if kind not in _IN_MEMORY:
+                what = f"{vm.name}: mem-path {path} lies on {kind or 'no file system known'}, not on hugetlbfs"
+                fix = f"mount -t hugetlbfs -o pagesize=2M nodev {path}, or leave mem-path out of vm.args"
+                yield Finding("hp-notfs", "error", f"{what}: QEMU would fill a regular file there", fix)
+
+
+def _memory_paths(vm: Process) -> list[str]:
+    """Where guest RAM is to lie. The regions of ring ports (``iv0`` …) are small files of ours."""
+    objects = [options(value) for value in vm.values("-object")]
+    backends = [
+        o for o in objects if o.get("", "").startswith("memory-backend") and not o.get("id", "").startswith("iv")
+    ]
+    return [*(o["mem-path"] for o in backends if "mem-path" in o), *vm.values("-mem-path")]
+
+
+def _leaks(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    by_prefix: dict[str, list[str]] = {}
+    for file in facts.huge_files:
+        if not file.mappers:
+            by_prefix.setdefault(file.prefix, []).append(file.path)
+    sizes = {file.path: file.mib for file in facts.huge_files}
+    for prefix, paths in sorted(by_prefix.items()):
+        mib = sum(sizes[path] for path in paths)
+        what = f"hugepages: {len(paths)} files of --file-prefix {prefix} hold {mib} MiB, and no process maps them"
+        if prefix == needs.file_prefix:
+            real = tuple(facts.root.rstrip("/") + path for path in paths)
+            yield Finding("hp-leak", "warning", what, "sppr doctor --fix", (steps.remove(*real),))
+        else:
+            yield Finding("hp-leak", "info", what, f"not ours: if nobody misses them: rm {' '.join(paths)}")
+
+
+def _numa(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    if len(facts.nodes) < 2 or not needs.hugepage_mib:
+        return
+    bare = [n for n in facts.nodes if set(n.cpus) & set(needs.lcores) and not n.free_mib]
+    for node in bare:
+        what = f"NUMA: lcores of this lab are on node {node.number}, which has no free hugepages"
+        pages = f"/sys/devices/system/node/node{node.number}/hugepages/hugepages-2048kB/nr_hugepages"
+        yield Finding("numa", "warning", what, f"echo 512 > {pages}, or coremasks of another node")
+    for port in facts.ports:
+        if port.node >= 0 and not any(n.number == port.node and n.free_mib for n in facts.nodes):
+            what = f"NUMA: NIC {port.address} is on node {port.node}, which has no free hugepages"
+            yield Finding("numa", "warning", what, f"reserve pages on node {port.node}")
+
+
+CHECKS = (
+    Check(
+        "hp-none",
+        "no hugepages are free for this process",
+        "sppr setup   (reserves hugepages; or: sppr doctor --fix; at boot: hugepages=512)",
+        "enough hugepages are free",
+        (
+            r"No free (?!1048576 kB)\d+ ?kB hugepages reported",
+            r"Cannot get hugepage information",
+            r"Cannot init memory\b",
+        ),
+        look=_none,
+    ),
+    Check(
+        "hp-1g-note",
+        "there are no hugepages of 1 GiB, which is harmless where those of 2 MiB are used",
+        "nothing: it is harmless",
+        "DPDK has nothing to say about hugepages of 1 GiB",
+        (r"No free hugepages reported in hugepages-1048576kB", r"No free 1048576 kB hugepages reported"),
+        "info",
+        _one_gib,
+        host=True,
+    ),
+    Check(
+        "hp-sum",
+        "all that asks for memory together asks for more than there is",
+        "sppr doctor   (who needs what); fewer VMs (-nr, -nv), or vm.memory and primary.memory lower; sppr setup",
+        "memory for all VMs is there",
+        (
+            r"Not enough memory available! Requested: \d+ ?MB, available: \d+ ?MB",
+            r"unable to map backing store for guest RAM",
+            r"[Cc]annot (set up guest|allocate) memory",
+        ),
+        look=_sum,
+    ),
+    Check(
+        "hp-mount",
+        "hugepages are reserved, but no hugetlbfs of their size is mounted",
+        "sppr doctor --fix   (or: mount -t hugetlbfs -o pagesize=2M nodev /dev/hugepages)",
+        "hugetlbfs is mounted",
+        (r"hugepages of size \d+ reserved, but no mounted hugetlbfs found for that size",),
+        look=_mounted,
+    ),
+    Check(
+        "hp-notfs",
+        "guest memory would lie in a regular file",
+        "mount hugetlbfs there, or leave mem-path out of vm.args",
+        "no memory lies in a regular file",
+        look=_not_a_mount,
+    ),
+    Check(
+        "hp-leak",
+        "hugepage files without a process keep pages from being free",
+        "sppr doctor --fix",
+        "no hugepage file is left without its process",
+        look=_leaks,
+        host=True,
+    ),
+    Check(
+        "numa",
+        "memory, cores and NIC are not on one NUMA node",
+        "reserve pages on that node: sppr doctor names it; or coremasks of another node",
+        "cores and memory are on one NUMA node",
+        (
+            r"Main core has no memory on local socket",
+            r"DPDK is running on a NUMA system, but is compiled without NUMA support",
+        ),
+        "warning",
+        _numa,
+    ),
+)

@@ -1,0 +1,119 @@
+"""Hugepages by size and NUMA node, what is mounted where, and who maps which file."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Hugepages:
+    """Pages of one size: ``size_kb`` each, ``total`` reserved, ``free`` of them."""
+
+    size_kb: int
+    total: int
+    free: int
+
+    @property
+    def free_mib(self) -> int:
+        return self.free * self.size_kb // 1024
+
+
+@dataclass(frozen=True)
+class Node:
+    """A NUMA node."""
+
+    number: int
+    cpus: tuple[int, ...]
+    hugepages: tuple[Hugepages, ...]
+
+    @property
+    def free_mib(self) -> int:
+        return sum(size.free_mib for size in self.hugepages)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A line of /proc/mounts: ``kind`` is the file system's name."""
+
+    point: str
+    kind: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HugeFile:
+    """A file that a DPDK process of ``prefix`` made in a hugetlbfs; ``mappers``: pids that map it."""
+
+    path: str
+    prefix: str
+    mib: int
+    mappers: tuple[int, ...] = ()
+
+
+def text(path: Path) -> str:
+    """What a file of /proc or /sys says; empty where it cannot be read."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def hugepages(folder: Path) -> tuple[Hugepages, ...]:
+    """Of all sizes below /sys/kernel/mm/hugepages, or a node's hugepages."""
+    sizes = []
+    for size in sorted(folder.glob("hugepages-*kB")):
+        numbers = [int(text(size / name).strip() or 0) for name in ("nr_hugepages", "free_hugepages")]
+        sizes.append(Hugepages(int(size.name[len("hugepages-") : -len("kB")]), *numbers))
+    return tuple(sizes)
+
+
+def nodes(root: Path) -> tuple[Node, ...]:
+    found = []
+    for folder in (root / "sys/devices/system/node").glob("node[0-9]*"):
+        cpus = tuple(sorted(_cpu_list(text(folder / "cpulist"))))
+        found.append(Node(int(folder.name.removeprefix("node")), cpus, hugepages(folder / "hugepages")))
+    return tuple(sorted(found, key=lambda node: node.number))
+
+
+def _cpu_list(written: str) -> list[int]:
+    """``0-3,8`` as the kernel writes it."""
+    found: list[int] = []
+    for first, last in re.findall(r"(\d+)(?:-(\d+))?", written):
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def mounts(root: Path) -> tuple[Mount, ...]:
+    lines = (line.split() for line in text(root / "proc/mounts").splitlines())
+    return tuple(Mount(w[1], w[2], tuple(w[3].split(",")) if len(w) > 3 else ()) for w in lines if len(w) > 2)
+
+
+def huge_files(root: Path, points: tuple[str, ...]) -> tuple[HugeFile, ...]:
+    """The DPDK files in every hugetlbfs. EAL names them ``<prefix>map_<number>``. Those of others are left out where
+    this user could not see who maps them."""
+    pages = [page for point in points for page in sorted((root / point.lstrip("/")).glob("*map_*"))]
+    by_path = mappers(root) if pages else {}
+    found = []
+    for page in pages:
+        try:
+            stat = page.stat()
+        except OSError:
+            continue
+        if os.geteuid() not in (0, stat.st_uid):
+            continue
+        shown = f"/{page.relative_to(root)}"
+        prefix = re.sub(r"map_\d+$", "", page.name)
+        found.append(HugeFile(shown, prefix, stat.st_size >> 20, tuple(by_path.get(shown, ()))))
+    return tuple(found)
+
+
+def mappers(root: Path) -> dict[str, list[int]]:
+    """Path -> pids of the processes that map it, as far as they may be looked at."""
+    found: dict[str, list[int]] = {}
+    for maps in (root / "proc").glob("[0-9]*/maps"):
+        lines = text(maps).splitlines()
+        paths = {words[5] for line in lines if len(words := line.split(maxsplit=5)) == 6}
+        for path in paths:
+            found.setdefault(path, []).append(int(maps.parent.name))
+    return found

@@ -1,0 +1,36 @@
+"""A command that mends something, as a value: shown as a line that can be pasted, then run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sppr.deadline import Deadline
+from sppr.run import pasteable, run
+
+
+@dataclass(frozen=True)
+class Step:
+    """``argv``, and ``stdin`` where it is fed something."""
+
+    argv: tuple[str, ...]
+    stdin: str | None = None
+
+    def __str__(self) -> str:
+        line = pasteable(self.argv)
+        return line if self.stdin is None else f"echo {self.stdin.strip()} | {line}"
+
+    def perform(self, before: Sequence[str] = ()) -> None:
+        """Run it, behind the words ``before`` (``sudo``). LaunchError where it fails."""
+        run([*before, *self.argv], stdin=self.stdin, deadline=Deadline(60))
+
+
+def write(path: str, text: str) -> Step:
+    """Write a number into a file of /sys or /proc."""
+    return Step(("tee", path), f"{text}\n")
+
+
+def remove(*paths: str) -> Step:
+    return Step(("rm", "-f", "--", *paths))
+
+
+def remove_folder(path: str) -> Step:
+    return Step(("rm", "-rf", "--", path))

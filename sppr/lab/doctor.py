@@ -1,0 +1,63 @@
+"""All findings about a machine and a lab on it, what of them is mended, and rows for a table."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sppr.errors import ConfigError, HostError, SpprError
+from sppr.host import checks, prepare
+from sppr.lab import machine, needs, preflight
+from sppr.lab import state as states
+from sppr.lab.plan import Plan
+from sppr.lab.site import Site
+
+
+@dataclass(frozen=True)
+class Looked:
+    """``session``: of the lab whose findings these are; empty where only the machine was looked at."""
+
+    findings: list[checks.Finding]
+    session: str = ""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each finding, then one for each check that found nothing."""
+        found = [_row(f.id, f.severity, f.what, f.fix, bool(f.mend)) for f in self.findings]
+        known = {finding.id for finding in self.findings}
+        quiet = [c for c in checks.REGISTRY if c.id not in known and (self.session or c.host)]
+        return found + [_row(c.id, "ok", c.fine, "", False) for c in quiet]
+
+
+def of_lab(plan: Plan, site: Site) -> Looked:
+    """Of a lab that can be planned."""
+    return Looked(preflight.look(plan, site, machine.look(plan.accel)), plan.session)
+
+
+def of_host(error: SpprError) -> Looked:
+    """Of the machine alone, with what keeps the lab from being planned."""
+    identity = "conf" if isinstance(error, ConfigError) else "lab"
+    found = checks.Finding(identity, "error", error.what, error.hint or "mend conf.yml, then again")
+    return Looked(checks.in_order([found, *checks.check(machine.look(), needs.of_host())]))
+
+
+def mend(look: Callable[[], Looked], note: Callable[[str], None]) -> None:
+    """Run what mends each finding, and can be taken back. Nobody else may be at the session meanwhile."""
+    if os.geteuid() != 0:
+        raise HostError("--fix needs root", hint="sudo -E sppr doctor --fix")
+    session = look().session
+    if not session:
+        return
+    with states.locked(session):
+        # Anew, now that nobody can be starting what would be removed.
+        for finding in look().findings:
+            if finding.mend:
+                note(f"{finding.id}: {finding.what}")
+                try:
+                    prepare.mend(finding.mend, lambda line: note(f"  $ {line}"))
+                except HostError as e:  # the others may go all the same; what is left is told at the end
+                    note(f"  not done: {e.what}")
+
+
+def _row(identity: str, severity: str, found: str, fix: str, fixable: bool) -> dict[str, Any]:
+    return {"id": identity, "severity": severity, "found": found, "fix": fix, "fixable": fixable}

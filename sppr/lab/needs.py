@@ -1,0 +1,158 @@
+"""What a plan wants of the machine, with all that must be read for it: programs, images, who has what."""
+
+import getpass
+import os
+import re
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sppr.deadline import Deadline
+from sppr.errors import HostError, SpprError
+from sppr.host import checks, holders, procs
+from sppr.images import qemu_img
+from sppr.images.store import Store
+from sppr.lab import state as states
+from sppr.lab.plan import Image, Plan, images
+from sppr.lab.site import Site
+from sppr.qemu.parts import QEMU
+from sppr.roles.part import serving_part
+from sppr.run import PACKAGES, run, which
+
+#: What an image may grow to while it is made, in MiB, and what must be left beside.
+TEMPLATE_MIB, INSTANCE_MIB, MARGIN_MIB = 96, 16, 64
+_EAL = re.compile(rb"librte_eal\.so\.(\d+)")
+
+
+def of_host(programs: Sequence[str] = ("tmux", "qemu-img", QEMU, "ssh-keygen")) -> checks.Needs:
+    """Without a lab: who the user is, and what the tools are."""
+    return checks.Needs(
+        programs={program: which(program) for program in programs},
+        packages=PACKAGES,
+        is_root=os.geteuid() == 0,
+        sudo=_sudo(),
+        user=_user(),
+        who_listens=procs.who_listens,
+        name_of=holders.name_of,
+        tmux_version=run(["tmux", "-V"], check=False).stdout.strip() if which("tmux") else "",
+        environment={name: os.environ[name] for name in ("LC_ALL", "TMUX") if name in os.environ},
+    )
+
+
+def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str, int]) -> checks.Needs:
+    """What the parts ``start`` want, among those that are ``living`` (part -> pid)."""
+    parts = plan.chosen(start)
+    made, primary = images(parts), "pri" in start
+    sockets = _sockets(plan, start)
+    folder = Path(plan.sock_dir)
+    store = site.store if made else None
+    disks = _disks(made, store) if store else {}
+    return replace(
+        of_host() if made else of_host(("tmux",)),
+        tcp_ports=_ports(plan, start),
+        lcores=plan.lcores if primary else (),
+        sockets=sockets,
+        stale=tuple(path for path in sockets if Path(path).is_socket()),
+        sock_dir_open=not folder.is_dir() or os.access(folder, os.W_OK | os.X_OK),
+        hugepage_mib=plan.memory if primary else 0,
+        hugepage_dir=plan.huge_dir,
+        hugepage_file=Path(plan.huge_dir).is_file(),
+        file_prefix=plan.file_prefix,
+        accel=plan.accel if made else "tcg",
+        processes=tuple(checks.Process(p.name, p.role, p.program, p.needs, p.sockets) for p in plan.parts),
+        builds=_builds(plan),
+        living=dict(living),
+        listening_own=holders.tcp_ports_of(living.values()),
+        disks=tuple(disks.values()),
+        holders=holders.who_has_open(disks),
+        torn=_torn(store) if store else (),
+        disk_folder=str(store.folder) if store else "",
+        disk_mib=_room(made, store) if store else (0, 0),
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def _sudo() -> bool | None:
+    if which("sudo") is None:
+        return None
+    return os.geteuid() == 0 or run(["sudo", "-n", "true"], check=False, deadline=Deadline(10)).returncode == 0
+
+
+def living(session: str) -> dict[str, int]:
+    """Parts of the session that run -> pid."""
+    try:
+        state = states.load(session)
+    except SpprError:
+        return {}
+    found = {part.name: states.process(part.files(state.folder)) for part in state.plan.parts}
+    return {name: proc.pid for name, proc in found.items() if proc is not None and proc.alive()}
+
+
+def _ports(plan: Plan, start: Collection[str]) -> dict[int, str]:
+    names = ("controller.pri_port", "controller.sec_port", "controller.rest_port, which 0 turns off")
+    own = dict(zip(plan.tcp_ports, names, strict=False))
+    ssh = [part.ssh_port for part in plan.chosen(start) if part.ssh_port]
+    return (own if "ctrler" in start else {}) | dict.fromkeys(ssh, "ssh of a VM: vm.ssh_port + id")
+
+
+def _sockets(plan: Plan, start: Collection[str]) -> tuple[str, ...]:
+    """Sockets that are to come: those of VMs whose server runs may listen already."""
+    coming = [s for p in plan.chosen(start) if p.server and serving_part(p.server) in start for s in p.sockets]
+    own = [s for s in plan.vdev_sockets if "pri" in start]
+    return tuple(dict.fromkeys([*own, *coming]))
+
+
+def _builds(plan: Plan) -> dict[str, str]:
+    """Which DPDK the SPP programs are linked to, where it can be told."""
+    found: dict[str, str] = {}
+    for path in dict.fromkeys(Path(p.program[0]) for p in plan.parts if p.role in ("primary", "secondary")):
+        try:
+            linked = _EAL.search(path.read_bytes())
+        except OSError:
+            continue
+        if linked:
+            found[path.name] = f"librte_eal.so.{linked[1].decode()}"
+    return found
+
+
+def _paths(made: Sequence[Image], store: Store) -> list[tuple[Path, int]]:
+    """Images of the lab, made or not, and what each may take, in MiB."""
+    kinds = dict.fromkeys(image.kind for image in made)
+    templates = [(store.template(kind), TEMPLATE_MIB) for kind in kinds]
+    return templates + [(store.instance(i.kind, i.vm_id), INSTANCE_MIB) for i in made if i.vm_id]
+
+
+def _disks(made: Sequence[Image], store: Store) -> dict[str, checks.Disk]:
+    found: dict[str, checks.Disk] = {}
+    for path, _ in _paths(made, store):
+        if not path.is_file():
+            continue
+        try:
+            info = qemu_img.info(path)
+        except HostError:
+            continue  # told by the store's own check
+        backing = os.path.normpath(path.parent / info.backing) if info.backing else None
+        there = backing is None or Path(backing).exists()
+        found[str(path)] = checks.Disk(str(path), info.format, backing, info.backing_format, there)
+    return found
+
+
+def _room(made: Sequence[Image], store: Store) -> tuple[int, int]:
+    """MiB that are to be written, and that are free."""
+    missing = sum(mib for path, mib in _paths(made, store) if not path.exists())
+    free = shutil.disk_usage(store.folder).free >> 20 if store.folder.is_dir() else 0
+    return (missing + MARGIN_MIB if missing else 0), free
+
+
+def _torn(store: Store) -> tuple[str, ...]:
+    """Temporary images whose maker has gone: ``.<name>.<pid>.tmp``."""
+    found = [*store.folder.glob(f".*{store.base}.*.tmp"), *(store.folder / "img").glob(f".*{store.base}.*.tmp")]
+    made_by = {path: path.name.split(".")[-2] for path in found}
+    return tuple(str(p) for p, pid in sorted(made_by.items()) if pid.isdigit() and not Path(f"/proc/{pid}").exists())

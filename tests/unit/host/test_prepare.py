@@ -1,0 +1,43 @@
+"""Hugepages are reserved below a root, so that a test has a /sys of its own; every command is said before it is run."""
+
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import HostError
+from sppr.host import prepare, steps
+from tests.unit.host.test_facts import machine
+
+PAGES = "sys/kernel/mm/hugepages/hugepages-2048kB"
+
+
+def test_enough_pages_change_nothing(tmp_path: Path) -> None:
+    machine(tmp_path)
+    prepare.hugepages(8, pytest.fail, tmp_path)
+    assert (tmp_path / PAGES / "nr_hugepages").read_text() == "10\n"
+
+
+def test_missing_pages_are_reserved_and_the_command_is_shown(tmp_path: Path) -> None:
+    machine(tmp_path)
+    said: list[str] = []
+    with pytest.raises(HostError, match="only 8 of 100 MiB could be had"):  # this /sys never has more free
+        prepare.hugepages(100, said.append, tmp_path)
+    pages = tmp_path / PAGES / "nr_hugepages"
+    assert pages.read_text() == "56\n", "10, and 46 more of 2 MiB for the 92 that are missing"
+    assert said == ["hugepages: 8 MiB free, 100 wanted", f"echo 56 | tee {pages}"]
+
+
+def test_a_step_that_fails_ends_it_with_what_the_command_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(HostError, match="No such file or directory"):
+        prepare.mend((steps.write(str(tmp_path / "no/where"), "1"), steps.remove("/never")), said.append)
+    assert said == [f"echo 1 | tee {tmp_path}/no/where"]
+
+
+def test_only_what_is_named_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "keep").touch()
+    (tmp_path / "-rf").touch()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/config").touch()
+    prepare.mend((steps.remove(str(tmp_path / "-rf")), steps.remove_folder(str(tmp_path / "old"))), lambda _: None)
+    assert [p.name for p in tmp_path.iterdir() if p.is_file() or p.name == "old"] == ["keep"]

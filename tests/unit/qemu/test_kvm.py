@@ -1,0 +1,59 @@
+"""KVM is tried, once; a verdict is kept for this boot of the host and this QEMU."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sppr.host.rundir import sessions_dir
+from sppr.qemu import kvm
+
+
+def fake_qemu(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
+    """A QEMU that notes each call, and then does ``body``."""
+    calls = folder / "calls"
+    program = folder / "bin" / "qemu-system-x86_64"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n{body}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return calls
+
+
+def test_a_guest_that_came_up_is_believed_and_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = fake_qemu(tmp_path, monkeypatch, "exit 33")
+    assert kvm.boots("boot1") and kvm.boots("boot1")
+    [line] = calls.read_text().splitlines()
+    assert "-accel kvm -cpu host" in line, "as our VMs are run"
+
+
+@pytest.mark.parametrize("body", ["exit 1", "exit 0", "kill -ABRT $$"])
+def test_any_other_end_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    fake_qemu(tmp_path, monkeypatch, body)
+    assert not kvm.boots("boot1")
+
+
+def test_a_guest_that_hangs_is_killed_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_qemu(tmp_path, monkeypatch, "exec sleep 60")
+    assert not kvm.attempt("kvm", "host", seconds=0.2)
+
+
+def test_another_boot_or_another_qemu_is_tried_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = fake_qemu(tmp_path, monkeypatch, "exit 33")
+    assert kvm.boots("boot1") and kvm.boots("boot2")
+    fake_qemu(tmp_path, monkeypatch, "exit 1 ")
+    assert not kvm.boots("boot2") and len(calls.read_text().splitlines()) == 3
+
+
+def test_a_broken_cache_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_qemu(tmp_path, monkeypatch, "exit 33")
+    sessions_dir().mkdir(parents=True)
+    for text in ("{", "[]", '{"x": 1}'):
+        (sessions_dir() / ".kvm.json").write_text(text)
+        assert kvm.boots("boot1")
+    assert list(json.loads((sessions_dir() / ".kvm.json").read_text()).values()) == [True]
+
+
+def test_without_a_qemu_there_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sppr.qemu.kvm.which", lambda _: None)
+    assert not kvm.boots("boot1")
