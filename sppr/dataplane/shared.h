@@ -83,7 +83,8 @@ struct shared {
 	uint32_t size;
 	uint32_t primary_pid;
 	uint64_t published_ns; /* CLOCK_MONOTONIC */
-	/* the primary's pool handlers by index: the order depends on how DPDK was linked or loaded */
+	/* the primary's pool handlers by index: the order depends on how DPDK was linked or loaded
+	 */
 	char handler[RTE_MEMPOOL_MAX_OPS_IDX][RTE_MEMPOOL_OPS_NAMESIZE];
 	uint16_t nports;
 	uint16_t nrings;
