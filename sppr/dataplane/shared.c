@@ -9,8 +9,8 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_memzone.h>
-#include <rte_string_fns.h>
 
+#include "handlers.h"
 #include "say.h"
 #include "shared.h"
 
@@ -67,41 +67,6 @@ create_rings(struct shared_view *view, uint16_t nrings)
 	return 0;
 }
 
-static void
-publish_handlers(struct shared *info)
-{
-	unsigned int i;
-
-	for (i = 0; i < rte_mempool_ops_table.num_ops; i++)
-		rte_strscpy(info->handler[i], rte_mempool_ops_table.ops[i].name,
-				sizeof(info->handler[i]));
-}
-
-/* A pool names its handler by an index into each process's own table: put ours in the primary's
- * order. The pool of packets must have its own.
- */
-static int
-order_handlers(const struct shared *info, const struct rte_mempool *pool)
-{
-	struct rte_mempool_ops_table *table = &rte_mempool_ops_table;
-	struct rte_mempool_ops swap;
-	unsigned int i, j;
-
-	for (i = 0; i < RTE_MIN(table->num_ops, (unsigned int)RTE_MEMPOOL_MAX_OPS_IDX); i++)
-		for (j = i + 1; j < table->num_ops; j++)
-			if (strcmp(table->ops[j].name, info->handler[i]) == 0) {
-				swap = table->ops[i];
-				table->ops[i] = table->ops[j];
-				table->ops[j] = swap;
-				break;
-			}
-	i = (unsigned int)pool->ops_index;
-	if (i < table->num_ops && strcmp(table->ops[i].name, info->handler[i]) == 0)
-		return 0;
-	say("the primary's DPDK has other pool handlers than this one; not starting");
-	return -1;
-}
-
 int
 shared_publish(struct shared_view *view, const struct shared_port *ports, uint16_t nports,
 		uint16_t nrings)
@@ -121,7 +86,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	info->version = SHARED_VERSION;
 	info->size = sizeof(*info);
 	info->primary_pid = (uint32_t)getpid();
-	publish_handlers(info);
+	handlers_publish(info->handler);
 	info->nports = nports;
 	info->nrings = nrings;
 	memcpy(info->port, ports, nports * sizeof(ports[0]));
@@ -197,5 +162,9 @@ shared_attach(struct shared_view *view)
 		say("the primary's pool or rings are missing; not starting");
 		return -1;
 	}
-	return order_handlers(info, view->pool);
+	if (handlers_follow(info->handler, (unsigned int)view->pool->ops_index) < 0) {
+		say("the primary's DPDK has other pool handlers than this one; not starting");
+		return -1;
+	}
+	return 0;
 }

@@ -13,6 +13,7 @@
 #include <rte_ring.h>
 
 #include "config.h"
+#include "handlers.h"
 #include "uid.h"
 
 #define SHARED_POOL_NAME "MProc_pktmbuf_pool"
@@ -85,7 +86,7 @@ struct shared {
 	uint64_t published_ns; /* CLOCK_MONOTONIC */
 	/* the primary's pool handlers by index: the order depends on how DPDK was linked or loaded
 	 */
-	char handler[RTE_MEMPOOL_MAX_OPS_IDX][RTE_MEMPOOL_OPS_NAMESIZE];
+	handler_names handler;
 	uint16_t nports;
 	uint16_t nrings;
 	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */

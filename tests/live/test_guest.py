@@ -259,6 +259,12 @@ def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, 
     crosses(source, sink)
     print(f"ring VM: {whole(source, sink, 10_000, window=32):.0f} frames/s")
 
+    spp_vm.ok("stop")  # what comes meanwhile is not forwarded later
+    source.send(1)
+    assert sink.receive(0.5) is None
+    spp_vm.ok("forward")
+    assert sink.receive(0.5) is None
+
     process.kill()
     process, _ = through_region(lab)
     crosses(source, sink)
