@@ -13,7 +13,7 @@ PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps pytho
 # libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).
 TEST_PACKAGES := dpdk-dev iputils-ping zsh clang libclang-rt-14-dev libjemalloc2
 
-.PHONY: help up down status setup packages packages-test dataplane check test bench fmt clean
+.PHONY: help up down status setup packages packages-test dataplane check test bench fuzz fmt clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -69,6 +69,9 @@ bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.js
 	@$(BIN)/python tests/bench_region.py
 	@$(BIN)/python tests/bench_controller.py
 	@$(BIN)/python tests/bench_dataplane.py
+
+fuzz: packages-test ## the data plane's commands under libFuzzer for ten minutes (FUZZ_SECONDS=600)
+	@$(MAKE) -s -C sppr/dataplane fuzz
 
 fmt: $(VENV)/.test ## format Python and C
 	@$(BIN)/ruff check -q --fix . bin runscripts || true

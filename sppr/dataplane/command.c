@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "call.h"
 #include "json.h"
 #ifndef SPP_GUEST
 #include "launch.h"
@@ -14,77 +14,12 @@
 #include "status.h"
 #include "tokens.h"
 
-/* One command in hand. */
-struct call {
-	struct app *app;
-	const char *text; /* as received, spaces turned into NULs */
-	size_t len;
-	char *word[MAX_TOKENS];
-	unsigned int n;
-	char *reply;
-	bool end;
-};
-
-static const char *
-word(const struct call *c, unsigned int i)
-{
-	return i < c->n ? c->word[i] : "";
-}
-
-/* Not SPP's, but its controllers pass over a key they do not know: why it failed. */
-static void
-put_message(struct json *w, bool ok)
-{
-	if (!ok)
-		json_string(w, "message", *say_last() != '\0' ? say_last() : "not understood");
-}
-
-static void
-reply_result(struct call *c, bool ok, const char *key, const char *value)
-{
-	struct json w;
-
-	json_start(&w, c->reply, REPLY_SIZE);
-	json_string(&w, "result", ok ? "succeeded" : "failed");
-	json_string(&w, "command", word(c, 0));
-	if (key != NULL)
-		json_string(&w, key, value);
-	put_message(&w, ok);
-	json_finish(&w);
-}
-
-/* Word i as a port; false after saying that it is none. */
-static bool
-port_word(const struct call *c, unsigned int i, struct uid *uid)
-{
-	if (uid_parse(word(c, i), uid) == 0)
-		return true;
-	say("\"%.40s\" is not a port: wanted TYPE:NUMBER, as ring:0 or phy:0nq1", word(c, i));
-	return false;
-}
-
-static bool
-words_are(const struct call *c, unsigned int n)
-{
-	if (c->n == n)
-		return true;
-	say("%.20s: wrong number of words (%u, not %u)", word(c, 0), c->n, n);
-	return false;
-}
-
 static bool
 may_forward(const struct call *c)
 {
 	if (!c->app->has_forwarder)
 		say("no forwarder here: the primary needs two lcores or more, and no --disp-stats");
 	return c->app->has_forwarder;
-}
-
-/* SPP sends its receive buffer back where it has no answer of its own. */
-static void
-reply_echo(struct call *c)
-{
-	memcpy(c->reply, c->text, c->len < REPLY_SIZE ? c->len : REPLY_SIZE);
 }
 
 static void
@@ -106,10 +41,10 @@ do_get_client_id(struct call *c)
 static void
 do_set_client_id(struct call *c)
 {
-	const char *text = word(c, 1);
+	const char *text = call_word(c, 1);
 	char *end;
 	long id = strtol(text, &end, 10);
-	bool ok = words_are(c, 2) && *text >= '0' && *text <= '9' && *end == '\0' && id >= 1 &&
+	bool ok = call_has_words(c, 2) && *text >= '0' && *text <= '9' && *end == '\0' && id >= 1 &&
 		  id <= MAX_CLIENT_ID;
 
 	if (!ok)
@@ -118,7 +53,7 @@ do_set_client_id(struct call *c)
 		c->app->cfg.client_id = (uint16_t)id;
 		say("the controller made this id %ld", id);
 	}
-	reply_result(c, ok, NULL, NULL);
+	call_reply(c, ok, NULL, NULL);
 }
 
 static void
@@ -134,31 +69,31 @@ static void
 do_clear(struct call *c)
 {
 	status_clear(c->app);
-	reply_result(c, true, NULL, NULL);
+	call_reply(c, true, NULL, NULL);
 }
 
 #ifndef SPP_GUEST
 static void
 do_launch(struct call *c)
 {
-	reply_result(c, launch_run(c->app, c->word + 1, c->n - 1), NULL, NULL);
+	call_reply(c, launch_run(c->app, c->word + 1, c->n - 1), NULL, NULL);
 }
 
 static void
 do_pipe(struct call *c)
 {
-	bool add = strcmp(word(c, 0), "add") == 0;
-	bool ok = words_are(c, add ? 4 : 2) &&
-		  (add ? pipe_add(c->app, word(c, 1), word(c, 2), word(c, 3))
-		       : pipe_del(c->app, word(c, 1)));
+	bool add = strcmp(call_word(c, 0), "add") == 0;
+	bool ok = call_has_words(c, add ? 4 : 2) &&
+		  (add ? pipe_add(c->app, call_word(c, 1), call_word(c, 2), call_word(c, 3))
+		       : pipe_del(c->app, call_word(c, 1)));
 
-	reply_result(c, ok, "port", word(c, 1));
+	call_reply(c, ok, "port", call_word(c, 1));
 }
 
 static bool
 is_pipe(const struct call *c)
 {
-	return c->app->cfg.primary && pipe_is(word(c, 1));
+	return c->app->cfg.primary && pipe_is(call_word(c, 1));
 }
 #endif
 
@@ -166,36 +101,20 @@ static void
 do_add(struct call *c)
 {
 	struct uid uid;
-	bool ok = may_forward(c) && words_are(c, 2) && port_word(c, 1, &uid) &&
+	bool ok = may_forward(c) && call_has_words(c, 2) && call_port(c, 1, &uid) &&
 		  patch_add_port(c->app, uid) == 0;
 
-	reply_result(c, ok, "port", word(c, 1));
+	call_reply(c, ok, "port", call_word(c, 1));
 }
 
 static void
 do_del(struct call *c)
 {
 	struct uid uid;
-	bool ok = may_forward(c) && words_are(c, 2) && port_word(c, 1, &uid) &&
+	bool ok = may_forward(c) && call_has_words(c, 2) && call_port(c, 1, &uid) &&
 		  patch_del_port(c->app, uid) == 0;
 
-	reply_result(c, ok, "port", word(c, 1));
-}
-
-static void
-reply_patch(struct call *c, bool ok)
-{
-	struct json w;
-
-	json_start(&w, c->reply, REPLY_SIZE);
-	json_string(&w, "result", ok ? "succeeded" : "failed");
-	json_string(&w, "command", word(c, 0));
-	json_object(&w, "ports");
-	json_string(&w, "src", word(c, 1));
-	json_string(&w, "dst", word(c, 2));
-	json_end(&w);
-	put_message(&w, ok);
-	json_finish(&w);
+	call_reply(c, ok, "port", call_word(c, 1));
 }
 
 static void
@@ -203,47 +122,47 @@ do_patch(struct call *c)
 {
 	struct uid src, dst;
 
-	if (c->n == 2 && strcmp(word(c, 1), "reset") == 0 && c->app->has_forwarder &&
+	if (c->n == 2 && strcmp(call_word(c, 1), "reset") == 0 && c->app->has_forwarder &&
 			patch_reset(c->app) == 0) {
-		reply_echo(c);
+		call_echo(c);
 		return;
 	}
-	reply_patch(c, may_forward(c) && words_are(c, 3) && port_word(c, 1, &src) &&
-					port_word(c, 2, &dst) &&
-					patch_connect(c->app, src, dst) == 0);
+	call_reply_patch(c, may_forward(c) && call_has_words(c, 3) && call_port(c, 1, &src) &&
+					    call_port(c, 2, &dst) &&
+					    patch_connect(c->app, src, dst) == 0);
 }
 
 static void
 do_forward(struct call *c)
 {
-	reply_result(c, may_forward(c) && patch_run(c->app, true) == 0, NULL, NULL);
+	call_reply(c, may_forward(c) && patch_run(c->app, true) == 0, NULL, NULL);
 }
 
 static void
 do_stop(struct call *c)
 {
-	reply_result(c, may_forward(c) && patch_run(c->app, false) == 0, NULL, NULL);
+	call_reply(c, may_forward(c) && patch_run(c->app, false) == 0, NULL, NULL);
 }
 
 static void
 do_exit(struct call *c)
 {
-	reply_result(c, true, NULL, NULL);
+	call_reply(c, true, NULL, NULL);
 	c->end = true;
 }
 
 static void
 do_unsupported(struct call *c)
 {
-	say("%.20s: not supported", word(c, 0));
-	reply_result(c, false, NULL, NULL);
+	say("%.20s: not supported", call_word(c, 0));
+	call_reply(c, false, NULL, NULL);
 }
 
 static void
 do_too_long(struct call *c)
 {
 	say("more than %d words", MAX_TOKENS);
-	reply_result(c, false, NULL, NULL);
+	call_reply(c, false, NULL, NULL);
 }
 
 enum {
@@ -280,7 +199,7 @@ dispatch(struct call *c)
 	size_t i;
 
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if ((commands[i].who & who) == 0 || strcmp(commands[i].name, word(c, 0)) != 0)
+		if ((commands[i].who & who) == 0 || strcmp(commands[i].name, call_word(c, 0)) != 0)
 			continue;
 		if (c->n > MAX_TOKENS)
 			do_too_long(c);
@@ -292,7 +211,7 @@ dispatch(struct call *c)
 			commands[i].run(c);
 		return;
 	}
-	reply_echo(c);
+	call_echo(c);
 }
 
 bool

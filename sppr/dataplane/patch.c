@@ -119,7 +119,6 @@ int
 patch_del_port(struct app *app, struct uid uid)
 {
 	struct port *port = find_or_say(app, uid);
-	unsigned int i;
 
 	if (port == NULL)
 		return -1;
@@ -127,10 +126,7 @@ patch_del_port(struct app *app, struct uid uid)
 		say("the primary's own ports stay");
 		return -1;
 	}
-	for (i = 0; i < app->ports.n; i++)
-		if (app->ports.port[i]->patched_to == port)
-			app->ports.port[i]->patched_to = NULL;
-	port->patched_to = NULL;
+	port_unpatch(&app->ports, port);
 	if (forward_apply(&app->ports, app->running) < 0) {
 		/* no memory for new tables; stopping needs none, and the port must go */
 		say("stopped forwarding");

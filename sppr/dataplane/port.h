@@ -7,10 +7,9 @@
 
 #include <rte_mbuf.h>
 
+#include "porttable.h"
 #include "shared.h"
 #include "uid.h"
-
-#define MAX_PORTS 256
 
 /* What arm and wait_fd say when there is no fd. */
 #define WAIT_POLL (-1) /* no event tells of packets: look again soon */
@@ -55,15 +54,6 @@ struct port_env {
 	struct shared_view *view;
 	const struct config *cfg;
 };
-
-struct port_table {
-	struct port *port[MAX_PORTS];
-	unsigned int n;
-};
-
-struct port *port_find(const struct port_table *table, struct uid uid);
-int port_insert(struct port_table *table, struct port *port);
-void port_remove(struct port_table *table, struct port *port);
 
 /* Every ethdev of the primary that can work in this process. */
 int port_add_ethdevs(struct port_table *table, const struct port_env *env);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -15,6 +13,7 @@
 #include "process.h"
 #include "say.h"
 #include "status.h"
+#include "stop.h"
 
 #define TICK_MS 1000
 
@@ -85,35 +84,11 @@ process_quiet_libraries(void)
 	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_WARNING);
 }
 
-static void
-on_signal(int signo)
-{
-	uint64_t one = 1;
-	int saved = errno;
-
-	(void)signo;
-	if (write(stop_fd, &one, sizeof(one)) < 0)
-		_exit(1);
-	errno = saved;
-}
-
 int
 process_catch_signals(void)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action;
-	size_t i;
-
-	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (stop_fd < 0)
-		return -1;
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = on_signal;
-	action.sa_flags = SA_RESTART;
-	for (i = 0; i < RTE_DIM(signals); i++)
-		if (sigaction(signals[i], &action, NULL) < 0)
-			return -1;
-	return 0;
+	stop_fd = stop_open();
+	return stop_fd < 0 ? -1 : 0;
 }
 
 /* Once a second; false when the process is to end with status 1. */

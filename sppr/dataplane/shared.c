@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 #include <rte_memzone.h>
 
+#include "handlers.h"
 #include "say.h"
 #include "shared.h"
 
@@ -85,6 +86,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	info->version = SHARED_VERSION;
 	info->size = sizeof(*info);
 	info->primary_pid = (uint32_t)getpid();
+	handlers_publish(info->handler);
 	info->nports = nports;
 	info->nrings = nrings;
 	memcpy(info->port, ports, nports * sizeof(ports[0]));
@@ -158,6 +160,10 @@ shared_attach(struct shared_view *view)
 	}
 	if (view->pool == NULL || i < info->nrings) {
 		say("the primary's pool or rings are missing; not starting");
+		return -1;
+	}
+	if (handlers_follow(info->handler, (unsigned int)view->pool->ops_index) < 0) {
+		say("the primary's DPDK has other pool handlers than this one; not starting");
 		return -1;
 	}
 	return 0;

@@ -13,6 +13,7 @@
 #include <rte_ring.h>
 
 #include "config.h"
+#include "handlers.h"
 #include "uid.h"
 
 #define SHARED_POOL_NAME "MProc_pktmbuf_pool"
@@ -21,7 +22,7 @@
 #define SHARED_RING_SLOTS \
 	1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
-#define SHARED_VERSION 2
+#define SHARED_VERSION 3
 
 /* The side that polls a port and the side that fills it may be two processes: a cache line each. */
 struct port_stats {
@@ -83,6 +84,9 @@ struct shared {
 	uint32_t size;
 	uint32_t primary_pid;
 	uint64_t published_ns; /* CLOCK_MONOTONIC */
+	/* the primary's pool handlers by index: the order depends on how DPDK was linked or loaded
+	 */
+	handler_names handler;
 	uint16_t nports;
 	uint16_t nrings;
 	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.dataplane import HUGE, SANITIZE, Lab, crosses, send_all, start_chain, wait_for
+from tests.live.dataplane import HUGE, SANITIZE, Lab, crosses, marks, passes, send_all, start_chain, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -49,13 +49,15 @@ def test_ports_of_several_queues(lab: Lab) -> None:
         {"src": "tap:0 nq 0", "dst": "tap:1"},
         {"src": "tap:1", "dst": "tap:0 nq 1"},
     ]
-    two.failed("patch tap:0nq0 tap:1")
-    two.ok("add ring:0", "patch tap:0nq1 ring:0", "forward")
+    two.ok("add ring:0")
+    assert two.ask("patch tap:0nq0 ring:0")["message"].endswith("is patched from it already; one at a time")
+    two.ok("patch tap:0nq1 ring:0", "forward")
     source, sink = lab.tap_ends()
     crosses(sink, source)  # tx by queue 1
     sink.drain()
     source.drain()
     before = primary.status()
+    assert before["phy_ports"][0]["tx"]
 
     def both_queues_counted() -> bool:
         """The kernel picks a queue by flow, so it takes either."""
@@ -65,6 +67,13 @@ def test_ports_of_several_queues(lab: Lab) -> None:
         return bool(now["phy_ports"][0]["rx"] >= before["phy_ports"][0]["rx"] + 32)
 
     wait_for("frames of both queues", both_queues_counted)
+    # frames of one flow come by one queue: that one only
+    two.ok("patch reset")
+    by_queue = []
+    for queue in ("tap:0nq0", "tap:0nq1"):
+        one.ok("patch reset", f"patch {queue} tap:1")
+        by_queue.append(any(passes(source, sink, next(marks)) for _ in range(10)))
+    assert sorted(by_queue) == [False, True]
 
 
 def test_more_rx_than_tx_queues_where_the_device_can(lab: Lab) -> None:

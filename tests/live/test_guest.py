@@ -259,6 +259,12 @@ def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, 
     crosses(source, sink)
     print(f"ring VM: {whole(source, sink, 10_000, window=32):.0f} frames/s")
 
+    spp_vm.ok("stop")  # what comes meanwhile is not forwarded later
+    source.send(1)
+    assert sink.receive(0.5) is None
+    spp_vm.ok("forward")
+    assert sink.receive(0.5) is None
+
     process.kill()
     process, _ = through_region(lab)
     crosses(source, sink)
@@ -293,7 +299,7 @@ def test_a_vhost_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest,
     _, nfv = lab.start_nfv(1)
     nfv.ok("add vhost:0", "add vhost:1", "patch tap:0 vhost:0", "patch vhost:1 tap:1")
     nfv.ok("patch tap:1 vhost:1", "patch vhost:0 tap:0", "forward")
-    _, spp_vm = start_guest(11, sockets=(lab.sockets / "sock0", lab.sockets / "sock1"))
+    guest, spp_vm = start_guest(11, sockets=(lab.sockets / "sock0", lab.sockets / "sock1"))
     assert spp_vm.status()["ports"] == ["phy:0", "phy:1"]  # neither the loopback nor the management network
     spp_vm.failed("del phy:0")
     spp_vm.ok("patch phy:0 phy:1", "patch phy:1 phy:0", "forward")
@@ -304,6 +310,10 @@ def test_a_vhost_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest,
     whole(sink, source, 500)
     tagged = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + bytes.fromhex("8100 0007 88b5") + b"t" * 60
     assert through(lab.taps, tagged) == tagged
+    # no offload that would hand us frames without a checksum, or longer than one
+    guest.wait_prompt()
+    for features in guest.run("cat /sys/bus/virtio/drivers/virtio_net/virtio*/features").split()[-2:]:
+        assert {features[bit] for bit in (0, 1, 7, 8, 10, 11, 12, 14)} == {"0"}, features
     spp_vm.ok("patch phy:0 phy:0")
     sink.drain()
     source.send(1)

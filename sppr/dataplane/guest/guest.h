@@ -14,7 +14,7 @@
  */
 struct app {
 	struct config cfg;
-	struct vport_table ports;
+	struct port_table ports;
 	bool has_forwarder;
 	bool running;
 };

@@ -1,44 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
-#include <string.h>
 
 #include "../patch.h"
 #include "../say.h"
 
 /* patch.h for a guest: one thread, so changes are between two rounds and need no care. */
-
-struct vport *
-vport_find(const struct vport_table *table, struct uid uid)
-{
-	unsigned int i;
-
-	for (i = 0; i < table->n; i++)
-		if (uid_equal(table->port[i]->uid, uid))
-			return table->port[i];
-	return NULL;
-}
-
-int
-vport_insert(struct vport_table *table, struct vport *port)
-{
-	if (table->n == VPORT_MAX)
-		return -1;
-	table->port[table->n++] = port;
-	return 0;
-}
-
-void
-vport_remove(struct vport_table *table, struct vport *port)
-{
-	unsigned int i;
-
-	for (i = 0; i < table->n && table->port[i] != port; i++)
-		;
-	if (i == table->n)
-		return;
-	table->n--;
-	memmove(&table->port[i], &table->port[i + 1], (table->n - i) * sizeof(table->port[0]));
-}
 
 /* Each port hears while something reads from it, and only then. */
 static int
@@ -48,7 +14,7 @@ apply(struct app *app)
 	int ret = 0;
 
 	for (i = 0; i < app->ports.n; i++) {
-		struct vport *p = app->ports.port[i];
+		struct port *p = app->ports.port[i];
 		bool wanted = app->running && p->patched_to != NULL;
 
 		if (wanted == p->listening)
@@ -64,20 +30,20 @@ apply(struct app *app)
 int
 patch_add_port(struct app *app, struct uid uid)
 {
-	struct vport *port;
+	struct port *port;
 
 	if (uid.type != PORT_RING || uid.nq != 0) {
 		say("only ring:N can be added in a guest");
 		return -1;
 	}
-	if (vport_find(&app->ports, uid) != NULL) {
+	if (port_find(&app->ports, uid) != NULL) {
 		say("ring:%u is there already", uid.number);
 		return -1;
 	}
 	port = vport_ring_open(uid.number);
 	if (port == NULL)
 		return -1;
-	if (vport_insert(&app->ports, port) < 0) {
+	if (port_insert(&app->ports, port) < 0) {
 		port->ops->close(port);
 		free(port);
 		return -1;
@@ -88,19 +54,15 @@ patch_add_port(struct app *app, struct uid uid)
 int
 patch_del_port(struct app *app, struct uid uid)
 {
-	struct vport *port = vport_find(&app->ports, uid);
-	unsigned int i;
+	struct port *port = port_find(&app->ports, uid);
 
 	if (port == NULL || port->fixed) {
 		say(port == NULL ? "no such port" : "a NIC cannot be deleted");
 		return -1;
 	}
-	for (i = 0; i < app->ports.n; i++)
-		if (app->ports.port[i]->patched_to == port)
-			app->ports.port[i]->patched_to = NULL;
-	port->patched_to = NULL;
+	port_unpatch(&app->ports, port);
 	apply(app);
-	vport_remove(&app->ports, port);
+	port_remove(&app->ports, port);
 	port->ops->close(port);
 	free(port);
 	return 0;
@@ -109,9 +71,9 @@ patch_del_port(struct app *app, struct uid uid)
 int
 patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 {
-	struct vport *src = vport_find(&app->ports, src_uid);
-	struct vport *dst = vport_find(&app->ports, dst_uid);
-	struct vport *before;
+	struct port *src = port_find(&app->ports, src_uid);
+	struct port *dst = port_find(&app->ports, dst_uid);
+	struct port *before;
 
 	if (src == NULL || dst == NULL) {
 		say("no such port");
@@ -152,7 +114,7 @@ patch_run(struct app *app, bool running)
 void
 patch_close_all(struct app *app)
 {
-	struct vport *port;
+	struct port *port;
 
 	while (app->ports.n > 0) {
 		port = app->ports.port[--app->ports.n];
@@ -162,10 +124,10 @@ patch_close_all(struct app *app)
 }
 
 static unsigned int
-move_burst(struct vport *src)
+move_burst(struct port *src)
 {
 	static struct frame frames[VPORT_BURST];
-	struct vport *dst = src->patched_to;
+	struct port *dst = src->patched_to;
 	unsigned int received = src->ops->rx(src, frames, VPORT_BURST), sent;
 
 	if (received == 0)
@@ -183,7 +145,7 @@ guest_move(struct app *app)
 	unsigned int i, moved = 0;
 
 	for (i = 0; i < app->ports.n; i++) {
-		struct vport *p = app->ports.port[i];
+		struct port *p = app->ports.port[i];
 
 		if (p->listening && (p->ready || p->wait_fd < 0))
 			moved += move_burst(p);

@@ -5,7 +5,7 @@
 /* status.h for a guest: an nfv as the controller sees it. */
 
 static void
-put_patch(struct json *w, const struct vport *port)
+put_patch(struct json *w, const struct port *port)
 {
 	char text[UID_STRLEN];
 
@@ -20,7 +20,7 @@ put_patch(struct json *w, const struct vport *port)
 void
 status_nfv(const struct app *app, char *reply, size_t size)
 {
-	const struct vport_table *t = &app->ports;
+	const struct port_table *t = &app->ports;
 	char text[UID_STRLEN];
 	struct json w;
 	unsigned int i;

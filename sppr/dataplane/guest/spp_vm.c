@@ -2,18 +2,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../control.h"
 #include "../patch.h"
 #include "../say.h"
+#include "../stop.h"
 #include "devices.h"
 #include "guest.h"
 #include "options.h"
@@ -22,49 +20,19 @@
 #define SLEEP_MIN_NS 20000L
 #define SLEEP_MAX_NS 1000000L
 
-static int stop_fd = -1;
-
-static void
-on_signal(int signo)
-{
-	uint64_t one = 1;
-	int saved = errno;
-
-	(void)signo;
-	if (write(stop_fd, &one, sizeof(one)) < 0)
-		_exit(1);
-	errno = saved;
-}
-
-static int
-catch_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	size_t i;
-
-	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (stop_fd < 0)
-		return -1;
-	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (sigaction(signals[i], &action, NULL) < 0)
-			return -1;
-	return 0;
-}
-
 static void
 add_ports(struct app *app, const struct options *options)
 {
 	char names[DEVICES_MAX][DEVICE_NAME_SIZE];
 	unsigned int i, n = devices_nics("", options->mgmt_mac, names, DEVICES_MAX);
-	struct vport *port;
+	struct port *port;
 	uint16_t number = 0;
 
 	for (i = 0; i < n; i++) {
 		if ((options->port_mask >> i & 1) == 0)
 			continue;
 		port = vport_phy_open(number, names[i]);
-		if (port != NULL && vport_insert(&app->ports, port) == 0)
+		if (port != NULL && port_insert(&app->ports, port) == 0)
 			number++;
 	}
 	n = devices_ivshmem("", names, DEVICES_MAX);
@@ -89,14 +57,15 @@ patience(const struct app *app, unsigned int moved, long *sleep_ns)
 }
 
 static unsigned int
-fill(const struct app *app, struct control *control, struct pollfd *fds, struct vport **who)
+fill(const struct app *app, struct control *control, int stop_fd, struct pollfd *fds,
+		struct port **who)
 {
 	unsigned int i, n = 2;
 
 	fds[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = control->fd, .events = control_events(control) };
 	for (i = 0; i < app->ports.n; i++) {
-		struct vport *p = app->ports.port[i];
+		struct port *p = app->ports.port[i];
 
 		if (!p->listening || p->wait_fd < 0)
 			continue;
@@ -107,11 +76,11 @@ fill(const struct app *app, struct control *control, struct pollfd *fds, struct 
 }
 
 static int
-loop(struct app *app)
+loop(struct app *app, int stop_fd)
 {
 	static struct control control;
-	struct pollfd fds[VPORT_MAX + 2];
-	struct vport *who[VPORT_MAX + 2];
+	struct pollfd fds[MAX_PORTS + 2];
+	struct port *who[MAX_PORTS + 2];
 	long sleep_ns = SLEEP_MIN_NS;
 	struct timespec timeout;
 	unsigned int i, n;
@@ -121,7 +90,7 @@ loop(struct app *app)
 	for (;;) {
 		control_tick(&control);
 		timeout = (struct timespec){ 0, patience(app, guest_move(app), &sleep_ns) };
-		n = fill(app, &control, fds, who);
+		n = fill(app, &control, stop_fd, fds, who);
 		if (ppoll(fds, n, &timeout, NULL) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -145,7 +114,7 @@ main(int argc, char **argv)
 	static struct app app;
 	struct options options;
 	char error[256];
-	int status = 1;
+	int status = 1, stop_fd;
 
 	say_program("spp_vm");
 	switch (options_parse(&options, &app.cfg, argc, argv, error, sizeof(error))) {
@@ -161,9 +130,10 @@ main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
 	say("config: id %u, controller %s", app.cfg.client_id, app.cfg.controller_text);
 	app.has_forwarder = true;
-	if (catch_signals() == 0) {
+	stop_fd = stop_open();
+	if (stop_fd >= 0) {
 		add_ports(&app, &options);
-		status = loop(&app);
+		status = loop(&app, stop_fd);
 	}
 	patch_close_all(&app);
 	return status;

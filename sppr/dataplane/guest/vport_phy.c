@@ -28,7 +28,7 @@
  * reads from the port, so that nothing old waits in it.
  */
 struct vport_phy {
-	struct vport port;
+	struct port port;
 	int index;
 	int tx_fd;
 };
@@ -83,7 +83,7 @@ put_tag_back(struct frame *f, struct msghdr *msg)
 }
 
 static unsigned int
-phy_rx(struct vport *port, struct frame *frames, unsigned int n)
+phy_rx(struct port *port, struct frame *frames, unsigned int n)
 {
 	static union {
 		struct cmsghdr align;
@@ -123,7 +123,7 @@ phy_rx(struct vport *port, struct frame *frames, unsigned int n)
 }
 
 static unsigned int
-phy_tx(struct vport *port, const struct frame *frames, unsigned int n)
+phy_tx(struct port *port, const struct frame *frames, unsigned int n)
 {
 	struct mmsghdr msgs[VPORT_BURST];
 	struct iovec iov[VPORT_BURST];
@@ -148,7 +148,7 @@ phy_tx(struct vport *port, const struct frame *frames, unsigned int n)
 }
 
 static int
-phy_listen(struct vport *port, bool on)
+phy_listen(struct port *port, bool on)
 {
 	struct vport_phy *p = (struct vport_phy *)port;
 
@@ -161,14 +161,14 @@ phy_listen(struct vport *port, bool on)
 }
 
 static void
-phy_close(struct vport *port)
+phy_close(struct port *port)
 {
 	if (port->wait_fd >= 0)
 		close(port->wait_fd);
 	close(((struct vport_phy *)port)->tx_fd);
 }
 
-static const struct vport_ops phy_ops = {
+static const struct port_ops phy_ops = {
 	.rx = phy_rx,
 	.tx = phy_tx,
 	.listen = phy_listen,
@@ -200,7 +200,7 @@ bring_up(int fd, const char *interface)
 	}
 }
 
-struct vport *
+struct port *
 vport_phy_open(uint16_t number, const char *interface)
 {
 	struct vport_phy *p = calloc(1, sizeof(*p));

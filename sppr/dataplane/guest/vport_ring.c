@@ -15,13 +15,13 @@
 
 /* The guest's end of a region: the memory of an ivshmem device, mapped without a driver. */
 struct vport_ring {
-	struct vport port;
+	struct port port;
 	struct region region;
 	void *base;
 };
 
 static unsigned int
-ring_rx(struct vport *port, struct frame *frames, unsigned int n)
+ring_rx(struct port *port, struct frame *frames, unsigned int n)
 {
 	struct region_ring *in = &((struct vport_ring *)port)->region.in;
 	unsigned int i, count = region_in_count(in, n), good = 0;
@@ -40,7 +40,7 @@ ring_rx(struct vport *port, struct frame *frames, unsigned int n)
 }
 
 static unsigned int
-ring_tx(struct vport *port, const struct frame *frames, unsigned int n)
+ring_tx(struct port *port, const struct frame *frames, unsigned int n)
 {
 	struct region_ring *out = &((struct vport_ring *)port)->region.out;
 	unsigned int i, room = region_out_room(out, n);
@@ -53,7 +53,7 @@ ring_tx(struct vport *port, const struct frame *frames, unsigned int n)
 }
 
 static int
-ring_listen(struct vport *port, bool on)
+ring_listen(struct port *port, bool on)
 {
 	struct region_ring *in = &((struct vport_ring *)port)->region.in;
 	uint32_t stale;
@@ -64,12 +64,12 @@ ring_listen(struct vport *port, bool on)
 }
 
 static void
-ring_close(struct vport *port)
+ring_close(struct port *port)
 {
 	munmap(((struct vport_ring *)port)->base, REGION_SIZE);
 }
 
-static const struct vport_ops ring_ops = {
+static const struct port_ops ring_ops = {
 	.rx = ring_rx,
 	.tx = ring_tx,
 	.listen = ring_listen,
@@ -113,7 +113,7 @@ map_device(const char *address)
 	return base;
 }
 
-struct vport *
+struct port *
 vport_ring_open(uint16_t number)
 {
 	char names[DEVICES_MAX][DEVICE_NAME_SIZE];
