@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-NEEDED = ("click", "libtmux", "yaml", "pydantic", "psutil", "aiohttp", "qemu.qmp", "rich", "prompt_toolkit", "pexpect")
+NEEDED = ("click", "yaml", "pydantic", "psutil", "aiohttp", "qemu.qmp", "rich", "prompt_toolkit", "pexpect")
 
 
 def enter(root: Path) -> None:

@@ -23,7 +23,6 @@ FLOORS = {
 GROUND = {name for name, floor in FLOORS.items() if floor == 0}
 ALONE = {"controller": {"spp", *GROUND}}
 ONLY_IN = {
-    "libtmux": "tmux",
     "qemu.qmp": "qemu",
     "yaml": "config",
     "rich": "cli",
@@ -78,6 +77,6 @@ def test_imports_point_down_only(path: Path) -> None:
 
 
 def test_the_rule_itself_can_fail() -> None:
-    assert complaint("tmux", "sppr.qemu.parts") and complaint("config", "sppr.lab.plan") and complaint("lab", "libtmux")
+    assert complaint("tmux", "sppr.qemu.parts") and complaint("config", "sppr.lab.plan") and complaint("lab", "click")
     assert complaint("controller", "sppr.lab.plan")
     assert not complaint("lab", "sppr.roles.part") and not complaint("run", "sppr.errors")
