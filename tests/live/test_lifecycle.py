@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -324,7 +323,8 @@ def test_nothing_of_ended_sessions_piles_up(small: Lab) -> None:
 
 def test_a_session_of_the_user_with_the_name_of_one_that_ended_is_not_ended(small: Lab) -> None:
     small.tmux("kill-server")
-    small.tmux("new-session", "-d", "-s", NAME)
+    # A server that is just going away makes the next call fail.
+    wait_for("his session", lambda: small.tmux("new-session", "-d", "-P", "-s", NAME))
     done = small.wakeup(*SMALL)
     assert done.returncode == 1 and f"tmux has a session {NAME} that sppr did not make" in done.stderr
     assert small.down().returncode == 0 and not small.state.exists()
@@ -335,9 +335,6 @@ def test_two_at_once_one_waits_for_nobody(lab: Lab) -> None:
     launchers = [start(lab) for _ in range(3)]
     codes = sorted(launcher.wait(60) for launcher in launchers)
     assert codes[0] == 0 and set(codes) <= {0, 1} and all_ready(lab)
-
-
-Kill = Callable[[int], None]
 
 
 def test_the_launcher_is_killed_after_every_single_step(lab: Lab, tmp_path: Path) -> None:
@@ -357,7 +354,6 @@ def test_the_launcher_is_killed_after_every_single_step(lab: Lab, tmp_path: Path
         "up.main()\n"
     )
     words = ["--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
-    began = time.monotonic()
     for number in range(1, 50):
         command = [sys.executable, str(program), str(number), *words]
         done = subprocess.run(command, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
@@ -368,4 +364,4 @@ def test_the_launcher_is_killed_after_every_single_step(lab: Lab, tmp_path: Path
         assert again.returncode == 0 and all_ready(lab), f"step {number}:\n{again.stdout}{again.stderr}"
         assert panes(lab) == ["ctrler:ctrler", "pri:pri", "sec:sec1", "w0:w0"], number
         assert lab.down().returncode == 0 and lab.leftovers() == [], number
-    assert number > 8, time.monotonic() - began
+    assert number > 8, "each part is started and ready, and more"
