@@ -67,6 +67,7 @@ def test_fewer_than_before_is_told_and_left() -> None:
     todo = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, running)
     assert not todo.start and not todo.stop and todo.wait == ("ctrler", "pri", "sec1")
     assert [part.name for part in todo.plan.parts] == list(running), "still known, for status and down"
+    assert todo.plan.windows == old.windows
     assert todo.plan.flags.nof_sec == 3 and todo.plan.flags.nof_working == 2
     assert "vm_v12: runs, not asked for now: left as it is" in todo.told and len(todo.told) == 5
     dead = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, ("ctrler", "pri", "sec1"))
