@@ -146,11 +146,11 @@ def _living(state: State, part: Part) -> Proc | None:
 
 def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
     """End one part: politely, then firmly, and say so. What it started ends with it, also where it went first."""
+    with contextlib.suppress(OSError):  # a full disk does not keep a lab up
+        part.files(state.folder).stopped.touch()  # first: its pane may be about to run it again
     proc = _living(state, part)
     if proc is None:
         return
-    with contextlib.suppress(OSError):  # a full disk does not keep a lab up
-        part.files(state.folder).stopped.touch()
     started = procs.tree([proc.pid])
     how = _politely(state, part, proc, powerdown)
     if how is None and proc.alive():
