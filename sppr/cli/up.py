@@ -44,7 +44,7 @@ def bring_up(lab: Any) -> bool:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
         seen = survey.look(lab.site.run, lab.plan.session, parts.values(), tmux)
-        todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running)
+        todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes)
         if old is not None and all_is_well(todo, old, tmux, seen):
             return False
         run(todo, old, lab, tmux)
@@ -53,7 +53,7 @@ def bring_up(lab: Any) -> bool:
 
 def _known(session: str, tmux: Any) -> Any:
     """The session's state on disk; None where there is none, and where it is of before a restart of the machine."""
-    from sppr.lab import state, teardown
+    from sppr.lab import state
 
     try:
         old = state.load(session)
@@ -61,6 +61,8 @@ def _known(session: str, tmux: Any) -> Any:
         return None
     if not old.stale:
         return old
+    from sppr.lab import teardown
+
     teardown.sweep_stale(old, tmux)
     click.echo(f"session {session} was up before the machine was restarted: what it left was swept")
     return None
@@ -94,7 +96,7 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
     if todo.start or shells or not seen.session:
         return False
     rows = {row.name: row for row in status(replace(old, phase="up"))}
-    if any(rows[name].state != "ready" or name not in seen.panes for name in todo.wait):
+    if any(rows[name].state != "ready" for name in todo.wait):
         return False
     if old.phase != "up":
         replace(old, phase="up", stopping=()).save()
@@ -121,7 +123,7 @@ def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
         try:
             BringUp(todo, old, lab.site, tmux, report).execute(found)
         except KeyboardInterrupt:
-            hint = f"sppr up goes on, sppr down{flag} ends it"
+            hint = f"sppr down{flag} ends it, sppr up goes on"
             raise Stopped("interrupted; what was started stays up", hint=hint) from None
         except SpprError as e:
             e.what += f"\nwhat was started stays up for a look; `sppr down{flag}` ends it"

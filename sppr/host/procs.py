@@ -55,13 +55,13 @@ def _is_zombie(process: psutil.Process) -> bool:
         return True
 
 
-def session_members(sid: int, before: int) -> list[psutil.Process]:
+def session_members(sid: int, before: int | None = None) -> list[psutil.Process]:
     """Processes of the terminal session ``sid``, children first: also those whose parent has gone.
 
     None where the number is another's by now: a leader of it that started after ``before`` (clock ticks since boot).
     """
     leader = pids.current(sid)
-    if sid <= 0 or (leader is not None and leader.started > before):
+    if sid <= 0 or (leader is not None and before is not None and leader.started > before):
         return []
     found = []
     for process in psutil.process_iter():

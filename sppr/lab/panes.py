@@ -95,10 +95,12 @@ class Panes:
         return PaneSpec(name, folder, ("/bin/sh", str(files.script)), files.log)
 
 
-def tree(pids: Iterable[int]) -> list[psutil.Process]:
-    """What runs in panes, given by the pids of their first processes, but not this process and its ancestors."""
+def tree(leaders: Iterable[int]) -> list[psutil.Process]:
+    """What runs in panes, given by the pids of their first processes, and what lost its parent there; but not this
+    process and its ancestors."""
     spared = procs.ourselves()
-    return [p for p in procs.tree(pids) if p.pid not in spared]
+    found = {p.pid: p for leader in leaders for p in (*procs.session_members(leader), *procs.tree([leader]))}
+    return [p for p in found.values() if p.pid not in spared]
 
 
 def end(members: list[psutil.Process]) -> tuple[list[psutil.Process], list[psutil.Process]]:

@@ -31,8 +31,9 @@ class Todo:
         return tuple(name for name in self.start if name not in self.stop)
 
 
-def reconcile(wanted: Plan, old: Plan | None, running: Running) -> Todo:
-    """Start what is missing or dead, leave what runs, tell what differs. A part that runs stays as it was planned.
+def reconcile(wanted: Plan, old: Plan | None, running: Running, panes: Collection[str]) -> Todo:
+    """Start what is missing or dead, leave what runs, tell what differs. A part that runs stays as it was planned, also
+    where its pane is not among ``panes``: to end it for that alone would cost a guest its state.
 
     A secondary has the memory of its primary: where the primary is to be started, the secondaries that still run are
     ended before, and started after it.
@@ -45,6 +46,7 @@ def reconcile(wanted: Plan, old: Plan | None, running: Running) -> Todo:
     extra = [_kept(p, running.get(p.name, ())) for p in known.values() if p.name not in asked]
     parts = tuple(sorted([*kept, *extra], key=lambda part: ROLES.index(part.role)))
     told = [
+        *(f"{n}: runs, but its pane is gone: sppr restart {n}" for n in running if n not in panes and n not in orphans),
         *(_different(part, running[part.name]) for part in wanted.parts if _stays(part, running, orphans)),
         *(f"{part.name}: {'runs' if part.name in running else 'is there'}, not asked for now: left as it is"
           for part in extra),
@@ -87,6 +89,10 @@ def difference(runs: Sequence[str], wanted: Sequence[str]) -> str | None:
     steps = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     gone = [option for tag, a, b, _, _ in steps if tag != "equal" for option in old[a:b]]
     come = [option for tag, _, _, a, b in steps if tag != "equal" for option in new[a:b]]
+    if not come:
+        return f"runs with {_shown(gone)}, which conf.yml and flags do not say"
+    if not gone:
+        return f"runs without {_shown(come)}, which conf.yml and flags say"
     return f"runs with {_shown(gone)}, conf.yml and flags say {_shown(come)}"
 
 
@@ -102,7 +108,7 @@ def _options(words: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def _shown(options: Sequence[tuple[str, ...]]) -> str:
-    text = " ".join(shlex.join(option) for option in options) or "nothing there"
+    text = " ".join(shlex.join(option) for option in options)
     return text if len(text) <= 200 else text[:200] + "…"
 
 

@@ -168,6 +168,12 @@ def terminal(files: PaneFiles) -> int:
         return 0
 
 
+def pane_is_gone(files: PaneFiles) -> bool:
+    """Whether the pane of the last run has closed: its first process led its terminal session."""
+    leader = terminal(files)
+    return leader > 0 and pids.current(leader) is None
+
+
 def program(files: PaneFiles) -> tuple[str, ...]:
     """What the part became at its last start; empty where that is not known."""
     try:

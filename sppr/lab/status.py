@@ -13,6 +13,7 @@ from sppr.tmux.pane import PaneFiles
 
 Standing = Literal["absent", "starting", "ready", "dead", "stopping"]
 UNASKED = "runs; the controller, which knows whether it is ready, does not answer"
+NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
 ALONE = "runs as it did when it was ready; the controller does not answer now"
 
 
@@ -69,6 +70,9 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
         standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
     lines = last_lines(files.log, 1) if standing == "dead" else []
     window_id, pane = state.panes.get(part.name, (None, None))
+    if states.pane_is_gone(files):
+        window_id, pane = None, None
+        note = note or (NO_PANE if living else None)
     return PartStatus(
         name=part.name,
         role=part.role,

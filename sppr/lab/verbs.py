@@ -32,7 +32,7 @@ def stop(state: State, names: Sequence[str], note: teardown.Note, powerdown: flo
     state.stopping = tuple(name for name in chosen if name in running)
     state.save()
     try:
-        teardown.end_parts(state, state.stopping, note, powerdown)
+        teardown.end_parts(state, chosen, note, powerdown)
     finally:
         state.stopping = ()
         state.save()

@@ -77,7 +77,8 @@ def test_a_primary_that_prints_a_fatal_text_and_hangs_ends_the_wait(lab: Lab) ->
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_a_wakeup_that_was_killed_half_way_is_told_and_down_mends_it(lab: Lab) -> None:
+def test_a_wakeup_that_was_killed_half_way_is_told_and_wakeup_and_down_mend_it(lab: Lab) -> None:
+    good = lab.conf.read_text()
     fake_tree(lab, "exec sleep 60")
     words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
     launcher = subprocess.Popen(words, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -86,8 +87,12 @@ def test_a_wakeup_that_was_killed_half_way_is_told_and_down_mends_it(lab: Lab) -
     assert locked.returncode == 1 and f"wakeup.py (pid {launcher.pid}" in locked.stderr, locked.stderr
     launcher.kill()
     launcher.wait()
-    rows = lab.sppr("status", "--session", lab.session)
-    assert "wakeup was interrupted: sppr up goes on, sppr down --session testlab2 ends it" in rows.stderr, rows.stderr
+    done = lab.sppr("status", "--session", "testlab2")
+    assert "wakeup was interrupted: sppr up goes on, sppr down --session testlab2 ends it" in done.stderr
+    os.kill(lab.status()["pri"]["pid"], signal.SIGKILL)
+    lab.conf.write_text(good)
+    done = lab.wakeup(*SMALL)
+    assert done.returncode == 0 and {row["state"] for row in lab.status().values()} == {"ready"}, done.stderr
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 

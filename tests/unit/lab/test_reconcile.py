@@ -1,0 +1,153 @@
+"""What is wanted, what is known, what runs -> what is to be done."""
+
+from dataclasses import replace
+
+import pytest
+
+from sppr.config.load import load, parse
+from sppr.config.model import Config
+from sppr.host.facts import Facts
+from sppr.lab.plan import Flags, Plan
+from sppr.lab.planner import make
+from sppr.lab.reconcile import Todo, again, difference, reconcile, with_secondaries
+from tests.conftest import ROOT
+from tests.unit.lab.test_plan import site
+
+ALL = ("ctrler", "pri", "sec1", "sec2", "vm_r6", "vm_v11")
+
+
+def plan(config: Config | None = None, **flags: int) -> Plan:
+    return make(config or load(ROOT / "conf.yml"), Flags(**flags), Facts(cpus=(0, 1)), site())  # type: ignore[arg-type]
+
+
+def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Todo:
+    """``running``: as the old plan says they were started."""
+    return reconcile(wanted, old, {name: (old or wanted).part(name).program for name in running}, running)
+
+
+@pytest.mark.parametrize(
+    ("running", "start", "stop"),
+    [
+        ((), ALL, ()),
+        (ALL, (), ()),
+        (("ctrler",), ("pri", "sec1", "sec2", "vm_r6", "vm_v11"), ()),
+        (("ctrler", "pri", "sec1", "vm_r6", "vm_v11"), ("sec2",), ()),
+        (("pri", "sec1", "sec2", "vm_r6", "vm_v11"), ("ctrler",), ()),
+        (("ctrler", "pri", "sec1", "sec2", "vm_r6"), ("vm_v11",), ()),
+        # What a primary that has gone left cannot go on with the next one; guests can.
+        (("ctrler", "sec1", "sec2", "vm_r6", "vm_v11"), ("pri", "sec1", "sec2"), ("sec1", "sec2")),
+        (("ctrler", "sec2"), ("pri", "sec1", "sec2", "vm_r6", "vm_v11"), ("sec2",)),
+    ],
+)
+def test_what_is_missing_is_started_and_what_runs_is_left(
+    running: tuple[str, ...], start: tuple[str, ...], stop: tuple[str, ...]
+) -> None:
+    todo = do(plan(), plan(), running)
+    assert (todo.start, todo.stop) == (start, stop)
+    assert set(todo.wait) == set(running) - set(stop), "what runs must be ready in the end"
+    assert set(todo.fresh) == set(ALL) - set(running)
+    assert todo.plan == plan()
+
+
+def test_a_first_start_is_the_plan_itself() -> None:
+    todo = reconcile(plan(), None, {}, ())
+    assert todo == Todo(plan(), ALL)
+
+
+def test_more_than_before_is_added_in_the_order_of_the_plan() -> None:
+    todo = do(plan(nof_sec=3, nof_vhost=2, nof_working=2), plan(), ALL)
+    assert todo.start == ("sec3", "vm_v12") and not todo.stop and not todo.told
+    assert [w.name for w in todo.plan.windows] == ["ctrler", "pri", "sec", "vm_r", "vm_v", "w0", "w1"]
+    assert todo.plan.windows[2].panes == ("sec1", "sec2", "sec3") and todo.plan.flags.nof_sec == 3
+
+
+def test_fewer_than_before_is_told_and_left() -> None:
+    old = plan(nof_sec=3, nof_vhost=2, nof_working=2)
+    running = tuple(part.name for part in old.parts)
+    todo = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, running)
+    assert not todo.start and not todo.stop and todo.wait == ("ctrler", "pri", "sec1")
+    assert [part.name for part in todo.plan.parts] == list(running), "still known, for status and down"
+    assert todo.plan.windows == old.windows
+    assert todo.plan.flags.nof_sec == 3 and todo.plan.flags.nof_working == 2
+    assert "vm_v12: runs, not asked for now: left as it is" in todo.told and len(todo.told) == 5
+    dead = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, ("ctrler", "pri", "sec1"))
+    assert not dead.start and "sec2: is there, not asked for now: left as it is" in dead.told
+
+
+def test_a_conf_that_differs_is_told_part_by_part_and_changes_nothing() -> None:
+    text = (ROOT / "conf.yml").read_text().replace("0x0C", "0x30000").encode()
+    todo = do(plan(parse(text, "c")), plan(), ALL)
+    assert todo.told == (
+        "sec1: runs with --lcores 2@0,3@1, conf.yml and flags say --lcores 16@0,17@1: sppr restart sec1",
+    )
+    assert not todo.start and todo.plan.part("sec1") == plan().part("sec1"), "known as it runs"
+
+
+def test_a_part_started_by_hand_in_another_way_is_known_as_it_runs() -> None:
+    program = (*plan().part("sec1").program, "--more")
+    todo = reconcile(plan(), plan(), {"sec1": program, "ctrler": (), "pri": ()}, ALL)
+    assert todo.plan.part("sec1").program == program
+    assert todo.told == ("sec1: runs with --more, which conf.yml and flags do not say: sppr restart sec1",)
+
+
+def test_a_part_that_runs_keeps_its_server_when_turns_change() -> None:
+    old, wanted = plan(nof_sec=1, nof_vhost=2), plan(nof_sec=2, nof_vhost=2)
+    assert old.part("vm_v12").server != wanted.part("vm_v12").server
+    todo = do(wanted, old, tuple(p.name for p in old.parts))
+    assert todo.plan.part("vm_v12").server == old.part("vm_v12").server and not todo.told
+
+
+def test_what_the_primary_that_runs_left_stays_known() -> None:
+    old = replace(plan(), file_prefix="before", vdev_sockets=("/tmp/sock9",))
+    assert do(plan(), old, ALL).plan.file_prefix == "before"
+    assert do(plan(), old, ("ctrler",)).plan.file_prefix == "spp"
+    assert "/tmp/sock9" in do(plan(), old, ("ctrler",)).plan.sockets
+
+
+def test_a_part_whose_pane_is_gone_is_told_and_left() -> None:
+    there = plan()
+    todo = reconcile(there, there, {p.name: p.program for p in there.parts}, ("ctrler", "pri", "sec1", "sec2", "vm_r6"))
+    assert not todo.start and todo.told == ("vm_v11: runs, but its pane is gone: sppr restart vm_v11",)
+
+
+@pytest.mark.parametrize(
+    ("names", "running", "start", "stop", "wait"),
+    [
+        (("sec1",), ALL, ("sec1",), ("sec1",), ("pri",)),
+        (("sec1",), ("ctrler", "pri"), ("sec1",), (), ("pri",)),
+        (("pri",), ALL, ("pri", "sec1", "sec2"), ("pri", "sec1", "sec2"), ("ctrler",)),
+        (("pri",), ("ctrler", "pri", "sec2"), ("pri", "sec2"), ("pri", "sec2"), ("ctrler",)),
+        (("vm_v11",), ALL, ("vm_v11",), ("vm_v11",), ("sec1",)),
+        (("ctrler",), ALL, ("ctrler",), ("ctrler",), ()),
+    ],
+)
+def test_restart_takes_along_what_must(
+    names: tuple[str, ...],
+    running: tuple[str, ...],
+    start: tuple[str, ...],
+    stop: tuple[str, ...],
+    wait: tuple[str, ...],
+) -> None:
+    there = plan()
+    chosen = with_secondaries(there, names, running)
+    todo = again(there, chosen, running, {})
+    assert (todo.start, todo.stop, todo.wait) == (start, stop, wait)
+
+
+def test_a_restart_takes_the_part_as_it_is_now() -> None:
+    new = replace(plan().part("sec1"), program=("/x",))
+    assert again(plan(), ["sec1"], ALL, {"sec1": new}).plan.part("sec1") == new
+
+
+@pytest.mark.parametrize(
+    ("runs", "wanted", "told"),
+    [
+        (["p", "-l", "1,2"], ["p", "-l", "1,2"], None),
+        (["p", "-l", "1,2"], ["p", "-l", "1,3"], "runs with -l 1,2, conf.yml and flags say -l 1,3"),
+        (["p", "-a"], ["p", "-a", "-b", "c d"], "runs without -b 'c d', which conf.yml and flags say"),
+        (["p", "-a"], ["q", "-a"], "runs with p, conf.yml and flags say q"),
+        (["p", "--", "-n", "1"], ["p", "--"], "runs with -n 1, which conf.yml and flags do not say"),
+    ],
+)
+def test_a_difference_names_the_options(runs: list[str], wanted: list[str], told: str | None) -> None:
+    assert difference(runs, wanted) == told
