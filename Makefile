@@ -3,14 +3,13 @@
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
-AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS   ?=
 
 # What runs the lab, what builds its data plane, what builds its base image; and what only the tests want.
 PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps python3-venv \
 	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
-	mmdebstrap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
-TEST_PACKAGES := dpdk-dev iputils-ping zsh clang libclang-rt-14-dev
+	mmdebstrap uidmap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
+TEST_PACKAGES := sudo dpdk-dev iputils-ping zsh clang libclang-rt-14-dev
 
 .PHONY: help up down status setup packages packages-test dataplane check test bench fmt clean
 

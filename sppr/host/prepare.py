@@ -1,12 +1,10 @@
 """Makes a machine ready for DPDK, step by step, each said before it is done and skipped where nothing is missing."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.host import facts
-from sppr.run import run
+from sppr.host import facts, privilege
 
 #: Hugepage memory kept free beside the primary's.
 SPARE_MIB = 256
@@ -43,19 +41,15 @@ def hugetlbfs(folder: Path, note: Note) -> None:
     if str(folder) in facts.read().hugetlbfs:
         return
     note(f"hugetlbfs: mounting it at {folder}")
-    run([*_as_root(), "mkdir", "-p", folder])
-    run([*_as_root(), "mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "nodev", folder])
-
-
-def _as_root() -> list[str]:
-    return [] if os.geteuid() == 0 else ["sudo"]
+    privilege.as_root(["mkdir", "-p", folder])
+    privilege.as_root(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "nodev", folder])
 
 
 def _write(path: Path, text: str) -> None:
     try:
-        if os.geteuid() == 0:
+        if privilege.is_root():
             path.write_text(text)
         else:
-            run(["sudo", "tee", path], stdin=text)
+            privilege.as_root(["tee", path], stdin=text)
     except OSError as e:
         raise HostError(f"{path}: {e.strerror}", hint="hugepages need root and a kernel with hugetlbfs") from None

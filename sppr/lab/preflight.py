@@ -5,8 +5,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.host import checks, facts, prepare, procs, region
+from sppr.host import checks, facts, prepare, privilege, procs, region
 from sppr.images.store import BUILD_HINT
+from sppr.lab import rooted
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
 from sppr.qemu.parts import QEMU
@@ -32,10 +33,11 @@ def check(plan: Plan, site: Site, found: facts.Facts, start: Collection[str]) ->
         hugepage_mib=max(0, plan.memory - prepare.used_mib(Path(plan.huge_dir), plan.file_prefix)) if primary else 0,
         hugepage_dir=plan.huge_dir,
         accel=plan.accel if disks else "auto",
-        is_root=os.geteuid() == 0,
         who_listens=procs.who_listens,
     )
     findings = checks.check(found, needs)
+    rooted_programs = rooted.programs(parts)
+    findings += _raised("sudo", lambda: privilege.check(rooted_programs, rooted.sudoers_line(plan)))
     kinds = (["primary"] if primary else []) + (["nfv"] if any(p.role == "secondary" for p in parts) else [])
     findings += _raised("binary", lambda: site.check_binaries(kinds))
     if disks:
