@@ -3,15 +3,14 @@
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
-AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS   ?=
 
 # What runs the lab, what builds its data plane, what builds its base image; and what only the tests want.
 PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps python3-venv \
 	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
-	mmdebstrap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
+	mmdebstrap uidmap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
 # libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).
-TEST_PACKAGES := dpdk-dev iputils-ping zsh clang libclang-rt-14-dev libjemalloc2
+TEST_PACKAGES := sudo dpdk-dev iputils-ping zsh clang libclang-rt-14-dev libjemalloc2
 
 .PHONY: help up down status setup packages packages-test dataplane check test bench fuzz fmt clean
 

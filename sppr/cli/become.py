@@ -9,6 +9,7 @@ import click
 
 from sppr.cli.edge import Edge
 from sppr.errors import LaunchError, SpprError
+from sppr.host import privilege
 from sppr.lab import state
 from sppr.run import pasteable
 from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
@@ -35,12 +36,21 @@ def begin(name: str, run: Path, dry_run: bool) -> None:
         )
 
 
-def become(name: str, argv: Sequence[str], run: Path, dry_run: bool) -> None:
-    """Record that this process is the part ``name`` of the session in ``run``, and exec ``argv``; or just print it."""
+def become(name: str, argv: Sequence[str], run: Path, dry_run: bool, as_root: bool = False) -> None:
+    """Record that this process is the part ``name`` of the session in ``run``, and exec ``argv``; or just print it.
+
+    ``as_root``: by sudo where a user runs this, which is shown. The part's process is sudo then: it ends as its
+    program ends, and passes on the terminal's keys.
+    """
+    program = argv
+    if as_root:
+        argv = privilege.elevated(argv, run)
     if dry_run:
         click.echo(pasteable(argv))
         return
-    state.record_start(run, name, argv)
+    if as_root and not privilege.is_root():
+        click.echo(f"$ {pasteable(argv)}")
+    state.record_start(run, name, program)
     try:
         os.execv(argv[0], list(argv))  # noqa: S606 - argv only
     except OSError as e:

@@ -12,12 +12,14 @@ from sppr.cli.edge import CONTEXT, Edge, say
 def main(session: str | None, powerdown: float) -> None:
     """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
     from sppr import log
+    from sppr.cli.rights import show_commands
     from sppr.cli.which import session_of
     from sppr.lab import state as states
     from sppr.lab import teardown
     from sppr.tmux.server import Tmux
 
     name = session_of(session)
+    show_commands()
     with states.locked(name):
         log.log_to(states.log_path())
         try:

@@ -40,6 +40,7 @@ def show(lab: Any) -> None:
 
 def text(plan: Any) -> list[str]:
     """Lines of the plan."""
+    from sppr.host.privilege import is_root
     from sppr.run import pasteable
 
     socket = f"-L {plan.socket_name} " if plan.socket_name else ""
@@ -61,5 +62,6 @@ def text(plan: Any) -> list[str]:
                 lines.append(f"    {label} {', '.join(part.ports)} on {server}, {where}")
             if part.disk:
                 lines.append(f"    disk:    {part.disk}")
-            lines.append(f"    becomes: {pasteable(part.program)}")
+            program = pasteable(part.program)
+            lines.append(f"    becomes: {'sudo -- ' * (part.as_root and not is_root())}{program}")
     return lines

@@ -31,4 +31,4 @@ def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) ->
     made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
     if not dry_run:
         site.check_binaries(["primary"])
-    become("pri", made.part("pri").program, site.run, dry_run)
+    become("pri", made.part("pri").program, site.run, dry_run, as_root=True)

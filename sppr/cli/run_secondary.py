@@ -32,4 +32,4 @@ def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: boo
     )
     if not dry_run:
         site.check_binaries(["nfv"])
-    become(name, made.part(name).program, site.run, dry_run)
+    become(name, made.part(name).program, site.run, dry_run, as_root=True)

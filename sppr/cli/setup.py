@@ -14,12 +14,14 @@ from sppr.cli.edge import CONTEXT, Edge
 def main(conf: Path | None, no_image: bool) -> None:
     """Reserve hugepages, mount hugetlbfs, build the data plane, and a base image from Debian's packages."""
     from sppr.cli.gather import site_of
+    from sppr.cli.rights import show_commands
     from sppr.host import prepare
     from sppr.images.store import candidates
     from sppr.lab.site import images_folder
     from sppr.run import run
     from sppr.spp import tree
 
+    show_commands()
     config, site = site_of(conf, None)
     used = prepare.used_mib(Path(config.hugepages), config.spp.file_prefix or site.session)
     prepare.hugepages(config.primary.memory + prepare.SPARE_MIB - used, click.echo)

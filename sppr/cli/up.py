@@ -109,6 +109,7 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
 
 def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
     """Do what is to be done, shown as it goes on."""
+    from sppr.cli import rights
     from sppr.cli.progress import progress
     from sppr.errors import SpprError, Stopped
     from sppr.lab import machine, preflight, state
@@ -117,7 +118,9 @@ def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
     flag = state.flag(todo.plan.session)
     found = machine.look(todo.plan.accel)  # anew, now that nobody else can be at it
     findings = preflight.check(todo.plan, lab.site, found, todo.fresh)
-    with progress(todo.plan, (*todo.start, *todo.wait)) as report:
+    root = rights.of_lab(todo.plan, todo.start)
+    root.ask()
+    with root, progress(todo.plan, (*todo.start, *todo.wait)) as report:
         for line in (*(f"warning: {finding.what}" for finding in findings), *todo.told):
             report.note(line)
         try:

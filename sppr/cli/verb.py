@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 
+from sppr.cli import rights
 from sppr.cli.edge import say
 from sppr.cli.progress import progress
 from sppr.cli.which import session_of
@@ -61,7 +62,9 @@ def run(todo: Todo, state: State, site: Site | None) -> None:
     """Do it, shown as it goes on."""
     tmux = Tmux(state.plan.socket_name)
     outlive_own_pane(state)
-    with progress(todo.plan, todo.start) as report:
+    root = rights.of_lab(todo.plan, todo.start)
+    root.ask()
+    with root, progress(todo.plan, todo.start) as report:
         try:
             verbs.execute(todo, state, site, tmux, report)
         except KeyboardInterrupt:

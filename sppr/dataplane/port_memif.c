@@ -6,6 +6,7 @@
 #include <rte_ethdev.h>
 
 #include "ethdev_start.h"
+#include "invoker.h"
 #include "port.h"
 #include "say.h"
 
@@ -48,7 +49,7 @@ static const struct port_ops memif_ops = {
 static int
 start_device(struct port_memif *p, const struct port_env *env)
 {
-	char args[160];
+	char args[160], socket[128];
 
 	snprintf(p->dev.name, sizeof(p->dev.name), "net_memif%u", p->port.uid.number);
 	snprintf(args, sizeof(args),
@@ -64,6 +65,8 @@ start_device(struct port_memif *p, const struct port_env *env)
 		rte_vdev_uninit(p->dev.name);
 		return -1;
 	}
+	snprintf(socket, sizeof(socket), "%s/spp-memif.sock", env->cfg->sock_dir);
+	invoker_own_socket(socket);
 	return 0;
 }
 

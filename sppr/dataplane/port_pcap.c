@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "invoker.h"
 #include "port.h"
 #include "say.h"
 
@@ -124,7 +125,9 @@ open_files(struct port_pcap *p, unsigned int number)
 	}
 	snprintf(path, sizeof(path), "/tmp/spp-tx%u.pcap", number);
 	p->link = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+	invoker_enter();
 	p->tx = p->link != NULL ? pcap_dump_open(p->link, path) : NULL;
+	invoker_leave();
 	if (p->tx == NULL) {
 		say("%s", p->link != NULL ? pcap_geterr(p->link) : "no memory for pcap");
 		return -1;

@@ -8,6 +8,7 @@
 #include <rte_vhost.h>
 
 #include "forward.h"
+#include "invoker.h"
 #include "port.h"
 #include "say.h"
 #include "sockfile.h"
@@ -187,6 +188,8 @@ start_driver(struct port_vhost *p, bool client)
 		vhost_close(&p->port);
 		return -1;
 	}
+	if (!client)
+		invoker_own_socket(p->path);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "invoker.h"
 #include "region.h"
 #include "regionfile.h"
 #include "say.h"
@@ -17,7 +18,7 @@
 
 /* The name only ever stands for a file of the whole size. */
 static int
-make_file(const char *path)
+make_whole(const char *path)
 {
 	char temporary[PATH_SIZE + 16];
 	int fd, failed;
@@ -39,7 +40,22 @@ make_file(const char *path)
 	return failed ? -1 : 0;
 }
 
-/* Whether this is a file that nobody but us can have put there, of the right size. */
+/* Its QEMU is the user's who called sudo, and so is the file. */
+static int
+make_file(const char *path)
+{
+	int made, failed;
+
+	invoker_enter();
+	made = make_whole(path);
+	failed = errno;
+	invoker_leave();
+	errno = failed;
+	return made;
+}
+
+/* Whether this is a file that nobody but us, or who called sudo, can have put there, of the right
+ * size. */
 static const char *
 refusal(int fd)
 {
@@ -49,7 +65,7 @@ refusal(int fd)
 		return strerror(errno);
 	if (!S_ISREG(st.st_mode))
 		return "is not a plain file";
-	if (st.st_uid != geteuid())
+	if (st.st_uid != geteuid() && !invoker_is(st.st_uid))
 		return "belongs to another user";
 	if ((st.st_mode & 022) != 0)
 		return "can be written by others";

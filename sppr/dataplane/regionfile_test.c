@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,32 @@ test_made_when_missing_and_had_by_one(void)
 }
 
 static void
+test_of_the_user_who_called_sudo(void)
+{
+	struct stat st;
+	void *base;
+	int fd;
+
+	if (geteuid() != 0)
+		return;
+	CHECK(chmod(dir, 0777) == 0 && setenv("SUDO_UID", "65534", 1) == 0);
+	CHECK(setenv("SUDO_GID", "65533", 1) == 0);
+	fd = regionfile_open(path, &base);
+	CHECK(fd >= 0 && stat(path, &st) == 0 && st.st_uid == 65534 && st.st_gid == 65533);
+	regionfile_close(fd, base);
+	fd = regionfile_open(path, &base); /* theirs, and ours to use */
+	CHECK(fd >= 0);
+	regionfile_close(fd, base);
+	CHECK(unsetenv("SUDO_UID") == 0);
+	refused();
+	CHECK(setenv("SUDO_UID", "65535", 1) == 0);
+	refused(); /* of a third */
+	CHECK(setenv("SUDO_UID", "-1", 1) == 0);
+	refused();
+	CHECK(unsetenv("SUDO_UID") == 0 && chmod(dir, 0700) == 0 && unlink(path) == 0);
+}
+
+static void
 test_refused(void)
 {
 	int fd = open(path, O_RDWR | O_CREAT, 0600);
@@ -86,6 +113,7 @@ main(void)
 	snprintf(path, sizeof(path), "%s/ivshmem0", dir);
 	snprintf(other, sizeof(other), "%s/other", dir);
 	test_made_when_missing_and_had_by_one();
+	test_of_the_user_who_called_sudo();
 	test_refused();
 	rmdir(dir);
 	return 0;

@@ -1,11 +1,10 @@
 """Makes a machine ready for DPDK, step by step, each said before it is done and skipped where nothing is missing."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sppr.errors import HostError, LaunchError
-from sppr.host import facts
+from sppr.host import facts, privilege
 from sppr.host.checks import memory
 from sppr.host.steps import Step
 
@@ -43,15 +42,11 @@ def hugetlbfs(folder: Path, note: Note) -> None:
 
 
 def mend(steps: Sequence[Step], note: Note) -> None:
-    """Run these, each shown before it is run. HostError for the first that fails."""
-    before = _as_root()
+    """Run these as root, each shown before it is run. HostError for the first that fails."""
     for step in steps:
-        note(str(Step((*before, *step.argv), step.stdin)))
+        if privilege.is_root():  # else it is told with the sudo before it
+            note(str(step))
         try:
-            step.perform(before)
+            privilege.as_root(step.argv, step.stdin)
         except LaunchError as e:
             raise HostError(e.what, hint="hugepages need root and a kernel with hugetlbfs; sppr doctor") from None
-
-
-def _as_root() -> list[str]:
-    return [] if os.geteuid() == 0 else ["sudo"]

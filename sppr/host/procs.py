@@ -1,6 +1,7 @@
 """Ending processes with all they started, and who has a port."""
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Iterable
@@ -8,7 +9,10 @@ from collections.abc import Iterable
 import psutil
 
 from sppr.deadline import Deadline
-from sppr.host import pids
+from sppr.errors import HostError
+from sppr.host import pids, privilege
+
+log = logging.getLogger(__name__)
 
 
 def ourselves() -> set[int]:
@@ -34,15 +38,12 @@ def end(processes: list[psutil.Process], polite: Deadline) -> tuple[list[psutil.
 
     Returns those that had to be killed, and those that are still there 5 s later.
     """
-    for process in processes:
-        _send(process, signal.SIGTERM)
+    _send(processes, signal.SIGTERM)
     _, stubborn = psutil.wait_procs(processes, timeout=polite.remaining())
     # Stopped first, so that none of them starts another child while the children are looked for.
-    for process in stubborn:
-        _send(process, signal.SIGSTOP)
+    _send(stubborn, signal.SIGSTOP)
     doomed = tree(process.pid for process in stubborn)
-    for process in doomed:
-        _send(process, signal.SIGKILL)
+    _send(doomed, signal.SIGKILL)
     _, left = psutil.wait_procs(doomed, timeout=5.0)
     return stubborn, [process for process in left if not _is_zombie(process)]
 
@@ -72,13 +73,26 @@ def session_members(sid: int, before: int | None = None) -> list[psutil.Process]
 
 
 def hang_up(process: psutil.Process) -> None:
-    """SIGHUP, as a terminal that closes sends it."""
-    _send(process, signal.SIGHUP)
+    """SIGHUP, as a terminal that closes sends it. Root's processes get that from the kernel, when their pane closes."""
+    with contextlib.suppress(psutil.Error):
+        process.send_signal(signal.SIGHUP)
 
 
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(number)
+def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Signal them, those of root by one sudo. Where that is refused they live on, and the caller sees them."""
+    of_root = []
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.AccessDenied:
+            of_root.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    if denied := [process.pid for process in of_root if process.is_running()]:
+        try:
+            privilege.kill(denied, number)
+        except HostError as e:
+            log.warning("%s", e.what)
 
 
 def who_listens(port: int) -> str:

@@ -1,10 +1,8 @@
 """A command that mends something, as a value: shown as a line that can be pasted, then run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sppr.deadline import Deadline
-from sppr.run import pasteable, run
+from sppr.run import pasteable
 
 
 @dataclass(frozen=True)
@@ -17,10 +15,6 @@ class Step:
     def __str__(self) -> str:
         line = pasteable(self.argv)
         return line if self.stdin is None else f"echo {self.stdin.strip()} | {line}"
-
-    def perform(self, before: Sequence[str] = ()) -> None:
-        """Run it, behind the words ``before`` (``sudo``). LaunchError where it fails."""
-        run([*before, *self.argv], stdin=self.stdin, deadline=Deadline(60))
 
 
 def write(path: str, text: str) -> Step:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError
+from sppr.host.ownership import as_its_folder
 from sppr.images.bootdisk import make_disk
 from sppr.images.rootfs import as_root, make_root
 from sppr.run import find_program, run, which
@@ -144,5 +145,6 @@ def _publish(image: Path, out: Path) -> None:
             if path == image:
                 _refuse_existing(out)
                 image.rename(out)
+                as_its_folder(out)
         finally:
             os.close(handle)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
+from sppr.host.ownership import as_its_folder
 from sppr.run import run
 
 
@@ -53,6 +54,7 @@ def overlay(
         with temporary.open("rb") as f:
             os.fsync(f.fileno())
         temporary.chmod(mode)
+        as_its_folder(temporary)
         os.link(temporary, target)
     except LaunchError as e:
         if temporary.exists() or "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:

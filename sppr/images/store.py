@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sppr.errors import HostError
+from sppr.host.ownership import as_its_folder
 from sppr.images import qemu_img
 
 Kind = Literal["ring", "vhost"]
@@ -88,6 +89,7 @@ class Store:
             mark = _mark(template)
             new = mark.with_name(f"{mark.name}.{os.getpid()}.tmp")
             new.write_text(json.dumps({**now, "spp_vm": within}) + "\n")
+            as_its_folder(new)
             new.rename(mark)
 
         if wanted:
@@ -102,7 +104,9 @@ class Store:
         template = self.ensure_template(kind, report, filler)
         instance = self.instance(kind, vm_id)
         if not instance.exists():
-            instance.parent.mkdir(exist_ok=True)
+            if not instance.parent.exists():
+                instance.parent.mkdir(exist_ok=True)
+                as_its_folder(instance.parent)
             _sweep(instance.parent, instance.name)
             qemu_img.overlay(template, "qcow2", instance, 0o644)
             report(f"instance {instance.name} made over {template.name}")

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from sppr.host import facts, region
+from sppr.host import facts, privilege, region
+from sppr.host.ownership import as_its_folder
 from sppr.images.store import Filler, Store
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.provision import Provisioner
@@ -31,7 +32,7 @@ def prepare(plan: Plan, start: Collection[str], site: Site, found: facts.Facts, 
 def clear_stale_socket(path: Path) -> None:
     """Make way for a socket: only that very path, and only if nobody listens there."""
     if path.is_socket() and str(path) not in facts.unix_listening():
-        path.unlink(missing_ok=True)
+        privilege.remove(path)
 
 
 def make_key(public: Path) -> None:
@@ -41,6 +42,7 @@ def make_key(public: Path) -> None:
         if private.exists():
             private.rename(private.with_name(f"{private.name}.old"))
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sppr lab", "-f", private])
+        as_its_folder(private, public)
 
 
 def write_ssh_config(plan: Plan, public_key: Path) -> None:
@@ -54,7 +56,9 @@ def write_ssh_config(plan: Plan, public_key: Path) -> None:
         "    IdentitiesOnly yes\n    StrictHostKeyChecking no\n    UserKnownHostsFile /dev/null\n    LogLevel ERROR\n"
     )
     text = "# Written by each bring-up of the lab.\n" + "".join(hosts) + "Host vm-*\n" + common
-    public_key.with_name("ssh_config").write_text(text)
+    config = public_key.with_name("ssh_config")
+    config.write_text(text)
+    as_its_folder(config)
 
 
 def make_images(wanted: Sequence[Image], store: Store, report: Note, filler: Filler | None = None) -> None:

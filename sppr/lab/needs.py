@@ -1,6 +1,5 @@
 """What a plan wants of the machine, with all that must be read for it: programs, images, who has what."""
 
-import getpass
 import os
 import re
 import shutil
@@ -8,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
-from sppr.host import checks, holders, procs
+from sppr.host import checks, holders, privilege, procs
 from sppr.images import qemu_img
 from sppr.images.store import Store
+from sppr.lab import rooted
 from sppr.lab import state as states
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
@@ -25,14 +24,18 @@ TEMPLATE_MIB, INSTANCE_MIB, MARGIN_MIB = 96, 16, 64
 _EAL = re.compile(rb"librte_eal\.so\.(\d+)")
 
 
-def of_host(programs: Sequence[str] = ("tmux", "qemu-img", QEMU, "ssh-keygen")) -> checks.Needs:
-    """Without a lab: who the user is, and what the tools are."""
+def of_host(
+    programs: Sequence[str] = ("tmux", "qemu-img", QEMU, "ssh-keygen"), rooted: Sequence[str] = ()
+) -> checks.Needs:
+    """Without a lab: who the user is, and what the tools are. ``rooted``: programs that run as root."""
     return checks.Needs(
         programs={program: which(program) for program in programs},
         packages=PACKAGES,
-        is_root=os.geteuid() == 0,
-        sudo=_sudo(),
-        user=_user(),
+        is_root=privilege.is_root(),
+        sudo=_sudo(rooted),
+        sudoers=privilege.sudoers_line([[program] for program in rooted or ("ALL",)]),
+        terminal=privilege.has_terminal(),
+        user=privilege.user(),
         who_listens=procs.who_listens,
         name_of=holders.name_of,
         tmux_version=run(["tmux", "-V"], check=False).stdout.strip() if which("tmux") else "",
@@ -43,13 +46,14 @@ def of_host(programs: Sequence[str] = ("tmux", "qemu-img", QEMU, "ssh-keygen")) 
 def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str, int]) -> checks.Needs:
     """What the parts ``start`` want, among those that are ``living`` (part -> pid)."""
     parts = plan.chosen(start)
-    made, primary = images(parts), "pri" in start
+    made, primary, as_root = images(parts), "pri" in start, rooted.programs(parts)
     sockets = _sockets(plan, start)
     folder = Path(plan.sock_dir)
     store = site.store if made else None
     disks = _disks(made, store) if store else {}
     return replace(
-        of_host() if made else of_host(("tmux",)),
+        of_host(rooted=as_root) if made else of_host(("tmux",), as_root),
+        sudoers=rooted.sudoers_line(plan),
         tcp_ports=_ports(plan, start),
         lcores=plan.lcores if primary else (),
         sockets=sockets,
@@ -72,17 +76,10 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
     )
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
-
-
-def _sudo() -> bool | None:
+def _sudo(programs: Sequence[str]) -> bool | None:
     if which("sudo") is None:
         return None
-    return os.geteuid() == 0 or run(["sudo", "-n", "true"], check=False, deadline=Deadline(10)).returncode == 0
+    return privilege.is_root() or not privilege.asks_in_panes(programs or ["true"])
 
 
 def living(session: str) -> dict[str, int]:

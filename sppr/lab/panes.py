@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 from sppr.deadline import Deadline
-from sppr.host import procs
+from sppr.host import privilege, procs
 from sppr.host.rundir import sessions_dir
 from sppr.lab.plan import Plan, Window
 from sppr.lab.survey import Survey
@@ -36,8 +36,8 @@ class Panes:
 
     def __init__(self, plan: Plan, tmux: Tmux, known: Collection[str] = ()) -> None:
         self.plan, self.tmux, self.known = plan, tmux, known
-        self.tmux.env = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        self.tmux.env["SPPR_RUN_DIR"] = str(sessions_dir())
+        kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        self.tmux.env = {**kept, "HOME": privilege.home(), "SPPR_RUN_DIR": str(sessions_dir())}
 
     def missing_shells(self, seen: Survey) -> list[str]:
         """Work windows that are to be made."""

@@ -12,7 +12,7 @@ import psutil
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
-from sppr.host import procs, region
+from sppr.host import leftovers, privilege, procs, region
 from sppr.host.facts import unix_listening
 from sppr.host.pids import Proc
 from sppr.lab import panes
@@ -97,7 +97,7 @@ def wreck(session: str, tmux: Tmux, note: Note) -> None:
     _kill_session(session, folder, tmux)
     if left:
         raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
-    sweep_dpdk(session, HUGE_DIR)
+    sweep_dpdk(session, HUGE_DIR, started=True)
     states.remove(folder)
 
 
@@ -106,14 +106,20 @@ def sweep(state: State) -> None:
     listening = unix_listening()
     for socket in map(Path, state.plan.sockets):
         if socket.is_socket() and str(socket) not in listening:
-            socket.unlink(missing_ok=True)
+            privilege.remove(socket)
     for path in state.plan.regions:
         region.remove(Path(path))
-    sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir))
+    sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)
 
 
-def sweep_dpdk(prefix: str, huge_dir: Path) -> None:
-    """Remove what DPDK processes of this ``--file-prefix`` left, if none of them lives: hugepage files, run folders."""
+def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:
+    """Remove what DPDK processes of this ``--file-prefix`` left, if none of them lives: hugepage files, run folders.
+
+    ``started``: whether there were any, which a user cannot see.
+    """
+    if not privilege.is_root():
+        leftovers.sweep_by_sudo(prefix, huge_dir, started)
+        return
     pattern = re.compile(rf"{re.escape(prefix)}map_\d+")
     pages = [page for page in huge_dir.glob(f"{prefix}map_*") if pattern.fullmatch(page.name)]
     # Real paths, as /proc shows them: /var/run is a link.

@@ -48,6 +48,11 @@ class Part:
         return PaneFiles(folder, self.name)
 
     @property
+    def as_root(self) -> bool:
+        """Whether a user's pane runs it by sudo: DPDK's hugepages and devices are root's. QEMU never is."""
+        return self.role in ("primary", "secondary")
+
+    @property
     def is_vm(self) -> bool:
         return self.role in ("vm_ring", "vm_vhost")
 

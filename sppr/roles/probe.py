@@ -1,5 +1,6 @@
 """The parts' own signs of readiness. Best first: an answer on the control connection, a listening socket, a console."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, HostError, NotReady
-from sppr.host import checks
+from sppr.host import checks, privilege
 from sppr.host.facts import unix_listening
 from sppr.images import store
 from sppr.qemu import console
@@ -99,6 +100,9 @@ def serve_vhosts(api: Path, server: str, uids: Sequence[str], sockets: Sequence[
                 f"{socket}: nobody listens there after {deadline.seconds:.0f} s ({server or 'the primary'} should)",
                 hint="look at its pane, and at: sppr status",
             )
+        # our own programs give it to the user as soon as it listens
+        if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
+            privilege.hand_over(Path(socket))
 
 
 def serve(api: Path, server: str, uids: Sequence[str]) -> None:

@@ -68,7 +68,7 @@ HISTFILE={history}
 __sppr_prompt() {{
     local status=$?
     if [ -z "$__sppr_started" ]; then __sppr_started=1
-    elif [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record} 2>/dev/null)" 2>/dev/null; then
+    elif [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
         printf '%s\\n' "$status" >{exit}
         {mark}
     fi
@@ -84,7 +84,7 @@ ZDOTDIR=${{SPPR_ZDOTDIR:-$HOME}}
 print -s -- {command_text}
 precmd_sppr() {{
     local last=$?
-    if [ ! -e {exit} ] && ! kill -0 "$(cut -d' ' -f1 {record} 2>/dev/null)" 2>/dev/null; then
+    if [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
         print -r -- $last >{exit}
         {zsh_mark}
     fi

@@ -45,7 +45,8 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class Lab:
-    """``run`` calls sppr as a user would; ``env`` is pinned and hostile where a user's may be."""
+    """``run`` calls sppr as a user would; ``env`` is pinned and hostile where a user's may be.
+    ``prefix``: what every command is put behind, to be another user's."""
 
     folder: Path
     session: str
@@ -53,6 +54,7 @@ class Lab:
     pri: int = 0
     sec: int = 0
     rest: int = 0
+    prefix: tuple[str, ...] = ()
 
     def write(self, extra: str = "") -> None:
         """conf.yml with ports and names of this lab's own, and ``extra`` lines."""
@@ -88,14 +90,17 @@ class Lab:
 
     def sppr(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "sppr", *words], env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=timeout, check=False,
+            [*self.prefix, sys.executable, "-m", "sppr", *words], env=self.env, cwd=self.folder,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
 
+    def wakeup_argv(self, *words: str) -> list[str]:
+        command = [str(ROOT / "bin/wakeup.py"), "--conf", str(self.conf), "--socket-name", self.session]
+        return [*self.prefix, *command, *words]
+
     def wakeup(self, *words: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
-        command = [ROOT / "bin/wakeup.py", "--conf", self.conf, "--socket-name", self.session, *words]
         return subprocess.run(
-            command, env=self.env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            self.wakeup_argv(*words), env=self.env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=timeout, check=False,
         )  # fmt: skip
 
@@ -109,7 +114,7 @@ class Lab:
         return {row["name"]: row for row in json.loads(done.stdout)}
 
     def tmux(self, *words: str) -> str:
-        command = ["tmux", "-L", self.session, *words]
+        command = [*self.prefix, "tmux", "-L", self.session, *words]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout
 
     def processes(self) -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from sppr.host.facts import Facts
@@ -72,8 +73,9 @@ class Needs:
     the masks name. ``sockets``: paths this lab will create; ``stale``: those that are there. ``hugepage_mib``: of the
     primary. ``living``: processes of this lab that run already -> pid; ``listening_own``: their ports. ``holders``:
     image -> pid that has it open. ``torn``: temporary images of killed runs. ``disk_mib``: wanted and free in the
-    images' folder. ``sudo``: whether sudo asks for nothing, None where it is not installed. ``builds``: program -> the
-    DPDK it is built on.
+    images' folder. ``sudo``: whether sudo asks for nothing in a pane, None where it is not installed; ``sudoers``: the
+    line with which it does not; ``terminal``: whether there is one to ask in. ``builds``: program -> the DPDK it is
+    built on.
     """
 
     programs: dict[str, str | None] = field(default_factory=dict)
@@ -90,6 +92,8 @@ class Needs:
     accel: str = "auto"
     is_root: bool = True
     sudo: bool | None = None
+    sudoers: str = ""
+    terminal: bool = True
     user: str = ""
     who_listens: Callable[[int], str] = _somebody
     name_of: Callable[[int], str] = lambda pid: f"pid {pid}"
@@ -117,6 +121,11 @@ class Needs:
     def spp(self) -> list[Process]:
         """Primary and secondaries."""
         return [process for process in self.processes if process.role in ("primary", "secondary")]
+
+    @property
+    def rooted(self) -> str:
+        """Names of the programs that run as root: ``spp_primary and spp_nfv``."""
+        return " and ".join(dict.fromkeys(Path(p.argv[0]).name for p in self.spp)) or "DPDK's processes"
 
     def named(self, pids: tuple[int, ...]) -> str:
         return ", ".join(self.name_of(pid) for pid in pids)

@@ -1,4 +1,4 @@
-"""What is beside DPDK and QEMU: root, sudo, tmux, programs, room on the disk."""
+"""What is beside DPDK and QEMU: sudo, tmux, programs, room on the disk."""
 
 import re
 from collections.abc import Iterator
@@ -10,28 +10,21 @@ from sppr.host.facts import Facts
 _TMUX = (3, 2, "a")
 
 
-def _root(_: Facts, needs: Needs) -> Iterator[Finding]:
-    if not needs.is_root:
-        what = "DPDK needs root for hugepages and ports, and this is not root"
-        yield Finding("root", "error", what, "sudo -E ./bin/wakeup.py")
-
-
-def sudoers(needs: Needs) -> str:
-    """The line that lets sudo ask for nothing: for the lab's SPP programs, or for all where no lab is known."""
-    programs = ", ".join(dict.fromkeys(process.argv[0] for process in needs.spp))
-    return f"{needs.user or 'USER'} ALL=(root) NOPASSWD: {programs or 'ALL'}"
-
-
 def _sudo(_: Facts, needs: Needs) -> Iterator[Finding]:
     if needs.is_root or needs.sudo:
         return
+    who = needs.user or "a user"
     if needs.sudo is None:
-        yield Finding("sudo", "warning", "not root, and sudo is not installed", "run it as root")
+        what = f"DPDK needs root for hugepages and ports; this is {who}, and there is no sudo"
+        yield Finding("sudo", "error", what, "as root: apt-get install sudo   (or run this as root)")
         return
-    what = "sudo asks for a password, and each pane is a terminal of its own: it would ask in every pane"
-    line = sudoers(needs)
-    fix = f"sudo -v first; or, with visudo -f /etc/sudoers.d/sppr: {line}   (or: Defaults timestamp_type=global)"
-    yield Finding("sudo", "warning", what, fix)
+    line = f"as root: visudo -f /etc/sudoers.d/sppr\n    {needs.sudoers}"
+    if needs.terminal:
+        what = f"sudo wants the password of {who}: it is asked once, in the terminal where wakeup runs"
+        yield Finding("sudo", "info", what, f"to be asked no more, {line}")
+    else:
+        what = f"sudo wants the password of {who} to run {needs.rooted} as root, and there is no terminal to ask"
+        yield Finding("sudo", "error", what, f"run it in a terminal, or {line}")
 
 
 def _tmux_version(_: Facts, needs: Needs) -> Iterator[Finding]:
@@ -68,17 +61,9 @@ def _disk(_: Facts, needs: Needs) -> Iterator[Finding]:
 
 CHECKS = (
     Check(
-        "root",
-        "this needs root",
-        "sudo -E ./bin/wakeup.py",
-        "this is root",
-        look=_root,
-        host=True,
-    ),
-    Check(
         "sudo",
         "sudo asked for a password where nobody could type it",
-        "sudo -v in this terminal first, or a NOPASSWD line: sppr doctor prints it",
+        "run wakeup in a terminal, where it asks once; or a NOPASSWD line: sppr doctor prints it",
         "sudo asks for nothing, or is not needed",
         (r"sudo: a terminal is required to read the password", r"sudo: a password is required"),
         look=_sudo,

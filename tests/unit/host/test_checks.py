@@ -250,15 +250,25 @@ def test_without_a_nic_its_rows_say_that_they_were_not_checked() -> None:
 
 
 def test_who_is_not_root_hears_of_sudo_and_the_sudoers_line() -> None:
-    found = check(GOOD, replace(NEEDS, is_root=False, sudo=False))
-    assert ids(found) == ["root", "sudo", "iova"]
-    assert (
-        found[1].what == "sudo asks for a password, and each pane is a terminal of its own: it would ask in every pane"
+    line = "ann ALL=(root) NOPASSWD: /x/spp_primary"
+    user = replace(NEEDS, is_root=False, sudo=False, sudoers=line)
+    asked = check(GOOD, user)
+    assert [(f.id, f.severity) for f in asked if f.id in ("sudo", "root")] == [("sudo", "info")]
+    told = next(f for f in asked if f.id == "sudo")
+    assert told.what == "sudo wants the password of ann: it is asked once, in the terminal where wakeup runs"
+    assert told.fix == f"to be asked no more, as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
+    nobody = check(GOOD, replace(user, terminal=False))[0]
+    assert nobody.severity == "error"
+    assert nobody.what == (
+        "sudo wants the password of ann to run spp_primary and spp_nfv as root, and there is no terminal to ask"
     )
-    line = "ann ALL=(root) NOPASSWD: spp_primary, spp_nfv"
-    assert f"visudo -f /etc/sudoers.d/sppr: {line}   (or: Defaults timestamp_type=global)" in found[1].fix
-    assert found[2].what == "not root: physical addresses cannot be seen (/proc/self/pagemap)"
-    assert check(GOOD, replace(NEEDS, is_root=False, sudo=None))[1].what == "not root, and sudo is not installed"
+    assert nobody.fix == f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
+    absent = check(GOOD, replace(NEEDS, is_root=False, sudo=None))[0]
+    assert absent.severity == "error"
+    assert absent.what == "DPDK needs root for hugepages and ports; this is ann, and there is no sudo"
+    assert "sudo" not in ids(check(GOOD, replace(user, sudo=True)))
+    iova = next(f for f in asked if f.id == "iova")
+    assert iova.what == "not root: physical addresses cannot be seen (/proc/self/pagemap)"
 
 
 def test_the_worst_comes_first() -> None:
@@ -327,7 +337,7 @@ def test_nothing_of_another_prefix_or_process_is_ever_mended() -> None:
 
 
 def test_every_check_that_looks_is_seen_to_find_something() -> None:
-    told = {identity for _, _, identity, *_ in CASES} | {"root", "sudo", "nic-bind", "iova"}
+    told = {identity for _, _, identity, *_ in CASES} | {"sudo", "nic-bind", "iova"}
     assert {one.id for one in REGISTRY if one.look} == told
 
 

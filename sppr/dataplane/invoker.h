@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef INVOKER_H
+#define INVOKER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* The user who started this root process by sudo (SUDO_UID, SUDO_GID), and what must be theirs: the
+ * sockets and regions that their QEMU opens, the files they read. Without sudo nothing is done.
+ */
+
+/* Whether this is the user who called sudo. */
+bool invoker_is(uid_t uid);
+
+/* Between the two the calling thread opens and makes files as that user. Short, and without EAL: a
+ * thread started within, or a hugepage file opened, would have the user's rights.
+ */
+void invoker_enter(void);
+void invoker_leave(void);
+
+/* Give a socket that was just made to the user: connect() wants the right to write. */
+void invoker_own_socket(const char *path);
+
+#endif

@@ -1,0 +1,80 @@
+"""sudo and what it is told; the real one is in tests/live/test_privilege.py."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import HostError
+from sppr.host import askpass, leftovers, privilege
+
+
+@pytest.fixture
+def ana(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privilege, "is_root", lambda: False)
+    monkeypatch.setattr(privilege, "user", lambda: "ana")
+    monkeypatch.setattr(privilege, "find_program", lambda name: f"/usr/bin/{name}")
+
+
+def test_root_runs_programs_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(privilege, "is_root", lambda: True)
+    assert privilege.elevated(["/x/spp_primary", "-l", "0"], tmp_path) == ["/x/spp_primary", "-l", "0"]
+    privilege.check(["/x/spp_primary"], "")
+
+
+def test_a_pane_asks_wakeup_while_it_runs_and_its_terminal_after(
+    ana: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SUDO_ASKPASS", raising=False)
+    with askpass.served(tmp_path, "s3cret") as helper:
+        assert privilege.elevated(["/x/spp_nfv"], tmp_path) == ["/usr/bin/sudo", "-A", "--", "/x/spp_nfv"]
+        assert os.environ.pop("SUDO_ASKPASS") == str(helper)
+        assert "s3cret" not in helper.read_text() and helper.stat().st_mode & 0o077 == 0
+    assert privilege.elevated(["/x/spp_nfv"], tmp_path) == ["/usr/bin/sudo", "--", "/x/spp_nfv"]
+    assert "SUDO_ASKPASS" not in os.environ and not list(tmp_path.glob("ask*"))
+
+
+def test_socket_of_a_killed_wakeup_counts_for_nothing_and_is_in_nobodys_way(tmp_path: Path) -> None:
+    with askpass.served(tmp_path, "old"):
+        (tmp_path / "copy").hardlink_to(tmp_path / "ask.sock")
+    (tmp_path / "copy").rename(tmp_path / "ask.sock")
+    assert askpass.helper(tmp_path) is None
+    with askpass.served(tmp_path, "new") as helper:
+        assert subprocess.run([helper], capture_output=True, check=True).stdout == b"new\n"
+
+
+def test_without_sudo_it_says_so(ana: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privilege, "which", lambda _: None)
+    with pytest.raises(HostError, match="this is ana, and there is no sudo"):
+        privilege.check(["/x/spp_primary"], "")
+
+
+def test_sudoers_line_names_arguments_to_the_letter(ana: None) -> None:
+    line = privilege.sudoers_line([["/a b/spp_primary"], ["/usr/bin/find", "/h", "-regex", "/h/x=1,[0-9]+\\.", "*"]])
+    assert line == (
+        "ana ALL=(root) NOPASSWD: /a\\ b/spp_primary, /usr/bin/find /h -regex /h/x\\=1\\,\\[0-9\\]+\\\\. \\*"
+    )
+
+
+def test_sweep_finds_the_files_of_its_prefix_only(tmp_path: Path) -> None:
+    ours = ["a.b+map_0", "a.b+map_17"]
+    for name in [*ours, "a.bb+map_0", "axb+map_0", "a.b+map_x", "xa.b+map_0", "a.b+map_0.old"]:
+        (tmp_path / name).touch()
+    find, remove = leftovers.sweeps("a.b+", tmp_path)
+    assert find[-1] == "-delete" and remove[1:] == ["-rf", "/run/dpdk/a.b+"]
+    found = subprocess.run([*find[:-1], "-print"], capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(Path(path).name for path in found) == ours
+    assert all(re.fullmatch(r"a\.b\+map_\d+", name) for name in ours)
+
+
+def test_home_of_the_one_who_called_sudo_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(privilege, "is_root", lambda: True)
+    if os.geteuid() == 0:
+        assert privilege.home() == str(tmp_path)
+        os.chown(tmp_path, 65534, 65534)
+    assert privilege.home() == "/root"
+    monkeypatch.setattr(privilege, "is_root", lambda: False)
+    assert privilege.home() == str(tmp_path)
