@@ -210,6 +210,8 @@ def test_a_machine_that_vanishes_is_noticed(shared: Lab) -> None:
     sock = socket.create_connection(("127.0.0.1", shared.controller.sec_port))
     assert sock.recv(100) == b"_get_client_id"
     sock.sendall(b'{"results":[{"result":"success"}],"client_id":77,"process_type":"nfv"}')
+    assert sock.recv(100) == b"status"
+    sock.sendall(b'{"client-id":77,"status":"idling","ports":[],"patches":[]}')
     shared.controller.logged("nfv:77 connected")
     sock.setsockopt(socket.IPPROTO_TCP, tcp_repair, 1)
     sock.close()

@@ -1,0 +1,89 @@
+"""REST and the prompt of a lab, as other programs and people come to them: our own data plane behind the controller."""
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import labs
+from tests.live.labs import Lab
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A primary and two nfv."""
+    made = labs.make(tmp_path_factory.mktemp("rest"), "restlab", None)
+    done = made.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stderr
+    yield made
+    made.end()
+
+
+def rest(lab: Lab, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", lab.rest, timeout=20)
+    connection.request(method, f"/v1{path}", json.dumps(body) if body is not None else None)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, json.loads(text) if text.startswith(("{", "[")) else text
+
+
+def prompt(lab: Lab, *lines: str) -> tuple[int, str]:
+    """Over the unix socket of the lab."""
+    argv = [sys.executable, "-m", "sppr.controller", "-b", str(lab.state / "api.sock")]
+    done = subprocess.run(argv, input="\n".join(lines), env=lab.env, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_rest_on_tcp(lab: Lab) -> None:
+    processes = [{"type": "primary"}, {"type": "nfv", "client-id": 1}, {"type": "nfv", "client-id": 2}]
+    assert rest(lab, "GET", "/processes") == (200, processes)
+    usage = rest(lab, "GET", "/cpu_usage")[1]
+    assert {u.get("client-id"): u["lcores"] for u in usage} == {None: [0, 1], 1: [2, 3], 2: [4, 5]}
+    assert rest(lab, "PUT", "/nfvs/1/ports", {"action": "add", "port": "ring:0"}) == (204, "")
+    code, said = rest(lab, "PUT", "/nfvs/1/ports", {"action": "add", "port": "ring:0"})
+    assert code == 400 and said.startswith("command error: ") and "ring:0" in said
+    assert rest(lab, "PUT", "/nfvs/1/ports", {"action": "del", "port": "ring:0"}) == (204, "")
+    rule = {"rule": {"direction": "ingress", "pattern": ["eth"], "actions": ["queue index 0"]}}
+    assert rest(lab, "POST", "/primary/flow_rules/port_id/0", rule)[0] == 400
+
+
+def test_a_recipe_of_two_nfv_and_a_ring(lab: Lab, tmp_path: Path) -> None:
+    """spp_nfv/dual_with_ring/uni_directional_l2fwd, and what topo makes of it."""
+    recipe = tmp_path / "ring.rcps"
+    lines = ["nfv 1; add ring:0", "nfv 2; add ring:0", "nfv 1; patch tap:0 ring:0", "nfv 2; patch ring:0 tap:1"]
+    recipe.write_text("# uni-directional\n" + "\n".join([*lines, "nfv 1; forward", "nfv 2; forward"]) + "\n")
+    status, said = prompt(lab, f"playback {recipe}", "topo term", f"topo {tmp_path / 'net.svg'}", "nfv 1; status")
+    assert status == 0, said
+    for line in (r"tap:0 = nfv:1 =+> ring:0\n", r"ring:0 = nfv:2 =+> tap:1\n"):
+        assert re.search(line, said), said
+    assert (tmp_path / "net.svg").read_text().startswith("<svg")
+    clean = [f"nfv {n}; {what}" for n in (1, 2) for what in ("stop", "patch reset", "del ring:0")]
+    assert prompt(lab, *clean, "nfv 9; stop")[0] == 1, "the last line fails, and the status says so"
+    assert rest(lab, "GET", "/nfvs/2")[1]["patches"] == []
+
+
+def test_a_taken_port_is_told_with_its_key_and_0_turns_rest_off(
+    lab: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = labs.make(tmp_path_factory.mktemp("other"), "restlac", None)
+    try:
+        text = other.conf.read_text()
+        other.conf.write_text(text.replace(f"rest_port: {other.rest}", f"rest_port: {lab.rest}"))
+        done = other.wakeup("-ns", "0", "-nr", "0", "-nv", "0")
+        assert done.returncode == 3
+        assert f"port {lab.rest} (controller.rest_port, which 0 turns off) is taken by pid" in done.stderr
+        other.conf.write_text(text.replace(f"rest_port: {other.rest}", "rest_port: 0"))
+        plan = other.sppr("plan", "-ns", "0", "-nr", "0", "-nv", "0")
+        assert plan.returncode == 0 and "--api-port" not in plan.stdout
+    finally:
+        other.end()
