@@ -126,7 +126,7 @@ def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
         try:
             BringUp(todo, old, lab.site, tmux, report).execute(found)
         except KeyboardInterrupt:
-            hint = f"sppr down{flag} ends it, sppr up goes on"
+            hint = f"sppr up goes on, sppr down{flag} ends it"
             raise Stopped("interrupted; what was started stays up", hint=hint) from None
         except SpprError as e:
             e.what += f"\nwhat was started stays up for a look; `sppr down{flag}` ends it"
