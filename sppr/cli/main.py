@@ -19,7 +19,7 @@ VERBS = {
     "plan": ("plan", "Print every window, folder and command of up; touch nothing."),
     "logs": ("logs", "Print what a part has printed since its first byte."),
     "setup": ("setup", "Make this machine ready: hugepages, hugetlbfs, a base image."),
-    "image": ("image", "Base images."),
+    "image": ("image", "Images: list, build, add, template, provision, reset, rm, check."),
     "run": ("run", "One process of the lab, as the runscripts start it."),
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sppr.errors import HostError
+from sppr.host import procs
 from sppr.images import qemu_img
 
 Kind = Literal["ring", "vhost"]
@@ -62,7 +63,7 @@ class Store:
         if not template.exists():
             self._make_template(kind, now, report, filler)
             return template
-        self._check_unchanged(kind)
+        self.check_unchanged(kind)
         mark = _read_mark(template)
         wanted = filler.digest() if filler else None
         if wanted and mark.get("spp_vm") != wanted:
@@ -85,7 +86,7 @@ class Store:
 
         def fill(overlay: Path) -> None:
             within = wanted if filler and wanted and filler.fill(overlay, report) else None
-            mark = _mark(template)
+            mark = mark_of(template)
             new = mark.with_name(f"{mark.name}.{os.getpid()}.tmp")
             new.write_text(json.dumps({**now, "spp_vm": within}) + "\n")
             new.rename(mark)
@@ -118,31 +119,37 @@ class Store:
             )
 
     def check_made(self, kind: Kind, vm_id: int) -> None:
-        """HostError where a template or an instance that is there is broken, or its base changed. Makes nothing."""
+        """HostError where a template or an instance that is there cannot be used: broken, what it stands on missing or
+        changed, or in use by another process. Makes nothing."""
         template, instance = self.template(kind), self.instance(kind, vm_id)
         if template.exists():
-            self._check_unchanged(kind)
-            qemu_img.info(template)
+            self.check_unchanged(kind)
+            qemu_img.chain(template)
+            check_free(template)
         if vm_id and instance.exists():
-            found = qemu_img.info(instance)
+            found = qemu_img.chain(instance)[0]
             if found.format != "qcow2":
-                hint = f"remove it, and a new one is made: rm {instance}"
+                hint = f"a new one is made by: sppr image reset {instance.name}"
                 raise HostError(f"{instance}: is no qcow2 image but {found.format}", hint=hint)
+            check_free(instance)
 
-    def _check_unchanged(self, kind: Kind) -> None:
+    def check_unchanged(self, kind: Kind) -> None:
         template, now = self.template(kind), self._fingerprint()
         mark = _read_mark(template)
         if mark and {key: mark.get(key) for key in now} != now:
             raise HostError(
                 f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
-                hint=f"put the old base back, or remove {template} and the instances in {self.folder / 'img'}",
+                hint=f"put the old base back, or give up what stands on it: sppr image rm {self._names(kind)}",
             )
+
+    def _names(self, kind: Kind) -> str:
+        return " ".join(path.name for path in (self.template(kind), *self.instances(kind)))
 
     def check_template_free(self, kind: Kind) -> None:
         """HostError where instances stand on the template: a boot that writes to it would corrupt them."""
         if standing := self.instances(kind):
             names = ", ".join(p.name for p in standing)
-            hint = f"save what you need and remove them, then again: rm {' '.join(map(str, standing))}"
+            hint = f"save what you need, then: sppr image rm {' '.join(p.name for p in standing)}"
             raise HostError(
                 f"{self.template(kind)}: {names} stand on this template; booting it would break them", hint=hint
             )
@@ -153,6 +160,13 @@ class Store:
         except OSError:
             raise HostError(f"{self.base_path}: no such image", hint=BUILD_HINT) from None
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def check_free(image: Path) -> None:
+    """HostError where a process writes to the image: QEMU would not get its lock."""
+    if writers := [h for h in procs.holders([image]).get(image, []) if h.writes]:
+        who = ", ".join(map(str, writers))
+        raise HostError(f"{image}: is in use by {who}", hint=f"end it first: sppr down, or: kill {writers[0].pid}")
 
 
 def find(folder: Path, base: str | None, image_format: str) -> Store:
@@ -180,14 +194,15 @@ def carries_spp_vm(template: Path) -> bool:
     return bool(_read_mark(template).get("spp_vm"))
 
 
-def _mark(template: Path) -> Path:
+def mark_of(template: Path) -> Path:
+    """Where it is noted what a template was made of."""
     return template.with_name(f".{template.name}.json")
 
 
 def _read_mark(template: Path) -> dict[str, int | str | None]:
     """What was noted when the template was made. Empty for one that was put there, or whose note is broken."""
     try:
-        found = json.loads(_mark(template).read_text())
+        found = json.loads(mark_of(template).read_text())
     except (OSError, ValueError):
         return {}
     return dict(found) if isinstance(found, dict) else {}

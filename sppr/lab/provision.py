@@ -12,9 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sppr.config.model import Config
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
+from sppr.host import facts
 from sppr.images.rootfs import GUEST
+from sppr.lab.vms import accel
 from sppr.qemu import parts
 from sppr.qemu.serial import NoShell, Serial
 from sppr.run import find_program
@@ -74,6 +77,11 @@ class Provisioner:
             parts.Terminal(),
         ]
         return parts.argv(find_program(parts.QEMU), made)
+
+
+def of(config: Config) -> Provisioner:
+    """As conf.yml wants templates to be filled."""
+    return Provisioner(accel(config.vm.accel, facts.read()))
 
 
 def bundle(target: Path, program: Path) -> None:

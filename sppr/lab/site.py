@@ -52,6 +52,12 @@ class Site:
         except HostError:
             return tree.OURS / f"spp_{kind}" if self.tree is None else self.tree / f"spp_{kind}"
 
+    def need_store(self) -> Store:
+        """Its images; HostError where there is no base, or several and none is named."""
+        if self.store is None:
+            raise self.no_store or HostError("no base image", hint=images.BUILD_HINT)
+        return self.store
+
     def check_binaries(self, kinds: list[str]) -> None:
         """HostError for the first program that is not there, with every path that was tried."""
         for kind in kinds:
