@@ -128,8 +128,22 @@ def template(conf: Path | None, kind: Any) -> None:
     config, site, _ = _folder(conf)
     store = site.need_store()
     there = store.template(kind).exists()
-    made = store.ensure_template(kind, click.echo, provision.of(config))
+    made = store.ensure_template(kind, click.echo, provision.of(config, site.folder))
     click.echo(f"{made}{': is there already; a new one: sppr image provision ' + kind if there else ''}")
+
+
+@main.command("provision")
+@options.conf
+@click.argument("kind", type=KIND)
+def provision_(conf: Path | None, kind: Any) -> None:
+    """Make the template of ring or vhost VMs anew, with the steps of conf.yml's provision: and spp_vm in it.
+
+    The old one stays until all of it is done, and if any of it fails. Refused while instances stand on it.
+    """
+    from sppr.lab import provision
+
+    config, site, _ = _folder(conf)
+    click.echo(site.need_store().provision(kind, click.echo, provision.of(config, site.folder)))
 
 
 @main.command()

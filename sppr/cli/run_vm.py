@@ -48,20 +48,20 @@ def main(
     config = config.model_copy(update={"vm": config.vm.model_copy(update=given)})
     part = vms.by_hand(config, facts.read(), site, kind, vm_id, numbers)
     if not dry_run:
-        _make_ready(part, site, kind, vm_id)
+        _make_ready(part, config, site, kind, vm_id)
     become(part.name, part.program, site.run, dry_run)
 
 
-def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
+def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int) -> None:
     """Its disk, its key, and its vhost sockets: asked for at the controller where nobody listens yet."""
     from sppr.deadline import Deadline
     from sppr.errors import HostError
     from sppr.host import region
     from sppr.host.facts import unix_listening
     from sppr.host.rundir import make_private
+    from sppr.lab import provision
     from sppr.lab.materials import make_images, make_key
     from sppr.lab.plan import Image, api_socket
-    from sppr.lab.provision import Provisioner
     from sppr.qemu.parts import QEMU
     from sppr.roles import probe
     from sppr.roles.probe import VHOST_TIMEOUT
@@ -74,7 +74,8 @@ def _make_ready(part: Any, site: Any, kind: Any, vm_id: int) -> None:
     make_key(site.public_key)
     if vm_id == 0:
         site.store.check_template_free(kind)
-    make_images([Image(kind, vm_id)], site.store, lambda line: click.echo(line, err=True), Provisioner())
+    filler = provision.of(config, site.folder)
+    make_images([Image(kind, vm_id)], site.store, lambda line: click.echo(line, err=True), filler)
     for path in part.regions:
         region.make(Path(path))
     if part.regions:

@@ -85,6 +85,8 @@ def _value_fix(path: KeyPath) -> str:
 
 
 def _pattern_fix(path: KeyPath) -> str:
+    if path[-1] == "to":
+        return "write an absolute path in the guest"
     if path[-1] in ("sock_dir", "hugepages"):
         return "write an absolute path without spaces"
     if path[-1] == "dir":

@@ -149,6 +149,20 @@ class VmVhost(Vm):
     vhosts: Numbers | None = None
 
 
+def _step(value: object) -> object:
+    """A bare text is a line to run."""
+    return {"run": value} if isinstance(value, str) else value
+
+
+class Step(_Part):
+    """What is done in a template while it is made: ``run``, lines for a root shell; or ``file``, one or a folder of the
+    host, named from the folder of conf.yml, copied ``to`` a path in the guest."""
+
+    run: Annotated[str, Field(min_length=1, max_length=10000)] | None = None
+    file: Text | None = None
+    to: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]*$", max_length=1000)] | None = None
+
+
 class Images(_Part):
     """Base image: a file name below ``dir``; None: the one image that lies there."""
 
@@ -178,6 +192,7 @@ class Config(_Part):
     vms_vhost: tuple[VmVhost, ...] = ()
     vm: VmSettings = VmSettings()
     images: Images = Images()
+    provision: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     spp: Spp = Spp()
     hugepages: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] = "/dev/hugepages"
 

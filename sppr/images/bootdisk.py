@@ -58,7 +58,10 @@ def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
     for name in APPLETS:
         (tree / "bin" / name).symlink_to("busybox")
     (kernel,) = (root / "lib/modules").iterdir()
+    builtin = (kernel / "modules.builtin").read_text().split()
     for n, module in enumerate(MODULES, 10):
+        if f"kernel/{module}.ko" in builtin:
+            continue
         source = kernel / "kernel" / f"{module}.ko"
         (tree / "m" / f"{n}-{source.name}").write_bytes(_module(source))
     names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))

@@ -67,8 +67,19 @@ class Store:
         mark = _read_mark(template)
         wanted = filler.digest() if filler else None
         if wanted and mark.get("spp_vm") != wanted:
-            has = "another spp_vm than the one built now" if mark.get("spp_vm") else "no spp_vm"
-            report(f"template {template.name} carries {has}: it stays as it is; a new one is made once it is removed")
+            has = "another spp_vm, or other steps, than those of now" if mark.get("spp_vm") else "no spp_vm"
+            again = f"a new one: sppr image provision {kind}"
+            report(f"template {template.name} carries {has}: it stays as it is; {again}")
+        return template
+
+    def provision(self, kind: Kind, report: Callable[[str], None], filler: Filler) -> Path:
+        """The template made anew over the base, in the place of the old one, which a failure leaves as it is. HostError
+        where instances stand on it."""
+        self.check_template_free(kind)
+        template = self.template(kind)
+        if template.exists():
+            check_free(template)
+        self._make_template(kind, self._fingerprint(), report, filler, replace=template.exists())
         return template
 
     def carries(self, kind: Kind) -> bool:
@@ -76,7 +87,13 @@ class Store:
         return carries_spp_vm(self.template(kind))
 
     def _make_template(
-        self, kind: Kind, now: dict[str, int], report: Callable[[str], None], filler: Filler | None
+        self,
+        kind: Kind,
+        now: dict[str, int],
+        report: Callable[[str], None],
+        filler: Filler | None,
+        *,
+        replace: bool = False,
     ) -> None:
         """The mark is written before the template has its name: one without the other would be taken for unchanged."""
         template = self.template(kind)
@@ -86,14 +103,16 @@ class Store:
 
         def fill(overlay: Path) -> None:
             within = wanted if filler and wanted and filler.fill(overlay, report) else None
+            if replace and within is None:
+                raise HostError(f"{template}: stays as it was", hint="nothing could be put in")
             mark = mark_of(template)
             new = mark.with_name(f"{mark.name}.{os.getpid()}.tmp")
             new.write_text(json.dumps({**now, "spp_vm": within}) + "\n")
             new.rename(mark)
 
         if wanted:
-            report(f"template {template.name}: booting it once to put spp_vm in")
-        qemu_img.overlay(self.base_path, self.format, template, 0o444, fill)
+            report(f"template {template.name}: booting it once to fill it")
+        qemu_img.overlay(self.base_path, self.format, template, 0o444, fill, replace=replace)
         report(f"template {template.name} made over {self.base}")
 
     def ensure_instance(

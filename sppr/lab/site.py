@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sppr.config.model import Config
+from sppr.config.model import Config, Step
 from sppr.errors import HostError
 from sppr.host.rundir import sessions_dir
 from sppr.images import store as images
@@ -33,6 +33,7 @@ class Site:
     target: str = ""
     extra_flags: tuple[str, ...] = ()
     no_store: HostError | None = None
+    steps: tuple[Step, ...] = ()
 
     def runscript(self, name: str) -> tuple[str, ...]:
         """How a pane calls a runscript: short where it lies in the lab's folder, so that the line can be edited."""
@@ -108,6 +109,7 @@ def gather(config: Config, conf: Path, session: str | None) -> Site:
         scripts=scripts,
         store=store,
         no_store=no_store,
+        steps=config.provision,
         public_key=images_dir / f"{KEY_NAME}.pub",
         tree=Path(os.path.expanduser(config.spp.dir)) if config.spp.dir else None,  # noqa: PTH111 - never raises
         target=config.spp.target,
