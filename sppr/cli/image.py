@@ -14,7 +14,7 @@ from sppr.cli.edge import CONTEXT, EdgeGroup
 from sppr.images.build import MIN_MIB
 from sppr.images.rootfs import SUITE, SUITES
 
-KIND = click.Choice(["ring", "vhost"])
+KIND = click.Choice(["ring", "vhost", "normal"])
 
 
 @click.group(cls=EdgeGroup, context_settings=CONTEXT)

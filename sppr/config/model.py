@@ -124,7 +124,8 @@ class VmSettings(_Part):
 
 
 class Vm(_Part):
-    """What both kinds of VM may say; ``secondary``: the one that serves its ports."""
+    """What both kinds of VM may say; ``secondary``: the one that serves its ports. ``cpus``: cores of the host
+    that its QEMU is kept on."""
 
     id: Id
     secondary: Id | None = None
@@ -132,6 +133,7 @@ class Vm(_Part):
     cores: Int | None = Field(default=None, ge=1, le=64)
     args: tuple[str, ...] | None = None
     restart: Restarting | None = None
+    cpus: tuple[Annotated[Int, Field(ge=0, le=1023)], ...] | None = None
 
 
 Numbers = tuple[Annotated[Int, Field(ge=0, le=999)], ...]

@@ -12,10 +12,10 @@ from pathlib import Path
 from sppr.errors import HostError
 from sppr.images import listing, qemu_img
 from sppr.images.listing import Entry
-from sppr.images.store import PREFIX, SUFFIXES, check_free, mark_of
+from sppr.images.store import PREFIX, SUFFIXES, check_free, mark_of, name_note
 
 Progress = Callable[[float], None]
-_VM = re.compile(r"(?:vm[-_])?([rv]\d{1,3})")
+_VM = re.compile(r"(?:vm[-_])?([rvn]\d{1,3})")
 _CHUNK = 16 << 20
 #: Left free on the disk beside what an image takes.
 _MARGIN = 64 << 20
@@ -84,6 +84,7 @@ def reset(folder: Path, words: Sequence[str], report: Callable[[str], None]) -> 
             raise HostError(f"{entry.path}: its template {_template(entry).name} is missing", hint=hint)
     for entry in chosen:
         qemu_img.overlay(_template(entry), "qcow2", entry.path, 0o644, replace=True)
+        name_note(entry.path).unlink(missing_ok=True)
         report(f"{entry.vm}: {entry.name} made anew over {_template(entry).name}")
 
 
@@ -141,6 +142,7 @@ def remove(folder: Path, words: Sequence[str], report: Callable[[str], None]) ->
             raise HostError(f"{entry.path}: {names} stand on it", hint=hint)
     for entry in sorted(chosen, key=lambda e: ("instance", "template", "base").index(e.role)):
         entry.path.unlink()
+        name_note(entry.path).unlink(missing_ok=True)
         if entry.role == "template":
             mark_of(entry.path).unlink(missing_ok=True)
         report(f"removed {entry.path}")

@@ -14,7 +14,7 @@ from sppr.images import qemu_img, store
 from sppr.images.store import LETTER, PREFIX, Kind, Store
 
 Role = Literal["base", "template", "instance"]
-_INSTANCE = re.compile(r"(?P<letter>[rv])(?P<id>\d{1,3})-(?P<base>.+)")
+_INSTANCE = re.compile(r"(?P<letter>[rvn])(?P<id>\d{1,3})-(?P<base>.+)")
 #: What a killed run of ours, or of an older one, leaves: ``.or-x.qcow2.4711.tmp``.
 _LEFTOVER = re.compile(r"\..+\.(\d+)\.tmp")
 

@@ -12,9 +12,10 @@ from sppr.errors import HostError
 from sppr.host import procs
 from sppr.images import qemu_img
 
-Kind = Literal["ring", "vhost"]
-PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-"}
-LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v"}
+#: ``normal``: without any port of SPP's, run by hand only.
+Kind = Literal["ring", "vhost", "normal"]
+PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-", "normal": "on-"}
+LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v", "normal": "n"}
 SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
 BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
 
@@ -216,6 +217,11 @@ def carries_spp_vm(template: Path) -> bool:
 def mark_of(template: Path) -> Path:
     """Where it is noted what a template was made of."""
     return template.with_name(f".{template.name}.json")
+
+
+def name_note(disk: Path) -> Path:
+    """Where it is noted that the guest of an instance was given another host name."""
+    return disk.with_name(f".{disk.name}.name")
 
 
 def _read_mark(template: Path) -> dict[str, int | str | None]:
