@@ -1,11 +1,14 @@
 """Templates are filled with what conf.yml says, wholly or not at all; an image that we did not build becomes a VM."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
 
@@ -15,6 +18,7 @@ from tests.live import cloud, labs
 from tests.live.dataplane import wait_for
 from tests.live.guests import Guest
 from tests.live.labs import Lab
+from tests.live.test_sppsh import sppsh
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 
@@ -89,7 +93,35 @@ def test_a_cloud_image_not_of_ours_becomes_a_ring_vm(lab: Lab) -> None:
     assert lab.status()["vm_r6"]["state"] == "ready"
     rows = {row.name: row for row in listing.entries(lab.folder / "runscripts")}
     assert rows["or-cloud.qcow2"].spp_vm and "vm-r6" in {h.name for h in rows["r6-cloud.qcow2"].holders}
-    command = [ROOT / "bin/sppsh", "--session", lab.session, "-r", "6", "hostname; cat /etc/machine-id; ls /etc/ssh"]
-    done = subprocess.run(command, env=lab.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = sppsh(lab, "-r", "6", "hostname; cat /etc/machine-id; ls /etc/ssh")
     name, machine, *files = done.stdout.split()
     assert name == "vm-r6" and len(machine) == 32 and "ssh_host_ed25519_key" in files, done.stderr
+
+
+def test_a_vm_by_hand_is_kept_on_its_cores_and_reached(lab: Lab, base_image: Path) -> None:
+    """No session is needed; the controller is not there, which is told. The image it runs on is nobody else's."""
+    with_base(lab, base_image)
+    lab.conf.write_text(lab.conf.read_text().replace("{id: 6}", "{id: 6, cpus: [1]}"))
+    run_vm = [str(ROOT / "runscripts/run-vm.py"), "--conf", str(lab.conf)]
+    guest = pexpect.spawn(run_vm[0], [*run_vm[1:], "-t", "ring", "-i", "6", "-nn", "2"], env=lab.env, timeout=120)  # type: ignore[arg-type]
+    try:
+        guest.expect_exact("nobody serves ivshmem:6 yet")
+        guest.expect_exact("root@vm-r6:~# ")
+        assert psutil.Process(guest.pid).cpu_affinity() == [1] and os.sched_getaffinity(0) != {1}
+        rows = json.loads(sppsh(lab, "-l", "--json").stdout)
+        assert [(row["id"], row["host"], row["state"]) for row in rows] == [(6, "vm-r6", "running")]
+        done = sppsh(lab, "-r", "vm-r6", "ls", "/sys/class/net")
+        assert done.stdout.split() == ["eth0", "eth1", "lo"], done.stderr
+        done = sppsh(lab, "-c", "6")
+        assert done.returncode == 3 and "was started by hand" in done.stderr
+        orig = subprocess.run(
+            [*run_vm, "-t", "orig", "-f", lab.folder / "runscripts" / base_image.name], env=lab.env,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert orig.returncode == 3 and "stand on it; booting it would break them" in orig.stderr
+        done = lab.sppr("image", "reset", "r6")
+        assert done.returncode == 3 and f"is in use by vm-r6 (pid {guest.pid})" in done.stderr
+        assert sppsh(lab, "--shutdown-all").stdout == "vm-r6 is off\n"
+    finally:
+        guest.close(force=True)
+    assert lab.sppr("image", "reset", "r6").returncode == 0
