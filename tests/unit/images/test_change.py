@@ -135,6 +135,9 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
     ):
         with pytest.raises(HostError, match=told):
             add(folder, source, name)
+    with pytest.raises(HostError) as e:
+        add(folder, folder / "base.qcow2")
+    assert e.value.hint == "another name for the new one: --name NAME.qcow2"
     assert [e.name for e in listing.entries(folder) if e.role == "base"] == ["base.qcow2"]
     assert not list(folder.rglob("*.tmp"))
 
