@@ -16,8 +16,8 @@ class Part:
     ``needs``: names of the parts that must be ready before it starts. A VM's ports on the host are ``ports``, which
     ``server`` (``primary``, ``nfv:1``) is asked for: vhost ports, whose ``sockets`` must listen before the VM starts,
     or ivshmem ports over ``regions``, which only must exist. ``qmp``, ``console`` and ``disk`` are a VM's;
-    ``template`` is the image its disk stands on; ``cpus`` the host's cores it is kept on. ``restarts``: how often in a row it is run again when it fails, first
-    after ``restart_delay`` seconds.
+    ``template`` is the image its disk stands on; ``cpus`` the host's cores it is kept on. ``restarts``: how often in a
+    row it is run again when it fails, first after ``restart_delay`` seconds.
     """
 
     name: str

@@ -23,7 +23,20 @@ os.environ.setdefault("LIBTMUX_TMUX_FORMAT_SEPARATOR", "@|@")
 
 import libtmux
 
-from sppr.tmux.chain import IDS, Pane, PaneSpec, WindowSpec, after, chainable, ids, named, part_of, steps, variables
+from sppr.tmux.chain import (
+    IDS,
+    Pane,
+    PaneSpec,
+    WindowSpec,
+    after,
+    chainable,
+    escaped,
+    ids,
+    named,
+    part_of,
+    steps,
+    variables,
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ class Tmux:
 
     def open_window(self, name: str, cwd: Path, argv: Sequence[str]) -> None:
         """A window behind the one that is shown, in the session of this terminal, that runs ``argv``."""
-        self._cmd("new-window", "-d", "-n", name, "-c", str(cwd), *map(_escaped, argv))
+        self._cmd("new-window", "-d", "-n", name, "-c", str(cwd), *map(escaped, argv))
 
     def select(self, pane: str) -> None:
         """Have the session show this pane (``%id``). Nothing where it has gone."""

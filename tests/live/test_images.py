@@ -25,7 +25,9 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = labs.make(tmp_path, "testimg8", None)
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    made = labs.make(folder, "testimg8", None)
     yield made
     made.end()
 
