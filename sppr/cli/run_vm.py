@@ -165,10 +165,13 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
     find_program(QEMU)
     _check_display(shape)
     make_private(site.run)
-    make_key(site.public_key)
     if kind == "orig":
         _check_orig(Path(part.disk))
+        site.public_key.parent.mkdir(parents=True, exist_ok=True)
     else:
+        site.need_store()
+    make_key(site.public_key)
+    if kind != "orig":
         _make_disk(config, site, kind, vm_id)
     _pin(part)
     for path in part.regions:

@@ -73,7 +73,7 @@ def steps(
                 parts.append(["set-option", "-t", here, "@sppr_run", owner])
             parts += [["select-layout", "-t", here, "tiled"]] if p > 0 else named(here)
             for part in parts:
-                chain += [";"] * bool(chain) + [escaped(word) for word in part]
+                chain += [";"] * bool(chain) + [_escaped(word) for word in part]
             count += 1
     yield chain
 
@@ -97,9 +97,9 @@ def after(here: str, pane: PaneSpec) -> Iterator[list[str]]:
 
 def chainable(words: Sequence[str]) -> list[str]:
     """One command or a chain whose separators are words of their own."""
-    return [word if word == ";" else escaped(word) for word in words]
+    return [word if word == ";" else _escaped(word) for word in words]
 
 
-def escaped(word: str) -> str:
+def _escaped(word: str) -> str:
     """A word that ends in ``;`` would end the command in a chain."""
     return word[:-1] + "\\;" if word.endswith(";") else word

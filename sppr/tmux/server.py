@@ -30,7 +30,6 @@ from sppr.tmux.chain import (
     WindowSpec,
     after,
     chainable,
-    escaped,
     ids,
     named,
     part_of,
@@ -141,8 +140,11 @@ class Tmux:
         return cls(None if name in ("", "default") else name)
 
     def open_window(self, name: str, cwd: Path, argv: Sequence[str]) -> None:
-        """A window behind the one that is shown, in the session of this terminal, that runs ``argv``."""
-        self._cmd("new-window", "-d", "-n", name, "-c", str(cwd), *map(escaped, argv))
+        """A window behind the one that is shown, in the session of this terminal, that runs ``argv``; it stays, with
+        its error, where that fails."""
+        stay = '"$@" || { echo "ended with status $?; Enter closes this window"; read -r _; }'
+        words = ["/bin/sh", "-c", stay, "sh", *argv]
+        self._cmd(*chainable(["new-window", "-d", "-n", name, "-c", str(cwd), *words]))
 
     def select(self, pane: str) -> None:
         """Have the session show this pane (``%id``). Nothing where it has gone."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,10 +25,8 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    folder = tmp_path / "lab"
-    folder.mkdir()
-    made = labs.make(folder, "testimg8", None)
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = labs.make(tmp_path_factory.mktemp("img"), "testimg8", None)
     yield made
     made.end()
 
@@ -127,3 +126,28 @@ def test_a_vm_by_hand_is_kept_on_its_cores_and_reached(lab: Lab, base_image: Pat
     finally:
         guest.close(force=True)
     assert lab.sppr("image", "reset", "r6").returncode == 0
+
+
+def test_several_vms_have_a_window_each_in_this_tmux(lab: Lab) -> None:
+    """They fail for want of an image, each in its own window, where that can be read."""
+    lab.write()
+    run_vm = [str(ROOT / "runscripts/run-vm.py"), "--conf", str(lab.conf), "-t", "vhost", "-i", "11,12", "-d", "21,22"]
+    try:
+        lab.tmux("-f", "/dev/null", "new-session", "-d", "-s", "mine", "-x", "200", "-y", "40", "/bin/sh")
+        lab.tmux("send-keys", "-t", "=mine:", shlex.join(run_vm), "Enter")
+
+        def windows() -> list[str] | None:
+            listed = lab.tmux("list-windows", "-t", "=mine", "-F", "#{window_name} #{window_id}").splitlines()
+            return listed[1].split() if len(listed) == 2 else None
+
+        try:
+            name, window = wait_for("a window for the second", windows)
+        finally:
+            print(lab.tmux("capture-pane", "-p", "-t", "=mine:0"))
+        assert name == "vm_12"
+        wait_for("its error", lambda: "no base image" in lab.tmux("capture-pane", "-p", "-t", window))
+        wait_for("the first's error", lambda: "no base image" in lab.tmux("capture-pane", "-p", "-t", "=mine:0"))
+        start = lab.tmux("list-panes", "-t", window, "-F", "#{pane_start_command}")
+        assert "-i 12 -d 22" in start and "11,12" not in start
+    finally:
+        lab.tmux("kill-server")
