@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,17 +115,23 @@ def holders(paths: Iterable[Path]) -> dict[Path, list[Holder]]:
     """Who has these files open, by whatever name, as far as it may be seen. A file nobody has is not in it."""
     wanted = {(stat.st_dev, stat.st_ino): path for path in paths if (stat := _stat(path))}
     found: dict[Path, dict[int, Holder]] = {}
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
+    for pid, link in _open_files():
         stat = _stat(link)
         path = wanted.get((stat.st_dev, stat.st_ino)) if stat else None
         if path is None:
             continue
-        pid = int(link.parts[2])
         before = found.setdefault(path, {}).get(pid)
         with contextlib.suppress(OSError, psutil.Error):
             writes = _writes(link) or (before is not None and before.writes)
             found[path][pid] = Holder(pid, _called(psutil.Process(pid)), writes)
     return {path: list(by_pid.values()) for path, by_pid in found.items() if by_pid}
+
+
+def _open_files() -> Iterator[tuple[int, Path]]:
+    """Every open file of every process: its pid, and the link below /proc that leads to it."""
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            yield from ((pid, link) for link in list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def _stat(path: Path) -> os.stat_result | None:

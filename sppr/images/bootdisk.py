@@ -58,7 +58,8 @@ def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
     for name in APPLETS:
         (tree / "bin" / name).symlink_to("busybox")
     (kernel,) = (root / "lib/modules").iterdir()
-    builtin = (kernel / "modules.builtin").read_text().split()
+    listed = kernel / "modules.builtin"
+    builtin = listed.read_text().split() if listed.exists() else []
     for n, module in enumerate(MODULES, 10):
         if f"kernel/{module}.ko" in builtin:
             continue

@@ -34,8 +34,7 @@ def add(folder: Path, source: Path, name: str | None, image_format: str | None, 
         raise HostError(f"{source}: is {found.format}, not {image_format}", hint="leave --format out")
     if found.encrypted:
         raise HostError(f"{source}: is encrypted", hint="qemu-img convert it with its secret first")
-    for image in qemu_img.chain(source):
-        check_free(image.path)
+    check_free(*(image.path for image in qemu_img.chain(source)))
     if broken := qemu_img.faults(source, found.format):
         raise HostError(f"{source}: is broken: {broken}", hint="fetch or copy it again")
     target = folder / _base_name(name or f"{source.stem}.qcow2")

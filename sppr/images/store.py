@@ -145,13 +145,12 @@ class Store:
         if template.exists():
             self.check_unchanged(kind)
             qemu_img.chain(template)
-            check_free(template)
         if vm_id and instance.exists():
             found = qemu_img.chain(instance)[0]
             if found.format != "qcow2":
                 hint = f"a new one is made by: sppr image reset {instance.name}"
                 raise HostError(f"{instance}: is no qcow2 image but {found.format}", hint=hint)
-            check_free(instance)
+        check_free(template, instance)
 
     def check_unchanged(self, kind: Kind) -> None:
         template, now = self.template(kind), self._fingerprint()
@@ -182,11 +181,12 @@ class Store:
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
-def check_free(image: Path) -> None:
-    """HostError where a process writes to the image: QEMU would not get its lock."""
-    if writers := [h for h in procs.holders([image]).get(image, []) if h.writes]:
-        who = ", ".join(map(str, writers))
-        raise HostError(f"{image}: is in use by {who}", hint=f"end it first: sppr down, or: kill {writers[0].pid}")
+def check_free(*images: Path) -> None:
+    """HostError where a process writes to one of them: QEMU would not get its lock. Looks at all processes once."""
+    for image, found in procs.holders(images).items():
+        if writers := [holder for holder in found if holder.writes]:
+            who = ", ".join(map(str, writers))
+            raise HostError(f"{image}: is in use by {who}", hint=f"end it first: sppr down, or: kill {writers[0].pid}")
 
 
 def find(folder: Path, base: str | None, image_format: str) -> Store:
