@@ -140,7 +140,7 @@ class Store:
 
     def check_made(self, kind: Kind, vm_id: int) -> None:
         """HostError where a template or an instance that is there cannot be used: broken, what it stands on missing or
-        changed, or in use by another process. Makes nothing."""
+        changed, or one of them, or the base, being written to by another process. Makes nothing."""
         template, instance = self.template(kind), self.instance(kind, vm_id)
         if template.exists():
             self.check_unchanged(kind)
@@ -150,7 +150,7 @@ class Store:
             if found.format != "qcow2":
                 hint = f"a new one is made by: sppr image reset {instance.name}"
                 raise HostError(f"{instance}: is no qcow2 image but {found.format}", hint=hint)
-        check_free(template, instance)
+        check_free(self.base_path, template, instance)
 
     def check_unchanged(self, kind: Kind) -> None:
         template, now = self.template(kind), self._fingerprint()

@@ -277,6 +277,9 @@ def test_bring_up_is_told_what_an_instance_lacks(folder: Path, runs: Callable[[P
     (folder / "ov-base.qcow2").unlink()
     with pytest.raises(HostError, match=r"stands on .*ov-base\.qcow2, which is missing"):
         store.check_made("vhost", 11)
+    runs(folder / "base.qcow2")
+    with pytest.raises(HostError, match=r"base\.qcow2: is in use by vm-x1"):
+        store.check_made("ring", 7)
 
 
 def test_an_overlay_that_does_not_say_its_bases_format_is_told(folder: Path) -> None:
