@@ -5,7 +5,8 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sppr.deadline import Deadline
@@ -89,6 +90,31 @@ def run(
     if check and done.returncode != 0:
         raise LaunchError(_failure(argv, done))
     return done
+
+
+def run_telling(argv: Argv, line: Callable[[str], None]) -> None:
+    """Run ``argv`` to its end and hand on each line it prints, when it prints it; a carriage return ends one, too.
+
+    LaunchError with its last lines where its status is not 0. It is ended when the wait for it is.
+    """
+    words = [find_program(os.fspath(argv[0])), *(os.fspath(a) for a in argv[1:])]
+    log.debug("run: %s", pasteable(argv))
+    said: deque[str] = deque(maxlen=5)
+    # Universal newlines: progress is printed over itself with carriage returns.
+    with subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for text in process.stdout:
+                said.append(text)
+                line(text)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        done = subprocess.CompletedProcess(words, process.returncode, "".join(said), "")
+        raise LaunchError(_failure(argv, done))
 
 
 def _failure(argv: Argv, done: subprocess.CompletedProcess[str]) -> str:

@@ -1,28 +1,182 @@
-"""``sppr image``: base images."""
+"""``sppr image``: base images, templates and instances."""
 
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sppr.cli import options
 from sppr.cli.edge import CONTEXT, EdgeGroup
+from sppr.images.build import MIN_MIB
+from sppr.images.rootfs import SUITE, SUITES
+
+KIND = click.Choice(["ring", "vhost", "normal"])
 
 
 @click.group(cls=EdgeGroup, context_settings=CONTEXT)
 def main() -> None:
-    """Base images."""
+    """Base images, the templates made over them, and the instances of VMs."""
+
+
+def _folder(conf: Path | None) -> tuple[Any, Any, Path]:
+    """conf.yml, the site, and the folder of images."""
+    from sppr.cli.gather import site_of
+    from sppr.lab.site import images_folder
+
+    config, site = site_of(conf, None)
+    return config, site, images_folder(site.folder, config.images.dir)
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[float], None]]:
+    """A bar in a terminal, on stderr; elsewhere a line."""
+    with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
+        yield lambda share: bar.update(int(share * 1000) - bar.pos)
+
+
+@main.command("list")
+@options.conf
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: name role vm path format size disk chain …")
+def list_(conf: Path | None, as_json: bool) -> None:
+    """Show every image: its size in the guest and on disk, what it stands on, who runs it, what is wrong with it."""
+    from sppr.images import listing
+
+    found = listing.entries(_folder(conf)[2])
+    if as_json:
+        click.echo(json.dumps([_as_json(entry) for entry in found], indent=1))
+        return
+    width = max((len(entry.name) for entry in found), default=0)
+    for entry in found:
+        over = " > ".join(path.name for path in entry.chain)
+        run_by = "  run by " + ", ".join(map(str, entry.holders)) if entry.holders else ""
+        size = f"{_mib(entry.size):>6} {_mib(entry.disk):>6} MiB" if entry.format else " " * 17
+        line = f"{entry.name:{width}}  {entry.role:8} {size}  {'over ' + over if over else ''}{run_by}"
+        click.echo(line.rstrip())
+        if entry.fault:
+            click.secho(f"    {entry.fault.what}", fg="red")
+
+
+def _mib(size: int) -> int:
+    return (size + (1 << 20) - 1) >> 20
+
+
+def _as_json(entry: Any) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "role": entry.role,
+        "kind": entry.kind,
+        "vm": entry.vm,
+        "base": entry.base,
+        "path": str(entry.path),
+        "format": entry.format or None,
+        "size": entry.size,
+        "disk": entry.disk,
+        "chain": [str(path) for path in entry.chain],
+        "run_by": [{"name": h.name, "pid": h.pid, "writes": h.writes} for h in entry.holders],
+        "spp_vm": entry.spp_vm,
+        "fault": entry.fault.what if entry.fault else None,
+    }
 
 
 @main.command()
 @options.conf
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to.  [default: images.dir of conf.yml]")
-def build(conf: Path | None, output: Path | None) -> None:
+@click.option("--suite", type=click.Choice(SUITES), default=SUITE, show_default=True, help="Debian's release.")
+@click.option(
+    "--size", type=options.Mib(), default="2G", show_default=True, help="Of the disk, as the guest sees it: 512M, 8G."
+)
+def build(conf: Path | None, output: Path | None, suite: str, size: int) -> None:
     """Build a base image from Debian's packages: apt, sshd, a root shell on the serial console. No password in it."""
-    from sppr.cli.gather import site_of
-    from sppr.images.build import BASE_NAME, build_base
-    from sppr.lab.site import images_folder
+    from sppr.images.build import base_name, build_base
 
-    config, site = site_of(conf, None)
-    target = output or images_folder(site.folder, config.images.dir) / BASE_NAME
-    build_base(target, report=click.echo)
+    if size < MIN_MIB:
+        raise click.BadParameter(f"{size} MiB is too small: at least {MIN_MIB}", param_hint="--size")
+    target = output or _folder(conf)[2] / base_name(suite)
+    build_base(target, size_mib=size, suite=suite, report=click.echo)
     click.echo(str(target))
+
+
+@main.command()
+@options.conf
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Its file name as a base.  [default: that of FILE, .qcow2]")
+@click.option("--format", "image_format", type=click.Choice(["raw"]), help="FILE is a raw disk, whatever it is called.")
+def add(conf: Path | None, file: Path, name: str | None, image_format: str | None) -> None:
+    """Put a copy of FILE among the base images, as a qcow2: any Linux cloud or server image, in any format of QEMU."""
+    from sppr.images import change, store
+
+    config, _, folder = _folder(conf)
+    with _bar(f"adding {file.name}") as progress:
+        target = change.add(folder, file, name, image_format, progress)
+    click.echo(str(target))
+    bases = store.candidates(folder)
+    if config.images.base != target.name and (config.images.base or len(bases) > 1):
+        click.echo(f"to use it, in conf.yml: images: {{base: {target.name}}}")
+
+
+@main.command()
+@options.conf
+@click.argument("kind", type=KIND)
+def template(conf: Path | None, kind: Any) -> None:
+    """Make the template of ring or vhost VMs, where it is missing. wakeup does so, too."""
+    from sppr.lab import provision
+
+    config, site, _ = _folder(conf)
+    store = site.need_store()
+    there = store.template(kind).exists()
+    made = store.ensure_template(kind, click.echo, provision.of(config, site.folder))
+    click.echo(f"{made}{': is there already; a new one: sppr image provision ' + kind if there else ''}")
+
+
+@main.command("provision")
+@options.conf
+@click.argument("kind", type=KIND)
+def provision_(conf: Path | None, kind: Any) -> None:
+    """Make the template of ring or vhost VMs anew, with the steps of conf.yml's provision: and spp_vm in it.
+
+    The old one stays until all of it is done, and if any of it fails. Refused while instances stand on it.
+    """
+    from sppr.lab import provision
+
+    config, site, _ = _folder(conf)
+    click.echo(site.need_store().provision(kind, click.echo, provision.of(config, site.folder)))
+
+
+@main.command()
+@options.conf
+@click.argument("vm", nargs=-1, required=True)
+def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
+    """Make the instances of VMs anew from their templates: 11, v11 or vm-v11. What was in them is lost."""
+    from sppr.images import change
+
+    change.reset(_folder(conf)[2], vm, click.echo)
+
+
+@main.command()
+@options.conf
+@click.argument("image", nargs=-1, required=True)
+def rm(conf: Path | None, image: tuple[str, ...]) -> None:
+    """Remove images, by file name or VM; none that runs, or that others stand on which are not named as well."""
+    from sppr.images import change
+
+    change.remove(_folder(conf)[2], image, click.echo)
+
+
+@main.command()
+@options.conf
+def check(conf: Path | None) -> int:
+    """Read every image through, and say what is wrong with each, and what mends it. Exit status 3 for an error."""
+    from sppr.errors import HostError
+    from sppr.images import listing
+
+    config, _, folder = _folder(conf)
+    findings = listing.check(folder, config.images.format)
+    for finding in findings:
+        click.echo(f"{finding.severity}: {finding.id}: {finding.what}\n    fix: {finding.fix}")
+    if not findings:
+        click.echo(f"{folder}: all images are well")
+    return HostError.exit_code if any(finding.severity == "error" for finding in findings) else 0

@@ -20,7 +20,7 @@ VERBS = {
     "logs": ("logs", "Print what a part has printed since its first byte."),
     "doctor": ("doctor", "Check what is known to stop a lab; mend it, explain a log."),
     "setup": ("setup", "Make this machine ready: hugepages, hugetlbfs, a base image."),
-    "image": ("image", "Base images."),
+    "image": ("image", "Images: list, build, add, template, provision, reset, rm, check."),
     "run": ("run", "One process of the lab, as the runscripts start it."),
 }
 

@@ -39,6 +39,20 @@ class Mask(click.ParamType[int]):
             self.fail(str(e), param, ctx)
 
 
+class Mib(click.ParamType[int]):
+    """A size, in MiB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return units.parse_mib(value)
+        except ValueError as e:
+            self.fail(str(e), param, ctx)
+
+
 def conf(command: F) -> F:
     return click.option(
         "--conf",

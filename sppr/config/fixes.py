@@ -66,6 +66,8 @@ def of_list(path: KeyPath, given: object) -> str:
 
 def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
     """``known``: the keys that a mapping at ``path`` may have."""
+    if path[0] == "provision":
+        return "write '- COMMAND', or '- {file: PATH, to: /PATH}'"
     if isinstance(path[-1], int):
         number = given if isinstance(given, str) and given.isascii() and given.isdigit() else 1
         return f"write the entry as '- id: {number}', its other keys below id:"
@@ -78,6 +80,8 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
 
 def of_pattern(path: KeyPath) -> str:
     """For a text with characters in it that have no place there."""
+    if path[-1] == "to":
+        return "write an absolute path in the guest"
     if path[-1] in ("sock_dir", "hugepages"):
         return "write an absolute path without spaces"
     if path[-1] == "dir":

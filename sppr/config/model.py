@@ -128,7 +128,8 @@ class VmSettings(_Part):
 
 
 class Vm(_Part):
-    """What both kinds of VM may say; ``secondary``: the one that serves its ports."""
+    """What both kinds of VM may say; ``secondary``: the one that serves its ports. ``cpus``: cores of the host
+    that its QEMU is kept on."""
 
     id: Id
     secondary: Id | None = None
@@ -136,6 +137,7 @@ class Vm(_Part):
     cores: Int | None = Field(default=None, ge=1, le=64)
     args: tuple[str, ...] | None = None
     restart: Restarting | None = None
+    cpus: tuple[Annotated[Int, Field(ge=0, le=1023)], ...] | None = None
 
 
 Numbers = tuple[Annotated[Int, Field(ge=0, le=999)], ...]
@@ -151,6 +153,20 @@ class VmVhost(Vm):
     """A VM behind vhost-user ports: ``vhosts`` are the numbers of its ``vhost:N`` ports."""
 
     vhosts: Numbers | None = None
+
+
+def _step(value: object) -> object:
+    """A bare text is a line to run."""
+    return {"run": value} if isinstance(value, str) else value
+
+
+class Step(_Part):
+    """What is done in a template while it is made: ``run``, lines for a root shell; or ``file``, one or a folder of the
+    host, named from the folder of conf.yml, copied ``to`` a path in the guest."""
+
+    run: Annotated[str, Field(min_length=1, max_length=10000)] | None = None
+    file: Text | None = None
+    to: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]*$", max_length=1000)] | None = None
 
 
 class Images(_Part):
@@ -182,6 +198,7 @@ class Config(_Part):
     vms_vhost: tuple[VmVhost, ...] = ()
     vm: VmSettings = VmSettings()
     images: Images = Images()
+    provision: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     spp: Spp = Spp()
     hugepages: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] = "/dev/hugepages"
 

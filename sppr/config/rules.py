@@ -174,4 +174,15 @@ def _ssh_ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
                 yield Problem(path, told, fix)
 
 
-RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _vdevs, _ssh_ports)
+def _steps(config: Config, _: LineOf) -> Iterator[Problem]:
+    for index, step in enumerate(config.provision):
+        path: Path = ("provision", index)
+        if (step.run is None) == (step.file is None):
+            yield Problem(
+                path, "a step runs lines or copies a file", "write '- COMMAND', or '- {file: PATH, to: /PATH}'"
+            )
+        elif (step.file is None) != (step.to is None):
+            yield Problem(path, "file: and to: go together", "write '- {file: PATH, to: /PATH}'")
+
+
+RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _vdevs, _ssh_ports, _steps)

@@ -1,10 +1,13 @@
-"""Ending processes with all they started, and who has a port."""
+"""Ending processes with all they started, and who has a port or a file."""
 
 import contextlib
+import itertools
 import logging
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -108,3 +111,58 @@ def who_listens(port: int) -> str:
     except psutil.Error:
         pass
     return "another process"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that has a file open; ``writes``: not only for reading."""
+
+    pid: int
+    name: str
+    writes: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})"
+
+
+def holders(paths: Iterable[Path]) -> dict[Path, list[Holder]]:
+    """Who has these files open, by whatever name, as far as it may be seen. A file nobody has is not in it."""
+    wanted = {(stat.st_dev, stat.st_ino): path for path in paths if (stat := _stat(path))}
+    found: dict[Path, dict[int, Holder]] = {}
+    for pid, link in _open_files():
+        stat = _stat(link)
+        path = wanted.get((stat.st_dev, stat.st_ino)) if stat else None
+        if path is None:
+            continue
+        before = found.setdefault(path, {}).get(pid)
+        with contextlib.suppress(OSError, psutil.Error):
+            writes = _writes(link) or (before is not None and before.writes)
+            found[path][pid] = Holder(pid, _called(psutil.Process(pid)), writes)
+    return {path: list(by_pid.values()) for path, by_pid in found.items() if by_pid}
+
+
+def _open_files() -> Iterator[tuple[int, Path]]:
+    """Every open file of every process: its pid, and the link below /proc that leads to it."""
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            yield from ((pid, link) for link in list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _writes(link: Path) -> bool:
+    text = (link.parent.parent / "fdinfo" / link.name).read_text()
+    flags = next(line for line in text.splitlines() if line.startswith("flags:")).split()[1]
+    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def _called(process: psutil.Process) -> str:
+    """Its name; of a QEMU the guest's."""
+    words = process.cmdline()
+    guests = [after for word, after in itertools.pairwise(words) if word == "-name"]
+    return guests[0].removeprefix("guest=").split(",")[0] if guests else process.name()

@@ -4,6 +4,7 @@ One raw file: a DOS partition table, a FAT partition that SYSLINUX boots from, a
 tool works at an offset in that file. The BIOS comes through it to the kernel in half a second, far quicker than GRUB.
 """
 
+import lzma
 from pathlib import Path
 
 from sppr.deadline import Deadline
@@ -57,13 +58,23 @@ def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
     for name in APPLETS:
         (tree / "bin" / name).symlink_to("busybox")
     (kernel,) = (root / "lib/modules").iterdir()
+    listed = kernel / "modules.builtin"
+    builtin = listed.read_text().split() if listed.exists() else []
     for n, module in enumerate(MODULES, 10):
+        if f"kernel/{module}.ko" in builtin:
+            continue
         source = kernel / "kernel" / f"{module}.ko"
-        (tree / "m" / f"{n}-{source.name}").write_bytes(source.read_bytes())
+        (tree / "m" / f"{n}-{source.name}").write_bytes(_module(source))
     names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
     argv = ["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet", f"--file={initrd}"]
     run(argv, cwd=tree, stdin="\n".join(names), deadline=deadline)
     return initrd
+
+
+def _module(path: Path) -> bytes:
+    """A kernel module; from Debian 13 on they are compressed, which our insmod is not to mind."""
+    packed = path.with_name(f"{path.name}.xz")
+    return lzma.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes()
 
 
 def partition(disk: Path, mbr: bytes, size_mib: int, deadline: Deadline) -> None:

@@ -14,11 +14,20 @@ from sppr.deadline import Deadline
 from sppr.errors import HostError
 from sppr.host.ownership import as_its_folder
 from sppr.images.bootdisk import make_disk
-from sppr.images.rootfs import as_root, make_root
+from sppr.images.rootfs import SUITE, SUITES, as_root, make_root
 from sppr.run import find_program, run, which
 
-#: Name of the base image in runscripts/; what ``make up`` and the tests build, and what the lab looks for.
-BASE_NAME = "debian-12-sppr.qcow2"
+#: Least size of a disk, in MiB: the system with its boot partition takes 400, and some must be left.
+MIN_MIB = 1024
+
+
+def base_name(suite: str = SUITE) -> str:
+    """File name of the image of a release: 12 is bookworm."""
+    return f"debian-{12 + SUITES.index(suite)}-sppr.qcow2"
+
+
+#: What ``make up`` and the tests build into runscripts/, and what the lab finds there.
+BASE_NAME = base_name()
 
 #: What the serial console shows when a guest can be used: ``root@vm-v11:~# ``, with no escape codes around it.
 SHELL_READY = r"root@[\w.-]+:~# "
@@ -47,10 +56,11 @@ def build_base(
     out: Path,
     *,
     size_mib: int = 2048,
+    suite: str = SUITE,
     report: Report = _silent,
     deadline: Deadline | None = None,
 ) -> Path:
-    """Build the base image as ``out``, a qcow2 with ``size_mib`` of virtual size, and return its path.
+    """Build the base image as ``out``, a qcow2 of ``size_mib`` as the guest sees it, and return its path.
 
     ``report`` gets a line before each step. Packages come from the host's own Debian sources by apt; as root nothing is
     mounted on the host, and without root user namespaces are tried. HostError: the target exists, another build of it
@@ -60,7 +70,7 @@ def build_base(
     deadline = deadline or Deadline(900)
     with _workshop(out) as work:
         _step(report, deadline, "packages (about 30 s)")
-        root = make_root(work, deadline)
+        root = make_root(work, deadline, suite)
         _step(report, deadline, "disk (about 10 s)")
         image = make_disk(root, work, size_mib, deadline)
         _step(report, deadline, f"done: {image.stat().st_size >> 20} MiB in {out}")

@@ -10,7 +10,9 @@ from sppr.deadline import Deadline
 from sppr.errors import HostError
 from sppr.run import Argv, run
 
-SUITE = "bookworm"
+#: Releases that were tried; the first is what is built unless another is asked for.
+SUITES = ("bookworm", "trixie")
+SUITE = SUITES[0]
 #: The files that go into the image; ``GUEST/root`` is laid over its root.
 GUEST = Path(__file__).with_name("guest")
 
@@ -32,8 +34,9 @@ UNWANTED = ("etc/ssh/ssh_host_*", "etc/apt/sources.list.d/*", "etc/motd", "etc/u
             "var/cache/debconf/*-old", "var/lib/dpkg/*-old", "var/log/*.log", "var/log/apt/*", "root/.ssh")  # fmt: skip
 
 
-#: A line of Debian's own in sources.list, in distinction from the many archives of others that use its suite names.
-DEBIAN_LINE = re.compile(rf"deb +(\[.*\] +)?\S+ +{SUITE}(-updates|-security|/updates)? +main\b")
+def _debian_line(suite: str) -> re.Pattern[str]:
+    """A line of Debian's own in sources.list, in distinction from the archives of others that use its suite names."""
+    return re.compile(rf"deb +(\[.*\] +)?\S+ +{suite}(-updates|-security|/updates)? +main\b")
 
 
 def as_root(*argv: str | os.PathLike[str]) -> Argv:
@@ -43,22 +46,23 @@ def as_root(*argv: str | os.PathLike[str]) -> Argv:
     return ("unshare", "--map-root-user", "--map-auto", "--", *argv)
 
 
-def make_root(work: Path, deadline: Deadline) -> Path:
+def make_root(work: Path, deadline: Deadline, suite: str = SUITE) -> Path:
     """Make the root tree ``work/root``, with the kernel as boot/vmlinuz and the code of an MBR as boot/mbr.bin."""
     if platform.machine() != "x86_64":
         raise HostError(f"this machine is {platform.machine()}: only x86_64 images can be built here")
     tar = work / "root.tar"
-    run(mmdebstrap_argv(tar, debian_sources(work)), env={**os.environ, "TMPDIR": str(work)}, deadline=deadline)
+    argv = mmdebstrap_argv(tar, debian_sources(work, suite=suite), suite)
+    run(argv, env={**os.environ, "TMPDIR": str(work)}, deadline=deadline)
     root = work / "root"
     root.mkdir()
     # The guest's kernel fills /dev; without root, device nodes could not be made anyway.
     run(as_root("tar", "-C", root, "--exclude=./dev/*", "--numeric-owner", "-xpf", tar), deadline=deadline)
     tar.unlink()
-    customise(root)
+    customise(root, suite)
     return root
 
 
-def mmdebstrap_argv(tar: Path, sources: Path | None) -> list[str]:
+def mmdebstrap_argv(tar: Path, sources: Path | None, suite: str = SUITE) -> list[str]:
     """The mmdebstrap command; without ``sources`` it takes its own default, Debian's main archive."""
     argv = [
         "mmdebstrap",
@@ -68,24 +72,25 @@ def mmdebstrap_argv(tar: Path, sources: Path | None) -> list[str]:
         f"--aptopt={GUEST / 'apt.conf'}",
         f"--dpkgopt={GUEST / 'dpkg.cfg'}",
         f"--customize-hook={GUEST / 'kernel-hook'}",
-        SUITE,
+        suite,
         str(tar),
     ]
     return argv if sources is None else [*argv, str(sources)]
 
 
-def debian_sources(work: Path, etc: Path = Path("/etc/apt")) -> Path | None:
+def debian_sources(work: Path, etc: Path = Path("/etc/apt"), suite: str = SUITE) -> Path | None:
     """The host's own apt sources of our suite, so that its mirror is used; None where it has none.
 
     Only the two files of Debian itself are looked at: other sources of the host have no business in the image.
     """
     deb822 = etc / "sources.list.d/debian.sources"
-    if deb822.is_file() and SUITE in deb822.read_text():
+    if deb822.is_file() and suite in deb822.read_text():
         return deb822
     one_line = etc / "sources.list"
     if not one_line.is_file():
         return None
-    lines = [line for line in one_line.read_text().splitlines() if DEBIAN_LINE.match(line)]
+    ours = _debian_line(suite)
+    lines = [line for line in one_line.read_text().splitlines() if ours.match(line)]
     if not lines:
         return None
     copy = work / "sources.list"
@@ -93,7 +98,7 @@ def debian_sources(work: Path, etc: Path = Path("/etc/apt")) -> Path | None:
     return copy
 
 
-def customise(root: Path) -> None:
+def customise(root: Path, suite: str = SUITE) -> None:
     """Turn mmdebstrap's tree into ours: our files over it, and nothing in it that instances must not share."""
     for pattern in UNWANTED:
         for path in root.glob(pattern):
@@ -104,6 +109,8 @@ def customise(root: Path) -> None:
         for name in names:
             if not (root / folder / name).is_symlink():
                 (root / folder / name).symlink_to("/bin/busybox")
+    archives = root / "etc/apt/sources.list"
+    archives.write_text(archives.read_text().replace(SUITE, suite))
     (root / "etc/machine-id").write_text("")
     ssh = root / "root/.ssh"
     ssh.mkdir(mode=0o700)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sppr.errors import HostError
+from sppr.host import procs
 from sppr.host.ownership import as_its_folder
 from sppr.images import qemu_img
 
-Kind = Literal["ring", "vhost"]
-PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-"}
-LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v"}
+#: ``normal``: without any port of SPP's, run by hand only.
+Kind = Literal["ring", "vhost", "normal"]
+PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-", "normal": "on-"}
+LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v", "normal": "n"}
 SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
 BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
 
@@ -63,12 +65,23 @@ class Store:
         if not template.exists():
             self._make_template(kind, now, report, filler)
             return template
-        self._check_unchanged(kind)
+        self.check_unchanged(kind)
         mark = _read_mark(template)
         wanted = filler.digest() if filler else None
         if wanted and mark.get("spp_vm") != wanted:
-            has = "another spp_vm than the one built now" if mark.get("spp_vm") else "no spp_vm"
-            report(f"template {template.name} carries {has}: it stays as it is; a new one is made once it is removed")
+            has = "another spp_vm, or other steps, than those of now" if mark.get("spp_vm") else "no spp_vm"
+            again = f"a new one: sppr image provision {kind}"
+            report(f"template {template.name} carries {has}: it stays as it is; {again}")
+        return template
+
+    def provision(self, kind: Kind, report: Callable[[str], None], filler: Filler) -> Path:
+        """The template made anew over the base, in the place of the old one, which a failure leaves as it is. HostError
+        where instances stand on it."""
+        self.check_template_free(kind)
+        template = self.template(kind)
+        if template.exists():
+            check_free(template)
+        self._make_template(kind, self._fingerprint(), report, filler, replace=template.exists())
         return template
 
     def carries(self, kind: Kind) -> bool:
@@ -76,7 +89,13 @@ class Store:
         return carries_spp_vm(self.template(kind))
 
     def _make_template(
-        self, kind: Kind, now: dict[str, int], report: Callable[[str], None], filler: Filler | None
+        self,
+        kind: Kind,
+        now: dict[str, int],
+        report: Callable[[str], None],
+        filler: Filler | None,
+        *,
+        replace: bool = False,
     ) -> None:
         """The mark is written before the template has its name: one without the other would be taken for unchanged."""
         template = self.template(kind)
@@ -86,15 +105,17 @@ class Store:
 
         def fill(overlay: Path) -> None:
             within = wanted if filler and wanted and filler.fill(overlay, report) else None
-            mark = _mark(template)
+            if replace and within is None:
+                raise HostError(f"{template}: stays as it was", hint="nothing could be put in")
+            mark = mark_of(template)
             new = mark.with_name(f"{mark.name}.{os.getpid()}.tmp")
             new.write_text(json.dumps({**now, "spp_vm": within}) + "\n")
             as_its_folder(new)
             new.rename(mark)
 
         if wanted:
-            report(f"template {template.name}: booting it once to put spp_vm in")
-        qemu_img.overlay(self.base_path, self.format, template, 0o444, fill)
+            report(f"template {template.name}: booting it once to fill it")
+        qemu_img.overlay(self.base_path, self.format, template, 0o444, fill, replace=replace)
         report(f"template {template.name} made over {self.base}")
 
     def ensure_instance(
@@ -122,31 +143,36 @@ class Store:
             )
 
     def check_made(self, kind: Kind, vm_id: int) -> None:
-        """HostError where a template or an instance that is there is broken, or its base changed. Makes nothing."""
+        """HostError where a template or an instance that is there cannot be used: broken, what it stands on missing or
+        changed, or one of them, or the base, being written to by another process. Makes nothing."""
         template, instance = self.template(kind), self.instance(kind, vm_id)
         if template.exists():
-            self._check_unchanged(kind)
-            qemu_img.info(template)
+            self.check_unchanged(kind)
+            qemu_img.chain(template)
         if vm_id and instance.exists():
-            found = qemu_img.info(instance)
+            found = qemu_img.chain(instance)[0]
             if found.format != "qcow2":
-                hint = f"remove it, and a new one is made: rm {instance}"
+                hint = f"a new one is made by: sppr image reset {instance.name}"
                 raise HostError(f"{instance}: is no qcow2 image but {found.format}", hint=hint)
+        check_free(self.base_path, template, instance)
 
-    def _check_unchanged(self, kind: Kind) -> None:
+    def check_unchanged(self, kind: Kind) -> None:
         template, now = self.template(kind), self._fingerprint()
         mark = _read_mark(template)
         if mark and {key: mark.get(key) for key in now} != now:
             raise HostError(
                 f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
-                hint=f"put the old base back, or remove {template} and the instances in {self.folder / 'img'}",
+                hint=f"put the old base back, or give up what stands on it: sppr image rm {self._names(kind)}",
             )
+
+    def _names(self, kind: Kind) -> str:
+        return " ".join(path.name for path in (self.template(kind), *self.instances(kind)))
 
     def check_template_free(self, kind: Kind) -> None:
         """HostError where instances stand on the template: a boot that writes to it would corrupt them."""
         if standing := self.instances(kind):
             names = ", ".join(p.name for p in standing)
-            hint = f"save what you need and remove them, then again: rm {' '.join(map(str, standing))}"
+            hint = f"save what you need, then: sppr image rm {' '.join(p.name for p in standing)}"
             raise HostError(
                 f"{self.template(kind)}: {names} stand on this template; booting it would break them", hint=hint
             )
@@ -157,6 +183,14 @@ class Store:
         except OSError:
             raise HostError(f"{self.base_path}: no such image", hint=BUILD_HINT) from None
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def check_free(*images: Path) -> None:
+    """HostError where a process writes to one of them: QEMU would not get its lock. Looks at all processes once."""
+    for image, found in procs.holders(images).items():
+        if writers := [holder for holder in found if holder.writes]:
+            who = ", ".join(map(str, writers))
+            raise HostError(f"{image}: is in use by {who}", hint=f"end it first: sppr down, or: kill {writers[0].pid}")
 
 
 def find(folder: Path, base: str | None, image_format: str) -> Store:
@@ -184,14 +218,20 @@ def carries_spp_vm(template: Path) -> bool:
     return bool(_read_mark(template).get("spp_vm"))
 
 
-def _mark(template: Path) -> Path:
+def mark_of(template: Path) -> Path:
+    """Where it is noted what a template was made of."""
     return template.with_name(f".{template.name}.json")
+
+
+def name_note(disk: Path) -> Path:
+    """Where it is noted that the guest of an instance was given another host name."""
+    return disk.with_name(f".{disk.name}.name")
 
 
 def _read_mark(template: Path) -> dict[str, int | str | None]:
     """What was noted when the template was made. Empty for one that was put there, or whose note is broken."""
     try:
-        found = json.loads(_mark(template).read_text())
+        found = json.loads(mark_of(template).read_text())
     except (OSError, ValueError):
         return {}
     return dict(found) if isinstance(found, dict) else {}

@@ -26,7 +26,8 @@ def prepare(plan: Plan, start: Collection[str], site: Site, found: facts.Facts, 
     if site.store is not None and any(part.is_vm for part in parts):
         make_key(site.public_key)
         write_ssh_config(plan, site.public_key)
-        make_images(images(parts), site.store, note, Provisioner(accel(plan.accel, found)))
+        filler = Provisioner(accel(plan.accel, found), steps=site.steps, folder=site.folder)
+        make_images(images(parts), site.store, note, filler)
 
 
 def clear_stale_socket(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Puts spp_vm into a template while it is made: boots it once, installs, powers off. Nothing of the host is mounted.
+"""Fills a template while it is made: boots it once, takes conf.yml's steps, puts spp_vm in, powers off.
 
 The files go in as a second disk, a plain tar: fw_cfg gives a file out a page at a time, reading all before it anew
 for each, which takes minutes for a program.
@@ -6,6 +6,7 @@ for each, which takes minutes for a program.
 
 import hashlib
 import io
+import shlex
 import shutil
 import tarfile
 import tempfile
@@ -13,42 +14,70 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sppr.config.model import Config, Step
 from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
+from sppr.host import facts
+from sppr.images import seed
 from sppr.images.rootfs import GUEST
+from sppr.lab.vms import accel
 from sppr.qemu import parts
 from sppr.qemu.serial import NoShell, Serial
 from sppr.run import find_program
 from sppr.spp.tree import OURS
+from sppr.units import mac_of
 
-#: What a template is given beside spp_vm.
-FILES = ("install", "spp_vm-start", "spp_vm.service")
-MEMORY = 256
+#: What a template is given beside spp_vm; for a guest with systemd also who it is, as our own base knows by itself.
+FILES = ("nf/install", "nf/spp_vm-start", "nf/spp_vm.service", "nf/sppr-identity.service", "root/usr/lib/sppr/identity")
+MEMORY = 384
 #: Bytes that must be free where the template goes.
 MARGIN = 64 << 20
-#: A trimmed image is done in ten seconds under TCG; one of a user's may need a minute to come up.
-SECONDS = 240.0
-_UNPACK = (
-    "unset HISTFILE; rm -rf /run/nf && mkdir -p /run/nf && tar -C /run/nf -xf /dev/vdb && cd /run/nf && sh ./install"
-    " && cd / && sync"
-)
+#: A trimmed image is done in ten seconds under TCG; a stock one with cloud-init takes a minute and more to come up.
+SECONDS = 300.0
+#: For all steps of conf.yml together.
+STEP_SECONDS = 1800.0
+_MAC = mac_of(0xB1, 0, 0)
+_UNPACK = "unset HISTFILE; rm -rf /run/nf && mkdir -p /run/nf && tar -C /run/nf -xf /dev/vdb && cd /run/nf"
+_INSTALL = "cd /run/nf && sh ./install && cd / && sync"
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Provisioner:
-    """What a store is given to fill new templates with; ``program``: the spp_vm that was built."""
+    """What a store is given to fill new templates with. ``program``: the spp_vm that was built. ``steps``: conf.yml's,
+    whose files are named from ``folder``."""
 
     accel: parts.Accel = "tcg"
     program: Path = OURS / "spp_vm"
     seconds: float = SECONDS
+    steps: tuple[Step, ...] = ()
+    folder: Path = Path()
 
     def digest(self) -> str | None:
-        """sha256 of the program that would go in; None where it is not built."""
+        """sha256 of what would go in: the program, and the steps with their files. None where neither is there."""
         if not self.program.is_file():
+            if self.steps:
+                raise HostError(f"{self.program}: is not built, and a template wants it", hint="make up")
             return None
-        return hashlib.sha256(self.program.read_bytes()).hexdigest()
+        found = hashlib.sha256(self.program.read_bytes())
+        for step in self.steps:
+            found.update(repr(step).encode())
+            for path in self._files(step):
+                found.update(path.read_bytes())
+        return found.hexdigest()
 
-    def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
+    def _files(self, step: Step) -> list[Path]:
+        """The files of the host that a step copies. HostError where there is none."""
+        if step.file is None:
+            return []
+        source = self.folder / step.file
+        if source.is_dir():
+            return sorted(path for path in source.rglob("*") if path.is_file())
+        if not source.is_file():
+            raise HostError(f"provision: {source}: no such file", hint="paths are those from the folder of conf.yml")
+        return [source]
+
+    def fill(self, overlay: Path, report: Report) -> bool:
         """Install into a fresh overlay nobody else uses. False, with a reason told, where its console has no root
         shell: such an image is used as it is. Any other failure raises, and the overlay is of no use."""
         target = overlay.parent
@@ -59,38 +88,99 @@ class Provisioner:
         deadline = Deadline(self.seconds)
         with tempfile.TemporaryDirectory(prefix="sppr-nf-") as folder:
             work = Path(folder)
-            bundle(work / "files.tar", self.program)
-            argv = self.argv(overlay, work / "files.tar")
+            self.bundle(work / "files.tar")
+            seed.make(work / "seed.img")
+            argv = self.argv(overlay, work / "files.tar", work / "seed.img")
             try:
                 with Serial(argv, work / "console.log") as guest:
                     guest.wait_shell(deadline)
-                    guest.run(_UNPACK, deadline)
-                    guest.power_off(deadline)
+                    report(f"    a root shell after {deadline.elapsed():.1f} s")
+                    self._install(guest, deadline, report)
             except NoShell as e:
+                if self.steps:
+                    raise HostError(f"filling a template failed: {e.what}", hint=_LOGIN_HINT) from e
                 report(f"{overlay.name}: {e.what}; spp_vm is not put in")
                 return False
             except SpprError as e:
-                raise type(e)(f"putting spp_vm into a template failed: {e.what}", hint=e.hint) from e
+                raise type(e)(f"filling a template failed: {e.what}", hint=e.hint) from e
         return True
 
-    def argv(self, overlay: Path, files: Path) -> list[str]:
-        """A machine with the overlay, the files, and its serial line on the terminal."""
+    def _install(self, guest: Serial, deadline: Deadline, report: Report) -> None:
+        """The guest's side goes in last: it also clears away what this boot made, and what packages made of it."""
+        guest.run(_UNPACK, deadline)
+        if self.steps:
+            guest.run("sh ./identity", deadline)  # the network, where the image does not know our word for it yet
+        steps = Deadline(STEP_SECONDS)
+        for n, step in enumerate(self.steps):
+            report(f"    step {n + 1} of {len(self.steps)}: {describe(step)}")
+            guest.run(command(n, step), steps)
+        last = Deadline(self.seconds)
+        guest.run(_INSTALL, last)
+        report("    spp_vm is in")
+        guest.power_off(last)
+
+    def argv(self, overlay: Path, files: Path, settings: Path) -> list[str]:
+        """A machine with the overlay, the files, cloud-init's seed, its serial line on the terminal; and with a
+        network where there are steps, which may want to fetch something."""
         made: list[parts.Part] = [
             parts.Machine("sppr-template", MEMORY, 1, self.accel),
             parts.Disk(overlay),
             parts.Files(files),
+            parts.Files(settings),
             parts.Terminal(),
         ]
+        if self.steps:
+            made += [parts.ManagementNic(_MAC, 0), parts.FwCfg("mgmt", _MAC)]
         return parts.argv(find_program(parts.QEMU), made)
 
+    def bundle(self, target: Path) -> None:
+        """The tar that the guest unpacks, with the sums it checks, and the files of steps below step/NUMBER."""
+        files = {Path(name).name: (GUEST / name).read_bytes() for name in FILES}
+        files["spp_vm"] = self.program.read_bytes()
+        sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
+        with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
+            for name, data in {**files, "SHA256SUMS": sums.encode()}.items():
+                _put(tar, name, data)
+            for n, step in enumerate(self.steps):
+                if step.file is not None:
+                    tar.add(self.folder / step.file, f"step/{n}", filter=_roots)
+                else:
+                    _put(tar, f"step/{n}", f"{step.run}\n".encode())
 
-def bundle(target: Path, program: Path) -> None:
-    """The tar that the guest unpacks, with the sums it checks."""
-    files = {name: (GUEST / "nf" / name).read_bytes() for name in FILES}
-    files["spp_vm"] = program.read_bytes()
-    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
-    with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in {**files, "SHA256SUMS": sums.encode()}.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(data), 0o755 if data.startswith((b"#!", b"\x7fELF")) else 0o644
-            tar.addfile(entry, io.BytesIO(data))
+
+_LOGIN_HINT = "an image with cloud-init, or one whose serial console logs in by itself; or leave provision: out"
+
+
+def _put(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), 0o755 if data.startswith((b"#!", b"\x7fELF")) else 0o644
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _roots(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Files are root's in the guest, whoever's they are here."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    return entry
+
+
+def describe(step: Step) -> str:
+    """A step in a line."""
+    if step.run is None:
+        return f"copy {step.file} to {step.to}"
+    first, _, more = step.run.strip().partition("\n")
+    return f"{first} …" if more else first
+
+
+def command(number: int, step: Step) -> str:
+    """What is typed in the guest for a step, whose file or script lies in the bundle as step/NUMBER."""
+    brought = f"/run/nf/step/{number}"
+    if step.to is not None:
+        to = shlex.quote(step.to)
+        return f'mkdir -p "$(dirname {to})" && cp -rpT {brought} {to}'
+    return f"cd /root && sh -e {brought}"
+
+
+def of(config: Config, folder: Path) -> Provisioner:
+    """As the conf.yml in ``folder`` wants templates to be filled."""
+    return Provisioner(accel(config.vm.accel, facts.read()), steps=config.provision, folder=folder)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sppr.config.model import Config
+from sppr.config.model import Config, Step
 from sppr.errors import HostError
 from sppr.host.rundir import sessions_dir
 from sppr.images import store as images
@@ -33,6 +33,7 @@ class Site:
     target: str = ""
     extra_flags: tuple[str, ...] = ()
     no_store: HostError | None = None
+    steps: tuple[Step, ...] = ()
 
     def runscript(self, name: str) -> tuple[str, ...]:
         """How a pane calls a runscript: short where it lies in the lab's folder, so that the line can be edited."""
@@ -51,6 +52,12 @@ class Site:
             return tree.binary(kind, self.tree, self.target)
         except HostError:
             return tree.OURS / f"spp_{kind}" if self.tree is None else self.tree / f"spp_{kind}"
+
+    def need_store(self) -> Store:
+        """Its images; HostError where there is no base, or several and none is named."""
+        if self.store is None:
+            raise self.no_store or HostError("no base image", hint=images.BUILD_HINT)
+        return self.store
 
     def check_binaries(self, kinds: list[str]) -> None:
         """HostError for the first program that is not there, with every path that was tried."""
@@ -102,6 +109,7 @@ def gather(config: Config, conf: Path, session: str | None) -> Site:
         scripts=scripts,
         store=store,
         no_store=no_store,
+        steps=config.provision,
         public_key=images_dir / f"{KEY_NAME}.pub",
         tree=Path(os.path.expanduser(config.spp.dir)) if config.spp.dir else None,  # noqa: PTH111 - never raises
         target=config.spp.target,

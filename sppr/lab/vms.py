@@ -1,6 +1,7 @@
 """The part of a plan that is VMs: their ports, who serves them, disks, identity. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sppr.config.model import Config, Vm, VmRing, VmVhost
@@ -11,14 +12,26 @@ from sppr.images.store import Kind
 from sppr.lab.plan import Flags
 from sppr.lab.site import Site
 from sppr.qemu.parts import Accel
-from sppr.roles.part import Part, serving_part, vm_name
-from sppr.roles.vm import Machine
+from sppr.roles.part import Part, Role, serving_part, vm_name
+from sppr.roles.vm import AnyKind, Machine
 from sppr.spp import ports
 
 #: Where QEMU's user network shows a guest the loopback of the host.
 HOST_LOOPBACK = "10.0.2.2"
 #: Added to vm.ssh_port for the templates themselves, whose id is 0.
-_TEMPLATE_SSH: dict[Kind, int] = {"ring": 201, "vhost": 202}
+_TEMPLATE_SSH: dict[AnyKind, int] = {"ring": 201, "vhost": 202, "normal": 203, "orig": 204}
+
+_ROLES: dict[AnyKind, Role] = {"ring": "vm_ring", "vhost": "vm_vhost", "normal": "vm_normal", "orig": "vm_normal"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What run-vm.py may ask for beyond conf.yml; see ``Machine``. ``image``: of -t orig, with its format."""
+
+    nics: int = 1
+    graphic: bool = False
+    makes_sockets: bool = False
+    image: tuple[Path, str] | None = None
 
 
 def accel(wanted: str, facts: Facts) -> Accel:
@@ -29,8 +42,8 @@ def accel(wanted: str, facts: Facts) -> Accel:
 class VmPlanner:
     """Makes the VM parts of one lab."""
 
-    def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site) -> None:
-        self.config, self.flags, self.site = config, flags, site
+    def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site, shape: Shape = Shape()) -> None:
+        self.config, self.flags, self.site, self.shape = config, flags, site, shape
         self.accel: Accel = accel(config.vm.accel, facts)
         self.running = [s.id for s in config.secondaries[: flags.nof_sec]]
 
@@ -46,7 +59,7 @@ class VmPlanner:
         vhost = [self.one("vhost", vm, n) for n, vm in enumerate(self.config.vms_vhost[: self.flags.nof_vhost])]
         return [*ring, *vhost]
 
-    def one(self, kind: Kind, vm: Vm, place: int = 0, numbers: Sequence[int] | None = None) -> Part:
+    def one(self, kind: AnyKind, vm: Vm, place: int = 0, numbers: Sequence[int] | None = None) -> Part:
         """One VM; ``numbers``: of its ports where they differ from what conf.yml and the flags say."""
         name = vm_name(kind, vm.id)
         numbers = self._numbers(kind, vm) if numbers is None else numbers
@@ -60,9 +73,9 @@ class VmPlanner:
         server = self._server(kind, vm, place, numbers) if numbers else ""
         return Part(
             name=name,
-            role="vm_ring" if kind == "ring" else "vm_vhost",
+            role=_ROLES[kind],
             id=vm.id,
-            window="vm_r" if kind == "ring" else "vm_v",
+            window=f"vm_{kind[0]}",
             command=(*command, *self.site.flags()),
             program=tuple(machine.argv()),
             needs=self._needs(kind, vm, server),
@@ -71,22 +84,26 @@ class VmPlanner:
             sockets=tuple(map(str, sockets)),
             regions=tuple(map(str, regions)),
             disk=str(machine.disk),
-            template=str(self.site.store.template(kind)) if self.site.store and vm.id else "",
+            template=str(self.site.store.template(kind)) if self.site.store and vm.id and kind != "orig" else "",
             qmp=str(machine.qmp),
             console=str(machine.console),
             ssh_port=machine.ssh_port,
+            cpus=vm.cpus or (),
         )
 
-    def _needs(self, kind: Kind, vm: Vm, server: str) -> tuple[str, ...]:
+    def _needs(self, kind: AnyKind, vm: Vm, server: str) -> tuple[str, ...]:
         """A ring VM starts with the secondaries; a vhost VM when its socket's owner is there."""
         if not vm.id:
             return ()
         return (serving_part(server),) if kind == "vhost" and server else ("pri",)
 
-    def _machine(self, kind: Kind, vm: Vm, name: str, sockets: Sequence[Path], regions: Sequence[Path]) -> Machine:
+    def _machine(self, kind: AnyKind, vm: Vm, name: str, sockets: Sequence[Path], regions: Sequence[Path]) -> Machine:
         settings, store, c = self.config.vm, self.site.store, self.config.controller
-        disk = Path("(no base image)")
-        if store is not None:
+        disk, disk_format = Path("(no base image)"), "qcow2"
+        if kind == "orig":
+            assert self.shape.image is not None
+            disk, disk_format = self.shape.image
+        elif store is not None:
             disk = store.instance(kind, vm.id) if vm.id else store.template(kind)
         host = HOST_LOOPBACK if c.host.startswith("127.") or c.host == "0.0.0.0" else c.host  # noqa: S104
         return Machine(
@@ -104,19 +121,23 @@ class VmPlanner:
             controller=f"{host}:{c.sec_port}" if vm.id else "",
             authorized_keys=self.site.public_key,
             extra=settings.args if vm.args is None else vm.args,
+            disk_format=disk_format,
+            nics=self.shape.nics,
+            graphic=self.shape.graphic,
+            makes_sockets=self.shape.makes_sockets,
         )
 
-    def _ssh_port(self, kind: Kind, vm_id: int) -> int:
+    def _ssh_port(self, kind: AnyKind, vm_id: int) -> int:
         base = self.config.vm.ssh_port
         return base + (vm_id or _TEMPLATE_SSH[kind]) if base else 0
 
-    def _numbers(self, kind: Kind, vm: Vm) -> tuple[int, ...]:
-        if not vm.id or (kind == "ring" and self.config.spp.dir is not None):
+    def _numbers(self, kind: AnyKind, vm: Vm) -> tuple[int, ...]:
+        if not vm.id or kind in ("normal", "orig") or (kind == "ring" and self.config.spp.dir is not None):
             return ()  # templates have no ports; SPP's own programs know no ivshmem ports
         named = vm.rings if isinstance(vm, VmRing) else vm.vhosts if isinstance(vm, VmVhost) else None
         return named if named is not None else default_numbers(vm.id, self.flags.vhost_num if kind == "vhost" else 1)
 
-    def _server(self, kind: Kind, vm: Vm, place: int, numbers: Sequence[int]) -> str:
+    def _server(self, kind: AnyKind, vm: Vm, place: int, numbers: Sequence[int]) -> str:
         """Who serves a VM's ports: the secondary it names, else by turns; the primary where there is none.
 
         Nobody is asked for sockets that the primary made itself, as vdevs.
@@ -136,12 +157,23 @@ class VmPlanner:
 TEMPLATE = Vm.model_construct(id=0)
 
 
-def by_hand(config: Config, facts: Facts, site: Site, kind: Kind, vm_id: int, numbers: Sequence[int] | None) -> Part:
-    """The part of one VM started by hand (runscripts/run-vm.py). ConfigError where conf.yml has no such VM."""
+def by_hand(
+    config: Config,
+    facts: Facts,
+    site: Site,
+    kind: AnyKind,
+    vm_id: int,
+    numbers: Sequence[int] | None,
+    shape: Shape = Shape(),
+) -> Part:
+    """The part of one VM started by hand (runscripts/run-vm.py). ConfigError where conf.yml has no such VM; a normal
+    one it need not know."""
     section: Sequence[Vm] = config.vms_ring if kind == "ring" else config.vms_vhost
-    planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, site)
-    if vm_id == 0:
+    planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, site, shape)
+    if vm_id == 0 or kind == "orig":
         return planner.one(kind, TEMPLATE)
+    if kind == "normal":
+        return planner.one(kind, Vm(id=vm_id))
     for place, vm in enumerate(section):
         if vm.id == vm_id:
             return planner.one(kind, vm, place, numbers)

@@ -30,6 +30,7 @@ class Machine:
     memory: int
     cores: int
     accel: Accel
+    graphic: bool = False
 
     def argv(self) -> list[str]:
         accel = opts("tcg", thread="multi", tb_size=64) if self.accel == "tcg" else "kvm"
@@ -37,7 +38,8 @@ class Machine:
             "-name", opts(guest=self.name),
             "-nodefaults",
             "-no-user-config",
-            "-display", "none",
+            "-display", "gtk" if self.graphic else "none",
+            *(("-vga", "std") if self.graphic else ()),
             "-accel", accel,
             "-cpu", "host" if self.accel == "kvm" else "max",
             "-smp", str(self.cores),
@@ -114,18 +116,21 @@ class ManagementNic:
 
     mac: str
     ssh_port: int
+    index: int = 0
 
     def argv(self) -> list[str]:
+        name = f"mgmt{self.index or ''}"
         forward = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
         return [
-            "-netdev", opts("user", id="mgmt", ipv6=False, hostfwd=forward),
-            "-device", opts("virtio-net-pci", netdev="mgmt", mac=self.mac, romfile="", vectors=0),
+            "-netdev", opts("user", id=name, ipv6=False, hostfwd=forward),
+            "-device", opts("virtio-net-pci", netdev=name, mac=self.mac, romfile="", vectors=0),
         ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class VhostUserNic:
-    """Virtio NIC behind a vhost-user socket. The other side must listen first; guest memory must be shared.
+    """Virtio NIC behind a vhost-user socket. The other side must listen first, unless QEMU itself ``makes_socket``;
+    guest memory must be shared.
 
     ``reconnect=1``: the guest is back 1-2 s after the process on the other side was. ``vectors=0`` under TCG:
     QEMU 7.2 with TCG, vhost-user and MSI-X dies with SIGSEGV as soon as the guest's driver starts the device.
@@ -135,12 +140,17 @@ class VhostUserNic:
     socket: Path
     mac: str
     accel: Accel
+    makes_socket: bool = False
 
     def argv(self) -> list[str]:
         n = self.index
         vectors = 0 if self.accel == "tcg" else None
+        if self.makes_socket:
+            chardev = opts("socket", id=f"chr{n}", path=self.socket, server=True, wait=False)
+        else:
+            chardev = opts("socket", id=f"chr{n}", path=self.socket, reconnect=1)
         return [
-            "-chardev", opts("socket", id=f"chr{n}", path=self.socket, reconnect=1),
+            "-chardev", chardev,
             "-netdev", opts("vhost-user", id=f"net{n}", chardev=f"chr{n}"),
             "-device", opts("virtio-net-pci", netdev=f"net{n}", mac=self.mac, romfile="", vectors=vectors),
         ]  # fmt: skip

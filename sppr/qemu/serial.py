@@ -62,7 +62,6 @@ class Serial:
         status = int(self._guest.match.group(1))  # type: ignore[union-attr]
         if status:
             raise self._error(LaunchError, f"{command}: ended with status {status}")
-        self._expect([_SHELL], "its prompt", deadline)
         return said
 
     def power_off(self, deadline: Deadline) -> None:

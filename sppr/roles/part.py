@@ -6,7 +6,7 @@ from typing import Literal
 
 from sppr.tmux.pane import PaneFiles, Restart
 
-Role = Literal["controller", "primary", "secondary", "vm_ring", "vm_vhost"]
+Role = Literal["controller", "primary", "secondary", "vm_ring", "vm_vhost", "vm_normal"]
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Part:
     ``needs``: names of the parts that must be ready before it starts. A VM's ports on the host are ``ports``, which
     ``server`` (``primary``, ``nfv:1``) is asked for: vhost ports, whose ``sockets`` must listen before the VM starts,
     or ivshmem ports over ``regions``, which only must exist. ``qmp``, ``console`` and ``disk`` are a VM's;
-    ``template`` is the image its disk stands on. ``restarts``: how often in a row it is run again when it fails, first
-    after ``restart_delay`` seconds.
+    ``template`` is the image its disk stands on; ``cpus`` the host's cores it is kept on. ``restarts``: how often in a
+    row it is run again when it fails, first after ``restart_delay`` seconds.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Part:
     qmp: str = ""
     console: str = ""
     ssh_port: int = 0
+    cpus: tuple[int, ...] = ()
     restarts: int = 0
     restart_delay: float = 1.0
 
@@ -54,7 +55,7 @@ class Part:
 
     @property
     def is_vm(self) -> bool:
-        return self.role in ("vm_ring", "vm_vhost")
+        return self.role.startswith("vm_")
 
 
 def secondary_name(secondary_id: int) -> str:

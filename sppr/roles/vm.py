@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sppr import units
 from sppr.images.store import Kind
 from sppr.qemu import parts
 from sppr.run import which
 
-#: Second byte of a kind's MACs.
-_KINDS: dict[Kind, int] = {"ring": 0xB2, "vhost": 0xB3}
+#: ``orig``: an image as it is, of no VM of the lab.
+AnyKind = Kind | Literal["orig"]
+#: Fourth byte of a kind's MACs.
+_KINDS: dict[AnyKind, int] = {"orig": 0xB0, "normal": 0xB1, "ring": 0xB2, "vhost": 0xB3}
 _VHOST_NIC = 0xB4
 
 
-def hostname(kind: Kind, vm_id: int) -> str:
+def hostname(kind: AnyKind, vm_id: int) -> str:
     """``vm-v11``."""
     return f"vm-{kind[0]}{vm_id}"
 
@@ -22,10 +25,11 @@ def hostname(kind: Kind, vm_id: int) -> str:
 class Machine:
     """``id`` 0 is the template itself. ``sockets``, ``regions``: of its ports, in order. ``memory`` in MiB.
 
-    ``controller``: where its own SPP process finds the controller, as the guest sees it.
+    ``nics``: for management, the first with ssh. ``makes_sockets``: QEMU makes the vhost-user sockets, and SPP connects
+    (its --vhost-client). ``controller``: where its own SPP process finds the controller, as the guest sees it.
     """
 
-    kind: Kind
+    kind: AnyKind
     id: int
     disk: Path
     memory: int
@@ -39,14 +43,18 @@ class Machine:
     controller: str = ""
     authorized_keys: Path | None = None
     extra: tuple[str, ...] = ()
+    disk_format: str = "qcow2"
+    nics: int = 1
+    graphic: bool = False
+    makes_sockets: bool = False
 
     @property
     def hostname(self) -> str:
         return hostname(self.kind, self.id)
 
-    def mac(self) -> str:
-        """MAC of its management NIC."""
-        return units.mac_of(_KINDS[self.kind], self.id, 0)
+    def mac(self, index: int = 0) -> str:
+        """MAC of a management NIC."""
+        return units.mac_of(_KINDS[self.kind], self.id, index)
 
     def vhost_mac(self, index: int) -> str:
         return units.mac_of(_VHOST_NIC, self.id, index)
@@ -57,20 +65,25 @@ class Machine:
 
     def argv(self) -> list[str]:
         made: list[parts.Part] = [
-            parts.Machine(self.hostname, self.memory, self.cores, self.accel),
-            parts.Disk(self.disk),
+            parts.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic),
+            parts.Disk(self.disk, self.disk_format),
             parts.Console(self.console),
             parts.Monitor(self.qmp),
-            parts.ManagementNic(self.mac(), self.ssh_port),
         ]
-        made += [parts.VhostUserNic(n, s, self.vhost_mac(n), self.accel) for n, s in enumerate(self.sockets)]
+        made += [parts.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n) for n in range(self.nics)]
+        made += [
+            parts.VhostUserNic(n, s, self.vhost_mac(n), self.accel, self.makes_sockets)
+            for n, s in enumerate(self.sockets)
+        ]
         made += [parts.IvshmemPlain(n, path) for n, path in enumerate(self.regions)]
         made += [parts.FwCfg(name, value) for name, value in self.identity()]
         return parts.argv(which(parts.QEMU) or parts.QEMU, [*made, parts.Extra(self.extra)])
 
     def identity(self) -> list[tuple[str, str | Path]]:
         """What the guest reads at boot below opt/sppr/."""
-        values: list[tuple[str, str | Path]] = [("hostname", self.hostname), ("id", str(self.id)), ("mgmt", self.mac())]
+        values: list[tuple[str, str | Path]] = [("hostname", self.hostname), ("id", str(self.id))]
+        if self.nics:
+            values.append(("mgmt", self.mac()))
         if self.controller:
             values.append(("controller", self.controller))
         if self.sockets:

@@ -136,6 +136,24 @@ class Tmux:
             self._cmd(*step)
         return made
 
+    @classmethod
+    def here(cls) -> "Tmux":
+        """The server whose pane this terminal is."""
+        name = Path(os.environ.get("TMUX", "").split(",")[0]).name
+        return cls(None if name in ("", "default") else name)
+
+    def open_window(self, name: str, cwd: Path, argv: Sequence[str]) -> None:
+        """A window behind the one that is shown, in the session of this terminal, that runs ``argv``; it stays, with
+        its error, where that fails."""
+        stay = '"$@" || { echo "ended with status $?; Enter closes this window"; read -r _; }'
+        words = ["/bin/sh", "-c", stay, "sh", *argv]
+        self._cmd(*chainable(["new-window", "-d", "-n", name, "-c", str(cwd), *words]))
+
+    def select(self, pane: str) -> None:
+        """Have the session show this pane (``%id``). Nothing where it has gone."""
+        self._cmd("select-window", "-t", pane, check=False)
+        self._cmd("select-pane", "-t", pane, check=False)
+
     def kill_session(self, session: str) -> None:
         """End the session if it is there. Children that ignore SIGHUP outlive this: end them first."""
         self._cmd("kill-session", "-t", f"={session}", check=False)

@@ -117,7 +117,7 @@ def test_a_template_is_filled_before_it_has_its_name(store: Store) -> None:
     assert template.read_bytes().endswith(b"filled") and stat.S_IMODE(template.stat().st_mode) == 0o444
     assert store.carries("ring") and not store.carries("vhost")
     assert said == [
-        "template or-base.qcow2: booting it once to put spp_vm in",
+        "template or-base.qcow2: booting it once to fill it",
         "filling",
         "template or-base.qcow2 made over base.qcow2",
     ]
@@ -137,7 +137,7 @@ def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store:
     said.clear()
     assert store.ensure_instance("ring", 6, said.append, Filler()) == instance and said == []
     assert store.ensure_instance("ring", 6, said.append, Filler("b")) == instance
-    assert len(said) == 1 and "or-base.qcow2 carries another spp_vm than the one built now" in said[0]
+    assert len(said) == 1 and "or-base.qcow2 carries another spp_vm, or other steps, than those of now" in said[0]
     assert store.template("ring").read_bytes() == before
 
 

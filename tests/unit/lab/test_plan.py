@@ -162,3 +162,14 @@ def test_one_vm_by_hand(config: Config) -> None:
     with pytest.raises(ConfigError, match="vms_ring: no VM 99") as e:
         by_hand(config, MACHINE, site(), "ring", 99, None)
     assert e.value.hint == "its ids there: 6, 7, 8, 9, 10"
+
+
+def test_a_normal_vm_has_no_ports_and_nobody_serves_it(config: Config) -> None:
+    part = by_hand(config, MACHINE, site(), "normal", 5, None)
+    assert (part.role, part.ports, part.server, part.is_vm) == ("vm_normal", (), "", True)
+    assert part.disk == "/lab/runscripts/img/n5-base.qcow2" and part.template == "/lab/runscripts/on-base.qcow2"
+
+
+def test_a_vm_is_kept_on_the_cores_conf_yml_names() -> None:
+    config = parse(b"vms_ring: [{id: 6, cpus: [2, 3]}, {id: 7}]", "conf.yml")
+    assert [by_hand(config, MACHINE, site(), "ring", vm, None).cpus for vm in (6, 7)] == [(2, 3), ()]

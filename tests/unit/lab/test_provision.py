@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sppr.config.model import Step
+from sppr.errors import HostError
 from sppr.lab import provision
-from sppr.lab.provision import Provisioner, bundle
+from sppr.lab.provision import Provisioner, command, describe
 
 
 @pytest.fixture
@@ -18,11 +20,13 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_the_bundle_has_all_files_and_their_sums(tmp_path: Path, program: Path) -> None:
-    bundle(tmp_path / "files.tar", program)
+    Provisioner(program=program).bundle(tmp_path / "files.tar")
     with tarfile.open(tmp_path / "files.tar") as tar:
         content = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
         modes = {entry.name: entry.mode for entry in tar}
-    assert set(content) == {"install", "spp_vm-start", "spp_vm.service", "spp_vm", "SHA256SUMS"}
+    assert set(content) == {
+        "install", "spp_vm-start", "spp_vm.service", "sppr-identity.service", "identity", "spp_vm", "SHA256SUMS",
+    }  # fmt: skip
     for line in content["SHA256SUMS"].decode().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256(content[name]).hexdigest() == digest
@@ -37,7 +41,42 @@ def test_the_digest_is_the_programs_and_none_without_one(tmp_path: Path, program
 
 def test_the_machine_has_no_network_and_only_reads_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "find_program", lambda program: program)
-    words = Provisioner().argv(Path("/i/or.tmp"), Path("/w/files.tar"))
+    words = Provisioner().argv(Path("/i/or.tmp"), Path("/w/files.tar"), Path("/w/seed.img"))
     drives = [words[n + 1] for n, word in enumerate(words) if word == "-drive"]
     assert "file=/i/or.tmp" in drives[0] and drives[1] == "file=/w/files.tar,format=raw,if=virtio,readonly=on"
     assert "-netdev" not in words and "-no-reboot" in words
+    steps = (Step(run="true"),)
+    words = Provisioner(steps=steps).argv(Path("/i/or.tmp"), Path("/w/files.tar"), Path("/w/seed.img"))
+    assert "user,id=mgmt,ipv6=off" in words  # steps may fetch something
+
+
+def test_steps_go_in_with_their_files(tmp_path: Path, program: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "run me").write_text("#!/bin/sh\n")
+    (tools / "run me").chmod(0o755)
+    steps = (Step(run="apt-get update\napt-get install -y iperf3"), Step(file="tools", to="/opt/my tools"))
+    filler = Provisioner(program=program, steps=steps, folder=tmp_path)
+    filler.bundle(tmp_path / "files.tar")
+    with tarfile.open(tmp_path / "files.tar") as tar:
+        script = tar.extractfile("step/0").read()  # type: ignore[union-attr]
+        assert script == b"apt-get update\napt-get install -y iperf3\n"
+        entry = tar.getmember("step/1/run me")
+        assert entry.mode & 0o111 and entry.uid == 0 and entry.uname == "root"
+    assert [describe(step) for step in steps] == ["apt-get update …", "copy tools to /opt/my tools"]
+    assert command(0, steps[0]) == "cd /root && sh -e /run/nf/step/0"
+    assert command(1, steps[1]) == """mkdir -p "$(dirname '/opt/my tools')" && cp -rpT /run/nf/step/1 '/opt/my tools'"""
+
+
+def test_the_digest_follows_steps_and_the_files_they_copy(tmp_path: Path, program: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    filler = Provisioner(program=program, steps=(Step(file="a", to="/a"),), folder=tmp_path)
+    line = Provisioner(program=program, steps=(Step(run="x"),))
+    seen = {filler.digest(), Provisioner(program=program).digest(), line.digest()}
+    (tmp_path / "a").write_text("two")
+    assert len({*seen, filler.digest()}) == 4
+    (tmp_path / "a").unlink()
+    with pytest.raises(HostError, match=r"provision: .*/a: no such file"):
+        filler.digest()
+    with pytest.raises(HostError, match="is not built"):
+        Provisioner(program=tmp_path / "none", steps=(Step(run="x"),)).digest()

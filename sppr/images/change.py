@@ -1,0 +1,149 @@
+"""Changes of the image folders that are asked for by name: a base added, an instance made anew, images removed.
+
+None of them touches an image that runs or that others stand on.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sppr.errors import HostError
+from sppr.images import listing, qemu_img
+from sppr.images.listing import Entry
+from sppr.images.store import PREFIX, SUFFIXES, check_free, mark_of, name_note
+
+Progress = Callable[[float], None]
+_VM = re.compile(r"(?:vm[-_])?([rvn]\d{1,3})")
+_CHUNK = 16 << 20
+#: Left free on the disk beside what an image takes.
+_MARGIN = 64 << 20
+
+
+def add(folder: Path, source: Path, name: str | None, image_format: str | None, progress: Progress) -> Path:
+    """Put a copy of ``source`` into ``folder`` as a base, a qcow2 that stands on nothing; its path.
+
+    HostError where it is no image, is broken, is being written, or the name is taken; nothing is left behind then.
+    ``image_format``: must be given for a raw one, because anything at all looks raw.
+    """
+    found = qemu_img.info(source)
+    if found.format == "raw" and image_format != "raw" and source.suffix.lower() not in (".raw", ".img"):
+        raise HostError(f"{source}: is no image that qemu-img knows", hint="if it is a raw disk: --format raw")
+    if image_format not in (None, found.format):
+        raise HostError(f"{source}: is {found.format}, not {image_format}", hint="leave --format out")
+    if found.encrypted:
+        raise HostError(f"{source}: is encrypted", hint="qemu-img convert it with its secret first")
+    check_free(*(image.path for image in qemu_img.chain(source)))
+    if broken := qemu_img.faults(source, found.format):
+        raise HostError(f"{source}: is broken: {broken}", hint="fetch or copy it again")
+    target = folder / _base_name(name or f"{source.stem}.qcow2")
+    if os.path.lexists(target):
+        raise HostError(f"{target}: is there already", hint="another name for the new one: --name NAME.qcow2")
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_space(folder, found)
+    with qemu_img.whole(target, 0o644) as temporary:
+        if found.format == "qcow2" and found.alone:
+            _copy(source, temporary, progress)
+        else:
+            qemu_img.convert(found, temporary, progress)
+    return target
+
+
+def _base_name(name: str) -> str:
+    if "/" in name or name.startswith((".", *PREFIX.values())) or Path(name).suffix.lower() not in SUFFIXES:
+        hint = f"one that ends in {SUFFIXES[0]}, and does not begin with . or {' or '.join(PREFIX.values())}"
+        raise HostError(f"{name!r} cannot be the name of a base image", hint=hint)
+    return name
+
+
+def _check_space(folder: Path, found: qemu_img.ImageInfo) -> None:
+    free, wanted = shutil.disk_usage(folder).free, found.disk + _MARGIN
+    if free < wanted:
+        what = f"{folder}: {free >> 20} MiB are free, and {found.path.name} takes {wanted >> 20}"
+        raise HostError(what, hint=f"df -h {folder}; sppr image list shows what can go")
+
+
+def _copy(source: Path, target: Path, progress: Progress) -> None:
+    with source.open("rb") as reader, target.open("wb") as writer:
+        total, done = os.fstat(reader.fileno()).st_size, 0
+        while count := os.copy_file_range(reader.fileno(), writer.fileno(), _CHUNK):
+            done += count
+            progress(done / max(total, 1))
+
+
+def reset(folder: Path, words: Sequence[str], report: Callable[[str], None]) -> None:
+    """Make instances anew from their templates: all, or where one cannot be, none."""
+    entries = listing.entries(folder)
+    chosen = [_instance(entries, word) for word in dict.fromkeys(words)]
+    for entry in chosen:
+        _check_stopped(entry)
+        if not _template(entry).is_file():
+            hint = f"sppr image template {entry.kind}; the instance stays as it is"
+            raise HostError(f"{entry.path}: its template {_template(entry).name} is missing", hint=hint)
+    for entry in chosen:
+        qemu_img.overlay(_template(entry), "qcow2", entry.path, 0o644, replace=True)
+        name_note(entry.path).unlink(missing_ok=True)
+        report(f"{entry.vm}: {entry.name} made anew over {_template(entry).name}")
+
+
+def _template(entry: Entry) -> Path:
+    assert entry.kind is not None
+    return entry.path.parent.parent / f"{PREFIX[entry.kind]}{entry.base}"
+
+
+def _instance(entries: Sequence[Entry], word: str) -> Entry:
+    found = [entry for entry in select(entries, word) if entry.role == "instance"]
+    if not found:
+        there = ", ".join(str(e.vm) for e in entries if e.role == "instance") or "none yet"
+        raise HostError(f"{word}: no such instance", hint=f"there are: {there}")
+    return found[0]
+
+
+def select(entries: Sequence[Entry], word: str) -> list[Entry]:
+    """The one image that ``word`` names exactly: a file name, ``r6``, ``vm-r6`` or an id; empty for none.
+
+    HostError where it may be several.
+    """
+    vm = match[1] if (match := _VM.fullmatch(word)) else None
+    found = [
+        e for e in entries
+        if word in (e.name, str(e.path)) or (e.vm is not None and (e.vm == vm or e.vm[1:] == word))
+    ]  # fmt: skip
+    if len(found) > 1:
+        names = ", ".join(e.name for e in found)
+        raise HostError(f"{word}: may be {names}", hint=f"say which, by its file name: {found[0].name}")
+    return found
+
+
+def _check_stopped(entry: Entry) -> None:
+    if entry.holders:
+        who = ", ".join(map(str, entry.holders))
+        hint = f"end it first: sppr down, or: kill {entry.holders[0].pid}"
+        raise HostError(f"{entry.path}: is in use by {who}", hint=hint)
+
+
+def remove(folder: Path, words: Sequence[str], report: Callable[[str], None]) -> None:
+    """Remove images: all, or where one runs or is stood on by others that are not removed with it, none."""
+    entries = listing.entries(folder)
+    chosen: list[Entry] = []
+    for word in words:
+        found = select(entries, word)
+        if not found:
+            raise HostError(f"{word}: no such image in {folder}", hint="sppr image list")
+        chosen += [entry for entry in found if entry not in chosen]
+    others = [entry for entry in entries if entry not in chosen]
+    for entry in chosen:
+        _check_stopped(entry)
+        if standing := listing.standing_on(entry, others):
+            names = " ".join(e.name for e in standing)
+            hint = f"with them: sppr image rm {' '.join(words)} {names}"
+            raise HostError(f"{entry.path}: {names} stand on it", hint=hint)
+    for entry in sorted(chosen, key=lambda e: ("instance", "template", "base").index(e.role)):
+        entry.path.unlink()
+        name_note(entry.path).unlink(missing_ok=True)
+        if entry.role == "template":
+            mark_of(entry.path).unlink(missing_ok=True)
+        report(f"removed {entry.path}")
+    for parent in {entry.path.parent for entry in chosen}:
+        qemu_img.sync_folder(parent)

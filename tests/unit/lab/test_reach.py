@@ -1,0 +1,77 @@
+"""Who is meant by a word, what a guest may be called, and how ssh is told to reach it."""
+
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import ConfigError
+from sppr.host import pids
+from sppr.lab import reach
+from sppr.lab.reach import Guest, NoGuest
+
+
+def guest(vm: str, folder: Path = Path("/i"), host: str = "", port: int = 22000, running: bool = True) -> Guest:
+    disk = folder / "img" / f"{vm}-base.qcow2"
+    state = "ready" if running else "dead"
+    return Guest(
+        int(vm[1:]), vm, host or f"vm-{vm}", state, port, disk, Path("/q"), pids.Proc(1, 1) if running else None
+    )
+
+
+GUESTS = [guest("r1"), guest("v11"), guest("v12", running=False), guest("r2", host="web")]
+
+
+@pytest.mark.parametrize(
+    ("word", "vm"),
+    [("1", "r1"), ("11", "v11"), ("vm-v11", "v11"), ("vm_v11", "v11"), ("v11", "v11"), ("web", "r2"), ("vm-r2", "r2")],
+)
+def test_a_word_means_one_guest(word: str, vm: str) -> None:
+    assert [found.vm for found in reach.select(GUESTS, word)] == [vm]
+
+
+@pytest.mark.parametrize("word", ["", "0", "01", "111", "vm", "vm-v", "vm-v1", "VM-V11", "we", "vm-v11 "])
+def test_never_by_a_beginning(word: str) -> None:
+    with pytest.raises(NoGuest, match="no such guest") as e:
+        reach.select(GUESTS, word)
+    assert e.value.hint == "there are: 1 (vm-r1), 11 (vm-v11), 12 (vm-v12), 2 (web)"
+
+
+def test_all_are_those_that_run() -> None:
+    assert [found.vm for found in reach.select(GUESTS, "all")] == ["r1", "v11", "r2"]
+    with pytest.raises(NoGuest, match="no guest runs"):
+        reach.select([guest("v12", running=False)], "all")
+    with pytest.raises(NoGuest, match=r"vm-v12: does not run \(dead\)"):
+        reach.running(GUESTS[2])
+
+
+def test_the_templates_of_both_kinds_have_the_id_0() -> None:
+    with pytest.raises(NoGuest, match="0: may be vm-r0, vm-v0"):
+        reach.select([guest("r0"), guest("v0")], "0")
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "-a", "a-", "A", "ä", "x" * 64, "", "a;reboot", "12", "all", "vm-v11", "web", "r1"]
+)
+def test_a_name_that_no_host_or_another_guest_has_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError):
+        reach.check_new_name(GUESTS, GUESTS[0] if name != "r1" else GUESTS[1], name)
+
+
+def test_a_new_name_is_noted_beside_the_disk(tmp_path: Path) -> None:
+    one = guest("v11", tmp_path)
+    one.disk.parent.mkdir()
+    reach.check_new_name(GUESTS, one, "db-1")
+    assert reach.renamed(one.disk) is None
+    reach.note_name(one, "db-1")
+    assert reach.renamed(one.disk) == "db-1"
+    for broken in ("", "[]", "{}", '{"hostname": 1}', '{"hostname": "a b"}'):
+        (one.disk.parent / ".v11-base.qcow2.name").write_text(broken)
+        assert reach.renamed(one.disk) is None
+
+
+def test_ssh_has_the_labs_key_and_keeps_no_host_keys() -> None:
+    words = guest("v11", port=22011).ssh("root", "-n")
+    assert words[:3] == ["ssh", "-i", "/i/lab_key"] and words[-2:] == ["-n", "root@127.0.0.1"]
+    assert "UserKnownHostsFile=/dev/null" in words and words[words.index("-p") + 1] == "22011"
+    with pytest.raises(NoGuest, match="has no ssh port"):
+        guest("v11", port=0).ssh("root")

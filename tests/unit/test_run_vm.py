@@ -1,0 +1,110 @@
+"""run-vm.py's flags, as the command they become; and those that do not go together."""
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sppr import units
+from tests.conftest import ROOT
+from tests.unit.images.test_store import image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "runscripts").mkdir()
+    image(tmp_path / "runscripts/base.qcow2")
+    (tmp_path / "conf.yml").write_text(
+        "vms_ring: [{id: 6}]\nvms_vhost: [{id: 11, cpus: [0]}, {id: 12}]\nvm: {accel: tcg}\n"
+    )
+    return tmp_path
+
+
+def run_vm(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """With --dry-run, which touches nothing."""
+    before = sorted(folder.rglob("*"))
+    done = subprocess.run(
+        [ROOT / "runscripts/run-vm.py", "--conf", folder / "conf.yml", "--dry-run", *words],
+        env={**os.environ, **env}, cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert sorted(folder.rglob("*")) == before
+    return done
+
+
+def argv(folder: Path, *words: str, **env: str) -> list[list[str]]:
+    done = run_vm(folder, *words, **env)
+    assert done.returncode == 0, done.stderr
+    return [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+def after(words: list[str], option: str) -> list[str]:
+    return [words[n + 1] for n, word in enumerate(words) if word == option]
+
+
+def test_a_normal_vm_has_no_ports_and_need_not_be_in_conf_yml(folder: Path) -> None:
+    ((*words,),) = argv(folder, "-t", "normal", "-i", "5", "-nn", "2", "-c", "3", "-m", "512")
+    assert f"file={folder}/runscripts/img/n5-base.qcow2,format=qcow2,if=virtio,cache=writeback,discard=unmap" in words
+    assert after(words, "-smp") == ["3"] and after(words, "-m") == ["512M"]
+    nics = after(words, "-netdev")
+    assert nics == ["user,id=mgmt,ipv6=off,hostfwd=tcp:127.0.0.1:22005-:22", "user,id=mgmt1,ipv6=off"]
+    assert "ivshmem" not in " ".join(words) and "vhost" not in " ".join(words)
+    assert len(re.findall(r"mac=02:ad:be:b1:05:0[01]", " ".join(after(words, "-device")))) == 2
+    ((*words,),) = argv(folder, "-t", "normal", "-i", "5", "-nn", "0")
+    assert not after(words, "-netdev") and "opt/sppr/mgmt" not in " ".join(words)
+
+
+def test_several_vms_have_a_device_each(folder: Path) -> None:
+    one, two = argv(folder, "-t", "vhost", "-i", "11,12", "-d", "21,22,31,32", TMUX="/tmp/tmux-0/x,1,0")
+    assert [re.findall(r"/tmp/sock(\d+)", " ".join(words)) for words in (one, two)] == [["21", "22"], ["31", "32"]]
+    assert re.findall(r"mac=([^,]+)", " ".join(one)) != re.findall(r"mac=([^,]+)", " ".join(two))
+
+
+def test_qemu_makes_the_sockets_with_vc(folder: Path) -> None:
+    ((*words,),) = argv(folder, "-t", "vhost", "-i", "11", "-vc")
+    assert "socket,id=chr0,path=/tmp/sock11,server=on,wait=off" in words
+    ((*words,),) = argv(folder, "-t", "vhost", "-i", "11")
+    assert "socket,id=chr0,path=/tmp/sock11,reconnect=1" in words
+
+
+def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:
+    other = image(folder / "other.qcow2")
+    ((*words,),) = argv(folder, "-t", "ring", "-i", "6", "-f", "other.qcow2")
+    assert after(words, "-drive")[0].startswith(f"file={folder}/img/r6-other.qcow2,format=qcow2,")
+    ((*words,),) = argv(folder, "-t", "orig", "-f", "other.qcow2", "--graphic")
+    assert after(words, "-drive")[0].startswith(f"file={other},format=qcow2,") and after(words, "-display") == ["gtk"]
+    assert after(words, "-vga") == ["std"] and "guest=vm-o0" in words
+    raw = image(folder / "disk.img", "raw")
+    ((*words,),) = argv(folder, "-t", "orig", "-f", "disk.img")
+    assert after(words, "-drive")[0].startswith(f"file={raw},format=raw,")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("-t ring", "which VM? -i ID"),
+        ("-t orig", "-t orig wants its image: -f FILE"),
+        ("-t orig -f other.qcow2 -i 3", "leave -i out"),
+        ("-t ring -i 6 -vc", "-vc is for vhost VMs"),
+        ("-t normal -i 128", "128: ids go from 1 to 127"),
+        ("-t vhost -i 11,12", "several VMs want several terminals"),
+        ("-t ring -i 6 -f gone.qcow2", "gone.qcow2: no such image"),
+        ("-t vhost -i 13", "vms_vhost: no VM 13"),
+        ("-t ring -i 6-4", "counts down"),
+    ],
+)
+def test_flags_that_do_not_go_together(folder: Path, words: str, told: str) -> None:
+    done = run_vm(folder, *words.split(), TMUX="")
+    assert done.returncode in (2, 3) and told in done.stderr, done.stderr
+
+
+def test_numbers_that_cannot_be_shared(folder: Path) -> None:
+    done = run_vm(folder, "-t", "vhost", "-i", "11,12", "-d", "1,2,3", TMUX="/x/y,1,0")
+    assert done.returncode == 2 and "3 numbers cannot be shared among 2 VMs" in done.stderr
+
+
+def test_macs_are_valid_and_distinct_for_every_id() -> None:
+    macs = [units.mac_of(kind, vm_id, nic) for kind in range(0xB0, 0xB5) for vm_id in range(128) for nic in range(9)]
+    assert len(set(macs)) == len(macs) and all(re.fullmatch(r"02(:[0-9a-f]{2}){5}", mac) for mac in macs)
