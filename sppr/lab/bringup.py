@@ -149,7 +149,6 @@ class BringUp:
         part.files(self.run).supervised.touch()
         self._serve_again(part)
         self._is_ready(part, seconds)
-        self.report.ready(part.name, seconds)
         self.report.step(f"{part.name} ready")
 
     def _keep(self, part: Part) -> None:
@@ -172,6 +171,8 @@ class BringUp:
                 self.state.ready[part.name] = round(seconds, 3)
             self.state.ready_pid[part.name] = proc.pid if proc else 0
             self.state.save()
+        if seconds is not None:
+            self.report.ready(part.name, seconds)  # told before those that wait for it go on
         self._done[part.name].set()
 
     def _run(self, part: Part) -> float:
