@@ -162,8 +162,8 @@ def test_restart_of_the_primary_stops_and_starts_its_secondaries_and_nobody_else
 def test_ports_and_patches_come_back_after_a_restart(small: Lab) -> None:
     """The controller remembers them: sppr/controller."""
     control = small.control
-    control.add_port("nfv:1", "null:0")
-    control.patch("nfv:1", "tap:0", "null:0")
+    control.add_port("nfv:1", "nullpmd:0")
+    control.patch("nfv:1", "tap:0", "nullpmd:0")
     control.forward("nfv:1")
     wired = control.nfv_status(1)
     for name in ("sec1", "pri"):
