@@ -4,6 +4,8 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Test files run side by side: most of their time is waiting. One after another: make test JOBS=0
+JOBS   ?= 2
 
 # What runs the lab, what builds its data plane, what builds its base image; and what only the tests want.
 PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps python3-venv \
@@ -61,7 +63,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.json; the data plane wants root
 	@$(BIN)/python tests/bench.py

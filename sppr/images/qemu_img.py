@@ -128,7 +128,7 @@ def overlay(
         try:
             run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", relative, "-F", backing_format, temporary])
         except LaunchError as e:
-            if temporary.exists() or "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
+            if "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
                 raise HostError(f"{target}: could not be made: {e.what}", hint=f"df -h {target.parent}") from e
             raise
         if fill is not None:
@@ -154,7 +154,7 @@ def whole(target: Path, mode: int, *, replace: bool = False) -> Iterator[Path]:
         else:
             os.link(temporary, target)
     except LaunchError as e:
-        if temporary.exists() or "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
+        if "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
             raise HostError(f"{target}: could not be made: {e.what}", hint=f"df -h {target.parent}") from e
         raise
     except FileExistsError:

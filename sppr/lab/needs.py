@@ -69,7 +69,7 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         living=dict(living),
         listening_own=holders.tcp_ports_of(living.values()),
         disks=tuple(disks.values()),
-        holders=holders.who_has_open(disks),
+        holders=holders.who_has_open(_written(made, store)) if store else {},
         torn=_torn(store) if store else (),
         disk_folder=str(store.folder) if store else "",
         disk_mib=_room(made, store) if store else (0, 0),
@@ -139,6 +139,11 @@ def _disks(made: Sequence[Image], store: Store) -> dict[str, checks.Disk]:
         there = backing is None or Path(backing).exists()
         found[str(path)] = checks.Disk(str(path), info.format, backing, info.backing_format, there)
     return found
+
+
+def _written(made: Sequence[Image], store: Store) -> list[str]:
+    """Disks that a VM of the plan writes; what they stand on is read by any number of guests."""
+    return [str(store.instance(i.kind, i.vm_id) if i.vm_id else store.template(i.kind)) for i in made]
 
 
 def _room(made: Sequence[Image], store: Store) -> tuple[int, int]:

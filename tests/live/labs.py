@@ -1,5 +1,6 @@
 """A lab of a test's own: folder, ports, tap names, tmux server and run directory, so that no other lab is touched."""
 
+import itertools
 import json
 import os
 import signal
@@ -35,12 +36,21 @@ spp: {{sock_dir: {sock_dir}}}
 """
 
 
+_blocks = itertools.count(os.getpid())
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
         s.close()
     return ports
+
+
+def ssh_ports() -> int:
+    """The first of 200 ports that no other test of this run takes, below those the kernel gives out."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return 10000 + 6000 * worker + 200 * (next(_blocks) % 30)
 
 
 @dataclass
@@ -66,7 +76,7 @@ class Lab:
                 sec=self.sec,
                 rest=self.rest,
                 tap=self.tap,
-                ssh=free_ports(1)[0] // 200 * 200,
+                ssh=ssh_ports(),
                 sock_dir=self.folder / "socks",
             )
             + extra

@@ -81,7 +81,9 @@ def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_lef
         empty_images(lab)
         (images / "of-the-user").write_bytes(b"x" * 200_000)
         before = contents(images)
-        done = lab.wakeup(*RING, "-nr", "1")
+        early = lab.wakeup(*RING, "-nr", "1")
+        assert early.returncode == 3 and "MiB free, and the images to be made may take" in early.stderr, early.stderr
+        done = lab.sppr("image", "template", "ring")
         assert done.returncode == 3, done.stdout + done.stderr
         assert (
             told in done.stderr and "No space left on device" in done.stderr and f"hint: df -h {images}" in done.stderr
@@ -100,7 +102,9 @@ def test_a_base_that_changed_under_its_templates_is_refused_and_all_stays(lab: L
     before = contents(store.folder)
     done = lab.wakeup(*RING, "-nr", "1")
     assert done.returncode == 3 and f"{store.base_path}: changed after or-base.qcow2 was made over it" in done.stderr
-    assert "put the old base back, or remove" in done.stderr
+    assert (
+        "put the old base back, or give up what stands on it: sppr image rm or-base.qcow2 r6-base.qcow2" in done.stderr
+    )
     assert contents(store.folder) == before and not lab.state.exists()
 
 
@@ -123,9 +127,10 @@ def test_an_instance_that_another_qemu_has_open_is_told_and_not_touched(lab: Lab
         wait_for("the other QEMU", lambda: (lab.folder / "q").is_socket())
         before = contents(store.folder)
         done = lab.wakeup(*RING, "-nr", "1")
-        assert done.returncode == 4, done.stdout + done.stderr
-        assert 'Failed to get "write" lock' in done.stderr
-        assert "another QEMU has this disk: end it first" in done.stderr
+        assert done.returncode == 3, done.stdout + done.stderr
+        told = f"{store.instance('ring', 6)}: pid {other.pid} (qemu-system-x86_64) has this disk open"
+        assert told in done.stderr and f"fix: end it: kill {other.pid}" in done.stderr
+        assert "or-base.qcow2: pid" not in done.stderr, "a template is read by any number of guests"
         kept = contents(store.folder)
         assert {name: kept[name] for name in before} == before and other.poll() is None
         assert lab.down().returncode == 0 and lab.leftovers() == [f"process {other.pid} qemu-system-x86_64"]
