@@ -94,7 +94,9 @@ def test_a_cloud_image_not_of_ours_becomes_a_ring_vm(lab: Lab) -> None:
     assert lab.status()["vm_r6"]["state"] == "ready"
     rows = {row.name: row for row in listing.entries(lab.folder / "runscripts")}
     assert rows["or-cloud.qcow2"].spp_vm and "vm-r6" in {h.name for h in rows["r6-cloud.qcow2"].holders}
-    done = sppsh(lab, "-r", "6", "hostname; cat /etc/machine-id; ls /etc/ssh")
+    words = ("-r", "6", "hostname; cat /etc/machine-id; ls /etc/ssh")
+    # Its sshd may come up after its spp_vm.
+    done = wait_for("its sshd", lambda: d if (d := sppsh(lab, *words)).returncode == 0 else None, 90)
     name, machine, *files = done.stdout.split()
     assert name == "vm-r6" and len(machine) == 32 and "ssh_host_ed25519_key" in files, done.stderr
 
