@@ -104,8 +104,9 @@ def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_
     assert "nothing was changed" in small.wakeup("-ns", "2", "-nr", "0", "-nv", "1", "-nw", "2").stdout
     assert "w1:w1" not in panes(small), "a work window its user has closed stays closed"
     # A guest lives on while the host's side of its NIC is started anew, and its port is served again.
+    guest = pids(small)["vm_v11"]
     verb(small, "restart", "pri")
-    assert pids(small)["vm_v11"] == small.status()["vm_v11"]["pid"] and all_ready(small)
+    assert pids(small)["vm_v11"] == guest and all_ready(small)
     wait_for("its port", lambda: "vhost:11" in small.control.nfv_status(1)["ports"])
     verb(small, "stop", "vm_v11")
     assert small.status()["vm_v11"]["state"] == "dead"
