@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
+from sppr.host import temporaries
 from sppr.host.ownership import as_its_folder
 from sppr.run import run
 
@@ -45,7 +46,7 @@ def overlay(
     A name only ever stands for a whole image: write to a temporary, fsync, link, fsync of the folder. An image
     that is there already is never replaced (HostError). ``fill`` puts something into the temporary.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = temporaries.beside(target)
     relative = os.path.relpath(backing, target.parent)
     try:
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", relative, "-F", backing_format, temporary])

@@ -4,12 +4,12 @@ The files go in as a second disk, a plain tar: fw_cfg gives a file out a page at
 for each, which takes minutes for a program.
 """
 
+import contextlib
 import hashlib
 import io
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +57,7 @@ class Provisioner:
             what = f"{target}: {free >> 20} MiB free; a template that is booted to put spp_vm in may take"
             raise HostError(f"{what} {MARGIN >> 20} (No space left on device)", hint=f"df -h {target}")
         deadline = Deadline(self.seconds)
-        with tempfile.TemporaryDirectory(prefix="sppr-nf-") as folder:
-            work = Path(folder)
+        with _work(overlay.with_suffix(".nf.tmp")) as work:
             bundle(work / "files.tar", self.program)
             argv = self.argv(overlay, work / "files.tar")
             try:
@@ -82,6 +81,16 @@ class Provisioner:
             parts.Terminal(),
         ]
         return parts.argv(find_program(parts.QEMU), made)
+
+
+@contextlib.contextmanager
+def _work(folder: Path) -> Iterator[Path]:
+    """A folder for a while, beside the overlay and swept with it where this process is killed."""
+    folder.mkdir(0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def bundle(target: Path, program: Path) -> None:
