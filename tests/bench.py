@@ -5,6 +5,7 @@ a single one takes less than a second.
 """
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -17,8 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sppr.cli.gather import site_of  # noqa: E402
+from sppr.host import pids  # noqa: E402
+from sppr.host.facts import Facts  # noqa: E402
 from sppr.images.build import BASE_NAME  # noqa: E402
 from sppr.images.qemu_img import overlay  # noqa: E402
+from sppr.lab import planner  # noqa: E402
+from sppr.lab.plan import Flags  # noqa: E402
+from sppr.lab.state import State  # noqa: E402
 from sppr.tmux.server import PaneSpec, Tmux, WindowSpec  # noqa: E402
 from tests.live import labs  # noqa: E402
 
@@ -103,10 +110,46 @@ def instances(folder: Path) -> float:
     )
 
 
+def import_click() -> None:
+    call(sys.executable, "-c", "import click")
+
+
 def start() -> float:
     """``wakeup -h`` over the import of click alone."""
     wakeup = Path(sys.executable).parent / "wakeup"
-    return median_ratio(lambda: call(wakeup, "-h"), lambda: call(sys.executable, "-c", "import click"))
+    return median_ratio(lambda: call(wakeup, "-h"), import_click)
+
+
+def up_again(folder: Path) -> float:
+    """``wakeup`` of a lab that is up, over the import of click alone."""
+    lab, flags = labs.make(folder, "benchagain", None), ("-ns", "2", "-nr", "0", "-nv", "0")
+    try:
+        lab.wakeup(*flags).check_returncode()
+        return median_ratio(lambda: lab.wakeup(*flags).check_returncode(), import_click)
+    finally:
+        lab.end()
+
+
+def status_of_32(folder: Path) -> float:
+    """``sppr status`` of 32 parts, half of them dead with a log to look into, over the import of click alone."""
+    lab = labs.make(folder, "benchstatus", None)
+    coremasks = "".join(f"  - {{id: {n}, coremask: {3 << 2 * n:#x}}}\n" for n in range(1, 31))
+    head, rest = lab.conf.read_text().split("secondaries:\n")
+    lab.conf.write_text(f"{head}secondaries:\n{coremasks}{rest[rest.index('vm: ') :]}")
+    lab.state.mkdir(parents=True)
+    os.environ["SPPR_RUN_DIR"] = lab.env["SPPR_RUN_DIR"]
+    config, site = site_of(lab.conf, None)
+    plan = planner.make(config, Flags(nof_sec=30, nof_ring=0, nof_vhost=0), Facts(cpus=(0, 1)), site)
+    assert len(plan.parts) == 32
+    State(plan, pids.boot_id(), "up").save()
+    ours = pids.current(os.getpid())
+    assert ours is not None
+    for number, part in enumerate(plan.parts):
+        files = part.files(lab.state)
+        files.record.write_text(f"{ours.pid} {ours.started + number % 2} 0\n")
+        files.log.write_text("EAL: a line like many others\n" * 1000)
+    assert len(lab.status()) == 32
+    return median_ratio(lambda: lab.sppr("status", "--session", lab.session), import_click)
 
 
 def main() -> None:
@@ -116,6 +159,8 @@ def main() -> None:
         "14 windows / one raw tmux call": lambda: windows(folder),
         "instance / raw qemu-img create": lambda: instances(_new(folder / "img")),
         "wakeup -h / import click": start,
+        "wakeup again, all is well / import click": lambda: up_again(_new(folder / "again")),
+        "status of 32 parts / import click": lambda: status_of_32(_new(folder / "status")),
     }
     ratios = {}
     try:

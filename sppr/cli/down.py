@@ -26,7 +26,7 @@ def main(session: str | None, powerdown: float) -> None:
             state = states.load(name)
         except states.NoSession as e:
             others = ", ".join(states.sessions())
-            teardown.sweep_dpdk(name, teardown.HUGE_DIR)
+            teardown.sweep_unknown(name)
             click.echo(e.what + (f"; running: {others}" if others else ""))
             return
         except states.Broken as e:

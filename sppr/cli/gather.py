@@ -35,7 +35,7 @@ def gather(conf: Path | None, session: str | None, socket_name: str | None, flag
     """Read conf.yml and the machine, and plan."""
     check_name("--socket-name", socket_name)
     config, where = site_of(conf, session)
-    found = machine.look(config.vm.accel)
+    found = machine.look(config.vm.accel, mappers=False)
     return Lab(config, found, where, planner.make(config, plan.Flags(**flags), found, where, socket_name))
 
 
@@ -48,7 +48,7 @@ def again(state: State) -> tuple[plan.Plan | None, site.Site | None]:
     if not Path(old.conf).exists():
         return None, None
     config, where = site_of(Path(old.conf), old.session)
-    return planner.make(config, old.flags, machine.look(config.vm.accel), where, old.socket_name), where
+    return planner.make(config, old.flags, machine.look(config.vm.accel, mappers=False), where, old.socket_name), where
 
 
 def overridden(config: Config, where: site.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, site.Site]:

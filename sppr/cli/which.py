@@ -1,7 +1,6 @@
 """Which session a command is about when it was not told."""
 
 from sppr import units
-from sppr.config import peek
 from sppr.errors import ConfigError
 from sppr.lab import site
 from sppr.lab import state as states
@@ -19,6 +18,8 @@ def session_of(named: str | None) -> str:
     if named is not None:
         check_name("--session", named)
         return named
+    from sppr.config import peek
+
     ours = peek.session(site.find_conf(None)) or "spp"
     there = states.sessions()
     return there[0] if len(there) == 1 else ours

@@ -1,5 +1,6 @@
 """What this machine is, read below ``root`` so that a test can bring a /proc and a /sys of its own."""
 
+import functools
 import os
 import re
 import resource
@@ -64,8 +65,9 @@ class Facts:
         return max(enumerate(above), key=lambda m: (len(m[1].point), m[0]))[1].kind if above else ""
 
 
-def read(root: Path = Path("/")) -> Facts:
-    """The facts of the machine whose /proc, /sys and /dev lie below ``root``."""
+def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
+    """The facts of the machine whose /proc, /sys and /dev lie below ``root``. Without ``mappers``: not the hugepage
+    files and runtime folders that DPDK left, for which the maps of every process are read."""
     cpuinfo = _text(root / "proc/cpuinfo")
     flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
     mounts = memory.mounts(root)
@@ -73,6 +75,7 @@ def read(root: Path = Path("/")) -> Facts:
     ports = nics.nics(root)
     available = re.search(r"^MemAvailable:\s*(\d+)", _text(root / "proc/meminfo"), re.MULTILINE)
     groups = root / "sys/kernel/iommu_groups"
+    by_path = functools.cache(lambda: memory.mappers(root))
     return Facts(
         cpus=_cpus(root, cpuinfo),
         hugepages=memory.hugepages(root / "sys/kernel/mm/hugepages"),
@@ -86,8 +89,8 @@ def read(root: Path = Path("/")) -> Facts:
         unix_listening=unix_listening(root),
         nodes=memory.nodes(root),
         mounts=mounts,
-        huge_files=memory.huge_files(root, hugetlbfs),
-        runtimes=runtime.runtimes(root),
+        huge_files=memory.huge_files(root, hugetlbfs, by_path) if mappers else (),
+        runtimes=runtime.runtimes(root, by_path) if mappers else (),
         ports=ports,
         iommu=groups.is_dir() and any(groups.iterdir()),
         memory_free_mib=int(available[1]) // 1024 if available else 0,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,11 +90,15 @@ def mounts(root: Path) -> tuple[Mount, ...]:
     return tuple(Mount(w[1], w[2], tuple(w[3].split(",")) if len(w) > 3 else ()) for w in lines if len(w) > 2)
 
 
-def huge_files(root: Path, points: tuple[str, ...]) -> tuple[HugeFile, ...]:
+#: Path -> pids of the processes that map it.
+Mappers = dict[str, list[int]]
+
+
+def huge_files(root: Path, points: tuple[str, ...], mapped: Callable[[], Mappers]) -> tuple[HugeFile, ...]:
     """The DPDK files in every hugetlbfs. EAL names them ``<prefix>map_<number>``. Those of others are left out where
     this user could not see who maps them."""
     pages = [page for point in points for page in sorted((root / point.lstrip("/")).glob("*map_*"))]
-    by_path = mappers(root) if pages else {}
+    by_path = mapped() if pages else {}
     found = []
     for page in pages:
         try:
@@ -108,7 +113,7 @@ def huge_files(root: Path, points: tuple[str, ...]) -> tuple[HugeFile, ...]:
     return tuple(found)
 
 
-def mappers(root: Path) -> dict[str, list[int]]:
+def mappers(root: Path) -> Mappers:
     """Path -> pids of the processes that map it, as far as they may be looked at."""
     found: dict[str, list[int]] = {}
     for maps in (root / "proc").glob("[0-9]*/maps"):

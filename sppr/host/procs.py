@@ -42,21 +42,31 @@ def end(processes: list[psutil.Process], polite: Deadline) -> tuple[list[psutil.
     Returns those that had to be killed, and those that are still there 5 s later.
     """
     _send(processes, signal.SIGTERM)
-    _, stubborn = psutil.wait_procs(processes, timeout=polite.remaining())
+    stubborn = wait_ended(processes, polite)
     # Stopped first, so that none of them starts another child while the children are looked for.
     _send(stubborn, signal.SIGSTOP)
     doomed = tree(process.pid for process in stubborn)
     _send(doomed, signal.SIGKILL)
-    _, left = psutil.wait_procs(doomed, timeout=5.0)
-    return stubborn, [process for process in left if not _is_zombie(process)]
+    return stubborn, wait_ended(doomed, Deadline(5.0))
 
 
-def _is_zombie(process: psutil.Process) -> bool:
-    """Ended, and only not yet collected by its parent."""
+def wait_ended(processes: Iterable[psutil.Process], deadline: Deadline) -> list[psutil.Process]:
+    """Those that still run at the deadline. A zombie has ended: in a container nobody may ever collect it."""
+    left = list(processes)
+
+    def over() -> bool:
+        left[:] = [process for process in left if _runs(process)]
+        return not left
+
+    deadline.poll(over, 0.01)
+    return left
+
+
+def _runs(process: psutil.Process) -> bool:
     try:
-        return process.status() == psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return True
+        return False
 
 
 def session_members(sid: int, before: int | None = None) -> list[psutil.Process]:

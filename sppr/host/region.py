@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.host import privilege
+from sppr.host import privilege, temporaries
 
 SIZE = 4 << 20
 
@@ -13,7 +13,7 @@ SIZE = 4 << 20
 def make(path: Path) -> None:
     """Have the file there in its full size before QEMU starts. One that is there and ours stays as it is: the data
     plane may have it. HostError for anything else at this place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = temporaries.beside(path)
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -55,5 +55,6 @@ def is_served(path: Path) -> bool:
 
 def remove(path: Path) -> None:
     """After the VM ended. Only a region of ours goes, and none that is served."""
+    temporaries.sweep(path)
     if path.is_file() and not path.is_symlink() and path.stat().st_size == SIZE and not is_served(path):
         path.unlink(missing_ok=True)

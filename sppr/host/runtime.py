@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Runtime:
     writable: bool = True
 
 
-def runtimes(root: Path) -> tuple[Runtime, ...]:
+def runtimes(root: Path, mapped: Callable[[], memory.Mappers]) -> tuple[Runtime, ...]:
     """Of every prefix. Root's lie in /run/dpdk, where a user sees nothing and is in nobody's way; a user's in
     $XDG_RUNTIME_DIR/dpdk, or /tmp/dpdk."""
     of_root = root / "run/dpdk"
@@ -33,7 +34,7 @@ def runtimes(root: Path) -> tuple[Runtime, ...]:
     if user := os.environ.get("XDG_RUNTIME_DIR"):
         places.append(root / user.lstrip("/") / "dpdk")
     folders = [folder for place in dict.fromkeys(places) for folder in sorted(place.glob("*")) if folder.is_dir()]
-    by_path = memory.mappers(root) if folders else {}
+    by_path = mapped() if folders else {}
     found = []
     for folder in folders:
         shown = f"/{folder.relative_to(root)}"

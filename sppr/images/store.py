@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sppr.errors import HostError
-from sppr.host import procs
+from sppr.host import procs, temporaries
 from sppr.host.ownership import as_its_folder
 from sppr.images import qemu_img
 
@@ -100,7 +100,7 @@ class Store:
         """The mark is written before the template has its name: one without the other would be taken for unchanged."""
         template = self.template(kind)
         self.check_base()
-        _sweep(self.folder, template.name)
+        temporaries.sweep(template)
         wanted = filler.digest() if filler else None
 
         def fill(overlay: Path) -> None:
@@ -128,7 +128,7 @@ class Store:
             if not instance.parent.exists():
                 instance.parent.mkdir(exist_ok=True)
                 as_its_folder(instance.parent)
-            _sweep(instance.parent, instance.name)
+            temporaries.sweep(instance)
             qemu_img.overlay(template, "qcow2", instance, 0o644)
             report(f"instance {instance.name} made over {template.name}")
         return instance
@@ -235,9 +235,3 @@ def _read_mark(template: Path) -> dict[str, int | str | None]:
     except (OSError, ValueError):
         return {}
     return dict(found) if isinstance(found, dict) else {}
-
-
-def _sweep(folder: Path, name: str) -> None:
-    """Remove temporaries of this very image that a killed run left."""
-    for path in folder.glob(f".{name}.*.tmp"):
-        path.unlink(missing_ok=True)

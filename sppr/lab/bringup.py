@@ -139,6 +139,7 @@ class BringUp:
             if part.sockets:
                 self.report.waiting(part.name, f"{', '.join(part.sockets)} to listen")
                 probe.serve_vhosts(self.plan.api, part.server, part.ports, part.sockets, Deadline(probe.VHOST_TIMEOUT))
+                self.report.step(f"{part.name} has its sockets")
             self.report.waiting(part.name, probe.what(part))
             seconds = self._run(part)
         except Interrupted:
@@ -183,6 +184,7 @@ class BringUp:
         self.report.step(f"{part.name} started")
         if part.regions:
             self._serve_regions(part)
+            self.report.step(f"{part.name} has its regions")
         return self._wait_ready(part)
 
     def _wait_ready(self, part: Part) -> float:

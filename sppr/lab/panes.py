@@ -108,5 +108,4 @@ def end(members: list[psutil.Process]) -> tuple[list[psutil.Process], list[psuti
     # Interactive shells ignore SIGTERM; SIGHUP is what a closed terminal sends.
     for process in members:
         procs.hang_up(process)
-    _, alive = psutil.wait_procs(members, timeout=1.0)
-    return procs.end(alive, Deadline(3.0))
+    return procs.end(procs.wait_ended(members, Deadline(1.0)), Deadline(3.0))

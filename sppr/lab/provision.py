@@ -4,13 +4,13 @@ The files go in as a second disk, a plain tar: fw_cfg gives a file out a page at
 for each, which takes minutes for a program.
 """
 
+import contextlib
 import hashlib
 import io
 import shlex
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +86,7 @@ class Provisioner:
             what = f"{target}: {free >> 20} MiB free; a template that is booted to put spp_vm in may take"
             raise HostError(f"{what} {MARGIN >> 20} (No space left on device)", hint=f"df -h {target}")
         deadline = Deadline(self.seconds)
-        with tempfile.TemporaryDirectory(prefix="sppr-nf-") as folder:
-            work = Path(folder)
+        with _work(overlay.with_suffix(".nf.tmp")) as work:
             self.bundle(work / "files.tar")
             seed.make(work / "seed.img")
             argv = self.argv(overlay, work / "files.tar", work / "seed.img")
@@ -184,3 +183,13 @@ def command(number: int, step: Step) -> str:
 def of(config: Config, folder: Path) -> Provisioner:
     """As the conf.yml in ``folder`` wants templates to be filled."""
     return Provisioner(accel(config.vm.accel, facts.read()), steps=config.provision, folder=folder)
+
+
+@contextlib.contextmanager
+def _work(folder: Path) -> Iterator[Path]:
+    """A folder for a while, beside the overlay and swept with it where this process is killed."""
+    folder.mkdir(0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,14 +3,17 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sppr.config.model import Config, Step
 from sppr.errors import HostError
 from sppr.host.rundir import sessions_dir
 from sppr.images import store as images
 from sppr.images.store import Store
 from sppr.run import which
 from sppr.spp import tree
+
+if TYPE_CHECKING:  # pydantic takes 60 ms, and verbs that need only find_conf do not want it
+    from sppr.config.model import Config, Step
 
 #: The project's own folder, where the package is used in place (``pip install -e``, bin/wakeup.py).
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -33,7 +36,7 @@ class Site:
     target: str = ""
     extra_flags: tuple[str, ...] = ()
     no_store: HostError | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple["Step", ...] = ()
 
     def runscript(self, name: str) -> tuple[str, ...]:
         """How a pane calls a runscript: short where it lies in the lab's folder, so that the line can be edited."""
@@ -83,7 +86,7 @@ def images_folder(folder: Path, images_dir: str) -> Path:
     return found
 
 
-def gather(config: Config, conf: Path, session: str | None) -> Site:
+def gather(config: "Config", conf: Path, session: str | None) -> Site:
     """The site of a lab. Reads folders, touches nothing; a base image that is missing is told later, with the rest."""
     folder = conf.parent
     name = session or config.session

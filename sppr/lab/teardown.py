@@ -12,7 +12,7 @@ import psutil
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
-from sppr.host import leftovers, privilege, procs, region
+from sppr.host import leftovers, privilege, procs, region, temporaries
 from sppr.host.facts import unix_listening
 from sppr.host.pids import Proc
 from sppr.lab import panes
@@ -38,27 +38,38 @@ class NotEnded(SpprError):
     """Something of the session is still there; ``what`` names it."""
 
 
-def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN) -> None:
+def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN, step: Note = lambda _: None) -> None:
     """End the session. NotEnded names what could not be ended; everything else is gone then, too.
 
     The state on disk goes last: who is killed on the way leaves a session that ``down`` and ``up`` both understand.
+    ``step`` is told of each thing that is done, as the report of bring-up is.
     """
+
+    def said(line: str) -> None:
+        note(line)
+        step(line)
+
     state.phase = "stopping"
     with contextlib.suppress(OSError):  # a full disk does not keep a lab up
         state.save()
+    step("state")
     left: list[str] = []
     try:
-        end_parts(state, [part.name for part in state.plan.parts], note, powerdown)
+        end_parts(state, [part.name for part in state.plan.parts], said, powerdown)
     except NotEnded as e:
         left.append(e.what)
-    left += _end_panes(state, tmux, note)
+    left += _end_panes(state, tmux, said)
     if left:
         raise NotEnded("; ".join(left), hint=f"sppr down --session {state.plan.session}   once more")
+    step("panes")
     sweep(state)
+    step("swept")
     # It may be the terminal of this very command.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _kill_session(state.plan.session, state.folder, tmux)
+    step("session")
     states.remove(state.folder)
+    step("gone")
 
 
 def end_parts(state: State, names: Collection[str], note: Note, powerdown: float = POWERDOWN) -> None:
@@ -85,6 +96,14 @@ def _kill_session(session: str, folder: Path, tmux: Tmux) -> None:
     there = tmux.look(session)
     if there is not None and there.owner == tmux.mark(folder):
         tmux.kill_session(session)
+    else:
+        tmux.sweep()  # it ended with its last pane
+
+
+def sweep_unknown(session: str) -> None:
+    """Remove what may lie there of a session without a state: its launcher was killed before it had written one."""
+    sweep_dpdk(session, HUGE_DIR)
+    states.remove(states.folder_of(session))
 
 
 def wreck(session: str, tmux: Tmux, note: Note) -> None:
@@ -102,13 +121,16 @@ def wreck(session: str, tmux: Tmux, note: Note) -> None:
 
 
 def sweep(state: State) -> None:
-    """Remove what a session whose processes have ended left outside of its folder: sockets, hugepage files, regions."""
+    """Remove what a session whose processes have ended left outside of its folder: sockets, hugepage files,
+    regions, images that were being made."""
     listening = unix_listening()
     for socket in map(Path, state.plan.sockets):
         if socket.is_socket() and str(socket) not in listening:
             privilege.remove(socket)
     for path in state.plan.regions:
         region.remove(Path(path))
+    for image in {image for part in state.plan.parts for image in (part.disk, part.template) if image}:
+        temporaries.sweep(Path(image))
     sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)
 
 

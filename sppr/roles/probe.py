@@ -9,7 +9,7 @@ from typing import Any
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, HostError, NotReady
-from sppr.host import checks, privilege
+from sppr.host import privilege
 from sppr.host.facts import unix_listening
 from sppr.images import store
 from sppr.qemu import console
@@ -80,6 +80,8 @@ def fatal(part: Part) -> re.Pattern[str] | None:
 
 def hint(log: str) -> str | None:
     """The next thing to type, by the symptom in a log."""
+    from sppr.host import checks  # 20 ms, and only a failure wants it
+
     return checks.hint(log)
 
 

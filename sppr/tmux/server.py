@@ -157,15 +157,18 @@ class Tmux:
     def kill_session(self, session: str) -> None:
         """End the session if it is there. Children that ignore SIGHUP outlive this: end them first."""
         self._cmd("kill-session", "-t", f"={session}", check=False)
-        if self.socket_name is not None and not self._cmd("list-sessions", check=False):
-            self._remove_socket(Path(os.environ.get("TMUX_TMPDIR") or "/tmp"))  # noqa: S108 - tmux's own default
+        self.sweep()
 
-    def _remove_socket(self, folder: Path) -> None:
-        """A server that ended leaves its socket file. Held under tmux's own lock, so that no new server loses its."""
-        path = folder / f"tmux-{os.getuid()}" / str(self.socket_name)
-        if not path.is_socket() or not Deadline(1.0).poll(lambda: not _accepts(path)):
+    def sweep(self) -> None:
+        """A server that ended, also one with its last pane, leaves its socket file: that of a named server goes. Held
+        under tmux's own lock, so that no new server loses its."""
+        if self.socket_name is None or self._cmd("list-sessions", check=False):
             return
+        folder = Path(os.environ.get("TMUX_TMPDIR") or "/tmp")  # noqa: S108 - tmux's own default
+        path = folder / f"tmux-{os.getuid()}" / self.socket_name
         lock = path.with_name(f"{path.name}.lock")
+        if not (path.is_socket() or lock.exists()) or not Deadline(1.0).poll(lambda: not _accepts(path)):
+            return
         try:
             with lock.open("a") as f:
                 fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -144,11 +144,18 @@ class Lab:
         """What a lab that is down must not leave."""
         left = [f"process {name}" for p in self.processes() if (name := _name(p))]
         left += [str(p) for p in HUGE.glob(f"{self.session}map_*")]
-        left += [str(p) for p in (Path("/var/run/dpdk") / self.session, self.state) if p.exists()]
+        places = (Path("/var/run/dpdk") / self.session, self.state, self.state.with_name(f"{self.session}.lock"))
+        left += [str(p) for p in places if p.exists()]
         left += [str(p) for p in (self.folder / "socks").glob("*")]
         left += [f"tmux: {line}" for line in self.tmux("list-sessions").splitlines()]
         left += [str(p) for p in self.folder.rglob("*.tmp")]
-        return left
+        left += [path for path in _unix_sockets() if str(self.folder) in path or path.endswith(f"/{self.session}")]
+        left += map(str, self.tmux_sockets())
+        return list(dict.fromkeys(left))
+
+    def tmux_sockets(self) -> list[Path]:
+        """Socket files of its tmux server, whoever's that is: tmux leaves them behind."""
+        return list(Path("/tmp").glob(f"tmux-*/{self.session}"))
 
     def end(self) -> None:
         """Whatever state the test left it in: nothing stays."""
@@ -161,6 +168,14 @@ class Lab:
         self.tmux("kill-server")
         for page in HUGE.glob(f"{self.session}map_*"):
             page.unlink(missing_ok=True)
+        for path in self.tmux_sockets():
+            path.unlink(missing_ok=True)
+
+
+def _unix_sockets() -> list[str]:
+    """Paths that unix sockets of this machine are bound to."""
+    lines = [line.split(maxsplit=7) for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return [fields[7] for fields in lines if len(fields) == 8]
 
 
 def _name(process: psutil.Process) -> str | None:
@@ -187,6 +202,8 @@ def make(folder: Path, session: str, base: Path | None) -> Lab:
         "SPPR_RUN_DIR": str(folder / "run"), "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     lab = Lab(folder, session, env)
+    for path in lab.tmux_sockets():  # of a run before that was cut off
+        path.unlink(missing_ok=True)
     lab.write()
     return lab
 

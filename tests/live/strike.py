@@ -1,0 +1,100 @@
+"""``python -m tests.live.strike WHERE WHICH LIST VERB…``: ``sppr VERB…`` that ends itself by SIGKILL at one point.
+
+WHERE ``steps``: after a step, or a note, that bring-up or teardown tells of. ``effects``: right before something is
+done to the world outside: a file opened for writing, renamed, removed, a program run, a socket connected, a signal
+sent. Python's audit hooks see these, so nobody has to list them. WHICH: the line of a point, ``new`` for the first that
+LIST does not hold yet, ``none``. LIST: a file to which the line of each point is added as it is reached, once.
+"""
+
+import functools
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_CHANGES = ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod",
+            "os.kill", "shutil.rmtree", "socket.connect", "os.forkpty")  # fmt: skip
+
+
+class Striker:
+    """Writes the points down, and ends the process at one of them."""
+
+    def __init__(self, which: str, kept: Path) -> None:
+        self.which = which
+        self._kept = kept.open("a+")
+        self._kept.seek(0)
+        self._seen = set(self._kept.read().splitlines()) if which == "new" else set()
+        self._lock = threading.Lock()
+
+    def reached(self, point: str) -> None:
+        with self._lock:
+            if point in self._seen:
+                return
+            self._seen.add(point)
+            os.write(self._kept.fileno(), f"{point}\n".encode())
+            if self.which in ("new", point):
+                os.kill(os.getpid(), signal.SIGKILL)
+                signal.pause()
+
+
+def effect(event: str, args: tuple[Any, ...]) -> str | None:
+    """The effect in a line without numbers that differ from run to run. None where ``event`` changes nothing."""
+    if event == "open":
+        path, _, flags = args
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        said = f"open {path}" if writes and isinstance(path, str) and not path.startswith("/dev/") else ""
+    elif event == "subprocess.Popen":
+        said = "run " + " ".join(map(os.fsdecode, args[1]))[:300]
+    elif event == "os.kill":
+        said = f"signal {int(args[1])}" if args[1] else ""
+    elif event in _CHANGES:
+        said = f"{event} {args[1] if event == 'socket.connect' else args[0] if args else ''}"
+    else:
+        return None
+    said = re.sub(rf"\b{os.getpid()}\b", "PID", said.replace("\n", " "))
+    return re.sub(r"map_\d+$", "map_N", said) or None
+
+
+def tell_effects(told: Callable[[str], None]) -> None:
+    inside = threading.local()
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if not getattr(inside, "it", False):
+            inside.it = True
+            try:
+                if what := effect(event, args):
+                    told(what)
+            finally:
+                inside.it = False
+
+    sys.addaudithook(hook)
+
+
+def tell_steps(told: Callable[[str], None]) -> None:
+    from sppr.cli import progress
+    from sppr.lab import teardown
+
+    def tell(_: Any, done: str) -> None:
+        if not done.startswith("warning:"):
+            told(done)
+
+    progress.Lines.step = progress.Lines.note = tell  # type: ignore[method-assign]
+    teardown.down = functools.partial(teardown.down, step=told)  # type: ignore[assignment]
+
+
+def main() -> None:
+    where, which, kept, *words = sys.argv[1:]
+    striker = Striker(which, Path(kept))
+    sys.argv = ["sppr", *words]
+    from sppr.cli.main import main as sppr
+
+    {"steps": tell_steps, "effects": tell_effects}[where](striker.reached)
+    sppr()
+
+
+if __name__ == "__main__":
+    main()
