@@ -73,7 +73,9 @@ class Client:
             for slot in range(SLOTS):
                 struct.pack_into("<HHII", self.memory, at + 128 + 16 * slot, 0, 0, BUFFER, buffers + slot * BUFFER)
 
-    def ring(self, at: int, log2: int = LOG2, index: int = 0, region: int = 0, fd: int | None = None) -> tuple[int, str]:
+    def ring(
+        self, at: int, log2: int = LOG2, index: int = 0, region: int = 0, fd: int | None = None
+    ) -> tuple[int, str]:
         flags = 1 if at == TO_SERVER else 0
         event = self.events[flags] if fd is None else fd
         return self.tell(ADD_RING, struct.pack("<HHHIBH", flags, index, region, at, log2, 0), event)
@@ -132,7 +134,7 @@ class Client:
 
     def close(self) -> None:
         self.sock.close()
-        for event in self.events:
-            os.close(event)
+        while self.events:
+            os.close(self.events.pop())
         if self.memory is not None:
             self.memory.close()
