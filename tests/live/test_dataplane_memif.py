@@ -149,6 +149,21 @@ def test_what_is_in_the_way_stays(lab: Lab) -> None:
     assert nfv.status()["ports"] == ["tap:0", "tap:1"]
 
 
+def test_the_primarys_own_net_memif(lab: Lab) -> None:
+    """DPDK's driver works where it was started: a secondary does not list it, and may have a memif of that number."""
+    common = lab.sockets / "spp-memif.sock"
+    device = f"net_memif0,id=0,role=server,socket={common},socket-abstract=no"
+    lab.start_primary(vdevs=(f"net_tap0,iface={lab.taps[0]}", device))
+    assert common.is_socket() and not common.is_symlink()
+    process, nfv = lab.start_nfv(1)
+    assert nfv.status()["ports"] == ["tap:0"]
+    nfv.ok("add memif:0", "patch tap:0 memif:0", "forward")
+    hand(lab, lab.sockets / "spp-memif.1.sock").connect()
+    process.wait_said("a peer is there (hand)")
+    nfv.ok("del memif:0")
+    assert [path.name for path in lab.sockets.iterdir()] == [common.name]
+
+
 def test_deleted_under_traffic(lab: Lab) -> None:
     """memif:0 floods and is flooded, is deleted and added; the tap patch beside it on the worker loses nothing."""
     process, _ = lab.start_primary()
