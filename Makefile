@@ -71,7 +71,7 @@ bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.js
 	@$(BIN)/python tests/bench_controller.py
 	@$(BIN)/python tests/bench_dataplane.py
 
-fuzz: packages-test ## the data plane's commands under libFuzzer for ten minutes (FUZZ_SECONDS=600)
+fuzz: packages-test ## the data plane's commands, then a memif client, under libFuzzer, ten minutes each (FUZZ_SECONDS=600)
 	@$(MAKE) -s -C sppr/dataplane fuzz
 
 fmt: $(VENV)/.test ## format Python and C

@@ -83,8 +83,9 @@ port_add_ethdevs(struct port_table *table, const struct port_env *env)
 	uint16_t i;
 
 	for (i = 0; i < info->nports; i++) {
-		/* a net_vhost port works only in the process that started it */
-		if (!env->cfg->primary && info->port[i].type == PORT_VHOST)
+		/* net_vhost and net_memif work only in the process that started them */
+		if (!env->cfg->primary && (info->port[i].type == PORT_VHOST ||
+							  info->port[i].type == PORT_MEMIF))
 			continue;
 		/* a secondary started with --no-pci does not have the primary's NICs */
 		if (!rte_eth_dev_is_valid_port(info->port[i].ethdev)) {

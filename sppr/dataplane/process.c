@@ -14,6 +14,7 @@
 #include "say.h"
 #include "status.h"
 #include "stop.h"
+#include "watch.h"
 
 #define TICK_MS 1000
 
@@ -109,7 +110,7 @@ process_loop(struct app *app)
 {
 	static struct control control; /* 64 KiB of buffers */
 	uint64_t next_tick_ns = 0;
-	struct pollfd fds[2];
+	struct pollfd fds[3];
 	int status = 0, ready;
 
 	control_init(&control, app, stop_fd);
@@ -124,7 +125,8 @@ process_loop(struct app *app)
 		}
 		fds[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = control.fd, .events = control_events(&control) };
-		ready = poll(fds, 2, TICK_MS / 4);
+		fds[2] = (struct pollfd){ .fd = watch_fd(), .events = POLLIN };
+		ready = poll(fds, 3, TICK_MS / 4);
 		if (ready < 0 && errno != EINTR) {
 			say("poll: %s", strerror(errno));
 			status = 1;
@@ -132,6 +134,8 @@ process_loop(struct app *app)
 		}
 		if (ready > 0 && fds[0].revents != 0)
 			break;
+		if (ready > 0 && fds[2].revents != 0)
+			watch_handle();
 		if (ready > 0 && control_handle(&control, fds[1].revents))
 			break;
 	}

@@ -1,4 +1,4 @@
-"""Beyond ports of one queue: several queues, launch, pipes, memif, telemetry, and why a command failed."""
+"""Beyond ports of one queue: several queues, launch, pipes, telemetry, and why a command failed."""
 
 import json
 import os
@@ -226,35 +226,4 @@ def test_a_pipe_is_an_ethdev_a_foreign_secondary_finds(lab: Lab) -> None:
     assert primary.status()["pipes"] == []
     nfv.ok("patch ring:0 tap:1")
     primary.ok("add pipe:0 ring:2 ring:3")
-    assert lab.processes[0].terminate() == 0
-
-
-# --- memif ---
-
-
-def test_memif_on_the_primarys_forwarder(lab: Lab) -> None:
-    """tap:0 -> memif:0 -> testpmd -> memif:0 -> tap:1; the second peer finds the port as the first did."""
-    assert shutil.which("dpdk-testpmd"), "apt-get install dpdk-dev"
-    _, primary = lab.start_primary()
-    _, nfv = lab.start_nfv(1)
-    assert "only on the primary" in nfv.ask("add memif:0")["message"]
-    primary.ok("add memif:0", "patch tap:0 memif:0", "patch memif:0 tap:1", "forward")
-    path = lab.sockets / "spp-memif.sock"
-    assert path.exists()
-    source, sink = lab.tap_ends()
-    argv = ["dpdk-testpmd", "--lcores", "0@0,1@1", "-n", "1", "--no-pci", "--in-memory", "--single-file-segments"]
-    argv += ["-m", "64", "--file-prefix", f"{lab.prefix}m"]
-    argv += ["--vdev", f"net_memif0,id=0,role=client,socket={path},socket-abstract=no", "--", "--forward-mode=io"]
-    argv += ["--port-topology=loop", "--total-num-mbufs=4096", "--nb-cores=1", "--stats-period=1"]
-    for _ in range(2):
-        peer = lab.run("testpmd", argv)
-        crosses(source, sink)
-        sink.drain()
-        assert send_all(source, sink, 200, window=4) == list(range(200))
-        peer.terminate(signal.SIGINT)
-    _, two = lab.start_nfv(2)  # attaches with a memif of the primary's there
-    assert two.status()["ports"] == ["tap:0", "tap:1"]
-    primary.ok("del memif:0", "patch tap:0 tap:1")
-    assert not path.exists()
-    crosses(source, sink)
     assert lab.processes[0].terminate() == 0
