@@ -290,6 +290,24 @@ def test_vhost_both_ways_with_a_virtio_user_peer(lab: Lab, mode: str) -> None:
     assert "not found" not in process.text()  # what the library says, at each poll, of a guest that left
 
 
+@pytest.mark.parametrize("ask", ["--tx-offloads=0x20", "--rx-offloads=0x10"])
+def test_vhost_offers_no_offload(lab: Lab, ask: str) -> None:
+    """A peer that wants TSO, or LRO, is told by its own driver what the port can do: no checksum, nothing longer than
+    a frame.
+    """
+    if shutil.which("dpdk-testpmd") is None:
+        pytest.skip("dpdk-testpmd is not installed")
+    lab.start_primary(vdevs=("net_null0", "net_null1"))
+    _, nfv = lab.start_nfv(1)
+    nfv.ok("add vhost:0")
+    argv = vhost_peer_argv(lab, lab.sockets / "sock0", "--forward-mode=io", "--port-topology=loop", ask)
+    peer = lab.run("testpmd", argv)
+    assert peer.wait_end() == 1
+    can = re.findall(r"doesn't match [RT]x offloads capabilities 0x(\w+)", peer.text())
+    wrong = 0x0C | 0x30  # checksums of UDP and TCP; LRO or TSO
+    assert can and not any(int(each, 16) & wrong for each in can)
+
+
 def listens(path: Path) -> bool:
     return any(
         line.split()[-1] == str(path) and line.split()[3] == "00010000"
