@@ -145,6 +145,24 @@ def test_a_thousand_packets_cross_two_secondaries_in_order(lab: Lab) -> None:
     assert primary.status()["ring_ports"][0]["rx"] < 100
 
 
+def test_an_nfv_follows_the_order_of_the_primarys_pool_handlers(lab: Lab) -> None:
+    """A pool names its handler by an index. Loaded first, the library of the pool's own handler is elsewhere in the
+    primary's table than in an nfv's: the index alone would mean another handler.
+    """
+    found = subprocess.run(
+        ["pkg-config", "--variable=libdir", "libdpdk"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    library = Path(found) / "librte_mempool_stack.so"
+    lab.run("primary", ["env", f"LD_PRELOAD={library}", *lab.primary_argv()])
+    lab.primary_port.accept()
+    _, nfv = lab.start_nfv(1)
+    nfv.ok("patch tap:0 tap:1", "forward")
+    source, sink = lab.tap_ends()
+    crosses(source, sink)
+    sink.drain()
+    assert send_all(source, sink, 1000) == list(range(1000))
+
+
 def test_primary_forwards(lab: Lab) -> None:
     _, primary = lab.start_primary()
     source, sink = lab.tap_ends()
