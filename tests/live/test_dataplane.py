@@ -145,6 +145,24 @@ def test_a_thousand_packets_cross_two_secondaries_in_order(lab: Lab) -> None:
     assert primary.status()["ring_ports"][0]["rx"] < 100
 
 
+def test_an_nfv_follows_the_order_of_the_primarys_pool_handlers(lab: Lab) -> None:
+    """A pool names its handler by an index. Loaded first, the library of the pool's own handler is elsewhere in the
+    primary's table than in an nfv's: the index alone would mean another handler.
+    """
+    found = subprocess.run(
+        ["pkg-config", "--variable=libdir", "libdpdk"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    library = Path(found) / "librte_mempool_stack.so"
+    lab.run("primary", ["env", f"LD_PRELOAD={library}", *lab.primary_argv()])
+    lab.primary_port.accept()
+    _, nfv = lab.start_nfv(1)
+    nfv.ok("patch tap:0 tap:1", "forward")
+    source, sink = lab.tap_ends()
+    crosses(source, sink)
+    sink.drain()
+    assert send_all(source, sink, 1000) == list(range(1000))
+
+
 def test_primary_forwards(lab: Lab) -> None:
     _, primary = lab.start_primary()
     source, sink = lab.tap_ends()
@@ -288,6 +306,24 @@ def test_vhost_both_ways_with_a_virtio_user_peer(lab: Lab, mode: str) -> None:
         peer.terminate(signal.SIGINT)
         stands_still(source, sink)
     assert "not found" not in process.text()  # what the library says, at each poll, of a guest that left
+
+
+@pytest.mark.parametrize("ask", ["--tx-offloads=0x20", "--rx-offloads=0x10"])
+def test_vhost_offers_no_offload(lab: Lab, ask: str) -> None:
+    """A peer that wants TSO, or LRO, is told by its own driver what the port can do: no checksum, nothing longer than
+    a frame.
+    """
+    if shutil.which("dpdk-testpmd") is None:
+        pytest.skip("dpdk-testpmd is not installed")
+    lab.start_primary(vdevs=("net_null0", "net_null1"))
+    _, nfv = lab.start_nfv(1)
+    nfv.ok("add vhost:0")
+    argv = vhost_peer_argv(lab, lab.sockets / "sock0", "--forward-mode=io", "--port-topology=loop", ask)
+    peer = lab.run("testpmd", argv)
+    assert peer.wait_end() == 1
+    can = re.findall(r"doesn't match [RT]x offloads capabilities 0x(\w+)", peer.text())
+    wrong = 0x0C | 0x30  # checksums of UDP and TCP; LRO or TSO
+    assert can and not any(int(each, 16) & wrong for each in can)
 
 
 def listens(path: Path) -> bool:

@@ -1,0 +1,146 @@
+"""vhost in the middle: spp_nfv against dpdk-testpmd's net_vhost, each with a testpmd as virtio-user peer of its own.
+
+Both stand side by side all the time; who is not being looked at is stopped (SIGSTOP), so a round costs no start and
+the two are seen in turns, half a second apart. The peer sends and counts on CPU 0 what the middle on CPU 1 sends back.
+
+A round counts when neither forwarding thread wanted for its CPU: the peer, which always polls, ran more than 95 % of
+it, and the middle was ready without a CPU for less than 5 %. A pair counts when both its rounds do.
+"""
+
+import contextlib
+import itertools
+import json
+import signal
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.live.dataplane import Lab, Process, vhost_peer_argv, wait_for
+
+PAIRS = 5
+TRIES = 60
+SECONDS = 0.5
+SETTLE = 0.1
+PEER_RAN = 0.95
+MIDDLE_WAITED = 0.05
+numbers = itertools.count(950)
+
+
+class Worker:
+    """The thread of a DPDK process that forwards."""
+
+    def __init__(self, process: Process) -> None:
+        tasks = Path(f"/proc/{process.pid}/task").iterdir()
+        self.schedstat = next(t for t in tasks if (t / "comm").read_text().startswith("rte-worker")) / "schedstat"
+
+    def seconds(self) -> tuple[float, float]:
+        """It ran, and was ready without a CPU."""
+        ran, waited = self.schedstat.read_text().split()[:2]
+        return int(ran) / 1e9, int(waited) / 1e9
+
+
+@dataclass(frozen=True)
+class Round:
+    """Rates in millions of packets; the shares are of its time."""
+
+    mpps: float
+    peer_ran: float
+    middle_ran: float
+    middle_waited: float
+
+    @property
+    def counts(self) -> bool:
+        return self.peer_ran > PEER_RAN and self.middle_waited < MIDDLE_WAITED
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Of the middle: one that sleeps while there is nothing pays nothing for that, one that spins does."""
+        return self.mpps / self.middle_ran
+
+
+class Side:
+    """A middle with its peer, stopped except in a round."""
+
+    def __init__(self, lab: Lab, middle: Process, size: int, *, sleeps: bool) -> None:
+        flood = ("--forward-mode=flowgen", "--port-topology=loop", f"--txpkts={size}")
+        peer = lab.run("peer", vhost_peer_argv(lab, lab.sockets / "sock0", *flood, lcores="0@0,1@0"))
+        self.telemetry = Path(f"/var/run/dpdk/{lab.prefix}p/dpdk_telemetry.v2")
+        wait_for("the peer's telemetry", self.telemetry.exists)
+        wait_for("traffic", lambda: self.received() > 0)
+        self.peer, self.middle = Worker(peer), Worker(middle)
+        self.stoppable = [peer] if sleeps else [peer, middle]
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, signo: int) -> None:
+        for process in self.stoppable:
+            process.popen.send_signal(signo)
+
+    def received(self) -> int:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.connect(str(self.telemetry))
+            sock.recv(1024)  # who it is
+            sock.send(b"/ethdev/stats,0")
+            return int(json.loads(sock.recv(1 << 16))["/ethdev/stats"]["ipackets"])
+
+    def look(self) -> tuple[float, int, float, float, float]:
+        return time.perf_counter(), self.received(), self.peer.seconds()[0], *self.middle.seconds()
+
+    def round(self) -> Round:
+        self.signal(signal.SIGCONT)
+        time.sleep(SETTLE)
+        before = self.look()
+        time.sleep(SECONDS)
+        took, packets, peer, ran, waited = (b - a for a, b in zip(before, self.look(), strict=True))
+        self.signal(signal.SIGSTOP)
+        return Round(packets / took / 1e6, peer / took, max(ran, 1e-3) / took, waited / took)
+
+
+def net_vhost_argv(lab: Lab, path: Path) -> list[str]:
+    return [
+        *("dpdk-testpmd", "--lcores", "0@0,1@1", "-n", "1", "--no-pci", "--in-memory", "-m", "64"),
+        *("--log-level", "lib.vhost.config:3", "--file-prefix", f"{lab.prefix}v"),
+        *("--vdev", f"net_vhost0,iface={path},queues=1", "--", "--forward-mode=io", "--port-topology=loop"),
+        *("--nb-cores=1", "--total-num-mbufs=8192", "--stats-period=60"),
+    ]
+
+
+@contextlib.contextmanager
+def two_sides(size: int) -> Iterator[tuple[Side, Side]]:
+    with contextlib.ExitStack() as stack:
+        labs = []
+        for _ in range(2):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sppr-bench-"))
+            labs.append(stack.enter_context(contextlib.closing(Lab(Path(folder), next(numbers)))))
+        labs[0].start_primary(vdevs=("net_null0", "net_null1"), lcores="0@0")
+        nfv, connection = labs[0].start_nfv(1)
+        connection.ok("add vhost:0", "patch vhost:0 vhost:0", "forward")
+        ours = Side(labs[0], nfv, size, sleeps=True)
+        path = labs[1].sockets / "sock0"
+        testpmd = labs[1].run("middle", net_vhost_argv(labs[1], path))
+        wait_for("its socket", path.exists)
+        yield ours, Side(labs[1], testpmd, size, sleeps=False)
+
+
+def vhost(figures: dict[str, float]) -> None:
+    """Ratios are the median over the pairs that count, so what moves both (where the host puts our CPUs) moves none of
+    them. Without a single pair the rate has no figure; the rate of CPU time has, of all pairs.
+    """
+    for size in (64, 1500):
+        every: list[tuple[Round, Round]] = []
+        with two_sides(size) as (ours, theirs):
+            while len(every) < TRIES and len([p for p in every if p[0].counts and p[1].counts]) < PAIRS:
+                every.append((ours.round(), theirs.round()))
+        counted = [pair for pair in every if pair[0].counts and pair[1].counts]
+        name = f"vhost, {size} bytes"
+        figures[f"{name}, pairs of rounds that count"] = len(counted)
+        if counted:
+            figures[f"{name}, Mpps"] = statistics.median(a.mpps for a, _ in counted)
+            figures[f"{name}, testpmd net_vhost, Mpps"] = statistics.median(b.mpps for _, b in counted)
+            figures[f"{name} / testpmd net_vhost"] = statistics.median(a.mpps / b.mpps for a, b in counted)
+        figures[f"{name} / testpmd net_vhost, of CPU time of the middle"] = statistics.median(
+            a.per_cpu_second / b.per_cpu_second for a, b in counted or every
+        )
