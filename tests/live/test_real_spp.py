@@ -43,12 +43,12 @@ ERAS = ["16.07", "17.08", "17.11", "18.05", "18.08.1", "19.08", "HEAD"]
 
 
 @pytest.fixture
-def lab(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
     version: str = request.param
-    others = [
-        f"{{id: {n}, type: {kind}, coremask: {7 << 3 * n:#x}}}" for n, kind in enumerate(KINDS.get(version, ()), 2)
-    ]
-    made = make(tmp_path, f"realspp{version.replace('.', '')}", version, ", ".join(["{id: 1, coremask: 0x6}", *others]))
+    kinds = enumerate(KINDS.get(version, ()), 2)
+    listed = [f"{{id: {n}, type: {kind}, coremask: {7 << 3 * n:#x}}}" for n, kind in kinds]
+    session = f"realspp{version.replace('.', '')}"
+    made = make(tmp_path_factory.mktemp("tree"), session, version, ", ".join(["{id: 1, coremask: 0x6}", *listed]))
     try:
         yield made
     finally:
