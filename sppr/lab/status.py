@@ -1,6 +1,6 @@
 """The truth about a session, part by part: pid + start time + the part's own sign of readiness."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -15,6 +15,7 @@ from sppr.tmux.pane import PaneFiles
 Standing = Literal["absent", "starting", "ready", "dead", "stopping"]
 UNASKED = "runs; the controller, which knows whether it is ready, does not answer"
 NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
+RENAMED = "; spp.py gives id 0 to the second process of an id"
 OLD_PRIMARY = "has the memory of a primary that is gone: sppr restart it"
 ALONE = "runs as it did when it was ready; the controller does not answer now"
 
@@ -46,7 +47,13 @@ def status(state: State) -> list[PartStatus]:
     probe = of(state.plan.api, state.plan.parts)
     probe.refresh()
     at_work = state.phase == "stopping" and states.at_work(state.plan.session)
-    return [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
+    rows = [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
+    strangers = probe.strangers(state.plan.parts) if any(part.real for part in state.plan.parts) else []
+    if strangers and rows[0].state == "ready":
+        renamed = any(name.endswith(":0") for name in strangers)
+        told = f"{', '.join(strangers)}: connected, and none of this lab" + RENAMED * renamed
+        rows[0] = replace(rows[0], note=told)
+    return rows
 
 
 def left_half_way(state: State) -> str | None:

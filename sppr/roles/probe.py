@@ -69,7 +69,10 @@ class Probe:
     def check_free(self, part: Part) -> None:
         """Before a secondary of SPP's own starts: ControlError where its id is another process's already. spp-ctl lets
         the two throw each other out each second, spp.py renames the second one to id 0 (spp-facts 3.2, 3.4)."""
-        if part.real and part.role == "secondary" and self.ready(part):
+        if not part.real or part.role != "secondary":
+            return
+        self.check_renamed(part)
+        if self.ready(part):
             what = f"{part.name}: the controller has a {part.kind}:{part.id} already, which is none of this lab"
             raise ControlError(what, hint="end that process, or give this one another id in conf.yml")
 
@@ -79,6 +82,12 @@ class Probe:
         if part.real and part.role == "secondary" and any(p.get("client-id") == 0 for p in found):
             what = f"a secondary is connected as id 0, while {part.name} waits: its id was another process's already"
             raise LaunchError(what, hint="sec 0;exit   at the prompt in ctrler, then end the process that has the id")
+
+    def strangers(self, parts: Iterable[Part]) -> list[str]:
+        """Who is connected and none of these parts, as ``nfv:0``. spp.py calls a second process of one id nfv:0."""
+        known = {part.id for part in parts}
+        found = [p for processes in self._known.values() for p in processes or () if p.get("type") != "primary"]
+        return [f"{p.get('type')}:{p.get('client-id')}" for p in found if p.get("client-id") not in known]
 
 
 def of(plan_api: Address, parts: Iterable[Part]) -> Probe:

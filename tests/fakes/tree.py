@@ -18,6 +18,7 @@ SOURCES = {
 def make(root: Path, version: str, missing: tuple[str, ...] = ()) -> Path:
     """The tree at ``root``; of ``missing`` programs there is no trace."""
     src = root / "src"
+    (root / "socks").mkdir(parents=True, exist_ok=True)
     made: dict[str, str] = {}
     for path, marks in SOURCES.items():
         found = [text for first, text in marks.items() if _since(version, first)]
@@ -41,9 +42,9 @@ def make(root: Path, version: str, missing: tuple[str, ...] = ()) -> Path:
         folder = src / kind / TARGET if _since(version, "17.05") else src / kind / "src" / kind / TARGET
         program = folder / "app" / f"spp_{kind}"
         program.parent.mkdir(parents=True)
-        program.write_text(
-            f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tests.fakes.start {kind} {version} "$@"\n'
-        )
+        variables = f"FAKE_SOCK_DIR={root}/socks PYTHONPATH={ROOT}"
+        command = f'{sys.executable} -m tests.fakes.start {kind} {version} "$@"'
+        program.write_text(f"#!/bin/sh\nexport {variables}\nexec {command}\n")
         program.chmod(0o755)
     return root
 
