@@ -83,7 +83,9 @@ def of_pattern(path: KeyPath) -> str:
     """For a text with characters in it that have no place there."""
     if path[-1] == "to":
         return "write an absolute path in the guest"
-    if path[-1] in ("sock_dir", "hugepages"):
+    if path[-1] == "port":
+        return "write phy:N or ring:N"
+    if path[-1] in ("sock_dir", "hugepages", "out_dir"):
         return "write an absolute path without spaces"
     if path[-1] == "dir":
         return "write a path"

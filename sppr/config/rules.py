@@ -128,7 +128,7 @@ def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
             if vm.secondary is not None and vm.secondary not in known:
                 listed = ", ".join(map(str, known))
                 path: Path = (section, index, "secondary")
-                fix = f"use the id of a secondary: {listed}" if known else "leave it out: there are no secondaries"
+                fix = f"use the id of a secondary: {listed}" if known else "leave it out: there are none"
                 yield Problem(path, f"{vm.secondary} is no secondary here", fix)
 
 
@@ -207,7 +207,7 @@ def _real(config: Config, line_of: LineOf) -> Iterator[Problem]:
             yield Problem((*at, "vhost_client"), "spp_pcap has no vhost ports", "leave it out")
         if secondary.type != "pcap" and secondary.out_dir is not None:
             yield Problem((*at, "out_dir"), f"spp_{secondary.type} writes no files", "leave it out, or: type: pcap")
-    for key in ("version", "python", "qemu"):
+    for key in ("version", "python"):
         if config.spp.dir is None and line_of(("spp", key)) is not None:
             yield Problem(("spp", key), "is about a real SPP tree, and spp.dir names none", "name one, or leave it out")
 

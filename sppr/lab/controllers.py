@@ -78,8 +78,6 @@ def _problems(config: Config, flags: Flags, site: Site) -> Iterator[str]:
         yield "controller.rest_port: 0, but the launcher and the CLI need that port, such as 7777"
     if flags.nof_ring and not version.ring_vms:
         yield "ring VMs share memory by DPDK's ivshmem, which only 16.07 has, or by our own data plane: -nr 0"
-    if flags.nof_ring and version.ring_vms and config.spp.qemu is None:
-        yield "ring VMs want the QEMU that was patched for them: spp: {qemu: PATH}"
     servers = [s for s in chosen if s.type == "nfv"]
     if flags.nof_vhost and not servers and not version.primary_forwards:
         yield "vhost VMs want an nfv that serves their ports: its primary cannot forward"

@@ -62,8 +62,8 @@ class Version:
 
     @property
     def ring_vms(self) -> bool:
-        """Whether a guest can share rings: by ``ivshmem:N`` of ours, or by DPDK's ivshmem, which only 16.07 had."""
-        return self.name in ("", "16.07")
+        """Whether a guest can share rings: by ``ivshmem:N``, a port type of ours."""
+        return not self.name
 
     @property
     def primary_forwards(self) -> bool:
