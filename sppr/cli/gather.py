@@ -1,6 +1,6 @@
 """From the words of the command line to a plan."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def overridden(config: Config, where: site.Site, part: str | int, words: dict[st
     given = {name: value for name, value in words.items() if value is not None}
     controller: dict[str, Any] = {name: given.pop(name) for name in ("host", "pri_port", "sec_port") if name in given}
     if tree := given.pop("spp_dir", None):
-        where = replace(where, tree=tree)
+        where = where.with_tree(tree)
     update: dict[str, Any] = {"controller": config.controller.model_copy(update=controller)}
     primary = {name: value for name, value in given.items() if part == "primary" or name == "channels"}
     update["primary"] = config.primary.model_copy(update=primary)

@@ -17,7 +17,7 @@ from sppr.cli.edge import CONTEXT
 @options.spp_process("sec_port")
 @options.dry_run
 def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
-    """Run spp_nfv, the secondary that patches ports together. What is not given comes from conf.yml."""
+    """Run spp_nfv, the secondary that patches ports together, or what its type says. The rest comes from conf.yml."""
     from sppr.cli.gather import overridden, site_of
     from sppr.host import facts
     from sppr.lab import plan, planner
@@ -31,5 +31,5 @@ def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: boo
         config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), site
     )
     if not dry_run:
-        site.check_binaries(["nfv"])
+        site.check_binaries([made.part(name).kind])
     become(name, made.part(name).program, site.run, dry_run, as_root=True)

@@ -155,6 +155,7 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
     from sppr.host import region
     from sppr.host.facts import unix_listening
     from sppr.host.rundir import make_private
+    from sppr.lab import controllers
     from sppr.lab.materials import make_key
     from sppr.lab.plan import api_socket
     from sppr.qemu.parts import QEMU
@@ -176,10 +177,11 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
     _pin(part)
     for path in part.regions:
         region.make(Path(path))
+    api = controllers.rest(config, site) or api_socket(site.run)
     if part.regions:
-        _serve_regions(part, api_socket(site.run))
-    if not shape.makes_sockets and not set(part.sockets) <= unix_listening():
-        probe.serve_vhosts(api_socket(site.run), part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
+        _serve_regions(part, api)
+    if not part.makes_sockets and not set(part.sockets) <= unix_listening():
+        probe.serve_vhosts(api, part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
 
 
 def _make_disk(config: Any, site: Any, kind: Any, vm_id: int) -> None:
@@ -234,7 +236,7 @@ def _pin(part: Any) -> None:
     os.sched_setaffinity(0, part.cpus)
 
 
-def _serve_regions(part: Any, api: Path) -> None:
+def _serve_regions(part: Any, api: Any) -> None:
     """Ask for the host's end of its ring ports. The VM can start without: it is served as soon as somebody adds it."""
     from sppr.errors import ControlError
     from sppr.roles import probe

@@ -21,6 +21,7 @@ def of_value(path: KeyPath, given: object) -> str:
     fixes = {
         "memory": "write MiB, or a number with M or G",
         "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
+        "vhost_client": "write true or false",
         "host": "write an address such as 127.0.0.1",
         "rest_host": "write an address such as 127.0.0.1",
         "vdevs": VDEV,
@@ -82,7 +83,9 @@ def of_pattern(path: KeyPath) -> str:
     """For a text with characters in it that have no place there."""
     if path[-1] == "to":
         return "write an absolute path in the guest"
-    if path[-1] in ("sock_dir", "hugepages"):
+    if path[-1] == "port":
+        return "write phy:N or ring:N"
+    if path[-1] in ("sock_dir", "hugepages", "out_dir"):
         return "write an absolute path without spaces"
     if path[-1] == "dir":
         return "write a path"

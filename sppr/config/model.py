@@ -50,7 +50,16 @@ def _folder(value: str) -> str:
     return os.path.normpath(value)
 
 
+def _yes(value: object) -> object:
+    """Words as YAML 1.1 has them; they arrive as text."""
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+    if isinstance(value, str) and value.lower() not in words:
+        raise ValueError(f"{value[:40]!r} is neither true nor false")
+    return words[value.lower()] if isinstance(value, str) else value
+
+
 Int = Annotated[int, BeforeValidator(_decimal)]
+Yes = Annotated[bool, BeforeValidator(_yes)]
 Mask = Annotated[int, BeforeValidator(_mask), Field(ge=0)]
 Mib = Annotated[int, BeforeValidator(_mib)]
 Id = Annotated[Int, Field(ge=1, le=127)]
@@ -59,6 +68,13 @@ Vdev = Annotated[str, AfterValidator(_no_comma_words)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 
+
+SecondaryType = Literal["nfv", "vf", "mirror", "pcap"]
+#: Releases of SPP in their order; HEAD: what came after the last of them.
+SppVersion = Literal[
+    "auto", "16.07", "17.02", "17.05", "17.08", "17.11", "18.02", "18.05",
+    "18.08.1", "18.08.2", "18.08.3", "18.08.4", "19.08", "19.11", "HEAD",
+]  # fmt: skip
 
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=1000)]
 
@@ -85,13 +101,18 @@ Restarting = Annotated[Restart, BeforeValidator(_restart)]
 
 
 class Controller(_Part):
-    """Where SPP processes find the controller, and other programs its REST; ``rest_port`` 0: none over TCP."""
+    """Where SPP processes find the controller, and other programs its REST; ``rest_port`` 0: none over TCP.
+
+    ``vf_*``: of the second controller, which spp_vf of SPP 17.11 to 18.05 wants.
+    """
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     pri_port: Port = 5555
     sec_port: Port = 6666
     rest_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     rest_port: Annotated[Int, Field(ge=0, le=65535)] = 7777
+    vf_pri_port: Port = 5556
+    vf_sec_port: Port = 6667
     restart: Restarting | None = None
 
 
@@ -108,10 +129,18 @@ class Primary(_Part):
 
 
 class Secondary(_Part):
-    """An ``spp_nfv`` under its id, one lcore for commands and at least one that forwards."""
+    """A secondary under its id: ``spp_nfv``, or of a real SPP tree another ``type``; one lcore takes its commands.
+
+    ``vhost_client``: QEMU makes the sockets of its vhost ports. ``port`` and ``out_dir``: what spp_pcap captures, and
+    into which folder.
+    """
 
     id: Id
     coremask: Mask
+    type: SecondaryType = "nfv"
+    vhost_client: Yes = False
+    port: Annotated[str, Field(pattern=r"^(phy|ring):[0-9]{1,3}$")] = "phy:0"
+    out_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] | None = None
     restart: Restarting | None = None
 
 
@@ -178,9 +207,14 @@ class Images(_Part):
 
 
 class Spp(_Part):
-    """A real SPP source tree, built. Without ``dir`` our own data plane forwards."""
+    """A real SPP source tree, built. Without ``dir`` our own data plane forwards.
+
+    ``python``: what runs its controllers.
+    """
 
     dir: Text | None = None
+    version: SppVersion = "auto"
+    python: Text | None = None
     target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "x86_64-native-linuxapp-gcc"
     file_prefix: FilePrefix | None = None
     sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=63), AfterValidator(_folder)] = "/tmp"  # noqa: S108 - SPP's own place: /tmp/sockN

@@ -83,9 +83,13 @@ def _lcores(config: Config, _: LineOf) -> Iterator[Problem]:
             continue
         if secondary.coremask.bit_length() > MAX_LCORE:
             yield Problem(path, f"names a core beyond {MAX_LCORE - 1}", "use lower cores")
-        elif secondary.coremask.bit_count() < 2:
-            what = f"{units.format_mask(secondary.coremask)} has {secondary.coremask.bit_count()} core"
-            yield Problem(path, what, "an nfv needs two: one for commands, one that forwards")
+        elif secondary.coremask.bit_count() < (least := 3 if secondary.type == "pcap" else 2):
+            count = secondary.coremask.bit_count()
+            what = f"{units.format_mask(secondary.coremask)} has {count} core{'s' * (count != 1)}"
+            fix = "an nfv needs two: one for commands, one that forwards"
+            if secondary.type != "nfv":
+                fix = f"spp_{secondary.type} needs {least}: one for commands, the others work"
+            yield Problem(path, what, fix)
 
 
 def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
@@ -94,6 +98,13 @@ def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
         where = _at(line_of(("controller", "pri_port")))
         what = f"{c.sec_port} is the primary's port already{where}"
         yield Problem(("controller", "sec_port"), what, "use two ports, such as 5555 and 6666")
+    if config.spp.dir is not None and any(s.type == "vf" for s in config.secondaries):
+        taken = {c.pri_port: "pri_port", c.sec_port: "sec_port", c.rest_port: "rest_port"}
+        for key in ("vf_pri_port", "vf_sec_port"):
+            if (number := getattr(c, key)) in taken:
+                what = f"{number} is controller.{taken[number]} already{_at(line_of(('controller', taken[number])))}"
+                yield Problem(("controller", key), what, "use another port, such as 5556 and 6667")
+            taken[number] = key
     for key in ("pri_port", "sec_port"):
         if c.rest_port == getattr(c, key):
             where = _at(line_of(("controller", key)))
@@ -109,7 +120,7 @@ def _portmask(config: Config, _: LineOf) -> Iterator[Problem]:
 
 
 def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
-    known = [s.id for s in config.secondaries]
+    known = [s.id for s in config.secondaries if s.type == "nfv"]
     if None in known:
         return
     for section in ("vms_ring", "vms_vhost"):
@@ -117,7 +128,7 @@ def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
             if vm.secondary is not None and vm.secondary not in known:
                 listed = ", ".join(map(str, known))
                 path: Path = (section, index, "secondary")
-                fix = f"use the id of a secondary: {listed}" if known else "leave it out: there are no secondaries"
+                fix = f"use the id of a secondary: {listed}" if known else "leave it out: there are none"
                 yield Problem(path, f"{vm.secondary} is no secondary here", fix)
 
 
@@ -185,4 +196,20 @@ def _steps(config: Config, _: LineOf) -> Iterator[Problem]:
             yield Problem(path, "file: and to: go together", "write '- {file: PATH, to: /PATH}'")
 
 
-RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _vdevs, _ssh_ports, _steps)
+def _real(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """What only a real SPP tree has."""
+    for index, secondary in enumerate(config.secondaries):
+        at: tuple[str, int] = ("secondaries", index)
+        if config.spp.dir is None and secondary.type != "nfv":
+            fix = "name a built SPP tree, spp: {dir: PATH}; our own data plane has nfv"
+            yield Problem((*at, "type"), f"spp_{secondary.type} is of real SPP only", fix)
+        if secondary.type == "pcap" and secondary.vhost_client:
+            yield Problem((*at, "vhost_client"), "spp_pcap has no vhost ports", "leave it out")
+        if secondary.type != "pcap" and secondary.out_dir is not None:
+            yield Problem((*at, "out_dir"), f"spp_{secondary.type} writes no files", "leave it out, or: type: pcap")
+    for key in ("version", "python"):
+        if config.spp.dir is None and line_of(("spp", key)) is not None:
+            yield Problem(("spp", key), "is about a real SPP tree, and spp.dir names none", "name one, or leave it out")
+
+
+RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _vdevs, _ssh_ports, _steps, _real)

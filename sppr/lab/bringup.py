@@ -24,7 +24,8 @@ from sppr.tmux import pane
 from sppr.tmux.server import Tmux
 
 #: Seconds each role may take; VMs have ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links.
-TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0}
+#: spp.py of before 17.08 must wait for its ports up to a minute, after the last one.
+TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
 
 
 class Report(Protocol):
@@ -62,7 +63,7 @@ class BringUp:
         self.state = State(self.plan, pids.boot_id())
         if state is not None:
             self.state = replace(state, plan=self.plan, stopping=())
-        self._probe = probe.Probe(self.plan.api)
+        self._probe = probe.of(self.plan.api, self.plan.parts)
         self._done = {part.name: threading.Event() for part in self.plan.parts}
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
@@ -136,7 +137,8 @@ class BringUp:
             self._wait_for(need, part)
         self._give_up(part)
         try:
-            if part.sockets:
+            self._check_free(part)
+            if part.sockets and not part.makes_sockets:
                 self.report.waiting(part.name, f"{', '.join(part.sockets)} to listen")
                 probe.serve_vhosts(self.plan.api, part.server, part.ports, part.sockets, Deadline(probe.VHOST_TIMEOUT))
                 self.report.step(f"{part.name} has its sockets")
@@ -182,9 +184,9 @@ class BringUp:
         files.exit.unlink(missing_ok=True)
         pane.open_gate(files, Deadline(10))
         self.report.step(f"{part.name} started")
-        if part.regions:
-            self._serve_regions(part)
-            self.report.step(f"{part.name} has its regions")
+        if part.regions or (part.makes_sockets and part.server):
+            self._serve_when_there(part)
+            self.report.step(f"{part.name} has its ports")
         return self._wait_ready(part)
 
     def _wait_ready(self, part: Part) -> float:
@@ -192,7 +194,10 @@ class BringUp:
 
         def ready() -> bool:
             self._give_up(part)
-            return self._ask(part)
+            if self._ask(part):
+                return True
+            self._probe.check_renamed(part)
+            return False
 
         return wait_ready(
             Wait(
@@ -204,12 +209,21 @@ class BringUp:
                 fatal=probe.fatal(part),
                 hint=probe.hint,
             ),
-            Deadline(TIMEOUTS.get(part.role, self.plan.ready_timeout)),
+            Deadline(TIMEOUTS.get(part.kind) or TIMEOUTS.get(part.role, self.plan.ready_timeout)),
         )
 
-    def _serve_regions(self, part: Part) -> None:
-        """Have the host's end of a ring VM's ports served, while the VM boots."""
+    def _check_free(self, part: Part) -> None:
+        """Whether nobody else has the id of a secondary of SPP's own."""
+        if part.real and part.role == "secondary":
+            with self._lock:
+                self._probe.refresh()
+                self._probe.check_free(part)
+
+    def _serve_when_there(self, part: Part) -> None:
+        """Have the host's end of a VM's ports served, while it boots: of shared rings, or behind its own sockets."""
         self._wait_for(serving_part(part.server), part)
+        for socket in part.sockets:
+            Deadline(probe.VHOST_TIMEOUT).poll(lambda path=socket: path in facts.unix_listening())  # type: ignore[misc]
         probe.serve(self.plan.api, part.server, part.ports)
 
     def _serve_again(self, part: Part) -> None:

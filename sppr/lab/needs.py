@@ -93,7 +93,8 @@ def living(session: str) -> dict[str, int]:
 
 
 def _ports(plan: Plan, start: Collection[str]) -> dict[int, str]:
-    names = ("controller.pri_port", "controller.sec_port", "controller.rest_port, which 0 turns off")
+    keys = ("pri_port", "sec_port", "rest_port, which 0 turns off", "vf_pri_port", "vf_sec_port")
+    names = [f"controller.{key}" for key in keys]
     own = dict(zip(plan.tcp_ports, names, strict=False))
     ssh = [part.ssh_port for part in plan.chosen(start) if part.ssh_port]
     return (own if "ctrler" in start else {}) | dict.fromkeys(ssh, "ssh of a VM: vm.ssh_port + id")

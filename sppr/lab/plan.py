@@ -7,6 +7,7 @@ from pathlib import Path
 from sppr.images.store import Kind
 from sppr.roles.part import Part
 from sppr.roles.vm import hostname
+from sppr.spp.control import Address
 
 VERSION = 2
 #: Those of the launcher of 2017, but for one VM of each kind.
@@ -50,6 +51,7 @@ class Plan:
     """Everything bring-up does. ``folder``: the lab's, where panes start. ``run``: the session's run directory.
 
     ``flags``: what it was made with, every number filled in. ``vdev_sockets``: those the primary makes by itself.
+    ``rest``: of spp-ctl, where that is the controller.
     """
 
     session: str
@@ -71,11 +73,12 @@ class Plan:
     flags: Flags = Flags()
     socket_name: str | None = None
     version: int = VERSION
+    rest: str = ""
 
     @property
-    def api(self) -> Path:
-        """The controller's socket for the launcher."""
-        return api_socket(Path(self.run))
+    def api(self) -> Address:
+        """Where the launcher asks the controller: its socket, or the ``host:port`` of spp-ctl."""
+        return self.rest or api_socket(Path(self.run))
 
     @property
     def sockets(self) -> tuple[str, ...]:

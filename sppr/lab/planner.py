@@ -9,37 +9,44 @@ from sppr.config.model import Config, Vm
 from sppr.config.model import Secondary as SecondarySettings
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
-from sppr.lab.plan import DEFAULTS, Flags, Plan, api_socket, windows_of, wiring_file
+from sppr.lab import controllers
+from sppr.lab.plan import DEFAULTS, Flags, Plan, windows_of
 from sppr.lab.site import Site
 from sppr.lab.vms import VmPlanner
-from sppr.roles.controller import Controller
 from sppr.roles.part import Part, secondary_name
 from sppr.roles.spp import Primary, Secondary
 from sppr.spp import ports
 from sppr.spp.eal import Eal, lcores
+from sppr.spp.versions import Version
 
 #: Ports that a DPDK process holds (RTE_MAX_ETHPORTS).
 MAX_PORTS = 32
+OURS = Version()
 
 
 def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: str | None = None) -> Plan:
     """The plan. ConfigError where the flags ask for more than conf.yml has, or the ports do not fit the portmask."""
-    flags = _counted(config, flags)
+    flags = _counted(config, flags, site)
+    controllers.check(config, flags, site)
     planner = _Planner(config, flags, facts, site)
     vms = VmPlanner(config, flags, facts, site)
-    parts = [planner.controller(), planner.primary(), *planner.secondaries(), *vms.all()]
+    parts = [
+        *controllers.controllers(config, site, planner.chosen),
+        planner.primary(),
+        *planner.secondaries(),
+        *vms.all(),
+    ]
     parts = [_restarting(config, part) for part in parts]
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
-    vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts)) if s]
-    c = config.controller
+    vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts, site.version)) if s]
     return Plan(
         session=site.session,
         folder=str(site.folder),
         run=str(site.run),
         conf=str(site.conf),
         host=config.controller.host,
-        tcp_ports=tuple(port for port in (c.pri_port, c.sec_port, c.rest_port) if port),
+        tcp_ports=_tcp_ports(config, parts),
         lcores=tuple(units.bits(sum(used))),
         file_prefix=planner.prefix,
         huge_dir=config.hugepages,
@@ -52,29 +59,44 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
         ready_timeout=config.vm.ready_timeout,
         flags=flags,
         socket_name=socket_name,
+        rest=controllers.rest(config, site),
     )
 
 
-def primary_vdevs(config: Config, flags: Flags, facts: Facts) -> tuple[str, ...]:
+def _tcp_ports(config: Config, parts: Sequence[Part]) -> tuple[int, ...]:
+    c = config.controller
+    own = [c.pri_port, c.sec_port, c.rest_port]
+    own += [c.vf_pri_port, c.vf_sec_port] if any(part.kind == "spp_vf.py" for part in parts) else []
+    return tuple(port for port in own if port)
+
+
+def primary_vdevs(config: Config, flags: Flags, facts: Facts, version: Version = OURS) -> tuple[str, ...]:
     """EAL devices of the primary: those of conf.yml and of the flags.
 
-    Where no NIC is bound to DPDK and no device is named, the bits of the portmask are served by net_tap0, net_tap1, …
+    Where no NIC is bound to DPDK and no device is named, the bits of the portmask are served by net_tap0, net_tap1, …;
+    of a real SPP by null devices: a tap's signals throw its primary off the controller (spp-facts 12.3).
     """
+    first = not version.since("17.02")
     named = [*config.primary.vdevs, *flags.vdevs, *map(ports.tap_vdev, flags.vdev_tap)]
-    named += [ports.vhost_vdev(config.spp.sock_dir, n) for n in flags.vdev_vhost]
+    named += [ports.vhost_vdev(config.spp.sock_dir, n, first) for n in flags.vdev_vhost]
     if named or facts.nics:
         return tuple(named)
     portmask = config.primary.portmask if flags.portmask is None else flags.portmask
+    if version.name:
+        return tuple(ports.null_vdev(n, first) for n in range(portmask.bit_length()))
     return tuple(ports.tap_vdev(n) for n in range(portmask.bit_length()))
 
 
-def _counted(config: Config, flags: Flags) -> Flags:
-    """The flags with a number for every kind: the default, or as many as conf.yml has where it has fewer.
+def _counted(config: Config, flags: Flags, site: Site) -> Flags:
+    """The flags with a number for every kind: the default, or as many as conf.yml has where it has fewer; no ring VMs
+    where SPP cannot have them.
 
     ConfigError where more were asked for than it has.
     """
     problems: list[str] = []
     counts: dict[str, Any] = {}
+    if flags.nof_ring is None and site.version.name and not site.version.ring_vms:
+        flags = replace(flags, nof_ring=0)
     for section, flag in (("secondaries", "nof_sec"), ("vms_ring", "nof_ring"), ("vms_vhost", "nof_vhost")):
         has, wanted = len(getattr(config, section)), getattr(flags, flag)
         of_templates = flags.template and flag != "nof_sec"
@@ -119,18 +141,11 @@ class _Planner:
         self.config, self.flags, self.facts, self.site = config, flags, facts, site
         # A file of 2017 knows no prefix: the session's name keeps two labs apart.
         self.prefix = config.spp.file_prefix or site.session
-        self.real = config.spp.dir is not None
+        self.real = bool(site.version.name)
         self.chosen = config.secondaries[: flags.nof_sec]
 
     def _part(self, part: Part) -> Part:
         return replace(part, command=(*part.command, *self.site.flags()))
-
-    def controller(self) -> Part:
-        c = self.config.controller
-        places = api_socket(self.site.run), wiring_file(self.site.run)
-        program = Controller(c.host, c.pri_port, c.sec_port, *places, c.rest_host, c.rest_port).argv()
-        command = self.site.runscript("controller.py")
-        return self._part(Part("ctrler", "controller", None, "ctrler", command, tuple(program)))
 
     def _eal(self, coremask: int, primary: bool) -> Eal:
         p = self.config.primary
@@ -142,7 +157,8 @@ class _Planner:
             pci=bool(self.facts.nics),
             socket_mem=p.memory if primary else None,
             huge_dir=self.config.hugepages if primary else None,
-            vdevs=primary_vdevs(self.config, self.flags, self.facts) if primary else (),
+            vdevs=primary_vdevs(self.config, self.flags, self.facts, self.site.version) if primary else (),
+            base_virtaddr=self.site.version.base_virtaddr if primary else None,
         )
 
     def _sock_dir(self) -> tuple[str, ...]:
@@ -164,7 +180,8 @@ class _Planner:
         options += ["-vdt", ",".join(map(str, flags.vdev_tap))] if flags.vdev_tap else []
         options += ["-vdv", ",".join(map(str, flags.vdev_vhost))] if flags.vdev_vhost else []
         command = (*self.site.runscript("primary.py"), *options)
-        return self._part(Part("pri", "primary", None, "pri", command, tuple(program), needs=("ctrler",)))
+        made = Part("pri", "primary", None, "pri", command, tuple(program), needs=("ctrler",), real=self.real)
+        return self._part(made)
 
     def _portmask(self, devices: int) -> int:
         """The portmask, if it names just the devices there are; SPP exits or ignores bits otherwise."""
@@ -184,27 +201,26 @@ class _Planner:
         return given
 
     def secondaries(self) -> list[Part]:
+        return [self._part(self._secondary(s)) for s in self.chosen]
+
+    def _secondary(self, s: SecondarySettings) -> Part:
         c = self.config.controller
-        return [
-            self._part(
-                Part(
-                    name=secondary_name(s.id),
-                    role="secondary",
-                    id=s.id,
-                    window="sec",
-                    command=(*self.site.runscript("secondary.py"), "-i", str(s.id)),
-                    program=tuple(
-                        Secondary(
-                            self.site.binary("nfv"),
-                            self._eal(s.coremask, primary=False),
-                            s.id,
-                            c.host,
-                            c.sec_port,
-                            self._sock_dir(),
-                        ).argv()
-                    ),
-                    needs=("pri",),
-                )
-            )
-            for s in self.chosen
-        ]
+        apart = s.type == "vf" and self.site.version.vf_apart
+        extra = [*self._sock_dir(), *(["--vhost-client"] if s.vhost_client else [])]
+        if s.type == "pcap":
+            extra += ["-c", s.port, *(["--out-dir", s.out_dir] if s.out_dir else [])]
+        port = c.vf_sec_port if apart else c.sec_port
+        eal = self._eal(s.coremask, primary=False)
+        made = Secondary(self.site.binary(s.type), eal, s.id, c.host, port, tuple(extra), s.type)
+        return Part(
+            name=secondary_name(s.id),
+            role="secondary",
+            id=s.id,
+            window="sec",
+            command=(*self.site.runscript("secondary.py"), "-i", str(s.id)),
+            program=tuple(made.argv()),
+            needs=("pri", "vfctrl") if apart else ("pri",),
+            kind=s.type,
+            control=str(controllers.vf_socket(self.site.run)) if apart else "",
+            real=self.real,
+        )

@@ -35,10 +35,11 @@ def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = N
     disks = images(parts)
     wanted = needs.of_plan(plan, site, start, living)
     findings = checks.check(found, wanted)
-    kinds = [
-        kind for role, kind in (("primary", "primary"), ("secondary", "nfv")) if any(p.role == role for p in parts)
-    ]
-    findings += _raised("paths", lambda: site.check_binaries(kinds))
+    kinds = [p.kind or "primary" for p in parts if p.role in ("primary", "secondary")]
+    findings += _raised("paths", lambda: site.check_binaries(list(dict.fromkeys(kinds))))
+    scripts = {"cli": "spp.py"}
+    programs = [scripts.get(p.kind, p.kind) for p in parts if p.role == "controller" and p.real]
+    findings += _raised("paths", lambda: site.check_controllers(programs))
     if disks and not any(f.id.startswith("img-") and f.severity == "error" for f in findings):
         findings += _raised("paths", lambda: _check_images(disks, site))
     for image in disks:
@@ -75,7 +76,13 @@ def _check_region(path: Path) -> None:
 
 def _check_length(plan: Plan) -> None:
     """A unix socket's path has 107 bytes at most."""
-    longest = max((plan.api, *(Path(part.qmp) for part in plan.parts if part.qmp)), key=lambda p: len(os.fsencode(p)))
+    api = [plan.api] if isinstance(plan.api, Path) else []
+    own = [Path(part.control) for part in plan.parts if part.control]
+    longest = max(
+        (*api, *own, *(Path(part.qmp) for part in plan.parts if part.qmp)),
+        key=lambda p: len(os.fsencode(p)),
+        default=Path(),
+    )
     if len(os.fsencode(longest)) > MAX_SOCKET_PATH:
         what = f"{longest}: {len(os.fsencode(longest))} bytes are too long for a socket ({MAX_SOCKET_PATH} at most)"
         raise HostError(what, hint="name a shorter folder with SPPR_RUN_DIR")

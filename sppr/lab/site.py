@@ -1,7 +1,8 @@
 """Where a lab lives: its folder, its runscripts, its run directory, its images and programs. Gathered before a plan."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ from sppr.host.rundir import sessions_dir
 from sppr.images import store as images
 from sppr.images.store import Store
 from sppr.run import which
-from sppr.spp import tree
+from sppr.spp import era, tree
+from sppr.spp.versions import Version
 
 if TYPE_CHECKING:  # pydantic takes 60 ms, and verbs that need only find_conf do not want it
     from sppr.config.model import Config, Step
@@ -34,6 +36,8 @@ class Site:
     public_key: Path
     tree: Path | None = None
     target: str = ""
+    version: Version = Version()  # noqa: RUF009 - frozen
+    python: str = ""
     extra_flags: tuple[str, ...] = ()
     no_store: HostError | None = None
     steps: tuple["Step", ...] = ()
@@ -67,6 +71,28 @@ class Site:
         for kind in kinds:
             tree.binary(kind, self.tree, self.target)
 
+    def with_tree(self, root: Path) -> "Site":
+        """The same with another SPP tree."""
+        return replace(self, tree=root, version=Version(era.detect(root) or "HEAD"))
+
+    def interpreter(self, program: str) -> str:
+        """Path of the Python for one of the tree's controllers; its bare name where there is none."""
+        wanted = self.python or self.version.python(program)
+        return which(wanted) or wanted
+
+    def check_controllers(self, programs: Sequence[str]) -> None:
+        """HostError for a controller of the tree that is not there, or whose Python is not."""
+        if self.tree is None:
+            return
+        era.check(self.tree, self.version)
+        for program in programs:
+            wanted = self.python or self.version.python(program)
+            if not era.script(self.tree, program).is_file():
+                raise HostError(f"tried: {era.script(self.tree, program)}: not there", hint="is the tree whole?")
+            if which(wanted) is None:
+                what = f"{program} of SPP {self.version.name} wants {wanted}, which is not installed"
+                raise HostError(what, hint="name one: spp: {python: PATH}")
+
 
 def find_conf(named: Path | None) -> Path:
     """The named one, else ./conf.yml, else the project's own. Absolute. bin/ and runscripts/ name the project's."""
@@ -86,6 +112,13 @@ def images_folder(folder: Path, images_dir: str) -> Path:
     return found
 
 
+def _version(root: Path | None, wanted: str) -> Version:
+    """What the tree is. A tree that is none counts as the newest until that is told with the rest."""
+    if root is None:
+        return Version()
+    return Version(wanted if wanted != "auto" else era.detect(root) or "HEAD")
+
+
 def gather(config: "Config", conf: Path, session: str | None) -> Site:
     """The site of a lab. Reads folders, touches nothing; a base image that is missing is told later, with the rest."""
     folder = conf.parent
@@ -101,6 +134,7 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
         flags += ["--conf", os.path.relpath(conf, folder)]
     if name != config.session:
         flags += ["--session", name]
+    root = Path(os.path.expanduser(config.spp.dir)) if config.spp.dir else None  # noqa: PTH111 - never raises
     scripts = next((p for p in (folder / "runscripts", PROJECT / "runscripts") if (p / "primary.py").is_file()), None)
     if scripts is not None and scripts.parent != folder and not flags:
         flags += ["--conf", str(conf)]
@@ -114,7 +148,9 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
         no_store=no_store,
         steps=config.provision,
         public_key=images_dir / f"{KEY_NAME}.pub",
-        tree=Path(os.path.expanduser(config.spp.dir)) if config.spp.dir else None,  # noqa: PTH111 - never raises
+        tree=root,
         target=config.spp.target,
+        version=_version(root, config.spp.version),
+        python=config.spp.python or "",
         extra_flags=tuple(flags),
     )

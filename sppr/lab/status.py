@@ -1,19 +1,22 @@
 """The truth about a session, part by part: pid + start time + the part's own sign of readiness."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from sppr.host.pids import Proc
 from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.ready import last_lines
 from sppr.roles.part import Part
-from sppr.roles.probe import Probe
+from sppr.roles.probe import Probe, of
 from sppr.tmux.pane import PaneFiles
 
 Standing = Literal["absent", "starting", "ready", "dead", "stopping"]
 UNASKED = "runs; the controller, which knows whether it is ready, does not answer"
 NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
+RENAMED = "; spp.py gives id 0 to the second process of an id"
+OLD_PRIMARY = "has the memory of a primary that is gone: sppr restart it"
 ALONE = "runs as it did when it was ready; the controller does not answer now"
 
 
@@ -41,10 +44,16 @@ class PartStatus:
 
 def status(state: State) -> list[PartStatus]:
     """A row for each part of the plan, in the order of start."""
-    probe = Probe(state.plan.api)
+    probe = of(state.plan.api, state.plan.parts)
     probe.refresh()
     at_work = state.phase == "stopping" and states.at_work(state.plan.session)
-    return [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
+    rows = [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
+    strangers = probe.strangers(state.plan.parts) if any(part.real for part in state.plan.parts) else []
+    if strangers and rows[0].state == "ready":
+        renamed = any(name.endswith(":0") for name in strangers)
+        told = f"{', '.join(strangers)}: connected, and none of this lab" + RENAMED * renamed
+        rows[0] = replace(rows[0], note=told)
+    return rows
 
 
 def left_half_way(state: State) -> str | None:
@@ -68,6 +77,8 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
     if living and proc:
         was_ready = state.ready_pid.get(part.name) == proc.pid
         standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
+    if living and proc and part.role == "secondary" and _outlived(state, proc):
+        note = note or OLD_PRIMARY
     lines = last_lines(files.log, 1) if standing == "dead" else []
     window_id, pane = state.panes.get(part.name, (None, None))
     if states.pane_is_gone(files):
@@ -98,6 +109,12 @@ def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[Standing, str | N
     if probe.answered or part.role == "controller":
         return "starting", None
     return ("ready", ALONE) if was_ready else ("starting", UNASKED)
+
+
+def _outlived(state: State, secondary: Proc) -> bool:
+    """Whether the primary was started after this secondary."""
+    primary = states.process(PaneFiles(state.folder, "pri"))
+    return primary is not None and primary.alive() and primary.started > secondary.started
 
 
 def _when(files: PaneFiles) -> str | None:

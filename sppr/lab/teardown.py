@@ -1,6 +1,7 @@
 """Ends a session from what its state on disk says, in the reverse of the order of start, and leaves nothing of it."""
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -26,6 +27,8 @@ from sppr.tmux.server import Tmux
 
 #: Seconds for each step of each part.
 POWERDOWN, QUIT, EXIT, TERM = 20.0, 3.0, 3.0, 3.0
+#: SPP's vf, mirror and pcap take up to 5 s (spp-facts 3.9).
+LONG_EXIT = 9.0
 #: Of the last to go to the first.
 ORDER = (("vm_vhost", "vm_ring"), ("secondary",), ("primary",), ("controller",))
 
@@ -180,7 +183,7 @@ def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
     if proc is None:
         return
     started = procs.tree([proc.pid])
-    how = _politely(state, part, proc, powerdown)
+    how = _politely(state, part, proc, powerdown) or _interrupted(part, proc)
     if how is None and proc.alive():
         killed, left = procs.end(procs.tree([proc.pid]), Deadline(TERM))
         how = None if left else "SIGKILL" if killed else "SIGTERM"
@@ -195,12 +198,23 @@ def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | N
         return monitor.shut_down(Path(part.qmp), proc.alive, Deadline(powerdown), Deadline(QUIT))
     if part.role == "controller":
         return None
-    target = "primary" if part.role == "primary" else f"nfv:{part.id}"
+    target = "primary" if part.role == "primary" else f"{part.kind or 'nfv'}:{part.id}"
     try:
-        ControlClient(state.plan.api).exit(target)
+        ControlClient(part.control or state.plan.api).exit(target)
     except ControlError:
         return None
-    return "exit" if Deadline(EXIT).poll(lambda: not proc.alive()) else None
+    return "exit" if Deadline(LONG_EXIT if part.real else EXIT).poll(lambda: not proc.alive()) else None
+
+
+def _interrupted(part: Part, proc: Proc) -> str | None:
+    """SPP's primary, vf, mirror and pcap end in order at SIGINT; at SIGTERM not all do. nfv has no handler for any
+    (spp-facts 3.9)."""
+    if not part.real or part.role not in ("primary", "secondary") or part.kind == "nfv" or not proc.alive():
+        return None
+    with contextlib.suppress(OSError):
+        os.kill(proc.pid, signal.SIGINT)
+        return "SIGINT" if Deadline(LONG_EXIT).poll(lambda: not proc.alive()) else None
+    return None
 
 
 def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:

@@ -1,7 +1,7 @@
 """The part of a plan that is VMs: their ports, who serves them, disks, identity. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sppr.config.model import Config, Vm, VmRing, VmVhost
@@ -45,7 +45,9 @@ class VmPlanner:
     def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site, shape: Shape = Shape()) -> None:
         self.config, self.flags, self.site, self.shape = config, flags, site, shape
         self.accel: Accel = accel(config.vm.accel, facts)
-        self.running = [s.id for s in config.secondaries[: flags.nof_sec]]
+        chosen = [s for s in config.secondaries[: flags.nof_sec] if s.type == "nfv"]
+        self.running = [s.id for s in chosen]
+        self.clients = [f"nfv:{s.id}" for s in chosen if s.vhost_client]
 
     def all(self) -> list[Part]:
         """Ring VMs, then vhost VMs; with --template the templates themselves, one of each kind that is asked for."""
@@ -66,11 +68,12 @@ class VmPlanner:
         sock_dir = self.config.spp.sock_dir
         sockets = [ports.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
         regions = [ports.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
+        server = self._server(kind, vm, place, numbers) if numbers else ""
         machine = self._machine(kind, vm, name, sockets, regions)
+        machine = replace(machine, makes_sockets=machine.makes_sockets or server in self.clients)
         command = [*self.site.runscript("run-vm.py"), "-t", kind, "-i", str(vm.id)]
         if numbers and tuple(numbers) != default_numbers(vm.id, 1):
             command += ["-d", ",".join(map(str, numbers))]
-        server = self._server(kind, vm, place, numbers) if numbers else ""
         return Part(
             name=name,
             role=_ROLES[kind],
@@ -89,6 +92,7 @@ class VmPlanner:
             console=str(machine.console),
             ssh_port=machine.ssh_port,
             cpus=vm.cpus or (),
+            makes_sockets=machine.makes_sockets,
         )
 
     def _needs(self, kind: AnyKind, vm: Vm, server: str) -> tuple[str, ...]:
@@ -118,7 +122,7 @@ class VmPlanner:
             ssh_port=self._ssh_port(kind, vm.id),
             sockets=tuple(sockets),
             regions=tuple(regions),
-            controller=f"{host}:{c.sec_port}" if vm.id else "",
+            controller=f"{host}:{c.sec_port}" if vm.id and self.site.version.guests_register else "",
             authorized_keys=self.site.public_key,
             extra=settings.args if vm.args is None else vm.args,
             disk_format=disk_format,

@@ -134,6 +134,7 @@ class VhostUserNic:
 
     ``reconnect=1``: the guest is back 1-2 s after the process on the other side was. ``vectors=0`` under TCG:
     QEMU 7.2 with TCG, vhost-user and MSI-X dies with SIGSEGV as soon as the guest's driver starts the device.
+    ``server``: QEMU makes the socket, and does not wait until the other side (SPP's ``--vhost-client``) connects.
     """
 
     index: int

@@ -6,6 +6,8 @@ from typing import Literal
 
 from sppr.tmux.pane import PaneFiles, Restart
 
+#: ``kind`` of a controller: ours, spp.py up to 18.05, its spp_vf.py, spp-ctl, and the CLI beside that.
+CONTROLLERS = ("", "spp.py", "spp_vf.py", "spp-ctl", "cli")
 Role = Literal["controller", "primary", "secondary", "vm_ring", "vm_vhost", "vm_normal"]
 
 
@@ -17,7 +19,10 @@ class Part:
     ``server`` (``primary``, ``nfv:1``) is asked for: vhost ports, whose ``sockets`` must listen before the VM starts,
     or ivshmem ports over ``regions``, which only must exist. ``qmp``, ``console`` and ``disk`` are a VM's;
     ``template`` is the image its disk stands on; ``cpus`` the host's cores it is kept on. ``restarts``: how often in a
-    row it is run again when it fails, first after ``restart_delay`` seconds.
+    row it is run again when it fails, first after ``restart_delay`` seconds. ``kind``: of a secondary nfv, vf, mirror
+    or pcap; of a controller one of CONTROLLERS. ``control``: the controller that knows it, where that is not the
+    lab's first. ``real``: of SPP's own programs. ``makes_sockets``: the VM listens at its ``sockets``, and its server
+    connects to them.
     """
 
     name: str
@@ -39,6 +44,10 @@ class Part:
     cpus: tuple[int, ...] = ()
     restarts: int = 0
     restart_delay: float = 1.0
+    kind: str = ""
+    control: str = ""
+    real: bool = False
+    makes_sockets: bool = False
 
     @property
     def restart(self) -> Restart | None:

@@ -2,22 +2,25 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sppr.deadline import Deadline
-from sppr.errors import ControlError, HostError, NotReady
+from sppr.errors import ControlError, HostError, LaunchError, NotReady
 from sppr.host import privilege
 from sppr.host.facts import unix_listening
 from sppr.images import store
 from sppr.qemu import console
+from sppr.ready import tail
 from sppr.roles.part import Part
-from sppr.spp.control import ControlClient
+from sppr.spp.control import Address, ControlClient
 
 #: Seconds a vhost port may take until its socket listens.
 VHOST_TIMEOUT = 10.0
+#: SPP's CLI, when it takes commands.
+_CLI = "spp > "
 #: EAL and SPP texts after which no process becomes ready. "No free … hugepages" is said of each size and node, and is
 #: fatal of none.
 _DPDK_DEATH = re.compile(
@@ -37,40 +40,87 @@ _GUEST = "its spp_vm to be connected to the controller"
 class Probe:
     """Asks the lab's parts. One question to the controller serves all parts for a moment."""
 
-    api: Path
-    _processes: list[dict[str, Any]] | None = field(default=None, repr=False)
+    api: Address
+    others: Collection[str] = ()
+    _known: dict[str, list[dict[str, Any]] | None] = field(default_factory=dict, repr=False)
 
     def refresh(self) -> None:
         """Ask anew: who is connected. A controller that does not answer counts as nobody."""
-        try:
-            self._processes = [dict(p) for p in ControlClient(self.api, timeout=2.0).processes()]
-        except ControlError:
-            self._processes = None
+        self._known = {str(address): _processes(address) for address in (self.api, *self.others)}
 
     @property
     def answered(self) -> bool:
         """Whether the controller answered at the last ``refresh``."""
-        return self._processes is not None
+        return self._known.get(str(self.api)) is not None
 
     def ready(self, part: Part) -> bool:
         """Whether the part is ready, by its own sign, as of the last ``refresh``."""
-        connected = {"type": "nfv", "client-id": part.id} in (self._processes or [])
+        found = self._known.get(part.control or str(self.api))
+        if part.role == "controller":
+            # What the CLI printed in the runs before stands above the line that started this one.
+            cli = part.kind == "cli"
+            return _CLI in tail(Path(part.console)).rpartition(" --cli")[2] if cli else found is not None
+        connected = {"type": part.kind or "nfv", "client-id": part.id} in (found or [])
         if part.is_vm:
             # A guest that carries spp_vm is ready when that is connected; any other when its console is at a prompt.
             return connected if carries_spp_vm(part) else console.has_come_to_prompt(Path(part.console))
-        if part.role == "controller":
-            return self._processes is not None
-        return connected if part.role == "secondary" else {"type": "primary"} in (self._processes or [])
+        return connected if part.role == "secondary" else {"type": "primary"} in (found or [])
+
+    def check_free(self, part: Part) -> None:
+        """Before a secondary of SPP's own starts: ControlError where its id is another process's already. spp-ctl lets
+        the two throw each other out each second, spp.py renames the second one to id 0 (spp-facts 3.2, 3.4)."""
+        if not part.real or part.role != "secondary":
+            return
+        self.check_renamed(part)
+        if self.ready(part):
+            what = f"{part.name}: the controller has a {part.kind}:{part.id} already, which is none of this lab"
+            raise ControlError(what, hint="end that process, or give this one another id in conf.yml")
+
+    def check_renamed(self, part: Part) -> None:
+        """LaunchError where a secondary is connected as id 0: that is what spp.py makes of an id given twice."""
+        found = self._known.get(part.control or str(self.api)) or []
+        if part.real and part.role == "secondary" and any(p.get("client-id") == 0 for p in found):
+            what = f"a secondary is connected as id 0, while {part.name} waits: its id was another process's already"
+            raise LaunchError(what, hint="sec 0;exit   at the prompt in ctrler, then end the process that has the id")
+
+    def strangers(self, parts: Iterable[Part]) -> list[str]:
+        """Who is connected and none of these parts, as ``nfv:0``. spp.py calls a second process of one id nfv:0."""
+        known = {part.id for part in parts}
+        found = [p for processes in self._known.values() for p in processes or () if p.get("type") != "primary"]
+        return [f"{p.get('type')}:{p.get('client-id')}" for p in found if p.get("client-id") not in known]
+
+
+def of(plan_api: Address, parts: Iterable[Part]) -> Probe:
+    """The probe of a lab: its first controller and, where a part is known to another, that."""
+    return Probe(plan_api, dict.fromkeys(part.control for part in parts if part.control))
+
+
+def _processes(address: Address) -> list[dict[str, Any]] | None:
+    """Who is connected there. spp-ctl goes on listing a primary that has died: that is asked itself."""
+    client = ControlClient(address, timeout=2.0 if "/" in str(address) else 4.0)
+    try:
+        found = [dict(p) for p in client.processes()]
+    except ControlError:
+        return None
+    if "/" not in str(address) and {"type": "primary"} in found:
+        try:
+            client.primary_status()
+        except ControlError:
+            found.remove({"type": "primary"})
+    return found
 
 
 def what(part: Part) -> str:
     """What a wait for this part waits for."""
+    if part.kind == "cli":
+        return "its prompt"
     return _WHAT[part.role] if not part.is_vm else _GUEST if carries_spp_vm(part) else _CONSOLE
 
 
 def carries_spp_vm(part: Part) -> bool:
     """Whether the VM's template was given spp_vm when it was made. A template that is booted itself: no."""
-    return bool(part.template) and store.carries_spp_vm(Path(part.template))
+    told = any("opt/sppr/controller" in word for word in part.program)  # a controller that would take it
+    return told and bool(part.template) and store.carries_spp_vm(Path(part.template))
 
 
 def fatal(part: Part) -> re.Pattern[str] | None:
@@ -85,16 +135,19 @@ def hint(log: str) -> str | None:
     return checks.hint(log)
 
 
-def serve_vhosts(api: Path, server: str, uids: Sequence[str], sockets: Sequence[str], deadline: Deadline) -> None:
+def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequence[str], deadline: Deadline) -> None:
     """Have ``server`` serve these vhost ports, and return once their sockets listen.
 
-    A port that is there already stays as it is. ControlError where it refuses, HostError where somebody else
-    listens there, NotReady where a socket does not come.
+    A socket file of before, at which nobody listens, is removed: SPP's add fails on it. A port that is there already
+    stays as it is. ControlError where it refuses, HostError where somebody else listens there, NotReady where a socket
+    does not come.
     """
-    there = _ports(ControlClient(api), server) if server else uids
+    there = ControlClient(api).ports(server) if server else uids
     for uid, socket in zip(uids, sockets, strict=True):
         if uid not in there and socket in unix_listening():
             raise HostError(f"{socket}: another process listens there", hint="sppr status; end it, or set vhosts:")
+        if uid not in there and Path(socket).is_socket():
+            privilege.remove(Path(socket))
     serve(api, server, uids)
     for socket in sockets:
         if not deadline.poll(lambda path=socket: path in unix_listening(), 0.02):  # type: ignore[misc]
@@ -107,17 +160,10 @@ def serve_vhosts(api: Path, server: str, uids: Sequence[str], sockets: Sequence[
             privilege.hand_over(Path(socket))
 
 
-def serve(api: Path, server: str, uids: Sequence[str]) -> None:
+def serve(api: Address, server: str, uids: Sequence[str]) -> None:
     """Have ``server`` serve these ports; those it has stay as they are. ControlError where it refuses."""
     client = ControlClient(api)
-    there = _ports(client, server) if server else uids
+    there = client.ports(server) if server else uids
     for uid in uids:
         if uid not in there:
-            client.add_port(server, uid)
-
-
-def _ports(client: ControlClient, server: str) -> list[str]:
-    """Ports of a process that can forward; those of the primary stand in its forwarder's part of the status."""
-    if server == "primary":
-        return list(client.primary_status().get("forwarder", {}).get("ports", []))
-    return list(client.nfv_status(int(server.split(":")[1])).get("ports", []))
+            client.serve_port(server, uid)

@@ -1,4 +1,4 @@
-"""The SPP processes of the host: what to run. Options as spp_primary and spp_nfv have them (section 2 of the facts)."""
+"""The SPP processes of the host: what to run. Options as SPP's own and ours have them (section 2 of the facts)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class Primary:
 
 @dataclass(frozen=True)
 class Secondary:
-    """``spp_nfv`` under its id."""
+    """``spp_nfv`` under its id; or ``spp_vf``, ``spp_mirror``, ``spp_pcap``, which call that ``--client-id``."""
 
     binary: Path
     eal: Eal
@@ -34,7 +34,8 @@ class Secondary:
     host: str
     port: int
     extra: tuple[str, ...] = ()
+    kind: str = "nfv"
 
     def argv(self) -> list[str]:
-        application = ["-n", str(self.id), "-s", f"{self.host}:{self.port}"]
+        application = ["-n" if self.kind == "nfv" else "--client-id", str(self.id), "-s", f"{self.host}:{self.port}"]
         return [str(self.binary), *self.eal.argv(), "--", *application, *self.extra]

@@ -1,5 +1,7 @@
 """The launcher's hand on the controller: REST over its unix socket, synchronous, standard library only.
 
+spp-ctl has no socket: it is asked at ``host:port``.
+
 >>> control = ControlClient(run_dir / "ctl.sock")
 >>> control.add_port("nfv:1", "ring:0")
 """
@@ -15,6 +17,9 @@ from sppr.spp.names import parse_target
 
 #: One of ``processes()``; the primary has no client-id.
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
+#: Where a controller is asked: a unix socket, or ``host:port``.
+Address = str | Path
+_BASES = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
 _HINTS = {
     400: "the process or the controller refuses it; look at the status of the target",
     404: "it is not connected: sppr status, and its own window, tell more",
@@ -25,8 +30,8 @@ _HINTS = {
 class ControlClient:
     """Each call is one request of at most ``timeout`` seconds; ControlError says what was asked and what came back."""
 
-    def __init__(self, socket_path: str | Path, timeout: float = 5.0) -> None:
-        self._path = str(socket_path)
+    def __init__(self, address: Address, timeout: float = 5.0) -> None:
+        self._path = str(address)
         self._timeout = timeout
 
     def alive(self) -> bool:
@@ -59,6 +64,24 @@ class ControlClient:
     def clear(self) -> None:
         """Zero the primary's counters."""
         self._call("DELETE", "/primary/status")
+
+    def status(self, target: str) -> dict[str, Any]:
+        """Of a process of any kind: ``primary``, ``nfv:1``, ``vf:3``."""
+        return self._object("GET", "/primary/status" if target == "primary" else _base(target))
+
+    def ports(self, target: str) -> list[str]:
+        """Ports of a process that can forward; those of the primary stand in its forwarder's part of the status."""
+        found = self.status(target)
+        return list((found.get("forwarder", {}) if target == "primary" else found).get("ports", []))
+
+    def serve_port(self, target: str, uid: str) -> None:
+        """As ``add_port``, and look whether it is there then: spp-ctl says 204 also where the process failed."""
+        self.add_port(target, uid)
+        if uid not in self.ports(target):
+            what = f"{target} was told to add {uid} and nobody said no, but its status does not have it"
+            raise ControlError(
+                what, hint="its own window says why; a file that is in the way of a socket is one reason"
+            )
 
     def add_port(self, target: str, uid: str) -> None:
         """``target`` is here and below ``primary`` or ``nfv:3``; ``uid`` as ``ring:0``."""
@@ -95,7 +118,7 @@ class ControlClient:
 
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
         asked = f"{method} /v1{path}" + (f" {json.dumps(body)}" if body else "")
-        connection = _UnixConnection(self._path, self._timeout)
+        connection = _connection(self._path, self._timeout)
         try:
             connection.request(method, f"/v1{path}", json.dumps(body) if body else None)
             response = connection.getresponse()
@@ -114,6 +137,13 @@ class ControlClient:
         return _parse(raw, asked)
 
 
+def _connection(address: str, timeout: float) -> http.client.HTTPConnection:
+    if "/" in address:
+        return _UnixConnection(address, timeout)
+    host, _, port = address.rpartition(":")
+    return http.client.HTTPConnection(host, int(port), timeout=timeout)
+
+
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
@@ -128,11 +158,12 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _base(target: str) -> str:
+    kind, _, number = target.partition(":")
     try:
-        found = parse_target(target)
+        found = parse_target(f"nfv:{number}" if kind in _BASES else target)
     except ValueError as error:
         raise ControlError(str(error), hint="targets are primary, nfv:1, nfv:2, ...") from None
-    return "/primary" if found.kind == "primary" else f"/nfvs/{found.client_id}"
+    return "/primary" if found.kind == "primary" else f"/{_BASES.get(kind, 'nfvs')}/{found.client_id}"
 
 
 def _parse(raw: bytes, asked: str) -> object:

@@ -31,6 +31,7 @@ class Eal:
     socket_mem: int | None = None
     huge_dir: str | None = None
     vdevs: tuple[str, ...] = ()
+    base_virtaddr: str | None = None
 
     def argv(self) -> list[str]:
         words = [*self.lcores, "-n", str(self.channels)]
@@ -38,6 +39,8 @@ class Eal:
             words += ["--socket-mem", str(self.socket_mem)]
         if self.huge_dir is not None:
             words += ["--huge-dir", self.huge_dir]
+        if self.base_virtaddr is not None:
+            words += ["--base-virtaddr", self.base_virtaddr]
         words += ["--proc-type", self.proc_type, "--file-prefix", self.file_prefix]
         words += [] if self.pci else ["--no-pci"]
         return words + [word for vdev in self.vdevs for word in ("--vdev", vdev)]

@@ -21,13 +21,18 @@ def ivshmem_region(sock_dir: str, number: int) -> Path:
     return Path(sock_dir) / f"ivshmem{number}"
 
 
+def null_vdev(number: int, first: bool) -> str:
+    """EAL device of ``nullpmd:N``. ``first``: as DPDK 16.07 calls it."""
+    return f"{'eth' if first else 'net'}_null{number}"
+
+
 def tap_vdev(number: int) -> str:
     """EAL device of ``tap:N``, whose kernel interface is vtapN."""
     return f"net_tap{number},iface=vtap{number}"
 
 
-def vhost_vdev(sock_dir: str, number: int) -> str:
-    return f"net_vhost{number},iface={vhost_socket(sock_dir, number)},queues=1"
+def vhost_vdev(sock_dir: str, number: int, first: bool = False) -> str:
+    return f"{'eth' if first else 'net'}_vhost{number},iface={vhost_socket(sock_dir, number)},queues=1"
 
 
 def vdev_socket(vdev: str) -> Path | None:

@@ -1,5 +1,8 @@
 """spp_nfv from 18.08.1 on: digits as id in 18.08.1, echoes up to 18.08.3, then JSON (spp-facts 3.4, 3.6)."""
 
+import os
+import socket
+
 from tests.fakes.link import ECHO, Fake, compact, main
 
 
@@ -9,6 +12,7 @@ class Nfv(Fake):
         self.ports = [f"phy:{n}" for n in range(options.nics)]
         self.patches: list[dict[str, str]] = []
         self.running = False
+        self.sockets: list[socket.socket] = []
 
     def answer(self, words: list[str]) -> bytes:
         if words == ["_get_client_id"]:
@@ -24,6 +28,20 @@ class Nfv(Fake):
         self.ended = words == ["exit"]
         return ECHO if self.before("18.08.4") and said != ECHO else said
 
+    def listen(self, uid: str) -> bool:
+        """vhost:N makes sockN; where that is there already it fails, and the file is gone (spp-facts 12.3)."""
+        folder = os.environ.get("FAKE_SOCK_DIR")
+        if not folder or not uid.startswith("vhost:"):
+            return True
+        path = f"{folder}/sock{uid[6:]}"
+        if os.path.lexists(path):
+            os.unlink(path)  # noqa: PTH108
+            return False
+        self.sockets.append(socket.socket(socket.AF_UNIX))
+        self.sockets[-1].bind(path)
+        self.sockets[-1].listen()
+        return True
+
     def change(self, words: list[str]) -> bytes:
         if self.options.lie and words[0] in ("add", "patch"):
             return compact(result="succeeded", command=words[0], port=words[1])
@@ -33,6 +51,7 @@ class Nfv(Fake):
                 return compact(result="succeeded", command=words[0])
             case ["add" | "del", uid]:
                 good = (uid in self.ports) == (words[0] == "del")
+                good = good and (words[0] == "del" or self.listen(uid))
                 if good:
                     (self.ports.append if words[0] == "add" else self.ports.remove)(uid)
                     self.running = self.running and words[0] == "add"

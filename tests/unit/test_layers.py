@@ -16,12 +16,12 @@ FLOORS = {
     "ready": 2, "host": 2,
     "config": 1,
     "errors": 0, "units": 0, "deadline": 0, "run": 0, "log": 0, "rotation": 0, "venv": 0,
-    # A program of its own beside the floors: nothing of the lab may be known to it.
-    "controller": 4,
+    # Programs of their own beside the floors: nothing of the lab may be known to them.
+    "controller": 4, "classic": 4,
 }  # fmt: skip
 #: Floor 0 is one room.
 GROUND = {name for name, floor in FLOORS.items() if floor == 0}
-ALONE = {"controller": {"spp", *GROUND}}
+ALONE = {"controller": {"spp", *GROUND}, "classic": {"spp", "controller", *GROUND}}
 ONLY_IN = {
     "libtmux": "tmux",
     "qemu.qmp": "qemu",

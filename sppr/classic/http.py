@@ -1,0 +1,54 @@
+"""HTTP over the run directory's unix socket, for the launcher alone."""
+
+import http.server
+import json
+import socketserver
+from pathlib import Path
+
+from .desk import Refusal
+from .keeper import Ended
+from .service import Service
+
+
+class Server(socketserver.ThreadingUnixStreamServer):
+    """Answers at ``path``, which is its user's alone."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path, service: Service) -> None:
+        path.unlink(missing_ok=True)
+        self.service = service
+        super().__init__(str(path), _Handler)
+        path.chmod(0o600)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    do_PUT = do_DELETE = do_GET  # noqa: N815 - names of http.server
+
+    def _serve(self) -> None:
+        try:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            found = self.server.service.answer(self.command, self.path, json.loads(raw) if raw else {})
+            status, text = (200, json.dumps(found)) if found is not None else (204, "")
+        except Refusal as e:
+            status, text = e.status, str(e)
+        except ValueError:
+            status, text = 400, "Not in json format."
+        except (Ended, OSError) as e:
+            status, text = 503, f"spp.py is not there: {e}"
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json" if status == 200 else "text/plain")
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def address_string(self) -> str:
+        return "launcher"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """The terminal is spp.py's."""

@@ -1,0 +1,106 @@
+"""The launcher's calls (those of REST v1 that it uses), answered by what spp.py can say."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sppr.controller import dialect
+from sppr.controller.faults import BadValue
+from sppr.controller.reply import Reply
+
+from .desk import Desk, Refusal
+
+Call = Callable[..., object]
+
+
+class Service:
+    """``kind``: of the secondaries that this controller serves, nfv or vf."""
+
+    def __init__(self, desk: Desk, kind: str) -> None:
+        self._desk, self._kind = desk, kind
+        one = rf"/v1/{kind}s/(\d+)"
+        self._routes: tuple[tuple[str, re.Pattern[str], Call], ...] = (
+            ("GET", re.compile(r"/v1/processes"), self.processes),
+            ("GET", re.compile(r"/v1/primary/status"), self.primary_status),
+            ("DELETE", re.compile(r"/v1/primary"), self.exit_primary),
+            ("GET", re.compile(one), self.status),
+            ("DELETE", re.compile(one), self.exit),
+            ("PUT", re.compile(rf"{one}/ports"), self.port),
+            ("PUT", re.compile(rf"{one}/patches"), self.patch),
+            ("DELETE", re.compile(rf"{one}/patches"), self.reset),
+            ("PUT", re.compile(rf"{one}/forward"), self.forward),
+        )
+
+    def answer(self, method: str, path: str, body: dict[str, Any]) -> object:
+        """What the call gives. Refusal else."""
+        for verb, pattern, call in self._routes:
+            if verb == method and (found := pattern.fullmatch(path.partition("?")[0])):
+                try:
+                    return call(*map(int, found.groups()), **{str(k): str(v) for k, v in body.items()})
+                except (BadValue, TypeError) as e:
+                    raise Refusal(400, str(e)) from None
+        raise Refusal(404, f"{method} {path}: the keeper of spp.py has no such call")
+
+    def processes(self) -> list[dict[str, object]]:
+        """Those that answer; an id 0 is one that was given twice (spp-facts 3.2)."""
+        primary, ids = self._desk.connected()
+        found: list[dict[str, object]] = [{"type": "primary"}] if primary and self._answers(self.primary_status) else []
+        return found + [{"type": self._kind, "client-id": n} for n in ids if self._answers(self.status, n)]
+
+    def _answers(self, call: Call, *args: object) -> bool:
+        try:
+            call(*args)
+        except Refusal as e:
+            if e.status != 404:
+                raise
+            return False
+        return True
+
+    def primary_status(self) -> dict[str, object]:
+        return dict(dialect.read(Reply(self._desk.primary("status")), 0).status)
+
+    def exit_primary(self) -> None:
+        self._leave(lambda: self._desk.primary("exit"))
+
+    def status(self, client_id: int) -> dict[str, object]:
+        return dict(self._told(client_id).status)
+
+    def _told(self, client_id: int) -> dialect.Told:
+        text = self._desk.secondary(client_id, "status")
+        if text.lstrip().startswith("{"):  # vf
+            return dialect.Told(json.loads(text))
+        return dialect.read(Reply(text), client_id)
+
+    def exit(self, client_id: int) -> None:
+        self._leave(lambda: self._desk.secondary(client_id, "exit"))
+
+    def _leave(self, ask: Callable[[], object]) -> None:
+        """A process that ends says nothing to ``exit``: spp.py finds it gone, which is what was wanted."""
+        try:
+            ask()
+        except Refusal as e:
+            if e.status != 404:
+                raise
+
+    def port(self, client_id: int, action: str, port: str) -> None:
+        self._change(client_id, action, port)
+
+    def patch(self, client_id: int, src: str, dst: str) -> None:
+        self._change(client_id, "patch", src, dst)
+
+    def reset(self, client_id: int) -> None:
+        self._desk.secondary(client_id, "patch reset")
+
+    def forward(self, client_id: int, action: str) -> None:
+        self._change(client_id, "forward" if action == "start" else "stop")
+
+    def _change(self, client_id: int, verb: str, *args: str) -> None:
+        """Processes only echo: their status tells whether it was done. ``del`` stops what forwarded."""
+        before = self._told(client_id)
+        self._desk.secondary(client_id, dialect.command(before, verb, *args))
+        after = self._told(client_id)
+        if not dialect.done(after.status, verb, list(args)):
+            raise Refusal(400, f"`{' '.join((verb, *args))}` had no effect; nfv:{client_id} does not say why")
+        if verb == "del" and before.status.get("status") == "running" != after.status.get("status"):
+            self._desk.secondary(client_id, "forward")

@@ -1,0 +1,125 @@
+"""spp-ctl, as far as a launcher uses it, with its defects: 204 though the process failed, a dead primary that stays
+listed, the newer of two processes with one id throws out the other (spp-facts 3.4, 3.9, 5)."""
+
+import argparse
+import json
+import re
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.fakes.link import VERSIONS
+
+KINDS = {"nfvs": "nfv", "vfs": "vf", "mirrors": "mirror", "pcaps": "pcap"}
+
+
+class Process:
+    def __init__(self, kind: str, sock: socket.socket) -> None:
+        self.kind, self.sock, self.lock = kind, sock, threading.Lock()
+
+    def ask(self, command: str) -> dict[str, object]:
+        with self.lock:
+            self.sock.sendall(command.encode())
+            said = self.sock.recv(65536)
+            while said and said[:1] != b"{" and not said.strip(b"\0"):
+                said = self.sock.recv(65536)  # padding of the reply before
+        if not said:
+            raise OSError("gone")
+        text = said.lstrip(b"\0").partition(b"\0")[0].decode()
+        return json.loads(text) if text.startswith("{") else {"text": text}
+
+
+class Ctl:
+    def __init__(self, version: str, options: argparse.Namespace) -> None:
+        self.version, self.table = version, dict[int, Process]()
+        for port, take in ((options.p, self.primary), (options.s, self.secondary)):
+            server = socket.create_server((options.b, port))
+            threading.Thread(target=self.accept, args=(server, take), daemon=True).start()
+
+    def accept(self, server: socket.socket, take) -> None:  # type: ignore[no-untyped-def]
+        while True:
+            take(server.accept()[0])
+
+    def primary(self, sock: socket.socket) -> None:
+        self.table[0] = Process("primary", sock)
+
+    def secondary(self, sock: socket.socket) -> None:
+        sock.sendall(b"_get_client_id")
+        text = sock.recv(4096).partition(b"\0")[0].decode()
+        if text.isdecimal() and self.version == "18.08.1":
+            number, kind = int(text), "nfv"
+        else:
+            said = json.loads(text)
+            number, kind = said["client_id"], said["process_type"]
+        old = self.table.pop(number, None)
+        if old:
+            old.sock.close()
+        self.table[number] = Process(kind, sock)
+
+    def processes(self) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = []
+        for number, process in sorted(self.table.items()):
+            try:
+                if number:
+                    process.ask("status")
+                found.append({"type": process.kind} | ({"client-id": number} if number else {}))
+            except (OSError, ValueError):
+                del self.table[number]
+        return found
+
+    def call(self, method: str, path: str, body: dict[str, str]) -> tuple[int, object]:
+        if (method, path) == ("GET", "/v1/processes"):
+            return 200, self.processes()
+        found = re.fullmatch(r"/v1/(?:primary|(nfvs|vfs|mirrors|pcaps)/(\d+))(/\w+)?", path)
+        if not found:
+            return 404, "Not found"
+        number = int(found[2] or 0)
+        process = self.table.get(number)
+        if process is None or process.kind != KINDS.get(found[1] or "", "primary"):
+            return 404, f"sec_id {number} not found." if number else "primary not found."
+        verb = (method, found[3] or ("/status" if method == "GET" else ""))
+        if verb == ("GET", "/status"):
+            said = process.ask("status")
+            return 200, said.get("info", said)
+        if verb == ("DELETE", ""):
+            if process.kind != "nfv" and number and self.version == "18.08.1":
+                return 405, "Method not allowed."
+            process.ask("exit")
+            self.table.pop(number, None)
+        elif verb == ("PUT", "/ports"):
+            process.ask(f"{body['action']} {body['port']}")  # "failed" is nobody's business
+        elif verb == ("PUT", "/patches"):
+            process.ask(f"patch {body['src']} {body['dst']}")
+        elif verb == ("PUT", "/forward"):
+            process.ask("forward" if body["action"] == "start" else "stop")
+        return 204, ""
+
+
+class Handler(BaseHTTPRequestHandler):
+    ctl: Ctl
+
+    def do_GET(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            status, found = self.ctl.call(self.command, self.path.partition("?")[0], json.loads(raw) if raw else {})
+        except (OSError, ValueError, KeyError):
+            status, found = 500, "Internal Server Error"
+        text = (json.dumps(found) if status == 200 else str(found)).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json" if status == 200 else "text/plain")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_PUT = do_DELETE = do_GET  # noqa: N815
+
+
+def main(version: str) -> None:
+    assert VERSIONS.index(version) >= VERSIONS.index("18.08.1")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-b", default="localhost")
+    for name, default in (("-p", 5555), ("-s", 6666), ("-a", 7777)):
+        parser.add_argument(name, type=int, default=default)
+    options = parser.parse_args()
+    Handler.ctl = Ctl(version, options)
+    ThreadingHTTPServer((options.b, options.a), Handler).serve_forever()

@@ -1,0 +1,155 @@
+"""A real SPP tree of each era, made of fakes that speak its dialects: wakeup to ready, down, and what goes wrong."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sppr.deadline import Deadline
+from sppr.errors import ControlError
+from sppr.roles import probe
+from sppr.spp.control import ControlClient
+from tests.conftest import ROOT
+from tests.fakes import tree
+from tests.live import labs
+from tests.live.dataplane import wait_for
+from tests.live.labs import Lab, last_line, run_again, wait_state
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+CONF = """\
+session: {session}
+controller: {{pri_port: {pri}, sec_port: {sec}, rest_port: {rest}, vf_pri_port: {vf_pri}, vf_sec_port: {vf_sec}}}
+primary: {{coremask: 0x1, portmask: 0x3, memory: 64}}
+secondaries: [{secondaries}]
+spp: {{dir: {tree}, python: {python}, file_prefix: {session}}}
+"""
+
+
+def make(folder: Path, session: str, version: str, secondaries: str = "{id: 1, coremask: 0x6}") -> Lab:
+    """A lab over a fake tree of this release. Its programs want neither hugepages nor a base image."""
+    lab = labs.make(folder, session, None)
+    ports = labs.free_ports(5)
+    lab.pri, lab.sec, lab.rest = ports[:3]
+    names = dict(zip(("pri", "sec", "rest", "vf_pri", "vf_sec"), ports, strict=True))
+    root = tree.make(folder / "spp", version)
+    lab.conf.write_text(
+        CONF.format(session=session, secondaries=secondaries, tree=root, python=sys.executable, **names)
+    )
+    return lab
+
+
+KINDS = {
+    "17.11": ("vf",),
+    "18.08.1": ("vf", "mirror"),
+    "HEAD": ("vf", "mirror", "pcap"),
+}
+ERAS = ["16.07", "17.08", "17.11", "18.05", "18.08.1", "19.08", "HEAD"]
+
+
+@pytest.fixture
+def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    version: str = request.param
+    kinds = enumerate(KINDS.get(version, ()), 2)
+    listed = [f"{{id: {n}, type: {kind}, coremask: {7 << 3 * n:#x}}}" for n, kind in kinds]
+    session = f"realspp{version.replace('.', '')}"
+    made = make(tmp_path_factory.mktemp("tree"), session, version, ", ".join(["{id: 1, coremask: 0x6}", *listed]))
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.mark.parametrize("lab", ERAS, indirect=True)
+def test_each_era_comes_up_is_told_and_goes_down(lab: Lab) -> None:
+    version = (lab.folder / "spp/src/spp.py").read_text().split("'")[-2]
+    count = 1 + len(KINDS.get(version, ()))
+    done = lab.wakeup("-ns", str(count), "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = lab.status()
+    controllers = ["ctrler", "vfctrl"] if version == "17.11" else ["ctrler"]
+    controllers += ["cli"] if count and version in ("18.08.1", "19.08", "HEAD") else []
+    assert list(rows) == [*controllers, "pri", *(f"sec{n}" for n in range(1, count + 1))]
+    assert {row["state"] for row in rows.values()} == {"ready"}, rows
+    again = lab.wakeup("-ns", str(count))
+    assert again.returncode == 0 and "nothing was changed" in again.stdout, again.stdout + again.stderr
+    done = lab.down()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sec1 ended (exit)" in done.stdout and "pri ended (exit)" in done.stdout, done.stdout
+    if version == "18.08.1":  # its REST cannot end a vf (spp-facts 5)
+        assert "sec2 ended (SIGINT)" in done.stdout and "sec3 ended (SIGINT)" in done.stdout, done.stdout
+    assert lab.leftovers() == []
+
+
+@pytest.mark.parametrize("lab", ["19.11"], indirect=True)
+def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -> None:
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    api = f"127.0.0.1:{lab.rest}"
+    stale, taken = (lab.folder / "spp/socks" / name for name in ("sock901", "sock902"))
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(stale))
+    probe.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(stale)], Deadline(10))
+    taken.write_text("not a socket\n")
+    with pytest.raises(ControlError, match="told to add vhost:902 and nobody said no, but its status does not have it"):
+        probe.serve_vhosts(api, "nfv:1", ["vhost:902"], [str(taken)], Deadline(10))
+    assert ControlClient(api).ports("nfv:1") == ["phy:0", "phy:1", "vhost:901"]
+    # A primary that is run again: spp-ctl went on listing the dead one, and the secondary has its old memory.
+    row = lab.status()["pri"]
+    os.kill(row["pid"], signal.SIGKILL)
+    wait_state(lab, "pri", "dead")
+    run_again(lab, row["pane"], "primary.py")
+    wait_state(lab, "pri", "ready")
+    assert lab.status()["sec1"]["note"] == "has the memory of a primary that is gone: sppr restart it"
+    done = lab.sppr("restart", "sec1", "--session", lab.session)
+    assert done.returncode == 0 and lab.status()["sec1"]["note"] is None, done.stderr
+
+
+def stranger(lab: Lab, client_id: int) -> "subprocess.Popen[bytes]":
+    words = ["-n", str(client_id), "-s", f"127.0.0.1:{lab.sec}", "--version", "17.08"]
+    argv = [sys.executable, "-m", "tests.fakes.classic_nfv", *words]
+    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("lab", ["17.05"], indirect=True)
+def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
+    lab.conf.write_text(lab.conf.read_text().replace("0x6}", "0x6}, {id: 2, coremask: 0x18}"))
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ctrler = lab.status()["ctrler"]
+    log = lab.state / "ctrler.log"
+    assert last_line(lab, ctrler["pane"]) == "spp >" and "recv:" not in log.read_text(), "what is asked is not shown"
+    control = lab.control
+    control.add_port("nfv:1", "ring:3")
+    control.patch("nfv:1", "phy:0", "ring:3")
+    assert control.nfv_status(1)["patches"] == [{"src": "phy:0", "dst": "ring:3"}]
+    with pytest.raises(ControlError, match="memif:0"):
+        control.add_port("nfv:1", "memif:0")
+    lab.tmux("send-keys", "-t", ctrler["pane"], "sec 1;sta")
+    wait_for("the keys", lambda: last_line(lab, ctrler["pane"]) == "spp > sec 1;sta")
+    with pytest.raises(ControlError, match="somebody is in the middle of a line"):
+        ControlClient(lab.state / "api.sock", timeout=20).processes()
+    assert last_line(lab, ctrler["pane"]) == "spp > sec 1;sta"
+    lab.tmux("send-keys", "-t", ctrler["pane"], "tus", "Enter")
+    wait_for("its answer", lambda: "RING(3)" in log.read_text())
+    assert len(control.processes()) == 2
+    same, other = stranger(lab, 1), stranger(lab, 2)
+    try:
+        wait_for("both", lambda: "nfv:0" in (lab.status()["ctrler"]["note"] or ""))
+        refused = lab.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
+        assert refused.returncode == 4 and "a secondary is connected as id 0" in refused.stderr, refused.stderr
+        same.kill()
+        wait_for("it to be forgotten", lambda: {"type": "nfv", "client-id": 0} not in control.processes())
+        refused = lab.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
+        assert refused.returncode == 6 and "has a nfv:2 already" in refused.stderr, refused.stderr
+    finally:
+        for process in (same, other):
+            process.kill()
+            process.wait()
+    lab.tmux("send-keys", "-t", ctrler["pane"], "bye", "Enter")
+    assert wait_state(lab, "ctrler", "dead")["exit"] == 0
