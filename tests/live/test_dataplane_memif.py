@@ -189,6 +189,25 @@ def test_deleted_under_traffic(lab: Lab) -> None:
     assert process.terminate() == 0
 
 
+def test_clients_gone_under_traffic(lab: Lab) -> None:
+    """Each goes while the worker is in its memory, which is unmapped only when the worker has left it."""
+    lab.start_primary()
+    process, nfv = lab.start_nfv(1, workers=2)
+    nfv.ok("add nullpmd:0", "add memif:0", "patch nullpmd:0 memif:0", "patch memif:0 nullpmd:0", "forward")
+    path = lab.sockets / "spp-memif.sock"
+    before = held(process)
+    for number in range(200):
+        with contextlib.closing(memif.Client(path)) as client:
+            client.connect()
+            client.offer()
+            client.send(frame(number))
+            wait_for("frames to the client", lambda client=client: client.word(memif.TO_CLIENT + 64) >= memif.SLOTS)
+            client.offer()
+        wait_for("gone", lambda number=number: process.text().count("the peer has gone") == number + 1)
+    assert held(process) == before
+    assert process.terminate() == 0
+
+
 def received(peer: Process) -> int:
     words = [line.split() for line in peer.text().splitlines() if "RX-packets:" in line]
     return int(words[-1][1]) if words else 0
