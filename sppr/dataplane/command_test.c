@@ -78,7 +78,7 @@ static void
 test_malformed(void)
 {
 	static const char *const bad[] = { "add", "add ring", "add ring:", "add ring:x", "add :1",
-		"add pipe:0", "add phy:0", "add memif:0", "add ring 3", "add ring:1 ring:2",
+		"add pipe:0", "add phy:0", "add memif:x", "add ring 3", "add ring:1 ring:2",
 		"add ring:5", "add \"\\:1", "del", "del ring:0", "del x", "patch",
 		"patch nullpmd:0", "patch nullpmd:0 ring:9", "patch ring:9 nullpmd:0", "patch a b",
 		"patch reset now", "patch nullpmd:0 nullpmd:0 nullpmd:0", "_set_client_id",

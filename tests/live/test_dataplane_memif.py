@@ -327,7 +327,7 @@ def test_wrong_clients_are_refused(lab: Lab) -> None:
 def test_a_client_that_scribbles(lab: Lab) -> None:
     """It loses its own frames: the patch beside it does not, and the next client finds all in order."""
     process, nfv, path = start(lab, 1)
-    own = os.getpid() % 5000 + 7000
+    own = os.getpid() % 2000 + 7000
     nfv.ok(f"add tap:{own}", f"patch tap:{own} tap:0")
     source, sink = lab.tap_ends()
     beside, _ = lab.tap_ends(f"vtap{own}", f"vtap{own}")
