@@ -76,7 +76,9 @@ def _problems(config: Config, flags: Flags, site: Site) -> Iterator[str]:
             yield f"secondary {secondary.id}: vhost_client is of 18.08.2 and later"
     if config.controller.rest_port == 0 and (version.management or version.era == "spp-ctl"):
         yield "controller.rest_port: 0, but the launcher and the CLI need that port, such as 7777"
-    if flags.nof_ring and not version.ring_vms:
+    if flags.nof_ring and version.ivshmem and config.spp.qemu is None:
+        yield "ring VMs want the QEMU that was patched for them: spp: {qemu: PATH}"
+    elif flags.nof_ring and not version.ivshmem:
         yield "ring VMs share memory by DPDK's ivshmem, which only 16.07 has, or by our own data plane: -nr 0"
     servers = [s for s in chosen if s.type == "nfv"]
     if flags.nof_vhost and not servers and not version.primary_forwards:

@@ -61,9 +61,9 @@ class Version:
         return self.since("18.08.2")
 
     @property
-    def ring_vms(self) -> bool:
-        """Whether a guest can share rings: by ``ivshmem:N``, a port type of ours."""
-        return not self.name
+    def ivshmem(self) -> bool:
+        """Whether guests share rings by DPDK's ivshmem, which wants a patched QEMU (spp-facts 9)."""
+        return self.name == "16.07"
 
     @property
     def primary_forwards(self) -> bool:
