@@ -193,3 +193,10 @@ def test_the_line_for_qemu_is_waited_for_and_must_be_of_this_primary(tmp_path: P
     assert e.value.hint and "x86_64-ivshmem-linuxapp-gcc" in e.value.hint
     os.utime(line, (began + 1, began + 1))
     assert ivshmem.wait_line(began, Deadline(0), line) == RING.split()
+
+
+def test_its_processes_may_run_under_our_controller(tmp_path: Path) -> None:
+    root = fake_tree.make(tmp_path / "spp", "17.11")
+    made = plan(conf(root, "{id: 1, coremask: 0x6}, {id: 2, type: vf, coremask: 0x18}", ", controller: ours"), tmp_path)
+    assert made.windows[0].panes == ("ctrler",) and "sppr.controller" in made.part("ctrler").program
+    assert "127.0.0.1:6666" in made.part("sec2").program and str(made.api).endswith("api.sock")
