@@ -209,7 +209,8 @@ class Images(_Part):
 class Spp(_Part):
     """A real SPP source tree, built. Without ``dir`` our own data plane forwards.
 
-    ``controller`` ours: our own serves its processes. ``python``: what runs SPP's controllers. ``qemu``: the QEMU of ring VMs, patched for SPP 16.07.
+    ``controller`` ours: our own serves its processes. ``python``: what runs SPP's controllers. ``qemu``: the QEMU of
+    ring VMs, patched for SPP 16.07.
     """
 
     dir: Text | None = None
