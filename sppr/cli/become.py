@@ -36,13 +36,15 @@ def begin(name: str, run: Path, dry_run: bool) -> None:
         )
 
 
-def become(name: str, argv: Sequence[str], run: Path, dry_run: bool, as_root: bool = False) -> None:
+def become(
+    name: str, argv: Sequence[str], run: Path, dry_run: bool, as_root: bool = False, more: Sequence[str] = ()
+) -> None:
     """Record that this process is the part ``name`` of the session in ``run``, and exec ``argv``; or just print it.
 
     ``as_root``: by sudo where a user runs this, which is shown. The part's process is sudo then: it ends as its
-    program ends, and passes on the terminal's keys.
+    program ends, and passes on the terminal's keys. ``more``: words of this run alone, which are not recorded.
     """
-    program = argv
+    program, argv = argv, [*argv, *more]
     if as_root:
         argv = privilege.elevated(argv, run)
     if dry_run:

@@ -56,7 +56,7 @@ def main(
     Several ids want a terminal each: inside tmux, all but the first get a window of their own.
     """
     from sppr.cli.gather import site_of
-    from sppr.lab import machine, vms
+    from sppr.lab import machine, rings, vms
     from sppr.roles.part import vm_name
 
     ids = _checked(kind, ids, image, words)
@@ -77,7 +77,8 @@ def main(
         _open_windows(ids, shares)
     begin(vm_name(kind, ids[0]), site.run, dry_run)
     _make_ready(parts[0], config, site, kind, ids[0], shape)
-    become(parts[0].name, parts[0].program, site.run, dry_run)
+    program = parts[0].program
+    become(parts[0].name, program, site.run, dry_run, more=rings.words(parts[0], site.run))
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:

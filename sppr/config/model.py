@@ -209,12 +209,15 @@ class Images(_Part):
 class Spp(_Part):
     """A real SPP source tree, built. Without ``dir`` our own data plane forwards.
 
-    ``python``: what runs its controllers.
+    ``controller`` ours: our own serves its processes. ``python``: what runs SPP's controllers. ``qemu``: the QEMU of
+    ring VMs, patched for SPP 16.07.
     """
 
     dir: Text | None = None
     version: SppVersion = "auto"
+    controller: Literal["spp", "ours"] = "spp"
     python: Text | None = None
+    qemu: Text | None = None
     target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "x86_64-native-linuxapp-gcc"
     file_prefix: FilePrefix | None = None
     sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=63), AfterValidator(_folder)] = "/tmp"  # noqa: S108 - SPP's own place: /tmp/sockN

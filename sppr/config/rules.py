@@ -207,7 +207,7 @@ def _real(config: Config, line_of: LineOf) -> Iterator[Problem]:
             yield Problem((*at, "vhost_client"), "spp_pcap has no vhost ports", "leave it out")
         if secondary.type != "pcap" and secondary.out_dir is not None:
             yield Problem((*at, "out_dir"), f"spp_{secondary.type} writes no files", "leave it out, or: type: pcap")
-    for key in ("version", "python"):
+    for key in ("version", "controller", "python", "qemu"):
         if config.spp.dir is None and line_of(("spp", key)) is not None:
             yield Problem(("spp", key), "is about a real SPP tree, and spp.dir names none", "name one, or leave it out")
 

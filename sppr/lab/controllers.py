@@ -56,7 +56,7 @@ def rest(config: Config, site: Site) -> str:
 
 def check(config: Config, flags: Flags, site: Site) -> None:
     """ConfigError that names all that the release of SPP in ``spp.dir`` cannot do."""
-    if site.tree is None or site.version.era == "ours":
+    if site.tree is None or not site.version.name:
         return
     problems = list(_problems(config, flags, site))
     if problems:
@@ -76,12 +76,14 @@ def _problems(config: Config, flags: Flags, site: Site) -> Iterator[str]:
             yield f"secondary {secondary.id}: vhost_client is of 18.08.2 and later"
     if config.controller.rest_port == 0 and (version.management or version.era == "spp-ctl"):
         yield "controller.rest_port: 0, but the launcher and the CLI need that port, such as 7777"
-    if flags.nof_ring and not version.ring_vms:
+    if flags.nof_ring and version.ivshmem and config.spp.qemu is None:
+        yield "ring VMs want the QEMU that was patched for them: spp: {qemu: PATH}"
+    elif flags.nof_ring and not version.ivshmem:
         yield "ring VMs share memory by DPDK's ivshmem, which only 16.07 has, or by our own data plane: -nr 0"
     servers = [s for s in chosen if s.type == "nfv"]
     if flags.nof_vhost and not servers and not version.primary_forwards:
         yield "vhost VMs want an nfv that serves their ports: its primary cannot forward"
-    if config.spp.sock_dir != "/tmp":  # noqa: S108 - SPP's own place
+    if config.spp.sock_dir != "/tmp" and (flags.nof_vhost or flags.vdev_vhost):  # noqa: S108 - SPP's own place
         yield f"spp.sock_dir: {config.spp.sock_dir}, but its programs know /tmp only"
     if flags.vdev_tap and not version.since("17.02"):
         yield "-vdt: its DPDK has no taps"

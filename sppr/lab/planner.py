@@ -95,7 +95,7 @@ def _counted(config: Config, flags: Flags, site: Site) -> Flags:
     """
     problems: list[str] = []
     counts: dict[str, Any] = {}
-    if flags.nof_ring is None and site.version.name and not site.version.ring_vms:
+    if flags.nof_ring is None and site.version.name and not (site.version.ivshmem and config.spp.qemu):
         flags = replace(flags, nof_ring=0)
     for section, flag in (("secondaries", "nof_sec"), ("vms_ring", "nof_ring"), ("vms_vhost", "nof_vhost")):
         has, wanted = len(getattr(config, section)), getattr(flags, flag)

@@ -73,7 +73,7 @@ class Site:
 
     def with_tree(self, root: Path) -> "Site":
         """The same with another SPP tree."""
-        return replace(self, tree=root, version=Version(era.detect(root) or "HEAD"))
+        return replace(self, tree=root, version=Version(era.detect(root) or "HEAD", self.version.under_ours))
 
     def interpreter(self, program: str) -> str:
         """Path of the Python for one of the tree's controllers; its bare name where there is none."""
@@ -82,7 +82,7 @@ class Site:
 
     def check_controllers(self, programs: Sequence[str]) -> None:
         """HostError for a controller of the tree that is not there, or whose Python is not."""
-        if self.tree is None:
+        if self.tree is None or self.version.era == "ours":
             return
         era.check(self.tree, self.version)
         for program in programs:
@@ -112,11 +112,11 @@ def images_folder(folder: Path, images_dir: str) -> Path:
     return found
 
 
-def _version(root: Path | None, wanted: str) -> Version:
+def _version(root: Path | None, wanted: str, under_ours: bool) -> Version:
     """What the tree is. A tree that is none counts as the newest until that is told with the rest."""
     if root is None:
         return Version()
-    return Version(wanted if wanted != "auto" else era.detect(root) or "HEAD")
+    return Version(wanted if wanted != "auto" else era.detect(root) or "HEAD", under_ours)
 
 
 def gather(config: "Config", conf: Path, session: str | None) -> Site:
@@ -150,7 +150,7 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
         public_key=images_dir / f"{KEY_NAME}.pub",
         tree=root,
         target=config.spp.target,
-        version=_version(root, config.spp.version),
+        version=_version(root, config.spp.version, config.spp.controller == "ours"),
         python=config.spp.python or "",
         extra_flags=tuple(flags),
     )

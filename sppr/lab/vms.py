@@ -12,8 +12,10 @@ from sppr.images.store import Kind
 from sppr.lab.plan import Flags
 from sppr.lab.site import Site
 from sppr.qemu.parts import Accel
+from sppr.qemu.patched import Patched
 from sppr.roles.part import Part, Role, serving_part, vm_name
 from sppr.roles.vm import AnyKind, Machine
+from sppr.run import which
 from sppr.spp import ports
 
 #: Where QEMU's user network shows a guest the loopback of the host.
@@ -64,7 +66,8 @@ class VmPlanner:
     def one(self, kind: AnyKind, vm: Vm, place: int = 0, numbers: Sequence[int] | None = None) -> Part:
         """One VM; ``numbers``: of its ports where they differ from what conf.yml and the flags say."""
         name = vm_name(kind, vm.id)
-        numbers = self._numbers(kind, vm) if numbers is None else numbers
+        patched = kind == "ring" and self.site.version.ivshmem
+        numbers = () if patched else self._numbers(kind, vm) if numbers is None else numbers
         sock_dir = self.config.spp.sock_dir
         sockets = [ports.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
         regions = [ports.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
@@ -80,7 +83,7 @@ class VmPlanner:
             id=vm.id,
             window=f"vm_{kind[0]}",
             command=(*command, *self.site.flags()),
-            program=tuple(machine.argv()),
+            program=tuple(self._patched(machine) if patched else machine.argv()),
             needs=self._needs(kind, vm, server),
             server=server,
             ports=tuple(ports.uid("ivshmem" if kind == "ring" else "vhost", n) for n in numbers),
@@ -89,11 +92,21 @@ class VmPlanner:
             disk=str(machine.disk),
             template=str(self.site.store.template(kind)) if self.site.store and vm.id and kind != "orig" else "",
             qmp=str(machine.qmp),
-            console=str(machine.console),
+            console=str(self.site.run / f"{name}.log" if patched else machine.console),
             ssh_port=machine.ssh_port,
             cpus=vm.cpus or (),
             makes_sockets=machine.makes_sockets,
+            kind="ivshmem" if patched else "",
         )
+
+    def _patched(self, machine: Machine) -> list[str]:
+        """A ring VM of SPP 16.07; what shares memory is known, and added, when it starts."""
+        m, named = machine, self.config.spp.qemu or ""
+        made = Patched(
+            program=which(named) or named, name=m.hostname, disk=m.disk, memory=m.memory, cores=m.cores, accel=m.accel,
+            qmp=m.qmp, mac=m.mac(), ssh_port=m.ssh_port, extra=m.extra,
+        )  # fmt: skip
+        return made.argv()
 
     def _needs(self, kind: AnyKind, vm: Vm, server: str) -> tuple[str, ...]:
         """A ring VM starts with the secondaries; a vhost VM when its socket's owner is there."""

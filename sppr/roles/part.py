@@ -20,9 +20,9 @@ class Part:
     or ivshmem ports over ``regions``, which only must exist. ``qmp``, ``console`` and ``disk`` are a VM's;
     ``template`` is the image its disk stands on; ``cpus`` the host's cores it is kept on. ``restarts``: how often in a
     row it is run again when it fails, first after ``restart_delay`` seconds. ``kind``: of a secondary nfv, vf, mirror
-    or pcap; of a controller one of CONTROLLERS. ``control``: the controller that knows it, where that is not the
-    lab's first. ``real``: of SPP's own programs. ``makes_sockets``: the VM listens at its ``sockets``, and its server
-    connects to them.
+    or pcap; of a VM ``ivshmem``, where a patched QEMU runs it; of a controller one of CONTROLLERS. ``control``: the
+    controller that knows it, where that is not the lab's first. ``real``: of SPP's own programs. ``makes_sockets``: the
+    VM listens at its ``sockets``, and its server connects to them.
     """
 
     name: str

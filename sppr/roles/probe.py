@@ -63,6 +63,8 @@ class Probe:
         connected = {"type": part.kind or "nfv", "client-id": part.id} in (found or [])
         if part.is_vm:
             # A guest that carries spp_vm is ready when that is connected; any other when its console is at a prompt.
+            if part.kind == "ivshmem":  # its console is the pane's, with lines of runs before
+                return bool(console.PROMPT.search(tail(Path(part.console)).rpartition("run-vm.py")[2]))
             return connected if carries_spp_vm(part) else console.has_come_to_prompt(Path(part.console))
         return connected if part.role == "secondary" else {"type": "primary"} in (found or [])
 

@@ -11,9 +11,11 @@ Era = Literal["ours", "classic", "spp-ctl"]
 
 @dataclass(frozen=True)
 class Version:
-    """A release by its name; ``""`` is our own data plane, which counts as the newest."""
+    """A release by its name; ``""`` is our own data plane, which counts as the newest. ``under_ours``: its programs
+    run under our own controller, which speaks the language of each."""
 
     name: str = ""
+    under_ours: bool = False
 
     def since(self, first: str) -> bool:
         """Whether this is ``first`` or later."""
@@ -21,8 +23,8 @@ class Version:
 
     @property
     def era(self) -> Era:
-        """``classic``: spp.py serves the processes itself; ``spp-ctl``: that does, and the CLI talks to it by REST."""
-        return "ours" if not self.name else "spp-ctl" if self.since("18.08.1") else "classic"
+        """Of its controller. ``classic``: spp.py serves processes; ``spp-ctl``: that does, the CLI asks it by REST."""
+        return "ours" if not self.name or self.under_ours else "spp-ctl" if self.since("18.08.1") else "classic"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -58,12 +60,12 @@ class Version:
     @property
     def guests_register(self) -> bool:
         """Whether its controller takes our spp_vm, which says in JSON what it is (spp-facts 3.4)."""
-        return self.since("18.08.2")
+        return self.under_ours or self.since("18.08.2")
 
     @property
-    def ring_vms(self) -> bool:
-        """Whether a guest can share rings: by ``ivshmem:N``, a port type of ours."""
-        return not self.name
+    def ivshmem(self) -> bool:
+        """Whether guests share rings by DPDK's ivshmem, which wants a patched QEMU (spp-facts 9)."""
+        return self.name == "16.07"
 
     @property
     def primary_forwards(self) -> bool:

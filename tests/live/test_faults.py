@@ -39,7 +39,9 @@ def fake_tree(lab: Lab, primary: str) -> None:
         folder.mkdir(parents=True)
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
         (folder / name).chmod(0o755)
-    lab.conf.write_text(lab.conf.read_text().replace("spp: {", f"spp: {{dir: {lab.folder / 'spp'}, target: t, "))
+    lab.conf.write_text(
+        lab.conf.read_text().replace("spp: {", f"spp: {{dir: {lab.folder / 'spp'}, controller: ours, target: t, ")
+    )
 
 
 def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> None:

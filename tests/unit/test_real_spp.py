@@ -1,6 +1,8 @@
 """Releases of SPP: told apart by what is in a tree, and what each wants on its command lines."""
 
+import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +10,13 @@ import pytest
 
 from sppr.config import load
 from sppr.config.model import Config
-from sppr.errors import ConfigError, HostError
+from sppr.deadline import Deadline
+from sppr.errors import ConfigError, HostError, NotReady
 from sppr.host.facts import Facts
 from sppr.lab import site
 from sppr.lab.plan import Flags, Plan
 from sppr.lab.planner import make
-from sppr.spp import era, tree
+from sppr.spp import era, ivshmem, tree
 from sppr.spp.versions import VERSIONS, Version
 from tests.fakes import link
 from tests.fakes import tree as fake_tree
@@ -162,3 +165,38 @@ def test_what_a_release_cannot_do_is_refused(
     ring = load.parse(b"vms_ring: [{id: 6}]", "c").vms_ring
     with pytest.raises(ConfigError, match=f"SPP {version}: .*{text}"):
         plan(config.model_copy(update={"vms_ring": ring}), tmp_path, nof_sec=1, **flags)
+
+
+RING = "-device ivshmem,size=32M,shm=fd:/dev/hugepages/rtemap_0:0x0:0x400000:/dev/zero:0x0:0x5fc000:/m:0x0:0x4000"
+
+
+def test_a_ring_vm_of_16_07_is_run_by_the_patched_qemu(tmp_path: Path) -> None:
+    config = conf(fake_tree.make(tmp_path / "spp", "16.07"), more=", qemu: /opt/qemu-2.3.0")
+    ring = load.parse(b"vms_ring: [{id: 6}]", "c").vms_ring
+    config = config.model_copy(update={"vms_ring": ring})
+    part = plan(config, tmp_path, nof_ring=1).part("vm_r6")
+    assert (part.kind, part.ports, part.regions, part.needs) == ("ivshmem", (), (), ("pri",))
+    assert part.program[:5] == ("/opt/qemu-2.3.0", "-name", "vm-r6", "-m", "256")
+    assert part.program[part.program.index("-serial") + 1] == "mon:stdio" and "-fw_cfg" not in part.program
+    with pytest.raises(ConfigError, match=r"SPP 16\.07: ring VMs want the QEMU that was patched"):
+        plan(config.model_copy(update={"spp": config.spp.model_copy(update={"qemu": None})}), tmp_path, nof_ring=1)
+
+
+def test_the_line_for_qemu_is_waited_for_and_must_be_of_this_primary(tmp_path: Path) -> None:
+    line, began = tmp_path / "line", time.time()
+    with pytest.raises(NotReady, match="line: is not there"):
+        ivshmem.wait_line(began, Deadline(0), line)
+    line.write_text(RING + "\n")
+    os.utime(line, (began - 5, began - 5))
+    with pytest.raises(NotReady, match="is of a primary before") as e:
+        ivshmem.wait_line(began, Deadline(0), line)
+    assert e.value.hint and "x86_64-ivshmem-linuxapp-gcc" in e.value.hint
+    os.utime(line, (began + 1, began + 1))
+    assert ivshmem.wait_line(began, Deadline(0), line) == RING.split()
+
+
+def test_its_processes_may_run_under_our_controller(tmp_path: Path) -> None:
+    root = fake_tree.make(tmp_path / "spp", "17.11")
+    made = plan(conf(root, "{id: 1, coremask: 0x6}, {id: 2, type: vf, coremask: 0x18}", ", controller: ours"), tmp_path)
+    assert made.windows[0].panes == ("ctrler",) and "sppr.controller" in made.part("ctrler").program
+    assert "127.0.0.1:6666" in made.part("sec2").program and str(made.api).endswith("api.sock")
