@@ -104,6 +104,14 @@ def free_pages() -> int | None:
     return int(counts["HugePages_Free"]) if os.environ.get("CI") else None
 
 
+def test_a_launcher_killed_before_it_had_written_a_state(lab: Lab) -> None:
+    point = f"os.rename {lab.state}/.state.json.PID"
+    words = ["effects", point, str(lab.folder / "effects"), "up", "--conf", str(lab.conf), "--socket-name", lab.session]
+    done = subprocess.run([sys.executable, "-m", "tests.live.strike", *words, *SMALL], env=lab.env, check=False)
+    assert done.returncode == -signal.SIGKILL and lab.state.is_dir()
+    assert_down_leaves_nothing(lab, "killed before its state was written")
+
+
 def test_a_down_killed_after_any_step_of_it(lab: Lab) -> None:
     """Every other time what follows is ``up`` of what is left, every other time ``down`` once more."""
     flags = ("-ns", "1", "-nr", "0", "-nv", "0")
