@@ -336,33 +336,3 @@ def test_two_at_once_one_waits_for_nobody(lab: Lab) -> None:
     launchers = [start(lab) for _ in range(3)]
     codes = sorted(launcher.wait(60) for launcher in launchers)
     assert codes[0] == 0 and set(codes) <= {0, 1} and all_ready(lab)
-
-
-def test_the_launcher_is_killed_after_every_single_step(lab: Lab, tmp_path: Path) -> None:
-    """A report of its own kills the launcher when it is told the nth step; the next ``up`` makes everything ready."""
-    program = tmp_path / "killed.py"
-    program.write_text(
-        "import contextlib, os, signal, sys\n"
-        "from sppr.cli import progress, up\n"
-        "left = int(sys.argv.pop(1))\n"
-        "class Report(progress.Lines):\n"
-        "    def step(self, done):\n"
-        "        global left\n"
-        "        left -= 1\n"
-        "        if not left:\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "progress.progress = lambda plan, shown: contextlib.nullcontext(Report())\n"
-        "up.main()\n"
-    )
-    words = ["--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
-    for number in range(1, 50):
-        command = [sys.executable, str(program), str(number), *words]
-        done = subprocess.run(command, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-        again = lab.wakeup(*SMALL)
-        assert again.returncode == 0 and all_ready(lab), f"step {number}:\n{again.stdout}{again.stderr}"
-        assert panes(lab) == ["ctrler:ctrler", "pri:pri", "sec:sec1", "w0:w0"], number
-        assert lab.down().returncode == 0 and lab.leftovers() == [], number
-    assert number > 8, "each part is started and ready, and more"
