@@ -357,7 +357,7 @@ def test_nfv_routes_and_errors(shared: Controller) -> None:
     assert "'ring' is not a port" in refusal(lambda: client.add_port("nfv:3", "ring"))
     assert "cannot be added" in refusal(lambda: client.add_port("nfv:3", "phy:0"))
     assert "sec_id 9 not found. (status 404)" in refusal(lambda: client.forward("nfv:9"))
-    assert "names no process" in refusal(lambda: client.forward("vf:9"))
+    assert "names no process" in refusal(lambda: client.forward("xy:9"))
     client.exit("nfv:3")
     assert fake.closed.wait(WAIT)
     assert client.processes() == []

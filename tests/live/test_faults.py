@@ -205,6 +205,8 @@ def test_a_state_that_was_lost_while_the_lab_runs_leaves_nothing_behind(lab: Lab
     done = lab.down()
     assert done.returncode == 0 and "ending what its pid records name" in done.stdout, done.stdout + done.stderr
     lab.tmux("kill-server")  # its name was in the lost state
+    for path in lab.tmux_sockets():
+        path.unlink()
     wait_for("nothing left", lambda: lab.leftovers() == [])
 
 

@@ -340,7 +340,8 @@ def test_t17_strings_are_expanded_by_tmux(bench: Bench) -> None:
     shell = PaneSpec("w0", odd, ("/bin/sh", "-c", "pwd >w0.pwd; exec sleep 60"))
     bench.make("t17", bench.window("one", files), bench.window("w0", shell))
     bench.open(files)
-    assert exited(files) and f"\n{odd}\r\n" in files.log.read_bytes().decode()
+    assert exited(files)
+    wait_for("its log", lambda: f"\n{odd}\r\n" in files.log.read_bytes().decode())
     assert wait_for("w0", lambda: (odd / "w0.pwd").exists() and (odd / "w0.pwd").read_text()) == f"{odd}\n"
     assert not [p for p in (bench.folder, Path.cwd(), Path(os.environ["HOME"]), Path("/")) if list(p.glob("pwned*"))]
 

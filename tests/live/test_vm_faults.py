@@ -133,7 +133,10 @@ def test_an_instance_that_another_qemu_has_open_is_told_and_not_touched(lab: Lab
         assert "or-base.qcow2: pid" not in done.stderr, "a template is read by any number of guests"
         kept = contents(store.folder)
         assert {name: kept[name] for name in before} == before and other.poll() is None
-        assert lab.down().returncode == 0 and lab.leftovers() == [f"process {other.pid} qemu-system-x86_64"]
+        assert lab.down().returncode == 0 and lab.leftovers() == [
+            f"process {other.pid} qemu-system-x86_64",
+            f"{lab.folder}/q",
+        ]
     finally:
         other.kill()
         other.wait()
