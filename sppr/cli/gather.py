@@ -31,12 +31,17 @@ def site_of(conf: Path | None, session: str | None) -> tuple[Config, site.Site]:
     return config, site.gather(config, path, session)
 
 
-def gather(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Lab:
-    """Read conf.yml and the machine, and plan."""
+def gather(
+    conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any], *, named_base: bool = True
+) -> Lab:
+    """Read conf.yml and the machine, and plan. ``named_base``: refuse where it is not clear which base its VMs have."""
     check_name("--socket-name", socket_name)
     config, where = site_of(conf, session)
     found = machine.look(config.vm.accel, mappers=False)
-    return Lab(config, found, where, planner.make(config, plan.Flags(**flags), found, where, socket_name))
+    made = planner.make(config, plan.Flags(**flags), found, where, socket_name)
+    if named_base:
+        where.check_base_named(made.parts)
+    return Lab(config, found, where, made)
 
 
 def again(state: State) -> tuple[plan.Plan | None, site.Site | None]:

@@ -114,7 +114,15 @@ def add(conf: Path | None, file: Path, name: str | None, image_format: str | Non
         target = change.add(folder, file, name, image_format, progress)
     click.echo(str(target))
     bases = store.candidates(folder)
-    if config.images.base != target.name and (config.images.base or len(bases) > 1):
+    if config.images.base is None and len(bases) > 1:
+        click.echo(
+            f"there are {len(bases)} base images now, so conf.yml must name one from now on: wakeup refuses else\n"
+            f"  images: {{base: {target.name}}}   to use the new one"
+        )
+        for other in bases:
+            if other != target.name:
+                click.echo(f"  images: {{base: {other}}}   to go on with it: VMs that are there stand on it")
+    elif config.images.base not in (None, target.name):
         click.echo(f"to use it, in conf.yml: images: {{base: {target.name}}}")
 
 

@@ -21,6 +21,10 @@ SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
 BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
 
 
+class SeveralBases(HostError):
+    """Several base images lie there and none is named: which one a lab's disks stand on is not known."""
+
+
 class Filler(Protocol):
     """Puts the guest's program into a template while it is made."""
 
@@ -201,8 +205,9 @@ def find(folder: Path, base: str | None, image_format: str) -> Store:
     if not found:
         raise HostError(f"{folder}: no base image", hint=BUILD_HINT)
     if len(found) > 1:
-        raise HostError(
-            f"{folder}: several base images: {', '.join(found)}", hint=f"say which: images: {{base: {found[0]}}}"
+        raise SeveralBases(
+            f"{folder}: several base images: {', '.join(found)}",
+            hint=f"say in conf.yml which: images: {{base: {found[0]}}}",
         )
     return Store(folder, found[0], image_format)
 

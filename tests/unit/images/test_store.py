@@ -89,7 +89,7 @@ def test_the_only_image_is_found_and_of_several_one_must_be_named(tmp_path: Path
     image(tmp_path / "a.img", "raw")
     with pytest.raises(HostError, match=r"several base images: a\.img, b\.qcow2") as e:
         find(tmp_path, None, "qcow2")
-    assert e.value.hint == "say which: images: {base: a.img}"
+    assert e.value.hint == "say in conf.yml which: images: {base: a.img}"
     assert find(tmp_path, "b.qcow2", "qcow2").base == "b.qcow2"
 
 
