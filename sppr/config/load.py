@@ -102,7 +102,8 @@ def parse(data: bytes, name: str) -> Config:
         raise ConfigError(_tell(name, reader, told))
     config, problems = _validate({k: v for k, v in raw.items() if v is not None}, reader)
     if config is not None:
-        problems += check(config, lambda p: getattr(reader.places.get(p), "line", None))
+        wrong = {problem.path for problem in problems}
+        problems += check(config, lambda p: getattr(reader.places.get(p), "line", None), wrong)
     if config is None or problems:
         raise ConfigError("\n".join(_tell(name, reader, p) for p in _in_order(reader, problems)))
     return config
