@@ -179,9 +179,9 @@ def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
 def _taps(config: Config, _: LineOf) -> Iterator[Problem]:
     """The kernel cuts no name short: it refuses it, and DPDK goes on without the device."""
     for index, vdev in enumerate(config.primary.vdevs):
-        for option in vdev.split(",")[1:]:
-            key, _, name = option.partition("=")
-            if vdev.startswith("net_tap") and key == "iface" and len(name) > MAX_IFACE:
+        for option in vdev.split(",")[1:] if vdev.startswith("net_tap") else ():
+            name = option.removeprefix("iface=")
+            if name != option and len(name) > MAX_IFACE:
                 what = f"{name!r} is {len(name)} characters long, and an interface name has {MAX_IFACE} at most"
                 yield Problem(("primary", "vdevs", index), what, f"write a shorter one, such as iface={name[:8]}")
 
