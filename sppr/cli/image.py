@@ -13,6 +13,7 @@ from sppr.cli import options
 from sppr.cli.edge import CONTEXT, EdgeGroup
 from sppr.images.build import MIN_MIB
 from sppr.images.rootfs import SUITE, SUITES
+from sppr.images.store import BUILD_HINT
 
 KIND = click.Choice(["ring", "vhost", "normal"])
 
@@ -45,15 +46,20 @@ def list_(conf: Path | None, as_json: bool) -> None:
     """Show every image: its size in the guest and on disk, what it stands on, who runs it, what is wrong with it."""
     from sppr.images import listing
 
-    found = listing.entries(_folder(conf)[2])
+    folder = _folder(conf)[2]
+    found = listing.entries(folder)
     if as_json:
         click.echo(json.dumps([_as_json(entry) for entry in found], indent=1))
         return
-    width = max((len(entry.name) for entry in found), default=0)
+    if not found:
+        click.echo(f"{folder}: no image yet: {BUILD_HINT}")
+        return
+    width = max(len("NAME"), *(len(entry.name) for entry in found))
+    click.echo(f"{'NAME':{width}}  {'ROLE':8} {'MiB':>6} {'ON DISK':>7}  OVER, RUN BY")
     for entry in found:
         over = " > ".join(path.name for path in entry.chain)
         run_by = "  run by " + ", ".join(map(str, entry.holders)) if entry.holders else ""
-        size = f"{_mib(entry.size):>6} {_mib(entry.disk):>6} MiB" if entry.format else " " * 17
+        size = f"{_mib(entry.size):>6} {_mib(entry.disk):>7}" if entry.format else " " * 14
         line = f"{entry.name:{width}}  {entry.role:8} {size}  {'over ' + over if over else ''}{run_by}"
         click.echo(line.rstrip())
         if entry.fault:
@@ -186,5 +192,6 @@ def check(conf: Path | None) -> int:
     for finding in findings:
         click.echo(f"{finding.severity}: {finding.id}: {finding.what}\n    fix: {finding.fix}")
     if not findings:
-        click.echo(f"{folder}: all images are well")
+        there = listing.entries(folder)
+        click.echo(f"{folder}: all images are well" if there else f"{folder}: no image yet: {BUILD_HINT}")
     return HostError.exit_code if any(finding.severity == "error" for finding in findings) else 0

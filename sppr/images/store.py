@@ -178,7 +178,9 @@ class Store:
             names = ", ".join(p.name for p in standing)
             hint = f"save what you need, then: sppr image rm {' '.join(p.name for p in standing)}"
             raise HostError(
-                f"{self.template(kind)}: {names} stand on this template; booting it would break them", hint=hint
+                f"{self.template(kind)}: {names} stand{'s' * (len(standing) == 1)} on this template; booting it would break "
+                + ("it" if len(standing) == 1 else "them"),
+                hint=hint,
             )
 
     def _fingerprint(self) -> dict[str, int]:
@@ -189,12 +191,19 @@ class Store:
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
+def end_hint(holder: procs.Holder) -> str:
+    """How the process that has an image is ended: by its part's name where its guest is called like one."""
+    vm = re.fullmatch(r"vm-([rv]\d+)", holder.name)
+    verb = f"sppr stop vm_{vm[1]}" if vm else "sppr down"
+    return f"end it first: {verb}, or where no session has it: kill {holder.pid}"
+
+
 def check_free(*images: Path) -> None:
     """HostError where a process writes to one of them: QEMU would not get its lock. Looks at all processes once."""
     for image, found in procs.holders(images).items():
         if writers := [holder for holder in found if holder.writes]:
             who = ", ".join(map(str, writers))
-            raise HostError(f"{image}: is in use by {who}", hint=f"end it first: sppr down, or: kill {writers[0].pid}")
+            raise HostError(f"{image}: is in use by {who}", hint=end_hint(writers[0]))
 
 
 def find(folder: Path, base: str | None, image_format: str) -> Store:

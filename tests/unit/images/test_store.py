@@ -62,7 +62,7 @@ def test_the_temporary_of_a_killed_run_is_swept(store: Store) -> None:
 
 def test_a_template_under_instances_is_not_booted(store: Store) -> None:
     store.ensure_instance("ring", 6, lambda _: None)
-    with pytest.raises(HostError, match=r"r6-base\.qcow2 stand on this template"):
+    with pytest.raises(HostError, match=r"r6-base\.qcow2 stands on this template"):
         store.check_template_free("ring")
     store.check_template_free("vhost")
 

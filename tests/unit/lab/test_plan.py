@@ -57,7 +57,7 @@ def test_a_portmask_of_conf_yml_that_does_not_fit_is_told_with_its_place(tmp_pat
 
 def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> None:
     conf = tmp_path / "conf.yml"
-    conf.write_text((ROOT / "conf.yml").read_text() + f"\nspp: {{sock_dir: /no-such-dir}}\n")
+    conf.write_text((ROOT / "conf.yml").read_text() + "\nspp: {sock_dir: /no-such-dir}\n")
     lab = gather(conf, None, None, {"nof_vhost": 2, "vhost_num": 2})
     found = preflight.look(lab.plan, lab.site, lab.facts)
     assert [f.what for f in found if "no such folder for" in f.what] == [
