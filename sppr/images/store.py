@@ -175,13 +175,10 @@ class Store:
     def check_template_free(self, kind: Kind) -> None:
         """HostError where instances stand on the template: a boot that writes to it would corrupt them."""
         if standing := self.instances(kind):
-            names = ", ".join(p.name for p in standing)
+            names, one = ", ".join(p.name for p in standing), len(standing) == 1
             hint = f"save what you need, then: sppr image rm {' '.join(p.name for p in standing)}"
-            raise HostError(
-                f"{self.template(kind)}: {names} stand{'s' * (len(standing) == 1)} on this template; booting it would break "
-                + ("it" if len(standing) == 1 else "them"),
-                hint=hint,
-            )
+            why = f"{names} stand{'s' * one} on this template; booting it would break {'it' if one else 'them'}"
+            raise HostError(f"{self.template(kind)}: {why}", hint=hint)
 
     def _fingerprint(self) -> dict[str, int]:
         try:

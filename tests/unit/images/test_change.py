@@ -107,7 +107,7 @@ def test_who_has_an_image_is_ended_by_its_parts_name() -> None:
 
 
 def test_a_source_that_is_missing_says_where_to_look() -> None:
-    with pytest.raises(HostError, match="/nonexist.img: no such image") as e:
+    with pytest.raises(HostError, match=r"/nonexist\.img: no such image") as e:
         add(Path("/unused"), Path("/nonexist.img"))
     assert e.value.hint == "ls -l /"
 
