@@ -55,7 +55,11 @@ def test_help_needs_no_conf_yml_and_names_every_verb(tmp_path: Path) -> None:
 
 def test_no_session_is_told_as_such(tmp_path: Path) -> None:
     done = sppr("status", "--session", "nobody", cwd=tmp_path)
-    assert done.returncode == 1 and "session nobody: not running" in done.stderr and "hint: sppr up" in done.stderr
+    assert (
+        done.returncode == 1
+        and "session nobody: not running" in done.stderr
+        and "hint: sppr up --session nobody" in done.stderr
+    )
 
 
 def test_the_session_meant_is_conf_ymls_or_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
