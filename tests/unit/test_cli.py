@@ -42,6 +42,7 @@ def test_wrong_words_are_status_2(tmp_path: Path) -> None:
     done = sppr("up", "-vdt", "3-1", cwd=tmp_path)
     assert done.returncode == 2 and "'3-1' counts down" in done.stderr
     assert sppr("up", "-ns", "-1", cwd=tmp_path).returncode == 2
+    assert "'-nx'" in sppr("up", "-nx", cwd=tmp_path).stderr
     done = sppr("up", "--session", "a.b", cwd=tmp_path)
     assert done.returncode == 2 and "tmux reads . and :" in done.stderr
 
