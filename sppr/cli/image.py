@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,27 @@ def _bar(label: str) -> Iterator[Callable[[float], None]]:
     """A bar in a terminal, on stderr; elsewhere a line."""
     with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
         yield lambda share: bar.update(int(share * 1000) - bar.pos)
+
+
+def _complete(ctx: click.Context, incomplete: str, roles: Sequence[str]) -> list[str]:
+    """Names of images that may be meant; nothing where conf.yml cannot be read."""
+    from sppr.errors import SpprError
+    from sppr.images import listing
+
+    try:
+        found = [entry for entry in listing.named(_folder(ctx.params.get("conf"))[2]) if entry.role in roles]
+    except SpprError:
+        return []
+    words = [f"vm-{entry.vm}" for entry in found if entry.vm] + [entry.name for entry in found]
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def _instances(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    return _complete(ctx, incomplete, ("instance",))
+
+
+def _images(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    return _complete(ctx, incomplete, ("base", "template", "instance"))
 
 
 @main.command("list")
@@ -162,7 +183,7 @@ def provision_(conf: Path | None, kind: Any) -> None:
 
 @main.command()
 @options.conf
-@click.argument("vm", nargs=-1, required=True)
+@click.argument("vm", nargs=-1, required=True, shell_complete=_instances)
 def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
     """Make the instances of VMs anew from their templates: 11, v11 or vm-v11. What was in them is lost."""
     from sppr.images import change
@@ -172,7 +193,7 @@ def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
 
 @main.command()
 @options.conf
-@click.argument("image", nargs=-1, required=True)
+@click.argument("image", nargs=-1, required=True, shell_complete=_images)
 def rm(conf: Path | None, image: tuple[str, ...]) -> None:
     """Remove images, by file name or VM; none that runs, or that others stand on which are not named as well."""
     from sppr.images import change

@@ -118,6 +118,20 @@ def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path
     assert verbs.anew(running, [vm])[1] is not None
 
 
+def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf.yml").write_text("images: {dir: .}\n")
+    (tmp_path / "img").mkdir()
+    for name in ("base.qcow2", "or-base.qcow2", "img/r6-base.qcow2"):
+        (tmp_path / name).touch()
+    for verb, words in (("reset", ["vm-r6", "r6-base.qcow2"]), ("rm", ["vm-r6", "base.qcow2"])):
+        monkeypatch.setenv("_SPPR_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", f"sppr image {verb} ")
+        monkeypatch.setenv("COMP_CWORD", "3")
+        done = sppr(cwd=tmp_path)
+        told = [line.partition(",")[2] for line in done.stdout.splitlines()]
+        assert set(words) <= set(told) and ("or-base.qcow2" in told) == (verb == "rm"), (done.stdout, done.stderr)
+
+
 def test_an_image_added_beside_another_says_that_one_must_be_named(tmp_path: Path) -> None:
     (tmp_path / "conf.yml").write_text((ROOT / "conf.yml").read_text())
     image(tmp_path / "u.qcow2")

@@ -78,7 +78,7 @@ CHECKS = (
         "tap-qdisc",
         "net_tap misses a kernel feature (multiq, flow rules) that nothing of a lab needs",
         "nothing: it is harmless, the tap works",
-        "",
+        "what net_tap may lack of the kernel is not needed",
         (r"failed to create (multiq|ingress) qdisc", r"Could not add (multiq|ingress) qdisc", r"Disabling rte flow"),
         "info",
     ),
