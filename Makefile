@@ -14,6 +14,8 @@ PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps pytho
 # libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).
 TEST_PACKAGES := sudo dpdk-dev iputils-ping zsh clang libclang-rt-14-dev libjemalloc2
 
+NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
+
 .PHONY: help up down status setup packages packages-test dataplane check test bench fuzz fmt clean
 
 help: ## these lines
@@ -23,9 +25,11 @@ up: setup ## set up what is missing, and bring the lab up (ARGS="-ns 3")
 	@./bin/wakeup.py $(ARGS)
 
 down: ## end the lab
+	@$(NEEDS_UP)
 	@$(BIN)/sppr down
 
 status: ## show the lab
+	@$(NEEDS_UP)
 	@$(BIN)/sppr status
 
 setup: packages $(VENV)/.up dataplane ## Debian packages, .venv, data plane, hugepages, base image

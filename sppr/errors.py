@@ -22,9 +22,16 @@ class SpprError(Exception):
 
 
 class ConfigError(SpprError):
-    """conf.yml or a flag asks for something that cannot be; ``what`` holds every problem, one a line."""
+    """conf.yml or a flag asks for something that cannot be; ``what`` holds every problem, one a line.
+
+    ``key``: the place in conf.yml that it is about, where its line is still to be found.
+    """
 
     exit_code = 2
+
+    def __init__(self, what: str, *, hint: str | None = None, key: tuple[str | int, ...] = ()) -> None:
+        super().__init__(what, hint=hint)
+        self.key = key
 
 
 class HostError(SpprError):

@@ -32,7 +32,7 @@ def begin(name: str, run: Path, dry_run: bool) -> None:
     if there is not None and there.alive() and there.pid != os.getpid():
         raise SpprError(
             f"{name} runs already, as pid {there.pid} (session {run.name})",
-            hint=f"end it first: Ctrl-C in its pane, or sppr down --session {run.name}",
+            hint=f"end it first: Ctrl-C in its pane, or sppr stop {name}{state.flag(run.name)}",
         )
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +27,8 @@ class Edge(click.Command):
         try:
             result = super().main(*args, **kwargs)
         except click.ClickException as e:
+            if isinstance(e, click.NoSuchOption):
+                _whole_word(e, args[0] if args and args[0] is not None else kwargs.get("args") or sys.argv[1:])
             e.show()
             sys.exit(e.exit_code)
         except (click.exceptions.Abort, KeyboardInterrupt):
@@ -53,6 +56,13 @@ def say(line: str) -> None:
     """A line for a user who may have gone: a verb may end the terminal it was typed into."""
     with contextlib.suppress(OSError):
         click.echo(line)
+
+
+def _whole_word(error: click.NoSuchOption, words: Sequence[str]) -> None:
+    """click tells of ``-nx`` only its first letter, ``-n``: name the word as it was typed."""
+    short = error.option_name
+    if len(short) == 2 and (typed := [word for word in words if word.startswith(short)]):
+        error.message = error.message.replace(short, typed[0])
 
 
 def _have_streams() -> None:

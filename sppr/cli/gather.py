@@ -1,5 +1,7 @@
 """From the words of the command line to a plan."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,18 @@ def site_of(conf: Path | None, session: str | None) -> tuple[Config, site.Site]:
     return config, site.gather(config, path, session)
 
 
-def gather(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Lab:
-    """Read conf.yml and the machine, and plan."""
+def gather(
+    conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any], *, named_base: bool = True
+) -> Lab:
+    """Read conf.yml and the machine, and plan. ``named_base``: refuse where it is not clear which base its VMs have."""
     check_name("--socket-name", socket_name)
     config, where = site_of(conf, session)
     found = machine.look(config.vm.accel, mappers=False)
-    return Lab(config, found, where, planner.make(config, plan.Flags(**flags), found, where, socket_name))
+    with _placed(where.conf):
+        made = planner.make(config, plan.Flags(**flags), found, where, socket_name)
+    if named_base:
+        where.check_base_named(made.parts)
+    return Lab(config, found, where, made)
 
 
 def again(state: State) -> tuple[plan.Plan | None, site.Site | None]:
@@ -48,7 +56,19 @@ def again(state: State) -> tuple[plan.Plan | None, site.Site | None]:
     if not Path(old.conf).exists():
         return None, None
     config, where = site_of(Path(old.conf), old.session)
-    return planner.make(config, old.flags, machine.look(config.vm.accel, mappers=False), where, old.socket_name), where
+    with _placed(where.conf):
+        found = machine.look(config.vm.accel, mappers=False)
+        return planner.make(config, old.flags, found, where, old.socket_name), where
+
+
+@contextlib.contextmanager
+def _placed(conf: Path) -> Iterator[None]:
+    """What a plan says of a key of conf.yml, with the line and column it is written at."""
+    try:
+        yield
+    except ConfigError as e:
+        e.what = (load.where(conf, e.key) if e.key else "") + e.what
+        raise
 
 
 def overridden(config: Config, where: site.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, site.Site]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sppr.cli import options
 from sppr.cli.edge import CONTEXT, EdgeGroup
 from sppr.images.build import MIN_MIB
 from sppr.images.rootfs import SUITE, SUITES
+from sppr.images.store import BUILD_HINT
 
 KIND = click.Choice(["ring", "vhost", "normal"])
 
@@ -38,6 +39,27 @@ def _bar(label: str) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(int(share * 1000) - bar.pos)
 
 
+def _complete(ctx: click.Context, incomplete: str, roles: Sequence[str]) -> list[str]:
+    """Names of images that may be meant; nothing where conf.yml cannot be read."""
+    from sppr.errors import SpprError
+    from sppr.images import listing
+
+    try:
+        found = [entry for entry in listing.named(_folder(ctx.params.get("conf"))[2]) if entry.role in roles]
+    except SpprError:
+        return []
+    words = [f"vm-{entry.vm}" for entry in found if entry.vm] + [entry.name for entry in found]
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def _instances(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    return _complete(ctx, incomplete, ("instance",))
+
+
+def _images(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    return _complete(ctx, incomplete, ("base", "template", "instance"))
+
+
 @main.command("list")
 @options.conf
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role vm path format size disk chain …")
@@ -45,15 +67,20 @@ def list_(conf: Path | None, as_json: bool) -> None:
     """Show every image: its size in the guest and on disk, what it stands on, who runs it, what is wrong with it."""
     from sppr.images import listing
 
-    found = listing.entries(_folder(conf)[2])
+    folder = _folder(conf)[2]
+    found = listing.entries(folder)
     if as_json:
         click.echo(json.dumps([_as_json(entry) for entry in found], indent=1))
         return
-    width = max((len(entry.name) for entry in found), default=0)
+    if not found:
+        click.echo(f"{folder}: no image yet: {BUILD_HINT}")
+        return
+    width = max(len("NAME"), *(len(entry.name) for entry in found))
+    click.echo(f"{'NAME':{width}}  {'ROLE':8} {'MiB':>6} {'ON DISK':>7}  OVER, RUN BY")
     for entry in found:
         over = " > ".join(path.name for path in entry.chain)
         run_by = "  run by " + ", ".join(map(str, entry.holders)) if entry.holders else ""
-        size = f"{_mib(entry.size):>6} {_mib(entry.disk):>6} MiB" if entry.format else " " * 17
+        size = f"{_mib(entry.size):>6} {_mib(entry.disk):>7}" if entry.format else " " * 14
         line = f"{entry.name:{width}}  {entry.role:8} {size}  {'over ' + over if over else ''}{run_by}"
         click.echo(line.rstrip())
         if entry.fault:
@@ -114,7 +141,15 @@ def add(conf: Path | None, file: Path, name: str | None, image_format: str | Non
         target = change.add(folder, file, name, image_format, progress)
     click.echo(str(target))
     bases = store.candidates(folder)
-    if config.images.base != target.name and (config.images.base or len(bases) > 1):
+    if config.images.base is None and len(bases) > 1:
+        click.echo(
+            f"there are {len(bases)} base images now, so conf.yml must name one from now on: wakeup refuses else\n"
+            f"  images: {{base: {target.name}}}   to use the new one"
+        )
+        for other in bases:
+            if other != target.name:
+                click.echo(f"  images: {{base: {other}}}   to go on with it: VMs that are there stand on it")
+    elif config.images.base not in (None, target.name):
         click.echo(f"to use it, in conf.yml: images: {{base: {target.name}}}")
 
 
@@ -148,7 +183,7 @@ def provision_(conf: Path | None, kind: Any) -> None:
 
 @main.command()
 @options.conf
-@click.argument("vm", nargs=-1, required=True)
+@click.argument("vm", nargs=-1, required=True, shell_complete=_instances)
 def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
     """Make the instances of VMs anew from their templates: 11, v11 or vm-v11. What was in them is lost."""
     from sppr.images import change
@@ -158,7 +193,7 @@ def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
 
 @main.command()
 @options.conf
-@click.argument("image", nargs=-1, required=True)
+@click.argument("image", nargs=-1, required=True, shell_complete=_images)
 def rm(conf: Path | None, image: tuple[str, ...]) -> None:
     """Remove images, by file name or VM; none that runs, or that others stand on which are not named as well."""
     from sppr.images import change
@@ -178,5 +213,6 @@ def check(conf: Path | None) -> int:
     for finding in findings:
         click.echo(f"{finding.severity}: {finding.id}: {finding.what}\n    fix: {finding.fix}")
     if not findings:
-        click.echo(f"{folder}: all images are well")
+        there = listing.entries(folder)
+        click.echo(f"{folder}: all images are well" if there else f"{folder}: no image yet: {BUILD_HINT}")
     return HostError.exit_code if any(finding.severity == "error" for finding in findings) else 0

@@ -60,6 +60,8 @@ def main(
     from sppr.roles.part import vm_name
 
     ids = _checked(kind, ids, image, words)
+    if len(ids) > 1 and not dry_run and not os.environ.get("TMUX"):
+        raise click.UsageError("several VMs want several terminals: inside tmux, or one id at a time")
     config, site = site_of(conf, session)
     shape = vms.Shape(words.pop("nics"), words.pop("graphic"), words.pop("vhost_client"))
     given = {name: value for name, value in words.items() if value is not None}
@@ -95,8 +97,6 @@ def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: 
         raise click.BadParameter(f"{max(ids)}: ids go from 1 to 127", param_hint="-i")
     if words["vhost_client"] and kind != "vhost":
         raise click.UsageError("-vc is for vhost VMs")
-    if len(ids) > 1 and not os.environ.get("TMUX"):
-        raise click.UsageError("several VMs want several terminals: inside tmux, or one id at a time")
     return ids
 
 

@@ -50,6 +50,8 @@ def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | No
         e.what += "\nnothing was changed"
         raise
     there = {part.name: part for part in plan.parts} if plan else {}
+    if where:
+        where.check_base_named(there[name] for name in names if name in there)
     gone = [name for name in names if name not in there]
     if gone:
         missing = f"{state.plan.conf} is gone" if plan is None else f"{state.plan.conf} has no such part any more"

@@ -89,6 +89,18 @@ def load(path: Path) -> Config:
     return parse(data, str(path))
 
 
+def where(path: Path, key: KeyPath) -> str:
+    """``conf.yml:3:13: primary.portmask: ``: where ``key`` is written. Nothing where it is not, or not any more."""
+    reader = _Reader()
+    try:
+        if (node := compose(path.read_bytes())) is not None:
+            reader.read(node)
+    except (OSError, Unreadable):
+        return ""
+    place = reader.places.get(key)
+    return f"{path}:{place.line}:{place.column}: {dotted(key)}: " if place else ""
+
+
 def parse(data: bytes, name: str) -> Config:
     """As ``load``, from bytes; ``name`` stands in front of each problem."""
     reader = _Reader()
@@ -102,7 +114,8 @@ def parse(data: bytes, name: str) -> Config:
         raise ConfigError(_tell(name, reader, told))
     config, problems = _validate({k: v for k, v in raw.items() if v is not None}, reader)
     if config is not None:
-        problems += check(config, lambda p: getattr(reader.places.get(p), "line", None))
+        wrong = {problem.path for problem in problems}
+        problems += check(config, lambda p: getattr(reader.places.get(p), "line", None), wrong)
     if config is None or problems:
         raise ConfigError("\n".join(_tell(name, reader, p) for p in _in_order(reader, problems)))
     return config

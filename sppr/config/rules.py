@@ -1,6 +1,6 @@
 """What one field cannot know: rules over several fields of a Config, one function each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from sppr import units
@@ -11,21 +11,27 @@ LineOf = Callable[[Path], int | None]
 
 #: RTE_MAX_LCORE of DPDK's usual builds.
 MAX_LCORE = 128
+#: IFNAMSIZ of Linux, less the NUL.
+MAX_IFACE = 15
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong at ``path``: what, and how to mend it. ``mark`` (line, column) where the path alone misleads."""
+    """Something wrong at ``path``: what, and how to mend it. ``mark`` (line, column) where the path alone misleads.
+    ``others``: what it is compared with."""
 
     path: Path
     what: str
     fix: str
     mark: tuple[int, int] | None = None
+    others: frozenset[Path] = frozenset()
 
 
-def check(config: Config, line_of: LineOf = lambda _: None) -> list[Problem]:
-    """Every problem of ``config``; ``line_of`` tells where in the file the other half of a conflict stands."""
-    return [problem for rule in RULES for problem in rule(config, line_of)]
+def check(config: Config, line_of: LineOf = lambda _: None, wrong: Collection[Path] = frozenset()) -> list[Problem]:
+    """Every problem of ``config``; ``line_of`` tells where in the file the other half of a conflict stands. ``wrong``:
+    paths told already, whose values here are defaults that nobody wrote: no rule compares with those."""
+    found = [problem for rule in RULES for problem in rule(config, line_of)]
+    return [problem for problem in found if not problem.others & set(wrong) and problem.path not in wrong]
 
 
 def default_numbers(vm_id: int, count: int) -> tuple[int, ...]:
@@ -94,22 +100,24 @@ def _lcores(config: Config, _: LineOf) -> Iterator[Problem]:
 
 def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
     c = config.controller
+
+    def taken(key: str, other: str, what: str, fix: str) -> Problem:
+        there: Path = ("controller", other)
+        told = f"{getattr(c, key)} is {what} already{_at(line_of(there))}"
+        return Problem(("controller", key), told, fix, others=frozenset({there}))
+
     if c.pri_port == c.sec_port:
-        where = _at(line_of(("controller", "pri_port")))
-        what = f"{c.sec_port} is the primary's port already{where}"
-        yield Problem(("controller", "sec_port"), what, "use two ports, such as 5555 and 6666")
+        yield taken("sec_port", "pri_port", "the primary's port", "use two ports, such as 5555 and 6666")
     if config.spp.dir is not None and any(s.type == "vf" for s in config.secondaries):
-        taken = {c.pri_port: "pri_port", c.sec_port: "sec_port", c.rest_port: "rest_port"}
+        owners = {c.pri_port: "pri_port", c.sec_port: "sec_port", c.rest_port: "rest_port"}
         for key in ("vf_pri_port", "vf_sec_port"):
-            if (number := getattr(c, key)) in taken:
-                what = f"{number} is controller.{taken[number]} already{_at(line_of(('controller', taken[number])))}"
-                yield Problem(("controller", key), what, "use another port, such as 5556 and 6667")
-            taken[number] = key
+            if (number := getattr(c, key)) in owners:
+                other = owners[number]
+                yield taken(key, other, f"controller.{other}", "use another port, such as 5556 and 6667")
+            owners[number] = key
     for key in ("pri_port", "sec_port"):
         if c.rest_port == getattr(c, key):
-            where = _at(line_of(("controller", key)))
-            what = f"{c.rest_port} is controller.{key} already{where}"
-            yield Problem(("controller", "rest_port"), what, "use another port, such as 7777, or 0 for none")
+            yield taken("rest_port", key, f"controller.{key}", "use another port, such as 7777, or 0 for none")
 
 
 def _portmask(config: Config, _: LineOf) -> Iterator[Problem]:
@@ -168,6 +176,16 @@ def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
         seen.setdefault(name, path)
 
 
+def _taps(config: Config, _: LineOf) -> Iterator[Problem]:
+    """The kernel cuts no name short: it refuses it, and DPDK goes on without the device."""
+    for index, vdev in enumerate(config.primary.vdevs):
+        for option in vdev.split(",")[1:] if vdev.startswith("net_tap") else ():
+            name = option.removeprefix("iface=")
+            if name != option and len(name) > MAX_IFACE:
+                what = f"{name!r} is {len(name)} characters long, and an interface name has {MAX_IFACE} at most"
+                yield Problem(("primary", "vdevs", index), what, f"write a shorter one, such as iface={name[:8]}")
+
+
 def _ssh_ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
     base = config.vm.ssh_port
     if not base:
@@ -212,4 +230,17 @@ def _real(config: Config, line_of: LineOf) -> Iterator[Problem]:
             yield Problem(("spp", key), "is about a real SPP tree, and spp.dir names none", "name one, or leave it out")
 
 
-RULES = (_ids, _coremasks, _lcores, _ports, _portmask, _vm_secondary, _numbers, _vdevs, _ssh_ports, _steps, _real)
+RULES = (
+    _ids,
+    _coremasks,
+    _lcores,
+    _ports,
+    _portmask,
+    _vm_secondary,
+    _numbers,
+    _vdevs,
+    _taps,
+    _ssh_ports,
+    _steps,
+    _real,
+)

@@ -4,7 +4,7 @@ import json
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-from .graph import Edge, Graph
+from .graph import Edge, Graph, guest_of
 
 _COLOURS = {"phy": "white", "ring": "yellow", "vhost": "antiquewhite", "tap": "cornsilk", "nullpmd": "cyan",
             "pcap": "gold", "memif": "palegreen", "pipe": "pink", "ivshmem": "pink", "capture": "gold"}  # fmt: skip
@@ -12,7 +12,8 @@ _LINES = ("blue", "green", "orange", "chocolate", "black", "darkcyan", "seagreen
 
 
 def text(graph: Graph) -> str:
-    """One line an edge, ports nobody uses at the end; ``==>`` carries, ``-->`` idles."""
+    """One line an edge, ports nobody uses at the end; ``==>`` carries, ``-->`` idles, ``<=>`` joins a
+    guest's port (``ring:0@6``) to the host's."""
     width = max((len(edge.src) for edge in graph.edges), default=0)
     middle = max((len(edge.label) for edge in graph.edges), default=0)
     lines = [f"{e.src:>{width}} {_shaft(e, middle)} {e.dst}" for e in sorted(graph.edges, key=lambda e: (e.src, e.dst))]
@@ -25,7 +26,7 @@ def text(graph: Graph) -> str:
 
 def _shaft(edge: Edge, width: int) -> str:
     line = "=" if edge.running else "-"
-    return f"{line}{f' {edge.label} '.ljust(width + 2, line)}{line}>"
+    return f"{'<' if edge.both else line}{f' {edge.label} '.ljust(width + 2, line)}{line}>"
 
 
 def dot(graph: Graph, size: str = "") -> str:
@@ -36,14 +37,21 @@ def dot(graph: Graph, size: str = "") -> str:
     for kind in dict.fromkeys(node.partition(":")[0] for node in graph.nodes):
         same = "; ".join(_name(node) for node in graph.nodes if node.startswith(f"{kind}:"))
         lines.append(f"{{rank=same; {same}}}")
-    lines += ["subgraph cluster_host{", 'label="Host";', *(f"{_name(node)};" for node in graph.nodes)]
+    lines += [
+        "subgraph cluster_host{",
+        'label="Host";',
+        *(f"{_name(node)};" for node in graph.nodes if not guest_of(node)),
+    ]
     for number, (label, ports) in enumerate(graph.frames.items()):
         inside = "; ".join(map(_name, ports))
         lines.append(f'subgraph cluster_{number}{{label="{_safe(label)}"; {inside}}}')
     lines.append("}")
+    for vm in dict.fromkeys(filter(None, map(guest_of, graph.nodes))):
+        inside = "; ".join(_name(node) for node in graph.nodes if guest_of(node) == vm)
+        lines.append(f'subgraph cluster_vm{vm}{{label="VM {vm}"; {inside}}}')
     for edge in graph.edges:
         style = "solid" if edge.running else "dashed"
-        look = f'label="{_safe(edge.label)}", color="{_line(edge)}", style={style}'
+        look = f'label="{_safe(edge.label)}", color="{_line(edge)}", style={style}{", dir=both" if edge.both else ""}'
         lines.append(f"{_name(edge.src)} -> {_name(edge.dst)}[{look}];")
     if size.endswith("%") and size[:-1].isdecimal():
         lines.insert(2, f'ratio="auto"; size="{16 * int(size[:-1]) / 100:g}";')
@@ -59,7 +67,7 @@ def mermaid(graph: Graph) -> str:
         lines += [f'  subgraph {_name(label)}["{_safe(label)}"]', *inside, "  end"]
     lines += [f'  {_name(node)}["{_safe(node)}"]' for node in graph.nodes if node not in framed]
     for edge in graph.edges:
-        arrow = "==>" if edge.running else "-.->"
+        arrow = "<==>" if edge.both else "==>" if edge.running else "-.->"
         lines.append(f'  {_name(edge.src)} {arrow}|"{_safe(edge.label)}"| {_name(edge.dst)}')
     return "\n".join(lines) + "\n"
 

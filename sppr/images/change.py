@@ -12,7 +12,7 @@ from pathlib import Path
 from sppr.errors import HostError
 from sppr.images import listing, qemu_img
 from sppr.images.listing import Entry
-from sppr.images.store import PREFIX, SUFFIXES, check_free, mark_of, name_note
+from sppr.images.store import PREFIX, SUFFIXES, check_free, end_hint, mark_of, name_note
 
 Progress = Callable[[float], None]
 _VM = re.compile(r"(?:vm[-_])?([rvn]\d{1,3})")
@@ -119,8 +119,7 @@ def select(entries: Sequence[Entry], word: str) -> list[Entry]:
 def _check_stopped(entry: Entry) -> None:
     if entry.holders:
         who = ", ".join(map(str, entry.holders))
-        hint = f"end it first: sppr down, or: kill {entry.holders[0].pid}"
-        raise HostError(f"{entry.path}: is in use by {who}", hint=hint)
+        raise HostError(f"{entry.path}: is in use by {who}", hint=end_hint(entry.holders[0]))
 
 
 def remove(folder: Path, words: Sequence[str], report: Callable[[str], None]) -> None:
@@ -138,7 +137,8 @@ def remove(folder: Path, words: Sequence[str], report: Callable[[str], None]) ->
         if standing := listing.standing_on(entry, others):
             names = " ".join(e.name for e in standing)
             hint = f"with them: sppr image rm {' '.join(words)} {names}"
-            raise HostError(f"{entry.path}: {names} stand on it", hint=hint)
+            verb = "stands" if len(standing) == 1 else "stand"
+            raise HostError(f"{entry.path}: {names} {verb} on it", hint=hint)
     for entry in sorted(chosen, key=lambda e: ("instance", "template", "base").index(e.role)):
         entry.path.unlink()
         name_note(entry.path).unlink(missing_ok=True)

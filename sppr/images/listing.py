@@ -47,12 +47,12 @@ class Entry:
 
 def entries(folder: Path) -> list[Entry]:
     """All images of ``folder`` and its img/: bases, then templates, then instances by kind and id."""
-    found = list(_named(folder))
+    found = list(named(folder))
     open_by = procs.holders(entry.path for entry in found)
     return [_looked_at(entry, tuple(open_by.get(entry.path, ()))) for entry in found]
 
 
-def _named(folder: Path) -> Iterator[Entry]:
+def named(folder: Path) -> Iterator[Entry]:
     """Images by their names alone."""
     for name in store.candidates(folder):
         yield Entry(folder / name, "base", None, name)

@@ -38,7 +38,7 @@ class ImageInfo:
 def info(path: Path) -> ImageInfo:
     """What qemu-img says of an image, also of one that runs (-U). HostError where it is none or cannot be read."""
     if not path.is_file():
-        raise HostError(f"{path}: no such image", hint="ls -l the folder; images.dir and images.base name it")
+        raise HostError(f"{path}: no such image", hint=f"ls -l {path.parent}")
     if not os.access(path, os.R_OK):
         raise HostError(f"{path}: cannot be read by you", hint=f"chmod u+r {path}")
     done = run(["qemu-img", "info", "-U", "--output=json", path], check=False, deadline=Deadline(20))

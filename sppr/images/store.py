@@ -21,6 +21,10 @@ SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
 BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
 
 
+class SeveralBases(HostError):
+    """Several base images lie there and none is named: which one a lab's disks stand on is not known."""
+
+
 class Filler(Protocol):
     """Puts the guest's program into a template while it is made."""
 
@@ -171,11 +175,10 @@ class Store:
     def check_template_free(self, kind: Kind) -> None:
         """HostError where instances stand on the template: a boot that writes to it would corrupt them."""
         if standing := self.instances(kind):
-            names = ", ".join(p.name for p in standing)
+            names, one = ", ".join(p.name for p in standing), len(standing) == 1
             hint = f"save what you need, then: sppr image rm {' '.join(p.name for p in standing)}"
-            raise HostError(
-                f"{self.template(kind)}: {names} stand on this template; booting it would break them", hint=hint
-            )
+            why = f"{names} stand{'s' * one} on this template; booting it would break {'it' if one else 'them'}"
+            raise HostError(f"{self.template(kind)}: {why}", hint=hint)
 
     def _fingerprint(self) -> dict[str, int]:
         try:
@@ -185,12 +188,19 @@ class Store:
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
+def end_hint(holder: procs.Holder) -> str:
+    """How the process that has an image is ended: by its part's name where its guest is called like one."""
+    vm = re.fullmatch(r"vm-([rv]\d+)", holder.name)
+    verb = f"sppr stop vm_{vm[1]}" if vm else "sppr down"
+    return f"end it first: {verb}, or where no session has it: kill {holder.pid}"
+
+
 def check_free(*images: Path) -> None:
     """HostError where a process writes to one of them: QEMU would not get its lock. Looks at all processes once."""
     for image, found in procs.holders(images).items():
         if writers := [holder for holder in found if holder.writes]:
             who = ", ".join(map(str, writers))
-            raise HostError(f"{image}: is in use by {who}", hint=f"end it first: sppr down, or: kill {writers[0].pid}")
+            raise HostError(f"{image}: is in use by {who}", hint=end_hint(writers[0]))
 
 
 def find(folder: Path, base: str | None, image_format: str) -> Store:
@@ -201,8 +211,9 @@ def find(folder: Path, base: str | None, image_format: str) -> Store:
     if not found:
         raise HostError(f"{folder}: no base image", hint=BUILD_HINT)
     if len(found) > 1:
-        raise HostError(
-            f"{folder}: several base images: {', '.join(found)}", hint=f"say which: images: {{base: {found[0]}}}"
+        raise SeveralBases(
+            f"{folder}: several base images: {', '.join(found)}",
+            hint=f"say in conf.yml which: images: {{base: {found[0]}}}",
         )
     return Store(folder, found[0], image_format)
 

@@ -196,8 +196,10 @@ class _Planner:
             raise ConfigError("-p 0: no port at all", hint="name at least one port, such as -p 0x01")
         if (named or self.config.primary.vdevs) and given != fitting:
             what = f"portmask {units.format_mask(given)} names {_ports(given.bit_count())}, but devices are {devices}"
-            hint = f"-p {units.format_mask(fitting)}, or primary.portmask"
-            raise ConfigError(f"{what} (NICs bound to DPDK and vdevs)", hint=hint)
+            written = flags.portmask is None
+            hint = f"portmask: {units.format_mask(fitting)}" if written else f"-p {units.format_mask(fitting)}"
+            key = ("primary", "portmask") if written else ()
+            raise ConfigError(f"{what} (NICs bound to DPDK and vdevs)", hint=hint, key=key)
         return given
 
     def secondaries(self) -> list[Part]:

@@ -47,6 +47,8 @@ def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = N
             findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
     places = {*wanted.sockets, *(s for part in parts for s in part.sockets)}
     findings += [f for path in sorted(places) for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
+    folders = {Path(path).parent for path in places}
+    findings += [f for folder in sorted(folders) for f in _raised("socket", lambda p=folder: _check_folder(p))]  # type: ignore[misc]
     regions = [r for part in parts if serving_part(part.server or "primary") in start for r in part.regions]
     findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
     findings += _raised("socket", lambda: _check_length(plan))
@@ -64,8 +66,11 @@ def _check_images(disks: Collection[Image], site: Site) -> None:
 def _check_socket(path: Path) -> None:
     if os.path.lexists(path) and (path.is_symlink() or not path.is_socket()):
         raise HostError(f"{path}: is not a socket, and a vhost-user socket must go there", hint=f"move {path} away")
-    if not path.parent.is_dir():
-        raise HostError(f"{path.parent}: no such folder for the vhost-user sockets", hint=f"mkdir -p {path.parent}")
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise HostError(f"{folder}: no such folder for the vhost-user sockets", hint=f"mkdir -p {folder}")
 
 
 def _check_region(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Where a lab lives: its folder, its runscripts, its run directory, its images and programs. Gathered before a plan."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from sppr.spp.versions import Version
 
 if TYPE_CHECKING:  # pydantic takes 60 ms, and verbs that need only find_conf do not want it
     from sppr.config.model import Config, Step
+    from sppr.roles.part import Part
 
 #: The project's own folder, where the package is used in place (``pip install -e``, bin/wakeup.py).
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -65,6 +66,12 @@ class Site:
         if self.store is None:
             raise self.no_store or HostError("no base image", hint=images.BUILD_HINT)
         return self.store
+
+    def check_base_named(self, parts: Iterable["Part"]) -> None:
+        """SeveralBases where one of these parts has a disk and several bases lie there. A plan made then names no disk,
+        and is nothing to compare with what runs."""
+        if isinstance(self.no_store, images.SeveralBases) and any(part.is_vm for part in parts):
+            raise self.no_store
 
     def check_binaries(self, kinds: list[str]) -> None:
         """HostError for the first program that is not there, with every path that was tried."""

@@ -88,7 +88,7 @@ def load(session: str) -> State:
             shape.check(value)
         return state
     except (FileNotFoundError, NotADirectoryError):
-        raise NoSession(f"session {session}: not running", hint="sppr up") from None
+        raise NoSession(f"session {session}: not running", hint=f"sppr up{flag(session)}") from None
     except (ValueError, LookupError, TypeError, AttributeError, IsADirectoryError) as e:
         what = f"{path}: cannot be understood ({type(e).__name__}: {e})"
         raise Broken(what, hint=f"sppr down --session {session} ends what is left of it") from None

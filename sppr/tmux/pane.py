@@ -179,7 +179,7 @@ def write(
         name=shlex.quote(files.name),
         cwd=shlex.quote(str(cwd)),
         exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
-        waiting=shlex.quote(f"[{files.name} waits for {', '.join(needs) or 'the windows to be there'}]"),
+        waiting=shlex.quote(f"[{files.name} waits for {', '.join(needs) or 'its turn'}]"),
         command=command,
         command_text=shlex.quote(command),
         shell=_shell(files, command, words),

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from sppr.cli import verb as verbs
 from sppr.cli.gather import site_of
 from sppr.cli.which import session_of
 from sppr.config import peek
 from sppr.config.load import load
 from sppr.host.facts import Facts
+from sppr.images.store import SeveralBases
 from sppr.lab import planner, state
 from sppr.lab.plan import Flags
 from tests.conftest import ROOT
+from tests.unit.images.test_store import image
 
 
 def sppr(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -39,6 +42,7 @@ def test_wrong_words_are_status_2(tmp_path: Path) -> None:
     done = sppr("up", "-vdt", "3-1", cwd=tmp_path)
     assert done.returncode == 2 and "'3-1' counts down" in done.stderr
     assert sppr("up", "-ns", "-1", cwd=tmp_path).returncode == 2
+    assert "'-nx'" in sppr("up", "-nx", cwd=tmp_path).stderr
     done = sppr("up", "--session", "a.b", cwd=tmp_path)
     assert done.returncode == 2 and "tmux reads . and :" in done.stderr
 
@@ -52,7 +56,11 @@ def test_help_needs_no_conf_yml_and_names_every_verb(tmp_path: Path) -> None:
 
 def test_no_session_is_told_as_such(tmp_path: Path) -> None:
     done = sppr("status", "--session", "nobody", cwd=tmp_path)
-    assert done.returncode == 1 and "session nobody: not running" in done.stderr and "hint: sppr up" in done.stderr
+    assert (
+        done.returncode == 1
+        and "session nobody: not running" in done.stderr
+        and "hint: sppr up --session nobody" in done.stderr
+    )
 
 
 def test_the_session_meant_is_conf_ymls_or_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +95,51 @@ def test_each_runscript_can_be_asked_what_it_would_become(line: str, becomes: st
     command = [str(ROOT / "runscripts" / script), *words, "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and becomes in done.stdout, done.stderr
+
+
+def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path: Path) -> None:
+    images = tmp_path / "runscripts"
+    images.mkdir()
+    for name in ("a.qcow2", "b.qcow2"):
+        (images / name).touch()
+    conf = tmp_path / "conf.yml"
+    conf.write_text((ROOT / "conf.yml").read_text())
+    for verb in ("plan", "up"):
+        done = sppr(verb, "--conf", str(conf), cwd=tmp_path)
+        assert done.returncode == 3 and "several base images: a.qcow2, b.qcow2" in done.stderr, done.stderr
+        assert "images: {base: a.qcow2}" in done.stderr
+    config, where = site_of(conf, None)
+    running = state.State(planner.make(config, Flags(), Facts(cpus=(0,)), where), "boot")
+    vm = next(part.name for part in running.plan.parts if part.is_vm)
+    with pytest.raises(SeveralBases):
+        verbs.anew(running, [vm])
+    assert verbs.anew(running, ["pri"])[1] is not None
+    (images / "b.qcow2").unlink()
+    assert verbs.anew(running, [vm])[1] is not None
+
+
+def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf.yml").write_text("images: {dir: .}\n")
+    (tmp_path / "img").mkdir()
+    for name in ("base.qcow2", "or-base.qcow2", "img/r6-base.qcow2"):
+        (tmp_path / name).touch()
+    for verb, words in (("reset", ["vm-r6", "r6-base.qcow2"]), ("rm", ["vm-r6", "base.qcow2"])):
+        monkeypatch.setenv("_SPPR_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", f"sppr image {verb} ")
+        monkeypatch.setenv("COMP_CWORD", "3")
+        done = sppr(cwd=tmp_path)
+        told = [line.partition(",")[2] for line in done.stdout.splitlines()]
+        assert set(words) <= set(told) and ("or-base.qcow2" in told) == (verb == "rm"), (done.stdout, done.stderr)
+
+
+def test_an_image_added_beside_another_says_that_one_must_be_named(tmp_path: Path) -> None:
+    (tmp_path / "conf.yml").write_text((ROOT / "conf.yml").read_text())
+    image(tmp_path / "u.qcow2")
+    first = sppr("image", "add", "u.qcow2", "--name", "a.qcow2", cwd=tmp_path)
+    assert first.returncode == 0 and "base:" not in first.stdout, first.stderr
+    done = sppr("image", "add", "u.qcow2", cwd=tmp_path)
+    assert "conf.yml must name one from now on" in done.stdout, done.stderr
+    assert "{base: u.qcow2}   to use the new one" in done.stdout and "{base: a.qcow2}   to go on" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "../x", "/tmp", "-x", "x" * 33, "a.b"])

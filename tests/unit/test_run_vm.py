@@ -89,7 +89,6 @@ def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:
         ("-t orig -f other.qcow2 -i 3", "leave -i out"),
         ("-t ring -i 6 -vc", "-vc is for vhost VMs"),
         ("-t normal -i 128", "128: ids go from 1 to 127"),
-        ("-t vhost -i 11,12", "several VMs want several terminals"),
         ("-t ring -i 6 -f gone.qcow2", "gone.qcow2: no such image"),
         ("-t vhost -i 13", "vms_vhost: no VM 13"),
         ("-t ring -i 6-4", "counts down"),
@@ -108,3 +107,12 @@ def test_numbers_that_cannot_be_shared(folder: Path) -> None:
 def test_macs_are_valid_and_distinct_for_every_id() -> None:
     macs = [units.mac_of(kind, vm_id, nic) for kind in range(0xB0, 0xB5) for vm_id in range(128) for nic in range(9)]
     assert len(set(macs)) == len(macs) and all(re.fullmatch(r"02(:[0-9a-f]{2}){5}", mac) for mac in macs)
+
+
+def test_several_vms_want_several_terminals_and_a_dry_run_none(tmp_path: Path) -> None:
+    env = {**os.environ, "TMUX": "", "SPPR_RUN_DIR": str(tmp_path)}
+    call = [ROOT / "runscripts/run-vm.py", "-t", "vhost", "-i", "11,12"]
+    done = subprocess.run(call, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "several VMs want several terminals" in done.stderr
+    done = subprocess.run([*call, "--dry-run"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "sock11" in done.stdout and "sock12" in done.stdout, done.stderr

@@ -75,6 +75,14 @@ def _vfio(facts: Facts, _: Needs) -> Iterator[Finding]:
 
 CHECKS = (
     Check(
+        "tap-qdisc",
+        "net_tap misses a kernel feature (multiq, flow rules) that nothing of a lab needs",
+        "nothing: it is harmless, the tap works",
+        "what net_tap may lack of the kernel is not needed",
+        (r"failed to create (multiq|ingress) qdisc", r"Could not add (multiq|ingress) qdisc", r"Disabling rte flow"),
+        "info",
+    ),
+    Check(
         "ports",
         "the portmask does not name just the devices there are",
         "sppr doctor   (counts both); then -p, or primary.portmask in conf.yml",

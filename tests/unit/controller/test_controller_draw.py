@@ -33,6 +33,31 @@ def test_the_graph() -> None:
     assert found.frames == {"guest": ("ring:10",)}
 
 
+def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
+    through = {"src": "ring:0", "dst": "ring:0"}
+    guest = {"status": "running", "master-lcore": 0, "lcores": [0], "ports": ["ring:0"], "patches": [through]}
+    host = {
+        "status": "running",
+        "master-lcore": 1,
+        "lcores": [1, 2],
+        "ports": ["ring:0", "ivshmem:6"],
+        "patches": [{"src": "ring:0", "dst": "ivshmem:6"}],
+    }
+    vhost = {**guest, "ports": ["phy:0"], "patches": []}
+    found = graph.make([Seen("nfv", 1, host), Seen("nfv", 6, guest), Seen("nfv", 11, vhost)])
+    assert found.nodes == ("ivshmem:6", "phy:0@11", "ring:0", "ring:0@6")
+    edges = {(e.src, e.dst, e.label, e.both) for e in found.edges}
+    assert edges == {
+        ("ring:0", "ivshmem:6", "nfv:1", False),
+        ("ring:0@6", "ring:0@6", "nfv:6", False),
+        ("ivshmem:6", "ring:0@6", "vm:6", True),
+    }
+    assert "ivshmem:6 < vm:6 ==> ring:0@6" in draw.text(found).replace("=  ", "")
+    dot = draw.dot(found)
+    assert 'subgraph cluster_vm6{label="VM 6"; ring_0_6}' in dot and ", dir=both" in dot
+    assert "<==>" in draw.mermaid(found) and "ring:0@6" in draw.svg(found)
+
+
 def test_what_spp_draws_wrong_is_drawn() -> None:
     """Queues, ids of two digits, pcap, memif: each crashes or breaks SPP's (spp-facts 6.3)."""
     dot = draw.dot(graph.make(SEEN))

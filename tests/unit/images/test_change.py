@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
+from sppr.host.procs import Holder
 from sppr.images import change, listing, qemu_img
-from sppr.images.store import Store
+from sppr.images.store import Store, end_hint
 from tests.conftest import ROOT
 from tests.unit.images.test_store import image
 
@@ -86,7 +87,29 @@ def test_image_list_by_the_command_and_as_json(folder: Path) -> None:
     text = subprocess.run(call, env=env, capture_output=True, text=True, check=True).stdout
     assert "v11-base.qcow2  instance" in text and text.rstrip().endswith("over ov-base.qcow2 > base.qcow2")
     rows = json.loads(subprocess.run([*call, "--json"], env=env, capture_output=True, text=True, check=True).stdout)
+    assert text.splitlines()[0].split() == ["NAME", "ROLE", "MiB", "ON", "DISK", "OVER,", "RUN", "BY"]
+    assert text.splitlines()[1].split()[:3] == ["base.qcow2", "base", "8"]
     assert rows[-1]["chain"] == [str(folder / "ov-base.qcow2"), str(folder / "base.qcow2")] and rows[-1]["vm"] == "v11"
+
+
+def test_a_folder_without_images_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "conf.yml").write_text("images: {dir: .}\n")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for verb in ("list", "check"):
+        call = [sys.executable, "-m", "sppr", "image", verb, "--conf", str(tmp_path / "conf.yml")]
+        text = subprocess.run(call, env=env, capture_output=True, text=True, check=True).stdout
+        assert "no image yet: make up builds one" in text, verb
+
+
+def test_who_has_an_image_is_ended_by_its_parts_name() -> None:
+    assert end_hint(Holder(7, "vm-r6", True)).startswith("end it first: sppr stop vm_r6, or")
+    assert end_hint(Holder(7, "qemu-nbd", True)) == "end it first: sppr down, or where no session has it: kill 7"
+
+
+def test_a_source_that_is_missing_says_where_to_look() -> None:
+    with pytest.raises(HostError, match=r"/nonexist\.img: no such image") as e:
+        add(Path("/unused"), Path("/nonexist.img"))
+    assert e.value.hint == "ls -l /"
 
 
 # --- add ---

@@ -62,7 +62,7 @@ def test_the_temporary_of_a_killed_run_is_swept(store: Store) -> None:
 
 def test_a_template_under_instances_is_not_booted(store: Store) -> None:
     store.ensure_instance("ring", 6, lambda _: None)
-    with pytest.raises(HostError, match=r"r6-base\.qcow2 stand on this template"):
+    with pytest.raises(HostError, match=r"r6-base\.qcow2 stands on this template"):
         store.check_template_free("ring")
     store.check_template_free("vhost")
 
@@ -89,7 +89,7 @@ def test_the_only_image_is_found_and_of_several_one_must_be_named(tmp_path: Path
     image(tmp_path / "a.img", "raw")
     with pytest.raises(HostError, match=r"several base images: a\.img, b\.qcow2") as e:
         find(tmp_path, None, "qcow2")
-    assert e.value.hint == "say which: images: {base: a.img}"
+    assert e.value.hint == "say in conf.yml which: images: {base: a.img}"
     assert find(tmp_path, "b.qcow2", "qcow2").base == "b.qcow2"
 
 

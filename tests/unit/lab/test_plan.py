@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from sppr.cli.gather import gather
 from sppr.cli.plan import text
 from sppr.config.load import load, parse
 from sppr.config.model import Config
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.images.store import Store
-from sppr.lab import state
+from sppr.lab import preflight, state
 from sppr.lab.plan import Flags, Plan
 from sppr.lab.planner import make
 from sppr.lab.site import Site
@@ -40,6 +41,28 @@ def site(folder: str = "/lab") -> Site:
         public_key=where / "runscripts/lab_key.pub",
         tree=Path("/spp"),
     )
+
+
+def test_a_portmask_of_conf_yml_that_does_not_fit_is_told_with_its_place(tmp_path: Path) -> None:
+    conf = tmp_path / "conf.yml"
+    conf.write_text("primary:\n  vdevs: [net_null0, net_null1]\n  portmask: 0x01\n")
+    with pytest.raises(ConfigError) as e:
+        gather(conf, None, None, {})
+    told = f"{conf}:3:13: primary.portmask: portmask 0x01 names 1 port, but devices are 2"
+    assert e.value.what.startswith(told) and e.value.hint == "portmask: 0x03"
+    with pytest.raises(ConfigError) as e:
+        gather(conf, None, None, {"portmask": 0x7})
+    assert e.value.what.startswith("portmask 0x07 names 3 ports") and e.value.hint == "-p 0x03"
+
+
+def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> None:
+    conf = tmp_path / "conf.yml"
+    conf.write_text((ROOT / "conf.yml").read_text() + "\nspp: {sock_dir: /no-such-dir}\n")
+    lab = gather(conf, None, None, {"nof_vhost": 2, "vhost_num": 2})
+    found = preflight.look(lab.plan, lab.site, lab.facts)
+    assert [f.what for f in found if "no such folder for" in f.what] == [
+        "/no-such-dir: no such folder for the vhost-user sockets"
+    ]
 
 
 def plan(config: Config, facts: Facts = MACHINE, **flags: object) -> Plan:
