@@ -61,13 +61,19 @@ class State:
 
     def save(self) -> None:
         """Write state.json whole or not at all."""
-        target = self.folder / _NAME
-        temporary = target.with_name(f".{_NAME}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
-            temporary.rename(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        _write(self.folder / _NAME, json.dumps(asdict(self), indent=1) + "\n")
+
+
+def _write(target: Path, text: str) -> None:
+    """Whole or not at all. OSError names the file: that of a write to a full disk does not."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        temporary.rename(target)
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(target)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def folder_of(session: str) -> Path:
@@ -146,9 +152,7 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     this = pids.current(os.getpid())
     record = f"{os.getpid()} {this.started if this else 0} {os.getsid(0) if in_pane else 0}\n"
     for target, text in ((files.program, json.dumps(program)), (files.record, record)):
-        temporary = target.with_name(f"{target.name}.new")
-        temporary.write_text(text)
-        temporary.rename(target)
+        _write(target, text)
 
 
 def process(files: PaneFiles) -> Proc | None:
@@ -247,7 +251,7 @@ def locked(session: str) -> Iterator[None]:
     path = _lock(session)
     with contextlib.ExitStack() as stack:
         while True:
-            f = stack.enter_context(path.open("a+"))
+            f = stack.enter_context(path.open("ab", buffering=0))
             if not _try_lock(f):
                 # Who has just locked it has not written yet, or a line of one that was killed still stands there.
                 who = Deadline(2.0).poll(lambda: _holder(path), 0.02) or "another process"
@@ -259,9 +263,9 @@ def locked(session: str) -> Iterator[None]:
                     break
         f.truncate(0)
         this = pids.current(os.getpid())
-        f.write(f"{Path(sys.argv[0]).name} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})\n")
-        f.write(f"{os.getpid()} {this.started if this else 0}\n")
-        f.flush()
+        who = f"{Path(sys.argv[0]).name} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})"
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name in it
+            f.write(f"{who}\n{os.getpid()} {this.started if this else 0}\n".encode())
         try:
             yield
         finally:
@@ -284,7 +288,7 @@ def _lock(session: str) -> Path:
     return sessions_dir() / f"{session}.lock"
 
 
-def _try_lock(f: IO[str]) -> bool:
+def _try_lock(f: IO[bytes]) -> bool:
     try:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
