@@ -16,10 +16,10 @@ from typing import IO, Any, Literal
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.host import pids
+from sppr.host import pids, temporaries
 from sppr.host.pids import Proc
-from sppr.host.rundir import make_private, sessions_dir
-from sppr.lab import shape
+from sppr.host.rundir import check_own, make_private, sessions_dir
+from sppr.lab import shape, traces
 from sppr.lab.plan import VERSION, Flags, Plan, Window
 from sppr.ready import Exit
 from sppr.roles.part import Part
@@ -61,19 +61,8 @@ class State:
 
     def save(self) -> None:
         """Write state.json whole or not at all."""
-        _write(self.folder / _NAME, json.dumps(asdict(self), indent=1) + "\n")
-
-
-def _write(target: Path, text: str) -> None:
-    """Whole or not at all. OSError names the file: that of a write to a full disk does not."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text)
-        temporary.rename(target)
-    except OSError as e:
-        raise OSError(e.errno, e.strerror, str(target)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        traces.keep(self.plan)
+        temporaries.write(self.folder / _NAME, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def folder_of(session: str) -> Path:
@@ -82,7 +71,9 @@ def folder_of(session: str) -> Path:
 
 
 def load(session: str) -> State:
-    """The state of ``session``. NoSession where there is none, Broken where it cannot be understood."""
+    """The state of ``session``. NoSession where there is none, Broken where it cannot be understood, HostError where
+    its folder is none of this user's."""
+    check_own(folder_of(session))
     path = folder_of(session) / _NAME
     try:
         data = json.loads(path.read_text())
@@ -95,7 +86,7 @@ def load(session: str) -> State:
         return state
     except (FileNotFoundError, NotADirectoryError):
         raise NoSession(f"session {session}: not running", hint="sppr up") from None
-    except (ValueError, LookupError, TypeError, AttributeError, IsADirectoryError) as e:
+    except (ValueError, LookupError, TypeError, AttributeError, IsADirectoryError, RecursionError) as e:
         what = f"{path}: cannot be understood ({type(e).__name__}: {e})"
         raise Broken(what, hint=f"sppr down --session {session} ends what is left of it") from None
 
@@ -152,7 +143,7 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     this = pids.current(os.getpid())
     record = f"{os.getpid()} {this.started if this else 0} {os.getsid(0) if in_pane else 0}\n"
     for target, text in ((files.program, json.dumps(program)), (files.record, record)):
-        _write(target, text)
+        temporaries.write(target, text)
 
 
 def process(files: PaneFiles) -> Proc | None:
@@ -221,7 +212,9 @@ def log_path() -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Forget a session. state.json goes last: who is killed here leaves a session that can still be ended."""
+    """Forget a session. state.json goes last: who is killed here leaves a session that can still be ended. HostError
+    where the folder is a link or somebody else's."""
+    check_own(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name == _NAME:
             continue
