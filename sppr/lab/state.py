@@ -23,7 +23,7 @@ from sppr.lab import shape, traces
 from sppr.lab.plan import VERSION, Flags, Plan, Window
 from sppr.ready import Exit
 from sppr.roles.part import Part
-from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
+from sppr.tmux.pane import EXIT_VARIABLE, POLICY_VARIABLE, PaneFiles
 
 Phase = Literal["starting", "up", "failed", "stopping"]
 _NAME = "state.json"
@@ -133,7 +133,8 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     """Note that this very process is (about to become) the part ``name``: what it becomes, pid, start time, and the
     terminal session of its pane (0 outside of one); and that it has not ended.
 
-    Does nothing where the session does not run: a runscript can be used alone.
+    Does nothing where the session does not run: a runscript can be used alone. SpprError where the part was stopped
+    while its pane was about to run it again by policy.
     """
     if not (folder / _NAME).exists():
         return
@@ -144,6 +145,9 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     record = f"{os.getpid()} {this.started if this else 0} {os.getsid(0) if in_pane else 0}\n"
     for target, text in ((files.program, json.dumps(program)), (files.record, record)):
         temporaries.write(target, text)
+    # After the record: who stops the part notes that first, and then looks for its process.
+    if POLICY_VARIABLE in os.environ and files.stopped.exists():
+        raise SpprError(f"{name}: was stopped, so it is not run again", hint=f"sppr start {name}{flag(folder.name)}")
 
 
 def process(files: PaneFiles) -> Proc | None:

@@ -38,7 +38,8 @@ def read(folder: Path) -> Traces | None:
     """None where they were not noted, or cannot be understood."""
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         data: dict[str, Any] = json.loads((folder / _NAME).read_text())
-        found = Traces(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        found = Traces(**values)
         shape.check(found)
         return found
     return None

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sppr.errors import HostError
+from sppr.errors import HostError, SpprError
 from sppr.host.rundir import sessions_dir
 from sppr.lab import state as states
 from sppr.lab import traces
+from sppr.tmux.pane import POLICY_VARIABLE, PaneFiles
 
 
 @pytest.fixture
@@ -48,3 +49,17 @@ def test_a_folder_of_somebody_else_is_neither(folder: Path, monkeypatch: pytest.
 def test_the_prefix_is_found_in_a_command_line() -> None:
     words = [["spp_primary", "--file-prefix", "a", "--huge-dir=/mnt/h"], ["spp_nfv", "--file-prefix=b"], ["sh"]]
     assert traces.prefixes(words) == {"a": "/mnt/h", "b": ""}
+
+
+def test_a_part_that_was_stopped_while_it_was_to_run_again_does_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "state.json").write_text("{}")
+    files = PaneFiles(folder, "sec1")
+    files.stopped.touch()
+    states.record_start(folder, "sec1", ["spp_nfv"])  # typed by somebody
+    monkeypatch.setenv(POLICY_VARIABLE, "yes")
+    with pytest.raises(SpprError, match="sec1: was stopped"):
+        states.record_start(folder, "sec1", ["spp_nfv"])
+    files.stopped.unlink()
+    states.record_start(folder, "sec1", ["spp_nfv"])
