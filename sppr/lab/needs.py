@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sppr.errors import HostError, SpprError
 from sppr.host import checks, holders, privilege, procs
+from sppr.host import sockets as unix
 from sppr.images import qemu_img
 from sppr.images.store import Store
 from sppr.lab import rooted
@@ -57,7 +58,7 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         tcp_ports=_ports(plan, start),
         lcores=plan.lcores if primary else (),
         sockets=sockets,
-        stale=tuple(path for path in sockets if Path(path).is_socket()),
+        stale=tuple(map(str, unix.stale(sockets))),
         sock_dir_open=not folder.is_dir() or os.access(folder, os.W_OK | os.X_OK),
         hugepage_mib=plan.memory if primary else 0,
         hugepage_dir=plan.huge_dir,

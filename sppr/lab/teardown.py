@@ -14,7 +14,7 @@ import psutil
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
 from sppr.host import leftovers, privilege, procs, region, temporaries
-from sppr.host.facts import unix_listening
+from sppr.host import sockets as unix
 from sppr.host.pids import Proc
 from sppr.lab import panes
 from sppr.lab import state as states
@@ -113,10 +113,8 @@ def sweep(state: State) -> None:
 
 def sweep_outside(sockets: Iterable[str], regions: Iterable[str]) -> None:
     """Remove the sockets that nobody has, and the regions that nobody serves."""
-    listening = unix_listening()
-    for socket in map(Path, sockets):
-        if socket.is_socket() and str(socket) not in listening:
-            privilege.remove(socket)
+    for socket in unix.stale(sockets):
+        privilege.remove(socket)
     for path in regions:
         region.remove(Path(path))
 
