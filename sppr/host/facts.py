@@ -26,7 +26,8 @@ class Facts:
     """A snapshot of the machine. ``nics``: PCI addresses of ``ports``, which DPDK owns.
 
     ``kvm_there``: /dev/kvm exists; ``kvm_device``: it may be opened; ``kvm_boots``: whether a guest came up in it, None
-    where nobody tried. ``unix_bound``: paths of sockets in any state and network namespace. ``aslr``: kernel.randomize_va_space. ``memlock``: in bytes, None without a limit.
+    where nobody tried. ``aslr``: kernel.randomize_va_space. ``memlock``: in bytes, None without a limit.
+    ``unix_bound``: paths of sockets in any state and network namespace.
     """
 
     cpus: tuple[int, ...]
