@@ -19,6 +19,7 @@ from sppr.lab.site import Site
 from sppr.qemu.parts import QEMU
 from sppr.roles.part import serving_part
 from sppr.run import PACKAGES, run, which
+from sppr.tmux.pane import PaneFiles
 
 #: What an image may grow to while it is made, in MiB, and what must be left beside.
 TEMPLATE_MIB, INSTANCE_MIB, MARGIN_MIB = 96, 16, 64
@@ -84,12 +85,15 @@ def _sudo(programs: Sequence[str]) -> bool | None:
 
 
 def living(session: str) -> dict[str, int]:
-    """Parts of the session that run -> pid."""
+    """Parts of the session that run -> pid. Where its state cannot be understood: all that has a pid record."""
+    folder = states.folder_of(session)
     try:
-        state = states.load(session)
+        names = [part.name for part in states.load(session).plan.parts]
+    except states.Broken:
+        names = [path.stem for path in sorted(folder.glob("*.pid"))]
     except SpprError:
         return {}
-    found = {part.name: states.process(part.files(state.folder)) for part in state.plan.parts}
+    found = {name: states.process(PaneFiles(folder, name)) for name in names}
     return {name: proc.pid for name, proc in found.items() if proc is not None and proc.alive()}
 
 
