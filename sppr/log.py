@@ -2,14 +2,23 @@
 
 import logging
 import logging.handlers
+import sys
 from pathlib import Path
 
 _MAX_BYTES = 1 << 20
 
 
+class _File(logging.handlers.RotatingFileHandler):
+    """A full disk keeps nobody from work: a record that cannot be written is left out, and nothing is said of it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's interface
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def log_to(path: Path) -> None:
     """Append debug records of sppr to ``path`` (its folder must exist). Commands are logged as they can be pasted."""
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8")
+    handler = _File(path, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("sppr")
     root.addHandler(handler)

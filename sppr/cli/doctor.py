@@ -1,6 +1,7 @@
 """``sppr doctor``: what is wrong with this machine for this lab, and how to mend it."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import click
 from sppr.cli import options
 from sppr.cli.edge import CONTEXT, Edge
 
+#: Bytes of a log that are looked at.
+_MOST = 64 << 20
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
 
 
@@ -114,18 +117,24 @@ def _explain(log: str, session: str | None, as_json: bool) -> int:
 
 
 def _read(log: str, session: str | None) -> bytes:
-    """A file's bytes, standard input's for ``-``, or the log of a part of the lab for its name."""
-    if log == "-":
-        return sys.stdin.buffer.read()
-    if Path(log).exists():
-        return Path(log).read_bytes()
+    """A file's last bytes, standard input's for ``-``, or those of all that is kept of a part's log for its name."""
+    from sppr import rotation
     from sppr.cli.which import session_of
     from sppr.errors import SpprError
     from sppr.lab import state as states
 
+    if log == "-":
+        return sys.stdin.buffer.read(_MOST)
+    if Path(log).exists():
+        if not Path(log).is_file():
+            raise SpprError(f"{log}: is no regular file", hint="pipe it: … | sppr doctor --log -")
+        with Path(log).open("rb") as f:
+            f.seek(max(0, f.seek(0, os.SEEK_END) - _MOST))
+            return f.read(_MOST)
+
     try:
         state = states.load(session_of(session))
         part = next(p for p in state.plan.parts if p.name == log)
-        return part.files(state.folder).log.read_bytes()
+        return rotation.tail(part.files(state.folder).log, _MOST)
     except (SpprError, StopIteration):
         raise SpprError(f"{log}: no such file, and no part of a lab that runs", hint="sppr status") from None

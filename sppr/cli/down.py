@@ -9,13 +9,13 @@ from sppr.cli.edge import CONTEXT, Edge, say
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.session
 @options.powerdown
-def main(session: str | None, powerdown: float) -> None:
+def main(session: str | None, powerdown: float) -> int:
     """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
     from sppr import log
     from sppr.cli.rights import show_commands
     from sppr.cli.which import session_of
+    from sppr.lab import lost, teardown
     from sppr.lab import state as states
-    from sppr.lab import teardown
     from sppr.tmux.server import Tmux
 
     name = session_of(session)
@@ -26,18 +26,21 @@ def main(session: str | None, powerdown: float) -> None:
             state = states.load(name)
         except states.NoSession as e:
             others = ", ".join(states.sessions())
-            teardown.sweep_unknown(name)
-            click.echo(e.what + (f"; running: {others}" if others else ""))
-            return
+            if lost.lost(name, say):
+                say(f"session {name} is down")
+            else:
+                click.echo(e.what + (f"; running: {others}" if others else ""))
+            return 0
         except states.Broken as e:
             click.echo(f"warning: {e.what}; ending what its pid records name")
-            teardown.wreck(name, Tmux(), click.echo)
-            click.echo(f"session {name} is down")
-            return
+            sure = lost.wreck(name, say)
+            say(f"session {name} is down")
+            return 0 if sure else 1
         tmux = Tmux(state.plan.socket_name)
         if state.stale:
             teardown.sweep_stale(state, tmux)
             click.echo(f"session {name} was up before the machine was restarted: what it left was swept")
-            return
+            return 0
         teardown.down(state, tmux, say, powerdown)
         say(f"session {name} is down")
+    return 0

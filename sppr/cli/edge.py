@@ -38,6 +38,10 @@ class Edge(click.Command):
         except BrokenPipeError:
             os._exit(141)
         except OSError as e:
+            if e.filename is None and _folder_is_gone():
+                _end("the current folder was removed", "cd to another", HostError.exit_code)
+            if e.filename is None and _was_printing(e):
+                e.filename = "standard output"
             log_it = log.current() is not None
             if log_it:
                 logging.getLogger("sppr").exception("the system refused")
@@ -50,6 +54,20 @@ class Edge(click.Command):
         except Exception:
             _end(f"this is a bug of sppr; the traceback is in {_keep_traceback()}", None, EXIT_BUG)
         sys.exit(result if isinstance(result, int) else 0)
+
+
+def _was_printing(e: OSError) -> bool:
+    """Whether it came from a stream that was printed to: only this room prints."""
+    code = list(traceback.walk_tb(e.__traceback__))[-1][0].f_code
+    return code is click.echo.__code__ or Path(code.co_filename).parent == Path(__file__).parent
+
+
+def _folder_is_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def say(line: str) -> None:

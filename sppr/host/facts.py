@@ -7,7 +7,7 @@ import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sppr.host import memory, nics, runtime
+from sppr.host import memory, nics, runtime, sockets
 from sppr.host.memory import HugeFile, Hugepages, Mount, Node
 from sppr.host.memory import text as _text
 from sppr.host.nics import Nic
@@ -27,6 +27,7 @@ class Facts:
 
     ``kvm_there``: /dev/kvm exists; ``kvm_device``: it may be opened; ``kvm_boots``: whether a guest came up in it, None
     where nobody tried. ``aslr``: kernel.randomize_va_space. ``memlock``: in bytes, None without a limit.
+    ``unix_bound``: paths of sockets in any state and network namespace.
     """
 
     cpus: tuple[int, ...]
@@ -38,6 +39,7 @@ class Facts:
     boot_id: str = ""
     tcp_listening: frozenset[int] = frozenset()
     unix_listening: frozenset[str] = field(default_factory=frozenset)
+    unix_bound: frozenset[str] = field(default_factory=frozenset)
     kvm_there: bool = False
     kvm_boots: bool | None = None
     nodes: tuple[Node, ...] = ()
@@ -66,8 +68,8 @@ class Facts:
 
 
 def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
-    """The facts of the machine whose /proc, /sys and /dev lie below ``root``. Without ``mappers``: not the hugepage
-    files and runtime folders that DPDK left, for which the maps of every process are read."""
+    """The facts of the machine whose /proc, /sys and /dev lie below ``root``. Without ``mappers``: nothing for which
+    every process must be looked at: hugepage files and runtime folders that DPDK left, sockets of other namespaces."""
     cpuinfo = _text(root / "proc/cpuinfo")
     flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
     mounts = memory.mounts(root)
@@ -87,6 +89,7 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
         boot_id=_text(root / "proc/sys/kernel/random/boot_id").strip(),
         tcp_listening=frozenset(_tcp_listening(root)),
         unix_listening=unix_listening(root),
+        unix_bound=sockets.bound(root) if mappers else frozenset(),
         nodes=memory.nodes(root),
         mounts=mounts,
         huge_files=memory.huge_files(root, hugetlbfs, by_path) if mappers else (),

@@ -24,7 +24,7 @@ def sweep_by_sudo(prefix: str, huge_dir: Path, started: bool) -> None:
     """Remove them, if no process of this ``--file-prefix`` lives. The run folder is root's alone to see: it is taken
     to be there where the lab was ``started``. HostError where sudo refuses."""
     pages = any(re.fullmatch(rf"{re.escape(prefix)}map_\d+", page.name) for page in huge_dir.glob(f"{prefix}map_*"))
-    if not (pages or started) or _lives(prefix):
+    if not (pages or started) or living(prefix):
         return
     files, folder = sweeps(prefix, huge_dir)
     if pages:
@@ -37,13 +37,14 @@ def _literal(text: str) -> str:
     return re.sub(r"([][.*+?^$\\])", r"\\\1", text)
 
 
-def _lives(prefix: str) -> bool:
-    """Whether a DPDK process of this prefix runs: the arguments of root's processes can be read, their maps cannot."""
+def living(prefix: str) -> list[int]:
+    """DPDK processes of this prefix: the arguments of root's processes can be read, their maps cannot."""
+    found = []
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
         except psutil.Error:
             continue
         if f"--file-prefix={prefix}" in words or ("--file-prefix", prefix) in pairwise(words):
-            return True
-    return False
+            found.append(process.pid)
+    return found

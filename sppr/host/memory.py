@@ -95,11 +95,11 @@ Mappers = dict[str, list[int]]
 
 
 def huge_files(root: Path, points: tuple[str, ...], mapped: Callable[[], Mappers]) -> tuple[HugeFile, ...]:
-    """The DPDK files in every hugetlbfs. EAL names them ``<prefix>map_<number>``. Those of others are left out where
-    this user could not see who maps them."""
+    """The DPDK files in every hugetlbfs, each once where one is mounted at two places. EAL names them
+    ``<prefix>map_<number>``. Those of others are left out where this user could not see who maps them."""
     pages = [page for point in points for page in sorted((root / point.lstrip("/")).glob("*map_*"))]
     by_path = mapped() if pages else {}
-    found = []
+    found: dict[tuple[int, int], HugeFile] = {}
     for page in pages:
         try:
             stat = page.stat()
@@ -109,8 +109,10 @@ def huge_files(root: Path, points: tuple[str, ...], mapped: Callable[[], Mappers
             continue
         shown = f"/{page.relative_to(root)}"
         prefix = re.sub(r"map_\d+$", "", page.name)
-        found.append(HugeFile(shown, prefix, stat.st_size >> 20, tuple(by_path.get(shown, ()))))
-    return tuple(found)
+        this = HugeFile(shown, prefix, stat.st_size >> 20, tuple(by_path.get(shown, ())))
+        if this.mappers or (stat.st_dev, stat.st_ino) not in found:
+            found[stat.st_dev, stat.st_ino] = this
+    return tuple(found.values())
 
 
 def mappers(root: Path) -> Mappers:

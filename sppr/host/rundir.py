@@ -1,6 +1,8 @@
 """Where a session keeps its state: the runtime directory of the user, 0700, one folder a session."""
 
 import os
+import shlex
+import stat as modes
 from pathlib import Path
 
 from sppr.errors import HostError
@@ -30,3 +32,13 @@ def make_private(folder: Path) -> None:
     if folder.is_symlink() or stat.st_uid != os.getuid():
         raise HostError(f"{folder}: is not a folder of yours", hint="name another folder with SPPR_RUN_DIR")
     folder.chmod(0o700)
+
+
+def check_own(folder: Path) -> None:
+    """HostError where ``folder`` is a link, or somebody else's: nothing in it is believed, and nothing removed."""
+    try:
+        stat = folder.lstat()
+    except OSError:
+        return
+    if modes.S_ISLNK(stat.st_mode) or stat.st_uid != os.getuid():
+        raise HostError(f"{folder}: is not a folder of yours", hint=f"look at it: ls -ld {shlex.quote(str(folder))}")

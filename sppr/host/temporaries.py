@@ -13,6 +13,18 @@ def beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
+def write(target: Path, text: str) -> None:
+    """Whole or not at all. OSError names the file: that of a write to a full disk does not."""
+    temporary = beside(target)
+    try:
+        temporary.write_text(text)
+        temporary.rename(target)
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(target)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def sweep(target: Path) -> None:
     """Remove what processes that are gone have left of ``target``, or of the note (.json) that goes with it. One that
     lives may be at work there for another session."""

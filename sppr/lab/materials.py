@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from sppr.host import facts, privilege, region
+from sppr.host import privilege, region, sockets
+from sppr.host.facts import Facts
 from sppr.host.ownership import as_its_folder
 from sppr.images.store import Filler, Store
 from sppr.lab.plan import Image, Plan, images
@@ -15,7 +16,7 @@ from sppr.run import run
 Note = Callable[[str], None]
 
 
-def prepare(plan: Plan, start: Collection[str], site: Site, found: facts.Facts, note: Note) -> None:
+def prepare(plan: Plan, start: Collection[str], site: Site, found: Facts, note: Note) -> None:
     """All that the parts ``start`` need. What others have or use stays as it is."""
     parts = plan.chosen(start)
     sockets = [*(plan.vdev_sockets if "pri" in start else ()), *(s for part in parts for s in part.sockets)]
@@ -31,9 +32,9 @@ def prepare(plan: Plan, start: Collection[str], site: Site, found: facts.Facts, 
 
 
 def clear_stale_socket(path: Path) -> None:
-    """Make way for a socket: only that very path, and only if nobody listens there."""
-    if path.is_socket() and str(path) not in facts.unix_listening():
-        privilege.remove(path)
+    """Make way for a socket: only that very path, and only if nobody has it."""
+    for stale in sockets.stale([path]):
+        privilege.remove(stale)
 
 
 def make_key(public: Path) -> None:

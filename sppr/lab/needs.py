@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sppr.errors import HostError, SpprError
 from sppr.host import checks, holders, privilege, procs
+from sppr.host import sockets as unix
 from sppr.images import qemu_img
 from sppr.images.store import Store
 from sppr.lab import rooted
@@ -18,6 +19,7 @@ from sppr.lab.site import Site
 from sppr.qemu.parts import QEMU
 from sppr.roles.part import serving_part
 from sppr.run import PACKAGES, run, which
+from sppr.tmux.pane import PaneFiles
 
 #: What an image may grow to while it is made, in MiB, and what must be left beside.
 TEMPLATE_MIB, INSTANCE_MIB, MARGIN_MIB = 96, 16, 64
@@ -57,7 +59,7 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         tcp_ports=_ports(plan, start),
         lcores=plan.lcores if primary else (),
         sockets=sockets,
-        stale=tuple(path for path in sockets if Path(path).is_socket()),
+        stale=tuple(map(str, unix.stale(sockets))),
         sock_dir_open=not folder.is_dir() or os.access(folder, os.W_OK | os.X_OK),
         hugepage_mib=plan.memory if primary else 0,
         hugepage_dir=plan.huge_dir,
@@ -83,12 +85,15 @@ def _sudo(programs: Sequence[str]) -> bool | None:
 
 
 def living(session: str) -> dict[str, int]:
-    """Parts of the session that run -> pid."""
+    """Parts of the session that run -> pid. Where its state cannot be understood: all that has a pid record."""
+    folder = states.folder_of(session)
     try:
-        state = states.load(session)
+        names = [part.name for part in states.load(session).plan.parts]
+    except states.Broken:
+        names = [path.stem for path in sorted(folder.glob("*.pid"))]
     except SpprError:
         return {}
-    found = {part.name: states.process(part.files(state.folder)) for part in state.plan.parts}
+    found = {name: states.process(PaneFiles(folder, name)) for name in names}
     return {name: proc.pid for name, proc in found.items() if proc is not None and proc.alive()}
 
 

@@ -9,6 +9,7 @@ from sppr.host import checks, region
 from sppr.host.facts import Facts
 from sppr.images.store import BUILD_HINT
 from sppr.lab import needs
+from sppr.lab import state as states
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
 from sppr.roles.part import serving_part
@@ -30,11 +31,12 @@ def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = N
     """Every finding about this lab on this machine, the worst first. ``start``: what is to start; by default all that
     does not run."""
     living = needs.living(plan.session)
+    broken = _raised("state", lambda: _check_state(plan.session))
     start = [p.name for p in plan.parts if p.name not in living] if start is None else start
     parts = plan.chosen(start)
     disks = images(parts)
     wanted = needs.of_plan(plan, site, start, living)
-    findings = checks.check(found, wanted)
+    findings = [*broken, *checks.check(found, wanted)]
     kinds = [p.kind or "primary" for p in parts if p.role in ("primary", "secondary")]
     findings += _raised("paths", lambda: site.check_binaries(list(dict.fromkeys(kinds))))
     scripts = {"cli": "spp.py"}
@@ -61,6 +63,16 @@ def _check_images(disks: Collection[Image], site: Site) -> None:
     site.store.check_base()
     for image in disks:
         site.store.check_made(image.kind, image.vm_id)
+
+
+def _check_state(session: str) -> None:
+    """HostError where the session has a state that cannot be understood."""
+    try:
+        states.load(session)
+    except states.NoSession:
+        return
+    except (states.Broken, HostError) as e:
+        raise HostError(e.what, hint=e.hint) from None
 
 
 def _check_socket(path: Path) -> None:

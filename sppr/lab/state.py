@@ -16,14 +16,14 @@ from typing import IO, Any, Literal
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.host import pids
+from sppr.host import pids, temporaries
 from sppr.host.pids import Proc
-from sppr.host.rundir import make_private, sessions_dir
-from sppr.lab import shape
+from sppr.host.rundir import check_own, make_private, sessions_dir
+from sppr.lab import shape, traces
 from sppr.lab.plan import VERSION, Flags, Plan, Window
 from sppr.ready import Exit
 from sppr.roles.part import Part
-from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
+from sppr.tmux.pane import EXIT_VARIABLE, POLICY_VARIABLE, PaneFiles
 
 Phase = Literal["starting", "up", "failed", "stopping"]
 _NAME = "state.json"
@@ -61,13 +61,8 @@ class State:
 
     def save(self) -> None:
         """Write state.json whole or not at all."""
-        target = self.folder / _NAME
-        temporary = target.with_name(f".{_NAME}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
-            temporary.rename(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        traces.keep(self.plan)
+        temporaries.write(self.folder / _NAME, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def folder_of(session: str) -> Path:
@@ -76,7 +71,9 @@ def folder_of(session: str) -> Path:
 
 
 def load(session: str) -> State:
-    """The state of ``session``. NoSession where there is none, Broken where it cannot be understood."""
+    """The state of ``session``. NoSession where there is none, Broken where it cannot be understood, HostError where
+    its folder is none of this user's."""
+    check_own(folder_of(session))
     path = folder_of(session) / _NAME
     try:
         data = json.loads(path.read_text())
@@ -89,7 +86,7 @@ def load(session: str) -> State:
         return state
     except (FileNotFoundError, NotADirectoryError):
         raise NoSession(f"session {session}: not running", hint=f"sppr up{flag(session)}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, IsADirectoryError) as e:
+    except (ValueError, LookupError, TypeError, AttributeError, IsADirectoryError, RecursionError) as e:
         what = f"{path}: cannot be understood ({type(e).__name__}: {e})"
         raise Broken(what, hint=f"sppr down --session {session} ends what is left of it") from None
 
@@ -136,7 +133,8 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     """Note that this very process is (about to become) the part ``name``: what it becomes, pid, start time, and the
     terminal session of its pane (0 outside of one); and that it has not ended.
 
-    Does nothing where the session does not run: a runscript can be used alone.
+    Does nothing where the session does not run: a runscript can be used alone. SpprError where the part was stopped
+    while its pane was about to run it again by policy.
     """
     if not (folder / _NAME).exists():
         return
@@ -146,9 +144,10 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     this = pids.current(os.getpid())
     record = f"{os.getpid()} {this.started if this else 0} {os.getsid(0) if in_pane else 0}\n"
     for target, text in ((files.program, json.dumps(program)), (files.record, record)):
-        temporary = target.with_name(f"{target.name}.new")
-        temporary.write_text(text)
-        temporary.rename(target)
+        temporaries.write(target, text)
+    # After the record: who stops the part notes that first, and then looks for its process.
+    if POLICY_VARIABLE in os.environ and files.stopped.exists():
+        raise SpprError(f"{name}: was stopped, so it is not run again", hint=f"sppr start {name}{flag(folder.name)}")
 
 
 def process(files: PaneFiles) -> Proc | None:
@@ -217,7 +216,9 @@ def log_path() -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Forget a session. state.json goes last: who is killed here leaves a session that can still be ended."""
+    """Forget a session. state.json goes last: who is killed here leaves a session that can still be ended. HostError
+    where the folder is a link or somebody else's."""
+    check_own(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name == _NAME:
             continue
@@ -247,7 +248,7 @@ def locked(session: str) -> Iterator[None]:
     path = _lock(session)
     with contextlib.ExitStack() as stack:
         while True:
-            f = stack.enter_context(path.open("a+"))
+            f = stack.enter_context(path.open("ab", buffering=0))
             if not _try_lock(f):
                 # Who has just locked it has not written yet, or a line of one that was killed still stands there.
                 who = Deadline(2.0).poll(lambda: _holder(path), 0.02) or "another process"
@@ -259,9 +260,9 @@ def locked(session: str) -> Iterator[None]:
                     break
         f.truncate(0)
         this = pids.current(os.getpid())
-        f.write(f"{Path(sys.argv[0]).name} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})\n")
-        f.write(f"{os.getpid()} {this.started if this else 0}\n")
-        f.flush()
+        who = f"{Path(sys.argv[0]).name} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})"
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name in it
+            f.write(f"{who}\n{os.getpid()} {this.started if this else 0}\n".encode())
         try:
             yield
         finally:
@@ -284,7 +285,7 @@ def _lock(session: str) -> Path:
     return sessions_dir() / f"{session}.lock"
 
 
-def _try_lock(f: IO[str]) -> bool:
+def _try_lock(f: IO[bytes]) -> bool:
     try:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import psutil
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
 from sppr.host import leftovers, privilege, procs, region, temporaries
-from sppr.host.facts import unix_listening
+from sppr.host import sockets as unix
 from sppr.host.pids import Proc
 from sppr.lab import panes
 from sppr.lab import state as states
@@ -22,7 +22,6 @@ from sppr.lab.state import State
 from sppr.qemu import monitor
 from sppr.roles.part import Part
 from sppr.spp.control import ControlClient
-from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux
 
 #: Seconds for each step of each part.
@@ -89,8 +88,8 @@ def end_parts(state: State, names: Collection[str], note: Note, powerdown: float
 
 def sweep_stale(state: State, tmux: Tmux) -> None:
     """Forget a session of before a restart of the machine: its pids, and perhaps its tmux session, are others' now."""
-    sweep(state)
     _kill_session(state.plan.session, state.folder, tmux)
+    sweep(state)
     states.remove(state.folder)
 
 
@@ -103,38 +102,21 @@ def _kill_session(session: str, folder: Path, tmux: Tmux) -> None:
         tmux.sweep()  # it ended with its last pane
 
 
-def sweep_unknown(session: str) -> None:
-    """Remove what may lie there of a session without a state: its launcher was killed before it had written one."""
-    sweep_dpdk(session, HUGE_DIR)
-    states.remove(states.folder_of(session))
-
-
-def wreck(session: str, tmux: Tmux, note: Note) -> None:
-    """End a session whose state cannot be read: what its pid records name, its tmux session, its DPDK leftovers."""
-    folder = states.folder_of(session)
-    records = [PaneFiles(folder, path.stem) for path in sorted(folder.glob("*.pid"))]
-    living = [proc.pid for files in records if (proc := states.process(files)) and proc.alive()]
-    killed, left = procs.end(procs.tree(living), Deadline(TERM))
-    note(f"{len(living)} processes of it ended" + (f", {len(killed)} of them by SIGKILL" if killed else ""))
-    _kill_session(session, folder, tmux)
-    if left:
-        raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
-    sweep_dpdk(session, HUGE_DIR, started=True)
-    states.remove(folder)
-
-
 def sweep(state: State) -> None:
     """Remove what a session whose processes have ended left outside of its folder: sockets, hugepage files,
     regions, images that were being made."""
-    listening = unix_listening()
-    for socket in map(Path, state.plan.sockets):
-        if socket.is_socket() and str(socket) not in listening:
-            privilege.remove(socket)
-    for path in state.plan.regions:
-        region.remove(Path(path))
+    sweep_outside(state.plan.sockets, state.plan.regions)
     for image in {image for part in state.plan.parts for image in (part.disk, part.template) if image}:
         temporaries.sweep(Path(image))
     sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)
+
+
+def sweep_outside(sockets: Iterable[str], regions: Iterable[str]) -> None:
+    """Remove the sockets that nobody has, and the regions that nobody serves."""
+    for socket in unix.stale(sockets):
+        privilege.remove(socket)
+    for path in regions:
+        region.remove(Path(path))
 
 
 def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:

@@ -1,5 +1,6 @@
 """``start``, ``stop`` and ``restart`` of single parts of a session that is there."""
 
+import contextlib
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -30,12 +31,14 @@ def stop(state: State, names: Sequence[str], note: teardown.Note, powerdown: flo
         if name not in running:
             note(f"{name} does not run")
     state.stopping = tuple(name for name in chosen if name in running)
-    state.save()
+    with contextlib.suppress(OSError):  # a full disk does not keep a part up
+        state.save()
     try:
         teardown.end_parts(state, chosen, note, powerdown)
     finally:
         state.stopping = ()
-        state.save()
+        with contextlib.suppress(OSError):
+            state.save()
 
 
 def to_restart(state: State, names: Sequence[str], anew: Mapping[str, Part]) -> Todo:

@@ -18,6 +18,8 @@ from sppr.ready import AGAIN, END_OF_OUTPUT, LEFT
 
 #: Tells a runscript that it runs in a pane of its part, and where that pane keeps the exit status.
 EXIT_VARIABLE = "SPPR_EXIT_FILE"
+#: Tells a runscript that nobody typed it: its pane runs the part again by policy.
+POLICY_VARIABLE = "SPPR_BY_POLICY"
 _MARK = f"printf '\\n[%s ended with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
 
 _SCRIPT = """\
@@ -40,6 +42,7 @@ printf '%s\\n' "$status" >{exit}.new && mv {exit}.new {exit}
 {again}
 done
 {mark}
+unset {policy}
 {{ cat ~/.bash_history 2>/dev/null; printf '%s\\n' {command_text}; }} >{history}
 exec {shell}
 """
@@ -57,6 +60,7 @@ printf '\\n[%s ended with status %s{mark_again}%s s (%s of {most} in a row); Ctr
     {name} "$status" "$pause" "$row"
 sleep "$pause" && [ -z "$asked" ] && [ ! -e {stopped} ] || break
 printf '%s\\n' "$restarts" >{restarts}
+export {policy}=yes
 """
 
 _BASHRC = """\
@@ -184,6 +188,7 @@ def write(
         command_text=shlex.quote(command),
         shell=_shell(files, command, words),
         again=_again(files, restart),
+        policy=POLICY_VARIABLE,
     )
     # Of a run before, in a pane that is gone or made anew: what stands there must be about the run to come.
     for old in (files.gate, files.exit, files.record, files.stopped, files.supervised, files.restarts):
@@ -208,6 +213,7 @@ def _again(files: PaneFiles, restart: Restart | None) -> str:
         settled=restart.settled,
         mark_again=AGAIN,
         left=LEFT,
+        policy=POLICY_VARIABLE,
     )
 
 

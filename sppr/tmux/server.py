@@ -12,7 +12,7 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +59,14 @@ class Tmux:
 
     def __post_init__(self) -> None:
         self._server = libtmux.Server(socket_name=self.socket_name, tmux_bin=find_program("tmux"))
+
+    @classmethod
+    def servers(cls) -> "Iterator[Tmux]":
+        """Each server of this user that runs, where ``tmux -L`` finds it."""
+        folder = _socket_folder()
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.is_socket() and _accepts(path):
+                yield cls(None if path.name == "default" else path.name)
 
     def _cmd(self, *args: str, check: bool = True) -> list[str]:
         done = self._server.cmd(*args)
@@ -164,8 +172,7 @@ class Tmux:
         under tmux's own lock, so that no new server loses its."""
         if self.socket_name is None or self._cmd("list-sessions", check=False):
             return
-        folder = Path(os.environ.get("TMUX_TMPDIR") or "/tmp")  # noqa: S108 - tmux's own default
-        path = folder / f"tmux-{os.getuid()}" / self.socket_name
+        path = _socket_folder() / self.socket_name
         lock = path.with_name(f"{path.name}.lock")
         if not (path.is_socket() or lock.exists()) or not Deadline(1.0).poll(lambda: not _accepts(path)):
             return
@@ -212,6 +219,10 @@ def terminal_size() -> tuple[int, int]:
     """Columns and lines of the terminal; a size that holds tiled panes where there is none (tmux would take 80x24)."""
     size = shutil.get_terminal_size((160, 48))
     return max(size.columns, 80), max(size.lines, 24)
+
+
+def _socket_folder() -> Path:
+    return Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"  # noqa: S108 - tmux's own default
 
 
 def _accepts(path: Path) -> bool:

@@ -185,7 +185,9 @@ def test_down_sweeps_what_a_primary_started_by_hand_left(lab: Lab) -> None:
     command = [str(ROOT / "runscripts/primary.py"), "--conf", str(lab.conf)]
     primary = subprocess.Popen(command, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for("its memory", lambda: list(HUGE.glob("testlab2map_*")))
-    assert lab.down().returncode == 0 and list(HUGE.glob("testlab2map_*")), "what a live process has is not swept"
+    done = lab.down()
+    assert done.returncode == 1 and f"kill {primary.pid}" in done.stderr, done.stdout + done.stderr
+    assert list(HUGE.glob("testlab2map_*")), "what a live process has is not swept"
     primary.kill()
     primary.wait()
     assert lab.down().returncode == 0 and lab.leftovers() == []
@@ -199,15 +201,38 @@ def test_broken_conf_yml_is_told_with_its_place(lab: Lab) -> None:
 
 
 def test_a_state_that_was_lost_while_the_lab_runs_leaves_nothing_behind(lab: Lab) -> None:
+    lab.conf.write_text(lab.conf.read_text().replace("spp: {", "spp: {file_prefix: testlost, "))
     assert lab.wakeup(*SMALL).returncode == 0
     (lab.state / "state.json").write_text("{")
     assert "sppr down --session testlab2 ends what is left of it" in lab.wakeup(*SMALL).stderr
     done = lab.down()
     assert done.returncode == 0 and "ending what its pid records name" in done.stdout, done.stdout + done.stderr
-    lab.tmux("kill-server")  # its name was in the lost state
-    for path in lab.tmux_sockets():
-        path.unlink()
-    wait_for("nothing left", lambda: lab.leftovers() == [])
+    assert lab.leftovers() == [] and not [*HUGE.glob("testlostmap_*"), *Path("/run/dpdk").glob("testlost")]
+
+
+def test_a_run_directory_that_was_lost_while_the_lab_runs(lab: Lab) -> None:
+    """As /run/user/UID is at a logout: the tmux session is known by its mark, and what runs in it is ended."""
+    assert lab.wakeup(*SMALL).returncode == 0
+    shutil.rmtree(lab.env["SPPR_RUN_DIR"])
+    done = lab.down()
+    assert done.returncode == 0 and "its run directory was lost" in done.stdout, done.stdout + done.stderr
+    assert lab.leftovers() == []
+    done = lab.down()
+    assert done.returncode == 0 and "not running" in done.stdout
+
+
+def test_nothing_is_removed_through_a_link(lab: Lab) -> None:
+    victim = lab.folder / "victim"
+    victim.mkdir()
+    for name in ("state.json", "precious"):
+        (victim / name).write_text("{}")
+    lab.state.symlink_to(victim)
+    try:
+        done = lab.down()
+        assert done.returncode == 3 and f"{lab.state}: is not a folder of yours" in done.stderr
+        assert sorted(path.name for path in victim.iterdir()) == ["precious", "state.json"]
+    finally:
+        lab.state.unlink()
 
 
 def test_folders_with_odd_names_and_a_relative_run_directory(lab: Lab) -> None:

@@ -196,3 +196,23 @@ def test_a_state_that_cannot_be_understood_is_told(
     with pytest.raises(state.Broken, match=r"cannot be understood|another version") as e:
         state.load("spp")
     assert e.value.hint == "sppr down --session spp ends what is left of it"
+
+
+def test_a_full_disk_behind_standard_output_is_named() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sppr", "doctor", "--log", "-"], stdin=subprocess.DEVNULL, stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3 and done.stderr == "error: standard output: No space left on device\n"
+
+
+def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = (
+        f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); from sppr.cli.main import main; main(['status'])"
+    )
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and done.stderr == "error: the current folder was removed\nhint: cd to another\n"

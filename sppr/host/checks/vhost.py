@@ -9,14 +9,15 @@ from sppr.host.facts import Facts
 
 def _taken(facts: Facts, needs: Needs) -> Iterator[Finding]:
     for path in needs.sockets:
-        if path in facts.unix_listening:
-            what = f"{path}: another process listens on this vhost-user socket"
+        if path in facts.unix_listening | facts.unix_bound:
+            how = "listens on" if path in facts.unix_listening else "has"
+            what = f"{path}: another process {how} this vhost-user socket"
             yield Finding("vhost-taken", "error", what, "end it, or set vhosts: or spp.sock_dir: in conf.yml")
 
 
 def _stale(facts: Facts, needs: Needs) -> Iterator[Finding]:
     for path in needs.stale:
-        if path not in facts.unix_listening:
+        if path not in facts.unix_listening | facts.unix_bound:
             what = f"{path}: a socket that nobody listens on"
             fix = "sppr doctor --fix   (a bring-up of this lab removes it, too)"
             yield Finding("vhost-stale", "warning", what, fix, (steps.remove(path),))

@@ -139,3 +139,13 @@ def test_kvm_that_opens_is_not_believed_without_vmx_or_svm(tmp_path: Path) -> No
 
 def test_an_empty_machine_is_no_error(tmp_path: Path) -> None:
     assert facts.read(tmp_path) == facts.Facts(cpus=())
+
+
+def test_a_page_that_two_mounts_show_is_one_and_mapped(tmp_path: Path) -> None:
+    machine(tmp_path)
+    (tmp_path / "proc/mounts").write_text("none /dev/hugepages hugetlbfs rw 0 0\nnone /mnt/again hugetlbfs rw 0 0\n")
+    (tmp_path / "mnt/again").mkdir(parents=True)
+    for page in (tmp_path / "dev/hugepages").glob("labmap_*"):
+        (tmp_path / "mnt/again" / page.name).hardlink_to(page)
+    found = {file.path: file.mappers for file in facts.read(tmp_path).huge_files if file.prefix == "lab"}
+    assert found == {"/dev/hugepages/labmap_0": (), "/dev/hugepages/labmap_1": (77,)}

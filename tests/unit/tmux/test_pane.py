@@ -79,6 +79,13 @@ def test_what_is_being_stopped_is_not_run_again(run: Callable[..., str], tmp_pat
     assert runs(tmp_path) == 1
 
 
+def test_a_runscript_knows_who_runs_it(run: Callable[..., str], tmp_path: Path) -> None:
+    rc = tmp_path / ".bashrc"
+    rc.write_text(f'echo "shell: ${{{pane.POLICY_VARIABLE}-nobody}}" >>{tmp_path}/who\n')
+    run(f'echo "${{{pane.POLICY_VARIABLE}-nobody}}" >>{tmp_path}/who; exit 7', Restart(1, 0.01))
+    assert (tmp_path / "who").read_text().splitlines() == ["nobody", "yes", "shell: nobody"]
+
+
 def test_the_last_line_of_a_part_that_waits_for_its_next_run_is_its_own(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("EAL: bad\n\n[sec1 ended with status 1] again in 4.000 s (3 of 5 in a row); Ctrl-C: not again\n")

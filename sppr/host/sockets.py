@@ -1,0 +1,33 @@
+"""Unix sockets by their paths: which somebody has, in whatever network namespace, and which were left behind."""
+
+import contextlib
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from sppr.host.memory import text
+
+
+def bound(root: Path = Path("/")) -> frozenset[str]:
+    """Paths that a socket is bound to, in any state. /proc/net/unix is that of one network namespace: each is read
+    once, by a process in it."""
+    tables = {"": root / "proc/net/unix"}
+    for folder in (root / "proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            tables.setdefault(str((folder / "ns/net").readlink()), folder / "net/unix")
+    rows = [line.split(maxsplit=7) for table in tables.values() for line in text(table).splitlines()[1:]]
+    return frozenset(words[7] for words in rows if len(words) == 8)
+
+
+def stale(paths: Iterable[str | Path]) -> list[Path]:
+    """Those that are sockets which nobody has. A link to a socket is none."""
+    there = [path for path in map(Path, paths) if _is_socket(path)]
+    taken = bound() if there else frozenset()
+    return [path for path in there if str(path) not in taken]
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.lstat().st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,91 @@
+"""Ends sessions whose state is lost: state.json cannot be read, or the run directory went while the lab ran."""
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from sppr.deadline import Deadline
+from sppr.host import holders, leftovers, procs
+from sppr.lab import panes, teardown, traces
+from sppr.lab import state as states
+from sppr.lab.teardown import HUGE_DIR, Note, NotEnded
+from sppr.tmux.pane import PaneFiles
+from sppr.tmux.server import Tmux
+
+_SOCKETS = "its vhost-user sockets may be left: sppr doctor --fix removes them"
+
+
+def wreck(session: str, note: Note) -> bool:
+    """End a session whose state cannot be read: what its pid records name, its tmux session, and the traces it noted
+    when it was started. False where it noted none: something may be left then, which was said."""
+    folder = states.folder_of(session)
+    kept = traces.read(folder)
+    records = [PaneFiles(folder, path.stem) for path in sorted(folder.glob("*.pid"))]
+    living = [proc.pid for files in records if (proc := states.process(files)) and proc.alive()]
+    killed, left = procs.end(procs.tree(living), Deadline(teardown.TERM))
+    note(f"{len(living)} processes of it ended" + (f", {len(killed)} of them by SIGKILL" if killed else ""))
+    left += _end_session(session, folder)[1]
+    if left:
+        raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
+    if kept is not None:
+        Tmux(kept.socket_name).sweep()
+        teardown.sweep_outside(kept.sockets, kept.regions)
+        teardown.sweep_dpdk(kept.file_prefix, Path(kept.huge_dir), started=True)
+    else:
+        _sweep({session: "", **traces.prefixes(states.program(files) for files in records)})
+        note(f"what it made was not noted: {_SOCKETS}")
+    states.remove(folder)
+    return kept is not None
+
+
+def lost(session: str, note: Note) -> bool:
+    """End what lives of a session that has no state: its tmux session is known by its mark. False where there is
+    none. NotEnded where a process with its ``--file-prefix`` lives after that."""
+    programs, left = _end_session(session, states.folder_of(session))
+    if left:
+        raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
+    prefixes = {session: "", **traces.prefixes(programs or ())}
+    _sweep(prefixes, started=programs is not None)
+    states.remove(states.folder_of(session))
+    strangers = [pid for prefix in prefixes for pid in leftovers.living(prefix)]
+    if strangers:
+        what = f"session {session}: not known here, but {', '.join(map(holders.name_of, strangers))} with its"
+        hint = f"is its state elsewhere (SPPR_RUN_DIR)? else: kill {' '.join(map(str, strangers))}"
+        raise NotEnded(f"{what} --file-prefix runs", hint=hint)
+    if programs is not None:
+        note(f"its run directory was lost; what ran in its panes was ended; {_SOCKETS}")
+    return programs is not None
+
+
+def _end_session(session: str, folder: Path) -> tuple[list[list[str]] | None, list[psutil.Process]]:
+    """End the tmux session that carries this folder's mark, in whatever server it is, with all that runs in it.
+
+    Returns the command lines of that (None without such a session), and what could not be ended.
+    """
+    # It may be the terminal of this very command.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    programs: list[list[str]] | None = None
+    left: list[psutil.Process] = []
+    for tmux in Tmux.servers():
+        there = tmux.look(session)
+        if there is None or there.owner != tmux.mark(folder):
+            continue
+        members = panes.tree(there.panes.values())
+        programs = [*(programs or []), *map(_words, members)]
+        left += panes.end(members)[1]
+        tmux.kill_session(session)
+    return programs, left
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _sweep(prefixes: Mapping[str, str], started: bool = True) -> None:
+    for prefix, huge_dir in prefixes.items():
+        teardown.sweep_dpdk(prefix, Path(huge_dir) if huge_dir else HUGE_DIR, started)

@@ -1,0 +1,55 @@
+"""A socket is left behind only where nobody has it: in no state, in no network namespace, through no link."""
+
+import socket
+from pathlib import Path
+
+from sppr.host import sockets
+
+_HEAD = "Num RefCount Protocol Flags Type St Inode Path\n"
+_ROW = "0: 00000002 00000000 {flags} {type} {state} 1 {path}\n"
+
+
+def row(path: str, flags: str = "00010000", kind: str = "0001", state: str = "01") -> str:
+    return _ROW.format(flags=flags, type=kind, state=state, path=path)
+
+
+def test_every_network_namespace_is_read_once(tmp_path: Path) -> None:
+    proc = tmp_path / "proc"
+    for folder, namespace, rows in (
+        ("net", None, row("/ours")),
+        ("7", "net:[1]", row("/ours") + row("/bound only", "00000000")),
+        ("8", "net:[2]", row("/theirs")),
+        ("9", "net:[2]", row("/never read: the same namespace")),
+        ("10", None, row("/never read: its namespace may not be seen")),
+    ):
+        table = proc / folder / ("" if folder == "net" else "net") / "unix"
+        table.parent.mkdir(parents=True)
+        table.write_text(_HEAD + rows)
+        if namespace:
+            (proc / folder / "ns").mkdir()
+            (proc / folder / "ns/net").symlink_to(namespace)
+    found = sockets.bound(tmp_path)
+    assert {"/ours", "/bound only"} < found and len(found) == 3
+    assert len(found & {"/theirs", "/never read: the same namespace"}) == 1
+
+
+def test_what_somebody_has_is_not_stale(tmp_path: Path) -> None:
+    paths = [
+        tmp_path / name for name in ("datagram", "silent", "listening", "left", "link", "dangling", "file", "none")
+    ]
+    datagram, silent, listening, left, link, dangling, file, _ = paths
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as a,
+        socket.socket(socket.AF_UNIX) as b,
+        socket.socket(socket.AF_UNIX) as c,
+    ):
+        for one, path in ((a, datagram), (b, silent), (c, listening)):
+            one.bind(str(path))
+        c.listen()
+        with socket.socket(socket.AF_UNIX) as gone:
+            gone.bind(str(left))
+        link.symlink_to(listening)
+        dangling.symlink_to(left)
+        file.touch()
+        assert sockets.stale(paths) == [left]
+    assert sockets.stale(paths) == [datagram, silent, listening, left]

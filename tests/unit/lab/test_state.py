@@ -1,0 +1,65 @@
+"""A session's folder that was spoiled: what is told of it, and what is never followed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import HostError, SpprError
+from sppr.host.rundir import sessions_dir
+from sppr.lab import state as states
+from sppr.lab import traces
+from sppr.tmux.pane import POLICY_VARIABLE, PaneFiles
+
+
+@pytest.fixture
+def folder() -> Path:
+    made = sessions_dir() / "lab"
+    made.mkdir(parents=True)
+    return made
+
+
+def test_a_state_nested_too_deep_is_broken(folder: Path) -> None:
+    (folder / "state.json").write_text("[" * 100_000)
+    (folder / "traces.json").write_text("[" * 100_000)
+    with pytest.raises(states.Broken, match="cannot be understood"):
+        states.load("lab")
+    assert traces.read(folder) is None
+
+
+def test_a_link_is_neither_read_nor_emptied(folder: Path) -> None:
+    (folder / "state.json").write_text("{}")
+    link = sessions_dir() / "link"
+    link.symlink_to(folder)
+    for verb in (lambda: states.load("link"), lambda: states.remove(link)):
+        with pytest.raises(HostError, match="link: is not a folder of yours"):
+            verb()
+    assert (folder / "state.json").exists()
+
+
+def test_a_folder_of_somebody_else_is_neither(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.getuid() == 0:
+        os.chown(folder, 65534, 65534)
+    else:
+        monkeypatch.setenv("SPPR_RUN_DIR", "/")
+    with pytest.raises(HostError, match="is not a folder of yours"):
+        states.load("lab" if os.getuid() == 0 else "etc")
+
+
+def test_the_prefix_is_found_in_a_command_line() -> None:
+    words = [["spp_primary", "--file-prefix", "a", "--huge-dir=/mnt/h"], ["spp_nfv", "--file-prefix=b"], ["sh"]]
+    assert traces.prefixes(words) == {"a": "/mnt/h", "b": ""}
+
+
+def test_a_part_that_was_stopped_while_it_was_to_run_again_does_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "state.json").write_text("{}")
+    files = PaneFiles(folder, "sec1")
+    files.stopped.touch()
+    states.record_start(folder, "sec1", ["spp_nfv"])  # typed by somebody
+    monkeypatch.setenv(POLICY_VARIABLE, "yes")
+    with pytest.raises(SpprError, match="sec1: was stopped"):
+        states.record_start(folder, "sec1", ["spp_nfv"])
+    files.stopped.unlink()
+    states.record_start(folder, "sec1", ["spp_nfv"])

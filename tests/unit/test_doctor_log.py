@@ -1,0 +1,31 @@
+"""What ``sppr doctor --log`` reads: all pieces of a part's log, files to their last 64 MiB, and nothing without end."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sppr.cli import doctor
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+    path = {"fifo": tmp_path / "fifo", "device": Path("/dev/zero"), "folder": tmp_path}[kind]
+    if kind == "fifo":
+        os.mkfifo(path)
+    done = CliRunner().invoke(doctor.main, ["--log", str(path)])
+    assert done.exit_code == 1 and f"{path}: is no regular file" in done.output
+
+
+def test_of_a_large_file_the_end_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "large"
+    with log.open("wb") as f:
+        f.truncate(65 << 20)
+        f.seek(0, os.SEEK_END)
+        f.write(b"\nEAL: Cannot create lock on '/run/dpdk/x/config'. Is another primary process running?\n")
+        f.seek(0)
+        f.write(b"EAL: Cannot init memzone\n")
+    done = CliRunner().invoke(doctor.main, ["--json", "--log", str(log)])
+    assert [row["id"] for row in json.loads(done.output)] == ["dpdk-lock"]
