@@ -132,13 +132,15 @@ def build(conf: Path | None, output: Path | None, suite: str, size: int) -> None
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="Its file name as a base.  [default: that of FILE, .qcow2]")
 @click.option("--format", "image_format", type=click.Choice(["raw"]), help="FILE is a raw disk, whatever it is called.")
-def add(conf: Path | None, file: Path, name: str | None, image_format: str | None) -> None:
+@click.option("--flatten", is_flag=True, help="Take in what FILE shows of other files; tells which. Only if trusted.")
+def add(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
     """Put a copy of FILE among the base images, as a qcow2: any Linux cloud or server image, in any format of QEMU."""
     from sppr.images import change, store
 
     config, _, folder = _folder(conf)
     with _bar(f"adding {file.name}") as progress:
-        target = change.add(folder, file, name, image_format, progress)
+        reads = (lambda part: click.echo(f"reads {part}")) if flatten else None
+        target = change.add(folder, file, name, image_format, progress, reads)
     click.echo(str(target))
     bases = store.candidates(folder)
     if config.images.base is None and len(bases) > 1:

@@ -6,6 +6,7 @@ command of a user or of the launcher can come between.
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,15 +88,26 @@ class Memory:
         self._save()
 
     def _load(self, path: Path) -> None:
+        """What can be understood of each process is taken; the file, if not all of it, is kept under another name."""
+        bad: list[str] = []
         try:
+            if path.exists() and not path.is_file():
+                self._log(f"{path}: is no file, ports and patches of before are not known")
+                return
             data = json.loads(path.read_text())
             if data["version"] != _VERSION:
                 raise ValueError(f"version {data['version']}")
-            self._wirings = {key: parse(value) for key, value in data["processes"].items()}
+            for key, value in data["processes"].items():
+                try:
+                    self._wirings[_checked(key)] = parse(value)
+                except (ValueError, RecursionError) as error:
+                    bad.append(f"{printable(key, 40)}: {printable(str(error), 120)}")
         except FileNotFoundError:
             return
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            self._log(f"{path}: cannot be understood, ports and patches of before are not known ({error})")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            bad.append(f"ports and patches of before are not known ({printable(str(error), 120)})")
+        if bad:
+            self._log(f"{path}: cannot be understood, {'; '.join(bad[:5])}{_set_aside(path)}")
 
     def _save(self) -> None:
         """Whole or not at all, and only where something is new."""
@@ -116,6 +128,21 @@ class Memory:
             self._complained = True
         else:
             self._kept, self._complained = text, False
+
+
+def _checked(key: str) -> str:
+    if not re.fullmatch(r"primary|sec:\d{1,3}", key):
+        raise ValueError("is no process")
+    return key
+
+
+def _set_aside(path: Path) -> str:
+    broken = path.with_name(f"{path.name}.broken")
+    try:
+        path.rename(broken)
+    except OSError as error:
+        return f"; it could not be kept ({error.strerror})"
+    return f"; it is kept as {broken.name}"
 
 
 def _key(peer: Peer) -> str:

@@ -118,10 +118,16 @@ def parse(data: Any) -> Wiring:
     """What ``dump`` made. ValueError for anything else: a bad port must never be sent, real SPP dies of it."""
     try:
         found = Wiring(**data)
+        if not (isinstance(found.ports, dict) and isinstance(found.patches, dict)):
+            raise ValueError("ports and patches are no objects")
+        if not all(isinstance(given, list) for given in found.ports.values()):
+            raise ValueError(f"ports: {found.ports!r}")
+        if not (isinstance(found.running, bool) and isinstance(found.owing, bool)):
+            raise ValueError("running and owing are true or false")
         rings = (ring for rings in found.ports.values() for ring in rings)
         for name in (*found.ports, *rings, *found.patches, *found.patches.values()):
             check_uid(name)
-        if not isinstance(found.refused, list):
+        if not isinstance(found.refused, list) or not all(isinstance(line, str) for line in found.refused):
             raise ValueError(f"refused: {found.refused!r}")
     except (TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None

@@ -15,17 +15,28 @@ from sppr.images.listing import Entry
 from sppr.images.store import PREFIX, SUFFIXES, check_free, end_hint, mark_of, name_note
 
 Progress = Callable[[float], None]
+_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
+#: Bytes in the guest; less holds no system.
+_SMALLEST = 1 << 20
 _VM = re.compile(r"(?:vm[-_])?([rvn]\d{1,3})")
 _CHUNK = 16 << 20
 #: Left free on the disk beside what an image takes.
 _MARGIN = 64 << 20
 
 
-def add(folder: Path, source: Path, name: str | None, image_format: str | None, progress: Progress) -> Path:
+def add(
+    folder: Path,
+    source: Path,
+    name: str | None,
+    image_format: str | None,
+    progress: Progress,
+    flatten: Callable[[str], None] | None = None,
+) -> Path:
     """Put a copy of ``source`` into ``folder`` as a base, a qcow2 that stands on nothing; its path.
 
     HostError where it is no image, is broken, is being written, or the name is taken; nothing is left behind then.
-    ``image_format``: must be given for a raw one, because anything at all looks raw.
+    ``image_format``: must be given for a raw one, because anything at all looks raw. ``flatten``: take in what other
+    files hold of it, and be told of each; without it such an image is refused, for it may name any file of this host.
     """
     found = qemu_img.info(source)
     if found.format == "raw" and image_format != "raw" and source.suffix.lower() not in (".raw", ".img"):
@@ -34,7 +45,11 @@ def add(folder: Path, source: Path, name: str | None, image_format: str | None, 
         raise HostError(f"{source}: is {found.format}, not {image_format}", hint="leave --format out")
     if found.encrypted:
         raise HostError(f"{source}: is encrypted", hint="qemu-img convert it with its secret first")
-    check_free(*(image.path for image in qemu_img.chain(source)))
+    if found.size < _SMALLEST:
+        raise HostError(f"{source}: has {found.size} bytes: no disk of a guest", hint="was it fetched or copied whole?")
+    _check_alone(found, allowed=flatten is not None)
+    chain = qemu_img.chain(source)
+    check_free(*(image.path for image in chain))
     if broken := qemu_img.faults(source, found.format):
         raise HostError(f"{source}: is broken: {broken}", hint="fetch or copy it again")
     target = folder / _base_name(name or f"{source.stem}.qcow2")
@@ -42,6 +57,9 @@ def add(folder: Path, source: Path, name: str | None, image_format: str | None, 
         raise HostError(f"{target}: is there already", hint="another name for the new one: --name NAME.qcow2")
     folder.mkdir(parents=True, exist_ok=True)
     _check_space(folder, found)
+    if flatten is not None and not found.alone:
+        for file in (*(str(image.path) for image in chain), *(file for image in chain for file in image.outside)):
+            flatten(file)
     with qemu_img.whole(target, 0o644) as temporary:
         if found.format == "qcow2" and found.alone:
             _copy(source, temporary, progress)
@@ -50,9 +68,20 @@ def add(folder: Path, source: Path, name: str | None, image_format: str | None, 
     return target
 
 
+def _check_alone(found: qemu_img.ImageInfo, *, allowed: bool) -> None:
+    others = [str(found.backing_path)] * (found.backing is not None) + list(found.outside)
+    if others and not allowed:
+        what = f"{found.path}: is not the whole image: it would be filled up from {', '.join(others)}"
+        raise HostError(what, hint=f"if you trust it and want these files in it: sppr image add {found.path} --flatten")
+
+
 def _base_name(name: str) -> str:
-    if "/" in name or name.startswith((".", *PREFIX.values())) or Path(name).suffix.lower() not in SUFFIXES:
-        hint = f"one that ends in {SUFFIXES[0]}, and does not begin with . or {' or '.join(PREFIX.values())}"
+    bad = not _NAME.fullmatch(name) or name.startswith(tuple(PREFIX.values()))
+    if bad or Path(name).suffix.lower() not in SUFFIXES:
+        hint = (
+            f"--name, of A-Z a-z 0-9 . _ + - only, that ends in {SUFFIXES[0]} and does not begin with . or - or "
+            f"{' or '.join(PREFIX.values())}"
+        )
         raise HostError(f"{name!r} cannot be the name of a base image", hint=hint)
     return name
 
@@ -128,11 +157,15 @@ def remove(folder: Path, words: Sequence[str], report: Callable[[str], None]) ->
     chosen: list[Entry] = []
     for word in words:
         found = select(entries, word)
+        if not found and "/" not in word and os.path.lexists(folder / word):
+            raise HostError(f"{folder / word}: is no file", hint="a folder or a pipe is no image: sppr image list")
         if not found:
             raise HostError(f"{word}: no such image in {folder}", hint="sppr image list")
         chosen += [entry for entry in found if entry not in chosen]
     others = [entry for entry in entries if entry not in chosen]
     for entry in chosen:
+        if not entry.path.is_file() and not entry.path.is_symlink():
+            raise HostError(f"{entry.path}: is no file", hint="a folder or a pipe is no image: remove it by hand")
         _check_stopped(entry)
         if standing := listing.standing_on(entry, others):
             names = " ".join(e.name for e in standing)

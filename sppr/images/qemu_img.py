@@ -22,7 +22,8 @@ _PERCENT = re.compile(r"\((\d+\.\d+)/100%\)")
 @dataclass(frozen=True)
 class ImageInfo:
     """``size`` is the virtual one, ``disk`` what it takes on disk, in bytes; ``backing`` as written in the image,
-    ``backing_path`` as it is to be found from here. ``alone``: all its content is in this one file."""
+    ``backing_path`` as it is to be found from here. ``outside``: other files that hold its content, as
+    written in the image: a data file, extents. ``alone``: all its content is in this one file."""
 
     path: Path
     format: str
@@ -32,20 +33,28 @@ class ImageInfo:
     backing_format: str | None = None
     backing_path: Path | None = None
     encrypted: bool = False
-    alone: bool = True
+    outside: tuple[str, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        return not self.backing and not self.outside
 
 
 def info(path: Path) -> ImageInfo:
     """What qemu-img says of an image, also of one that runs (-U). HostError where it is none or cannot be read."""
+    if path.exists() and not path.is_file():
+        raise HostError(f"{path}: is no file", hint="a folder, a pipe or a device is no image: move it elsewhere")
     if not path.is_file():
         raise HostError(f"{path}: no such image", hint=f"ls -l {path.parent}")
     if not os.access(path, os.R_OK):
         raise HostError(f"{path}: cannot be read by you", hint=f"chmod u+r {path}")
-    done = run(["qemu-img", "info", "-U", "--output=json", path], check=False, deadline=Deadline(20))
+    done = run(["qemu-img", "info", "-U", "--output=json", _plain(path)], check=False, deadline=Deadline(20))
     if done.returncode:
         raise HostError(f"{path}: {done.stderr.strip().removeprefix('qemu-img: ')}", hint="is it an image?")
     data = json.loads(done.stdout)
     full = data.get("full-backing-filename")
+    special = data.get("format-specific", {}).get("data", {})
+    parts = [special.get("data-file"), *(extent.get("filename") for extent in special.get("extents", []))]
     return ImageInfo(
         path=path,
         format=data["format"],
@@ -55,8 +64,13 @@ def info(path: Path) -> ImageInfo:
         backing_format=data.get("backing-filename-format"),
         backing_path=Path(full) if full else None,
         encrypted=bool(data.get("encrypted")),
-        alone=not full and "data-file" not in data.get("format-specific", {}).get("data", {}),
+        outside=tuple(part for part in parts if part and part != _plain(path)),
     )
+
+
+def _plain(path: Path) -> str:
+    """A name that qemu-img takes for a file: ``-x`` would be an option, ``nbd:x`` and ``json:{}`` a protocol."""
+    return str(path.absolute())
 
 
 class NoBacking(HostError):
@@ -72,7 +86,7 @@ def chain(path: Path) -> list[ImageInfo]:
     found = [info(path)]
     while (backing := found[-1].backing_path) is not None:
         over = found[-1].path
-        if not backing.is_file():
+        if not backing.is_absolute() or not backing.is_file():
             hint = f"put it back; or where it has another name now: qemu-img rebase -u -F qcow2 -b FILE {over}"
             raise NoBacking(f"{over}: stands on {backing}, which is missing", hint=hint)
         below = info(backing)
@@ -90,7 +104,7 @@ def faults(path: Path, image_format: str) -> str | None:
 
     Clusters that leak are no harm: a killed QEMU leaves some.
     """
-    argv: list[str | Path] = ["qemu-img", "check", "-f", image_format, "--output=json", path]
+    argv = ["qemu-img", "check", "-f", image_format, "--output=json", _plain(path)]
     done = run(argv, check=False, deadline=Deadline(300))
     if done.returncode in (0, 3, 63):
         return None
@@ -108,7 +122,8 @@ def convert(source: ImageInfo, target: Path, progress: Callable[[float], None]) 
         if shown := _PERCENT.search(text):
             progress(float(shown[1]) / 100)
 
-    run_telling(["qemu-img", "convert", "-p", "-f", source.format, "-O", "qcow2", source.path, target], line)
+    ends = [_plain(source.path), _plain(target)]
+    run_telling(["qemu-img", "convert", "-p", "-f", source.format, "-O", "qcow2", *ends], line)
 
 
 def overlay(
@@ -125,9 +140,11 @@ def overlay(
     An image that is there already is replaced only on demand (HostError). ``fill`` puts something into the temporary.
     """
     relative = os.path.relpath(backing, target.parent)
+    if ":" in relative:
+        relative = f"./{relative}"  # or what stands before the colon is a protocol
     with whole(target, mode, replace=replace) as temporary:
         try:
-            run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", relative, "-F", backing_format, temporary])
+            run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", relative, "-F", backing_format, _plain(temporary)])
         except LaunchError as e:
             if "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
                 raise HostError(f"{target}: could not be made: {e.what}", hint=f"df -h {target.parent}") from e

@@ -165,7 +165,8 @@ def test_the_primary_gets_its_own_again(controllers: Iterator[Controller]) -> No
 def test_a_file_that_is_no_memory_is_told_and_starts_anew(controllers: Iterator[Controller], tmp_path: Path) -> None:
     (tmp_path / "wiring.json").write_text('{"version": 1, "processes": {"sec:1": {"ports": {"exit": []}}}}')
     controller = next(controllers)
-    controller.logged("cannot be understood, ports and patches of before are not known")
+    controller.logged("cannot be understood, sec:1: ")
+    assert "exit" in (tmp_path / "wiring.json.broken").read_text()
     assert changes(nfv(controller, 1)) == []
 
 

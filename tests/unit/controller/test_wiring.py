@@ -1,9 +1,13 @@
 """What is remembered of a process, as commands and statuses pass."""
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sppr.controller.memory import Memory
 from sppr.controller.wiring import Seen, Wiring, dump, parse, seen
 
 
@@ -106,3 +110,44 @@ def test_it_is_read_back_as_it_was_written() -> None:
 def test_nothing_that_is_no_port_is_ever_sent(data: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(data)
+
+
+GOOD = {"ports": {"ring:0": []}, "patches": {"ring:0": "ring:0"}, "running": True}
+
+
+def loaded(path: Path) -> tuple[list[str], dict[str, Wiring]]:
+    said: list[str] = []
+    return said, Memory(said.append, path)._wirings
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"ports": {"exit": []}}, {"ports": []}, {"ports": {"ring:0": "ab"}}, {"running": "no"}, {"owing": 1},
+        {"refused": [1]}, {"other": 1}, [], 3, None,
+    ],
+)  # fmt: skip
+def test_one_bad_process_costs_only_itself_and_the_file_is_kept(tmp_path: Path, bad: object) -> None:
+    path = tmp_path / "wiring.json"
+    path.write_text(text := json.dumps({"version": 1, "processes": {"sec:1": bad, "sec:2": GOOD, "x\n": GOOD}}))
+    said, found = loaded(path)
+    assert found == {"sec:2": parse(GOOD)}
+    assert len(said) == 1 and "sec:1: " in said[0] and said[0].endswith("it is kept as wiring.json.broken")
+    assert (tmp_path / "wiring.json.broken").read_text() == text and not path.exists()
+
+
+@pytest.mark.parametrize("text", ["[" * 200000, '{"version": 1, "processes": []}', "[]", "\0", '{"version": 2}'])
+def test_a_file_that_is_none_of_ours_is_kept_and_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "wiring.json"
+    path.write_text(text)
+    said, found = loaded(path)
+    assert not found and "ports and patches of before are not known" in said[0]
+    assert (tmp_path / "wiring.json.broken").read_text() == text
+
+
+def test_no_file_in_its_place_is_told(tmp_path: Path) -> None:
+    assert loaded(tmp_path / "none.json") == ([], {})
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        said, found = loaded(path)
+        assert not found and "is no file" in said[0]

@@ -129,8 +129,60 @@ def test_a_qcow2_is_copied_and_others_are_converted(tmp_path: Path) -> None:
 
 
 def test_an_overlay_is_added_whole(folder: Path, tmp_path: Path) -> None:
-    add(tmp_path / "there", folder / "img/r6-base.qcow2", "flat.qcow2")
+    """But not unasked: an image from elsewhere may name any file of this host."""
+    read: list[str] = []
+    source = folder / "img/r6-base.qcow2"
+    with pytest.raises(HostError, match=r"is not the whole image: it would be filled up from .*or-base\.qcow2") as e:
+        add(tmp_path / "there", source, "flat.qcow2")
+    assert e.value.hint and e.value.hint.endswith(f"sppr image add {source} --flatten")
+    assert not (tmp_path / "there").exists()
+    change.add(tmp_path / "there", source, "flat.qcow2", None, lambda _: None, read.append)
+    assert [Path(part).name for part in read] == ["r6-base.qcow2", "or-base.qcow2", "base.qcow2"]
     assert qemu_img.info(tmp_path / "there/flat.qcow2").alone
+
+
+def test_an_image_that_shows_a_file_of_the_host_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "shadow"
+    secret.write_bytes(os.urandom(2 << 20))
+    stands, data, extent = (tmp_path / name for name in ("stands.qcow2", "data.qcow2", "extent.vmdk"))
+    make = ["qemu-img", "create", "-q", "-f", "qcow2"]
+    subprocess.run([*make, "-F", "raw", "-b", str(secret), str(stands)], check=True)
+    subprocess.run([*make, "-o", f"data_file={tmp_path / 'd.raw'},data_file_raw=on", str(data), "2M"], check=True)
+    subprocess.run(["qemu-img", "amend", "-f", "qcow2", "-o", f"data_file={secret}", str(data)], check=False)
+    extent.write_text(
+        '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="monolithicFlat"\n'
+        f'RW 4096 FLAT "{secret.name}" 0\nddb.adapterType = "ide"\n'
+    )
+    for source in (stands, data, extent):
+        with pytest.raises(HostError, match="is not the whole image"):
+            add(tmp_path / "there", source)
+    assert not (tmp_path / "there").exists()
+
+
+def test_no_name_is_taken_for_an_option_or_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-dash.qcow2", "nbd:x.qcow2", "json:{}.qcow2"):
+        image(tmp_path / "a.qcow2").rename(name)
+        add(tmp_path / "there", Path(name), "b.qcow2")
+        (tmp_path / "there/b.qcow2").unlink()
+        over = Path("over.qcow2")
+        qemu_img.overlay(Path(name), "qcow2", over, 0o644)
+        assert [one.format for one in qemu_img.chain(over)] == ["qcow2", "qcow2"]
+        assert qemu_img.faults(Path(name), "qcow2") is None
+        over.unlink()
+
+
+def test_what_is_no_file_is_told(folder: Path) -> None:
+    for name in ("or-folder.qcow2", "folder.qcow2"):
+        (folder / name).mkdir()
+    os.mkfifo(folder / "ov-pipe.qcow2")
+    rows = by_name(folder)
+    for name in ("or-folder.qcow2", "ov-pipe.qcow2"):
+        fault = rows[name].fault
+        assert fault and fault.what == f"{folder / name}: is no file"
+    for name in ("or-folder.qcow2", "folder.qcow2", "ov-pipe.qcow2"):
+        with pytest.raises(HostError, match="is no file"):
+            change.remove(folder, [name], lambda _: None)
 
 
 def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: Path) -> None:
@@ -144,20 +196,28 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
     image(bad / "gone.qcow2")
     make = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "gone.qcow2", str(orphan)]
     subprocess.run(make, check=True)
+    (bad / "zero.raw").touch()
+    with pytest.raises(HostError, match="has 0 bytes"):
+        add(folder, bad / "zero.raw", None, "raw")
     (bad / "gone.qcow2").unlink()
     for source, name, told in (
         (bad / "none.qcow2", None, "no such image"),
         (bad / "notes.txt", None, "is no image that qemu-img knows"),
         (broken, None, "is broken: "),
         (bad / "alien.qcow2", None, "Could not open"),
-        (orphan, None, r"stands on .*gone\.qcow2, which is missing"),
+        (orphan, None, r"filled up from .*gone\.qcow2"),
         (folder / "base.qcow2", None, "is there already"),
         (folder / "base.qcow2", "or-x.qcow2", "cannot be the name of a base image"),
         (folder / "base.qcow2", "../x.qcow2", "cannot be the name of a base image"),
         (folder / "base.qcow2", "x.txt", "cannot be the name of a base image"),
+        (folder / "base.qcow2", "-x.qcow2", "cannot be the name of a base image"),
+        (folder / "base.qcow2", "x,y.qcow2", "cannot be the name of a base image"),
+        (folder / "base.qcow2", "x\n.qcow2", "cannot be the name of a base image"),
     ):
         with pytest.raises(HostError, match=told):
             add(folder, source, name)
+    with pytest.raises(HostError, match=r"stands on .*gone\.qcow2, which is missing"):
+        change.add(folder, orphan, None, None, lambda _: None, lambda _: None)
     with pytest.raises(HostError) as e:
         add(folder, folder / "base.qcow2")
     assert e.value.hint == "another name for the new one: --name NAME.qcow2"

@@ -74,7 +74,7 @@ def test_a_base_of_the_wrong_format_or_none_is_told(store: Store, tmp_path: Path
     with pytest.raises(HostError, match=r"gone\.qcow2: no such image"):
         Store(tmp_path, "gone.qcow2", "qcow2").check_base()
     (tmp_path / "folder.qcow2").mkdir()
-    with pytest.raises(HostError, match="no such image"):
+    with pytest.raises(HostError, match="is no file"):
         Store(tmp_path, "folder.qcow2", "qcow2").check_base()
     store.check_base()
 
