@@ -28,7 +28,7 @@ class Edge(click.Command):
             result = super().main(*args, **kwargs)
         except click.ClickException as e:
             if isinstance(e, click.NoSuchOption):
-                _whole_word(e, args[0] if args and args[0] is not None else kwargs.get("args") or sys.argv[1:])
+                e = _whole_word(e, args[0] if args and args[0] is not None else kwargs.get("args") or sys.argv[1:])
             e.show()
             sys.exit(e.exit_code)
         except (click.exceptions.Abort, KeyboardInterrupt):
@@ -76,11 +76,11 @@ def say(line: str) -> None:
         click.echo(line)
 
 
-def _whole_word(error: click.NoSuchOption, words: Sequence[str]) -> None:
+def _whole_word(error: click.NoSuchOption, words: Sequence[str]) -> click.NoSuchOption:
     """click tells of ``-nx`` only its first letter, ``-n``: name the word as it was typed."""
     short = error.option_name
-    if len(short) == 2 and (typed := [word for word in words if word.startswith(short)]):
-        error.message = error.message.replace(short, typed[0])
+    typed = [word for word in words if word.startswith(short)] if len(short) == 2 else []
+    return click.NoSuchOption(typed[0], possibilities=error.possibilities, ctx=error.ctx) if typed else error
 
 
 def _have_streams() -> None:

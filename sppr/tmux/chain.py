@@ -101,6 +101,7 @@ def named(window: str) -> list[list[str]]:
 
 def after(here: str, pane: PaneSpec) -> Iterator[list[str]]:
     yield ["set-option", "-p", "-t", here, "@sppr_part", pane.name]
+    yield ["select-pane", "-t", here, "-T", literal(pane.name)]
     if pane.log is not None:
         # tmux expands formats (#) and strftime (%) in this string before /bin/sh reads it.
         command = literal(f"exec /bin/sh {shlex.quote(str(rotation.writer_of(pane.log)))}").replace("%", "%%")

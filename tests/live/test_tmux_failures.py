@@ -184,6 +184,7 @@ def test_t02_base_index_1_breaks_targets(bench: Bench) -> None:
     made = bench.build("t02", bench.part("sleep", "60"), bench.part("sleep", "60"))
     assert bench.cmd("list-windows", "-t", "=t02", "-F", "#{window_index}").split() == ["1", "2"], "the user's option"
     assert bench.panes("t02") == {p.pane: p.pid for p in made.values()} and len(made) == 2
+    assert bench.cmd("list-panes", "-s", "-t", "=t02", "-F", "#{pane_title}").split() == list(made)
 
 
 def test_t03_a_window_is_renamed_under_us(bench: Bench) -> None:
