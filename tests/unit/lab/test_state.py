@@ -7,8 +7,8 @@ import pytest
 
 from sppr.errors import HostError, SpprError
 from sppr.host.rundir import sessions_dir
+from sppr.lab import needs, traces
 from sppr.lab import state as states
-from sppr.lab import traces
 from sppr.tmux.pane import POLICY_VARIABLE, PaneFiles
 
 
@@ -63,3 +63,10 @@ def test_a_part_that_was_stopped_while_it_was_to_run_again_does_not(
         states.record_start(folder, "sec1", ["spp_nfv"])
     files.stopped.unlink()
     states.record_start(folder, "sec1", ["spp_nfv"])
+
+
+def test_processes_of_a_broken_state_are_known_by_their_records(folder: Path) -> None:
+    (folder / "state.json").write_text("{}")
+    states.record_start(folder, "pri", ["spp_primary"])
+    (folder / "state.json").write_text("{")
+    assert needs.living("lab") == {"pri": os.getpid()}
