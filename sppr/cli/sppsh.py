@@ -62,6 +62,8 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
 
 
 def _one_verb(given: dict[str, Any], words: Sequence[str]) -> None:
+    if not given["user"] or given["user"].startswith("-"):
+        raise click.UsageError(f"-a {given['user']}: is no name of a user: sppsh -a debian 11")
     verbs = [key for key in ("list_", "console", "run_on", "update", "shutdown", "shutdown_all") if given[key]]
     if len(verbs) > 1:
         raise click.UsageError("one of -l, -c, -r, -u, --shutdown and --shutdown-all at a time")

@@ -6,8 +6,9 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ from aiohttp import web
 
 from sppr.errors import EXIT_INTERRUPTED, SpprError
 
-from . import api, sockets
+from . import api, door, sockets
 from .execute import Shell
 from .hosts import Host, Local, Remote
 from .memory import Memory
@@ -64,7 +65,8 @@ async def serve(options: Options) -> int:
         primary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.pri_port)))
         secondary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.sec_port)))
         pri_port, sec_port = primary.getsockname()[1], secondary.getsockname()[1]
-        server = Server(front.log, timeout=options.timeout, memory=Memory(front.log, options.wiring))
+        most = door.raise_limit()
+        server = Server(front.log, most=most // 2, timeout=options.timeout, memory=Memory(front.log, options.wiring))
         panel = Panel(server)
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
         served = await stack.enter_async_context(_api(panel, info, options))
@@ -104,7 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _api(panel: Panel, info: dict[str, object], options: Options) -> AsyncIterator[list[str]]:
     """Serve REST where the options say; gives these places as text. The unix socket is gone afterwards."""
     async with contextlib.AsyncExitStack() as stack:
-        app = api.application(panel, info)
+        doors: list[door.Door] = []
+        app = api.application(panel, info, doors, options.api_host)
+        most = max(8, min(door.MOST, door.raise_limit() // 8))
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_silent())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -112,13 +116,24 @@ async def _api(panel: Panel, info: dict[str, object], options: Options) -> Async
         if options.api_socket is not None:
             sock = sockets.unix(options.api_socket)
             stack.callback(sockets.remove, options.api_socket, options.api_socket.lstat().st_ino)
-            await web.SockSite(runner, sock).start()
+            await _open(stack, door.Door(_of(runner), most, 0), doors, sock)
             places.append(str(options.api_socket))
         if options.api_port is not None:
             tcp = sockets.tcp(options.api_host, options.api_port)
-            await web.SockSite(runner, tcp).start()
+            await _open(stack, door.Door(_of(runner), most, door.PATIENCE), doors, tcp)
             places.append(f"http://{options.api_host}:{tcp.getsockname()[1]}/v1")
         yield places
+
+
+def _of(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+    assert runner.server is not None
+    return runner.server
+
+
+async def _open(stack: contextlib.AsyncExitStack, at: door.Door, doors: list[door.Door], sock: socket.socket) -> None:
+    doors.append(at)
+    listener = await asyncio.get_running_loop().create_server(at, sock=sock)
+    stack.callback(listener.close)
 
 
 async def _first(front: "asyncio.Future[int]", ending: "asyncio.Future[int]") -> int:

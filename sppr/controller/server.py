@@ -29,10 +29,18 @@ class Server:
     ``memory`` wires a process that was here before; only then it is in the table.
     """
 
-    def __init__(self, log: Callable[[str], None], *, timeout: float = TIMEOUT, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        *,
+        timeout: float = TIMEOUT,
+        memory: Memory | None = None,
+        most: int = MOST_PEERS,
+    ) -> None:
         self.primary: Peer | None = None
         self.secondaries: dict[int, Peer] = {}
         self.timeout = timeout
+        self._most = min(most, MOST_PEERS)
         self.memory = memory or Memory(log)
         self._log = log
         self._logged: dict[str, float] = {}
@@ -69,8 +77,8 @@ class Server:
         return True
 
     def _meet(self, greet: Callable[[Peer], Awaitable[None]], peer: Peer) -> None:
-        if len(self._peers) >= MOST_PEERS:
-            self._refuse(peer, f"too many connections: {MOST_PEERS}")
+        if len(self._peers) >= self._most:
+            self._refuse(peer, f"too many connections: {self._most}")
             return
         self._peers.add(peer)
         task = asyncio.ensure_future(self._welcome(greet, peer))

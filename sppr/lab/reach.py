@@ -65,7 +65,8 @@ class Guest:
         fixed = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=20")
         return [
             "ssh", "-i", str(self.key), "-o", "IdentitiesOnly=yes", "-p", str(self.port),
-            *(word for option in fixed for word in ("-o", option)), *options, f"{user}@127.0.0.1",
+            *(word for option in fixed for word in ("-o", option)), *options,
+            "-l", user, "--", "127.0.0.1",
         ]  # fmt: skip
 
 

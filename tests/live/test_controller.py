@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -659,3 +660,51 @@ def test_the_client_imports_little() -> None:
     heavy = {"aiohttp", "prompt_toolkit", "asyncio"}
     code = f"import sys, sppr.spp.control; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def ask(port: int, *headers: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), WAIT) as sock:
+        sock.sendall("\r\n".join(["GET /v1/processes HTTP/1.1", "Connection: close", *headers, "", ""]).encode())
+        return b"".join(iter(lambda: sock.recv(4096), b"")).partition(b"\r\n")[0]
+
+
+@pytest.fixture
+def with_rest(tmp_path: Path) -> Iterator[tuple[Controller, int]]:
+    """Under ``ulimit -n 256``, and its REST port."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    sock.close()
+    running = Controller(tmp_path, "--serve", "--timeout", "1", "--api-port", str(port))
+    resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (256, before[1]))
+    yield running, port
+    running.end()
+
+
+def test_half_requests_do_not_keep_others_out(with_rest: tuple[Controller, int]) -> None:
+    running, port = with_rest
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), WAIT)) for _ in range(300)]
+        for sock in slow:
+            with contextlib.suppress(OSError):
+                sock.sendall(b"GET /v1/processes HTTP/1.1\r\nHost: 127")
+        assert running.client.alive()
+        assert ask(port, f"Host: 127.0.0.1:{port}").endswith(b"200 OK")
+        held = lambda: len(list(Path(f"/proc/{running.process.pid}/fd").iterdir()))  # noqa: E731
+        assert held() < 200
+        until(lambda: held() < 40, "all of them dropped")
+    assert running.client.alive() and running.process.poll() is None
+
+
+def test_rest_is_asked_by_address_only(with_rest: tuple[Controller, int]) -> None:
+    _, port = with_rest
+    for host in ("127.0.0.1", f"127.0.0.1:{port}", "localhost", f"localhost:{port}", "[::1]:1"):
+        assert ask(port, f"Host: {host}").endswith(b"200 OK"), host
+    for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "10.0.0.1", "[", "127.0.0.1@x.y"):
+        assert ask(port, f"Host: {host}").endswith(b"403 Forbidden"), host
+    for origin, status in (
+        (f"http://127.0.0.1:{port}", b"200 OK"),
+        ("http://evil.example", b"403 Forbidden"),
+        ("http://[", b"403 Forbidden"),
+    ):
+        assert ask(port, f"Host: 127.0.0.1:{port}", f"Origin: {origin}").endswith(status), origin

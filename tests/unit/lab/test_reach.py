@@ -71,7 +71,16 @@ def test_a_new_name_is_noted_beside_the_disk(tmp_path: Path) -> None:
 
 def test_ssh_has_the_labs_key_and_keeps_no_host_keys() -> None:
     words = guest("v11", port=22011).ssh("root", "-n")
-    assert words[:3] == ["ssh", "-i", "/i/lab_key"] and words[-2:] == ["-n", "root@127.0.0.1"]
+    assert words[:3] == ["ssh", "-i", "/i/lab_key"] and words[-5:] == ["-n", "-l", "root", "--", "127.0.0.1"]
     assert "UserKnownHostsFile=/dev/null" in words and words[words.index("-p") + 1] == "22011"
     with pytest.raises(NoGuest, match="has no ssh port"):
         guest("v11", port=0).ssh("root")
+
+
+def test_a_user_that_is_an_option_of_ssh_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    from sppr.cli import sppsh
+
+    for user in ("-oProxyCommand=touch x", ""):
+        with pytest.raises(SystemExit) as e:
+            sppsh.main(["-a", user, "11"])
+        assert e.value.code == 2 and "is no name of a user" in capsys.readouterr().err
