@@ -14,6 +14,8 @@ END_OF_OUTPUT = "] arrow-up and Enter run it again"
 #: How it marks that after a while it will run the part again, and that it has done so often enough.
 AGAIN = "] again in "
 LEFT = "times in a row: it is left now]"
+#: How a pane begins: at its gate; in a pane made anew behind the last prompt of the shell before.
+_GATE = re.compile(r"\[\S+ waits for .*\]$")
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|.)")
 
 
@@ -52,9 +54,9 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
         if wait.ready():
             return elapsed
         if (how := wait.ended()) is not None:
-            raise _error(LaunchError, wait, f"{wait.name} {how} after {elapsed:.1f} s, before it was ready")
-        text = tail(wait.log)
-        if wait.fatal and (said := wait.fatal.search(text)):
+            what = f"{wait.name} {how} after {elapsed:.1f} s, before it was ready"
+            raise _error(LaunchError, wait, what, ended=True)
+        if wait.fatal and (said := wait.fatal.search("\n".join(_run(wait.log, ended=False)))):
             told = f"{wait.name} printed {said[0].strip()!r} after {elapsed:.1f} s: it cannot become ready"
             raise _error(LaunchError, wait, told)
     seen = wait.seen()
@@ -62,9 +64,10 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
     raise _error(NotReady, wait, what + (f"\n    seen: {seen}" if seen else ""))
 
 
-def _error(kind: type[SpprError], wait: Wait, what: str) -> SpprError:
-    lines = [f"    last: {line}" for line in last_lines(wait.log)]
-    return kind("\n".join([what, *lines, f"    log:  {wait.log}"]), hint=wait.hint(tail(wait.log)))
+def _error(kind: type[SpprError], wait: Wait, what: str, *, ended: bool = False) -> SpprError:
+    said = _run(wait.log, ended=ended)
+    lines = [f"    last: {line}" for line in said[-4:]]
+    return kind("\n".join([what, *lines, f"    log:  {wait.log}"]), hint=wait.hint("\n".join(said)))
 
 
 def tail(log: Path, size: int = 16384) -> str:
@@ -87,7 +90,19 @@ def plain(raw: bytes) -> str:
 
 
 def last_lines(log: Path, count: int = 4) -> list[str]:
-    """The last lines with anything on them that the part itself printed, not the shell that follows it in a pane."""
+    """The last lines with anything on them that a part which has ended printed in its last run."""
+    return _run(log, ended=True)[-count:]
+
+
+def _run(log: Path, *, ended: bool) -> list[str]:
+    """Lines of the last run alone, as far as the tail reaches: a log has all runs of a part, and what its shell showed
+    between them. ``ended``: the run is over, and its pane may have marked its end."""
     lines = [line.rstrip() for line in tail(log).splitlines() if line.strip() not in ("", "^C")]
-    marks = [n for n, line in enumerate(lines) if line.endswith((END_OF_OUTPUT, LEFT)) or AGAIN in line]
-    return [line for n, line in enumerate(lines[: marks[-1] if marks else None]) if n not in marks][-count:]
+    ends = [n for n, line in enumerate(lines) if line.endswith((END_OF_OUTPUT, LEFT)) or AGAIN in line]
+    marks = sorted([*ends, *(n for n, line in enumerate(lines) if _GATE.search(line))])
+    stop = None
+    if ended and marks and marks[-1] in ends:
+        stop = marks[-1]
+        while marks and marks[-1] >= stop - 1 and marks[-1] in ends:  # LEFT stands behind the mark of the end
+            stop = marks.pop()
+    return lines[marks[-1] + 1 if marks else 0 : stop]

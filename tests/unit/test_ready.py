@@ -52,3 +52,29 @@ def test_logs_are_read_without_colours_and_carriage_returns(tmp_path: Path) -> N
     assert tail(log, 10) == "x" * 10
     assert last_lines(tmp_path / "none") == []
     assert str(Exit(139)) == "was ended by signal 11" and str(Exit(None)) == "ended"
+
+
+GATE = "[pri waits for ctrler]\n"
+END = "\n[pri ended with status 139] arrow-up and Enter run it again\n$ "
+
+
+def test_what_an_earlier_run_printed_says_nothing_of_this_one(tmp_path: Path) -> None:
+    log = tmp_path / "pri.log"
+    log.write_text(f"{GATE}PANIC in main{END}{GATE}all is well\n")
+    with pytest.raises(NotReady) as e:
+        wait_ready(wait(log), Deadline(0.05))
+    assert "last: all is well" in e.value.what and "PANIC" not in e.value.what and e.value.hint == "look: 11"
+    log.write_text(f"{GATE}PANIC in main{END}\nsppr@host$ again\nall is well\n")
+    with pytest.raises(NotReady):
+        wait_ready(wait(log), Deadline(0.05))
+    log.write_text(f"{GATE}all is well{END}{GATE}PANIC in main\n")
+    with pytest.raises(LaunchError, match="printed 'PANIC in main'"):
+        wait_ready(wait(log), Deadline(60))
+
+
+def test_the_last_line_of_a_part_is_of_its_last_run(tmp_path: Path) -> None:
+    log = tmp_path / "pri.log"
+    log.write_text(f"{GATE}first{END}{GATE}second{END}")
+    assert last_lines(log) == ["second"]
+    log.write_text(f"{GATE}first{END}{GATE}{END}")
+    assert last_lines(log) == []
