@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from sppr.errors import HostError, LaunchError
 log = logging.getLogger(__name__)
 
 Argv = Sequence[str | os.PathLike[str]]
+
+#: The Python that runs sppr by one name, however it was called: two names of it are no difference to tell.
+PYTHON = next((p for p in (f"{sys.prefix}/bin/python3",) if os.access(p, os.X_OK)), sys.executable)
 
 #: Which Debian package brings a program that may be missing.
 PACKAGES = {

@@ -26,7 +26,7 @@ def main(
     if dry_run:
         show(lab)
         return
-    if bring_up(lab):
+    if bring_up(lab) or not (detach or _no_terminal()):
         _attach(lab, detach)
 
 
@@ -133,11 +133,15 @@ def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
             raise
 
 
+def _no_terminal() -> bool:
+    return not (sys.stdin.isatty() and sys.stdout.isatty())
+
+
 def _attach(lab: Any, detach: bool) -> None:
     from sppr.tmux.server import Tmux, attach, attach_line
 
     tmux = Tmux(lab.plan.socket_name)
-    if detach or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if detach or _no_terminal():
         click.echo(f"session {lab.plan.session} is up; attach: {attach_line(tmux, lab.plan.session)}")
         return
     attach(tmux, lab.plan.session)

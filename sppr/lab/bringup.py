@@ -70,7 +70,8 @@ class BringUp:
         self._asked = Deadline(0)
 
     def execute(self, found: facts.Facts) -> State:
-        """All of it. On any error what was started stays up, and the state on disk says ``failed``."""
+        """All of it. On any error what was started stays up, and the state on disk says ``failed``; on Ctrl-C still
+        ``starting``."""
         make_private(self.run)
         self._save("starting")
         self.report.step("state")
@@ -81,9 +82,9 @@ class BringUp:
                 self.report.step("materials")
             self.open_panes()
             self.start_parts()
-        except BaseException:
+        except BaseException as e:
             self._cancelled.set()
-            self._save("failed")
+            self._save("starting" if isinstance(e, KeyboardInterrupt) else "failed")
             raise
         self._save("up")
         self.report.step("up")

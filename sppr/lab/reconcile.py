@@ -47,7 +47,8 @@ def reconcile(wanted: Plan, old: Plan | None, running: Running, panes: Collectio
     parts = tuple(sorted([*kept, *extra], key=lambda part: ROLES.index(part.role)))
     told = [
         *(f"{n}: runs, but its pane is gone: sppr restart {n}" for n in running if n not in panes and n not in orphans),
-        *(_different(part, running[part.name]) for part in wanted.parts if _stays(part, running, orphans)),
+        *(_different(part, running[part.name], known.get(part.name))
+          for part in wanted.parts if _stays(part, running, orphans)),
         *(f"{part.name}: {'runs' if part.name in running else 'is there'}, not asked for now: left as it is"
           for part in extra),
         *(f"{name}: was left by its primary, which has gone: it is ended, and started again" for name in orphans),
@@ -112,9 +113,15 @@ def _shown(options: Sequence[tuple[str, ...]]) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def _different(part: Part, runs: tuple[str, ...]) -> str | None:
+def _different(part: Part, runs: tuple[str, ...], was: Part | None) -> str | None:
     how = difference(runs, part.program) if runs else None
+    if not how and was is not None and was.restart != part.restart:
+        how = f"runs with {_policy(was)}, conf.yml says {_policy(part)}"
     return f"{part.name}: {how}: sppr restart {part.name}" if how else None
+
+
+def _policy(part: Part) -> str:
+    return f"restart: on-failure (max {part.restarts}, delay {part.restart_delay:g})" if part.restart else "restart: no"
 
 
 def _stays(part: Part, running: Running, orphans: Collection[str]) -> bool:

@@ -17,6 +17,7 @@ UNASKED = "runs; the controller, which knows whether it is ready, does not answe
 NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
 RENAMED = "; spp.py gives id 0 to the second process of an id"
 OLD_PRIMARY = "has the memory of a primary that is gone: sppr restart it"
+UNHEARD = "was ready, and does not answer now: it may hang; see its pane"
 ALONE = "runs as it did when it was ready; the controller does not answer now"
 
 
@@ -107,7 +108,7 @@ def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[Standing, str | N
     if probe.ready(part):
         return "ready", None
     if probe.answered or part.role == "controller":
-        return "starting", None
+        return "starting", UNHEARD if was_ready else None
     return ("ready", ALONE) if was_ready else ("starting", UNASKED)
 
 

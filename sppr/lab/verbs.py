@@ -1,7 +1,6 @@
 """``start``, ``stop`` and ``restart`` of single parts of a session that is there."""
 
 import contextlib
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,13 +12,14 @@ from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
 from sppr.lab.state import State
 from sppr.roles.part import Part
+from sppr.run import PYTHON
 from sppr.tmux.server import Tmux
 
 
 def as_it_ran(state: State, name: str) -> Part:
     """The part with what it became last, and a line that does that again without conf.yml."""
     part = state.plan.part(name)
-    command = (sys.executable, "-m", "sppr", "run", "part", name, "--session", state.plan.session)
+    command = (PYTHON, "-m", "sppr", "run", "part", name, "--session", state.plan.session)
     return replace(part, command=command, program=states.program(part.files(state.folder)) or part.program)
 
 

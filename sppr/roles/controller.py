@@ -1,8 +1,9 @@
 """The controller's process: the one that ships with us, in the Python that runs sppr."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from sppr.run import PYTHON
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Controller:
     def argv(self) -> list[str]:
         rest = ["--api-host", self.rest_host, "--api-port", str(self.rest_port)] if self.rest_port else []
         return [
-            sys.executable, "-m", "sppr.controller",
+            PYTHON, "-m", "sppr.controller",
             "--host", self.host,
             "--pri-port", str(self.pri_port),
             "--sec-port", str(self.sec_port),

@@ -1,10 +1,10 @@
 """Controllers of a real SPP tree: what to run (spp-facts 2.3), in the Python that their release needs."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sppr.run import PYTHON
 from sppr.spp import era
 from sppr.spp.versions import Version
 
@@ -58,7 +58,7 @@ class Classic:
     api: Path
 
     def argv(self) -> list[str]:
-        ours = [sys.executable, "-m", "sppr.classic", "--api-socket", str(self.api), "--version", self.version.name]
+        ours = [PYTHON, "-m", "sppr.classic", "--api-socket", str(self.api), "--version", self.version.name]
         ours += ["--kind", "vf" if self.program == "spp_vf.py" else "nfv"]
         ours += ["--manage", f"{local(self.host)}:{self.manage}"] if self.manage else []
         ours += ["--ports", f"{self.pri_port},{self.sec_port}"]

@@ -151,3 +151,12 @@ def test_a_restart_takes_the_part_as_it_is_now() -> None:
 )
 def test_a_difference_names_the_options(runs: list[str], wanted: list[str], told: str | None) -> None:
     assert difference(runs, wanted) == told
+
+
+def test_a_restart_policy_that_conf_yml_changed_is_told() -> None:
+    old = plan()
+    wanted = replace(old, parts=tuple(replace(p, restarts=3) if p.name == "sec1" else p for p in old.parts))
+    assert do(wanted, old, ALL).told == (
+        "sec1: runs with restart: no, conf.yml says restart: on-failure (max 3, delay 1): sppr restart sec1",
+    )
+    assert do(wanted, wanted, ALL).told == ()
