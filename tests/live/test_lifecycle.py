@@ -241,7 +241,7 @@ def test_a_part_that_outlives_its_pane_is_told_and_down_ends_it(lab: Lab) -> Non
     lab.tmux("kill-server")
     row = wait_for("no pane", lambda: r if (r := lab.status()["pri"])["pane"] is None else None)
     assert row["pid"] == pid and row["state"] == "starting" and "controller" in row["note"]
-    assert "pri ended (SIGTERM)" in verb(lab, "down") and lab.leftovers() == []
+    assert "pri ended (SIGINT)" in verb(lab, "down") and lab.leftovers() == []
 
 
 def start(lab: Lab) -> "subprocess.Popen[bytes]":
