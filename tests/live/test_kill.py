@@ -106,8 +106,9 @@ def free_pages() -> int | None:
     return int(counts["HugePages_Free"]) if alone else None
 
 
-def test_a_launcher_killed_before_it_had_written_a_state(lab: Lab) -> None:
-    point = f"os.rename {lab.state}/.state.json.PID"
+@pytest.mark.parametrize("note", ["state.json", "traces.json"])
+def test_a_launcher_killed_before_it_had_written_a_state(lab: Lab, note: str) -> None:
+    point = f"os.rename {lab.state}/.{note}.PID.tmp"
     words = ["effects", point, str(lab.folder / "effects"), "up", "--conf", str(lab.conf), "--socket-name", lab.session]
     done = subprocess.run([sys.executable, "-m", "tests.live.strike", *words, *SMALL], env=lab.env, check=False)
     assert done.returncode == -signal.SIGKILL and lab.state.is_dir()
