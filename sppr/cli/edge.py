@@ -42,6 +42,8 @@ class Edge(click.Command):
                 _end("the current folder was removed", "cd to another", HostError.exit_code)
             if e.filename is None and _was_printing(e):
                 e.filename = "standard output"
+                # What is still held for it would be tried, and told, once more at the very end.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             log_it = log.current() is not None
             if log_it:
                 logging.getLogger("sppr").exception("the system refused")

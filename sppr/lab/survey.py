@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sppr.deadline import Deadline
 from sppr.errors import SpprError
 from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.roles.part import Part
 from sppr.tmux.chain import Pane
+from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux, attach_line
 
 
@@ -21,15 +23,31 @@ class Survey:
     session: bool
 
 
+#: Seconds a part may take from its open gate to the record that it runs.
+STARTING = 10.0
+
+
 def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Survey:
-    """SpprError where tmux has a session of that name that sppr did not make."""
+    """SpprError where tmux has a session of that name that sppr did not make.
+
+    A part whose gate a launcher opened before it was killed is waited for until it runs, or has ended.
+    """
     listed = tmux.look(session)
     if listed is not None and listed.owner != tmux.mark(folder):
         raise SpprError(
             f"tmux has a session {session} that sppr did not make",
             hint=f"{attach_line(tmux, session)}; or choose another: --session NAME",
         )
-    return Survey(running(folder, parts), listed.parts if listed else {}, listed is not None)
+    parts = tuple(parts)
+    panes = listed.parts if listed else {}
+    begun = [part.files(folder) for part in parts if part.name in panes]
+    Deadline(STARTING).poll(lambda: not any(map(_is_starting, begun)), 0.05)
+    return Survey(running(folder, parts), panes, listed is not None)
+
+
+def _is_starting(files: PaneFiles) -> bool:
+    """Its pane has gone through its gate, and neither has it run nor ended yet."""
+    return files.script.exists() and not any(p.exists() for p in (files.gate, files.record, files.exit))
 
 
 def running(folder: Path, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:
