@@ -81,6 +81,7 @@ def test_up_starts_what_died_and_leaves_what_runs(small: Lab) -> None:
 
 def test_up_after_the_primary_died_takes_its_secondaries_along(small: Lab) -> None:
     before = pids(small)
+    os.kill(before["sec1"], signal.SIGSTOP)  # else it may have seen the death, and ended, before wakeup looks
     kill(before["pri"])
     done = small.wakeup(*SMALL)
     assert done.returncode == 0, done.stdout + done.stderr

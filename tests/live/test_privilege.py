@@ -1,5 +1,6 @@
 """A user who is not root: only DPDK's processes are root's, a password is asked once, and nothing of it is left."""
 
+import contextlib
 import os
 import pwd
 import re
@@ -64,12 +65,30 @@ class User:
         subprocess.run(["userdel", self.name], check=True, capture_output=True)
 
 
+@contextlib.contextmanager
+def open_to_all(*paths: Path) -> Iterator[None]:
+    """These can be reached by any user for a while: a clone may lie below /root, or in a folder of mktemp."""
+    closed = {}
+    for path in {place for p in paths for place in (p, *p.parents)}:
+        mode = path.stat().st_mode & 0o7777
+        needed = 0o005 if path in paths and path.is_dir() else 0o001
+        if path.is_dir() and mode & needed != needed:
+            closed[path] = mode
+            path.chmod(mode | needed)
+    try:
+        yield
+    finally:
+        for path, mode in closed.items():
+            path.chmod(mode)
+
+
 @pytest.fixture(scope="module")
 def user() -> Iterator[tuple[User, Path]]:
     folder = Path(tempfile.mkdtemp(prefix="sppr-user-"))
     made = User(folder)
     try:
-        yield made, folder
+        with open_to_all(ROOT, Path(sys.prefix).resolve()):
+            yield made, folder
     finally:
         made.remove()
         shutil.rmtree(folder)
