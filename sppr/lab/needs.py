@@ -69,6 +69,7 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         processes=tuple(checks.Process(p.name, p.role, p.program, p.needs, p.sockets) for p in plan.parts),
         builds=_builds(plan),
         living=dict(living),
+        recorded=_recorded(plan.session, [part.name for part in plan.parts]),
         listening_own=holders.tcp_ports_of(living.values()),
         disks=tuple(disks.values()),
         holders=holders.who_has_open(_written(made, store)) if store else {},
@@ -95,6 +96,13 @@ def living(session: str) -> dict[str, int]:
         return {}
     found = {name: states.process(PaneFiles(folder, name)) for name in names}
     return {name: proc.pid for name, proc in found.items() if proc is not None and proc.alive()}
+
+
+def _recorded(session: str, names: Collection[str]) -> frozenset[int]:
+    """Pids that the session's parts had last: one that ended a moment ago is no stranger's."""
+    folder = states.folder_of(session)
+    found = (states.process(PaneFiles(folder, name)) for name in names)
+    return frozenset(proc.pid for proc in found if proc is not None)
 
 
 def _ports(plan: Plan, start: Collection[str]) -> dict[int, str]:

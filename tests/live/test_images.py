@@ -113,7 +113,8 @@ def test_a_vm_by_hand_is_kept_on_its_cores_and_reached(lab: Lab, base_image: Pat
         assert psutil.Process(guest.pid).cpu_affinity() == [1] and os.sched_getaffinity(0) != {1}
         rows = json.loads(sppsh(lab, "-l", "--json").stdout)
         assert [(row["id"], row["host"], row["state"]) for row in rows] == [(6, "vm-r6", "running")]
-        done = sppsh(lab, "-r", "vm-r6", "ls", "/sys/class/net")
+        words = ("-r", "vm-r6", "ls", "/sys/class/net")  # its sshd may come up after its prompt
+        done = wait_for("its sshd", lambda: d if (d := sppsh(lab, *words)).returncode == 0 else None, 60)
         assert done.stdout.split() == ["eth0", "eth1", "lo"], done.stderr
         done = sppsh(lab, "-c", "6")
         assert done.returncode == 3 and "was started by hand" in done.stderr

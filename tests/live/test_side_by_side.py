@@ -46,7 +46,7 @@ def test_of_twenty_wakeups_at_once_one_brings_the_lab_up_and_the_others_say_who(
     told = [err for _, err, status in said.values() if status == 1]
     # Named is who has the lock: the winner, or for a moment one that came after it and found all well.
     named = [int(found[1]) for err in told if (found := re.search(r"wakeup\.py \(pid (\d+), since .*\) is at it", err))]
-    assert len(named) == len(told) and set(named) <= set(said) and winner[0] in named, told
+    assert len(named) == len(told) and set(named) <= set(said), told
     assert all(status in (0, 1) for _, _, status in said.values()), "whoever came when it was up changed nothing"
     assert {row["state"] for row in lab.status().values()} == {"ready"}
     assert len([p for p in psutil.process_iter(["name", "cmdline"]) if is_primary(p, lab.session)]) == 1

@@ -71,7 +71,8 @@ class Needs:
 
     ``programs``: name -> path or None where it is missing. ``tcp_ports``: port -> what for. ``lcores``: all that
     the masks name. ``sockets``: paths this lab will create; ``stale``: those that are there. ``hugepage_mib``: of the
-    primary. ``living``: processes of this lab that run already -> pid; ``listening_own``: their ports. ``holders``:
+    primary. ``living``: processes of this lab that run already -> pid; ``recorded``: pids its
+    parts had last; ``listening_own``: their ports. ``holders``:
     image -> pid that has it open. ``torn``: temporary images of killed runs. ``disk_mib``: wanted and free in the
     images' folder. ``sudo``: whether sudo asks for nothing in a pane, None where it is not installed; ``sudoers``: the
     line with which it does not; ``terminal``: whether there is one to ask in. ``builds``: program -> the DPDK it is
@@ -100,6 +101,7 @@ class Needs:
     processes: tuple[Process, ...] = ()
     builds: dict[str, str] = field(default_factory=dict)
     living: dict[str, int] = field(default_factory=dict)
+    recorded: frozenset[int] = frozenset()
     listening_own: frozenset[int] = frozenset()
     disks: tuple[Disk, ...] = ()
     holders: dict[str, int] = field(default_factory=dict)
@@ -111,7 +113,7 @@ class Needs:
 
     @property
     def own(self) -> frozenset[int]:
-        return frozenset(self.living.values())
+        return frozenset(self.living.values()) | self.recorded
 
     @property
     def vms(self) -> list[Process]:
