@@ -9,11 +9,9 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
-
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
-from sppr.host import leftovers, privilege, procs, region, temporaries
+from sppr.host import leftovers, memory, privilege, procs, region, temporaries
 from sppr.host import sockets as unix
 from sppr.host.pids import Proc
 from sppr.lab import panes
@@ -131,25 +129,13 @@ def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:
     pages = [page for page in huge_dir.glob(f"{prefix}map_*") if pattern.fullmatch(page.name)]
     # Real paths, as /proc shows them: /var/run is a link.
     folders = [p for p in (Path("/run/dpdk") / prefix, Path("/tmp/dpdk") / prefix) if p.is_dir()]  # noqa: S108
-    mapped = _mapped_files() if pages or folders else set()
+    mapped = memory.mappers(Path("/")) if pages or folders else {}
     if any(Path(name) in pages or Path(name).parent in folders for name in mapped):
         return
     for page in pages:
         page.unlink(missing_ok=True)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _mapped_files() -> set[str]:
-    """Files that some process maps."""
-    found: set[str] = set()
-    for process in psutil.process_iter():
-        try:
-            maps = Path(f"/proc/{process.pid}/maps").read_text(errors="replace")
-        except OSError:
-            continue
-        found.update(line.split(maxsplit=5)[5] for line in maps.splitlines() if "/" in line)
-    return found
 
 
 def _living(state: State, part: Part) -> Proc | None:
