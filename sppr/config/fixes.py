@@ -24,6 +24,8 @@ def of_value(path: KeyPath, given: object) -> str:
         "vhost_client": "write true or false",
         "host": "write an address such as 127.0.0.1",
         "rest_host": "write an address such as 127.0.0.1",
+        "allow": "write networks such as [192.168.1.0/24]",
+        "network": "use one of: restricted, open",
         "vdevs": VDEV,
     }
     return fixes.get(key, "see docs/conf.md")
@@ -83,6 +85,8 @@ def of_pattern(path: KeyPath) -> str:
     """For a text with characters in it that have no place there."""
     if path[-1] == "to":
         return "write an absolute path in the guest"
+    if "allow_users" in path:
+        return "write user names of this machine, such as [ana, ben]"
     if path[-1] == "port":
         return "write phy:N or ring:N"
     if path[-1] in ("sock_dir", "hugepages", "out_dir"):

@@ -6,7 +6,7 @@ Scalars arrive as the text that was written (see ``load``), so a mask means the 
 
 import os
 import re
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -31,6 +31,13 @@ def _host(value: str) -> str:
         return str(IPv4Address("127.0.0.1" if value == "localhost" else value))
     except ValueError:
         raise ValueError(f"{value!r} is not a dotted IPv4 address, the only form SPP's -s takes") from None
+
+
+def _network(value: str) -> str:
+    try:
+        return str(IPv4Network(value))
+    except ValueError as error:
+        raise ValueError(f"{value[:40]!r} is not an IPv4 network: {error}") from None
 
 
 def _no_comma_words(value: str) -> str:
@@ -64,6 +71,8 @@ Mask = Annotated[int, BeforeValidator(_mask), Field(ge=0)]
 Mib = Annotated[int, BeforeValidator(_mib)]
 Id = Annotated[Int, Field(ge=1, le=127)]
 Port = Annotated[Int, Field(ge=1, le=65535)]
+UserName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
+Network = Annotated[str, AfterValidator(_network)]
 Vdev = Annotated[str, AfterValidator(_no_comma_words)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
@@ -103,7 +112,8 @@ Restarting = Annotated[Restart, BeforeValidator(_restart)]
 class Controller(_Part):
     """Where SPP processes find the controller, and other programs its REST; ``rest_port`` 0: none over TCP.
 
-    ``vf_*``: of the second controller, which spp_vf of SPP 17.11 to 18.05 wants.
+    ``vf_*``: of the second controller, which spp_vf of SPP 17.11 to 18.05 wants. ``allow_users``: users of this machine
+    who may connect, beside root and the lab's user. ``allow``: networks of other machines that may connect.
     """
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
@@ -113,6 +123,8 @@ class Controller(_Part):
     rest_port: Annotated[Int, Field(ge=0, le=65535)] = 7777
     vf_pri_port: Port = 5556
     vf_sec_port: Port = 6667
+    allow_users: tuple[UserName, ...] = ()
+    allow: tuple[Network, ...] = ()
     restart: Restarting | None = None
 
 
@@ -145,11 +157,16 @@ class Secondary(_Part):
 
 
 class VmSettings(_Part):
-    """What every VM gets unless its own entry says otherwise. ``memory`` in MiB; ``args`` go last to QEMU."""
+    """What every VM gets unless its own entry says otherwise. ``memory`` in MiB; ``args`` go last to QEMU.
+
+    ``network``: what a guest reaches from its management network. restricted: its own control connection alone; open:
+    also other machines, but not the host's loopback.
+    """
 
     memory: Mib = Field(default=256, ge=96, le=1048576)
     cores: Int = Field(default=1, ge=1, le=64)
     accel: Literal["auto", "kvm", "tcg"] = "auto"
+    network: Literal["restricted", "open"] = "restricted"
     args: tuple[str, ...] = ()
     ssh_port: Annotated[Int, Field(ge=0, le=65000)] = 22000
     ready_timeout: Annotated[float, Field(gt=0, le=3600)] = 180.0

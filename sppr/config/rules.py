@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from sppr import units
 from sppr.config.model import Config
@@ -120,6 +121,19 @@ def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
             yield taken("rest_port", key, f"controller.{key}", "use another port, such as 7777, or 0 for none")
 
 
+def _reachable(config: Config, _: LineOf) -> Iterator[Problem]:
+    """On an address that other machines reach, nobody is refused by the owner of a connection."""
+    c = config.controller
+    for key in ("host", "rest_host"):
+        address = getattr(c, key)
+        if key == "rest_host" and not c.rest_port:
+            continue
+        if not IPv4Address(address).is_loopback and not c.allow:
+            what = f"{address} is reached from other machines, which could command processes of root"
+            fix = "use 127.0.0.1, or name the networks that may connect: controller: {allow: [192.168.1.0/24]}"
+            yield Problem(("controller", key), what, fix)
+
+
 def _portmask(config: Config, _: LineOf) -> Iterator[Problem]:
     if not config.primary.portmask:
         yield Problem(("primary", "portmask"), "no port at all", "name at least one port, such as 0x01")
@@ -235,6 +249,7 @@ RULES = (
     _coremasks,
     _lcores,
     _ports,
+    _reachable,
     _portmask,
     _vm_secondary,
     _numbers,

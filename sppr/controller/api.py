@@ -14,7 +14,7 @@ from aiohttp import web
 
 from sppr.spp.names import PRIMARY, Target
 
-from . import bodies, door, openapi
+from . import bodies, limits, openapi
 from .faults import BadValue, NoAnswer, NotConnected, Refused
 from .panel import Panel
 from .routes import PARTS, ROUTES, Call, Route
@@ -26,18 +26,21 @@ LARGEST_BODY = 65536
 
 
 def application(
-    panel: Panel, info: dict[str, object], doors: list[door.Door] | None = None, bound: str = "127.0.0.1"
+    panel: Panel,
+    info: dict[str, object],
+    connections: list[limits.ConnectionLimit] | None = None,
+    bound: str = "127.0.0.1",
 ) -> web.Application:
-    """The application; ``info`` is what ``GET /v1/controller`` tells beside the pid. ``doors``: of its sockets, filled
-    in later; ``bound``: the address of the TCP one."""
+    """Return the application. ``info``: what ``GET /v1/controller`` answers beside the pid. ``connections``: the limits
+    of its sockets, filled in later. ``bound``: the address of the TCP socket."""
 
     @web.middleware
     async def no_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if reason := door.foreign(request, bound):
+        if reason := limits.foreign(request, bound):
             return _plain(403, reason)
         return await handler(request)
 
-    guard = door.middleware([] if doors is None else doors)
+    guard = limits.middleware([] if connections is None else connections)
     app = web.Application(middlewares=[no_strangers, _plain_errors, guard], client_max_size=LARGEST_BODY)
 
     async def controller(_request: web.Request) -> web.Response:

@@ -9,7 +9,8 @@ from sppr.spp.names import FIRST_ID, LAST_ID, PORT_TYPES, check_uid, is_ethdev_n
 
 from .components import MAC, NAME
 from .faults import BadValue
-from .orders import PROGRAMS, RULE
+from .launch import PROGRAMS
+from .orders import RULE
 
 UID_SCHEMA = rf"^(({'|'.join(PORT_TYPES)}):(0|[1-9][0-9]{{0,2}})|phy:(0|[1-9][0-9]{{0,2}})nq(0|[1-9][0-9]{{0,2}}))$"
 RING_SCHEMA = r"^ring:(0|[1-9][0-9]{0,2})$"

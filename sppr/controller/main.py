@@ -18,9 +18,10 @@ from aiohttp import web
 
 from sppr.errors import EXIT_INTERRUPTED, SpprError
 
-from . import api, door, sockets
+from . import access, api, limits, sockets
 from .execute import Shell
 from .hosts import Host, Local, Remote
+from .launch import Lab
 from .memory import Memory
 from .panel import Panel
 from .server import Server
@@ -31,7 +32,11 @@ BANNER = "Welcome to the SPP controller.  Type help or ? to list commands."
 
 @dataclass(frozen=True)
 class Options:
-    """Port 0 takes a free one; it is told in the ``listening:`` line and by ``GET /v1/controller``."""
+    """Port 0 takes a free one; the ``listening:`` line and ``GET /v1/controller`` name it.
+
+    ``allow_users``: user names beside root and the own one that may connect. ``allow``: networks of other machines.
+    ``guests``: the unix socket of VMs. ``file_prefix``: EAL's, of the lab, for ``launch``.
+    """
 
     host: str = "127.0.0.1"
     pri_port: int = 5555
@@ -43,6 +48,10 @@ class Options:
     timeout: float = TIMEOUT
     serve: bool = False
     wiring: Path | None = None
+    allow_users: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    guests: Path | None = None
+    file_prefix: str = "rte"
 
 
 class Front(Protocol):
@@ -65,13 +74,16 @@ async def serve(options: Options) -> int:
         primary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.pri_port)))
         secondary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.sec_port)))
         pri_port, sec_port = primary.getsockname()[1], secondary.getsockname()[1]
-        most = door.raise_limit()
-        server = Server(front.log, most=most // 2, timeout=options.timeout, memory=Memory(front.log, options.wiring))
-        panel = Panel(server)
+        most = limits.raise_limit()
+        rules = access.of(options.allow_users, options.allow)
+        memory = Memory(front.log, options.wiring)
+        server = Server(front.log, most=most // 2, timeout=options.timeout, memory=memory, rules=rules)
+        panel = Panel(server, Lab(options.file_prefix, options.host, sec_port))
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
-        served = await stack.enter_async_context(_api(panel, info, options))
+        served = await stack.enter_async_context(_api(panel, info, options, _refusal(rules, front.log)))
+        guest = _unix(stack, options.guests) if options.guests is not None else None
         stack.push_async_callback(server.close)
-        await server.listen(primary, secondary)
+        await server.listen(primary, secondary, guest)
         listening = f"primary {options.host}:{pri_port}, secondaries {options.host}:{sec_port}"
         front.say(f"{BANNER}\nlistening: {listening}")
         for place in served:
@@ -103,24 +115,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _api(panel: Panel, info: dict[str, object], options: Options) -> AsyncIterator[list[str]]:
-    """Serve REST where the options say; gives these places as text. The unix socket is gone afterwards."""
+async def _api(
+    panel: Panel, info: dict[str, object], options: Options, refusal: limits.Refusal
+) -> AsyncIterator[list[str]]:
+    """Serve REST where the options say; yields these places as text. The unix socket is removed afterwards."""
     async with contextlib.AsyncExitStack() as stack:
-        doors: list[door.Door] = []
-        app = api.application(panel, info, doors, options.api_host)
-        most = max(8, min(door.MOST, door.raise_limit() // 8))
+        connections: list[limits.ConnectionLimit] = []
+        app = api.application(panel, info, connections, options.api_host)
+        most = max(8, min(limits.MAX_CONNECTIONS, limits.raise_limit() // 8))
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_silent())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         places: list[str] = []
         if options.api_socket is not None:
-            sock = sockets.unix(options.api_socket)
-            stack.callback(sockets.remove, options.api_socket, options.api_socket.lstat().st_ino)
-            await _open(stack, door.Door(_of(runner), most, 0), doors, sock)
+            sock = _unix(stack, options.api_socket)
+            await _open(stack, limits.ConnectionLimit(_of(runner), most, 0), connections, sock)
             places.append(str(options.api_socket))
         if options.api_port is not None:
             tcp = sockets.tcp(options.api_host, options.api_port)
-            await _open(stack, door.Door(_of(runner), most, door.PATIENCE), doors, tcp)
+            limit = limits.ConnectionLimit(_of(runner), most, limits.REQUEST_TIMEOUT, refusal)
+            await _open(stack, limit, connections, tcp)
             places.append(f"http://{options.api_host}:{tcp.getsockname()[1]}/v1")
         yield places
 
@@ -130,10 +144,35 @@ def _of(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
     return runner.server
 
 
-async def _open(stack: contextlib.AsyncExitStack, at: door.Door, doors: list[door.Door], sock: socket.socket) -> None:
-    doors.append(at)
-    listener = await asyncio.get_running_loop().create_server(at, sock=sock)
+async def _open(
+    stack: contextlib.AsyncExitStack,
+    limit: limits.ConnectionLimit,
+    connections: list[limits.ConnectionLimit],
+    sock: socket.socket,
+) -> None:
+    connections.append(limit)
+    listener = await asyncio.get_running_loop().create_server(limit, sock=sock)
     stack.callback(listener.close)
+
+
+def _unix(stack: contextlib.AsyncExitStack, path: Path) -> socket.socket:
+    """A listening unix socket, whose file is removed at the end."""
+    sock = sockets.unix(path)
+    stack.callback(sockets.remove, path, path.lstat().st_ino)
+    return sock
+
+
+def _refusal(rules: access.Access, log: Callable[[str], None]) -> limits.Refusal:
+    """The access rules of REST, with one log line for each kind of refusal."""
+    refusals = access.RefusalLog(log)
+
+    def refusal(own: access.End, peer: access.End) -> str:
+        reason = rules.refusal(own, peer)
+        if reason:
+            refusals.refused("a REST client", reason)
+        return reason
+
+    return refusal
 
 
 async def _first(front: "asyncio.Future[int]", ending: "asyncio.Future[int]") -> int:
@@ -199,8 +238,20 @@ def _options(argv: Sequence[str] | None) -> Options:
         "--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="for each answer (%(default)s s)"
     )
     parser.add_argument("--wiring", type=Path, metavar="FILE", help="remember ports and patches here over a restart")
+    parser.add_argument(
+        "--allow-user", action="append", dest="allow_users", default=[], metavar="NAME",
+        help="serve this user of the machine, too, not only root and the user who runs this",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="NETWORK", help="serve this network of other machines"
+    )
+    parser.add_argument("--guests", type=Path, metavar="PATH", help="serve the spp_vm of VMs on this unix socket")
+    parser.add_argument(
+        "--file-prefix", default=Options.file_prefix, metavar="P", help="EAL file prefix of the lab (%(default)s)"
+    )
     parser.add_argument("--serve", action="store_true", help="without a terminal: stay after the end of input")
-    return Options(**vars(parser.parse_args(argv)))
+    given = vars(parser.parse_args(argv))
+    return Options(**given | {key: tuple(given[key]) for key in ("allow", "allow_users")})
 
 
 def _port(text: str) -> int:

@@ -1,19 +1,15 @@
 """What only the primary can: start secondaries, steer its NICs by flow rules (spp-facts 3.5); who uses what lcore."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sppr.spp.names import PRIMARY
 
-from .faults import BadValue, Refused
+from . import launch as launches
+from .faults import Refused
 from .panel import Panel
 from .reply import Reply
 
-PROGRAMS = ("spp_nfv", "spp_vf", "spp_mirror", "spp_pcap")
-OPTION = r"--?[a-zA-Z][a-zA-Z0-9-]*"
-#: A word of a command: nothing that would end it, no space.
-WORD = r"[!-~]{1,200}"
 #: A pattern item or action of a flow rule, as ``eth dst is 0a:00:00:00:00:01``.
 RULE = r"[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*"
 
@@ -21,26 +17,8 @@ RULE = r"[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*"
 async def launch(
     panel: Panel, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]
 ) -> None:
-    """Let the primary start a secondary. An option's value: text, a list of texts, or empty for a bare flag."""
-    if not {"-c", "-l", "--lcores"} & set(eal):
-        raise BadValue("no cores: one of -c, -l, --lcores is needed", hint="-l 2,3")
-    if "--proc-type" not in eal:
-        raise BadValue("--proc-type is missing", hint="--proc-type secondary")
-    words = ["launch", str(client_id), program, *_options(eal), "--", *_options(app)]
-    await _ask(panel, " ".join(words))
-
-
-def _options(given: Mapping[str, object]) -> list[str]:
-    words: list[str] = []
-    for name, value in given.items():
-        if re.fullmatch(OPTION, name) is None:
-            raise BadValue(f"{name!r} is not an option", hint="as -l or --proc-type")
-        for one in value if isinstance(value, list) else [value]:
-            text = "" if one is None or one is True else str(one)
-            if text and not all(re.fullmatch(WORD, word) for word in text.split(" ")):
-                raise BadValue(f"{text!r} is not a value of {name}", hint="no control characters")
-            words += [name, *text.split()]
-    return words
+    """Let the primary start a secondary; see ``launch.command`` for the options that are allowed."""
+    await _ask(panel, launches.command(panel.lab, client_id, program, eal, app))
 
 
 async def create_rule(panel: Panel, port: int, rule: Mapping[str, object], verb: str) -> dict[str, object]:

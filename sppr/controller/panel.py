@@ -12,6 +12,7 @@ from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
 
 from . import dialect
 from .faults import BadValue, NotConnected, Refused
+from .launch import Lab
 from .reply import Reply
 from .server import Server
 from .show import state_of
@@ -28,10 +29,11 @@ Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
 
 
 class Panel:
-    """The connected processes as one panel. ``self.server`` says who is there."""
+    """The connected processes as one panel: ``server`` holds them, ``lab`` is what ``launch`` starts others with."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, lab: Lab | None = None) -> None:
         self.server = server
+        self.lab = lab or Lab()
 
     def peer(self, target: Target) -> Peer:
         """The connected process, which is of the kind asked for (``sec``: any). NotConnected else."""

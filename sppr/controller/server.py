@@ -3,22 +3,18 @@
 import asyncio
 import functools
 import socket
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sppr.spp.names import FIRST_ID, LAST_ID, printable
 
+from . import access, guests
 from .faults import NoAnswer, NotConnected
 from .memory import Memory
 from .reply import Reply
 from .wire import TIMEOUT, Peer
 
 KINDS = ("nfv", "vm", "vf", "mirror", "pcap")
-#: Seconds in which the same refusal is logged once: a refused process comes back every second.
-QUIET = 30.0
-#: Refusals told of in that time; whoever babbles could fill the log else.
-MOST_TOLD = 30
 #: Connections held at once: ids end at 127, the rest are newcomers that are asked who they are.
 MOST_PEERS = 320
 
@@ -26,7 +22,7 @@ MOST_PEERS = 320
 class Server:
     """The table of connected processes, kept by itself. ``log`` gets a line for each that comes, goes or is refused.
 
-    ``memory`` wires a process that was here before; only then it is in the table.
+    ``memory`` wires a process that was here before; only then it is in the table. ``rules``: who may connect by TCP.
     """
 
     def __init__(
@@ -36,6 +32,7 @@ class Server:
         timeout: float = TIMEOUT,
         memory: Memory | None = None,
         most: int = MOST_PEERS,
+        rules: access.Access | None = None,
     ) -> None:
         self.primary: Peer | None = None
         self.secondaries: dict[int, Peer] = {}
@@ -43,16 +40,22 @@ class Server:
         self._most = min(most, MOST_PEERS)
         self.memory = memory or Memory(log)
         self._log = log
-        self._logged: dict[str, float] = {}
-        self._doors: dict[int, asyncio.Lock] = {}
+        self._rules = rules or access.of()
+        self._refusals = access.RefusalLog(log)
+        self._id_locks: dict[int, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._peers: set[Peer] = set()
         self._listeners: list[asyncio.Server] = []
 
-    async def listen(self, primary: socket.socket, secondary: socket.socket) -> None:
-        """Serve on two bound sockets, until ``close``."""
+    async def listen(
+        self, primary: socket.socket, secondary: socket.socket, guest: socket.socket | None = None
+    ) -> None:
+        """Serve on two bound TCP sockets, and on the unix socket of VMs (``guest``), until ``close``."""
         loop = asyncio.get_running_loop()
-        for sock, greet in ((primary, self._greet_primary), (secondary, self._greet_secondary)):
+        places = [(primary, self._greet_primary), (secondary, self._greet_secondary)]
+        if guest is not None:
+            places.append((guest, self._greet_guest))
+        for sock, greet in places:
             met = functools.partial(self._meet, greet)
             self._listeners.append(await loop.create_server(functools.partial(Peer, met, self._lose), sock=sock))
 
@@ -77,6 +80,9 @@ class Server:
         return True
 
     def _meet(self, greet: Callable[[Peer], Awaitable[None]], peer: Peer) -> None:
+        if reason := self._refusal(peer):
+            self._refuse(peer, reason)
+            return
         if len(self._peers) >= self._most:
             self._refuse(peer, f"too many connections: {self._most}")
             return
@@ -84,6 +90,16 @@ class Server:
         task = asyncio.ensure_future(self._welcome(greet, peer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _refusal(self, peer: Peer) -> str:
+        """Why this connection is refused, before a byte of it is read; empty when it is allowed."""
+        if peer.ends is not None:
+            return self._rules.refusal(*peer.ends)
+        found = guests.vm_id(peer.socket, self._rules.users)
+        if isinstance(found, str):
+            return found
+        peer.vm_id, peer.address = found, f"VM {found}"
+        return ""
 
     async def _welcome(self, greet: Callable[[Peer], Awaitable[None]], peer: Peer) -> None:
         try:
@@ -93,20 +109,27 @@ class Server:
 
     async def _greet_primary(self, peer: Peer) -> None:
         """The connection is the primary's, nothing is sent first (spp-facts 11.1)."""
-        async with self._door(0):
+        async with self._id_lock(0):
             if self.primary is not None and await self.lives(self.primary):
                 self._refuse(peer, "a primary is connected and answers")
             elif not peer.gone:
                 peer.kind = "primary"
                 await self._admit(peer)
 
-    async def _greet_secondary(self, peer: Peer) -> None:
-        found = introduced(await peer.request("_get_client_id", self.timeout))
+    async def _greet_guest(self, peer: Peer) -> None:
+        """QEMU connects at its start, and its guest answers once it has booted: wait for it."""
+        await self._greet_secondary(peer, None)
+
+    async def _greet_secondary(self, peer: Peer, timeout: float | None = 0) -> None:
+        found = introduced(await peer.request("_get_client_id", self.timeout if timeout == 0 else timeout))
         if isinstance(found, str):
             self._refuse(peer, found)
             return
         kind, client_id, plain = found
-        async with self._door(client_id):
+        if peer.vm_id not in (0, client_id):
+            self._refuse(peer, f"its guest claims id {client_id}")
+            return
+        async with self._id_lock(client_id):
             old = self.secondaries.get(client_id)
             if old is not None and await self.lives(old):
                 self._refuse(peer, f"id {client_id} belongs to {old}, which answers: give one of them another id")
@@ -127,21 +150,13 @@ class Server:
         if said:
             self._log(said)
 
-    def _door(self, client_id: int) -> asyncio.Lock:
-        """Newcomers of one id pass one at a time."""
-        return self._doors.setdefault(client_id, asyncio.Lock())
+    def _id_lock(self, client_id: int) -> asyncio.Lock:
+        """The lock that admits newcomers of one id one at a time."""
+        return self._id_locks.setdefault(client_id, asyncio.Lock())
 
     def _refuse(self, peer: Peer, reason: str) -> None:
-        """Close a newcomer. The log names its address, which differs each time, but counts only the reason."""
-        now = time.monotonic()
-        if now - self._logged.get(reason, -QUIET) >= QUIET:
-            self._logged = {r: t for r, t in self._logged.items() if now - t < QUIET}
-            if len(self._logged) < MOST_TOLD:
-                self._log(f"refused {peer.address}: {reason}")
-            elif len(self._logged) == MOST_TOLD:
-                self._log("refused more than can be told of")
-            if len(self._logged) <= MOST_TOLD:
-                self._logged[reason] = now
+        """Close a newcomer, and log its address and the reason."""
+        self._refusals.refused(peer.address, reason)
         peer.close(reason)
 
     def _lose(self, peer: Peer, reason: str) -> None:

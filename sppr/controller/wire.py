@@ -11,7 +11,9 @@ from collections.abc import Callable
 from sppr.spp.names import Target
 
 from . import dialect
+from .access import End
 from .faults import NoAnswer, NotConnected
+from .guests import HELLO
 from .reply import MOST, Reply, ReplyCutter
 
 #: Seconds an exchange may take.
@@ -35,6 +37,9 @@ class Peer(asyncio.BufferedProtocol):
     if it introduced itself by bare digits (SPP up to 18.08.1), ``staged`` if its changes want a ``flush`` (vf up to
     18.05). ``heard`` is called with each command and its reply. ``lost`` is called once, when the connection is over,
     with the reason.
+
+    ``vm_id``: the id of the VM whose QEMU this is, 0 for a process that is connected by TCP. ``ends``: own address and
+    the peer's, of TCP.
     """
 
     def __init__(self, met: Callable[["Peer"], None], lost: Callable[["Peer", str], None]) -> None:
@@ -45,6 +50,8 @@ class Peer(asyncio.BufferedProtocol):
         self.told: dialect.Told | None = None
         self.gone = False
         self.address = "?"
+        self.vm_id = 0
+        self.ends: tuple[End, End] | None = None
         self.status: dict[str, object] = {}
         self.heard: Callable[[Peer, str, Reply], None] | None = None
         self._met, self._lost = met, lost
@@ -53,6 +60,7 @@ class Peer(asyncio.BufferedProtocol):
         self._count = 0  # bytes since the last command
         self._owed = 0  # bytes of the reply before that are still to come
         self._padded = False  # the last byte was NUL
+        self._tail: bytes | None = None  # of a VM: the end of what was received last; None: nothing was received yet
         self._lock = asyncio.Lock()
         self._transport: asyncio.Transport | None = None
         self._pending: tuple[ReplyCutter, asyncio.Future[Reply]] | None = None
@@ -61,12 +69,12 @@ class Peer(asyncio.BufferedProtocol):
     def __str__(self) -> str:
         return str(Target(self.kind, self.client_id)) if self.kind else "it"
 
-    async def request(self, command: str, timeout: float = TIMEOUT) -> Reply:
-        """Send ``command`` when its turn has come and give the reply.
+    async def request(self, command: str, timeout: float | None = TIMEOUT) -> Reply:
+        """Send ``command`` when its turn has come and return the reply.
 
-        Raises NotConnected if the process is gone or goes before it answers, NoAnswer after ``timeout`` seconds: the
-        process is dropped then, for a late answer would be taken for that of the next command. ValueError for a command
-        that cannot be sent.
+        Raises NotConnected if the process is gone or goes before it answers, NoAnswer after ``timeout`` seconds (None:
+        never): the process is dropped then, since a late answer would be taken for that of the next command. ValueError
+        for a command that cannot be sent.
         """
         if not command.isascii() or not command.isprintable() or not 0 < len(command) <= LONGEST_COMMAND:
             raise ValueError(f"{command!r} cannot be sent to an SPP process")
@@ -83,7 +91,7 @@ class Peer(asyncio.BufferedProtocol):
             self.heard(self, command, reply)
         return reply
 
-    async def _exchange(self, transport: asyncio.Transport, command: str, timeout: float) -> Reply:
+    async def _exchange(self, transport: asyncio.Transport, command: str, timeout: float | None) -> Reply:
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._pending = (ReplyCutter(command), answer)
         if self._count in SIZES and self._padded:
@@ -115,17 +123,28 @@ class Peer(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, seconds in KEEPALIVE.items():
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
-        self.address = "{}:{}".format(*transport.get_extra_info("peername")[:2])
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, seconds in KEEPALIVE.items():
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+            self.ends = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+            self.address = "{}:{}".format(*self.ends[1])
         self._met(self)
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket of this connection, to ask the kernel about it."""
+        assert self._transport is not None
+        found: socket.socket = self._transport.get_extra_info("socket")
+        return found
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         return _BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
         self._hush()
+        if self.vm_id and not (nbytes := self._skip_hello(nbytes)):
+            return
         self._padded = _BUFFER[nbytes - 1] == 0
         if self._pending is None or self._pending[1].done():
             self._unasked += nbytes
@@ -146,6 +165,22 @@ class Peer(asyncio.BufferedProtocol):
             answer.set_result(reply)
         else:
             self._silence = asyncio.get_running_loop().call_later(SILENCE, self._settle)
+
+    def _skip_hello(self, nbytes: int) -> int:
+        """Remove the HELLO of a VM's spp_vm from the buffer, and return how many bytes are left. A HELLO after other
+        bytes closes the connection."""
+        first = self._tail is None
+        data = (self._tail or b"") + bytes(_BUFFER[:nbytes])
+        self._tail = data[1 - len(HELLO) :]
+        if first and data.startswith(HELLO):
+            rest = data[len(HELLO) :]
+            self._tail = rest[1 - len(HELLO) :]
+            _BUFFER[: len(rest)] = rest
+            return len(rest)
+        if HELLO in data:
+            self.close("its spp_vm has started again")
+            return 0
+        return nbytes
 
     def eof_received(self) -> bool:
         self._settle()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
-from sppr.lab.plan import Flags, api_socket, wiring_file
+from sppr.lab.plan import Flags, api_socket, guests_socket, wiring_file
 from sppr.lab.site import Site
 from sppr.roles.controller import Controller
 from sppr.roles.part import Part
@@ -17,7 +17,10 @@ def controllers(config: Config, site: Site, chosen: Sequence[Secondary]) -> list
     """All in the window ``ctrler``: ours; spp-ctl and SPP's CLI; or spp.py, and spp_vf.py where a vf is to start."""
     c, version, run = config.controller, site.version, site.run
     if site.tree is None or version.era == "ours":
-        ours = Controller(c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run), c.rest_host, c.rest_port)
+        ours = Controller(
+            c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run), c.rest_host, c.rest_port,
+            guests_socket(run), config.spp.file_prefix or site.session, c.allow_users, c.allow,
+        )  # fmt: skip
         return [_part(site, "ctrler", "", ours.argv())]
     if version.era == "spp-ctl":
         ctl = SppCtl(site.interpreter("spp-ctl"), site.tree, c.host, c.pri_port, c.sec_port, c.rest_port)

@@ -128,3 +128,8 @@ def wiring_file(run: Path) -> Path:
 
 def api_socket(run: Path) -> Path:
     return run / "api.sock"
+
+
+def guests_socket(run: Path) -> Path:
+    """The unix socket of the controller to which the QEMU of each VM connects."""
+    return run / "guests.sock"

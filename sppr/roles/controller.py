@@ -8,8 +8,10 @@ from sppr.run import PYTHON
 
 @dataclass(frozen=True)
 class Controller:
-    """``api``: the unix socket on which it answers the launcher; ``wiring``: the file in which it remembers ports and
-    patches of the processes. ``rest_port``: REST for all others; 0: none."""
+    """``api``: the unix socket on which it answers the launcher. ``guests``: the unix socket to which VMs connect.
+    ``wiring``: the file that keeps ports and patches of the processes over a restart. ``rest_port``: REST for all
+    others; 0: none. ``allow_users``, ``allow``: users of this machine and networks that may connect. ``file_prefix``:
+    EAL's."""
 
     host: str
     pri_port: int
@@ -18,6 +20,10 @@ class Controller:
     wiring: Path
     rest_host: str = "127.0.0.1"
     rest_port: int = 0
+    guests: Path | None = None
+    file_prefix: str = "rte"
+    allow_users: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
 
     def argv(self) -> list[str]:
         rest = ["--api-host", self.rest_host, "--api-port", str(self.rest_port)] if self.rest_port else []
@@ -28,5 +34,9 @@ class Controller:
             "--sec-port", str(self.sec_port),
             "--api-socket", str(self.api),
             "--wiring", str(self.wiring),
+            *(("--guests", str(self.guests)) if self.guests else ()),
+            "--file-prefix", self.file_prefix,
             *rest,
+            *(word for name in self.allow_users for word in ("--allow-user", name)),
+            *(word for network in self.allow for word in ("--allow", network)),
         ]  # fmt: skip

@@ -90,7 +90,8 @@ def test_primary(shared: Lab, version: str) -> None:
     assert (code, code3) == ((204, 204) if new else (400, 400)), said
     assert code2 == (204 if version in JSON[3:] else 400)
     options = {"-l": "1,2", "--proc-type": "secondary"}
-    body = {"client_id": 2, "proc_name": "spp_nfv", "eal": options, "app": {"-n": "2", "-s": "127.0.0.1:6666"}}
+    address = f"127.0.0.1:{shared.controller.sec_port}"
+    body = {"client_id": 2, "proc_name": "spp_nfv", "eal": options, "app": {"-n": "2", "-s": address}}
     assert shared.rest("PUT", "/primary/launch", body)[0] == (204 if version in JSON[1:] else 400)
     rule = {"direction": "ingress", "pattern": ["eth dst is 0a:00:00:00:00:01"], "actions": ["queue index 1"]}
     code, answer = shared.rest("POST", "/primary/flow_rules/port_id/0", {"rule": rule})
@@ -103,7 +104,7 @@ def test_primary(shared: Lab, version: str) -> None:
             "flow create phy:0 ingress pattern eth dst is 0a:00:00:00:00:01 / end actions queue index 1 / end"
             in said_to_it
         )
-        assert "launch 2 spp_nfv -l 1,2 --proc-type secondary -- -n 2 -s 127.0.0.1:6666" in said_to_it
+        assert f"launch 2 spp_nfv -l 1,2 --proc-type secondary -- -n 2 -s {address}" in said_to_it
     gone(shared)
 
 

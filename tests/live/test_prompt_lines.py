@@ -64,7 +64,7 @@ SESSION = [
     ("pri; status", "- physical ports:"),
     ("pri; clear", "Clear port statistics."),
     ("pri; add pipe:0 ring:0 ring:1", "Add pipe:0."),
-    ("pri; launch nfv 9 -l 1,2 -m 512 -- -n 9 -s 127.0.0.1:6666", "Send request to launch nfv:9."),
+    ("pri; launch nfv 9 -l 1,2 -m 512 -- -n 9 -s 127.0.0.1:SEC_PORT", "Send request to launch nfv:9."),
     ("pri; flow create phy:0 ingress pattern eth dst is 0a:00:00:00:00:01 / end actions queue index 1 / end",
      "Flow rule #0 created"),
     ("pri; flow validate phy:0 group 1 transfer egress pattern eth / vlan vid is 3 / end actions jump group 2 / end",
@@ -98,7 +98,8 @@ SESSION = [
 
 
 def test_every_command(panel: Lab, tmp_path: Path) -> None:
-    status, said = prompt(panel, *(typed for typed, _ in SESSION), folder=tmp_path)
+    lines = (typed.replace("SEC_PORT", str(panel.controller.sec_port)) for typed, _ in SESSION)
+    status, said = prompt(panel, *lines, folder=tmp_path)
     rest = said
     for typed, expected in SESSION:
         assert expected in rest, f"{typed}: {rest[:300]}"
