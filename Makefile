@@ -8,7 +8,7 @@ ARGS   ?=
 JOBS   ?= 2
 
 # What runs the lab, what builds its data plane, what builds its base image; and what only the tests want.
-PACKAGES := tmux qemu-system-x86 qemu-utils openssh-client iproute2 procps python3-venv \
+PACKAGES := tmux qemu-system-x86 qemu-utils passt openssh-client iproute2 procps python3-venv \
 	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
 	mmdebstrap uidmap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
 # libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).

@@ -35,6 +35,7 @@ PACKAGES = {
     "cpio": "cpio",
     "dpkg-deb": "dpkg",
     "make": "make",
+    "passt": "passt",
     "mount": "mount",
 }
 

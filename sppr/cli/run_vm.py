@@ -80,6 +80,10 @@ def main(
     begin(vm_name(kind, ids[0]), site.run, dry_run)
     _make_ready(parts[0], config, site, kind, ids[0], shape)
     program = parts[0].program
+    if config.vm.network == "open":
+        from sppr.qemu import outside
+
+        outside.hand_over(outside.start())
     become(parts[0].name, program, site.run, dry_run, more=rings.words(parts[0], site.run))
 
 

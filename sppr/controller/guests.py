@@ -6,7 +6,8 @@ that process the VM. So a guest can neither take another id nor reach another po
 
 QEMU keeps the connection while the guest's spp_vm starts, stops and starts again, and does not report it. spp_vm
 therefore sends HELLO first. A HELLO in a connection that is in use means a new spp_vm: the connection is closed, and
-QEMU connects again within a second.
+QEMU connects again within a second. A first HELLO that no answer follows is treated alike: QEMU passed the question
+that waits for an answer to a spp_vm that had ended.
 """
 
 import itertools
@@ -17,6 +18,8 @@ from pathlib import Path
 
 #: What spp_vm sends when it has connected (dataplane/control.c). No reply of an SPP process contains it.
 HELLO = b"\0spp_vm hello 1\0\n"
+#: Seconds in which the answer to a waiting question must follow a HELLO.
+HELLO_TIMEOUT = 1.0
 _NAME = re.compile(rb"guest=vm-[a-z](\d{1,3})(?:,|$)")
 
 

@@ -13,7 +13,7 @@ from sppr.spp.names import Target
 from . import dialect
 from .access import End
 from .faults import NoAnswer, NotConnected
-from .guests import HELLO
+from .guests import HELLO, HELLO_TIMEOUT
 from .reply import MOST, Reply, ReplyCutter
 
 #: Seconds an exchange may take.
@@ -176,11 +176,17 @@ class Peer(asyncio.BufferedProtocol):
             rest = data[len(HELLO) :]
             self._tail = rest[1 - len(HELLO) :]
             _BUFFER[: len(rest)] = rest
+            asyncio.get_running_loop().call_later(HELLO_TIMEOUT, self._check_answer)
             return len(rest)
         if HELLO in data:
             self.close("its spp_vm has started again")
             return 0
         return nbytes
+
+    def _check_answer(self) -> None:
+        """Close the connection of a VM whose question was lost; QEMU connects again."""
+        if self._pending is not None and self._count == 0:
+            self.close("no answer followed its hello")
 
     def eof_received(self) -> bool:
         self._settle()

@@ -24,6 +24,7 @@ struct config {
 		uint16_t tx;
 	} queues[MAX_PORT_IDS]; /* primary: --port-num, by ethdev id */
 	bool vhost_client;	/* nfv: QEMU makes the sockets */
+	bool hello;		/* spp_vm: announce a new connection; see controller/guests.py */
 	struct sockaddr_in controller;
 	char controller_text[32];
 	char sock_dir[64];

@@ -45,6 +45,20 @@ failed(struct control *c, const char *why)
 	c->deadline_ns = monotonic_ns() + SECOND_NS;
 }
 
+#ifdef SPP_GUEST
+/* QEMU keeps its connection to the controller while processes of the guest come and go behind it: a
+ * new one says so. The controller knows this text (controller/guests.py).
+ */
+static void
+say_hello(const struct control *c)
+{
+	static const char hello[] = "\0spp_vm hello 1\0\n";
+
+	if (c->app->cfg.hello && send(c->fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0)
+		say("no hello to the controller: %s", strerror(errno));
+}
+#endif
+
 static void
 connected(struct control *c)
 {
@@ -55,6 +69,9 @@ connected(struct control *c)
 	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	c->connected = true;
 	c->complained = false;
+#ifdef SPP_GUEST
+	say_hello(c);
+#endif
 	if (cfg->primary)
 		say("connected to %s as primary", cfg->controller_text);
 	else

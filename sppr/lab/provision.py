@@ -21,7 +21,7 @@ from sppr.host import facts
 from sppr.images import seed
 from sppr.images.rootfs import GUEST
 from sppr.lab.vms import accel
-from sppr.qemu import parts
+from sppr.qemu import outside, parts
 from sppr.qemu.serial import NoShell, Serial
 from sppr.run import find_program
 from sppr.spp.tree import OURS
@@ -89,9 +89,13 @@ class Provisioner:
         with _work(overlay.with_suffix(".nf.tmp")) as work:
             self.bundle(work / "files.tar")
             seed.make(work / "seed.img")
-            argv = self.argv(overlay, work / "files.tar", work / "seed.img")
             try:
-                with Serial(argv, work / "console.log") as guest:
+                with (
+                    self._network() as fds,
+                    Serial(
+                        self.argv(overlay, work / "files.tar", work / "seed.img", *fds), work / "console.log", fds
+                    ) as guest,
+                ):
                     guest.wait_shell(deadline)
                     report(f"    a root shell after {deadline.elapsed():.1f} s")
                     self._install(guest, deadline, report)
@@ -118,9 +122,18 @@ class Provisioner:
         report("    spp_vm is in")
         guest.power_off(last)
 
-    def argv(self, overlay: Path, files: Path, settings: Path) -> list[str]:
-        """A machine with the overlay, the files, cloud-init's seed, its serial line on the terminal; and with a
-        network where there are steps, which may want to fetch something."""
+    @contextlib.contextmanager
+    def _network(self) -> Iterator[list[int]]:
+        """The file descriptor of a network for the guest where there are steps, which may want to fetch something."""
+        if not self.steps:
+            yield []
+            return
+        with outside.start() as sock:
+            yield [sock.fileno()]
+
+    def argv(self, overlay: Path, files: Path, settings: Path, network: int | None = None) -> list[str]:
+        """A machine with the overlay, the files, cloud-init's seed, its serial line on the terminal. ``network``: the
+        file descriptor of its network."""
         made: list[parts.Part] = [
             parts.Machine("sppr-template", MEMORY, 1, self.accel),
             parts.Disk(overlay),
@@ -128,8 +141,8 @@ class Provisioner:
             parts.Files(settings),
             parts.Terminal(),
         ]
-        if self.steps:
-            made += [parts.ManagementNic(_MAC, 0), parts.FwCfg("mgmt", _MAC)]
+        if network is not None:
+            made += [parts.OutsideNic(_MAC, network), parts.FwCfg("outside", _MAC)]
         return parts.argv(find_program(parts.QEMU), made)
 
     def bundle(self, target: Path) -> None:

@@ -9,17 +9,17 @@ from sppr.config.rules import default_numbers
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.images.store import Kind
-from sppr.lab.plan import Flags
+from sppr.lab.plan import Flags, guests_socket
 from sppr.lab.site import Site
+from sppr.qemu.outside import OUTSIDE_FD
 from sppr.qemu.parts import Accel
 from sppr.qemu.patched import Patched
 from sppr.roles.part import Part, Role, serving_part, vm_name
+from sppr.roles.real import local
 from sppr.roles.vm import AnyKind, Machine
 from sppr.run import which
 from sppr.spp import ports
 
-#: Where QEMU's user network shows a guest the loopback of the host.
-HOST_LOOPBACK = "10.0.2.2"
 #: Added to vm.ssh_port for the templates themselves, whose id is 0.
 _TEMPLATE_SSH: dict[AnyKind, int] = {"ring": 201, "vhost": 202, "normal": 203, "orig": 204}
 
@@ -115,14 +115,13 @@ class VmPlanner:
         return (serving_part(server),) if kind == "vhost" and server else ("pri",)
 
     def _machine(self, kind: AnyKind, vm: Vm, name: str, sockets: Sequence[Path], regions: Sequence[Path]) -> Machine:
-        settings, store, c = self.config.vm, self.site.store, self.config.controller
+        settings, store = self.config.vm, self.site.store
         disk, disk_format = Path("(no base image)"), "qcow2"
         if kind == "orig":
             assert self.shape.image is not None
             disk, disk_format = self.shape.image
         elif store is not None:
             disk = store.instance(kind, vm.id) if vm.id else store.template(kind)
-        host = HOST_LOOPBACK if c.host.startswith("127.") or c.host == "0.0.0.0" else c.host  # noqa: S104
         return Machine(
             kind=kind,
             id=vm.id,
@@ -135,7 +134,8 @@ class VmPlanner:
             ssh_port=self._ssh_port(kind, vm.id),
             sockets=tuple(sockets),
             regions=tuple(regions),
-            controller=f"{host}:{c.sec_port}" if vm.id and self.site.version.guests_register else "",
+            controller=self._controller() if vm.id and self.site.version.guests_register else None,
+            outside_fd=OUTSIDE_FD if settings.network == "open" and vm.id else None,
             authorized_keys=self.site.public_key,
             extra=settings.args if vm.args is None else vm.args,
             disk_format=disk_format,
@@ -143,6 +143,13 @@ class VmPlanner:
             graphic=self.shape.graphic,
             makes_sockets=self.shape.makes_sockets,
         )
+
+    def _controller(self) -> tuple[Path | str, int]:
+        """Where QEMU connects for the guest: the socket of VMs of our controller, or the port of SPP's own."""
+        c = self.config.controller
+        if self.site.version.era == "ours":
+            return guests_socket(self.site.run), c.sec_port
+        return local(c.host), c.sec_port
 
     def _ssh_port(self, kind: AnyKind, vm_id: int) -> int:
         base = self.config.vm.ssh_port

@@ -110,20 +110,54 @@ class Monitor:
         ]  # fmt: skip
 
 
+#: Where a guest finds its controller: an address of the user network that QEMU forwards to ManagementNic.controller.
+GUEST_CONTROLLER = "10.0.2.100"
+
+
 @dataclass(frozen=True)
 class ManagementNic:
-    """User-mode network (no root): 10.0.2.15 in the guest, its ssh on ``ssh_port`` of the host's loopback."""
+    """User-mode network (no root): 10.0.2.15 in the guest, its ssh on ``ssh_port`` of the host's loopback.
+
+    ``restrict=on``: the guest reaches nothing of the host and no other machine. Without it QEMU's user network connects
+    10.0.2.2 to every service on the host's loopback. One address is forwarded: GUEST_CONTROLLER, at the port of
+    ``controller``, to the controller's unix socket of VMs, or of SPP's own controllers to their port.
+    """
 
     mac: str
     ssh_port: int
     index: int = 0
+    controller: tuple[Path | str, int] | None = None
 
     def argv(self) -> list[str]:
         name = f"mgmt{self.index or ''}"
-        forward = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
+        hostfwd = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
+        guestfwd, words = None, []
+        if self.controller is not None:
+            where, port = self.controller
+            place = {"path": where} if isinstance(where, Path) else {"host": where, "port": port}
+            words = ["-chardev", opts("socket", id="control", reconnect=1, **place)]
+            guestfwd = f"tcp:{GUEST_CONTROLLER}:{port}-chardev:control"
         return [
-            "-netdev", opts("user", id=name, ipv6=False, hostfwd=forward),
+            *words,
+            "-netdev", opts("user", id=name, ipv6=False, restrict=True, hostfwd=hostfwd, guestfwd=guestfwd),
             "-device", opts("virtio-net-pci", netdev=name, mac=self.mac, romfile="", vectors=0),
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OutsideNic:
+    """A NIC that reaches other machines through passt (``qemu/outside.py``), which is connected to ``fd``.
+
+    Of the host's loopback it reaches nothing. QEMU's own user network has no option for that.
+    """
+
+    mac: str
+    fd: int
+
+    def argv(self) -> list[str]:
+        return [
+            "-netdev", f"stream,id=outside,server=off,addr.type=fd,addr.str={self.fd}",
+            "-device", opts("virtio-net-pci", netdev="outside", mac=self.mac, romfile="", vectors=0),
         ]  # fmt: skip
 
 

@@ -29,6 +29,6 @@ class Patched:
         words += ["-enable-kvm", "-cpu", "host"] if self.accel == "kvm" else []
         words += ["-drive", opts(file=self.disk, format="qcow2", if_="virtio")]
         words += ["-display", "none", "-serial", "mon:stdio", "-qmp", f"unix:{self.qmp},server,nowait"]
-        words += ["-netdev", opts("user", id="mgmt", hostfwd=forward)]
+        words += ["-netdev", opts("user", id="mgmt", restrict=True, hostfwd=forward)]
         words += ["-device", opts("virtio-net-pci", netdev="mgmt", mac=self.mac)]
         return [*words, *self.extra]

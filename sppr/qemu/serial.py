@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import pexpect
+import ptyprocess
 
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady, SpprError
@@ -25,13 +26,25 @@ class NoShell(SpprError):
     """The guest asks for a login: it is well, but its console is not ours to use."""
 
 
-class Serial:
-    """Runs QEMU; leaving the ``with`` ends it, whatever state it is in. ``log`` keeps all it said."""
+class _Spawn(pexpect.spawn):  # type: ignore[type-arg]
+    """``pexpect.spawn`` that hands file descriptors on, which ptyprocess can do."""
 
-    def __init__(self, argv: Sequence[str], log: Path) -> None:
+    def __init__(self, *args: Any, pass_fds: Sequence[int], **words: Any) -> None:
+        self._pass_fds = tuple(pass_fds)
+        super().__init__(*args, **words)
+
+    def _spawnpty(self, args: Any, **words: Any) -> Any:
+        return ptyprocess.PtyProcess.spawn(args, pass_fds=self._pass_fds, **words)
+
+
+class Serial:
+    """Runs QEMU; leaving the ``with`` ends it, whatever state it is in. ``log`` keeps all it printed. ``pass_fds``:
+    file descriptors that QEMU inherits."""
+
+    def __init__(self, argv: Sequence[str], log: Path, pass_fds: Sequence[int] = ()) -> None:
         self._log = log
         self._file = log.open("wb")
-        self._guest = pexpect.spawn(argv[0], list(argv[1:]), timeout=None, echo=False)
+        self._guest = _Spawn(argv[0], list(argv[1:]), timeout=None, echo=False, pass_fds=pass_fds)
         self._guest.logfile_read = self._file
 
     def __enter__(self) -> "Serial":

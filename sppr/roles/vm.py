@@ -14,6 +14,7 @@ AnyKind = Kind | Literal["orig"]
 #: Fourth byte of a kind's MACs.
 _KINDS: dict[AnyKind, int] = {"orig": 0xB0, "normal": 0xB1, "ring": 0xB2, "vhost": 0xB3}
 _VHOST_NIC = 0xB4
+_OUTSIDE_NIC = 0xB5
 
 
 def hostname(kind: AnyKind, vm_id: int) -> str:
@@ -26,7 +27,9 @@ class Machine:
     """``id`` 0 is the template itself. ``sockets``, ``regions``: of its ports, in order. ``memory`` in MiB.
 
     ``nics``: for management, the first with ssh. ``makes_sockets``: QEMU makes the vhost-user sockets, and SPP connects
-    (its --vhost-client). ``controller``: where its own SPP process finds the controller, as the guest sees it.
+    (its --vhost-client). ``controller``: where QEMU finds the controller for the guest's SPP process (our controller's
+    unix socket of VMs, or the address of SPP's own), and the port that the guest connects to. ``outside_fd``: of the
+    socket to passt, through which the guest reaches other machines.
     """
 
     kind: AnyKind
@@ -40,7 +43,8 @@ class Machine:
     ssh_port: int
     sockets: tuple[Path, ...] = ()
     regions: tuple[Path, ...] = ()
-    controller: str = ""
+    controller: tuple[Path | str, int] | None = None
+    outside_fd: int | None = None
     authorized_keys: Path | None = None
     extra: tuple[str, ...] = ()
     disk_format: str = "qcow2"
@@ -59,6 +63,10 @@ class Machine:
     def vhost_mac(self, index: int) -> str:
         return units.mac_of(_VHOST_NIC, self.id, index)
 
+    @property
+    def outside_mac(self) -> str:
+        return units.mac_of(_OUTSIDE_NIC, self.id, 0)
+
     def addresses(self) -> list[str]:
         """``MAC ADDRESS/PREFIX`` of each vhost NIC: 192.168.(100 + number of the NIC).ID."""
         return [f"{self.vhost_mac(n)} 192.168.{100 + n}.{self.id}/24" for n in range(len(self.sockets))]
@@ -70,7 +78,12 @@ class Machine:
             parts.Console(self.console),
             parts.Monitor(self.qmp),
         ]
-        made += [parts.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n) for n in range(self.nics)]
+        made += [
+            parts.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n, None if n else self.controller)
+            for n in range(self.nics)
+        ]
+        if self.outside_fd is not None:
+            made.append(parts.OutsideNic(self.outside_mac, self.outside_fd))
         made += [
             parts.VhostUserNic(n, s, self.vhost_mac(n), self.accel, self.makes_sockets)
             for n, s in enumerate(self.sockets)
@@ -82,10 +95,19 @@ class Machine:
     def identity(self) -> list[tuple[str, str | Path]]:
         """What the guest reads at boot below opt/sppr/."""
         values: list[tuple[str, str | Path]] = [("hostname", self.hostname), ("id", str(self.id))]
+        reserved = [self.mac(n) for n in range(self.nics)]
         if self.nics:
             values.append(("mgmt", self.mac()))
-        if self.controller:
-            values.append(("controller", self.controller))
+        if self.outside_fd is not None:
+            values.append(("outside", self.outside_mac))
+            reserved.append(self.outside_mac)
+        if reserved:
+            values.append(("reserved", ",".join(reserved)))
+        if self.controller is not None and self.nics:
+            where, port = self.controller
+            values.append(("controller", f"{parts.GUEST_CONTROLLER}:{port}"))
+            if isinstance(where, Path):
+                values.append(("hello", "1"))
         if self.sockets:
             values.append(("net", ";".join(self.addresses())))
         if self.authorized_keys is not None:

@@ -18,7 +18,7 @@ class Guest:
     def __init__(self, image: Path, folder: Path, vm_id: int, port: int, **ports: tuple[Path, ...]) -> None:
         self.vm = Machine(
             kind="ring", id=vm_id, disk=image, memory=192, cores=1, accel="tcg", qmp=folder / f"{vm_id}.qmp",
-            console=folder / f"{vm_id}.console", ssh_port=0, controller=f"10.0.2.2:{port}",
+            console=folder / f"{vm_id}.console", ssh_port=0, controller=("127.0.0.1", port),
             extra=("-snapshot-is-set-below",), **ports,
         )  # fmt: skip
         argv = [word for word in self.vm.argv() if word != "-snapshot-is-set-below"]

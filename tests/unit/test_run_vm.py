@@ -49,7 +49,8 @@ def test_a_normal_vm_has_no_ports_and_need_not_be_in_conf_yml(folder: Path) -> N
     assert f"file={folder}/runscripts/img/n5-base.qcow2,format=qcow2,if=virtio,cache=writeback,discard=unmap" in words
     assert after(words, "-smp") == ["3"] and after(words, "-m") == ["512M"]
     nics = after(words, "-netdev")
-    assert nics == ["user,id=mgmt,ipv6=off,hostfwd=tcp:127.0.0.1:22005-:22", "user,id=mgmt1,ipv6=off"]
+    forwards = "hostfwd=tcp:127.0.0.1:22005-:22,guestfwd=tcp:10.0.2.100:6666-chardev:control"
+    assert nics == [f"user,id=mgmt,ipv6=off,restrict=on,{forwards}", "user,id=mgmt1,ipv6=off,restrict=on"]
     assert "ivshmem" not in " ".join(words) and "vhost" not in " ".join(words)
     assert len(re.findall(r"mac=02:ad:be:b1:05:0[01]", " ".join(after(words, "-device")))) == 2
     ((*words,),) = argv(folder, "-t", "normal", "-i", "5", "-nn", "0")

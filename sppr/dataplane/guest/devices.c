@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,20 @@ is_ivshmem(const char *root, const char *name, const void *arg, long *key)
 	return strcmp(vendor, VENDOR) == 0 && strcmp(device, DEVICE) == 0;
 }
 
+/* Whether a comma-separated list holds this MAC address. */
+static bool
+has_mac(const char *list, const char *mac)
+{
+	size_t len = strlen(mac);
+
+	for (; list != NULL && len > 0; list = strchr(list, ',')) {
+		list += *list == ',';
+		if (strncasecmp(list, mac, len) == 0 && (list[len] == ',' || list[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
 static int
 is_nic(const char *root, const char *name, const void *without_mac, long *key)
 {
@@ -105,7 +120,7 @@ is_nic(const char *root, const char *name, const void *without_mac, long *key)
 	read_line(root, "/sys/class/net", name, "ifindex", line);
 	*key = strtol(line, NULL, 10);
 	read_line(root, "/sys/class/net", name, "address", line);
-	return without_mac == NULL || strcasecmp(line, without_mac) != 0;
+	return !has_mac(without_mac, line);
 }
 
 unsigned int

@@ -72,6 +72,9 @@ main(void)
 	CHECK_STR(names[2], "eth0");
 	CHECK(devices_nics(root, "02:00:00:00:00:AA", names, DEVICES_MAX) == 2);
 	CHECK_STR(names[1], "eth0");
+	CHECK(devices_nics(root, "02:00:00:00:00:03,02:00:00:00:00:aa", names, DEVICES_MAX) == 1);
+	CHECK_STR(names[0], "eth0");
+	CHECK(devices_nics(root, "02:00:00:00:00:0", names, DEVICES_MAX) == 3);
 	snprintf(command, sizeof(command), "rm -r %s", root);
 	return system(command) == 0 ? 0 : 1;
 }

@@ -42,6 +42,8 @@ options_parse(struct options *options, struct config *cfg, int argc, char **argv
 	char *rest[MAX_WORDS + 1] = { argv[0] };
 	const char *value;
 	int i, n = 1, first = 1;
+	enum config_result result;
+	bool hello = false;
 
 	options->port_mask = UINT64_MAX;
 	options->mgmt_mac = NULL;
@@ -59,9 +61,13 @@ options_parse(struct options *options, struct config *cfg, int argc, char **argv
 			}
 		} else if ((value = value_of("--mgmt-mac", argc, argv, &i)) != NULL) {
 			options->mgmt_mac = value;
+		} else if (strcmp(argv[i], "--hello") == 0) {
+			hello = true;
 		} else if (n < MAX_WORDS) {
 			rest[n++] = argv[i];
 		}
 	}
-	return config_parse(cfg, false, n, rest, error, size);
+	result = config_parse(cfg, false, n, rest, error, size);
+	cfg->hello = hello;
+	return result;
 }

@@ -31,6 +31,8 @@ main(void)
 	CHECK(PARSE("-n", "7", "-s10.0.2.2:1", "--mgmt-mac=02:b2:00:00:06:00") == CONFIG_OK);
 	CHECK(options.port_mask == UINT64_MAX && cfg.client_id == 7);
 	CHECK_STR(options.mgmt_mac, "02:b2:00:00:06:00");
+	CHECK(!cfg.hello);
+	CHECK(PARSE("--", "-n", "7", "--hello", "-s", "10.0.2.100:6666") == CONFIG_OK && cfg.hello);
 	CHECK(PARSE("--", "--mgmt-mac", "x", "-pff", "-n", "1", "-s", "1.2.3.4:5") == CONFIG_OK);
 	CHECK(options.port_mask == 0xff);
 	CHECK_STR(options.mgmt_mac, "x");

@@ -46,8 +46,8 @@ def test_the_machine_has_no_network_and_only_reads_the_files(monkeypatch: pytest
     assert "file=/i/or.tmp" in drives[0] and drives[1] == "file=/w/files.tar,format=raw,if=virtio,readonly=on"
     assert "-netdev" not in words and "-no-reboot" in words
     steps = (Step(run="true"),)
-    words = Provisioner(steps=steps).argv(Path("/i/or.tmp"), Path("/w/files.tar"), Path("/w/seed.img"))
-    assert "user,id=mgmt,ipv6=off" in words  # steps may fetch something
+    words = Provisioner(steps=steps).argv(Path("/i/or.tmp"), Path("/w/files.tar"), Path("/w/seed.img"), 7)
+    assert "stream,id=outside,server=off,addr.type=fd,addr.str=7" in words  # steps may fetch something
 
 
 def test_steps_go_in_with_their_files(tmp_path: Path, program: Path) -> None:

@@ -1,0 +1,158 @@
+"""What a guest reaches of its host, tried from inside the guest: its own control connection, and nothing else."""
+
+import contextlib
+import http.server
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live import labs
+from tests.live.dataplane import wait_for
+from tests.live.labs import Lab
+from tests.live.test_sppsh import sppsh
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+#: A guest that is hostile routes what it likes: to the gateway, from an address of its own choice.
+ROUTES = "ip route replace default via {gateway} dev {nic}"
+LOCALNET = (
+    "for i in all {nic}; do echo 1 > /proc/sys/net/ipv4/conf/$i/route_localnet; done; "
+    "ip route del table local local 127.0.0.0/8 dev lo; ip route del table local local 127.0.0.1 dev lo; "
+    "ip route replace 127.0.0.1 via {gateway} dev {nic} src {source}"
+)
+#: A TCP connection as bash makes one; prints the first bytes of a page, or of what a controller asks.
+ASK = (
+    'timeout 5 bash -c \'exec 3<>/dev/tcp/{host}/{port} && printf "GET /v1/processes HTTP/1.0\\r\\n\\r\\n" >&3 '
+    "&& timeout 3 head -c 40 <&3' 2>&1"
+)
+
+
+@pytest.fixture(scope="module")
+def lab(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = labs.make(tmp_path_factory.mktemp("guestnet"), "testgnet7", base_image)
+    try:
+        done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "2", timeout=280)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield made
+    finally:
+        made.end()
+
+
+def inside(lab: Lab, vm_id: int, command: str) -> str:
+    done = sppsh(lab, "-r", str(vm_id), command)
+    return done.stdout + done.stderr
+
+
+class Secret(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"a secret of the host")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextlib.contextmanager
+def service(address: str) -> Iterator[int]:
+    """A web server of the host, at this address; its port."""
+    server = http.server.ThreadingHTTPServer((address, 0), Secret)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("192.0.2.1", 9))
+        found: str = sock.getsockname()[0]
+        return found
+
+
+def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:
+    with service("127.0.0.1") as loopback, service("0.0.0.0") as outer:  # noqa: S104 - that is what is tried
+        inside(lab, 11, ROUTES.format(gateway="10.0.2.2", nic="eth0"))
+        places = [("10.0.2.2", p) for p in (loopback, outer, lab.rest, lab.sec, lab.pri)]
+        places += [("10.0.2.3", loopback), ("10.0.2.100", loopback), ("10.0.2.100", lab.pri)]
+        places += [(own_address(), outer)]
+        said = {f"{host}:{port}": inside(lab, 11, ASK.format(host=host, port=port)) for host, port in places}
+    assert not {place: text for place, text in said.items() if "HTTP" in text or "_get" in text}, said
+
+
+def test_a_guest_that_routes_127_to_its_gateway_does_not_reach_loopback(lab: Lab) -> None:
+    with service("127.0.0.1") as port:
+        names = {"gateway": "10.0.2.2", "nic": "eth0", "source": "10.0.2.15"}
+        said = inside(lab, 11, LOCALNET.format(**names) + "; " + ASK.format(host="127.0.0.1", port=port))
+    assert "HTTP" not in said
+
+
+def test_a_guest_does_not_reach_the_ssh_of_another(lab: Lab) -> None:
+    other = next(part for part in sppsh(lab, "-l").stdout.splitlines() if "vm-v12" in part).split()[2]
+    port = other.rpartition(":")[2]
+    assert "SSH" not in inside(lab, 11, ASK.format(host="10.0.2.2", port=port))
+    assert sppsh(lab, "-r", "12", "hostname").stdout == "vm-v12\n"  # the host does
+
+
+def test_udp_to_the_host_is_dropped(lab: Lab) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(2)
+        inside(lab, 11, f"echo hello > /dev/udp/10.0.2.2/{server.getsockname()[1]}")
+        with pytest.raises(TimeoutError):
+            server.recv(10)
+
+
+def test_a_guest_cannot_take_another_id(lab: Lab) -> None:
+    before = lab.control.processes()
+    change = "sed -i 's/-n {}/-n {}/' /usr/lib/sppr/spp_vm-start; pkill spp_vm"
+    inside(lab, 11, change.format('"$id"', "1"))
+    log = lab.state / "ctrler.log"
+    try:
+        wait_for("the refusal", lambda: "refused VM 11: its guest claims id 1" in log.read_text(errors="replace"))
+        assert {"type": "nfv", "client-id": 1} in lab.control.processes()
+    finally:
+        inside(lab, 11, change.format("1", '"$id"'))
+    wait_for("VM 11 under its own id", lambda: lab.control.processes() == before)
+
+
+def test_a_spp_vm_that_starts_again_is_connected_again(lab: Lab) -> None:
+    before = lab.control.processes()
+    inside(lab, 12, "pkill spp_vm")
+    log = lab.state / "ctrler.log"
+    wait_for("the hello", lambda: "disconnected: its spp_vm has started again" in log.read_text(errors="replace"))
+    wait_for("VM 12", lambda: lab.control.processes() == before)
+
+
+def test_the_socket_of_vms_takes_no_other_process(lab: Lab) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(lab.state / "guests.sock"))
+        sock.settimeout(5)
+        assert sock.recv(10) == b""
+    assert (lab.state / "guests.sock").stat().st_mode & 0o077 == 0
+
+
+def test_an_open_guest_reaches_other_machines_but_not_loopback(lab: Lab) -> None:
+    """Another machine is an address of this one here: passt connects from this machine to it."""
+    lab.conf.write_text(lab.conf.read_text().replace("vm: {", "vm: {network: open, "))
+    done = lab.sppr("restart", "vm_v12", "--session", lab.session, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_for("sshd", lambda: sppsh(lab, "-r", "12", "true").returncode == 0)
+    with service("127.0.0.1") as loopback, service(own_address()) as outer:
+        assert "HTTP/1.0 200" in inside(lab, 12, ASK.format(host=own_address(), port=outer))
+        said = [inside(lab, 12, ASK.format(host=host, port=loopback)) for host in ("10.0.3.2", "10.0.3.3", "10.0.2.2")]
+        for gateway, nic, source in (("10.0.3.2", "eth1", "10.0.3.15"), ("10.0.2.2", "eth0", "10.0.2.15")):
+            route = LOCALNET.format(gateway=gateway, nic=nic, source=source)
+            said.append(inside(lab, 12, f"{route}; " + ASK.format(host="127.0.0.1", port=loopback)))
+        assert not [text for text in said if "200" in text], said
+    assert lab.status()["vm_v12"]["state"] == "ready"
+    lab.down()
+    passt = subprocess.run(["pgrep", "-f", "passt --foreground"], capture_output=True, text=True, check=False)
+    wait_for("the end of passt", lambda: not [p for p in passt.stdout.split() if Path(f"/proc/{p}").exists()])
