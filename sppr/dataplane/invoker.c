@@ -42,6 +42,12 @@ invoker_is(uid_t uid)
 	return invoker(&user, &group) && user == uid;
 }
 
+bool
+invoker_trusts(uid_t uid)
+{
+	return uid == 0 || uid == geteuid() || uid == getuid() || invoker_is(uid);
+}
+
 void
 invoker_enter(void)
 {

@@ -12,6 +12,11 @@
 /* Whether this is the user who called sudo. */
 bool invoker_is(uid_t uid);
 
+/* Whether files and sockets of this user may be used: root's, our own, and those of the user who
+ * called sudo.
+ */
+bool invoker_trusts(uid_t uid);
+
 /* Between the two the calling thread opens and makes files as that user. Short, and without EAL: a
  * thread started within, or a hugepage file opened, would have the user's rights.
  */

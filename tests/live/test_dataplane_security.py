@@ -1,10 +1,14 @@
 """The data plane against a hostile local user: launch options, who the controller is, privileges, planted files."""
 
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live.dataplane import Lab, wait_for
+from tests.live.dataplane import Controller, Lab, wait_for
 from tests.live.test_dataplane_features import launch_words
 
 pytestmark = pytest.mark.live
@@ -87,3 +91,82 @@ def test_launch_adds_what_is_missing_and_cleans_the_environment(lab: Lab, monkey
     assert (lab.sockets / "sock0").is_socket()
     nfv.ok("exit")
     wait_for("the child to end", lambda: not Path(f"/proc/{pid}").exists())
+
+
+# --- who the controller is ---
+
+#: Accept one connection, send a command, print what comes back. Listens on each address given.
+STRANGER = """
+import select, socket, sys
+listeners = []
+for address in sys.argv[2:]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    both = family == socket.AF_INET6
+    listeners.append(socket.create_server((address, int(sys.argv[1])), family=family, dualstack_ipv6=both))
+print("listening", flush=True)
+while True:
+    for ready in select.select(listeners, [], [])[0]:
+        connection = ready.accept()[0]
+        try:
+            connection.sendall(b"status")
+            print("got", len(connection.recv(65536)), flush=True)
+        except OSError:
+            print("got 0", flush=True)
+"""
+
+
+@contextlib.contextmanager
+def stranger(port: int, *addresses: str) -> Iterator[subprocess.Popen[str]]:
+    """A controller of another user."""
+    argv = ["/usr/bin/python3", "-c", STRANGER, str(port), *addresses]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, user="nobody") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::"])
+def test_a_listener_of_another_user_is_not_obeyed(lab: Lab, address: str) -> None:
+    _, primary = lab.start_primary()
+    lab.secondary_port.close()
+    port = lab.secondary_port.port
+    refusal = f"spp_nfv: the controller at 127.0.0.1:{port} belongs to uid 65534, which is neither root nor the user"
+    with stranger(port, address) as process:
+        assert process.stdout is not None
+        nfv = lab.run("nfv1", lab.nfv_argv(1))
+        nfv.wait_said(refusal)
+        assert [process.stdout.readline() for _ in range(2)] == ["got 0\n", "got 0\n"]
+    assert "connected to" not in nfv.text()
+    lab.secondary_port = Controller(port)
+    connection = lab.secondary_port.accept()
+    assert connection.ask("_get_client_id")["client_id"] == 1
+    # each connection is checked anew
+    connection.close()
+    lab.secondary_port.close()
+    with stranger(port, address):
+        wait_for("a second refusal", lambda: nfv.text().count(refusal) == 2)
+    lab.secondary_port = Controller(port)
+    assert lab.secondary_port.accept().ask("_get_client_id")["client_id"] == 1
+    assert nfv.text().count(refusal) == 2
+    assert primary.status()
+
+
+def test_a_connection_that_nobody_accepted_is_not_trusted(lab: Lab) -> None:
+    """Root listens, another user accepts: who accepts counts."""
+    process = lab.run("primary", lab.primary_argv())
+    process.wait_said("Finished Process Init.")
+    time.sleep(0.5)
+    assert "connected to" not in process.text()
+    listener = lab.primary_port.listener
+    code = "import socket, sys, time; held = socket.socket(fileno=int(sys.argv[1])).accept(); time.sleep(60)"
+    argv = ["/usr/bin/python3", "-c", code, str(listener.fileno())]
+    thief = subprocess.Popen(argv, pass_fds=[listener.fileno()], user="nobody")
+    try:
+        process.wait_said("belongs to uid 65534")
+    finally:
+        thief.kill()
+        thief.wait()
+    assert lab.primary_port.accept().status()
