@@ -34,6 +34,15 @@ invoker(uid_t *uid, gid_t *gid)
 }
 
 bool
+invoker_exists(void)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return invoker(&uid, &gid);
+}
+
+bool
 invoker_is(uid_t uid)
 {
 	uid_t user;

@@ -9,7 +9,8 @@
  * sockets and regions that their QEMU opens, the files they read. Without sudo nothing is done.
  */
 
-/* Whether this is the user who called sudo. */
+/* Whether a user called sudo, and whether this is the one. */
+bool invoker_exists(void);
 bool invoker_is(uid_t uid);
 
 /* Whether files and sockets of this user may be used: root's, our own, and those of the user who

@@ -1,6 +1,8 @@
 """The data plane against a hostile local user: launch options, who the controller is, privileges, planted files."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -170,3 +172,78 @@ def test_a_connection_that_nobody_accepted_is_not_trusted(lab: Lab) -> None:
         thief.kill()
         thief.wait()
     assert lab.primary_port.accept().status()
+
+
+# --- privileges ---
+
+#: linux/capability.h
+CAPABILITIES = {"chown": 0, "dac_override": 1, "setgid": 6, "setuid": 7, "net_admin": 12, "net_raw": 13}
+SUDO_NEEDS = ("dac_override", "chown", "setuid", "setgid")
+
+
+def thread_fields(pid: int, *names: str) -> set[tuple[str, ...]]:
+    """The values of these fields of /proc/PID/status, over all threads."""
+    found = set()
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        lines = (line.partition(":") for line in (thread / "status").read_text().splitlines())
+        fields = {name: value.strip() for name, _, value in lines}
+        found.add(tuple(fields[name] for name in names))
+    return found
+
+
+def assert_kept(pid: int, *kept: str) -> None:
+    """Every thread has exactly these capabilities."""
+    mask = f"{sum(1 << CAPABILITIES[name] for name in kept):016x}"
+    none = f"{0:016x}"
+    fields = thread_fields(pid, "NoNewPrivs", "CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")
+    assert fields == {("1", mask, mask, mask, none, none)}
+
+
+def test_every_thread_has_the_kept_capabilities_only(lab: Lab) -> None:
+    primary_process, primary = lab.start_primary("--log-dir", str(lab.tmp))
+    nfv_process, nfv = lab.start_nfv(1)
+    primary.ok("launch 2 spp_nfv " + " ".join(launch_words(lab, 2)))
+    launched = lab.secondary_port.accept()
+    assert launched.ask("_get_client_id")["client_id"] == 2
+    (child,) = children(primary_process.pid)
+    for pid in (primary_process.pid, nfv_process.pid, child):
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) > 2
+        assert_kept(pid, "net_admin")
+    for process in (primary_process, nfv_process):
+        assert process.text().count("capabilities kept: net_admin\n") == 1
+    number = os.getpid() % 9000
+    for connection in (nfv, launched):
+        connection.ok(f"add tap:{number}", "add vhost:1", "add memif:1", "add ivshmem:1", f"add pcap:{number}")
+        connection.ok(f"del tap:{number}", "del vhost:1", "del memif:1", "del ivshmem:1", f"del pcap:{number}")
+    Path(f"/tmp/spp-tx{number}.pcap").unlink()
+    os.kill(child, signal.SIGTERM)
+    wait_for("the child to end", lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_run_by_sudo_it_keeps_what_the_users_files_need(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_UID", "65534")
+    monkeypatch.setenv("SUDO_GID", "65534")
+    lab.sockets.chmod(0o700)
+    os.chown(lab.sockets, 65534, 65534)
+    primary_process, primary = lab.start_primary("--log-dir", str(lab.sockets))
+    primary.ok("launch 2 spp_nfv " + " ".join(launch_words(lab, 2)))
+    nfv = lab.secondary_port.accept()
+    assert nfv.ask("_get_client_id")["client_id"] == 2
+    (child,) = children(primary_process.pid)
+    for pid in (primary_process.pid, child):
+        assert_kept(pid, "net_admin", *SUDO_NEEDS)
+    assert "capabilities kept: net_admin, dac_override, chown, setuid, setgid\n" in primary_process.text()
+    number = os.getpid() % 9000
+    nfv.ok(f"add tap:{number}", "add vhost:1", "add memif:1", "add ivshmem:1", f"add pcap:{number}")
+    written = Path(f"/tmp/spp-tx{number}.pcap")
+    names = ("sock1", "ivshmem1", "spp-memif.2.sock")
+    assert {path.stat().st_uid for path in (*(lab.sockets / name for name in names), written)} == {65534}
+    nfv.ok("exit")
+    written.unlink()
+    wait_for("the child to end", lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_a_vdev_that_opens_an_interface_keeps_raw_sockets(lab: Lab) -> None:
+    process, primary = lab.start_primary(vdevs=("net_af_packet0,iface=lo", "net_pcap1,iface=lo"))
+    assert_kept(process.pid, "net_admin", "net_raw")
+    assert len(primary.status()["phy_ports"]) == 2
