@@ -13,6 +13,7 @@
 
 #include "launch.h"
 #include "launch_options.h"
+#include "ownfile.h"
 #include "say.h"
 
 #define MAX_ARGS 64
@@ -47,13 +48,14 @@ static int
 open_log(const struct app *app, const char *name, const char *id)
 {
 	const char *dir = *app->cfg.log_dir != '\0' ? app->cfg.log_dir : rte_eal_get_runtime_dir();
+	const char *why;
 	char path[512];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s-%s.log", dir, name, id);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	fd = ownfile_open(path, O_WRONLY | O_CREAT | O_APPEND, 0640, &why);
 	if (fd < 0)
-		say("launch: %s: %s", path, strerror(errno));
+		say("launch: %s: %s", path, why);
 	else
 		say("launch: %s %s, its output in %s", name, id, path);
 	return fd;

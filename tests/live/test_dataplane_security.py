@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live.dataplane import Controller, Lab, wait_for
+from tests.live.dataplane import Controller, Lab, listening, wait_for
 from tests.live.test_dataplane_features import launch_words
 
 pytestmark = pytest.mark.live
@@ -247,3 +247,78 @@ def test_a_vdev_that_opens_an_interface_keeps_raw_sockets(lab: Lab) -> None:
     process, primary = lab.start_primary(vdevs=("net_af_packet0,iface=lo", "net_pcap1,iface=lo"))
     assert_kept(process.pid, "net_admin", "net_raw")
     assert len(primary.status()["phy_ports"]) == 2
+
+
+# --- files in a directory of everybody ---
+
+
+@pytest.fixture
+def planted() -> Iterator[tuple[int, Path, Path]]:
+    """A number, and the paths of ``pcap:NUMBER`` that another user may have taken first."""
+    number = os.getpid() % 9000
+    paths = Path(f"/tmp/spp-rx{number}.pcap"), Path(f"/tmp/spp-tx{number}.pcap")
+    yield number, *paths
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def make_of_nobody(path: Path) -> None:
+    path.touch()
+    os.chown(path, 65534, 65534)
+
+
+def test_pcap_uses_no_file_of_another_user(lab: Lab, planted: tuple[int, Path, Path]) -> None:
+    number, rx, tx = planted
+    lab.start_primary()
+    _, nfv = lab.start_nfv(1)
+    victim = lab.tmp / "victim"
+    victim.write_text("precious")
+    plants: tuple[tuple[str, Callable[[Path], None]], ...] = (
+        ("is a symbolic link", lambda path: path.symlink_to(victim)),
+        ("is a symbolic link", lambda path: path.symlink_to(lab.tmp / "new")),
+        ("has a second name", lambda path: os.link(victim, path)),
+        ("belongs to another user", make_of_nobody),
+        ("", os.mkfifo),
+    )
+    for path in (rx, tx):
+        for reason, plant in plants:
+            plant(path)
+            reply = nfv.ask(f"add pcap:{number}")
+            assert reply["result"] == "failed", (path, reason)
+            assert reason in reply["message"] or "Permission denied" in reply["message"]
+            path.unlink()
+            tx.unlink(missing_ok=True)
+    assert victim.read_text() == "precious"
+    assert not (lab.tmp / "new").exists()
+    nfv.ok(f"add pcap:{number}")
+    assert tx.stat().st_size > 0
+
+
+def test_a_socket_of_another_user_is_left_alone(lab: Lab) -> None:
+    lab.start_primary()
+    _, server = lab.start_nfv(1)
+    _, client = lab.start_nfv(2, "--vhost-client")
+    path = lab.sockets / "sock7"
+    with listening(path):
+        os.chown(path, 65534, 65534)
+        assert "belongs to another user" in client.ask("add vhost:7")["message"]
+    assert "belongs to user 65534" in server.ask("add vhost:7")["message"]
+    assert path.is_socket()
+    path.unlink()
+    target = lab.tmp / "target"
+    path.symlink_to(target)
+    for connection in (server, client):
+        assert "not a socket" in connection.ask("add vhost:7")["message"]
+    assert path.is_symlink()
+    path.unlink()
+    for name in ("ivshmem7", "spp-memif.1.sock"):
+        (lab.sockets / name).symlink_to(target)
+    server.failed("add ivshmem:7")
+    server.failed("add memif:7")
+    assert not target.exists()
+    region = lab.tmp / "region"
+    region.touch(0o600)
+    os.truncate(region, 4 << 20)
+    (lab.sockets / "ivshmem7").unlink()
+    os.link(region, lab.sockets / "ivshmem7")
+    assert "second name" in server.ask("add ivshmem:7")["message"]
