@@ -173,7 +173,8 @@ def test_launch_starts_a_secondary_with_its_log(lab: Lab) -> None:
 def test_a_launched_secondary_ends_with_its_primary(lab: Lab) -> None:
     process, primary = lab.start_primary()
     primary.ok("launch 4 spp_nfv " + " ".join(launch_words(lab, 4)))
-    lab.secondary_port.accept()
+    nfv = lab.secondary_port.accept()
+    assert nfv.ask("_get_client_id")["client_id"] == 4
     log = Path(f"/var/run/dpdk/{lab.prefix}/spp_nfv-4.log")
     wait_for("its log", lambda: "connected to" in log.read_text())
     pid = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and is_child(p, process.pid))

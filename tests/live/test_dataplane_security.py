@@ -237,7 +237,8 @@ def test_run_by_sudo_it_keeps_what_the_users_files_need(lab: Lab, monkeypatch: p
     nfv.ok(f"add tap:{number}", "add vhost:1", "add memif:1", "add ivshmem:1", f"add pcap:{number}")
     written = Path(f"/tmp/spp-tx{number}.pcap")
     names = ("sock1", "ivshmem1", "spp-memif.2.sock")
-    assert {path.stat().st_uid for path in (*(lab.sockets / name for name in names), written)} == {65534}
+    made = [path.stat() for path in (*(lab.sockets / name for name in names), written)]
+    assert {(status.st_uid, status.st_gid) for status in made} == {(65534, 65534)}
     nfv.ok("exit")
     written.unlink()
     wait_for("the child to end", lambda: not Path(f"/proc/{child}").exists())
