@@ -105,6 +105,7 @@ test_refused(void)
 		"--no-huge",
 		"--in-memory",
 		"--log-level /x",
+		"--log-level --huge-dir",
 		"--syslog x",
 		"--base-virtaddr x",
 		"--mbuf-pool-ops-name x",

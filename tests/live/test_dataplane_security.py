@@ -130,7 +130,7 @@ def stranger(port: int, *addresses: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::"])  # noqa: S104
 def test_a_listener_of_another_user_is_not_obeyed(lab: Lab, address: str) -> None:
     _, primary = lab.start_primary()
     lab.secondary_port.close()
