@@ -110,6 +110,7 @@ check_owner(struct control *c)
 			refuse(c, uid);
 		break;
 	case PEER_PENDING:
+	case PEER_UNKNOWN:
 		break;
 	}
 }

@@ -17,17 +17,16 @@ struct request {
 	struct inet_diag_req_v2 body;
 };
 
-/* A socket at the other end: its own address is our peer's. */
+/* The kernel falls back to a listening socket. The own address of the socket is our peer's. */
 static bool
 is_accepted(const struct inet_diag_msg *msg, const struct sockaddr_in *peer,
 		const struct sockaddr_in *own)
 {
-	/* the kernel falls back to a listening socket */
 	return msg->idiag_state == TCP_ESTABLISHED && msg->idiag_inode != 0 &&
 	       msg->id.idiag_sport == peer->sin_port && msg->id.idiag_dport == own->sin_port;
 }
 
-static bool
+static enum peer_owner
 receive_answer(int fd, const struct sockaddr_in *peer, const struct sockaddr_in *own, uid_t *uid)
 {
 	char buf[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -41,14 +40,15 @@ receive_answer(int fd, const struct sockaddr_in *peer, const struct sockaddr_in 
 	n = recvfrom(fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 	if (n < 0 || from.nl_pid != 0 || !NLMSG_OK(header, (size_t)n) ||
 			header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-			header->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)) ||
-			!is_accepted(msg, peer, own))
-		return false;
+			header->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
+		return PEER_UNKNOWN;
+	if (!is_accepted(msg, peer, own))
+		return PEER_PENDING;
 	*uid = msg->idiag_uid;
-	return true;
+	return PEER_FOUND;
 }
 
-bool
+enum peer_owner
 peer_owner_by_netlink(const struct sockaddr_in *peer, const struct sockaddr_in *own, uid_t *uid)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -72,13 +72,13 @@ peer_owner_by_netlink(const struct sockaddr_in *peer, const struct sockaddr_in *
 		},
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	bool found;
+	enum peer_owner found = PEER_UNKNOWN;
 
 	if (fd < 0)
-		return false;
-	found = sendto(fd, &request, sizeof(request), 0, (struct sockaddr *)&kernel,
-				sizeof(kernel)) == (ssize_t)sizeof(request) &&
-		receive_answer(fd, peer, own, uid);
+		return PEER_UNKNOWN;
+	if (sendto(fd, &request, sizeof(request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) ==
+			(ssize_t)sizeof(request))
+		found = receive_answer(fd, peer, own, uid);
 	close(fd);
 	return found;
 }
@@ -130,6 +130,7 @@ enum peer_owner
 peer_owner_find(int fd, uid_t *uid)
 {
 	struct sockaddr_in peer, own;
+	enum peer_owner found;
 	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
 
 	if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0 ||
@@ -137,10 +138,12 @@ peer_owner_find(int fd, uid_t *uid)
 		return PEER_PENDING;
 	if (!is_local(&peer, &own))
 		return PEER_REMOTE;
-	/* a kernel without the module tcp_diag says of every socket that there is none */
-	if (peer_owner_by_netlink(&peer, &own, uid) ||
-			peer_owner_by_table("/proc/net/tcp", &peer, &own, uid) ||
-			peer_owner_by_table("/proc/net/tcp6", &peer, &own, uid))
-		return PEER_FOUND;
-	return PEER_PENDING;
+	found = peer_owner_by_netlink(&peer, &own, uid);
+	if (found != PEER_UNKNOWN)
+		return found;
+	/* a kernel without the module tcp_diag knows no socket */
+	return peer_owner_by_table("/proc/net/tcp", &peer, &own,
+			       uid) || peer_owner_by_table("/proc/net/tcp6", &peer, &own, uid)
+			       ? PEER_FOUND
+			       : PEER_PENDING;
 }

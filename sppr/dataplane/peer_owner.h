@@ -20,6 +20,7 @@ enum peer_owner {
 	PEER_REMOTE,  /* the other end is on another host */
 	PEER_PENDING, /* not accepted, or gone: try again */
 	PEER_FOUND,   /* *uid has accepted it */
+	PEER_UNKNOWN, /* only of peer_owner_by_netlink(): the kernel knows no such socket */
 };
 
 /* fd is a connected TCP socket of IPv4. */
@@ -29,7 +30,7 @@ enum peer_owner peer_owner_find(int fd, uid_t *uid);
  * need no kernel module.
  */
 struct sockaddr_in;
-bool peer_owner_by_netlink(
+enum peer_owner peer_owner_by_netlink(
 		const struct sockaddr_in *peer, const struct sockaddr_in *own, uid_t *uid);
 bool peer_owner_by_table(const char *table, const struct sockaddr_in *peer,
 		const struct sockaddr_in *own, uid_t *uid);

@@ -54,12 +54,12 @@ test_accepted_only(int family)
 
 	CHECK(getsockname(fd, (struct sockaddr *)&own, &len) == 0);
 	CHECK(peer_owner_find(fd, &uid) == PEER_PENDING);
-	CHECK(!peer_owner_by_netlink(&address, &own, &uid));
+	CHECK(peer_owner_by_netlink(&address, &own, &uid) != PEER_FOUND);
 	CHECK(!peer_owner_by_table(table, &address, &own, &uid));
 	accepted = accept(listener, NULL, NULL);
 	CHECK(peer_owner_find(fd, &uid) == PEER_FOUND && uid == geteuid());
 	CHECK(peer_owner_by_table(table, &address, &own, &by_table) && by_table == geteuid());
-	if (peer_owner_by_netlink(&address, &own, &by_netlink)) /* needs a kernel module */
+	if (peer_owner_by_netlink(&address, &own, &by_netlink) == PEER_FOUND) /* needs a module */
 		CHECK(by_netlink == geteuid());
 	close(accepted);
 	CHECK(peer_owner_find(fd, &uid) == PEER_PENDING);
