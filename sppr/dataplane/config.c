@@ -160,7 +160,7 @@ config_parse(struct config *cfg, bool primary, int argc, char **argv, char *erro
 
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->primary = primary;
-	snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "/tmp");
+	snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), CONFIG_SOCK_DIR);
 	opterr = 0;
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, primary ? "+p:n:s:h" : "+n:s:h", options, NULL)) !=

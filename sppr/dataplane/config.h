@@ -11,6 +11,7 @@
 #define MAX_RINGS 98
 #define MAX_PORT_IDS 32
 #define MAX_QUEUES 32
+#define CONFIG_SOCK_DIR "/tmp" /* without --sock-dir */
 
 /* What the command line said after `--`; made once, printed at the start. */
 struct config {

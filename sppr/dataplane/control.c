@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -7,11 +8,17 @@
 #include <unistd.h>
 
 #include "control.h"
+#ifndef SPP_GUEST
+#include "invoker.h"
+#include "peer_owner.h"
+#endif
 #include "say.h"
 
 #define SECOND_NS 1000000000ULL
 #define CONNECT_GIVE_UP_NS (5 * SECOND_NS)
 #define WRITE_GIVE_UP_NS (5 * SECOND_NS)
+#define WAIT_MS 250
+#define WAIT_CHECK_MS 10 /* a controller accepts at once; a slow one gets WAIT_MS */
 
 void
 control_init(struct control *c, struct app *app, int stop_fd)
@@ -29,6 +36,7 @@ control_close(struct control *c)
 		close(c->fd);
 	c->fd = -1;
 	c->connected = false;
+	c->checking = false;
 }
 
 static void
@@ -68,7 +76,9 @@ connected(struct control *c)
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	c->connected = true;
+	c->checking = false;
 	c->complained = false;
+	c->refused = false;
 #ifdef SPP_GUEST
 	say_hello(c);
 #endif
@@ -76,6 +86,59 @@ connected(struct control *c)
 		say("connected to %s as primary", cfg->controller_text);
 	else
 		say("connected to %s as id %u", cfg->controller_text, cfg->client_id);
+}
+
+#ifdef SPP_GUEST
+/* The controller is on the host. */
+static void
+check_owner(struct control *c)
+{
+	connected(c);
+}
+#else
+static void
+refuse(struct control *c, uid_t uid)
+{
+	if (!c->refused)
+		say("the controller at %s belongs to uid %u, which is neither root nor the user of "
+		    "this lab; not connecting",
+				c->app->cfg.controller_text, uid);
+	c->refused = true;
+	control_close(c);
+	c->deadline_ns = monotonic_ns() + SECOND_NS;
+}
+
+/* Whoever commands us has our rights, which are root's. Nothing is received before this. There is
+ * no time limit: a connection that nobody accepts obeys nobody.
+ */
+static void
+check_owner(struct control *c)
+{
+	uid_t uid;
+
+	switch (peer_owner_find(c->fd, &uid)) {
+	case PEER_REMOTE:
+		connected(c);
+		break;
+	case PEER_FOUND:
+		if (invoker_trusts(uid))
+			connected(c);
+		else
+			refuse(c, uid);
+		break;
+	case PEER_PENDING:
+	case PEER_UNKNOWN:
+		break;
+	}
+}
+#endif
+
+static void
+start_check(struct control *c)
+{
+	c->checking = true;
+	c->checking_ns = monotonic_ns();
+	check_owner(c);
 }
 
 static void
@@ -89,7 +152,7 @@ start_connect(struct control *c)
 		return;
 	}
 	if (connect(c->fd, to, sizeof(c->app->cfg.controller)) == 0)
-		connected(c);
+		start_check(c);
 	else if (errno == EINPROGRESS || errno == EINTR)
 		c->deadline_ns = monotonic_ns() + CONNECT_GIVE_UP_NS;
 	else
@@ -99,9 +162,11 @@ start_connect(struct control *c)
 void
 control_tick(struct control *c)
 {
-	if (c->connected || monotonic_ns() < c->deadline_ns)
+	if (c->checking)
+		check_owner(c);
+	else if (c->connected || monotonic_ns() < c->deadline_ns)
 		return;
-	if (c->fd < 0)
+	else if (c->fd < 0)
 		start_connect(c);
 	else
 		failed(c, "no answer");
@@ -110,7 +175,15 @@ control_tick(struct control *c)
 short
 control_events(const struct control *c)
 {
+	if (c->checking)
+		return POLLRDHUP; /* what was sent to us waits */
 	return c->connected ? POLLIN : POLLOUT;
+}
+
+int
+control_wait_ms(const struct control *c)
+{
+	return c->checking && monotonic_ns() - c->checking_ns < SECOND_NS ? WAIT_CHECK_MS : WAIT_MS;
 }
 
 static void
@@ -124,7 +197,7 @@ finish_connect(struct control *c)
 	if (error != 0)
 		failed(c, strerror(error));
 	else
-		connected(c);
+		start_check(c);
 }
 
 /* Wait till the controller takes more; -1 when it does not, or when the process is to end. */
@@ -175,6 +248,10 @@ control_handle(struct control *c, short revents)
 
 	if (revents == 0 || c->fd < 0)
 		return false;
+	if (c->checking) {
+		failed(c, "it closed the connection");
+		return false;
+	}
 	if (!c->connected) {
 		finish_connect(c);
 		return false;

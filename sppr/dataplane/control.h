@@ -14,8 +14,11 @@ struct control {
 	int fd;	     /* -1: no attempt under way */
 	int stop_fd; /* readable when the process is to end: gives up a stuck write */
 	bool connected;
+	bool checking;	      /* TCP is connected, its other end is not known yet */
+	bool refused;	      /* the last other end was a stranger: logged once */
 	bool complained;      /* the first failure in a row is told, the rest are not */
 	uint64_t deadline_ns; /* when to try again, or give an attempt up */
+	uint64_t checking_ns; /* since when */
 	char buf[REPLY_SIZE + 1];
 	char reply[REPLY_SIZE];
 };
@@ -31,5 +34,8 @@ bool control_handle(struct control *c, short revents);
 
 /* Try to connect when it is time to. */
 void control_tick(struct control *c);
+
+/* How long a poll may wait for the next control_tick(), in milliseconds. */
+int control_wait_ms(const struct control *c);
 
 #endif

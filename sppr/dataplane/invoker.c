@@ -34,12 +34,27 @@ invoker(uid_t *uid, gid_t *gid)
 }
 
 bool
+invoker_exists(void)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return invoker(&uid, &gid);
+}
+
+bool
 invoker_is(uid_t uid)
 {
 	uid_t user;
 	gid_t group;
 
 	return invoker(&user, &group) && user == uid;
+}
+
+bool
+invoker_trusts(uid_t uid)
+{
+	return uid == 0 || uid == geteuid() || uid == getuid() || invoker_is(uid);
 }
 
 void

@@ -9,8 +9,14 @@
  * sockets and regions that their QEMU opens, the files they read. Without sudo nothing is done.
  */
 
-/* Whether this is the user who called sudo. */
+/* Whether a user called sudo, and whether this is the one. */
+bool invoker_exists(void);
 bool invoker_is(uid_t uid);
+
+/* Whether files and sockets of this user may be used: root's, our own, and those of the user who
+ * called sudo.
+ */
+bool invoker_trusts(uid_t uid);
 
 /* Between the two the calling thread opens and makes files as that user. Short, and without EAL: a
  * thread started within, or a hugepage file opened, would have the user's rights.

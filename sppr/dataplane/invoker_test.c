@@ -46,12 +46,14 @@ main(void)
 	listen_at(path);
 	invoker_own_socket(path);
 	CHECK(owner(path) == geteuid() && !invoker_is(geteuid()));
+	CHECK(invoker_trusts(0) && invoker_trusts(geteuid()) && !invoker_trusts(65534));
 	if (geteuid() == 0) {
 		setenv("SUDO_UID", "0", 1);
 		setenv("SUDO_GID", "0", 1);
 		CHECK(!invoker_is(0)); /* root who called sudo is root */
 		setenv("SUDO_UID", "65534", 1);
 		CHECK(invoker_is(65534) && !invoker_is(65533));
+		CHECK(invoker_trusts(65534) && !invoker_trusts(65533));
 		CHECK(symlink(path, link) == 0);
 		invoker_own_socket(link); /* neither the link nor what it names */
 		CHECK(owner(path) == 0 && owner(link) == 0);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -58,6 +59,7 @@ static bool
 take_common(const struct memif_name *name)
 {
 	char target[64];
+	struct stat st;
 	int i;
 
 	for (i = 0; i < 2; i++) {
@@ -65,8 +67,9 @@ take_common(const struct memif_name *name)
 			return true;
 		if (errno != EEXIST)
 			return false;
-		/* of one with our number who was killed */
-		if (common_target(name, target, sizeof(target)) &&
+		/* of one with our number who was killed; another user could change it later */
+		if (lstat(name->common, &st) == 0 && invoker_trusts(st.st_uid) &&
+				common_target(name, target, sizeof(target)) &&
 				strcmp(target, base(name->own)) == 0)
 			return true;
 		if (!clear_common(name))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "invoker.h"
+#include "ownfile.h"
 #include "port.h"
 #include "say.h"
 
@@ -109,30 +111,80 @@ static const struct port_ops pcap_ops = {
 	.arm = pcap_arm,
 };
 
+/* /tmp is everybody's: a file there may be another user's, or a link to one of ours. */
+static FILE *
+open_file(const char *path, int flags, const char *mode)
+{
+	const char *why;
+	int fd = ownfile_open(path, flags, 0644, &why);
+	FILE *f;
+
+	if (fd < 0) {
+		if (errno != ENOENT)
+			say("%s: %s; not used", path, why);
+		return NULL;
+	}
+	f = fdopen(fd, mode);
+	if (f == NULL || ((flags & O_CREAT) != 0 && ftruncate(fd, 0) < 0)) {
+		say("%s: %s", path, strerror(errno));
+		if (f != NULL)
+			fclose(f);
+		else
+			close(fd);
+		return NULL;
+	}
+	return f;
+}
+
+static int
+open_rx(struct port_pcap *p, const char *path)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	FILE *f;
+
+	errno = 0;
+	f = open_file(path, O_RDONLY, "r");
+	if (f == NULL)
+		return errno == ENOENT ? 0 : -1;
+	p->rx = pcap_fopen_offline(f, error);
+	if (p->rx != NULL)
+		return 0;
+	say("%s: %s", path, error);
+	fclose(f);
+	return -1;
+}
+
+static int
+open_tx(struct port_pcap *p, const char *path)
+{
+	FILE *f;
+
+	p->link = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+	if (p->link == NULL) {
+		say("%s: no memory for pcap", path);
+		return -1;
+	}
+	invoker_enter();
+	f = open_file(path, O_WRONLY | O_CREAT, "w");
+	invoker_leave();
+	if (f == NULL)
+		return -1;
+	p->tx = pcap_dump_fopen(p->link, f);
+	if (p->tx != NULL)
+		return 0;
+	say("%s: %s", path, pcap_geterr(p->link));
+	fclose(f);
+	return -1;
+}
+
 static int
 open_files(struct port_pcap *p, unsigned int number)
 {
-	char error[PCAP_ERRBUF_SIZE];
-	char path[64];
+	char rx[64], tx[64];
 
-	snprintf(path, sizeof(path), "/tmp/spp-rx%u.pcap", number);
-	if (access(path, F_OK) == 0) {
-		p->rx = pcap_open_offline(path, error);
-		if (p->rx == NULL) {
-			say("%s", error);
-			return -1;
-		}
-	}
-	snprintf(path, sizeof(path), "/tmp/spp-tx%u.pcap", number);
-	p->link = pcap_open_dead(DLT_EN10MB, SNAPLEN);
-	invoker_enter();
-	p->tx = p->link != NULL ? pcap_dump_open(p->link, path) : NULL;
-	invoker_leave();
-	if (p->tx == NULL) {
-		say("%s", p->link != NULL ? pcap_geterr(p->link) : "no memory for pcap");
-		return -1;
-	}
-	return 0;
+	snprintf(rx, sizeof(rx), "/tmp/spp-rx%u.pcap", number);
+	snprintf(tx, sizeof(tx), "/tmp/spp-tx%u.pcap", number);
+	return open_rx(p, rx) < 0 || open_tx(p, tx) < 0 ? -1 : 0;
 }
 
 struct port *

@@ -204,7 +204,8 @@ port_vhost_open(const struct port_env *env, struct uid uid)
 	p->vid = NO_DEVICE;
 	snprintf(p->path, sizeof(p->path), "%s/sock%u", env->cfg->sock_dir, uid.number);
 	/* in client mode the file is QEMU's */
-	if ((!env->cfg->vhost_client && sockfile_clear(p->path) < 0) ||
+	if ((env->cfg->vhost_client ? !sockfile_may_connect(p->path)
+				    : sockfile_clear(p->path) < 0) ||
 			start_driver(p, env->cfg->vhost_client) < 0) {
 		free(p);
 		return NULL;

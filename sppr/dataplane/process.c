@@ -126,7 +126,7 @@ process_loop(struct app *app)
 		fds[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = control.fd, .events = control_events(&control) };
 		fds[2] = (struct pollfd){ .fd = watch_fd(), .events = POLLIN };
-		ready = poll(fds, 3, TICK_MS / 4);
+		ready = poll(fds, 3, control_wait_ms(&control));
 		if (ready < 0 && errno != EINTR) {
 			say("poll: %s", strerror(errno));
 			status = 1;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "invoker.h"
+#include "ownfile.h"
 #include "region.h"
 #include "regionfile.h"
 #include "say.h"
@@ -28,12 +29,12 @@ make_whole(const char *path)
 	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	failed = ftruncate(fd, REGION_SIZE) < 0 || (link(temporary, path) < 0 &&
-								   errno != EEXIST) /* made by
-										       another: as
-										       good */
-				 ? errno
-				 : 0;
+	failed = 0;
+	/* EEXIST: another process has made it, which is as good */
+	if (ftruncate(fd, REGION_SIZE) < 0 ||
+			(renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
+					errno != EEXIST))
+		failed = errno;
 	unlink(temporary);
 	close(fd);
 	errno = failed;
@@ -59,14 +60,13 @@ make_file(const char *path)
 static const char *
 refusal(int fd)
 {
+	const char *why = ownfile_refusal(fd);
 	struct stat st;
 
+	if (why != NULL)
+		return why;
 	if (fstat(fd, &st) < 0)
 		return strerror(errno);
-	if (!S_ISREG(st.st_mode))
-		return "is not a plain file";
-	if (st.st_uid != geteuid() && !invoker_is(st.st_uid))
-		return "belongs to another user";
 	if ((st.st_mode & 022) != 0)
 		return "can be written by others";
 	if (st.st_size < (off_t)REGION_SIZE)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "invoker.h"
 #include "say.h"
 #include "sockfile.h"
 
@@ -49,6 +50,10 @@ sockfile_clear(const char *path)
 		say("%s exists and is not a socket; left alone", path);
 		return -1;
 	}
+	if (!invoker_trusts(st.st_uid)) {
+		say("%s belongs to user %u; left alone", path, st.st_uid);
+		return -1;
+	}
 	if (sockfile_listening("/proc/net/unix", path)) {
 		say("%s: another process listens there; left alone", path);
 		return -1;
@@ -59,4 +64,23 @@ sockfile_clear(const char *path)
 	}
 	say("%s: removed a socket nobody listened on", path);
 	return 0;
+}
+
+bool
+sockfile_may_connect(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		if (errno != ENOENT)
+			say("%s: %s", path, strerror(errno));
+		return errno == ENOENT;
+	}
+	if (!S_ISSOCK(st.st_mode) || !invoker_trusts(st.st_uid)) {
+		say("%s: %s; not used", path,
+				S_ISSOCK(st.st_mode) ? "belongs to another user"
+						     : "is not a socket");
+		return false;
+	}
+	return true;
 }

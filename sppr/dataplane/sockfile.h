@@ -9,7 +9,14 @@
  */
 bool sockfile_listening(const char *proc_table, const char *path);
 
-/* Make room for a socket at path: remove one that nobody listens on; 0, or -1 after saying why. */
+/* Make room for a socket at path: remove one that nobody listens on and that no stranger made; 0,
+ * or -1 after saying why.
+ */
 int sockfile_clear(const char *path);
+
+/* Whether the socket at path may be connected to: it does not exist yet, or root, we or the user
+ * who called sudo made it. Logs why not.
+ */
+bool sockfile_may_connect(const char *path);
 
 #endif

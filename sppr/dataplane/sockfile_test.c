@@ -30,6 +30,24 @@ test_table(void)
 }
 
 static void
+test_of_another_user(const struct sockaddr_un *addr)
+{
+	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct stat st;
+
+	if (geteuid() == 0) {
+		unsetenv("SUDO_UID");
+		CHECK(bind(s, (const struct sockaddr *)addr, sizeof(*addr)) == 0);
+		CHECK(sockfile_may_connect(addr->sun_path));
+		CHECK(chown(addr->sun_path, 65534, 65534) == 0);
+		CHECK(sockfile_clear(addr->sun_path) < 0 && lstat(addr->sun_path, &st) == 0);
+		CHECK(!sockfile_may_connect(addr->sun_path));
+		CHECK(unlink(addr->sun_path) == 0);
+	}
+	close(s);
+}
+
+static void
 test_clear(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -43,9 +61,12 @@ test_clear(void)
 	CHECK(sockfile_clear(addr.sun_path) < 0 && lstat(addr.sun_path, &st) == 0);
 	close(s);
 	CHECK(sockfile_clear(addr.sun_path) == 0 && lstat(addr.sun_path, &st) < 0);
+	test_of_another_user(&addr);
+	CHECK(sockfile_may_connect(addr.sun_path));
 	f = fopen(addr.sun_path, "w");
 	fclose(f);
 	CHECK(sockfile_clear(addr.sun_path) < 0 && lstat(addr.sun_path, &st) == 0);
+	CHECK(!sockfile_may_connect(addr.sun_path));
 	unlink(addr.sun_path);
 }
 

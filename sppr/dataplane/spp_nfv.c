@@ -12,6 +12,7 @@
 #include "app.h"
 #include "forward.h"
 #include "patch.h"
+#include "privileges.h"
 #include "process.h"
 #include "roster.h"
 #include "say.h"
@@ -70,7 +71,7 @@ main(int argc, char **argv)
 
 	say_program("spp_nfv");
 	eal_argc = process_arguments(&app.cfg, false, argc, argv);
-	if (process_check_primary(eal_argc, argv) < 0)
+	if (process_check_primary(eal_argc, argv) < 0 || privileges_drop(&app.cfg, argc, argv) < 0)
 		return 1;
 	process_quiet_libraries();
 	if (rte_eal_init(eal_argc, argv) < 0) {

@@ -10,6 +10,7 @@
 #include "forward.h"
 #include "patch.h"
 #include "pipe.h"
+#include "privileges.h"
 #include "process.h"
 #include "roster.h"
 #include "say.h"
@@ -107,6 +108,8 @@ main(int argc, char **argv)
 
 	say_program("spp_primary");
 	eal_argc = process_arguments(&app.cfg, true, argc, argv);
+	if (privileges_drop(&app.cfg, argc, argv) < 0)
+		return 1;
 	process_quiet_libraries();
 	take_sigio();
 	if (rte_eal_init(eal_argc, argv) < 0) {

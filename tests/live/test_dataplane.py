@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -489,7 +490,8 @@ def test_a_secondary_started_too_early_still_gets_working_ports(lab: Lab) -> Non
     config = Path(f"/var/run/dpdk/{lab.prefix}/config")
     wait_for("the primary's EAL", config.exists)
     nfv = lab.run("early", lab.nfv_argv(1))
-    wait_for("refused or connected", lambda: nfv.popen.poll() is not None or "connected to" in nfv.text())
+    listener = lab.secondary_port.listener
+    wait_for("refused or connecting", lambda: nfv.popen.poll() is not None or select.select([listener], [], [], 0)[0])
     if nfv.popen.poll() is not None:  # so early that the primary did not hold its lock yet
         assert nfv.wait_end() == 1
         return

@@ -135,10 +135,16 @@ def test_telemetry_tells_rings_ports_and_everybodys_patches(lab: Lab) -> None:
 # --- launch ---
 
 
+def launch_words(lab: Lab, number: int) -> list[str]:
+    """The command line of a secondary, without ``--sock-dir``: the primary adds its own."""
+    words = lab.nfv_argv(number)[1:]
+    at = words.index("--sock-dir")
+    return words[:at] + words[at + 2 :]
+
+
 def test_launch_starts_a_secondary_with_its_log(lab: Lab) -> None:
     process, primary = lab.start_primary("--log-dir", str(lab.tmp))
-    argv = lab.nfv_argv(3)
-    words = [word for word in argv[1:] if word not in ("--proc-type", "secondary")]
+    words = [word for word in launch_words(lab, 3) if word not in ("--proc-type", "secondary")]
     primary.ok("launch 3 spp_nfv " + " ".join(words))
     nfv = lab.secondary_port.accept()
     assert nfv.ask("_get_client_id")["client_id"] == 3
@@ -166,8 +172,9 @@ def test_launch_starts_a_secondary_with_its_log(lab: Lab) -> None:
 
 def test_a_launched_secondary_ends_with_its_primary(lab: Lab) -> None:
     process, primary = lab.start_primary()
-    primary.ok("launch 4 spp_nfv " + " ".join(lab.nfv_argv(4)[1:]))
-    lab.secondary_port.accept()
+    primary.ok("launch 4 spp_nfv " + " ".join(launch_words(lab, 4)))
+    nfv = lab.secondary_port.accept()
+    assert nfv.ask("_get_client_id")["client_id"] == 4
     log = Path(f"/var/run/dpdk/{lab.prefix}/spp_nfv-4.log")
     wait_for("its log", lambda: "connected to" in log.read_text())
     pid = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and is_child(p, process.pid))
