@@ -53,7 +53,7 @@ def milliseconds(running: Lab, path: str, times: int = 1) -> float:
 
 
 def statuses(results: Results) -> None:
-    with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as running:
+    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), "--wiring", f"{folder}/wiring.json") as running:
         child = multiprocessing.Process(target=serve, args=(running.controller.sec_port, COUNT), daemon=True)
         child.start()
         until(lambda: len(running.rest("GET", "/processes")[1]) == COUNT, "64 secondaries")

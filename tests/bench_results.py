@@ -66,7 +66,9 @@ def load(*, smoke: bool) -> dict[str, Figure]:
     source = path(smoke=smoke)
     if not source.exists():
         return {}
-    return {name: Figure(entry["value"], entry["reason"]) for name, entry in json.loads(source.read_text()).items()}
+    entries = json.loads(source.read_text())
+    # An older version wrote plain numbers.
+    return {name: Figure(e["value"], e["reason"]) for name, e in entries.items() if isinstance(e, dict)}
 
 
 class Results:
