@@ -7,7 +7,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 def check(value: Any) -> None:
     """TypeError that names the first field of a dataclass whose value is not of its type."""
-    for name, hint in _hints(type(value)).items():
+    kind: type = type(value)
+    for name, hint in _hints(kind).items():
         if not _fits(getattr(value, name), hint):
             raise TypeError(f"{name} is not {hint}")
 
