@@ -16,10 +16,10 @@ TEST_PACKAGES := sudo dpdk-dev iputils-ping zsh clang libclang-rt-14-dev libjema
 
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
-.PHONY: help up down status setup packages packages-test dataplane check test bench fuzz fmt clean
+.PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz fmt clean
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 up: setup ## set up what is missing, and bring the lab up (ARGS="-ns 3")
 	@./bin/wakeup.py $(ARGS)
@@ -69,11 +69,11 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-bench: packages-test setup $(VENV)/.test ## ratios of one run, in build/bench.json; the data plane wants root
-	@$(BIN)/python tests/bench.py
-	@$(BIN)/python tests/bench_region.py
-	@$(BIN)/python tests/bench_controller.py
-	@$(BIN)/python tests/bench_dataplane.py
+bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root)
+	@$(BIN)/python tests/bench_all.py
+
+bench-smoke: packages-test setup $(VENV)/.test ## run every bench once, briefly; figures are not judged
+	@$(BIN)/python tests/bench_all.py --smoke
 
 fuzz: packages-test ## the data plane's commands, then a memif client, under libFuzzer, ten minutes each (FUZZ_SECONDS=600)
 	@$(MAKE) -s -C sppr/dataplane fuzz

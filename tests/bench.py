@@ -1,12 +1,12 @@
-"""``make bench``: what our own code costs, as ratios measured in one run, printed and kept in build/bench.json.
+"""The cost of the launcher, as ratios of one run: ours over the same work done by the program below it.
 
-A ratio of 1.0 is the thing itself; what stands above it is ours. Figures of an idle machine; medians of five where
-a single one takes less than a second.
+A ratio of 1.0 means that our code costs nothing. Figures are medians of several repetitions where one repetition takes
+less than a second. They hold for an idle machine.
 """
 
+import itertools
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -26,7 +26,9 @@ from sppr.images.qemu_img import overlay  # noqa: E402
 from sppr.lab import planner  # noqa: E402
 from sppr.lab.plan import Flags  # noqa: E402
 from sppr.lab.state import State  # noqa: E402
-from sppr.tmux.server import PaneSpec, Tmux, WindowSpec  # noqa: E402
+from sppr.tmux.chain import PaneSpec, WindowSpec  # noqa: E402
+from sppr.tmux.server import Tmux  # noqa: E402
+from tests.bench_results import Results  # noqa: E402
 from tests.live import labs  # noqa: E402
 
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
@@ -38,8 +40,8 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def median_ratio(ours: Callable[[], object], theirs: Callable[[], object], times: int = 5) -> float:
-    """Median of ours over median of theirs, taken in turns so that a busy moment hits both."""
+def median_ratio(ours: Callable[[], object], theirs: Callable[[], object], times: int) -> float:
+    """Median of ours over median of theirs, taken in turns so that a busy moment slows both."""
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(times)]
     return statistics.median(a for a, _ in pairs) / statistics.median(b for _, b in pairs)
 
@@ -48,30 +50,53 @@ def call(*argv: object) -> None:
     subprocess.run([str(a) for a in argv], check=True, **QUIET)  # type: ignore[call-overload]
 
 
-def bring_up(folder: Path) -> float:
-    """Bring-up of the default lab over the sum of its parts' own ready times along the longest chain."""
+def import_click() -> None:
+    call(sys.executable, "-c", "import click")
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> None:
+    """Print what a failed command printed, and raise."""
+    if done.returncode:
+        print(done.stdout + done.stderr, file=sys.stderr)
+    done.check_returncode()
+
+
+def bring_up(results: Results, folder: Path) -> None:
+    """Bring-up of the default lab over the sum of its parts' own ready times along the longest chain of dependencies.
+
+    Then ``sppr status`` of its six parts over the import of click alone, as typed in the folder of the lab. The smoke
+    run has four parts: it starts no VM, which takes tens of seconds on a machine without KVM.
+    """
     lab = labs.make(folder, "benchlab", ROOT / "runscripts" / BASE_NAME)
+    flags = ("-nr", "0", "-nv", "0") if results.smoke else ()
     try:
-        lab.wakeup().check_returncode()  # makes templates and instances, which are there from then on
-        lab.down().check_returncode()
-        took = seconds(lambda: lab.wakeup().check_returncode())
-        rows = lab.status()
-        needs = {
-            part["name"]: part["needs"] for part in json.loads((lab.state / "state.json").read_text())["plan"]["parts"]
-        }
-
-        def chain(name: str) -> float:
-            return float(rows[name]["ready_after"]) + max((chain(need) for need in needs[name]), default=0.0)
-
-        longest = max(chain(name) for name in rows)
-        print(f"    bring-up {took:.2f} s, longest chain {longest:.2f} s")
-        return took / longest
+        checked(lab.wakeup(*flags))  # the first bring-up makes templates and instances, later ones use them
+        ratios = [_bring_up_again(lab, flags) for _ in range(results.times(3))]
+        results.add("bring-up / longest chain of parts", statistics.median(ratios))
+        assert len(lab.status()) == (4 if results.smoke else 6)
+        status = median_ratio(lambda: checked(_status(lab)), import_click, results.times(10))
+        results.add("sppr status of 6 parts / import click", status)
     finally:
         lab.end()
 
 
-def windows(folder: Path) -> float:
-    """14 windows by our tmux room over one raw chained call of tmux with the same panes."""
+def _bring_up_again(lab: labs.Lab, flags: tuple[str, ...]) -> float:
+    checked(lab.down())
+    took = seconds(lambda: checked(lab.wakeup(*flags)))
+    rows = lab.status()
+    plan = json.loads((lab.state / "state.json").read_text())["plan"]
+    needs = {part["name"]: part["needs"] for part in plan["parts"]}
+
+    def chain(name: str) -> float:
+        return float(rows[name]["ready_after"]) + max((chain(need) for need in needs[name]), default=0.0)
+
+    longest = max(chain(name) for name in rows)
+    print(f"    bring-up {took:.2f} s, longest chain {longest:.2f} s", flush=True)
+    return took / longest
+
+
+def windows(results: Results, folder: Path) -> None:
+    """14 windows built by sppr.tmux over one raw chained tmux call that builds the same windows."""
     specs = [WindowSpec(f"w{n}", (PaneSpec(f"p{n}", folder, ("/bin/sh", "-c", "read x")),)) for n in range(14)]
     raw: list[str] = []
     for n in range(14):
@@ -79,63 +104,68 @@ def windows(folder: Path) -> float:
         raw += [*verb, "-n", f"w{n}", "-c", str(folder), "/bin/sh", "-c", "read x"]
     call("tmux", "-L", "sppr-bench", "new-session", "-d", "-s", "keep", "/bin/sh", "-c", "read x")
     server = Tmux("sppr-bench")
-
-    def ours() -> None:
-        server.build("ours", specs, (160, 48))
-
-    def theirs() -> None:
-        call("tmux", "-L", "sppr-bench", *raw)
-
     try:
         pairs = []
-        for _ in range(5):
-            pairs.append((seconds(ours), seconds(theirs)))
+        for _ in range(results.times(9)):
+            ours = seconds(lambda: server.build("ours", specs, (160, 48), "bench"))
+            pairs.append((ours, seconds(lambda: call("tmux", "-L", "sppr-bench", *raw))))
             server.kill_session("ours")
             server.kill_session("raw")
-        return statistics.median(a for a, _ in pairs) / statistics.median(b for _, b in pairs)
     finally:
         call("tmux", "-L", "sppr-bench", "kill-server")
+    ratio = statistics.median(a for a, _ in pairs) / statistics.median(b for _, b in pairs)
+    results.add("14 windows / one raw tmux call", ratio)
 
 
-def instances(folder: Path) -> float:
-    """An instance, made whole or not at all, over a raw ``qemu-img create -b``."""
+def instances(results: Results, folder: Path) -> None:
+    """An instance, which appears complete or not at all, over a raw ``qemu-img create -b``."""
     base = folder / "base.qcow2"
     call("qemu-img", "create", "-q", "-f", "qcow2", base, "2G")
-    numbers = iter(range(1000))
-    return median_ratio(
-        lambda: overlay(base, "qcow2", folder / f"{next(numbers)}.qcow2", 0o644),
-        lambda: call(
-            "qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", folder / f"{next(numbers)}.qcow2"
-        ),
+    names = (folder / f"{n}.qcow2" for n in itertools.count())
+    create = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2")
+    ratio = median_ratio(
+        lambda: overlay(base, "qcow2", next(names), 0o644), lambda: call(*create, next(names)), results.times(9)
     )
+    results.add("instance / raw qemu-img create", ratio)
 
 
-def import_click() -> None:
-    call(sys.executable, "-c", "import click")
-
-
-def start() -> float:
+def start(results: Results) -> None:
     """``wakeup -h`` over the import of click alone."""
     wakeup = Path(sys.executable).parent / "wakeup"
-    return median_ratio(lambda: call(wakeup, "-h"), import_click)
+    results.add("wakeup -h / import click", median_ratio(lambda: call(wakeup, "-h"), import_click, results.times(10)))
 
 
-def up_again(folder: Path) -> float:
-    """``wakeup`` of a lab that is up, over the import of click alone."""
+def up_again(results: Results, folder: Path) -> None:
+    """``wakeup`` of a lab that is up over the import of click alone."""
     lab, flags = labs.make(folder, "benchagain", None), ("-ns", "2", "-nr", "0", "-nv", "0")
     try:
-        lab.wakeup(*flags).check_returncode()
-        return median_ratio(lambda: lab.wakeup(*flags).check_returncode(), import_click)
+        checked(lab.wakeup(*flags))
+        again = median_ratio(lambda: checked(lab.wakeup(*flags)), import_click, results.times(5))
+        results.add("wakeup of a lab that is up / import click", again)
     finally:
         lab.end()
 
 
-def status_of_32(folder: Path) -> float:
-    """``sppr status`` of 32 parts, half of them dead with a log to look into, over the import of click alone."""
-    lab = labs.make(folder, "benchstatus", None)
-    coremasks = "".join(f"  - {{id: {n}, coremask: {3 << 2 * n:#x}}}\n" for n in range(1, 31))
+def _status(lab: labs.Lab) -> subprocess.CompletedProcess[str]:
+    """Run the installed program in the folder of the lab, as a user does."""
+    sppr = Path(sys.executable).parent / "sppr"
+    return subprocess.run(
+        [sppr, "status"], env=lab.env, cwd=lab.folder, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def _secondaries(lab: labs.Lab, count: int) -> None:
+    """Write ``count`` secondaries into conf.yml."""
+    coremasks = "".join(f"  - {{id: {n}, coremask: {3 << 2 * n:#x}}}\n" for n in range(1, count + 1))
     head, rest = lab.conf.read_text().split("secondaries:\n")
     lab.conf.write_text(f"{head}secondaries:\n{coremasks}{rest[rest.index('vm: ') :]}")
+
+
+def status_of_32(results: Results, folder: Path) -> None:
+    """``sppr status`` of 32 parts over the import of click alone. Half of the parts are dead and have a log."""
+    lab = labs.make(folder, "benchstatus", None)
+    _secondaries(lab, 30)
     lab.state.mkdir(parents=True)
     os.environ["SPPR_RUN_DIR"] = lab.env["SPPR_RUN_DIR"]
     config, site = site_of(lab.conf, None)
@@ -149,37 +179,30 @@ def status_of_32(folder: Path) -> float:
         files.record.write_text(f"{ours.pid} {ours.started + number % 2} 0\n")
         files.log.write_text("EAL: a line like many others\n" * 1000)
     assert len(lab.status()) == 32
-    return median_ratio(lambda: lab.sppr("status", "--session", lab.session), import_click)
+    ratio = median_ratio(lambda: _status(lab), import_click, results.times(5))
+    results.add("sppr status of 32 parts / import click", ratio)
 
 
-def main() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="sppr-bench-"))
-    benches: dict[str, Callable[[], float]] = {
-        "bring-up / longest chain of parts": lambda: bring_up(_new(folder / "lab")),
-        "14 windows / one raw tmux call": lambda: windows(folder),
-        "instance / raw qemu-img create": lambda: instances(_new(folder / "img")),
-        "wakeup -h / import click": start,
-        "wakeup again, all is well / import click": lambda: up_again(_new(folder / "again")),
-        "status of 32 parts / import click": lambda: status_of_32(_new(folder / "status")),
-    }
-    ratios = {}
-    try:
-        for name, bench in benches.items():
-            ratios[name] = round(bench(), 3)
-            print(f"{name}: {ratios[name]:.2f}", flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    target = ROOT / "build" / "bench.json"
-    target.parent.mkdir(exist_ok=True)
-    kept = json.loads(target.read_text()) if target.exists() else {}
-    target.write_text(json.dumps(kept | ratios, indent=1) + "\n")
-    print(f"written to {target}")
+def main() -> int:
+    results = Results(__doc__)
+    with tempfile.TemporaryDirectory(prefix="sppr-bench-", ignore_cleanup_errors=True) as top:
 
+        def new(name: str) -> Path:
+            folder = Path(top) / name
+            folder.mkdir()
+            return folder
 
-def _new(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+        return results.run(
+            {
+                "bring-up": lambda: bring_up(results, new("lab")),
+                "windows": lambda: windows(results, Path(top)),
+                "instance": lambda: instances(results, new("img")),
+                "help": lambda: start(results),
+                "up-again": lambda: up_again(results, new("again")),
+                "status-32": lambda: status_of_32(results, new("status")),
+            }
+        )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

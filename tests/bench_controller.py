@@ -1,4 +1,8 @@
-"""``make bench``: 64 secondaries at our controller; the status of all against one after the other."""
+"""The controller with 64 secondaries: one REST call that asks all for their status, over one call for each.
+
+``GET /v1/processes`` sends ``status`` to every process and answers once all have replied, with 32,768 bytes each. The
+figure is the time of the call as its client sees it, connection included. The secondaries are one process of their own.
+"""
 
 import asyncio
 import json
@@ -12,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests.bench_results import Results  # noqa: E402
 from tests.live.fakes import Lab, lab  # noqa: E402
 from tests.live.test_controller import until  # noqa: E402
 
@@ -47,24 +52,26 @@ def milliseconds(running: Lab, path: str, times: int = 1) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as running:
+def statuses(results: Results) -> None:
+    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), "--wiring", f"{folder}/wiring.json") as running:
         child = multiprocessing.Process(target=serve, args=(running.controller.sec_port, COUNT), daemon=True)
         child.start()
         until(lambda: len(running.rest("GET", "/processes")[1]) == COUNT, "64 secondaries")
-        pairs = [(milliseconds(running, "/processes"), milliseconds(running, "/nfvs/1", COUNT)) for _ in range(9)]
+        pairs = [
+            (milliseconds(running, "/processes"), milliseconds(running, "/nfvs/1", COUNT))
+            for _ in range(results.times(15))
+        ]
         child.terminate()
     together, alone = (statistics.median(figure) for figure in zip(*pairs, strict=True))
-    print(f"    status of {COUNT}: {together:.1f} ms together, {alone:.1f} ms one call after the other")
-    figures = {f"status of {COUNT} secondaries at once / one by one": round(together / alone, 3)}
-    figures[f"status of {COUNT} secondaries, ms"] = round(together, 1)
-    for name, figure in figures.items():
-        print(f"{figure:8}  {name}")
-    path = ROOT / "build" / "bench.json"
-    path.parent.mkdir(exist_ok=True)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(known | figures, indent=2) + "\n")
+    results.add(f"status of {COUNT} secondaries by REST, ms", together)
+    results.add(f"status of {COUNT} secondaries, one call after the other, ms", alone)
+    results.add(f"status of {COUNT} secondaries at once / one by one", together / alone)
+
+
+def main() -> int:
+    results = Results(__doc__)
+    return results.run({"status": lambda: statuses(results)})
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,11 +1,11 @@
-"""``make bench``, second part: the data plane against dpdk-testpmd, as ratios of one run, added to build/bench.json.
+"""The data plane against dpdk-testpmd, as ratios of one run.
 
 Each figure is the median of five, ours and theirs in turns, with the forwarding worker pinned to CPU 1. "Mpps" is
-millions of packets a second received by what forwards them, all its directions together.
+millions of packets a second that the forwarding process receives, all directions together.
 """
 
 import contextlib
-import json
+import functools
 import re
 import statistics
 import sys
@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests.bench_results import Results  # noqa: E402
 from tests.bench_vhost import MIDDLE_WAITED, TRIES, Worker, vhost  # noqa: E402
 from tests.live.dataplane import (  # noqa: E402
     Connection,
@@ -33,7 +34,6 @@ from tests.live.dataplane import (  # noqa: E402
 ROUNDS = 5
 SECONDS = 1.0
 NULLS = ("net_null0", "net_null1")
-UNSETTLED = {"vhost": "vhost,", "ring": "null -> ring"}  # a busy machine may have no figure
 
 
 @contextlib.contextmanager
@@ -93,14 +93,15 @@ def null_argv(lab: Lab, *vdevs: str) -> list[str]:
     ]
 
 
-def in_turns(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float]:
-    pairs = [(ours(), theirs()) for _ in range(ROUNDS)]
+def in_turns(ours: Callable[[], float], theirs: Callable[[], float], times: int) -> tuple[float, float]:
+    pairs = [(ours(), theirs()) for _ in range(times)]
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
 
 
-def null_to_null(figures: dict[str, float]) -> None:
-    """One patch, and one in each direction, on one core: packets a second of CPU time, so that a busy machine tells the
-    same as an idle one.
+def null_to_null(results: Results) -> None:
+    """Measure one patch, and one patch in each direction, on one core, as packets a second of CPU time.
+
+    CPU time makes the figures of a busy machine and of an idle one comparable.
     """
     with fresh_lab() as lab:
         _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
@@ -120,17 +121,20 @@ def null_to_null(figures: dict[str, float]) -> None:
         ):
             nfv.ok(*patches)
             argv = null_argv(lab, *vdevs)
-            mine, other = in_turns(ours, lambda argv=argv: testpmd_mpps(lab, argv))  # type: ignore[misc]
-            figures[f"null -> null, {name}, Mpps"] = mine
-            figures[f"null -> null, {name}, testpmd io, Mpps"] = other
-            figures[f"null -> null, {name} / testpmd io"] = mine / other
+            mine, other = in_turns(ours, lambda argv=argv: testpmd_mpps(lab, argv), results.times(ROUNDS))  # type: ignore[misc]
+            results.add(f"null -> null, {name}, Mpps", mine)
+            results.add(f"null -> null, {name}, testpmd io, Mpps", other)
+            results.add(f"null -> null, {name} / testpmd io", mine / other)
             nfv.ok("patch reset")
 
 
-def null_ring_null(figures: dict[str, float]) -> None:
-    """Over two secondaries, a core each. A rate counts when neither waited for its CPU; the rate of CPU time, of the
-    one that used more, always does.
+def null_ring_null(results: Results) -> None:
+    """Measure a chain of two secondaries, a core each.
+
+    A rate counts when neither secondary waited for its CPU. The rate of CPU time, of the secondary that used more,
+    always counts.
     """
+    tries = 1 if results.smoke else TRIES
     with fresh_lab() as lab:
         _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
         first, one = lab.start_nfv(1)
@@ -139,7 +143,7 @@ def null_ring_null(figures: dict[str, float]) -> None:
         one.ok("add ring:0", "patch nullpmd:0 ring:0", "forward")
         two.ok("add ring:0", "patch ring:0 nullpmd:1", "forward")
         rates: list[tuple[float, float, float]] = []  # a second, a second of CPU time, share waited
-        while len(rates) < TRIES and sum(waited < MIDDLE_WAITED for *_, waited in rates) < ROUNDS:
+        while len(rates) < tries and sum(waited < MIDDLE_WAITED for *_, waited in rates) < ROUNDS:
             before, start = [worker.seconds() for worker in workers], time.perf_counter()
             rate = mpps(lambda: int(primary.status()["ring_ports"][0]["rx"]))
             took = time.perf_counter() - start
@@ -149,43 +153,31 @@ def null_ring_null(figures: dict[str, float]) -> None:
             )
             rates.append((rate, rate * took / max(*ran, 1e-3), max(waited) / took))
         counted = [rate for rate, _, waited in rates if waited < MIDDLE_WAITED]
-        figures["null -> ring -> null, rounds that count"] = len(counted)
-        if counted:
-            figures["null -> ring -> null, Mpps"] = statistics.median(counted)
-        figures["null -> ring -> null, Mpps of CPU time"] = statistics.median(rate for _, rate, _ in rates)
+        results.add("null -> ring -> null, rounds that count", len(counted))
+        none = "" if counted else f"no round of {len(rates)} counts, the machine is busy"
+        results.add("null -> ring -> null, Mpps", statistics.median(counted) if counted else None, none)
+        results.add("null -> ring -> null, Mpps of CPU time", statistics.median(rate for _, rate, _ in rates))
 
 
-def idle(figures: dict[str, float]) -> None:
+def idle(results: Results) -> None:
+    """Measure what an idle chain costs, and how long a packet takes across it after a rest."""
     with fresh_lab() as lab:
         start_chain(lab)
         source, sink = lab.tap_ends()
         crosses(source, sink)
         sink.drain()
-        figures["idle, % of a core, the busiest of primary and two nfv"] = max(idle_percent(lab.processes, 5.0))
-        took = wake_latencies(source, sink, 200)
-        figures["tap -> nfv -> ring -> nfv -> tap after idle, median, us"] = statistics.median(took) * 1e6
+        busiest = max(idle_percent(lab.processes, 0.5 if results.smoke else 5.0))
+        results.add("idle, % of a core, the busiest of primary and two nfv", busiest)
+        took = wake_latencies(source, sink, 5 if results.smoke else 200)
+        results.add("first packet after idle, median, us", statistics.median(took) * 1e6)
 
 
-def main() -> None:
+def main() -> int:
     prepare_hugepages()
-    figures: dict[str, float] = {}
+    results = Results(__doc__)
     benches = {"null": null_to_null, "ring": null_ring_null, "vhost": vhost, "idle": idle}
-    for name, bench in benches.items():
-        if not sys.argv[1:] or name in sys.argv[1:]:
-            known = len(figures)
-            bench(figures)
-            for key in list(figures)[known:]:
-                figures[key] = round(figures[key], 3)
-                print(f"{key}: {figures[key]}", flush=True)
-    target = ROOT / "build" / "bench.json"
-    target.parent.mkdir(exist_ok=True)
-    kept = json.loads(target.read_text()) if target.exists() else {}
-    # a rate of last time is none of this time
-    gone = tuple(prefix for name, prefix in UNSETTLED.items() if name in (sys.argv[1:] or benches))
-    kept = {key: figure for key, figure in kept.items() if not key.startswith(gone)}
-    target.write_text(json.dumps(kept | figures, indent=1) + "\n")
-    print(f"written to {target}")
+    return results.run({name: functools.partial(bench, results) for name, bench in benches.items()})
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,18 +1,14 @@
 """The edge between sppr and its user: where errors become text and an exit status. Nothing below this prints."""
 
 import contextlib
-import logging
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from sppr import log
 from sppr.errors import EXIT_BUG, EXIT_INTERRUPTED, HostError, SpprError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -44,13 +40,11 @@ class Edge(click.Command):
                 e.filename = "standard output"
                 # What is still held for it would be tried, and told, once more at the very end.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            log_it = log.current() is not None
-            if log_it:
-                logging.getLogger("sppr").exception("the system refused")
+            log_file = _log_exception("the system refused")
             where = f"{e.filename}: " if e.filename is not None else ""
             _end(
                 f"{where}{e.strerror or e}",
-                f"the log has more: {log.current()}" if log_it else None,
+                f"the log has more: {log_file}" if log_file else None,
                 HostError.exit_code,
             )
         except Exception:
@@ -60,7 +54,12 @@ class Edge(click.Command):
 
 def _was_printing(e: OSError) -> bool:
     """Whether it came from a stream that was printed to: only this room prints."""
-    code = list(traceback.walk_tb(e.__traceback__))[-1][0].f_code
+    place = e.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None:
+        return False
+    code = place.tb_frame.f_code
     return code is click.echo.__code__ or Path(code.co_filename).parent == Path(__file__).parent
 
 
@@ -103,10 +102,23 @@ def _end(what: str, hint: str | None, status: int) -> NoReturn:
     sys.exit(status)
 
 
-def _keep_traceback() -> Path:
+def _log_exception(what: str) -> Path | None:
+    """Write the traceback to the log of this command. Return the path of the log, None if the command has none."""
+    import logging  # logging and its handlers take 5 ms: a command that succeeds without a log does not import them
+
+    from sppr import log
+
     if path := log.current():
-        logging.getLogger("sppr").exception("a bug of sppr")
+        logging.getLogger("sppr").exception(what)
+    return path
+
+
+def _keep_traceback() -> Path:
+    if path := _log_exception("a bug of sppr"):
         return path
+    import tempfile
+    import traceback
+
     handle, name = tempfile.mkstemp(prefix="sppr-bug-", suffix=".log")
     with os.fdopen(handle, "w") as f:
         traceback.print_exc(file=f)

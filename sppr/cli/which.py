@@ -2,7 +2,6 @@
 
 from sppr import units
 from sppr.errors import ConfigError
-from sppr.lab import site
 from sppr.lab import state as states
 
 
@@ -18,8 +17,10 @@ def session_of(named: str | None) -> str:
     if named is not None:
         check_name("--session", named)
         return named
-    from sppr.config import peek
-
-    ours = peek.session(site.find_conf(None)) or "spp"
     there = states.sessions()
-    return there[0] if len(there) == 1 else ours
+    if len(there) == 1:
+        return there[0]
+    from sppr.config import peek  # both are for this rare case, and take longer to import than all else here
+    from sppr.lab import site
+
+    return peek.session(site.find_conf(None)) or "spp"

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sppr import units
+from sppr.config.releases import SppVersion
 
 
 def _mask(value: object) -> object:
@@ -79,11 +80,6 @@ FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 
 
 SecondaryType = Literal["nfv", "vf", "mirror", "pcap"]
-#: Releases of SPP in their order; HEAD: what came after the last of them.
-SppVersion = Literal[
-    "auto", "16.07", "17.02", "17.05", "17.08", "17.11", "18.02", "18.05",
-    "18.08.1", "18.08.2", "18.08.3", "18.08.4", "19.08", "19.11", "HEAD",
-]  # fmt: skip
 
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=1000)]
 

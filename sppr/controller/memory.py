@@ -30,7 +30,8 @@ class Memory:
         self._log = log
         self._path = path
         self._wirings: dict[str, Wiring] = {}
-        self._kept = ""
+        self._texts: dict[str, str] = {}  # the JSON of each process as the file has it
+        self._current = False  # the file has all of _texts
         self._complained = False
         if path is not None:
             self._load(path)
@@ -49,18 +50,18 @@ class Memory:
             said = await self._restore(peer, wiring, found, timeout)
         elif found is not None and not found.empty:
             self._wirings.setdefault(_key(peer), Wiring()).saw(found, adopt=True)
-        self._save()
+        self._save(_key(peer))
         peer.heard = self._heard
         return said
 
     def forget(self, peer: Peer) -> None:
         """It was ended by command."""
         self._wirings.pop(_key(peer), None)
-        self._save()
+        self._save(_key(peer))
 
     async def _restore(self, peer: Peer, wiring: Wiring, found: Seen, timeout: float) -> str:
         wiring.owing, wiring.refused = True, []
-        self._save()
+        self._save(_key(peer))
         done: list[str] = []
         refusals: list[str] = []
         for command in wiring.commands(found):
@@ -85,7 +86,7 @@ class Memory:
             self._wirings.setdefault(_key(peer), Wiring()).told(command)
         elif wiring is not None and (found := seen(reply.data or {})) is not None:
             wiring.saw(found)
-        self._save()
+        self._save(_key(peer))
 
     def _load(self, path: Path) -> None:
         """What can be understood of each process is taken; the file, if not all of it, is kept under another name."""
@@ -100,6 +101,7 @@ class Memory:
             for key, value in data["processes"].items():
                 try:
                     self._wirings[_checked(key)] = parse(value)
+                    self._note(key)
                 except (ValueError, RecursionError) as error:
                     bad.append(f"{printable(key, 40)}: {printable(str(error), 120)}")
         except FileNotFoundError:
@@ -109,25 +111,42 @@ class Memory:
         if bad:
             self._log(f"{path}: cannot be understood, {'; '.join(bad[:5])}{_set_aside(path)}")
 
-    def _save(self) -> None:
-        """Whole or not at all, and only where something is new."""
-        known = {key: dump(wiring) for key, wiring in sorted(self._wirings.items()) if wiring}
-        text = json.dumps({"version": _VERSION, "processes": known}, indent=1) + "\n"
-        if self._path is None or text == self._kept:
+    def _save(self, key: str) -> None:
+        """Write the file, complete or not at all, if the wiring of process ``key`` differs from the one in the file.
+
+        Only this process is compared: every reply of every process leads here.
+        """
+        if self._path is None:
             return
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        if self._note(key) or not self._current:
+            self._write(self._path)
+
+    def _note(self, key: str) -> bool:
+        """Update the JSON of process ``key``. Return whether it changed."""
+        wiring = self._wirings.get(key)
+        text = json.dumps(dump(wiring)) if wiring else ""
+        if text == self._texts.get(key, ""):
+            return False
+        self._texts[key] = text
+        return True
+
+    def _write(self, path: Path) -> None:
+        lines = (f"{json.dumps(key)}: {text}" for key, text in sorted(self._texts.items()) if text)
+        text = f'{{"version": {_VERSION}, "processes": {{\n' + ",\n".join(lines) + "\n}}\n"
+        self._current = False
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             try:
                 temporary.write_text(text)
-                temporary.rename(self._path)
+                temporary.rename(path)
             finally:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
             if not self._complained:
-                self._log(f"{self._path}: {error.strerror}: a restart of this controller forgets ports and patches")
+                self._log(f"{path}: {error.strerror}: a restart of this controller forgets ports and patches")
             self._complained = True
         else:
-            self._kept, self._complained = text, False
+            self._current, self._complained = True, False
 
 
 def _checked(key: str) -> str:

@@ -6,12 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sppr.errors import HostError
-from sppr.host import procs, temporaries
+from sppr.host import temporaries
 from sppr.host.ownership import as_its_folder
 from sppr.images import qemu_img
+from sppr.images.marks import carries_spp_vm, mark_of, read_mark
+
+if TYPE_CHECKING:
+    from sppr.host.procs import Holder
 
 #: ``normal``: without any port of SPP's, run by hand only.
 Kind = Literal["ring", "vhost", "normal"]
@@ -70,7 +74,7 @@ class Store:
             self._make_template(kind, now, report, filler)
             return template
         self.check_unchanged(kind)
-        mark = _read_mark(template)
+        mark = read_mark(template)
         wanted = filler.digest() if filler else None
         if wanted and mark.get("spp_vm") != wanted:
             has = "another spp_vm, or other steps, than those of now" if mark.get("spp_vm") else "no spp_vm"
@@ -162,7 +166,7 @@ class Store:
 
     def check_unchanged(self, kind: Kind) -> None:
         template, now = self.template(kind), self._fingerprint()
-        mark = _read_mark(template)
+        mark = read_mark(template)
         if mark and {key: mark.get(key) for key in now} != now:
             raise HostError(
                 f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
@@ -188,7 +192,7 @@ class Store:
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
-def end_hint(holder: procs.Holder) -> str:
+def end_hint(holder: "Holder") -> str:
     """How the process that has an image is ended: by its part's name where its guest is called like one."""
     vm = re.fullmatch(r"vm-([rv]\d+)", holder.name)
     verb = f"sppr stop vm_{vm[1]}" if vm else "sppr down"
@@ -197,6 +201,8 @@ def end_hint(holder: procs.Holder) -> str:
 
 def check_free(*images: Path) -> None:
     """HostError where a process writes to one of them: QEMU would not get its lock. Looks at all processes once."""
+    from sppr.host import procs  # psutil takes 5 ms
+
     for image, found in procs.holders(images).items():
         if writers := [holder for holder in found if holder.writes]:
             who = ", ".join(map(str, writers))
@@ -224,25 +230,6 @@ def candidates(folder: Path) -> list[str]:
     return sorted(n for n in names if not n.startswith((".", *PREFIX.values())))
 
 
-def carries_spp_vm(template: Path) -> bool:
-    """Whether the VMs of this template have an spp_vm that starts at boot."""
-    return bool(_read_mark(template).get("spp_vm"))
-
-
-def mark_of(template: Path) -> Path:
-    """Where it is noted what a template was made of."""
-    return template.with_name(f".{template.name}.json")
-
-
 def name_note(disk: Path) -> Path:
     """Where it is noted that the guest of an instance was given another host name."""
     return disk.with_name(f".{disk.name}.name")
-
-
-def _read_mark(template: Path) -> dict[str, int | str | None]:
-    """What was noted when the template was made. Empty for one that was put there, or whose note is broken."""
-    try:
-        found = json.loads(mark_of(template).read_text())
-    except (OSError, ValueError):
-        return {}
-    return dict(found) if isinstance(found, dict) else {}

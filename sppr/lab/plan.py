@@ -3,11 +3,13 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sppr.images.store import Kind
 from sppr.roles.part import Part
-from sppr.roles.vm import hostname
-from sppr.spp.control import Address
+
+if TYPE_CHECKING:  # a plan that is read back needs neither: `sppr status` starts faster
+    from sppr.images.store import Kind
+    from sppr.spp.control import Address
 
 VERSION = 2
 #: Those of the launcher of 2017, but for one VM of each kind.
@@ -42,7 +44,7 @@ class Window:
 class Image:
     """A disk that must be there: the instance of a VM, or with ``vm_id`` 0 the template itself."""
 
-    kind: Kind
+    kind: "Kind"
     vm_id: int
 
 
@@ -76,7 +78,7 @@ class Plan:
     rest: str = ""
 
     @property
-    def api(self) -> Address:
+    def api(self) -> "Address":
         """Where the launcher asks the controller: its socket, or the ``host:port`` of spp-ctl."""
         return self.rest or api_socket(Path(self.run))
 
@@ -96,6 +98,8 @@ class Plan:
     @property
     def ssh(self) -> dict[str, int]:
         """Host name of each VM -> its ssh port on the loopback."""
+        from sppr.roles.vm import hostname  # with all that a QEMU command line is made of
+
         return {hostname(kind_of(part), part.id or 0): part.ssh_port for part in self.parts if part.ssh_port}
 
     def part(self, name: str) -> Part:
@@ -106,7 +110,7 @@ class Plan:
         return [part for part in self.parts if part.name in names]
 
 
-def kind_of(part: Part) -> Kind:
+def kind_of(part: Part) -> "Kind":
     return "ring" if part.role == "vm_ring" else "vhost"
 
 

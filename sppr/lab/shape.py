@@ -1,14 +1,22 @@
 """Whether a dataclass read back from JSON has values of the types it says: a file can have been cut or edited."""
 
+import functools
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def check(value: Any) -> None:
     """TypeError that names the first field of a dataclass whose value is not of its type."""
-    for name, hint in get_type_hints(type(value)).items():
+    kind: type = type(value)
+    for name, hint in _hints(kind).items():
         if not _fits(getattr(value, name), hint):
             raise TypeError(f"{name} is not {hint}")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The field types of a dataclass. A plan has many parts of one class."""
+    return get_type_hints(kind)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -14,7 +14,7 @@ from sppr.run import which
 from sppr.spp import era, tree
 from sppr.spp.versions import Version
 
-if TYPE_CHECKING:  # pydantic takes 60 ms, and verbs that need only find_conf do not want it
+if TYPE_CHECKING:  # pydantic takes 60 ms, and commands that only call find_conf do not need it
     from sppr.config.model import Config, Step
     from sppr.roles.part import Part
 

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -218,6 +217,8 @@ def log_path() -> Path:
 def remove(folder: Path) -> None:
     """Forget a session. state.json goes last: who is killed here leaves a session that can still be ended. HostError
     where the folder is a link or somebody else's."""
+    import shutil  # `sppr status` starts faster without it
+
     check_own(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name == _NAME:

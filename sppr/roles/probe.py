@@ -9,9 +9,7 @@ from typing import Any
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, HostError, LaunchError, NotReady
-from sppr.host import privilege
-from sppr.host.facts import unix_listening
-from sppr.images import store
+from sppr.images import marks
 from sppr.qemu import console
 from sppr.ready import tail
 from sppr.roles.part import Part
@@ -122,7 +120,7 @@ def what(part: Part) -> str:
 def carries_spp_vm(part: Part) -> bool:
     """Whether the VM's template was given spp_vm when it was made. A template that is booted itself: no."""
     told = any("opt/sppr/controller" in word for word in part.program)  # a controller that would take it
-    return told and bool(part.template) and store.carries_spp_vm(Path(part.template))
+    return told and bool(part.template) and marks.carries_spp_vm(Path(part.template))
 
 
 def fatal(part: Part) -> re.Pattern[str] | None:
@@ -144,6 +142,9 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
     stays as it is. ControlError where it refuses, HostError where somebody else listens there, NotReady where a socket
     does not come.
     """
+    from sppr.host import privilege  # `sppr status` starts faster without both
+    from sppr.host.facts import unix_listening
+
     there = ControlClient(api).ports(server) if server else uids
     for uid, socket in zip(uids, sockets, strict=True):
         if uid not in there and socket in unix_listening():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sppr.config.model import SppVersion
+from sppr.config.releases import SppVersion
 
 VERSIONS: tuple[str, ...] = get_args(SppVersion)[1:]
 Era = Literal["ours", "classic", "spp-ctl"]

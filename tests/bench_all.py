@@ -1,0 +1,44 @@
+"""Run every bench script and print one table of all figures. Exit status 1: a script failed, or a goal is missed.
+
+With ``--smoke`` each script makes one short repetition and no figure is judged: this shows that each bench can run.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests import bench_results  # noqa: E402
+
+SCRIPTS = ("bench.py", "bench_region.py", "bench_controller.py", "bench_dataplane.py")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="one short repetition of each; figures are not judged")
+    smoke: bool = parser.parse_args().smoke
+    bench_results.path(smoke=smoke).unlink(missing_ok=True)  # a figure of an earlier run must not count for this one
+    failed = []
+    for script in SCRIPTS:
+        print(f"== {script}", flush=True)
+        began = time.perf_counter()
+        argv = [sys.executable, str(ROOT / "tests" / script), *(["--smoke"] if smoke else [])]
+        if subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode:
+            failed.append(script)
+        print(f"== {script}: {time.perf_counter() - began:.1f} s", flush=True)
+    figures = bench_results.load(smoke=smoke)
+    lines, good = bench_results.table(figures, judge=not smoke)
+    print("\n" + "\n".join(lines))
+    if smoke:
+        print("These are the figures of one short repetition. They are not judged.")
+    for script in failed:
+        print(f"error: tests/{script} failed; see its output above", file=sys.stderr)
+    return int(bool(failed) or not good)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
