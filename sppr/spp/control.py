@@ -6,13 +6,12 @@ spp-ctl has no socket: it is asked at ``host:port``.
 >>> control.add_port("nfv:1", "ring:0")
 """
 
-import http.client
 import json
-import socket
 from pathlib import Path
 from typing import Any, TypedDict
 
 from sppr.errors import ControlError
+from sppr.spp import http_call
 from sppr.spp.names import parse_target
 
 #: One of ``processes()``; the primary has no client-id.
@@ -118,43 +117,19 @@ class ControlClient:
 
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
         asked = f"{method} /v1{path}" + (f" {json.dumps(body)}" if body else "")
-        connection = _connection(self._path, self._timeout)
         try:
-            connection.request(method, f"/v1{path}", json.dumps(body) if body else None)
-            response = connection.getresponse()
-            status, raw = response.status, response.read()
-        except (OSError, http.client.HTTPException) as error:
+            text = json.dumps(body) if body else ""
+            status, raw = http_call.call(self._path, self._timeout, method, f"/v1{path}", text)
+        except (OSError, ValueError) as error:
             why = str(error) or type(error).__name__
             hint = "sppr status; start it: arrow-up in its window, or runscripts/controller.py"
             raise ControlError(f"the controller does not answer: {why} ({self._path}: {asked})", hint=hint) from error
-        finally:
-            connection.close()
         if status >= 300:
             text = raw.decode("utf-8", "replace").strip()
             raise ControlError(
                 f"{asked}: {text} (status {status})", hint=_HINTS.get(status, "see the controller's window")
             )
         return _parse(raw, asked)
-
-
-def _connection(address: str, timeout: float) -> http.client.HTTPConnection:
-    if "/" in address:
-        return _UnixConnection(address, timeout)
-    host, _, port = address.rpartition(":")
-    return http.client.HTTPConnection(host, int(port), timeout=timeout)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def _base(target: str) -> str:
