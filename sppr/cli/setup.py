@@ -12,10 +12,14 @@ from sppr.cli.edge import CONTEXT, Edge
 @options.conf
 @click.option("--no-image", is_flag=True, help="Do not build a base image where there is none.")
 def main(conf: Path | None, no_image: bool) -> None:
-    """Reserve hugepages, mount hugetlbfs, build the data plane, and a base image from Debian's packages."""
+    """Make this machine ready for a lab.
+
+    Reserves hugepages, mounts hugetlbfs, adds the user that VMs run as, and builds the data plane and a base image from
+    Debian's packages. What is there already is left alone.
+    """
     from sppr.cli.gather import site_of
     from sppr.cli.rights import show_commands
-    from sppr.host import prepare
+    from sppr.host import prepare, vm_user
     from sppr.images.store import candidates
     from sppr.lab.site import images_folder
     from sppr.run import run
@@ -26,6 +30,7 @@ def main(conf: Path | None, no_image: bool) -> None:
     used = prepare.used_mib(Path(config.hugepages), config.spp.file_prefix or site.session)
     prepare.hugepages(config.primary.memory + prepare.SPARE_MIB - used, click.echo)
     prepare.hugetlbfs(Path(config.hugepages), click.echo)
+    vm_user.ensure(click.echo)
     if config.spp.dir is None and not (tree.OURS / "spp_primary").exists():
         click.echo(f"data plane: building it in {tree.OURS.parent}")
         run(["make", "-s", "-C", tree.OURS.parent])

@@ -62,17 +62,20 @@ class Access:
 
 def of(names: Iterable[str] = (), networks: Iterable[str] = ()) -> Access:
     """Return the access rules of a lab. ConfigError for a user or a network that does not exist."""
-    users = {0, os.getuid()}
-    for name in names:
-        try:
-            users.add(pwd.getpwnam(name).pw_uid)
-        except KeyError:
-            what = f"controller.allow_users: this machine has no user {name!r}"
-            raise ConfigError(what, hint="correct the name, or remove it") from None
+    users = {0, os.getuid(), *map(uid_of, names)}
     try:
         return Access(frozenset(users), tuple(IPv4Network(network) for network in networks))
     except ValueError as error:
         raise ConfigError(f"controller.allow: {error}", hint="write networks such as 192.168.1.0/24") from None
+
+
+def uid_of(name: str) -> int:
+    """Return the uid of a user. ConfigError for one that does not exist."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        what = f"controller.allow_users: this machine has no user {name!r}"
+        raise ConfigError(what, hint="correct the name, or remove it") from None
 
 
 def owner(end: End, other: End) -> int | None:

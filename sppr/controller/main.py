@@ -35,7 +35,7 @@ class Options:
     """Port 0 takes a free one; the ``listening:`` line and ``GET /v1/controller`` name it.
 
     ``allow_users``: user names beside root and the own one that may connect. ``allow``: networks of other machines.
-    ``guests``: the unix socket of VMs. ``file_prefix``: EAL's, of the lab, for ``launch``.
+    ``guests``: the unix socket of VMs. ``vm_user``: the user that QEMU runs as. ``file_prefix``: EAL's, for ``launch``.
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +51,7 @@ class Options:
     allow_users: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     guests: Path | None = None
+    vm_user: str = ""
     file_prefix: str = "rte"
 
 
@@ -77,11 +78,12 @@ async def serve(options: Options) -> int:
         most = limits.raise_limit()
         rules = access.of(options.allow_users, options.allow)
         memory = Memory(front.log, options.wiring)
-        server = Server(front.log, most=most // 2, timeout=options.timeout, memory=memory, rules=rules)
+        vm_uid = access.uid_of(options.vm_user) if options.vm_user else None
+        server = Server(front.log, most=most // 2, timeout=options.timeout, memory=memory, rules=rules, vm_uid=vm_uid)
         panel = Panel(server, Lab(options.file_prefix, options.host, sec_port))
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
         served = await stack.enter_async_context(_api(panel, info, options, _refusal(rules, front.log)))
-        guest = _unix(stack, options.guests) if options.guests is not None else None
+        guest = _guests(stack, options)
         stack.push_async_callback(server.close)
         await server.listen(primary, secondary, guest)
         listening = f"primary {options.host}:{pri_port}, secondaries {options.host}:{sec_port}"
@@ -159,6 +161,16 @@ def _unix(stack: contextlib.AsyncExitStack, path: Path) -> socket.socket:
     """A listening unix socket, whose file is removed at the end."""
     sock = sockets.unix(path)
     stack.callback(sockets.remove, path, path.lstat().st_ino)
+    return sock
+
+
+def _guests(stack: contextlib.AsyncExitStack, options: Options) -> socket.socket | None:
+    """The listening socket of VMs, which belongs to the user that QEMU runs as."""
+    if options.guests is None:
+        return None
+    sock = _unix(stack, options.guests)
+    if options.vm_user:
+        os.chown(options.guests, access.uid_of(options.vm_user), -1)
     return sock
 
 
@@ -246,6 +258,7 @@ def _options(argv: Sequence[str] | None) -> Options:
         "--allow", action="append", default=[], metavar="NETWORK", help="serve this network of other machines"
     )
     parser.add_argument("--guests", type=Path, metavar="PATH", help="serve the spp_vm of VMs on this unix socket")
+    parser.add_argument("--vm-user", default="", metavar="NAME", help="the user whose QEMU connects to it")
     parser.add_argument(
         "--file-prefix", default=Options.file_prefix, metavar="P", help="EAL file prefix of the lab (%(default)s)"
     )

@@ -23,6 +23,7 @@ class Server:
     """The table of connected processes, kept by itself. ``log`` gets a line for each that comes, goes or is refused.
 
     ``memory`` wires a process that was here before; only then it is in the table. ``rules``: who may connect by TCP.
+    ``vm_uid``: the user that QEMU runs as, where that is none of those.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Server:
         memory: Memory | None = None,
         most: int = MOST_PEERS,
         rules: access.Access | None = None,
+        vm_uid: int | None = None,
     ) -> None:
         self.primary: Peer | None = None
         self.secondaries: dict[int, Peer] = {}
@@ -41,6 +43,7 @@ class Server:
         self.memory = memory or Memory(log)
         self._log = log
         self._rules = rules or access.of()
+        self._vm_users = self._rules.users | ({vm_uid} if vm_uid is not None else set())
         self._refusals = access.RefusalLog(log)
         self._id_locks: dict[int, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +98,7 @@ class Server:
         """Why this connection is refused, before a byte of it is read; empty when it is allowed."""
         if peer.ends is not None:
             return self._rules.refusal(*peer.ends)
-        found = guests.vm_id(peer.socket, self._rules.users)
+        found = guests.vm_id(peer.socket, self._vm_users)
         if isinstance(found, str):
             return found
         peer.vm_id, peer.address = found, f"VM {found}"

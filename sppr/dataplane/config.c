@@ -16,6 +16,7 @@ enum long_option {
 	OPT_PORT_NUM,
 	OPT_VHOST_CLIENT,
 	OPT_SOCK_DIR,
+	OPT_SOCK_UID,
 	OPT_LOG_DIR,
 	OPT_HELP,
 };
@@ -25,6 +26,7 @@ static const struct option primary_options[] = {
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
 	{ "port-num", required_argument, NULL, OPT_PORT_NUM },
 	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
+	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -32,6 +34,7 @@ static const struct option primary_options[] = {
 static const struct option nfv_options[] = {
 	{ "vhost-client", no_argument, NULL, OPT_VHOST_CLIENT },
 	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
+	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -108,6 +111,11 @@ take_option(struct config *cfg, int opt, const char *arg)
 		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->sock_dir))
 			return "--sock-dir wants a path of at most 63 characters";
 		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
+		return NULL;
+	case OPT_SOCK_UID:
+		if (parse_number(arg, 10, 1, UINT32_MAX - 1, &number) < 0)
+			return "--sock-uid wants the uid of the user that QEMU runs as";
+		snprintf(cfg->sock_uid, sizeof(cfg->sock_uid), "%" PRIu64, number);
 		return NULL;
 	case OPT_LOG_DIR:
 		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->log_dir))
@@ -190,9 +198,10 @@ const char *
 config_usage(bool primary)
 {
 	return primary ? "spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
-			 "[--port-num ID rxq N txq M] [--sock-dir DIR] [--log-dir DIR]"
+			 "[--port-num ID rxq N txq M] [--sock-dir DIR] [--sock-uid UID] "
+			 "[--log-dir DIR]"
 		       : "spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
-			 "[--sock-dir DIR]";
+			 "[--sock-dir DIR] [--sock-uid UID]";
 }
 
 void

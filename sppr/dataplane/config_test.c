@@ -35,6 +35,7 @@ test_good(void)
 			      error) == CONFIG_OK);
 	CHECK(cfg.client_id == 127 && cfg.vhost_client);
 	CHECK_STR(cfg.sock_dir, "/x");
+	CHECK_STR(cfg.sock_uid, "");
 	CHECK(parse(&cfg, false, "-- --help", error) == CONFIG_HELP);
 }
 

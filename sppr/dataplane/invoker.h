@@ -18,13 +18,20 @@ bool invoker_is(uid_t uid);
  */
 bool invoker_trusts(uid_t uid);
 
+/* In a lab of root QEMU may run as a user of its own (--sock-uid): sockets are made for that user,
+ * and its stale sockets are removed. Nothing else of that user's is trusted. "": there is none.
+ */
+void invoker_set_qemu(const char *uid);
+bool invoker_owns_sockets(uid_t uid);
+
 /* Between the two the calling thread opens and makes files as that user. Short, and without EAL: a
  * thread started within, or a hugepage file opened, would have the user's rights.
  */
 void invoker_enter(void);
 void invoker_leave(void);
 
-/* Give a socket that was just made to the user: connect() wants the right to write. */
+/* Give a socket that was just made to the user who runs QEMU: connect() wants the right to write.
+ */
 void invoker_own_socket(const char *path);
 
 #endif

@@ -62,6 +62,13 @@ main(void)
 		CHECK(owner(file) == 0);
 		invoker_own_socket(path);
 		CHECK(owner(path) == 65534);
+		CHECK(!invoker_owns_sockets(65533));
+		invoker_set_qemu("65533"); /* sudo wakeup: a lab of root, and QEMU's own user */
+		CHECK(invoker_owns_sockets(65533) && !invoker_trusts(65533));
+		invoker_own_socket(path);
+		CHECK(owner(path) == 65533);
+		invoker_set_qemu("");
+		CHECK(!invoker_owns_sockets(65533));
 		invoker_enter();
 		CHECK(open(file, O_RDONLY) < 0); /* root's, 0600 */
 		invoker_leave();

@@ -17,7 +17,7 @@
 #include "say.h"
 
 #define MAX_ARGS 64
-#define ADDED_ARGS 8 /* the path, --proc-type, --file-prefix, --sock-dir, NULL */
+#define ADDED_ARGS 10 /* the path, --proc-type, --file-prefix, --sock-dir, --sock-uid, NULL */
 #define SIGNALS 32
 
 /* The program in the folder of our own executable. */
@@ -143,7 +143,7 @@ make_argv(const struct app *app, const struct launch_context *context,
 		char **argv)
 {
 	static char type[] = "--proc-type", secondary[] = "secondary", prefix[] = "--file-prefix";
-	static char sock_dir[] = "--sock-dir";
+	static char sock_dir[] = "--sock-dir", sock_uid[] = "--sock-uid";
 	unsigned int argc = 0, i;
 
 	argv[argc++] = path;
@@ -162,6 +162,10 @@ make_argv(const struct app *app, const struct launch_context *context,
 			strcmp(app->cfg.sock_dir, CONFIG_SOCK_DIR) != 0) {
 		argv[argc++] = sock_dir;
 		argv[argc++] = (char *)(uintptr_t)app->cfg.sock_dir;
+	}
+	if (strcmp(context->program, "spp_nfv") == 0 && *app->cfg.sock_uid != '\0') {
+		argv[argc++] = sock_uid;
+		argv[argc++] = (char *)(uintptr_t)app->cfg.sock_uid;
 	}
 	argv[argc] = NULL;
 }

@@ -20,10 +20,11 @@
 /* Why a capability may be kept. */
 enum need {
 	NEED_ALWAYS = 1,
-	NEED_FILES = 2, /* started by sudo, or a directory of the command line is another user's */
-	NEED_RAW = 4,	/* a vdev that opens a network interface */
-	NEED_PCI = 8,	/* without --no-pci */
-	NEED_PA = 16,	/* --iova-mode pa */
+	NEED_FILES = 2,	 /* started by sudo, or a directory of the command line is another user's */
+	NEED_RAW = 4,	 /* a vdev that opens a network interface */
+	NEED_PCI = 8,	 /* without --no-pci */
+	NEED_PA = 16,	 /* --iova-mode pa */
+	NEED_OWNER = 32, /* --sock-uid */
 };
 
 static const struct {
@@ -38,7 +39,7 @@ static const struct {
 	/* sockets, regions and logs in directories of the user who called sudo */
 	{ CAP_DAC_OVERRIDE, NEED_FILES, "dac_override" },
 	/* invoker_own_socket() */
-	{ CAP_CHOWN, NEED_FILES, "chown" },
+	{ CAP_CHOWN, NEED_FILES | NEED_OWNER, "chown" },
 	/* setfsuid() and setfsgid() of invoker_enter() */
 	{ CAP_SETUID, NEED_FILES, "setuid" },
 	{ CAP_SETGID, NEED_FILES, "setgid" },
@@ -97,6 +98,8 @@ needs_of(const struct config *cfg, int argc, char **argv)
 	if (invoker_exists() || is_of_another_user(cfg->sock_dir) ||
 			(*cfg->log_dir != '\0' && is_of_another_user(cfg->log_dir)))
 		needs |= NEED_FILES;
+	if (*cfg->sock_uid != '\0')
+		needs |= NEED_OWNER;
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--no-pci") == 0)
 			needs &= ~(unsigned int)NEED_PCI;

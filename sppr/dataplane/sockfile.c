@@ -50,7 +50,7 @@ sockfile_clear(const char *path)
 		say("%s exists and is not a socket; left alone", path);
 		return -1;
 	}
-	if (!invoker_trusts(st.st_uid)) {
+	if (!invoker_owns_sockets(st.st_uid)) {
 		say("%s belongs to user %u; left alone", path, st.st_uid);
 		return -1;
 	}
@@ -76,7 +76,7 @@ sockfile_may_connect(const char *path)
 			say("%s: %s", path, strerror(errno));
 		return errno == ENOENT;
 	}
-	if (!S_ISSOCK(st.st_mode) || !invoker_trusts(st.st_uid)) {
+	if (!S_ISSOCK(st.st_mode) || !invoker_owns_sockets(st.st_uid)) {
 		say("%s: %s; not used", path,
 				S_ISSOCK(st.st_mode) ? "belongs to another user"
 						     : "is not a socket");

@@ -11,6 +11,7 @@
 
 #include "app.h"
 #include "forward.h"
+#include "invoker.h"
 #include "patch.h"
 #include "privileges.h"
 #include "process.h"
@@ -71,6 +72,7 @@ main(int argc, char **argv)
 
 	say_program("spp_nfv");
 	eal_argc = process_arguments(&app.cfg, false, argc, argv);
+	invoker_set_qemu(app.cfg.sock_uid);
 	if (process_check_primary(eal_argc, argv) < 0 || privileges_drop(&app.cfg, argc, argv) < 0)
 		return 1;
 	process_quiet_libraries();

@@ -8,6 +8,7 @@
 #include "app.h"
 #include "ethdev_start.h"
 #include "forward.h"
+#include "invoker.h"
 #include "patch.h"
 #include "pipe.h"
 #include "privileges.h"
@@ -77,8 +78,27 @@ set_up_forwarder(void)
 	return forward_start();
 }
 
+/* Sockets of `--vdev net_vhostN,iface=PATH` are made by DPDK's driver. */
+static void
+own_vdev_sockets(int argc, char **argv)
+{
+	const char *vdev, *iface;
+	char path[108];
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		vdev = strstr(argv[i], "net_vhost");
+		iface = vdev != NULL ? strstr(vdev, ",iface=") : NULL;
+		if (iface == NULL || strstr(iface, ",client=1") != NULL)
+			continue;
+		iface += strlen(",iface=");
+		snprintf(path, sizeof(path), "%.*s", (int)strcspn(iface, ","), iface);
+		invoker_own_socket(path);
+	}
+}
+
 static int
-run(void)
+run(int argc, char **argv)
 {
 	static struct shared_port ports[RTE_MAX_ETHPORTS];
 	uint16_t i, nports = 0;
@@ -86,6 +106,7 @@ run(void)
 
 	if (set_up_shared(ports, &nports) == 0 && set_up_forwarder() == 0 &&
 			telemetry_set_up(&app) == 0 && process_catch_signals() == 0) {
+		own_vdev_sockets(argc, argv);
 		roster_join(&app);
 		say("Finished Process Init.");
 		status = process_loop(&app);
@@ -108,6 +129,7 @@ main(int argc, char **argv)
 
 	say_program("spp_primary");
 	eal_argc = process_arguments(&app.cfg, true, argc, argv);
+	invoker_set_qemu(app.cfg.sock_uid);
 	if (privileges_drop(&app.cfg, argc, argv) < 0)
 		return 1;
 	process_quiet_libraries();
@@ -121,7 +143,7 @@ main(int argc, char **argv)
 		say("must be the primary process: --proc-type primary, no other primary running");
 		status = 1;
 	} else {
-		status = run();
+		status = run(argc, argv);
 	}
 	if (!used_by_others)
 		rte_eal_cleanup();

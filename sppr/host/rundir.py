@@ -6,6 +6,7 @@ import stat as modes
 from pathlib import Path
 
 from sppr.errors import HostError
+from sppr.host import vm_user
 
 
 def sessions_dir() -> Path:
@@ -23,7 +24,8 @@ def sessions_dir() -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder`` with mode 0700. HostError where it is there and belongs to somebody else."""
+    """Make ``folder`` with mode 0700; of root 0710, for the user that QEMU runs as to pass through. HostError where it
+    exists and belongs to another user."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stat = folder.stat(follow_symlinks=False)
@@ -32,6 +34,7 @@ def make_private(folder: Path) -> None:
     if folder.is_symlink() or stat.st_uid != os.getuid():
         raise HostError(f"{folder}: is not a folder of yours", hint="name another folder with SPPR_RUN_DIR")
     folder.chmod(0o700)
+    vm_user.open_folder(folder)
 
 
 def check_own(folder: Path) -> None:

@@ -19,7 +19,7 @@ def controllers(config: Config, site: Site, chosen: Sequence[Secondary]) -> list
     if site.tree is None or version.era == "ours":
         ours = Controller(
             c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run), c.rest_host, c.rest_port,
-            guests_socket(run), config.spp.file_prefix or site.session, c.allow_users, c.allow,
+            guests_socket(run), config.spp.file_prefix or site.session, c.allow_users, c.allow, site.vm_user,
         )  # fmt: skip
         return [_part(site, "ctrler", "", ours.argv())]
     if version.era == "spp-ctl":

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sppr.errors import HostError, SpprError
-from sppr.host import checks, holders, privilege, procs
+from sppr.host import checks, holders, privilege, procs, vm_user
 from sppr.host import sockets as unix
 from sppr.images import qemu_img
 from sppr.images.store import Store
@@ -76,7 +76,13 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         torn=_torn(store) if store else (),
         disk_folder=str(store.folder) if store else "",
         disk_mib=_room(made, store) if store else (0, 0),
+        vm_user_problem="" if site.vm_user else vm_user.problem(site.run, folder) or _spp_tree(site),
     )
+
+
+def _spp_tree(site: Site) -> str:
+    """SPP's own programs make their vhost sockets for root alone."""
+    return "SPP's own programs make sockets that only root can open" if site.tree and privilege.is_root() else ""
 
 
 def _sudo(programs: Sequence[str]) -> bool | None:

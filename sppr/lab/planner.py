@@ -161,17 +161,20 @@ class _Planner:
             base_virtaddr=self.site.version.base_virtaddr if primary else None,
         )
 
-    def _sock_dir(self) -> tuple[str, ...]:
-        """Our own programs take another folder than /tmp; SPP's cannot."""
-        ours = self.config.spp.sock_dir != "/tmp" and not self.real  # noqa: S108
-        return ("--sock-dir", self.config.spp.sock_dir) if ours else ()
+    def _sockets(self) -> tuple[str, ...]:
+        """Where vhost sockets lie, and whom they are made for: options of our own programs, which SPP's have not."""
+        if self.real:
+            return ()
+        other = self.config.spp.sock_dir != "/tmp"  # noqa: S108
+        folder = ("--sock-dir", self.config.spp.sock_dir) if other else ()
+        return (*folder, "--sock-uid", str(self.site.vm_uid)) if self.site.vm_uid else folder
 
     def primary(self) -> Part:
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
         portmask = self._portmask(len(eal.vdevs) + len(self.facts.nics))
         program = Primary(
-            self.site.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, self._sock_dir()
+            self.site.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, self._sockets()
         ).argv()
         options: list[str] = []
         if flags.portmask is not None:
@@ -208,7 +211,7 @@ class _Planner:
     def _secondary(self, s: SecondarySettings) -> Part:
         c = self.config.controller
         apart = s.type == "vf" and self.site.version.vf_apart
-        extra = [*self._sock_dir(), *(["--vhost-client"] if s.vhost_client else [])]
+        extra = [*self._sockets(), *(["--vhost-client"] if s.vhost_client else [])]
         if s.type == "pcap":
             extra += ["-c", s.port, *(["--out-dir", s.out_dir] if s.out_dir else [])]
         port = c.vf_sec_port if apart else c.sec_port

@@ -17,13 +17,13 @@ from pathlib import Path
 from sppr.config.model import Config, Step
 from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
-from sppr.host import facts
+from sppr.host import facts, vm_user
 from sppr.images import seed
 from sppr.images.rootfs import GUEST
 from sppr.lab.vms import accel
 from sppr.qemu import outside, parts
 from sppr.qemu.serial import NoShell, Serial
-from sppr.run import find_program
+from sppr.run import find_program, which
 from sppr.spp.tree import OURS
 from sppr.units import mac_of
 
@@ -52,6 +52,7 @@ class Provisioner:
     seconds: float = SECONDS
     steps: tuple[Step, ...] = ()
     folder: Path = Path()
+    confinement: parts.Confinement = parts.UNCONFINED
 
     def digest(self) -> str | None:
         """sha256 of what would go in: the program, and the steps with their files. None where neither is there."""
@@ -136,6 +137,7 @@ class Provisioner:
         file descriptor of its network."""
         made: list[parts.Part] = [
             parts.Machine("sppr-template", MEMORY, 1, self.accel),
+            self.confinement,
             parts.Disk(overlay),
             parts.Files(files),
             parts.Files(settings),
@@ -195,7 +197,11 @@ def command(number: int, step: Step) -> str:
 
 def of(config: Config, folder: Path) -> Provisioner:
     """As the conf.yml in ``folder`` wants templates to be filled."""
-    return Provisioner(accel(config.vm.accel, facts.read()), steps=config.provision, folder=folder)
+    user = vm_user.find()
+    confinement = parts.Confinement(user.pw_name if user else "", parts.has_seccomp(which(parts.QEMU)))
+    return Provisioner(
+        accel(config.vm.accel, facts.read()), steps=config.provision, folder=folder, confinement=confinement
+    )
 
 
 @contextlib.contextmanager

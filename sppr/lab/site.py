@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sppr.errors import HostError
+from sppr.host import vm_user
 from sppr.host.rundir import sessions_dir
 from sppr.images import store as images
 from sppr.images.store import Store
+from sppr.qemu import parts
 from sppr.run import which
 from sppr.spp import era, tree
 from sppr.spp.versions import Version
@@ -26,7 +28,10 @@ KEY_NAME = "lab_key"
 
 @dataclass(frozen=True)
 class Site:
-    """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state."""
+    """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state.
+
+    ``vm_user``, ``vm_uid``: the user that QEMU drops to, empty and 0 for none. ``sandbox``: QEMU has seccomp.
+    """
 
     session: str
     conf: Path
@@ -42,6 +47,9 @@ class Site:
     extra_flags: tuple[str, ...] = ()
     no_store: HostError | None = None
     steps: tuple["Step", ...] = ()
+    vm_user: str = ""
+    vm_uid: int = 0
+    sandbox: bool = False
 
     def runscript(self, name: str) -> tuple[str, ...]:
         """How a pane calls a runscript: short where it lies in the lab's folder, so that the line can be edited."""
@@ -142,6 +150,8 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
     if name != config.session:
         flags += ["--session", name]
     root = Path(os.path.expanduser(config.spp.dir)) if config.spp.dir else None  # noqa: PTH111 - never raises
+    run = sessions_dir() / name
+    user = None if root or vm_user.problem(run, Path(config.spp.sock_dir)) else vm_user.find()
     scripts = next((p for p in (folder / "runscripts", PROJECT / "runscripts") if (p / "primary.py").is_file()), None)
     if scripts is not None and scripts.parent != folder and not flags:
         flags += ["--conf", str(conf)]
@@ -149,7 +159,10 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
         session=name,
         conf=conf,
         folder=folder,
-        run=sessions_dir() / name,
+        run=run,
+        vm_user=user.pw_name if user else "",
+        vm_uid=user.pw_uid if user else 0,
+        sandbox=parts.has_seccomp(which(parts.QEMU)),
         scripts=scripts,
         store=store,
         no_store=no_store,

@@ -12,7 +12,7 @@ from sppr.images.store import Kind
 from sppr.lab.plan import Flags, guests_socket
 from sppr.lab.site import Site
 from sppr.qemu.outside import OUTSIDE_FD
-from sppr.qemu.parts import Accel
+from sppr.qemu.parts import Accel, Confinement
 from sppr.qemu.patched import Patched
 from sppr.roles.part import Part, Role, serving_part, vm_name
 from sppr.roles.real import local
@@ -142,6 +142,7 @@ class VmPlanner:
             nics=self.shape.nics,
             graphic=self.shape.graphic,
             makes_sockets=self.shape.makes_sockets,
+            confinement=Confinement(self.site.vm_user, self.site.sandbox),
         )
 
     def _controller(self) -> tuple[Path | str, int]:

@@ -3,6 +3,8 @@
 Rendering is pure. Measured quirks of QEMU 7.2 stand where they matter.
 """
 
+import itertools
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,44 @@ class Machine:
             "-object", opts("rng-random", id="rng", filename="/dev/urandom"),
             "-device", opts("virtio-rng-pci", rng="rng"),
         ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What QEMU may do once its files are open. ``run_as``: the user it drops to, empty to stay as it is. ``sandbox``:
+    whether this QEMU has seccomp. ``spawn``: it may start programs, which a bridge or a tap with a script wants.
+
+    The filter is installed before QEMU drops to the user, so with ``run_as`` it cannot deny setuid: QEMU 7.2 then dies
+    of SIGSYS. A process of another user than root has no capability to gain by it, and can start no program.
+    """
+
+    run_as: str = ""
+    sandbox: bool = False
+    spawn: bool = False
+
+    def argv(self) -> list[str]:
+        elevate = None if self.run_as or self.spawn else "deny"
+        spawn = None if self.spawn else "deny"
+        rules = opts("on", obsolete="deny", elevateprivileges=elevate, spawn=spawn, resourcecontrol="deny")
+        return [*(("-sandbox", rules) if self.sandbox else ()), *(("-runas", self.run_as) if self.run_as else ())]
+
+
+UNCONFINED = Confinement()
+
+
+def starts_programs(words: Sequence[str]) -> bool:
+    """Return whether QEMU starts a helper or a script for these arguments: a bridge, or a tap without script=no."""
+    values = [b for a, b in itertools.pairwise(words) if a in ("-netdev", "-nic", "-net")]
+    return any(v.startswith("bridge") or (v.startswith("tap") and "script=no" not in v) for v in values)
+
+
+def has_seccomp(program: str | None) -> bool:
+    """Return whether this QEMU is linked to libseccomp: without it ``-sandbox`` is an error."""
+    try:
+        with Path(program or "").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"libseccomp.so") >= 0
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -248,6 +288,8 @@ _OURS = {
     "-nographic": "nothing: the console is in the pane already",
     "-serial": "nothing: the console is in the pane already",
     "-daemonize": "nothing: QEMU is the process of its pane",
+    "-sandbox": "nothing: it is on already",
+    "-runas": "nothing: VMs of root's labs run as user sppr-vm",
     "-snapshot": "an instance of its own: remove runscripts/img/<instance> to start anew",
     "-nodefaults": "nothing: it is given already",
     "-display": "nothing: the console is in the pane already",

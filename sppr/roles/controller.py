@@ -11,7 +11,7 @@ class Controller:
     """``api``: the unix socket on which it answers the launcher. ``guests``: the unix socket to which VMs connect.
     ``wiring``: the file that keeps ports and patches of the processes over a restart. ``rest_port``: REST for all
     others; 0: none. ``allow_users``, ``allow``: users of this machine and networks that may connect. ``file_prefix``:
-    EAL's."""
+    EAL's. ``vm_user``: the user that QEMU runs as, where that is not the controller's."""
 
     host: str
     pri_port: int
@@ -24,6 +24,7 @@ class Controller:
     file_prefix: str = "rte"
     allow_users: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    vm_user: str = ""
 
     def argv(self) -> list[str]:
         rest = ["--api-host", self.rest_host, "--api-port", str(self.rest_port)] if self.rest_port else []
@@ -35,6 +36,7 @@ class Controller:
             "--api-socket", str(self.api),
             "--wiring", str(self.wiring),
             *(("--guests", str(self.guests)) if self.guests else ()),
+            *(("--vm-user", self.vm_user) if self.vm_user else ()),
             "--file-prefix", self.file_prefix,
             *rest,
             *(word for name in self.allow_users for word in ("--allow-user", name)),

@@ -1,6 +1,6 @@
 """A VM as QEMU runs it: the parts it is made of, and the identity it gets from the host."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +45,7 @@ class Machine:
     regions: tuple[Path, ...] = ()
     controller: tuple[Path | str, int] | None = None
     outside_fd: int | None = None
+    confinement: parts.Confinement = parts.UNCONFINED
     authorized_keys: Path | None = None
     extra: tuple[str, ...] = ()
     disk_format: str = "qcow2"
@@ -74,6 +75,7 @@ class Machine:
     def argv(self) -> list[str]:
         made: list[parts.Part] = [
             parts.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic),
+            replace(self.confinement, spawn=parts.starts_programs(self.extra)),
             parts.Disk(self.disk, self.disk_format),
             parts.Console(self.console),
             parts.Monitor(self.qmp),

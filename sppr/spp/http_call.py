@@ -1,6 +1,6 @@
 """One HTTP request over a unix socket or TCP, for verbs that must answer at once.
 
-http.client does the same, but its import takes 15 ms: `sppr status` took 2.2 times an import of click, and takes 1.7.
+http.client does the same, but its import takes 15 ms: `sppr status` took 2.2 times an import of click, and takes 1.9.
 
 The request is HTTP/1.0: the server answers without chunks and closes the connection.
 """

@@ -190,6 +190,9 @@ def make(folder: Path, session: str, base: Path | None) -> Lab:
     """A lab below ``folder``, its base image a link to the one all tests share."""
     prepare_hugepages()
     home = folder / "home"
+    for parent in (folder, *folder.parents):  # pytest's folders are 0700, and a lab of root drops VMs to a user
+        if parent.is_relative_to("/tmp") and parent != Path("/tmp") and parent.owner() == "root":
+            parent.chmod(parent.stat().st_mode | 0o011)
     for part in ("runscripts", "socks", "home", "run"):
         (folder / part).mkdir()
     if base is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import pwd
 import socket
 import subprocess
 import threading
@@ -75,6 +76,21 @@ def own_address() -> str:
         sock.connect(("192.0.2.1", 9))
         found: str = sock.getsockname()[0]
         return found
+
+
+def fields(pid: int) -> dict[str, str]:
+    """/proc/PID/status."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_qemu_is_not_root_has_no_capability_and_is_filtered(lab: Lab) -> None:
+    user = pwd.getpwnam("sppr-vm")
+    for name in ("vm_v11", "vm_v12"):
+        found = fields(lab.status()[name]["pid"])
+        assert found["Uid"].split() == [str(user.pw_uid)] * 4 and found["Gid"].split() == [str(user.pw_gid)] * 4
+        assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 0
+        assert found["Seccomp"] == "2"
 
 
 def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sppr.host.checks import cores, dpdk, guests, memory, nics, tools, vhost
+from sppr.host.checks import access, cores, dpdk, guests, memory, nics, tools, vhost
 from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, Process, Severity
 from sppr.host.facts import Facts
 
@@ -33,6 +33,7 @@ REGISTRY: tuple[Check, ...] = (
     *vhost.CHECKS,
     *nics.CHECKS,
     *cores.CHECKS,
+    *access.CHECKS,
 )
 _TEXTS = [(re.compile(text), one) for one in REGISTRY for text in one.texts]
 

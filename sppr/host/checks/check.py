@@ -76,7 +76,7 @@ class Needs:
     image -> pid that has it open. ``torn``: temporary images of killed runs. ``disk_mib``: wanted and free in the
     images' folder. ``sudo``: whether sudo asks for nothing in a pane, None where it is not installed; ``sudoers``: the
     line with which it does not; ``terminal``: whether there is one to ask in. ``builds``: program -> the DPDK it is
-    built on.
+    built on. ``vm_user_problem``: why QEMU runs as root in a lab of root.
     """
 
     programs: dict[str, str | None] = field(default_factory=dict)
@@ -110,6 +110,7 @@ class Needs:
     disk_mib: tuple[int, int] = (0, 0)
     tmux_version: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    vm_user_problem: str = ""
 
     @property
     def own(self) -> frozenset[int]:

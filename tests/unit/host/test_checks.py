@@ -68,6 +68,22 @@ def with_vm(*words: str, **more: Any) -> Needs:
     return replace(NEEDS, processes=(PRIMARY, SECONDARY, replace(VM, argv=("qemu", *words), **more)))
 
 
+def with_controller(*words: str) -> Needs:
+    argv = (
+        "python3",
+        "-m",
+        "sppr.controller",
+        "--pri-port",
+        "5555",
+        "--sec-port",
+        "6666",
+        "--api-port",
+        "7777",
+        *words,
+    )
+    return replace(NEEDS, processes=(Process("ctrler", "controller", argv),))
+
+
 def test_a_machine_that_has_all_is_passed() -> None:
     assert check(GOOD, NEEDS) == []
 
@@ -80,6 +96,7 @@ LEFT = Runtime("lab", "/run/dpdk/lab")
 BARE = replace(GOOD, nics=(), ports=())
 # A primary without the NIC's port: --no-pci, one tap, one bit.
 BARE_NEEDS = replace(NEEDS, processes=())
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - not bound here
 NOT_CHECKED = "not checked: no NIC is bound to a DPDK driver"
 
 CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
@@ -228,6 +245,21 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
     (GOOD, replace(NEEDS, disk_folder="/lab", disk_mib=(272, 100)), "disk", "error",
      "/lab: 100 MiB free, and the images to be made may take 272 MiB",
      "df -h /lab; remove what is not needed there"),
+    (GOOD, with_controller("--allow-user", "ben"), "reach", "info",
+     "127.0.0.1 ports 5555, 6666, REST at 127.0.0.1:7777: root, ann, ben of this machine, and no other machine; "
+     "each guest its own control connection", "nothing: docs/security.md says what each can do"),
+    (GOOD, with_controller("--host", ANY_ADDRESS, "--allow", "10.0.0.0/8"), "reach", "warning",
+     "0.0.0.0 ports 5555, 6666, REST at 127.0.0.1:7777: root, ann of this machine, and machines in 10.0.0.0/8; "
+     "each guest its own control connection",
+     "whoever is in these networks commands processes of root: keep them few"),
+    (GOOD, replace(NEEDS, processes=(Process("ctrler", "controller", ("python3", "spp-ctl.py")),)), "reach", "warning",
+     "ctrler: SPP's own controller serves every user of this machine",
+     "it commands processes of root: let no stranger log in here, or set spp: {controller: ours}"),
+    (GOOD, replace(NEEDS, vm_user_problem="there is no user sppr-vm"), "vm-user", "warning",
+     "VMs of this lab run as root: there is no user sppr-vm", "sppr setup   (adds user sppr-vm)"),
+    (GOOD, replace(NEEDS, vm_user_problem="/root is closed to user sppr-vm (no x for others)"), "vm-user", "warning",
+     "VMs of this lab run as root: /root is closed to user sppr-vm (no x for others)",
+     "chmod o+x that folder, or move it: SPPR_RUN_DIR, spp.sock_dir in conf.yml"),
 ]  # fmt: skip
 
 

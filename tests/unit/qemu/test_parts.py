@@ -5,7 +5,7 @@ import pytest
 from sppr.errors import ConfigError
 from sppr.qemu import console
 from sppr.qemu.opts import opts
-from sppr.qemu.parts import Extra, IvshmemPlain, VhostUserNic
+from sppr.qemu.parts import Confinement, Extra, IvshmemPlain, VhostUserNic, has_seccomp, starts_programs
 
 
 def test_commas_in_a_value_are_doubled_and_booleans_are_on_and_off() -> None:
@@ -18,6 +18,24 @@ def test_vectors_0_under_tcg_only_where_qemu_would_die_of_msix() -> None:
         return VhostUserNic(0, Path("/tmp/sock1"), "02:00:00:00:00:01", accel).argv()[-1]  # type: ignore[arg-type]
 
     assert "vectors=0" in device("tcg") and "vectors" not in device("kvm")
+
+
+def test_the_sandbox_denies_all_that_qemu_can_do_without() -> None:
+    assert Confinement(sandbox=True).argv() == [
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    ]  # fmt: skip
+    dropped = Confinement("sppr-vm", sandbox=True).argv()
+    assert dropped == ["-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny", "-runas", "sppr-vm"]
+    assert Confinement().argv() == []
+    assert starts_programs(["-netdev", "bridge,id=b,br=virbr0"]) and starts_programs(["-nic", "tap,ifname=t0"])
+    assert not starts_programs(["-netdev", "tap,id=t,script=no,downscript=no", "-device", "bridge"])
+
+
+def test_seccomp_is_looked_for_in_the_program(tmp_path: Path) -> None:
+    (tmp_path / "qemu").write_bytes(b"\x7fELF libseccomp.so.2")
+    (tmp_path / "other").write_bytes(b"\x7fELF")
+    assert has_seccomp(str(tmp_path / "qemu"))
+    assert not has_seccomp(str(tmp_path / "other")) and not has_seccomp(None) and not has_seccomp("/no/such")
 
 
 def test_extra_arguments_may_not_repeat_an_option_of_ours() -> None:
