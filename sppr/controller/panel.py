@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
 
-from . import dialect
+from . import dialect, verify
 from .faults import BadValue, NotConnected, Refused
 from .launch import Lab
 from .reply import Reply
@@ -68,20 +68,46 @@ class Panel:
         return peer.status
 
     async def _change(self, target: Target, verb: str, *args: str) -> None:
-        """Send a change in the dialect of the process; where only its echo comes back look whether it was done."""
+        """Send a change in the dialect of the process, and compare its status before and after.
+
+        Changes of one process run one after another, so that a comparison sees its own change alone.
+        """
         peer = self.peer(target)
-        if peer.told is None and (peer.plain or any(map(is_ethdev_number, args))):
-            await self.ask(target, "status")
-        told = peer.told or dialect.Told({})
-        if not told.numbers and verb == "patch" and any(map(is_ethdev_number, args)):
-            raise BadValue("ports are numbers to classic SPP only: write TYPE:NUMBER", hint="patch phy:0 ring:0")
-        reply = await self.ask(target, dialect.command(told, verb, *args))
-        if reply.echo and (verb, *args) != ("patch", "reset"):
-            done = dialect.done(await self.status(target), verb, [dialect.named(told, arg) for arg in args])
-            if not done:
-                raise Refused(
-                    f"`{' '.join((verb, *args))}` had no effect", hint=f"{peer} does not say why: see its window"
-                )
+        async with peer.changing:
+            before = verify.wired(await self.status(target))
+            told = peer.told or dialect.Told({})
+            if not told.numbers and verb == "patch" and any(map(is_ethdev_number, args)):
+                raise BadValue("ports are numbers to classic SPP only: write TYPE:NUMBER", hint="patch phy:0 ring:0")
+            names = [dialect.named(told, arg) for arg in args]
+            if not peer.ours and not told.classic:
+                verify.refuse_what_spp_damages(target, verb, names, before)
+            reply = await self.ask(target, dialect.command(told, verb, *args))
+            status = await self.status(target)
+            self._check_done(peer, verb, names, (before, verify.wired(status)), reply)
+
+    def _check_done(
+        self,
+        peer: Peer,
+        verb: str,
+        names: list[str],
+        seen: tuple[verify.Wired | None, verify.Wired | None],
+        reply: Reply,
+    ) -> None:
+        """Refused where the process answered success and its status shows something else."""
+        before, after = seen
+        change = f"`{' '.join((verb, *names))}`"
+        if before is None or after is None:
+            if reply.echo and not dialect.done(peer.status, verb, names) and (verb, *names) != ("patch", "reset"):
+                raise Refused(f"{change} had no effect", hint=f"{peer} does not say why: see its window")
+            return
+        if reply.echo and not after.forwards and not dialect.done(peer.status, verb, names):
+            raise Refused(f"{change} had no effect", hint=f"{peer} does not say why: see its window")
+        found = verify.differences(verify.expected(before, verb, names), after, verb)
+        if found:
+            raise Refused(
+                f"{change} had no effect as asked: {'; '.join(found)}",
+                hint=f"{peer} answered success; its status says otherwise, and its window may say why",
+            )
 
     async def processes(self) -> list[Process]:
         """Every process that answers ``status`` now, the primary first; those that do not are dropped."""

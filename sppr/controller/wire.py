@@ -38,6 +38,7 @@ class Peer(asyncio.BufferedProtocol):
     18.05). ``heard`` is called with each command and its reply. ``lost`` is called once, when the connection is over,
     with the reason.
 
+    ``ours``: it is a process of our own data plane. ``changing``: held while a change is made and compared.
     ``vm_id``: the id of the VM whose QEMU this is, 0 for a process that is connected by TCP. ``ends``: own address and
     the peer's, of TCP.
     """
@@ -46,6 +47,8 @@ class Peer(asyncio.BufferedProtocol):
         self.kind = ""
         self.client_id = 0
         self.plain = False
+        self.ours = False
+        self.changing = asyncio.Lock()
         self.staged = False
         self.told: dialect.Told | None = None
         self.gone = False
@@ -85,7 +88,9 @@ class Peer(asyncio.BufferedProtocol):
         if command == "status":
             self.told = dialect.read(reply, self.client_id)
             self.status = self.told.status
+            self.ours = self.ours or self.status.get("data_plane") == "sppr"
         elif command == "_get_client_id":
+            self.ours = reply.data is not None and reply.data.get("data_plane") == "sppr"
             self.staged = reply.data is not None and "process_type" not in reply.data
         if self.heard is not None:
             self.heard(self, command, reply)

@@ -35,6 +35,7 @@ do_get_client_id(struct call *c)
 	json_end(&w);
 	json_uint(&w, "client_id", c->app->cfg.client_id);
 	json_string(&w, "process_type", "nfv");
+	json_string(&w, "data_plane", "sppr"); /* what differs from SPP's nfv: docs/dataplane.md */
 	json_finish(&w);
 }
 

@@ -36,7 +36,7 @@ test_replies(void)
 {
 	reset(false);
 	CHECK_STR(run("_get_client_id"), "{\"results\":[{\"result\":\"success\"}],\"client_id\":7,"
-					 "\"process_type\":\"nfv\"}");
+					 "\"process_type\":\"nfv\",\"data_plane\":\"sppr\"}");
 	CHECK_STR(run("add nullpmd:0"),
 			"{\"result\":\"succeeded\",\"command\":\"add\",\"port\":\"nullpmd:0\"}");
 	CHECK_STR(run("add nullpmd:0"),

@@ -140,6 +140,7 @@ status_primary(const struct app *app, char *reply, size_t size)
 	uint16_t i;
 
 	json_start(&w, reply, size);
+	json_string(&w, "data_plane", "sppr"); /* what differs from SPP's: docs/dataplane.md */
 	put_lcores(&w);
 	if (app->has_forwarder) {
 		json_object(&w, "forwarder");

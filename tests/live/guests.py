@@ -2,23 +2,56 @@
 
 import contextlib
 import signal
+import socket
 from pathlib import Path
 
 from pexpect.popen_spawn import PopenSpawn
 
+from sppr.controller.guests import HELLO
 from sppr.images.build import SHELL_READY
 from sppr.roles.vm import Machine
+from tests.live.dataplane import REPLY_SIZE, Connection
 
 TEMPLATE_SECONDS = 120
+#: The controller's socket of VMs, in the folder of the guest.
+SOCKET = "guests.sock"
+
+
+class GuestConnection(Connection):
+    """What QEMU connects for a guest: its spp_vm says HELLO first, QEMU keeps the connection when that ends."""
+
+    def ask_raw(self, command: str) -> bytes:
+        self.sock.sendall(command.encode())
+        got = b""
+        while len(got) < REPLY_SIZE + len(HELLO) * got.startswith(HELLO):
+            chunk = self.sock.recv(REPLY_SIZE)
+            assert chunk, f"{command}: closed after {len(got)} bytes"
+            got += chunk
+        return got.removeprefix(HELLO)
+
+
+class GuestController:
+    """Listens where the QEMU of a guest connects to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(folder / SOCKET))
+        self.listener.listen()
+        self.listener.settimeout(60)
+
+    def accept(self) -> GuestConnection:
+        connection = GuestConnection(self.listener.accept()[0])
+        connection.sock.settimeout(60)
+        return connection
 
 
 class Guest:
     """``image`` stays as it is (snapshot=on)."""
 
-    def __init__(self, image: Path, folder: Path, vm_id: int, port: int, **ports: tuple[Path, ...]) -> None:
+    def __init__(self, image: Path, folder: Path, vm_id: int, **ports: tuple[Path, ...]) -> None:
         self.vm = Machine(
             kind="ring", id=vm_id, disk=image, memory=192, cores=1, accel="tcg", qmp=folder / f"{vm_id}.qmp",
-            console=folder / f"{vm_id}.console", ssh_port=0, controller=("127.0.0.1", port),
+            console=folder / f"{vm_id}.console", ssh_port=0, controller=(folder / SOCKET, 6666),
             extra=("-snapshot-is-set-below",), **ports,
         )  # fmt: skip
         argv = [word for word in self.vm.argv() if word != "-snapshot-is-set-below"]

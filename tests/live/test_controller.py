@@ -320,6 +320,7 @@ def test_a_second_primary(controller: Controller) -> None:
     third = Fake(controller.pri_port)
     third.start()
     assert first.closed.wait(WAIT)
+    until(lambda: {"type": "primary"} in controller.client.processes(), "the third")
     controller.client.add_port("primary", "ring:7")
     assert "ring:7" in third.ports
 

@@ -72,7 +72,7 @@ def test_handshake_and_status(lab: Lab) -> None:
 
     process, nfv = lab.start_nfv(1)
     process.wait_said(f"spp_nfv: connected to {lab.secondary_port.address} as id 1")
-    hello = {"results": [{"result": "success"}], "client_id": 1, "process_type": "nfv"}
+    hello = {"results": [{"result": "success"}], "client_id": 1, "process_type": "nfv", "data_plane": "sppr"}
     assert nfv.ask("_get_client_id") == hello
     idling = {"client-id": 1, "status": "idling", "master-lcore": 2, "lcores": [2, 3]}
     assert nfv.status() == idling | {"ports": ["tap:0", "tap:1"], "patches": []}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sppr.controller.guests import HELLO
 from sppr.host import region
 from sppr.images.store import Store
 from sppr.lab.provision import Provisioner
@@ -28,7 +29,7 @@ from tests.live.dataplane import (
     send_all,
     wait_for,
 )
-from tests.live.guests import Guest
+from tests.live.guests import Guest, GuestController
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
@@ -133,7 +134,7 @@ def test_one_process_has_a_region_and_files_of_others_are_refused(lab: Lab) -> N
     (lab.sockets / "ivshmem9").chmod(0o600)
     region.make(lab.sockets / "ivshmem10")
     os.chown(lab.sockets / "ivshmem10", 65534, 65534)
-    for number, why in ((8, "symbolic link"), (9, "too short"), (10, "another user")):
+    for number, why in ((8, "symbolic link"), (9, "too short"), (10, "Permission denied")):  # root has no dac_override
         one.failed(f"add ivshmem:{number}")
         lab.processes[1].wait_said(why)
     assert (lab.sockets / "ivshmem9").read_bytes() == b"short"
@@ -204,24 +205,31 @@ def test_a_scribbling_guest_loses_its_own_packets_only(lab: Lab) -> None:
 # --- guests ---
 
 
-def guest_connection(lab: Lab, vm_id: int) -> Connection:
+def guest_connection(controller: GuestController, vm_id: int) -> Connection:
     """What the guest's spp_vm makes by itself, once it is up."""
-    lab.secondary_port.listener.settimeout(60)
-    connection = lab.secondary_port.accept()
-    connection.sock.settimeout(60)
-    hello = {"results": [{"result": "success"}], "client_id": vm_id, "process_type": "nfv"}
+    connection = controller.accept()
+    hello = {"results": [{"result": "success"}], "client_id": vm_id, "process_type": "nfv", "data_plane": "sppr"}
     assert connection.ask("_get_client_id") == hello
     return connection
 
 
 @pytest.fixture
-def start_guest(lab: Lab, template: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[Guest, Connection]]]:
+def controller(tmp_path: Path) -> Iterator[GuestController]:
+    found = GuestController(tmp_path)
+    with contextlib.closing(found.listener):
+        yield found
+
+
+@pytest.fixture
+def start_guest(
+    lab: Lab, template: Path, tmp_path: Path, controller: GuestController
+) -> Iterator[Callable[..., tuple[Guest, Connection]]]:
     guests: list[Guest] = []
 
     def start(vm_id: int, **ports: tuple[Path, ...]) -> tuple[Guest, Connection]:
-        guests.append(Guest(template, tmp_path, vm_id, lab.secondary_port.port, **ports))
+        guests.append(Guest(template, tmp_path, vm_id, **ports))
         began = time.monotonic()
-        connection = guest_connection(lab, vm_id)
+        connection = guest_connection(controller, vm_id)
         print(f"spp_vm connected {time.monotonic() - began:.1f} s after QEMU's start")
         return guests[-1], connection
 
@@ -240,7 +248,9 @@ MALFORMED = [
 ]
 
 
-def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
+def test_a_ring_vm_end_to_end(
+    lab: Lab, controller: GuestController, start_guest: Callable[..., tuple[Guest, Connection]]
+) -> None:
     """tap:0 -> ivshmem:7 -> ring:0 in the guest and back -> tap:1; then a reboot, a killed nfv, a mad neighbour."""
     lab.start_primary()
     path = lab.sockets / "ivshmem7"
@@ -279,15 +289,16 @@ def test_a_ring_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, 
 
     guest.wait_prompt()
     spp_vm.close()  # the controller goes and comes: the state is kept
-    spp_vm = guest_connection(lab, 6)
+    spp_vm = guest_connection(controller, 6)
     assert spp_vm.status()["patches"] == [{"src": "ring:0", "dst": "ring:0"}]
     whole(source, sink, 200)
     assert guest.run("cat /run/spp_vm.log").count("ring:0 is 0000:") == 2
-    guest.run("kill $(pidof spp_vm)")  # init starts it anew, with nothing patched
-    spp_vm = guest_connection(lab, 6)
+    guest.run("kill $(pidof spp_vm)")  # init starts it again, with nothing patched
+    assert spp_vm.sock.recv(len(HELLO)) == HELLO  # on the connection that QEMU kept
+    spp_vm.close()
+    spp_vm = guest_connection(controller, 6)
     assert spp_vm.status() == idle
     guest.console.sendline("reboot")
-    spp_vm = guest_connection(lab, 6)
     spp_vm.ok("patch ring:0 ring:0", "forward")
     crosses(source, sink)
     whole(source, sink, 500)

@@ -14,6 +14,7 @@ import pytest
 from tests.live import labs
 from tests.live.dataplane import wait_for
 from tests.live.labs import Lab
+from tests.live.test_access import as_user
 from tests.live.test_sppsh import sppsh
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -91,6 +92,24 @@ def test_qemu_is_not_root_has_no_capability_and_is_filtered(lab: Lab) -> None:
         assert found["Uid"].split() == [str(user.pw_uid)] * 4 and found["Gid"].split() == [str(user.pw_gid)] * 4
         assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 0
         assert found["Seccomp"] == "2"
+
+
+def test_another_user_opens_no_socket_of_the_lab(lab: Lab) -> None:
+    folders = [lab.state, lab.folder / "socks", Path("/var/run/dpdk") / lab.session]
+    paths = [str(path) for folder in folders for path in folder.iterdir() if path.is_socket()]
+    kinds = {Path(path).name.rstrip("0123456789") for path in paths}
+    assert {"api.sock", "guests.sock", "vm_v11.qmp", "sock", "dpdk_telemetry.v"} <= kinds, kinds
+    code = f"""
+        import socket
+        for path in {paths!r}:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+                try:
+                    socket.socket(socket.AF_UNIX, kind).connect(path)
+                    print("connected to", path)
+                except OSError as e:
+                    print(e.strerror)
+    """
+    assert set(as_user("nobody", code).splitlines()) == {"Permission denied"}
 
 
 def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:

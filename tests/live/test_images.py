@@ -76,7 +76,7 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
     done = lab.sppr("image", "provision", "ring")
     assert done.returncode == 0, done.stderr
     assert template.read_bytes() != before and listing.check(lab.folder / "runscripts", "qcow2") == []
-    vm = Guest(template, tmp_path, 6, 1)
+    vm = Guest(template, tmp_path, 6)
     try:
         vm.wait_prompt()
         assert vm.run("cat /root/made") == "made\nby the tool"

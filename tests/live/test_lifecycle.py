@@ -38,6 +38,13 @@ def small(lab: Lab) -> Lab:
     return lab
 
 
+def has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def verb(lab: Lab, *words: str, status: int = 0) -> str:
     """``sppr VERB NAME…`` of the lab; what it said."""
     done = lab.sppr(*words, "--session", NAME)
@@ -60,7 +67,7 @@ def panes(lab: Lab) -> list[str]:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    wait_for("its end", lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    wait_for("its end", lambda: has_ended(pid))
 
 
 def test_up_starts_what_died_and_leaves_what_runs(small: Lab) -> None:

@@ -269,7 +269,8 @@ def test_with_a_policy_what_is_killed_is_back_by_itself(watched: Lab) -> None:
         packets_cross(lab)
     after = lab.status()
     assert all(after[name]["restarts"] >= 1 and before[name]["restarts"] == 0 for name in before)
-    assert "restarts 2" in lab.sppr("status", "--session", lab.session).stdout
+    shown = lab.sppr("status", "--session", lab.session).stdout
+    assert f"restarts {after['sec2']['restarts']}" in shown  # 2, or more where the primary took long
     lab.tmux("send-keys", "-t", after["sec1"]["pane"], "C-c")
     assert wait_state(lab, "sec1", "dead")["exit"] == 0
     assert lab.down().returncode == 0 and lab.leftovers() == []

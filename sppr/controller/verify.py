@@ -1,0 +1,100 @@
+"""Whether a change was done as asked: the status of a process before and after it, compared. Pure.
+
+No answer is believed. SPP's nfv answers `add tap:3` with success and damages the entry of port 0, its primary answers
+`forward` with success when it has no forwarder, and classic SPP only echoes (spp-facts 3.2, 3.6, 12.3).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sppr.spp.names import Target
+
+from .faults import BadValue
+
+#: Port types that SPP's own JSON processes can add; anything else they answer with success and damage port 0.
+SPP_ADDS = ("ring", "vhost", "pcap", "nullpmd", "memif", "pipe")
+
+
+@dataclass(frozen=True)
+class Wired:
+    """Ports, patches (src -> dst) and state of a process. ``forwards``: its status has them; a primary of SPP up to
+    18.08.4, or one without a worker lcore, lists its pipes only."""
+
+    ports: frozenset[str] = frozenset()
+    patches: Mapping[str, str] = field(default_factory=dict)
+    state: str = ""
+    forwards: bool = True
+
+
+def wired(status: Mapping[str, object]) -> Wired | None:
+    """Read a status object; None where it is cut off or lists no ports, so that nothing can be compared."""
+    if status.get("truncated"):
+        return None
+    forwarder = status.get("forwarder")
+    inner = forwarder if isinstance(forwarder, dict) else status
+    ports, patches, pipes = inner.get("ports"), inner.get("patches"), status.get("pipes")
+    forwards = isinstance(ports, list)
+    if not forwards and "phy_ports" not in status:
+        return None
+    names = {_text(port) for port in ports} if isinstance(ports, list) else set()
+    names |= {f"pipe:{p.get('id')}" for p in pipes if isinstance(p, dict)} if isinstance(pipes, list) else set()
+    found = [p for p in patches if isinstance(p, dict)] if isinstance(patches, list) else []
+    pairs = {_text(p.get("src")): _text(p.get("dst")) for p in found}
+    state = inner.get("status")
+    return Wired(frozenset(names), pairs, state if isinstance(state, str) and forwards else "", forwards)
+
+
+def _text(port: object) -> str:
+    """A status writes ``phy:0 nq 3`` where a command has ``phy:0nq3``."""
+    return str(port).replace(" ", "")
+
+
+def expected(before: Wired, verb: str, args: Sequence[str]) -> Wired:
+    """What ``before`` becomes when the change is done. ``args``: ports as UIDs."""
+    match (verb, *args):
+        case ("add", port, *_):
+            return replace(before, ports=before.ports | {port})
+        case ("del", port):
+            left = {src: dst for src, dst in before.patches.items() if port not in (src, dst)}
+            return replace(before, ports=before.ports - {port}, patches=left)
+        case ("patch", "reset"):
+            return replace(before, patches={})
+        case ("patch", src, dst):
+            return replace(before, patches={**before.patches, src: dst})
+    return replace(before, state="running" if verb == "forward" else "idling")
+
+
+def differences(wanted: Wired, after: Wired, verb: str) -> list[str]:
+    """What of ``after`` is not as wanted, one text each. The state counts for forward and stop only: SPP's nfv also
+    stops forwarding by ``del``."""
+    if not after.forwards:
+        wanted, after = _pipes(wanted), _pipes(after)
+    found = [f"{port} is missing" for port in sorted(wanted.ports - after.ports)]
+    found += [f"{port} is there" for port in sorted(after.ports - wanted.ports)]
+    for src in sorted({*wanted.patches, *after.patches}):
+        there, asked = after.patches.get(src), wanted.patches.get(src)
+        if there != asked and asked is None:
+            found.append(f"{src} -> {there} is there")
+        elif there != asked:
+            found.append(f"{src} -> {asked} is missing" if there is None else f"{src} -> {there}, not {asked}")
+    if verb in ("forward", "stop") and wanted.state != after.state:
+        found.append(f"it is {after.state}" if after.state else "it has no forwarder")
+    return found
+
+
+def _pipes(known: Wired) -> Wired:
+    return replace(known, ports=frozenset(port for port in known.ports if port.startswith("pipe:")), patches={})
+
+
+def refuse_what_spp_damages(target: Target, verb: str, args: Sequence[str], status: Wired | None) -> None:
+    """BadValue for a change that SPP's own nfv or primary answers with success and gets wrong."""
+    if verb == "add" and args[0].partition(":")[0] not in SPP_ADDS:
+        what = f"{args[0]}: SPP's {target} answers success and damages its table of ports"
+        raise BadValue(what, hint=f"it can add {', '.join(SPP_ADDS)}; taps come from the primary's --vdev")
+    if verb == "del" and status is not None:
+        patches = [f"{src} -> {dst}" for src, dst in status.patches.items() if args[0] in (src, dst)]
+        if patches:
+            what = (
+                f"{args[0]} is patched ({', '.join(patches)}), and SPP's {target} leaves a patch to a port that is gone"
+            )
+            raise BadValue(what, hint="patch reset first, then del, and patch the others again")

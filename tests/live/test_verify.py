@@ -1,0 +1,116 @@
+"""No answer is believed: processes that answer success and do something else, and what SPP would damage."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sppr.errors import ControlError
+from tests.live.test_controller import Controller, Fake, reply, until
+
+pytestmark = pytest.mark.live
+
+
+class Liar(Fake):
+    """An nfv of SPP that answers success, whatever happens. ``effect`` is what its tables look like after a change."""
+
+    effect: tuple[list[str], list[dict[str, str]]] | None = None
+
+    def answer(self, command: str) -> bytes:
+        if command.split()[0] in ("status", "_get_client_id"):
+            return super().answer(command)
+        if self.effect is not None:
+            self.ports, self.patches = self.effect
+        return reply(result="succeeded", command=command.split()[0])
+
+
+class Primary(Liar):
+    """spp_primary of HEAD without a worker lcore: no forwarder in its status."""
+
+    def answer(self, command: str) -> bytes:
+        if command == "status":
+            return reply(**{"master-lcore": 0, "lcores": [0], "phy_ports": [], "ring_ports": [], "pipes": []})
+        return super().answer(command)
+
+
+@pytest.fixture
+def liar(tmp_path: Path) -> Iterator[tuple[Controller, Liar]]:
+    controller = Controller(tmp_path, "--serve", "--timeout", "1")
+    fake = Liar(controller.sec_port, 1)
+    fake.ports, fake.patches = ["phy:0", "ring:0"], [{"src": "phy:0", "dst": "ring:0"}]
+    fake.start()
+    until(lambda: {"type": "nfv", "client-id": 1} in controller.client.processes(), "nfv 1")
+    yield controller, fake
+    controller.end()
+
+
+def refusal(call: object, *args: str) -> str:
+    with pytest.raises(ControlError) as e:
+        call(*args)  # type: ignore[operator]
+    return e.value.what
+
+
+def test_a_port_that_did_not_come_is_an_error(liar: tuple[Controller, Liar]) -> None:
+    controller, _ = liar
+    said = refusal(controller.client.add_port, "nfv:1", "vhost:1")
+    assert "command error: `add vhost:1` had no effect as asked: vhost:1 is missing" in said
+
+
+def test_a_patch_that_changed_on_the_side_is_named(liar: tuple[Controller, Liar]) -> None:
+    controller, fake = liar
+    fake.effect = (["udf", "ring:0", "nullpmd:3"], [{"src": "udf", "dst": "ring:0"}])
+    said = refusal(controller.client.add_port, "nfv:1", "nullpmd:3")
+    assert "phy:0 is missing; udf is there; phy:0 -> ring:0 is missing; udf -> ring:0 is there" in said
+
+
+def test_forwarding_that_did_not_start_is_an_error(liar: tuple[Controller, Liar]) -> None:
+    controller, _ = liar
+    assert "`forward` had no effect as asked: it is idling" in refusal(controller.client.forward, "nfv:1")
+
+
+def test_a_reset_that_left_a_patch_is_an_error(liar: tuple[Controller, Liar]) -> None:
+    controller, _ = liar
+    assert "phy:0 -> ring:0 is there" in refusal(controller.client.reset_patches, "nfv:1")
+
+
+def test_what_spp_would_damage_is_not_sent(liar: tuple[Controller, Liar]) -> None:
+    controller, fake = liar
+    assert "answers success and damages" in refusal(controller.client.add_port, "nfv:1", "tap:3")
+    assert "is patched (phy:0 -> ring:0)" in refusal(controller.client.del_port, "nfv:1", "ring:0")
+    assert set(fake.heard) == {"_get_client_id", "status"}
+
+
+def test_a_primary_without_a_forwarder_does_not_forward(tmp_path: Path) -> None:
+    controller = Controller(tmp_path, "--serve", "--timeout", "1")
+    try:
+        Primary(controller.pri_port).start()
+        until(lambda: {"type": "primary"} in controller.client.processes(), "the primary")
+        assert "it has no forwarder" in refusal(controller.client.forward, "primary")
+    finally:
+        controller.end()
+
+
+def test_changes_of_one_process_are_compared_one_by_one(tmp_path: Path) -> None:
+    """Two clients at once: neither sees the other's change as a fault."""
+    controller = Controller(tmp_path, "--serve", "--timeout", "5")
+    try:
+        fake = Fake(controller.sec_port, 1, delay=0.01)
+        fake.start()
+        until(lambda: {"type": "nfv", "client-id": 1} in controller.client.processes(), "nfv 1")
+        failed: list[str] = []
+
+        def add(number: int) -> None:
+            try:
+                controller.client.add_port("nfv:1", f"ring:{number}")
+            except ControlError as error:
+                failed.append(error.what)
+
+        threads = [threading.Thread(target=add, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == [] and len(fake.ports) == 9
+    finally:
+        controller.end()
