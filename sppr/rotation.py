@@ -1,7 +1,9 @@
 """Logs of bounded size: how one is written in pieces, and how the pieces are read as one.
 
 ``pri.log`` is written, ``pri.log.1`` and ``pri.log.2`` are older; ``pri.log.lost`` is there once a piece was dropped.
-The writer is split of coreutils, which hands each piece to a filter as it comes: nothing is held back.
+The writer is split of coreutils, which hands each piece to a filter as it comes: nothing is held back. QEMU writes the
+console of a VM, ``vm_v11.console``, by itself, and the same text goes through the pane: when a piece of that log is
+full, the console is cut to its end. QEMU appends to it (``logappend=on``), so it goes on there.
 """
 
 import os
@@ -20,6 +22,9 @@ cat >>"$LOG"
 [ ! -e "$LOG.2" ] || : >"$LOG.lost"
 [ ! -e "$LOG.1" ] || mv -f "$LOG.1" "$LOG.2"
 mv "$LOG" "$LOG.1" && : >"$LOG"
+console="${{LOG%.log}}.console"
+[ ! -f "$console" ] || {{ tail -c 4096 "$console" >"$console.tail" && cat "$console.tail" >"$console"; }}
+rm -f "$console.tail"
 """
 
 

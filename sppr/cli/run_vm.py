@@ -80,6 +80,8 @@ def main(
     begin(vm_name(kind, ids[0]), site.run, dry_run)
     _make_ready(parts[0], config, site, kind, ids[0], shape)
     program = parts[0].program
+    if parts[0].console.endswith(".console"):  # else it is the log of the pane
+        Path(parts[0].console).write_bytes(b"")
     if config.vm.network == "open":
         from sppr.qemu import outside
 

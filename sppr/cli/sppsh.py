@@ -12,6 +12,9 @@ import click
 from sppr.cli import options
 from sppr.cli.edge import CONTEXT, Edge
 
+#: The exit status of ssh for a connection that failed.
+SSH_FAILED = 255
+
 
 class Words(Edge):
     """With -r all that follows TARGET is the command, its options too."""
@@ -94,10 +97,12 @@ def _list(found: Sequence[Any], as_json: bool) -> int:
 
 
 def _log_in(guest: Any, user: str) -> int:
+    from sppr.deadline import Deadline
     from sppr.lab import reach
     from sppr.run import find_program
 
     reach.need_key(guest)
+    reach.wait_sshd(guest, Deadline(reach.SSHD_SECONDS))
     argv = guest.ssh(user)
     os.execv(find_program("ssh"), argv)  # noqa: S606 - argv only
 
@@ -118,6 +123,7 @@ def _console(session: str, guest: Any) -> int:
 
 def _run(found: Sequence[Any], target: str, user: str, words: Sequence[str]) -> int:
     """The command's own status; of several guests the first that is not 0."""
+    from sppr.deadline import Deadline
     from sppr.lab import reach
     from sppr.run import find_program
 
@@ -125,6 +131,7 @@ def _run(found: Sequence[Any], target: str, user: str, words: Sequence[str]) -> 
     for guest in chosen:
         reach.need_key(guest)
     if target != "all":
+        reach.wait_sshd(chosen[0], Deadline(reach.SSHD_SECONDS))
         argv = [*chosen[0].ssh(user, "-o", "BatchMode=yes", *(["-t"] if sys.stdin.isatty() else [])), *words]
         sys.stdout.flush()
         os.execv(find_program("ssh"), argv)  # noqa: S606 - argv only
@@ -134,8 +141,15 @@ def _run(found: Sequence[Any], target: str, user: str, words: Sequence[str]) -> 
 
 
 def _run_one(guest: Any, user: str, words: Sequence[str]) -> int:
+    from sppr.deadline import Deadline
+    from sppr.lab import reach
     from sppr.run import run
 
+    try:
+        reach.wait_sshd(guest, Deadline(reach.SSHD_SECONDS))
+    except reach.NoGuest as e:
+        click.echo(e.what, err=True)
+        return SSH_FAILED
     done = run([*guest.ssh(user, "-o", "BatchMode=yes", "-n"), *words], check=False)
     for text, err in ((done.stdout, False), (done.stderr, True)):
         if text:
@@ -146,6 +160,7 @@ def _run_one(guest: Any, user: str, words: Sequence[str]) -> int:
 
 
 def _rename(found: Sequence[Any], user: str, target: str, name: str) -> int:
+    from sppr.deadline import Deadline
     from sppr.errors import HostError
     from sppr.lab import reach
     from sppr.run import run
@@ -155,6 +170,7 @@ def _rename(found: Sequence[Any], user: str, target: str, name: str) -> int:
         raise click.UsageError("one guest only: no two have the same name")
     reach.check_new_name(found, guest, name)
     reach.need_key(guest)
+    reach.wait_sshd(guest, Deadline(reach.SSHD_SECONDS))
     done = run([*guest.ssh(user, "-o", "BatchMode=yes", "-n"), reach.rename_command(name)], check=False)
     if done.returncode:
         raise HostError(f"{guest.host}: {done.stderr.strip() or 'ssh failed'}", hint=f"look: sppsh {guest.id}")

@@ -30,8 +30,8 @@ from sppr.units import mac_of
 #: What a template is given beside spp_vm; for a guest with systemd also who it is, as our own base knows by itself.
 FILES = ("nf/install", "nf/spp_vm-start", "nf/spp_vm.service", "nf/sppr-identity.service", "root/usr/lib/sppr/identity")
 MEMORY = 384
-#: Bytes that must be free where the template goes.
-MARGIN = 64 << 20
+#: Bytes that must be free where the template goes, and below which a file system counts as full.
+MARGIN, FULL = 64 << 20, 1 << 20
 #: A trimmed image is done in ten seconds under TCG; a stock one with cloud-init takes a minute and more to come up.
 SECONDS = 300.0
 #: For all steps of conf.yml together.
@@ -106,6 +106,9 @@ class Provisioner:
                 report(f"{overlay.name}: {e.what}; spp_vm is not put in")
                 return False
             except SpprError as e:
+                if (free := shutil.disk_usage(target).free) < FULL:
+                    what = f"{target}: No space left on device ({free >> 10} KiB free) while a template was filled"
+                    raise HostError(what, hint=f"df -h {target}; free some space, and start again") from e
                 raise type(e)(f"filling a template failed: {e.what}", hint=e.hint) from e
         return True
 
@@ -138,7 +141,7 @@ class Provisioner:
         made: list[parts.Part] = [
             parts.Machine("sppr-template", MEMORY, 1, self.accel),
             self.confinement,
-            parts.Disk(overlay),
+            parts.Disk(overlay, report_full=True),
             parts.Files(files),
             parts.Files(settings),
             parts.Terminal(),

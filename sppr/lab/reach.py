@@ -4,6 +4,7 @@ QEMU that runs it."""
 import itertools
 import json
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ from sppr.qemu import monitor
 _FORWARD = re.compile(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22")
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"guest=vm-([rvno])(\d+)")
+
+
+#: Seconds until a guest's sshd answers, between two tries, and for a banner once QEMU has accepted.
+SSHD_SECONDS, SSHD_INTERVAL, SSHD_BANNER = 30.0, 0.2, 5.0
 
 
 class NoGuest(SpprError):
@@ -172,6 +177,25 @@ def renamed(disk: Path) -> str | None:
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return name if isinstance(name, str) and _HOST_NAME.fullmatch(name) else None
+
+
+def wait_sshd(guest: Guest, deadline: Deadline) -> None:
+    """Wait until the guest's sshd sends its banner. NoGuest where it does not: a guest without sshd, or a slow one.
+
+    A VM counts as ready when its spp_vm is connected, which is before its sshd listens. QEMU accepts a connection to
+    the forwarded port all the same, and closes it: ssh then fails with "Connection closed by remote host".
+    """
+    if guest.port and not deadline.poll(lambda: _has_banner(guest.port), SSHD_INTERVAL):
+        what = f"{guest.host}: its sshd did not answer within {deadline.seconds:.0f} s"
+        raise NoGuest(what, hint=f"its console: sppsh -c {guest.id}; an image without sshd has no other way in")
+
+
+def _has_banner(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), SSHD_BANNER) as sock:
+            return sock.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def need_key(guest: Guest) -> None:

@@ -93,13 +93,17 @@ def has_seccomp(program: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Disk:
-    """The VM's disk, a virtio-blk one."""
+    """The VM's disk, a virtio-blk one. ``report_full``: a write that the host has no space for is an I/O error in the
+    guest. By default QEMU pauses the guest without a word, until space is free again."""
 
     path: Path
     format: str = "qcow2"
+    report_full: bool = False
 
     def argv(self) -> list[str]:
-        return ["-drive", opts(file=self.path, format=self.format, if_="virtio", cache="writeback", discard="unmap")]
+        werror = "report" if self.report_full else None
+        disk = opts(file=self.path, format=self.format, if_="virtio", cache="writeback", discard="unmap", werror=werror)
+        return ["-drive", disk]
 
 
 @dataclass(frozen=True)
@@ -124,14 +128,15 @@ class Terminal:
 class Console:
     """The serial port on QEMU's own terminal: Ctrl-C goes to the guest, Ctrl-A x ends QEMU, Ctrl-A c is its monitor.
 
-    ``log`` keeps what the guest printed since this start.
+    ``log`` keeps what the guest printed; whoever starts QEMU empties it first. QEMU appends, so that the log can be cut
+    while the guest runs (``rotation.py``).
     """
 
     log: Path
 
     def argv(self) -> list[str]:
         return [
-            "-chardev", opts("stdio", id="con", mux=True, signal=False, logfile=self.log, logappend=False),
+            "-chardev", opts("stdio", id="con", mux=True, signal=False, logfile=self.log, logappend=True),
             "-serial", "chardev:con",
             "-mon", opts(chardev="con", mode="readline"),
         ]  # fmt: skip

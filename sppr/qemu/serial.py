@@ -16,7 +16,9 @@ from sppr.qemu import console
 
 _SHELL = re.compile(rb"(?:^|[\r\n])[^\r\n]*# \Z")
 _LOGIN = re.compile(rb"login: \Z")
-_DEATH = re.compile(console.DEATH.pattern.encode())
+#: What a kernel prints when the host's disk is full (``parts.Disk.report_full``): the guest goes on, to no use.
+_FULL = r"I/O error, dev vd[a-z]|EXT4-fs error|Remounting filesystem read-only"
+_DEATH = re.compile(f"{console.DEATH.pattern}|{_FULL}".encode())
 #: Seconds a console has to log in by itself.
 _AUTOLOGIN = 10.0
 _STATUS = re.compile(rb"\nstatus=(\d+)[\r\n]")

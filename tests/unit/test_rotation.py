@@ -117,3 +117,16 @@ def test_reading_leaves_no_file_open(tmp_path: Path) -> None:
     assert list(rotation.read(tmp_path / "log", lambda: next(ticks) < 40, range(100))) == [b"x"]
     rotation.tail(tmp_path / "log", 10)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_the_console_of_a_vm_is_cut_with_the_log_of_its_pane(open_writer: Callable[[], Writer]) -> None:
+    """QEMU writes it by itself, and appends: it goes on behind the part that is kept."""
+    writer = open_writer()
+    console = writer.log.with_suffix(".console")
+    with console.open("ab", buffering=0) as qemu:
+        qemu.write(b"x" * 100_000 + b"vm login: ")
+        writer.write(b"y" * (SIZE + 1))
+        assert Deadline(20).poll(lambda: console.stat().st_size == 4096, 0.005)
+        qemu.write(b"root")
+    assert console.read_bytes().endswith(b"xvm login: root") and console.stat().st_size == 4100
+    assert not console.with_name(f"{console.name}.tail").exists()

@@ -1,9 +1,12 @@
 """Who is meant by a word, what a guest may be called, and how ssh is told to reach it."""
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
+from sppr.deadline import Deadline
 from sppr.errors import ConfigError
 from sppr.host import pids
 from sppr.lab import reach
@@ -84,3 +87,26 @@ def test_a_user_that_is_an_option_of_ssh_is_refused(capsys: pytest.CaptureFixtur
         with pytest.raises(SystemExit) as e:
             sppsh.main(["-a", user, "11"])
         assert e.value.code == 2 and "is no name of a user" in capsys.readouterr().err
+
+
+def serve(answers: list[bytes]) -> int:
+    """A port as QEMU forwards it: each connection is accepted, gets one of ``answers``, and is closed."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        for answer in answers:
+            client, _ = server.accept()
+            with client:
+                client.sendall(answer)
+        server.close()
+
+    threading.Thread(target=run, daemon=True).start()
+    port: int = server.getsockname()[1]
+    return port
+
+
+def test_sshd_is_waited_for_until_its_banner_comes() -> None:
+    port = serve([b"", b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
+    reach.wait_sshd(guest("v11", port=port), Deadline(10))
+    with pytest.raises(NoGuest, match="its sshd did not answer within 0 s"):
+        reach.wait_sshd(guest("v11", port=serve([b"", b""])), Deadline(0.1))
