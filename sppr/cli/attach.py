@@ -7,7 +7,7 @@ from sppr.cli.edge import CONTEXT, Edge
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
-@options.session
+@options.verb_session
 def main(session: str | None) -> None:
     """Show the lab in this terminal; inside its tmux: switch to it."""
     from sppr.cli.which import session_of

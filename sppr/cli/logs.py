@@ -12,7 +12,7 @@ from sppr.cli.edge import CONTEXT, Edge
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.part_name
 @click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, over restarts, until Ctrl-C or the end.")
-@options.session
+@options.verb_session
 def main(name: str, follow: bool, session: str | None) -> None:
     """Print what a part (as `sppr status` names it) has printed since its first byte, also when it has ended."""
     from sppr import rotation

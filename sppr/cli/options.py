@@ -68,13 +68,19 @@ def _sessions(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     return [name for name in state.sessions() if name.startswith(incomplete)]
 
 
-def session(command: F) -> F:
+def _session(*names: str) -> Callable[[F], F]:
     return click.option(
-        "--session",
+        *names,
         metavar="NAME",
         help="Name of the tmux session.  [default: that of conf.yml, spp]",
         shell_complete=_sessions,
-    )(command)
+    )
+
+
+#: Of the runscripts: ``-s`` of controller.py is another option.
+session = _session("--session")
+#: Of the verbs.
+verb_session = _session("-s", "--session")
 
 
 def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
@@ -121,7 +127,7 @@ def lab(command: F) -> F:
     count = click.IntRange(0, 127)
     for option in (
         click.option("--socket-name", metavar="NAME", help="tmux server of its own (tmux -L NAME)."),
-        session,
+        verb_session,
         conf,
         vdevs,
         click.option("-t", "--template", is_flag=True, help="Boot the template VMs instead of instances."),

@@ -8,7 +8,7 @@ from sppr.cli.edge import CONTEXT, Edge, say
 
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.part_names
-@options.session
+@options.verb_session
 def main(names: tuple[str, ...], session: str | None) -> None:
     """Start parts that were stopped or have died, each in its own pane, with conf.yml as it is now."""
     from sppr.cli import verb

@@ -33,12 +33,14 @@ def main(
 def bring_up(lab: Any) -> bool:
     """From a gathered lab to a session whose parts are all ready. False where that was so already."""
     from sppr import log
+    from sppr.cli.which import check_owner
     from sppr.lab import reconcile, state, survey
     from sppr.tmux.server import Tmux
 
     tmux = Tmux(lab.plan.socket_name)
     with state.locked(lab.plan.session):
         log.log_to(state.log_path())
+        check_owner(lab.plan.session, lab.site.conf)
         old = _known(lab.plan.session, tmux)
         if old is not None and old.plan.socket_name != lab.plan.socket_name:
             tmux = _same_server(lab, old)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from sppr.cli import rights
 from sppr.cli.edge import say
 from sppr.cli.progress import progress
-from sppr.cli.which import session_of
+from sppr.cli.which import own_session
 from sppr.errors import ConfigError, Stopped
 from sppr.lab import state as states
 from sppr.lab import verbs
@@ -24,7 +24,7 @@ def session(named: str | None, names: Sequence[str]) -> Iterator[State]:
     """The state of a session, held for this verb. SpprError where it is not there, or has no such part."""
     from sppr import log
 
-    name = session_of(named)
+    name = own_session(named)
     states.check_names(states.living(name), names)
     with states.locked(name):
         log.log_to(states.log_path())

@@ -1,14 +1,24 @@
-"""A look at one key of conf.yml without reading the rest of it: cheap, and it never complains."""
+"""The conf.yml a command is about, and one key of it without reading the rest: cheap, and it never complains."""
 
 from pathlib import Path
 
-import yaml
-
 _MAX_BYTES = 1_000_000
+#: The project's own folder, where the package is used in place (``pip install -e``, bin/wakeup.py).
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+def find_conf(named: Path | None) -> Path:
+    """The named one, else ./conf.yml, else the project's own. Absolute. bin/ and runscripts/ name the project's."""
+    if named is not None:
+        return named.absolute()
+    here = Path.cwd() / "conf.yml"
+    return here if here.is_file() or not (PROJECT / "conf.yml").is_file() else PROJECT / "conf.yml"
 
 
 def session(conf: Path) -> str | None:
     """The session that ``conf`` names; None where it names none or cannot be read."""
+    import yaml  # find_conf alone does not need it
+
     try:
         if not conf.is_file() or conf.stat().st_size > _MAX_BYTES:
             return None

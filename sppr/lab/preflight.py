@@ -32,6 +32,7 @@ def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = N
     does not run."""
     living = needs.living(plan.session)
     broken = _raised("state", lambda: _check_state(plan.session))
+    broken += _raised("session", lambda: _check_owner(plan))
     start = [p.name for p in plan.parts if p.name not in living] if start is None else start
     parts = plan.chosen(start)
     disks = images(parts)
@@ -73,6 +74,13 @@ def _check_state(session: str) -> None:
         return
     except (states.Broken, HostError) as e:
         raise HostError(e.what, hint=e.hint) from None
+
+
+def _check_owner(plan: Plan) -> None:
+    owner = states.owner(plan.session)
+    if owner is not None and not states.is_lab_of(owner, Path(plan.conf)):
+        what = f"session {plan.session} belongs to the lab of {owner}, not to {plan.conf}"
+        raise HostError(what, hint=f"write session: NAME in {plan.conf}, or give --session NAME")
 
 
 def _check_socket(path: Path) -> None:

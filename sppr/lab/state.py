@@ -209,6 +209,22 @@ def sessions() -> list[str]:
     return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))
 
 
+def owner(session: str) -> Path | None:
+    """Return the conf.yml that the session was started with. None where neither its state nor its traces name one."""
+    folder = folder_of(session)
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        if conf := json.loads((folder / _NAME).read_text())["plan"]["conf"]:
+            return Path(conf)
+    noted = traces.read(folder)
+    return Path(noted.conf) if noted and noted.conf else None
+
+
+def is_lab_of(owner: Path, conf: Path) -> bool:
+    """Return whether both files describe one lab: links are followed, and two files in one folder are one lab."""
+    one, other = os.path.realpath(owner), os.path.realpath(conf)
+    return one == other or os.path.realpath(owner.parent) == os.path.realpath(conf.parent)
+
+
 def log_path() -> Path:
     """The one log of all launchers and teardowns; it outlives the sessions, and is bounded."""
     return sessions_dir() / "sppr.log"
