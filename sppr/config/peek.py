@@ -1,6 +1,7 @@
 """The conf.yml a command is about, and one key of it without reading the rest: cheap, and it never complains."""
 
 from pathlib import Path
+from typing import Any
 
 _MAX_BYTES = 1_000_000
 #: The project's own folder, where the package is used in place (``pip install -e``, bin/wakeup.py).
@@ -25,9 +26,22 @@ def session(conf: Path) -> str | None:
         node = yaml.compose(conf.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return None
-    if not isinstance(node, yaml.MappingNode):
+    return _session(node, set())
+
+
+def _session(node: Any, seen: set[int]) -> str | None:
+    """The session of a mapping, its own or a merged one. ``seen``: nodes that were looked at."""
+    import yaml
+
+    from sppr.config.syntax import is_merge
+
+    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
         return None
+    seen.add(id(node))
+    merged: list[Any] = []
     for key, value in node.value:
         if key.value == "session" and isinstance(value, yaml.ScalarNode):
             return str(value.value)
-    return None
+        if is_merge(key):
+            merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return next((name for one in merged if (name := _session(one, seen))), None)
