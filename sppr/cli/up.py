@@ -34,7 +34,7 @@ def bring_up(lab: Any) -> bool:
     """From a gathered lab to a session whose parts are all ready. False where that was so already."""
     from sppr import log
     from sppr.cli.which import check_owner
-    from sppr.lab import reconcile, state, survey
+    from sppr.lab import reconcile, state, survey, verbs
     from sppr.tmux.server import Tmux
 
     tmux = Tmux(lab.plan.socket_name)
@@ -49,6 +49,8 @@ def bring_up(lab: Any) -> bool:
         todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes)
         if old is not None and all_is_well(todo, old, tmux, seen):
             return False
+        if old is not None:
+            verbs.check_address(old, lab.plan, todo.start, seen.running)
         run(todo, old, lab, tmux)
     return True
 
