@@ -110,12 +110,30 @@ def part_name(command: F) -> F:
     return click.argument("name", shell_complete=_parts)(command)
 
 
+def _checked_vdevs(ctx: click.Context, param: click.Parameter, vdevs: tuple[str, ...]) -> tuple[str, ...]:
+    if vdevs:
+        from sppr.config.rules import long_interface  # it imports pydantic, which takes 60 ms
+
+        for vdev in vdevs:
+            if wrong := long_interface(vdev):
+                raise click.BadParameter(": ".join(wrong), ctx, param)
+    return vdevs
+
+
 def vdevs(command: F) -> F:
     """-p -vd -vdt -vdv, as wakeup and primary.py have them."""
     for option in (
         click.option("-vdv", "--vdev-vhost", type=Ids(), default=(), help="Vhost devices of the primary: 1, 1-3, 1,3."),
         click.option("-vdt", "--vdev-tap", type=Ids(), default=(), help="Tap devices of the primary: 1, 1-3, 1,3."),
-        click.option("-vd", "--vdev", "vdevs", multiple=True, metavar="DEV", help="EAL device; repeatable."),
+        click.option(
+            "-vd",
+            "--vdev",
+            "vdevs",
+            multiple=True,
+            metavar="DEV",
+            callback=_checked_vdevs,
+            help="EAL device; repeatable.",
+        ),
         click.option("-p", "--portmask", type=Mask(), help="Ports of the primary.  [default: conf.yml]"),
     ):
         command = option(command)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -46,6 +47,19 @@ def test_wrong_words_are_status_2(tmp_path: Path) -> None:
     assert "'-nx'" in sppr("up", "-nx", cwd=tmp_path).stderr
     done = sppr("up", "--session", "a.b", cwd=tmp_path)
     assert done.returncode == 2 and "tmux reads . and :" in done.stderr
+
+
+def test_an_interface_name_that_is_too_long_is_refused_at_once(tmp_path: Path) -> None:
+    long, good = "net_tap0,iface=averylonginterface", "net_tap0,iface=fifteen89012345"
+    shutil.copy(ROOT / "conf.yml", tmp_path)
+    script = str(ROOT / "runscripts" / "primary.py")
+    for words in (["up", "-vd", good, "--vdev", long], ["plan", "-vd", long], ["doctor", "-vd", long]):
+        done = sppr(*words, cwd=tmp_path)
+        assert done.returncode == 2 and "'averylonginterface' is 18 characters long" in done.stderr, done
+        assert "write a shorter one, such as iface=averylon" in done.stderr
+    done = subprocess.run([script, "-vd", long, "--dry-run"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "'averylonginterface' is 18 characters long" in done.stderr, done
+    assert sppr("plan", "-vd", good, cwd=tmp_path).returncode == 0
 
 
 def test_help_needs_no_conf_yml_and_names_every_verb(tmp_path: Path) -> None:
