@@ -13,7 +13,7 @@ def main(session: str | None, powerdown: float) -> int:
     """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
     from sppr import log
     from sppr.cli.rights import show_commands
-    from sppr.cli.which import own_session
+    from sppr.cli.which import check_lost_owner, own_session
     from sppr.lab import lost, teardown
     from sppr.lab import state as states
     from sppr.tmux.server import Tmux
@@ -25,6 +25,8 @@ def main(session: str | None, powerdown: float) -> int:
         try:
             state = states.load(name)
         except states.NoSession as e:
+            if session is None:
+                check_lost_owner(name)
             others = ", ".join(states.sessions())
             if lost.lost(name, say):
                 say(f"session {name} is down")

@@ -19,12 +19,12 @@ def main(name: str, follow: bool, raw: bool, session: str | None) -> None:
     a file gets plain lines, as they stood in the terminal in the end."""
     from sppr import rotation
     from sppr.cli.plain_text import PlainText
-    from sppr.cli.which import session_of
+    from sppr.cli.which import load, session_of
     from sppr.deadline import Deadline
     from sppr.lab import state as states
     from sppr.lab.state import check_names
 
-    state = states.load(session_of(session))
+    state = load(session_of(session), session)
     check_names(state, [name])
     log = state.plan.part(name).files(state.folder).log
     if rotation.lost(log):

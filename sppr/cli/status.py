@@ -30,11 +30,11 @@ def _owner(plan: Any) -> str:
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
 def main(session: str | None, as_json: bool) -> int:
     """Show each part of the lab as it is now. Exit status 0 when all are ready, 1 when not."""
-    from sppr.cli.which import session_of
+    from sppr.cli.which import load, session_of
     from sppr.lab import state as states
     from sppr.lab.status import left_half_way, status
 
-    there = states.living(session_of(session))
+    there = states.check_living(load(session_of(session), session))
     rows = status(there)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))

@@ -41,7 +41,7 @@ def bring_up(lab: Any) -> bool:
     with state.locked(lab.plan.session):
         log.log_to(state.log_path())
         check_owner(lab.plan.session, lab.site.conf)
-        old = _known(lab.plan.session, tmux)
+        old = _known(lab, tmux)
         if old is not None and old.plan.socket_name != lab.plan.socket_name:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
@@ -55,12 +55,14 @@ def bring_up(lab: Any) -> bool:
     return True
 
 
-def _known(session: str, tmux: Any) -> Any:
+def _known(lab: Any, tmux: Any) -> Any:
     """The session's state on disk; None where there is none, and where it is of before a restart of the machine."""
+    from sppr.cli.which import load
     from sppr.lab import state
 
+    session = lab.plan.session
     try:
-        old = state.load(session)
+        old = load(session, None, lab.site.conf)
     except state.NoSession:
         return None
     if not old.stale:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from sppr.cli import rights
 from sppr.cli.edge import say
 from sppr.cli.progress import progress
-from sppr.cli.which import own_session
+from sppr.cli.which import load, own_session
 from sppr.errors import ConfigError, Stopped
 from sppr.lab import machine, verbs
 from sppr.lab import state as states
@@ -26,7 +26,7 @@ def session(named: str | None, names: Sequence[str]) -> Iterator[State]:
     from sppr import log
 
     name = own_session(named)
-    states.check_names(states.living(name), names)
+    states.check_names(states.check_living(load(name, named)), names)
     with states.locked(name):
         log.log_to(states.log_path())
         yield states.living(name)

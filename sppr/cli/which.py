@@ -1,6 +1,7 @@
 """The session a command acts on, and whether that session belongs to the lab of this folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +9,10 @@ from sppr import units
 from sppr.config import peek
 from sppr.errors import ConfigError, SpprError
 from sppr.lab import state as states
+from sppr.lab.state import State
+
+if TYPE_CHECKING:
+    from sppr.lab.lost import Lost
 
 
 def check_name(option: str, name: str | None) -> None:
@@ -50,6 +55,35 @@ def check_owner(session: str, conf: Path) -> None:
     if owner is None or states.is_lab_of(owner, conf):
         return
     raise refused(session, owner, conf)
+
+
+def load(session: str, named: str | None, conf: Path | None = None) -> State:
+    """As ``states.load``. SpprError where the run directory was removed and the session still runs: it says so. Not
+    ``named`` and of the lab of another folder: as ``check_owner``. ``conf``: the lab of the command, by default that of
+    this folder."""
+    try:
+        return states.load(session)
+    except states.NoSession:
+        from sppr.lab import lost  # it imports libtmux, which takes longer than all else here
+
+        if found := lost.find(session):
+            _check_lost(found, named, conf)
+            raise SpprError(found.what, hint=found.hint) from None
+        raise
+
+
+def check_lost_owner(session: str) -> None:
+    """As ``check_owner``, for a session without state."""
+    from sppr.lab import lost
+
+    if found := lost.find(session):
+        _check_lost(found, None, None)
+
+
+def _check_lost(found: "Lost", named: str | None, conf: Path | None) -> None:
+    conf = conf or peek.find_conf(None)
+    if named is None and found.folder is not None and not states.is_lab_of(found.folder / "conf.yml", conf):
+        raise refused(found.session, found.folder / "conf.yml", conf)
 
 
 def refused(session: str, owner: Path, conf: Path) -> SpprError:

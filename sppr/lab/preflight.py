@@ -12,7 +12,7 @@ from sppr.errors import HostError
 from sppr.host import checks, region
 from sppr.host.facts import Facts
 from sppr.images.store import BUILD_HINT
-from sppr.lab import needs
+from sppr.lab import lost, needs
 from sppr.lab import state as states
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
@@ -112,7 +112,8 @@ def _check_state(session: str) -> None:
     try:
         states.load(session)
     except states.NoSession:
-        return
+        if found := lost.find(session):
+            raise HostError(found.what, hint=found.hint) from None
     except (states.Broken, HostError) as e:
         raise HostError(e.what, hint=e.hint) from None
 

@@ -112,7 +112,12 @@ def flag(session: str) -> str:
 
 def living(session: str) -> State:
     """As ``load``, for verbs over processes. SpprError where the machine was restarted since they ran."""
-    state = load(session)
+    return check_living(load(session))
+
+
+def check_living(state: State) -> State:
+    """The state. SpprError where the machine was restarted since its processes ran."""
+    session = state.plan.session
     if state.stale:
         what = f"session {session}: the machine was restarted since it was up; nothing of it runs"
         raise SpprError(what, hint=f"sppr up brings it up anew; sppr down{flag(session)} sweeps what it left")

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -285,6 +287,28 @@ def test_without_its_controller_a_part_is_not_taken_for_starting(small: Lab) -> 
     row = small.status()["sec1"]
     assert row["state"] == "ready" and "the controller does not answer" in row["note"]
     assert small.wakeup(*SMALL).returncode == 0 and all_ready(small) and small.status()["sec1"]["note"] is None
+
+
+def test_a_lab_whose_run_directory_was_removed_is_known_as_such(small: Lab, tmp_path: Path) -> None:
+    before = pids(small)
+    shutil.rmtree(small.state)
+    told = f"session {NAME}: its run directory {small.state} was removed while it ran; "
+    panes_told = "processes run in its panes (ctrler, pri, sec1, w0)"
+    for done in (
+        small.wakeup(*SMALL),
+        *(small.sppr(*words) for words in (["status"], ["logs", "pri"], ["restart", "pri"], ["attach"])),
+    ):
+        assert done.returncode == 1 and told in done.stderr and panes_told in done.stderr, done
+        assert f"hint: end it: sppr down --session {NAME}; then sppr up" in done.stderr
+    found = json.loads(small.sppr("doctor", "--json").stdout)
+    assert any(told in row["found"] for row in found), found
+    clone = replace(small, folder=tmp_path)
+    shutil.copy(small.conf, clone.conf)
+    done = clone.sppr("down")
+    assert done.returncode == 1 and f"belongs to the lab of {small.conf}, not to {clone.conf}" in done.stderr, done
+    assert all(psutil.pid_exists(pid) for pid in before.values())
+    done = small.sppr("down")
+    assert done.returncode == 0 and "its run directory was lost" in done.stdout and small.leftovers() == [], done
 
 
 def test_what_is_left_when_the_tmux_server_was_killed(small: Lab) -> None:
