@@ -9,6 +9,7 @@ T17  we set no hook and run no run-shell; tmux expands folders (-c) and pipe-pan
 Each runs on Debian's tmux and on the one of its backports. The user's ~/.tmux.conf and shell are hostile throughout.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -141,7 +142,7 @@ def bench(version: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
             trees = [p for pid in pids for p in _tree(pid)]
             bench.cmd("kill-server")
             for process in trees:
-                if process.is_running():
+                with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
 
 
