@@ -38,14 +38,11 @@ def session_of(named: str | None) -> str:
 
 
 def own_session(named: str | None) -> str:
-    """Return the session to change: the named one, whoever owns it; else that of the conf.yml found.
-
-    SpprError where that session belongs to the lab of another folder.
-    """
-    if named is not None:
-        return session_of(named)
-    name = _of_conf()
-    check_owner(name, peek.find_conf(None))
+    """Return the session to change, as ``session_of``. SpprError where it is not named and belongs to the lab of
+    another folder."""
+    name = session_of(named)
+    if named is None:
+        check_owner(name, peek.find_conf(None))
     return name
 
 

@@ -124,6 +124,14 @@ def test_a_session_of_another_folder_is_shown_but_not_changed(tmp_path: Path, mo
         own_session(None)
 
 
+def test_the_only_session_is_meant_where_there_is_no_conf_yml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started(tmp_path / "run" / "other", tmp_path / "lab" / "conf.yml")
+    monkeypatch.chdir(tmp_path)
+    assert session_of(None) == "other"
+    with pytest.raises(SpprError, match="session other belongs to the lab of"):
+        own_session(None)
+
+
 def started(run: Path, conf: Path) -> None:
     """A session that was started with this conf.yml, as far as its owner is concerned."""
     run.mkdir(parents=True)
