@@ -7,12 +7,11 @@ from sppr.cli.edge import CONTEXT, Edge
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
-@options.session
+@options.verb_session
 def main(session: str | None) -> None:
     """Show the lab in this terminal; inside its tmux: switch to it."""
-    from sppr.cli.which import session_of
-    from sppr.lab import state as states
+    from sppr.cli.which import load, session_of
     from sppr.tmux.server import Tmux, attach
 
-    state = states.load(session_of(session))
+    state = load(session_of(session), session)
     attach(Tmux(state.plan.socket_name), state.plan.session)

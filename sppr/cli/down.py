@@ -7,24 +7,26 @@ from sppr.cli.edge import CONTEXT, Edge, say
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
-@options.session
+@options.verb_session
 @options.powerdown
 def main(session: str | None, powerdown: float) -> int:
     """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
     from sppr import log
     from sppr.cli.rights import show_commands
-    from sppr.cli.which import session_of
+    from sppr.cli.which import check_lost_owner, own_session
     from sppr.lab import lost, teardown
     from sppr.lab import state as states
     from sppr.tmux.server import Tmux
 
-    name = session_of(session)
+    name = own_session(session)
     show_commands()
     with states.locked(name):
         log.log_to(states.log_path())
         try:
             state = states.load(name)
         except states.NoSession as e:
+            if session is None:
+                check_lost_owner(name)
             others = ", ".join(states.sessions())
             if lost.lost(name, say):
                 say(f"session {name} is down")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sppr.cli.which import check_name
-from sppr.config import load
+from sppr.config import load, peek
 from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
@@ -28,7 +28,7 @@ class Lab:
 def site_of(conf: Path | None, session: str | None) -> tuple[Config, site.Site]:
     """conf.yml and where its lab lives. ConfigError for a session name that tmux cannot target."""
     check_name("--session", session)
-    path = site.find_conf(conf)
+    path = peek.find_conf(conf)
     config = load.load(path)
     return config, site.gather(config, path, session)
 

@@ -68,13 +68,19 @@ def _sessions(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     return [name for name in state.sessions() if name.startswith(incomplete)]
 
 
-def session(command: F) -> F:
+def _session(*names: str) -> Callable[[F], F]:
     return click.option(
-        "--session",
+        *names,
         metavar="NAME",
         help="Name of the tmux session.  [default: that of conf.yml, spp]",
         shell_complete=_sessions,
-    )(command)
+    )
+
+
+#: Of the runscripts: ``-s`` of controller.py is another option.
+session = _session("--session")
+#: Of the verbs.
+verb_session = _session("-s", "--session")
 
 
 def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
@@ -104,12 +110,30 @@ def part_name(command: F) -> F:
     return click.argument("name", shell_complete=_parts)(command)
 
 
+def _checked_vdevs(ctx: click.Context, param: click.Parameter, vdevs: tuple[str, ...]) -> tuple[str, ...]:
+    if vdevs:
+        from sppr.config.rules import long_interface  # it imports pydantic, which takes 60 ms
+
+        for vdev in vdevs:
+            if wrong := long_interface(vdev):
+                raise click.BadParameter(": ".join(wrong), ctx, param)
+    return vdevs
+
+
 def vdevs(command: F) -> F:
     """-p -vd -vdt -vdv, as wakeup and primary.py have them."""
     for option in (
         click.option("-vdv", "--vdev-vhost", type=Ids(), default=(), help="Vhost devices of the primary: 1, 1-3, 1,3."),
         click.option("-vdt", "--vdev-tap", type=Ids(), default=(), help="Tap devices of the primary: 1, 1-3, 1,3."),
-        click.option("-vd", "--vdev", "vdevs", multiple=True, metavar="DEV", help="EAL device; repeatable."),
+        click.option(
+            "-vd",
+            "--vdev",
+            "vdevs",
+            multiple=True,
+            metavar="DEV",
+            callback=_checked_vdevs,
+            help="EAL device; repeatable.",
+        ),
         click.option("-p", "--portmask", type=Mask(), help="Ports of the primary.  [default: conf.yml]"),
     ):
         command = option(command)
@@ -121,7 +145,7 @@ def lab(command: F) -> F:
     count = click.IntRange(0, 127)
     for option in (
         click.option("--socket-name", metavar="NAME", help="tmux server of its own (tmux -L NAME)."),
-        session,
+        verb_session,
         conf,
         vdevs,
         click.option("-t", "--template", is_flag=True, help="Boot the template VMs instead of instances."),

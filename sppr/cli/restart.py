@@ -8,7 +8,7 @@ from sppr.cli.edge import CONTEXT, Edge
 
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.part_names
-@options.session
+@options.verb_session
 def main(names: tuple[str, ...], session: str | None) -> None:
     """End parts (as `sppr status` names them) and start them again, each in its own pane, with conf.yml as it is now.
     The primary takes its secondaries along; ports and patches come back. VMs run on."""
@@ -18,7 +18,7 @@ def main(names: tuple[str, ...], session: str | None) -> None:
     with verb.session(session, names) as state:
         running = survey.running(state.folder, state.plan.parts)
         chosen = reconcile.with_secondaries(state.plan, names, running)
-        anew, site = verb.anew(state, chosen)
-        todo = verbs.to_restart(state, chosen, anew)
+        anew, site, wanted = verb.anew(state, chosen)
+        todo = verbs.to_restart(state, chosen, anew, wanted)
         verb.run(todo, state, site)
         verb.done(todo)

@@ -34,7 +34,7 @@ class Words(Edge):
 @click.option("--shutdown", metavar="TARGET", help="Power the guest off.")
 @click.option("--shutdown-all", is_flag=True, help="Power all guests off.")
 @click.option("--powerdown", type=float, default=60.0, show_default=True, help="Seconds a guest has to power off.")
-@options.session
+@options.verb_session
 @click.argument("words", nargs=-1, metavar="[TARGET | CMD…]")
 def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
     """Log in to a guest of the lab. TARGET is an id (11) or a host name (vm-v11), exactly.

@@ -8,15 +8,15 @@ from sppr.cli.edge import CONTEXT, Edge, say
 
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.part_names
-@options.session
+@options.verb_session
 def main(names: tuple[str, ...], session: str | None) -> None:
     """Start parts that were stopped or have died, each in its own pane, with conf.yml as it is now."""
     from sppr.cli import verb
     from sppr.lab import verbs
 
     with verb.session(session, names) as state:
-        anew, site = verb.anew(state, names)
-        todo = verbs.to_start(state, names, anew, say)
+        anew, site, wanted = verb.anew(state, names)
+        todo = verbs.to_start(state, names, anew, say, wanted)
         if todo.start:
             verb.run(todo, state, site)
             verb.done(todo)

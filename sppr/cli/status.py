@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -11,20 +12,34 @@ from sppr.cli.edge import CONTEXT, Edge
 _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "dead": "red", "absent": None}
 
 
+def _owner(plan: Any) -> str:
+    """Whose lab it is, and whether that is this folder's."""
+    from pathlib import Path
+
+    from sppr.config import peek
+    from sppr.lab import state as states
+
+    owner = Path(plan.conf)
+    gone = "" if owner.parent.is_dir() else " (its folder is gone)"
+    other = "" if gone or states.is_lab_of(owner, peek.find_conf(None)) else " (not the lab of this folder)"
+    return f"session {plan.session}, the lab of {owner}{gone or other}"
+
+
 @click.command(cls=Edge, context_settings=CONTEXT)
-@options.session
+@options.verb_session
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
 def main(session: str | None, as_json: bool) -> int:
     """Show each part of the lab as it is now. Exit status 0 when all are ready, 1 when not."""
-    from sppr.cli.which import session_of
+    from sppr.cli.which import load, session_of
     from sppr.lab import state as states
     from sppr.lab.status import left_half_way, status
 
-    there = states.living(session_of(session))
+    there = states.check_living(load(session_of(session), session))
     rows = status(there)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
     else:
+        click.echo(_owner(there.plan))
         width = max((len(row.name) for row in rows), default=0)
         for row in rows:
             more = f"  exit {row.exit}" if row.exit is not None else ""

@@ -8,7 +8,7 @@ from sppr.cli.edge import CONTEXT, Edge, say
 
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.part_names
-@options.session
+@options.verb_session
 @options.powerdown
 def main(names: tuple[str, ...], session: str | None, powerdown: float) -> None:
     """End parts; the primary takes its secondaries along. Their panes stay, with the command one arrow-up away."""

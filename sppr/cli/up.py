@@ -33,13 +33,15 @@ def main(
 def bring_up(lab: Any) -> bool:
     """From a gathered lab to a session whose parts are all ready. False where that was so already."""
     from sppr import log
-    from sppr.lab import reconcile, state, survey
+    from sppr.cli.which import check_owner
+    from sppr.lab import reconcile, state, survey, verbs
     from sppr.tmux.server import Tmux
 
     tmux = Tmux(lab.plan.socket_name)
     with state.locked(lab.plan.session):
         log.log_to(state.log_path())
-        old = _known(lab.plan.session, tmux)
+        check_owner(lab.plan.session, lab.site.conf)
+        old = _known(lab, tmux)
         if old is not None and old.plan.socket_name != lab.plan.socket_name:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
@@ -47,16 +49,20 @@ def bring_up(lab: Any) -> bool:
         todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes)
         if old is not None and all_is_well(todo, old, tmux, seen):
             return False
+        if old is not None:
+            verbs.check_address(old, lab.plan, todo.start, seen.running)
         run(todo, old, lab, tmux)
     return True
 
 
-def _known(session: str, tmux: Any) -> Any:
+def _known(lab: Any, tmux: Any) -> Any:
     """The session's state on disk; None where there is none, and where it is of before a restart of the machine."""
+    from sppr.cli.which import load
     from sppr.lab import state
 
+    session = lab.plan.session
     try:
-        old = state.load(session)
+        old = load(session, None, lab.site.conf)
     except state.NoSession:
         return None
     if not old.stale:

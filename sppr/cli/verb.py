@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from sppr.cli import rights
 from sppr.cli.edge import say
 from sppr.cli.progress import progress
-from sppr.cli.which import session_of
+from sppr.cli.which import load, own_session
 from sppr.errors import ConfigError, Stopped
+from sppr.lab import machine, verbs
 from sppr.lab import state as states
-from sppr.lab import verbs
+from sppr.lab.plan import Plan
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
 from sppr.lab.state import State
@@ -24,8 +25,8 @@ def session(named: str | None, names: Sequence[str]) -> Iterator[State]:
     """The state of a session, held for this verb. SpprError where it is not there, or has no such part."""
     from sppr import log
 
-    name = session_of(named)
-    states.check_names(states.living(name), names)
+    name = own_session(named)
+    states.check_names(states.check_living(load(name, named)), names)
     with states.locked(name):
         log.log_to(states.log_path())
         yield states.living(name)
@@ -37,8 +38,9 @@ def outlive_own_pane(state: State) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None]:
-    """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more.
+def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None, Plan | None]:
+    """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. Its whole
+    plan comes last, None where it is gone.
 
     ConfigError where it is wrong: nothing is to be ended then.
     """
@@ -57,18 +59,22 @@ def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | No
         missing = f"{state.plan.conf} is gone" if plan is None else f"{state.plan.conf} has no such part any more"
         say(f"{', '.join(gone)}: {missing}: started as it ran last")
     kept = {name: verbs.as_it_ran(state, name) for name in gone}
-    return {name: there.get(name) or kept[name] for name in names}, where if not gone else None
+    return {name: there.get(name) or kept[name] for name in names}, where if not gone else None, plan
 
 
 def run(todo: Todo, state: State, site: Site | None) -> None:
     """Do it, shown as it goes on."""
     tmux = Tmux(state.plan.socket_name)
+    found = machine.look(todo.plan.accel)
+    findings = verbs.check(todo, site, found)
     outlive_own_pane(state)
     root = rights.of_lab(todo.plan, todo.start)
     root.ask()
     with root, progress(todo.plan, todo.start) as report:
+        for finding in findings:
+            report.note(f"warning: {finding.what}")
         try:
-            verbs.execute(todo, state, site, tmux, report)
+            verbs.execute(todo, state, site, tmux, report, found)
         except KeyboardInterrupt:
             raise Stopped("interrupted; what was started stays up", hint="sppr status") from None
 

@@ -75,7 +75,7 @@ def _unknown_key(path: KeyPath, mark: tuple[int, int] | None) -> Problem:
     glued, _, value = key.partition(":")
     odd = next((c for c in key if c.isspace() and c not in " \t\n"), None)
     if key == "<<":
-        return Problem(path, "merge keys are not read here", "write the keys out", mark)
+        return Problem(path, "not a known key", "write it without quotes to merge a mapping: <<: *NAME", mark)
     if odd:
         fix = f"use plain spaces: there is a U+{ord(odd):04X} in it"
     elif glued in known and value:

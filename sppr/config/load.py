@@ -5,6 +5,7 @@ into False, and keep the last of two equal keys in silence.
 """
 
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from sppr.config.explain import MEAN, dotted, model_at, problem
 from sppr.config.model import Config
 from sppr.config.rules import Path as KeyPath
 from sppr.config.rules import Problem, check
-from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, mark_of
+from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, is_merge, mark_of
 from sppr.errors import ConfigError
 
 #: Aliases can make a small file unfold into billions of nodes.
 MAX_NODES = 20_000
 MAX_DEPTH = 16
+#: Keys that begin so are not read: they hold values with anchors, for aliases and merge keys elsewhere.
+EXTENSION = "x-"
 
 
 class _Reader:
@@ -40,10 +43,7 @@ class _Reader:
         if len(path) > MAX_DEPTH:
             raise Unreadable(mark_of(node.start_mark), "nested too deep to be a lab", "docs/conf.md has every key")
         self.places.setdefault(path, mark_of(node.start_mark))
-        if (tag := node.tag.replace("tag:yaml.org,2002:", "!!", 1)) not in ("!!str", "!!seq", "!!map"):
-            place = mark_of(node.start_mark)
-            what = f"tag {tag} is not known here"
-            self.problems.append(Problem(path, what, "leave the tag out", (place.line, place.column)))
+        self._check_tag(node, path)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -54,25 +54,76 @@ class _Reader:
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            place = mark_of(key_node.start_mark)
-            if not isinstance(key_node, yaml.ScalarNode):
-                what = "a list or mapping cannot be a key"
-                self.problems.append(Problem(path, what, "write one word as the key", (place.line, place.column)))
-                continue
-            key = str(key_node.value)
+        for key, key_node, value_node in self._pairs(node, path):
             here = (*path, key)
-            if key in found:
-                what = f"key given twice (first on line {self.keys[here][0]})"
-                self.problems.append(Problem(here, what, "keep one of them", (place.line, place.column)))
-                continue
+            place = mark_of(key_node.start_mark)
             self.places[here] = place
             self.keys[here] = (place.line, place.column)
             value = self.read(value_node, here)
+            if key.startswith(EXTENSION):
+                continue
             found[key] = value
             if isinstance(value_node, yaml.ScalarNode) and value is not None:
                 self.places[here] = mark_of(value_node.start_mark)
         return found
+
+    def _pairs(
+        self, node: yaml.MappingNode, path: KeyPath, depth: int = 0
+    ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+        """Yield the keys of a mapping with their nodes: those written in it, then those it merges (``<<``) and does not
+        have itself. Of several mappings merged, the first that has a key counts."""
+        self._nodes += depth > 0
+        if self._nodes > MAX_NODES:
+            raise Unreadable(mark_of(node.start_mark), f"more than {MAX_NODES} values", "write it without merge keys")
+        if depth > MAX_DEPTH:
+            raise Unreadable(mark_of(node.start_mark), "nested too deep to be a lab", "write it without merge keys")
+        written: dict[str, int] = {}
+        merged: list[yaml.MappingNode] = []
+        for key_node, value_node in node.value:
+            place = mark_of(key_node.start_mark)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._wrong(path, "a list or mapping cannot be a key", "write one word as the key", key_node)
+                continue
+            key = str(key_node.value)
+            if key in written:
+                what = f"key given twice (first on line {written[key]})"
+                self._wrong((*path, key), what, "keep one of them", key_node)
+                continue
+            written[key] = place.line
+            if is_merge(key_node):
+                merged += self._merged(value_node, (*path, key))
+            else:
+                yield key, key_node, value_node
+        for source in merged:
+            for key, key_node, value_node in self._pairs(source, path, depth + 1):
+                if key not in written:
+                    written[key] = mark_of(key_node.start_mark).line
+                    yield key, key_node, value_node
+
+    def _merged(self, node: yaml.Node, path: KeyPath) -> Iterator[yaml.MappingNode]:
+        """Yield the mappings that a merge key names: one, or a list of them."""
+        self._check_tag(node, path)
+        for source in node.value if isinstance(node, yaml.SequenceNode) else (node,):
+            if isinstance(source, yaml.MappingNode):
+                self._check_tag(source, path)
+                yield source
+                continue
+            is_list = isinstance(source, yaml.SequenceNode)
+            kind = "a list in a list" if is_list else "a text" if source.value else "an empty value"
+            self._wrong(
+                path,
+                f"merges mappings only, and this is {kind}",
+                "write '<<: *NAME', with NAME an anchor (&NAME) on a mapping",
+                source,
+            )
+
+    def _check_tag(self, node: yaml.Node, path: KeyPath) -> None:
+        if (tag := node.tag.replace("tag:yaml.org,2002:", "!!", 1)) not in ("!!str", "!!seq", "!!map"):
+            self._wrong(path, f"tag {tag} is not known here", "leave the tag out", node)
+
+    def _wrong(self, path: KeyPath, what: str, fix: str, node: yaml.Node) -> None:
+        place = mark_of(node.start_mark)
+        self.problems.append(Problem(path, what, fix, (place.line, place.column)))
 
 
 def load(path: Path) -> Config:
@@ -165,7 +216,11 @@ def _in_order(reader: _Reader, problems: list[Problem]) -> list[Problem]:
     def key(one: Problem) -> tuple[int, int]:
         return one.mark or _nearest(reader, one.path)
 
-    return sorted(problems, key=key)
+    # A value that several mappings merge is wrong in each of them, and is written once.
+    once: dict[tuple[object, ...], Problem] = {}
+    for one in problems:
+        once.setdefault((key(one), one.what, one.fix), one)
+    return sorted(once.values(), key=key)
 
 
 def _nearest(reader: _Reader, path: KeyPath) -> tuple[int, int]:

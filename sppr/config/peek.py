@@ -1,23 +1,47 @@
-"""A look at one key of conf.yml without reading the rest of it: cheap, and it never complains."""
+"""The conf.yml a command is about, and one key of it without reading the rest: cheap, and it never complains."""
 
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 _MAX_BYTES = 1_000_000
+#: The project's own folder, where the package is used in place (``pip install -e``, bin/wakeup.py).
+PROJECT = Path(__file__).resolve().parent.parent.parent
+
+
+def find_conf(named: Path | None) -> Path:
+    """The named one, else ./conf.yml, else the project's own. Absolute. bin/ and runscripts/ name the project's."""
+    if named is not None:
+        return named.absolute()
+    here = Path.cwd() / "conf.yml"
+    return here if here.is_file() or not (PROJECT / "conf.yml").is_file() else PROJECT / "conf.yml"
 
 
 def session(conf: Path) -> str | None:
     """The session that ``conf`` names; None where it names none or cannot be read."""
+    import yaml  # find_conf alone does not need it
+
     try:
         if not conf.is_file() or conf.stat().st_size > _MAX_BYTES:
             return None
         node = yaml.compose(conf.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return None
-    if not isinstance(node, yaml.MappingNode):
+    return _session(node, set())
+
+
+def _session(node: Any, seen: set[int]) -> str | None:
+    """The session of a mapping, its own or a merged one. ``seen``: nodes that were looked at."""
+    import yaml
+
+    from sppr.config.syntax import is_merge
+
+    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
         return None
+    seen.add(id(node))
+    merged: list[Any] = []
     for key, value in node.value:
         if key.value == "session" and isinstance(value, yaml.ScalarNode):
             return str(value.value)
-    return None
+        if is_merge(key):
+            merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+    return next((name for one in merged if (name := _session(one, seen))), None)

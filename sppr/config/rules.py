@@ -190,14 +190,21 @@ def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
         seen.setdefault(name, path)
 
 
+def long_interface(vdev: str) -> tuple[str, str] | None:
+    """What is wrong, and a fix, where a tap has a name that is too long. The kernel cuts no name short: it refuses it,
+    and DPDK goes on without the device."""
+    for option in vdev.split(",")[1:] if vdev.startswith("net_tap") else ():
+        name = option.removeprefix("iface=")
+        if name != option and len(name) > MAX_IFACE:
+            what = f"{name!r} is {len(name)} characters long, and an interface name has {MAX_IFACE} at most"
+            return what, f"write a shorter one, such as iface={name[:8]}"
+    return None
+
+
 def _taps(config: Config, _: LineOf) -> Iterator[Problem]:
-    """The kernel cuts no name short: it refuses it, and DPDK goes on without the device."""
     for index, vdev in enumerate(config.primary.vdevs):
-        for option in vdev.split(",")[1:] if vdev.startswith("net_tap") else ():
-            name = option.removeprefix("iface=")
-            if name != option and len(name) > MAX_IFACE:
-                what = f"{name!r} is {len(name)} characters long, and an interface name has {MAX_IFACE} at most"
-                yield Problem(("primary", "vdevs", index), what, f"write a shorter one, such as iface={name[:8]}")
+        if wrong := long_interface(vdev):
+            yield Problem(("primary", "vdevs", index), *wrong)
 
 
 def _ssh_ports(config: Config, line_of: LineOf) -> Iterator[Problem]:

@@ -48,6 +48,11 @@ def mark_of(mark: yaml.Mark) -> Mark:
     return Mark(mark.line + 1, mark.column + 1)
 
 
+def is_merge(key: yaml.Node) -> bool:
+    """Whether a key is YAML's merge key, ``<<``. In quotes it is a text."""
+    return isinstance(key, yaml.ScalarNode) and key.value == "<<" and key.style is None
+
+
 def compose(data: bytes) -> yaml.Node | None:
     """The root node, its scalars as text; None for an empty file. Unreadable."""
     if len(data) > MAX_BYTES:

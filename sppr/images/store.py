@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -150,9 +150,10 @@ class Store:
                 hint=f"set images.format: {found.format} in conf.yml if it is an image, or put another one there",
             )
 
-    def check_made(self, kind: Kind, vm_id: int) -> None:
+    def check_made(self, kind: Kind, vm_id: int, stopping: Collection[int] = ()) -> None:
         """HostError where a template or an instance that is there cannot be used: broken, what it stands on missing or
-        changed, or one of them, or the base, being written to by another process. Makes nothing."""
+        changed, or one of them, or the base, being written to by another process. ``stopping``: pids that end before
+        it is used. Makes nothing."""
         template, instance = self.template(kind), self.instance(kind, vm_id)
         if template.exists():
             self.check_unchanged(kind)
@@ -162,7 +163,7 @@ class Store:
             if found.format != "qcow2":
                 hint = f"a new one is made by: sppr image reset {instance.name}"
                 raise HostError(f"{instance}: is no qcow2 image but {found.format}", hint=hint)
-        check_free(self.base_path, template, instance)
+        check_free(self.base_path, template, instance, stopping=stopping)
 
     def check_unchanged(self, kind: Kind) -> None:
         template, now = self.template(kind), self._fingerprint()
@@ -199,12 +200,13 @@ def end_hint(holder: "Holder") -> str:
     return f"end it first: {verb}, or where no session has it: kill {holder.pid}"
 
 
-def check_free(*images: Path) -> None:
-    """HostError where a process writes to one of them: QEMU would not get its lock. Looks at all processes once."""
+def check_free(*images: Path, stopping: Collection[int] = ()) -> None:
+    """HostError where a process writes to one of them: QEMU would not get its lock. ``stopping``: pids that do not
+    count. Looks at all processes once."""
     from sppr.host import procs  # psutil takes 5 ms
 
     for image, found in procs.holders(images).items():
-        if writers := [holder for holder in found if holder.writes]:
+        if writers := [holder for holder in found if holder.writes and holder.pid not in stopping]:
             who = ", ".join(map(str, writers))
             raise HostError(f"{image}: is in use by {who}", hint=end_hint(writers[0]))
 

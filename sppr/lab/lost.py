@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,50 @@ from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux
 
 _SOCKETS = "its vhost-user sockets may be left: sppr doctor --fix removes them"
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A session whose run directory was removed while it ran. ``panes``: names of its panes. ``processes``: how many
+    run in them. ``folder``: of its lab, None where that cannot be seen."""
+
+    session: str
+    panes: tuple[str, ...]
+    processes: int
+    folder: Path | None
+
+    @property
+    def what(self) -> str:
+        return (
+            f"session {self.session}: its run directory {states.folder_of(self.session)} was removed while it ran; "
+            f"{self.processes} processes run in its panes ({', '.join(self.panes)})"
+        )
+
+    @property
+    def hint(self) -> str:
+        return f"end it: sppr down{states.flag(self.session)}; then sppr up brings it up again"
+
+
+def find(session: str) -> Lost | None:
+    """Return what runs of a session that has no state, by the mark of its tmux session. None where nothing does."""
+    for tmux in Tmux.servers():
+        there = tmux.look(session)
+        if there is not None and there.owner == tmux.mark(states.folder_of(session)):
+            folders = (_folder(pid) for pid in there.panes.values())
+            folder = next((folder for folder in folders if folder is not None), None)
+            return Lost(session, tuple(there.parts), len(panes.tree(there.panes.values())), folder)
+    return None
+
+
+def _folder(pid: int) -> Path | None:
+    """The folder of the lab, by the script of a part that waits for its program there: it never leaves that folder. Its
+    shell does."""
+    try:
+        words = psutil.Process(pid).cmdline()
+        is_script = words[:1] == ["/bin/sh"] and words[-1].endswith(".sh")
+        return Path(str(Path(f"/proc/{pid}/cwd").readlink()).removesuffix(" (deleted)")) if is_script else None
+    except (psutil.Error, OSError):
+        return None
 
 
 def wreck(session: str, note: Note) -> bool:

@@ -1,14 +1,18 @@
 """Everything that would stop a bring-up, found at once and before any window is opened; ``doctor`` tells all of it."""
 
+import contextlib
 import os
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
+
+import psutil
 
 from sppr.errors import HostError
 from sppr.host import checks, region
 from sppr.host.facts import Facts
 from sppr.images.store import BUILD_HINT
-from sppr.lab import needs
+from sppr.lab import lost, needs
 from sppr.lab import state as states
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
@@ -17,25 +21,33 @@ from sppr.roles.part import serving_part
 MAX_SOCKET_PATH = 107
 
 
-def check(plan: Plan, site: Site, found: Facts, start: Collection[str]) -> list[checks.Finding]:
+def check(
+    plan: Plan, site: Site, found: Facts, start: Collection[str], stop: Collection[str] = ()
+) -> list[checks.Finding]:
     """Warnings that bring-up does not mend by itself, or a HostError with all that must be mended before these parts
-    start; the others run already."""
-    findings = look(plan, site, found, start)
+    start; the others run already. ``stop``: those of them that run, and are stopped first."""
+    findings = look(plan, site, found, start, stop)
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
     return [f for f in findings if f.severity == "warning" and not f.mend]
 
 
-def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = None) -> list[checks.Finding]:
+def look(
+    plan: Plan, site: Site, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
+) -> list[checks.Finding]:
     """Every finding about this lab on this machine, the worst first. ``start``: what is to start; by default all that
-    does not run."""
+    does not run. ``stop``: those of them that run: what they hold counts as free."""
     living = needs.living(plan.session)
     broken = _raised("state", lambda: _check_state(plan.session))
+    broken += _raised("session", lambda: _check_owner(plan))
     start = [p.name for p in plan.parts if p.name not in living] if start is None else start
     parts = plan.chosen(start)
     disks = images(parts)
     wanted = needs.of_plan(plan, site, start, living)
+    held, stopping = _held(plan.session, stop), [living[name] for name in stop if name in living]
+    if stop:
+        found, wanted = _freed(found, wanted, stopping, held)
     findings = [*broken, *checks.check(found, wanted)]
     kinds = [p.kind or "primary" for p in parts if p.role in ("primary", "secondary")]
     findings += _raised("paths", lambda: site.check_binaries(list(dict.fromkeys(kinds))))
@@ -43,7 +55,7 @@ def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = N
     programs = [scripts.get(p.kind, p.kind) for p in parts if p.role == "controller" and p.real]
     findings += _raised("paths", lambda: site.check_controllers(programs))
     if disks and not any(f.id.startswith("img-") and f.severity == "error" for f in findings):
-        findings += _raised("paths", lambda: _check_images(disks, site))
+        findings += _raised("paths", lambda: _check_images(disks, site, stopping))
     for image in disks:
         if image.vm_id == 0 and (store := site.store):
             findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
@@ -52,17 +64,47 @@ def look(plan: Plan, site: Site, found: Facts, start: Collection[str] | None = N
     folders = {Path(path).parent for path in places}
     findings += [f for folder in sorted(folders) for f in _raised("socket", lambda p=folder: _check_folder(p))]  # type: ignore[misc]
     regions = [r for part in parts if serving_part(part.server or "primary") in start for r in part.regions]
+    regions = [path for path in regions if path not in held]
     findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
     findings += _raised("socket", lambda: _check_length(plan))
     return checks.in_order(findings)
 
 
-def _check_images(disks: Collection[Image], site: Site) -> None:
+def _held(session: str, stop: Collection[str]) -> frozenset[str]:
+    """Vhost-user sockets and regions that go when these parts of the session stop."""
+    if not stop:
+        return frozenset()
+    plan = states.load(session).plan
+    served = [part for part in plan.parts if serving_part(part.server or "primary") in stop]
+    own = plan.vdev_sockets if "pri" in stop else ()
+    makes = [part for part in plan.parts if part.name in stop and part.makes_sockets]
+    return frozenset([*own, *(path for part in (*served, *makes) for path in (*part.sockets, *part.regions))])
+
+
+def _freed(
+    found: Facts, wanted: checks.Needs, pids: Collection[int], held: Collection[str]
+) -> tuple[Facts, checks.Needs]:
+    """The machine and the needs as they are once the processes have ended."""
+    memory = 0
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            memory += psutil.Process(pid).memory_info().rss >> 20
+    return replace(found, memory_free_mib=found.memory_free_mib + memory), replace(
+        wanted,
+        living={name: pid for name, pid in wanted.living.items() if pid not in pids},
+        recorded=wanted.recorded | set(pids),
+        holders={path: pid for path, pid in wanted.holders.items() if pid not in pids},
+        sockets=tuple(path for path in wanted.sockets if path not in held),
+        stale=tuple(path for path in wanted.stale if path not in held),
+    )
+
+
+def _check_images(disks: Collection[Image], site: Site, stopping: Collection[int]) -> None:
     if site.store is None:
         raise site.no_store or HostError("no base image", hint=BUILD_HINT)
     site.store.check_base()
     for image in disks:
-        site.store.check_made(image.kind, image.vm_id)
+        site.store.check_made(image.kind, image.vm_id, stopping)
 
 
 def _check_state(session: str) -> None:
@@ -70,9 +112,17 @@ def _check_state(session: str) -> None:
     try:
         states.load(session)
     except states.NoSession:
-        return
+        if found := lost.find(session):
+            raise HostError(found.what, hint=found.hint) from None
     except (states.Broken, HostError) as e:
         raise HostError(e.what, hint=e.hint) from None
+
+
+def _check_owner(plan: Plan) -> None:
+    owner = states.owner(plan.session)
+    if owner is not None and not states.is_lab_of(owner, Path(plan.conf)):
+        what = f"session {plan.session} belongs to the lab of {owner}, not to {plan.conf}"
+        raise HostError(what, hint=f"write session: NAME in {plan.conf}, or give --session NAME")
 
 
 def _check_socket(path: Path) -> None:

@@ -4,6 +4,7 @@ import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from sppr.lab.plan import Plan, windows_of
 from sppr.roles.part import Part
@@ -63,17 +64,64 @@ def reconcile(wanted: Plan, old: Plan | None, running: Running, panes: Collectio
     )
 
 
-def again(plan: Plan, names: Collection[str], running: Collection[str], anew: Mapping[str, Part]) -> Todo:
-    """Start these parts of a session (once more, where they run), as ``anew`` has them."""
-    parts = tuple(anew.get(p.name, p) if p.name in names else p for p in plan.parts)
+def again(
+    plan: Plan, names: Collection[str], running: Collection[str], anew: Mapping[str, Part], wanted: Plan | None = None
+) -> Todo:
+    """Start these parts of a session (once more, where they run), as ``anew`` has them. ``wanted``: the plan of
+    conf.yml as it is now; None: that is gone. Parts that do not run are known as it has them, too."""
+    now = {part.name: part for part in wanted.parts} if wanted else {}
+    idle = {p.name: now[p.name] for p in plan.parts if p.name not in running and p.name in now}
+    parts = tuple((anew if p.name in names else idle).get(p.name, p) for p in plan.parts)
     chosen = [p for p in parts if p.name in names]
     needs = {need for part in chosen for need in part.needs} - set(names)
     return Todo(
-        plan=replace(plan, parts=parts),
+        plan=replace(_taken_along(plan, names, wanted), parts=parts),
         start=tuple(p.name for p in chosen),
         stop=tuple(p.name for p in chosen if p.name in running),
         wait=tuple(p.name for p in parts if p.name in needs),
     )
+
+
+def _taken_along(plan: Plan, names: Collection[str], wanted: Plan | None) -> Plan:
+    """The plan with the settings of the lab that these parts bring along when they start."""
+    if wanted is None:
+        return plan
+    if "ctrler" in names:
+        plan = replace(plan, host=wanted.host, tcp_ports=wanted.tcp_ports, rest=wanted.rest)
+    if "pri" not in names:
+        return plan
+    return replace(
+        plan, memory=wanted.memory, huge_dir=wanted.huge_dir, file_prefix=wanted.file_prefix,
+        lcores=wanted.lcores, vdev_sockets=wanted.vdev_sockets,
+    )  # fmt: skip
+
+
+def apart(wanted: Plan, names: Collection[str], running: Running, plan: Plan) -> list[str]:
+    """Return the parts that must restart with these, because conf.yml has another address for the controller than
+    running parts use: the controller, and all that use the old one. Empty where every part would use one address."""
+    now = {part.name: part for part in wanted.parts}
+    before = {part.name: part for part in plan.parts}
+    real = bool(before["ctrler"].kind) if "ctrler" in before else False
+
+    def moved(name: str) -> bool:
+        runs = running.get(name) or before[name].program
+        return name in now and name in before and _calls(runs, real) != _calls(now[name].program, real)
+
+    callers = [p.name for p in plan.parts if p.role != "controller" and moved(p.name)]
+    old = [name for name in callers if name in running and name not in names]
+    if "ctrler" in names:
+        return ["ctrler", *old] if old else []
+    listening = "ctrler" in running and any(name in names for name in callers)
+    return ["ctrler", *old] if listening else []
+
+
+def _calls(program: Sequence[str], real: bool) -> list[str]:
+    """The address of the controller in a command line. A guest of our own controller has none: QEMU connects it to a
+    unix socket."""
+    if "guestfwd=" in " ".join(program):
+        return [word for word in program if "id=control" in word] if real else []
+    own = list(program[program.index("--") :]) if "--" in program else []
+    return [value for option, value in pairwise(own) if option == "-s"]
 
 
 def with_secondaries(plan: Plan, names: Collection[str], running: Collection[str]) -> list[str]:

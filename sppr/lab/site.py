@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sppr.config.peek import PROJECT
 from sppr.errors import HostError
 from sppr.host import vm_user
 from sppr.host.rundir import sessions_dir
@@ -16,12 +17,10 @@ from sppr.run import which
 from sppr.spp import era, tree
 from sppr.spp.versions import Version
 
-if TYPE_CHECKING:  # pydantic takes 60 ms, and commands that only call find_conf do not need it
+if TYPE_CHECKING:  # pydantic takes 60 ms, and not every command needs it
     from sppr.config.model import Config, Step
     from sppr.roles.part import Part
 
-#: The project's own folder, where the package is used in place (``pip install -e``, bin/wakeup.py).
-PROJECT = Path(__file__).resolve().parent.parent.parent
 #: ssh key of the lab, made when first needed; the guests learn its public half at boot.
 KEY_NAME = "lab_key"
 
@@ -107,14 +106,6 @@ class Site:
             if which(wanted) is None:
                 what = f"{program} of SPP {self.version.name} wants {wanted}, which is not installed"
                 raise HostError(what, hint="name one: spp: {python: PATH}")
-
-
-def find_conf(named: Path | None) -> Path:
-    """The named one, else ./conf.yml, else the project's own. Absolute. bin/ and runscripts/ name the project's."""
-    if named is not None:
-        return named.absolute()
-    here = Path.cwd() / "conf.yml"
-    return here if here.is_file() or not (PROJECT / "conf.yml").is_file() else PROJECT / "conf.yml"
 
 
 def images_folder(folder: Path, images_dir: str) -> Path:

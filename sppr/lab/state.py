@@ -112,7 +112,12 @@ def flag(session: str) -> str:
 
 def living(session: str) -> State:
     """As ``load``, for verbs over processes. SpprError where the machine was restarted since they ran."""
-    state = load(session)
+    return check_living(load(session))
+
+
+def check_living(state: State) -> State:
+    """The state. SpprError where the machine was restarted since its processes ran."""
+    session = state.plan.session
     if state.stale:
         what = f"session {session}: the machine was restarted since it was up; nothing of it runs"
         raise SpprError(what, hint=f"sppr up brings it up anew; sppr down{flag(session)} sweeps what it left")
@@ -207,6 +212,22 @@ def there(session: str) -> bool:
 def sessions() -> list[str]:
     """Names of the sessions that have state."""
     return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))
+
+
+def owner(session: str) -> Path | None:
+    """Return the conf.yml that the session was started with. None where neither its state nor its traces name one."""
+    folder = folder_of(session)
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+        if conf := json.loads((folder / _NAME).read_text())["plan"]["conf"]:
+            return Path(conf)
+    noted = traces.read(folder)
+    return Path(noted.conf) if noted and noted.conf else None
+
+
+def is_lab_of(owner: Path, conf: Path) -> bool:
+    """Return whether both files describe one lab: links are followed, and two files in one folder are one lab."""
+    one, other = os.path.realpath(owner), os.path.realpath(conf)
+    return one == other or os.path.realpath(owner.parent) == os.path.realpath(conf.parent)
 
 
 def log_path() -> Path:

@@ -17,19 +17,20 @@ _NAME = "traces.json"
 
 @dataclass(frozen=True)
 class Traces:
-    """``socket_name``: of its tmux server."""
+    """``socket_name``: of its tmux server. ``conf``: the conf.yml of the lab; empty: not noted."""
 
     socket_name: str | None
     file_prefix: str
     huge_dir: str
     sockets: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    conf: str = ""
 
 
 def keep(plan: Plan) -> None:
     """Note those of the plan in the session's folder, where they are not noted."""
     folder = Path(plan.run)
-    ours = Traces(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions)
+    ours = Traces(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions, plan.conf)
     if read(folder) != ours:
         temporaries.write(folder / _NAME, json.dumps(asdict(ours)) + "\n")
 

@@ -4,10 +4,13 @@ import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from sppr.errors import SpprError
-from sppr.lab import machine, reconcile, survey, teardown
+from sppr.errors import HostError, SpprError
+from sppr.host.checks import Finding
+from sppr.host.facts import Facts
+from sppr.lab import preflight, reconcile, survey, teardown
 from sppr.lab import state as states
 from sppr.lab.bringup import BringUp, Report
+from sppr.lab.plan import Plan
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
 from sppr.lab.state import State
@@ -41,21 +44,38 @@ def stop(state: State, names: Sequence[str], note: teardown.Note, powerdown: flo
             state.save()
 
 
-def to_restart(state: State, names: Sequence[str], anew: Mapping[str, Part]) -> Todo:
+def to_restart(state: State, names: Sequence[str], anew: Mapping[str, Part], wanted: Plan | None = None) -> Todo:
     """These parts ended where they run, and started; with the primary the secondaries that run."""
     running = survey.running(state.folder, state.plan.parts)
     chosen = reconcile.with_secondaries(state.plan, names, running)
-    return _checked(state, reconcile.again(state.plan, chosen, running, anew), running)
+    check_address(state, wanted, chosen, running)
+    return _checked(state, reconcile.again(state.plan, chosen, running, anew, wanted), running)
 
 
-def to_start(state: State, names: Sequence[str], anew: Mapping[str, Part], note: teardown.Note) -> Todo:
+def to_start(
+    state: State, names: Sequence[str], anew: Mapping[str, Part], note: teardown.Note, wanted: Plan | None = None
+) -> Todo:
     """Those of them that do not run."""
     running = survey.running(state.folder, state.plan.parts)
     for name in names:
         if name in running:
             note(f"{name} runs already")
     chosen = [name for name in names if name not in running]
-    return _checked(state, reconcile.again(state.plan, chosen, running, anew), running)
+    check_address(state, wanted, chosen, running)
+    return _checked(state, reconcile.again(state.plan, chosen, running, anew, wanted), running)
+
+
+def check_address(state: State, wanted: Plan | None, names: Collection[str], running: reconcile.Running) -> None:
+    """SpprError where the controller would listen on another address than the other parts use: conf.yml was changed,
+    and not all of them are among ``names``."""
+    apart = reconcile.apart(wanted, names, running, state.plan) if wanted else []
+    if not apart:
+        return
+    left = [name for name in apart if name not in names]
+    what = f"{', '.join(left)} would keep the old address of the controller: {state.plan.conf} has another one now"
+    what += "\nnothing was changed"
+    every = [part.name for part in state.plan.parts if part.name in (*apart, *names)]
+    raise SpprError(what, hint=f"sppr restart {' '.join(every)}{states.flag(state.plan.session)}")
 
 
 def _checked(state: State, todo: Todo, running: Collection[str]) -> Todo:
@@ -67,6 +87,18 @@ def _checked(state: State, todo: Todo, running: Collection[str]) -> Todo:
     return todo
 
 
-def execute(todo: Todo, state: State, site: Site | None, tmux: Tmux, report: Report) -> None:
+def check(todo: Todo, site: Site | None, found: Facts) -> list[Finding]:
+    """Return the warnings of preflight about the parts to be started. HostError with all that would keep them from
+    starting: nothing was changed then. What they hold now counts as free. Without conf.yml nothing is checked."""
+    if site is None or not todo.start:
+        return []
+    try:
+        return preflight.check(todo.plan, site, found, todo.start, todo.stop)
+    except HostError as e:
+        e.what += "\nnothing was changed"
+        raise
+
+
+def execute(todo: Todo, state: State, site: Site | None, tmux: Tmux, report: Report, found: Facts) -> None:
     if todo.start:
-        BringUp(todo, state, site, tmux, report).execute(machine.look(todo.plan.accel))
+        BringUp(todo, state, site, tmux, report).execute(found)

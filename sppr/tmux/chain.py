@@ -12,6 +12,8 @@ from sppr import rotation
 #: A tmux message holds 16 KiB, words and their ends ("command too long" beyond): a chain stays below.
 BYTES_A_CALL = 14_000
 IDS = "#{window_id} #{pane_id} #{pane_pid}"
+#: Of the first pane: whether the server ends when no client is attached to it.
+IDS_AND_EXIT = IDS + " #{exit-unattached}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Pane:
 
 
 def ids(line: str) -> tuple[str, str, int]:
-    window, pane, pid = line.split()
+    window, pane, pid, *_ = line.split()
     return window, pane, int(pid)
 
 
@@ -56,7 +58,7 @@ def steps(
     session: str, windows: Sequence[WindowSpec], size: tuple[int, int], env: Mapping[str, str], owner: str
 ) -> Iterator[list[str]]:
     """tmux argument lists, each a chain of commands of whole panes, of BYTES_A_CALL at most."""
-    made = [*variables(env), "-P", "-F", IDS]
+    made = [*variables(env), "-P", "-F"]
     here = f"={session}:"
     chain: list[str] = []
     first = True
@@ -68,9 +70,12 @@ def steps(
                 verb = ["new-window", "-t", here, "-n", window.name]
             else:
                 verb = ["split-window", "-t", here]
-            parts = [[*verb, "-c", literal(str(pane.cwd)), *made, *pane.argv], *after(here, pane)]
+            shown = IDS_AND_EXIT if first else IDS
+            parts = [[*verb, "-c", literal(str(pane.cwd)), *made, shown, *pane.argv], *after(here, pane)]
             if first:
                 parts.append(["set-option", "-t", here, "@sppr_run", owner])
+                # A session without a terminal would end as soon as this call does.
+                parts.append(["set-option", "-t", here, "destroy-unattached", "off"])
             parts += [["select-layout", "-t", here, "tiled"]] if p > 0 else named(here)
             first = False
             words = [word for part in parts for word in (";", *map(_escaped, part))][1:]

@@ -98,20 +98,62 @@ class Tmux:
         """Make a detached session with these windows and return its panes by name. The last window has the focus.
 
         ``size``: columns and lines, until a terminal attaches. A tmux server that is just going away
-        (kill-server a moment ago) makes the first call fail: it is tried once more.
+        (kill-server a moment ago) makes the first call fail: it is tried once more. HostError where an option or a hook
+        of the user ends the session.
         """
         chains = list(steps(session, windows, size, self.env, owner))
         try:
-            printed = self._cmd(*chains[0])
+            printed = self._first(chains[0])
+            self._check_exit(session, printed[0])
+            for step in chains[1:]:
+                printed += self._cmd(*step)
+            self._check_hooks(session, windows)
+        except LaunchError:
+            self._check_hooks(session, windows)
+            raise
+        names = [pane.name for window in windows for pane in window.panes]
+        return {name: Pane(*ids(line)) for name, line in zip(names, printed, strict=True)}
+
+    def _first(self, chain: Sequence[str]) -> list[str]:
+        try:
+            return self._cmd(*chain)
         except LaunchError as e:
             if "server exited" not in e.what and "lost server" not in e.what:
                 raise
             list(Deadline(1.0).ticks(0.5))
-            printed = self._cmd(*chains[0])
-        for step in chains[1:]:
-            printed += self._cmd(*step)
-        names = [pane.name for window in windows for pane in window.panes]
-        return {name: Pane(*ids(line)) for name, line in zip(names, printed, strict=True)}
+            return self._cmd(*chain)
+
+    def _check_exit(self, session: str, first: str) -> None:
+        """HostError where the server ends without an attached client: that is an option of the server, not ours to
+        change. The session is removed."""
+        if first.split()[-1] != "1":
+            return
+        self.kill_session(session)
+        what = "tmux has exit-unattached on: its server, and the lab in it, ends when no terminal is attached"
+        line = shlex.join(["tmux", *self._socket(), "set", "-s", "exit-unattached", "off"])
+        raise HostError(what, hint=f"take it out of ~/.tmux.conf; in a server that runs: {line}")
+
+    def _check_hooks(self, session: str, windows: Sequence[WindowSpec]) -> None:
+        """HostError where tmux has ended the session, or a hook or alias of the user ended panes of it."""
+        there = self.look(session)
+        parts = {pane.name for window in windows for pane in window.panes if pane.log}
+        if there is not None and parts <= set(there.parts):
+            return
+        shown = ["start-server", ";", "show-hooks", "-g", ";", "show-options", "-s", "command-alias"]
+        # A server that is just ending tells nothing.
+        told = Deadline(1.0).poll(lambda: self._cmd(*shown, check=False), 0.1) or []
+        hooks = [line for line in told if "kill-" in line]
+        if there is not None and not hooks:
+            return
+        self.kill_session(session)
+        what = f"tmux ended the session {session}, or panes of it, as soon as it was made"
+        named = f": {'; '.join(hooks)}" if hooks else ""
+        raise HostError(
+            what, hint=f"take hooks and aliases that end sessions, windows or panes out of ~/.tmux.conf{named}"
+        )
+
+    def _socket(self) -> list[str]:
+        return ["-L", self.socket_name] if self.socket_name else []
 
     def add_window(self, session: str, name: str, pane: PaneSpec, behind: str | None) -> Pane:
         """A new window behind the window ``behind``, or before all others; the focus stays."""
@@ -187,9 +229,8 @@ class Tmux:
 
     def attach_argv(self, session: str) -> list[str]:
         """What shows ``session`` in this terminal: switch-client from inside the same server, attach else."""
-        socket = ["-L", self.socket_name] if self.socket_name else []
         verb = "switch-client" if self._inside() else "attach"
-        return ["tmux", *socket, verb, "-t", f"={session}"]
+        return ["tmux", *self._socket(), verb, "-t", f"={session}"]
 
     def _inside(self) -> bool:
         inside = os.environ.get("TMUX", "").split(",")[0]

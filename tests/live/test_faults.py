@@ -243,9 +243,9 @@ def test_folders_with_odd_names_and_a_relative_run_directory(lab: Lab) -> None:
     command = [sys.executable, "-m", "sppr", "up", "--conf", str(odd / "conf.yml"), "--socket-name", "testlab2", *SMALL]
     done = subprocess.run(command, env=lab.env, cwd=lab.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    done = subprocess.run(
-        [sys.executable, "-m", "sppr", "down"], env=lab.env, cwd=lab.folder, capture_output=True, text=True, check=False
-    )
+    done = lab.sppr("down")
+    assert done.returncode == 1 and f"session testlab2 belongs to the lab of {odd}/conf.yml" in done.stderr, done
+    done = lab.down()
     assert done.returncode == 0 and "session testlab2 is down" in done.stdout, done.stderr
     lab.env["SPPR_RUN_DIR"] = str(lab.folder / "run dir")
     assert lab.leftovers() == []

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -168,6 +171,75 @@ def test_restart_of_the_primary_stops_and_starts_its_secondaries_and_nobody_else
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "to", "said"),
+    [
+        ("pri", "memory: 128", "memory: 100G", "hugepages: the primary needs 102400 MiB"),
+        ("ctrler", "rest_port: {rest}", "rest_port: {taken}", "port {taken} (controller.rest_port"),
+    ],
+)
+def test_restart_checks_what_it_needs_before_it_ends_anything(
+    small: Lab, name: str, key: str, to: str, said: str
+) -> None:
+    before = pids(small)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        words = {"rest": small.rest, "taken": other.getsockname()[1]}
+        good = small.conf.read_text()
+        small.conf.write_text(good.replace(key.format(**words), to.format(**words)))
+        assert small.conf.read_text() != good
+        told = verb(small, "restart", name, status=3)
+        assert said.format(**words) in told, told
+        assert "nothing was changed" in told and pids(small) == before and all_ready(small), told
+        verb(small, "stop", name)
+        assert "nothing was changed" in verb(small, "start", name, status=3)
+    small.conf.write_text(good)
+    verb(small, "start", "ctrler", "pri", "sec1")
+    for part in ("pri", "ctrler"):
+        verb(small, "restart", part)  # what it holds itself does not keep it from its restart
+    wait_for("all of it", lambda: all_ready(small))
+
+
+def test_restart_of_a_guest_checks_memory_and_base_image_before_it_ends_it(lab: Lab, base_image: Path) -> None:
+    link = lab.folder / "runscripts" / base_image.name
+    link.symlink_to(base_image)
+    good = lab.conf.read_text()
+    assert lab.wakeup("-ns", "1", "-nr", "0", "-nv", "1").returncode == 0
+    guest = pids(lab)["vm_v11"]
+    for text, said in (
+        (good.replace("vm: {", "vm: {memory: 100G, "), "memory: the VMs need 102400 MiB"),
+        (good, "no "),
+    ):
+        lab.conf.write_text(text)
+        if text == good:
+            link.unlink()
+        told = verb(lab, "restart", "vm_v11", status=3)
+        assert said in told and "nothing was changed" in told and pids(lab)["vm_v11"] == guest, told
+    link.symlink_to(base_image)
+    verb(lab, "restart", "sec1", "vm_v11")
+    assert all_ready(lab) and pids(lab)["vm_v11"] != guest
+
+
+def test_a_controller_with_other_ports_is_not_restarted_alone(small: Lab) -> None:
+    before = pids(small)
+    ports = labs.free_ports(2)
+    text = small.conf.read_text().replace(f"pri_port: {small.pri}", f"pri_port: {ports[0]}")
+    small.conf.write_text(text.replace(f"sec_port: {small.sec}", f"sec_port: {ports[1]}"))
+    for names, left in (
+        (["ctrler"], "pri, sec1 would keep"),
+        (["pri"], "ctrler would keep"),
+        (["sec1"], "ctrler, pri"),
+    ):
+        said = verb(small, "restart", *names, status=1)
+        assert f"{left}" in said and f"hint: sppr restart ctrler pri sec1 --session {NAME}" in said, said
+        assert "nothing was changed" in said and pids(small) == before
+    verb(small, "restart", "ctrler", "pri", "sec1")
+    assert all_ready(small) and not set(pids(small).values()) & set(before.values())
+    kill(pids(small)["ctrler"])
+    small.conf.write_text(small.conf.read_text().replace(f"sec_port: {ports[1]}", f"sec_port: {small.sec}"))
+    done = small.wakeup(*SMALL)
+    assert done.returncode == 1 and f"sppr restart ctrler sec1 --session {NAME}" in done.stderr, done
+
+
 def test_ports_and_patches_come_back_after_a_restart(small: Lab) -> None:
     """The controller remembers them: sppr/controller."""
     control = small.control
@@ -222,6 +294,28 @@ def test_without_its_controller_a_part_is_not_taken_for_starting(small: Lab) -> 
     row = small.status()["sec1"]
     assert row["state"] == "ready" and "the controller does not answer" in row["note"]
     assert small.wakeup(*SMALL).returncode == 0 and all_ready(small) and small.status()["sec1"]["note"] is None
+
+
+def test_a_lab_whose_run_directory_was_removed_is_known_as_such(small: Lab, tmp_path: Path) -> None:
+    before = pids(small)
+    shutil.rmtree(small.state)
+    told = f"session {NAME}: its run directory {small.state} was removed while it ran; "
+    panes_told = "processes run in its panes (ctrler, pri, sec1, w0)"
+    for done in (
+        small.wakeup(*SMALL),
+        *(small.sppr(*words) for words in (["status"], ["logs", "pri"], ["restart", "pri"], ["attach"])),
+    ):
+        assert done.returncode == 1 and told in done.stderr and panes_told in done.stderr, done
+        assert f"hint: end it: sppr down --session {NAME}; then sppr up" in done.stderr
+    found = json.loads(small.sppr("doctor", "--json").stdout)
+    assert any(told in row["found"] for row in found), found
+    clone = replace(small, folder=tmp_path)
+    shutil.copy(small.conf, clone.conf)
+    done = clone.sppr("down")
+    assert done.returncode == 1 and f"belongs to the lab of {small.conf}, not to {clone.conf}" in done.stderr, done
+    assert all(psutil.pid_exists(pid) for pid in before.values())
+    done = small.sppr("down")
+    assert done.returncode == 0 and "its run directory was lost" in done.stdout and small.leftovers() == [], done
 
 
 def test_what_is_left_when_the_tmux_server_was_killed(small: Lab) -> None:

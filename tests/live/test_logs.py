@@ -60,6 +60,24 @@ def test_a_part_that_prints_for_ever_fills_no_disk_and_is_followed_over_its_runs
     assert lab.leftovers() == []
 
 
+def test_a_pipe_gets_plain_lines_and_raw_keeps_the_escapes(lab: Lab) -> None:
+    lab.wakeup(*SMALL)
+    pane = lab.status()["ctrler"]["pane"]
+    wait_for("the prompt", lambda: "spp >" in lab.tmux("capture-pane", "-p", "-t", pane))
+    follower = follow(lab, "ctrler")
+    lab.tmux("send-keys", "-t", pane, "statsu", "BSpace", "BSpace", "us", "Enter")
+    words = ("logs", "ctrler", "--session", lab.session)
+    wait_for("its answer", lambda: "- controller:" in lab.sppr(*words).stdout)
+    told = lab.sppr(*words).stdout
+    assert "\x1b" not in told and "\r" not in told and "\nspp > status\n- controller:\n" in told, told
+    assert "\x1b[" in lab.sppr(*words, "--raw").stdout
+    followed = lab.folder / "followed"
+    wait_for("what follows", lambda: b"\nspp > status\n- controller:\n" in followed.read_bytes())
+    assert b"\x1b" not in followed.read_bytes()
+    follower.kill()
+    follower.wait()
+
+
 def test_ctrl_c_ends_following(lab: Lab) -> None:
     lab.wakeup(*SMALL)
     follower = follow(lab, "ctrler")

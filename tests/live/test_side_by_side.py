@@ -1,6 +1,7 @@
 """Many launchers of one lab, and two labs of one user: nobody gets in another's way."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +83,73 @@ def test_two_sessions_of_other_names_and_ports_do_not_touch_each_other(two: tupl
     assert sorted(HUGE.glob(f"{second.session}map_*")) == pages
     assert first.tmux("list-sessions", "-F", "#{session_name}") == f"{second.session}\n"
     assert second.down().returncode == 0 and second.leftovers() == []
+
+
+@pytest.fixture
+def clones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
+    """Two clones of one repository: the same session name, user, run directory and tmux server; the first one is up."""
+    made: list[Lab] = []
+    try:
+        for _ in range(2):
+            made.append(labs.make(tmp_path_factory.mktemp("clone"), "testlab9", None))
+        run = str(tmp_path_factory.mktemp("run"))
+        for lab in made:
+            lab.env["SPPR_RUN_DIR"] = run
+        done = made[0].wakeup(*SMALL)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield made[0], made[1]
+    finally:
+        for lab in made:
+            lab.end()
+
+
+def test_a_second_clone_neither_takes_nor_ends_the_lab_of_the_first(clones: tuple[Lab, Lab]) -> None:
+    first, second = clones
+    before = first.status()
+    for done in (
+        second.wakeup(*SMALL),
+        second.wakeup(*SMALL, "-s", "testlab9"),
+        *(second.sppr(*words) for words in (("down",), ("stop", "sec1"), ("restart", "sec1"), ("start", "sec1"))),
+    ):
+        assert done.returncode == 1 and f"session testlab9 belongs to the lab of {first.conf}, not" in done.stderr, done
+        assert "--session testlab9;" in done.stderr and f"session: testlab92 in {second.conf}" in done.stderr, done
+        assert "nothing was changed" in done.stderr and first.status() == before
+    shown = second.sppr("status")
+    assert f"session testlab9, the lab of {first.conf} (not the lab of this folder)\n" in shown.stdout, shown
+    assert f"session testlab9, the lab of {first.conf}\n" in first.sppr("status").stdout
+    found = second.sppr("doctor", "--json").stdout
+    assert f"session testlab9 belongs to the lab of {first.conf}" in found, found
+    assert "sec1: ready" in second.sppr("restart", "sec1", "-s", "testlab9").stdout, "said explicitly"
+    done = second.sppr("down", "-s", "testlab9")
+    assert done.returncode == 0 and first.leftovers() == [], done
+
+
+def test_a_lab_whose_folder_is_gone_is_ended_by_its_session_from_anywhere(clones: tuple[Lab, Lab]) -> None:
+    first, second = clones
+    shutil.rmtree(first.folder)
+    done = second.sppr("down")
+    assert done.returncode == 1 and f"the lab of {first.conf}, whose folder is gone, not" in done.stderr, done
+    assert "(its folder is gone)" in second.sppr("status").stdout
+    done = second.sppr("down", "--session", "testlab9")
+    assert done.returncode == 0 and not first.state.exists(), done
+    first.folder.mkdir()
+
+
+def test_another_conf_and_a_link_to_it_in_the_same_folder_are_the_same_lab(clones: tuple[Lab, Lab]) -> None:
+    first, second = clones
+    assert first.down().returncode == 0
+    other = first.folder / "other.yml"
+    first.conf.rename(other)
+    first.conf.write_text(f"session: {first.session}\n")
+    done = first.sppr("up", "--conf", "other.yml", "--socket-name", first.session, *SMALL)
+    assert done.returncode == 0, done
+    link = second.folder / "conf.yml"
+    link.unlink()
+    link.symlink_to(other)
+    assert "sec1 ended" in second.sppr("stop", "sec1").stdout, "a link to the conf.yml of the lab"
+    done = first.sppr("down")
+    assert done.returncode == 0 and f"session {first.session} is down" in done.stdout, done
+    renamed = first.sppr("up", "--conf", "other.yml", "--socket-name", first.session, "-s", "testlab9b", *SMALL)
+    assert renamed.returncode == 0, renamed
+    done = first.sppr("down")
+    assert done.returncode == 0 and "session testlab9b is down" in done.stdout, "the only one of this folder"

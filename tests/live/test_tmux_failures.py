@@ -1,4 +1,4 @@
-"""What broke launchers over tmux before us, T1 to T19 of the known troubles, one test each and named after it.
+"""What broke launchers over tmux before us, T1 to T23 of the known troubles, one test each and named after it.
 
 All apply, some only in part, for by design we do less than those that failed:
 T1   nothing is typed into a pane; what is held is that no shell start-up file can keep a command from running.
@@ -9,6 +9,7 @@ T17  we set no hook and run no run-shell; tmux expands folders (-c) and pipe-pan
 Each runs on Debian's tmux and on the one of its backports. The user's ~/.tmux.conf and shell are hostile throughout.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ import psutil
 import pytest
 
 from sppr.deadline import Deadline
+from sppr.errors import HostError
 from sppr.tmux import pane
 from sppr.tmux.chain import Pane, PaneSpec, WindowSpec
 from sppr.tmux.pane import PaneFiles
@@ -140,7 +142,7 @@ def bench(version: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
             trees = [p for pid in pids for p in _tree(pid)]
             bench.cmd("kill-server")
             for process in trees:
-                if process.is_running():
+                with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
 
 
@@ -357,6 +359,91 @@ def test_t18_a_new_window_lands_in_another_session_or_on_an_index_in_use(bench: 
     bench.open(*parts)
     assert set(bench.panes("t18")) == {p.pane for p in made.values()} and len(made) == 30
     assert len(bench.panes("theirs")) == 2 and len(bench.panes("t18-2")) == 1
+
+
+def user_conf(text: str) -> None:
+    with (Path(os.environ["HOME"]) / ".tmux.conf").open("a") as conf:
+        conf.write(text + "\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "set -g destroy-unattached on",
+        "set -g detach-on-destroy on",
+        "set -g remain-on-exit on",
+        "set -g lock-after-time 1",
+        "set -g lock-command false",
+        "set -g default-size 1x1",
+        "set -g default-shell /bin/false",
+        "set -g history-limit 0",
+        "set -g status off",
+        "set -g window-size smallest",
+        "set -g aggressive-resize on",
+        "set -s exit-empty off",
+        "set-hook -g client-detached kill-session",
+        "set-hook -g pane-exited kill-session",
+    ],
+)
+def test_t20_an_option_of_the_user_ends_or_empties_a_detached_session(bench: Bench, line: str) -> None:
+    """These do not, or no more."""
+    user_conf(line)
+    first, second = bench.part("sleep", "60"), bench.part("sleep", "60")
+    made = bench.build("t20", first, second)
+    wait_for("both to run", lambda: not first.gate.exists() and not second.gate.exists())
+    time.sleep(1.2 if "lock" in line else 0.2)
+    assert set(bench.panes("t20")) == {p.pane for p in made.values()}
+    mine = bench.cmd("show-options", "-g", "-v", "destroy-unattached").strip()
+    assert mine == ("on" if "destroy-unattached" in line else "off"), "the user's own stays"
+    bench.tmux.kill_session("t20")
+    assert not bench.has("t20")
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_t21_exit_unattached_ends_the_server(bench: Bench, attached: bool) -> None:
+    """Refused, also where another terminal keeps the server up for now."""
+    user_conf("set -s exit-unattached on")
+    words = ["-L", "bench", "new-session", "-s", "theirs", "cat"]
+    terminal = pexpect.spawn("tmux", words, dimensions=(40, 120), timeout=20) if attached else None
+    if terminal:
+        wait_for("a client", lambda: bench.cmd("list-clients"))
+    with pytest.raises(HostError, match="exit-unattached on: its server, and the lab in it, ends") as e:
+        bench.build("t21", bench.part("sleep", "60"))
+    assert "~/.tmux.conf" in str(e.value.hint) and "tmux -L bench set -s exit-unattached off" in str(e.value.hint)
+    assert not bench.has("t21") and bench.has("theirs") == attached
+    if terminal:
+        terminal.close(force=True)
+
+
+@pytest.mark.parametrize(
+    ("hook", "ends"),
+    [
+        ("after-new-session", "kill-session"),
+        ("after-new-session", "kill-server"),
+        ("session-created", "kill-session"),
+        ("window-linked", "kill-session"),
+        ("after-set-option", "kill-session"),
+        ("after-new-window", "kill-window"),
+    ],
+)
+def test_t22_a_hook_of_the_user_ends_the_session(bench: Bench, hook: str, ends: str) -> None:
+    user_conf(f"set-hook -g {hook} {ends}")
+    parts = [bench.part("sleep", "60") for _ in range(3)]
+    with pytest.raises(HostError, match="tmux ended the session t22, or panes of it") as e:
+        bench.build("t22", *parts)
+    assert f"{hook}[0] {ends}" in str(e.value.hint) and not bench.has("t22")
+
+
+@pytest.mark.parametrize("alias", ["new-session=kill-server", "set-option=kill-session"])
+def test_t23_an_alias_of_the_user_stands_for_a_command_of_ours(bench: Bench, alias: str) -> None:
+    """tmux 3.3 does not take an alias for its own commands, later ones do."""
+    user_conf(f"set -s command-alias[100] {alias}")
+    try:
+        bench.build("t23", bench.part("sleep", "60"))
+    except HostError as e:
+        assert f"command-alias[100] {alias}" in str(e.hint)
+    else:
+        assert bench.has("t23")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,9 +12,10 @@ import pytest
 
 from sppr.cli import verb as verbs
 from sppr.cli.gather import site_of
-from sppr.cli.which import session_of
+from sppr.cli.which import own_session, session_of
 from sppr.config import peek
 from sppr.config.load import load
+from sppr.errors import SpprError
 from sppr.host.facts import Facts
 from sppr.images.store import SeveralBases
 from sppr.lab import planner, state
@@ -47,6 +49,19 @@ def test_wrong_words_are_status_2(tmp_path: Path) -> None:
     assert done.returncode == 2 and "tmux reads . and :" in done.stderr
 
 
+def test_an_interface_name_that_is_too_long_is_refused_at_once(tmp_path: Path) -> None:
+    long, good = "net_tap0,iface=averylonginterface", "net_tap0,iface=fifteen89012345"
+    shutil.copy(ROOT / "conf.yml", tmp_path)
+    script = str(ROOT / "runscripts" / "primary.py")
+    for words in (["up", "-vd", good, "--vdev", long], ["plan", "-vd", long], ["doctor", "-vd", long]):
+        done = sppr(*words, cwd=tmp_path)
+        assert done.returncode == 2 and "'averylonginterface' is 18 characters long" in done.stderr, done
+        assert "write a shorter one, such as iface=averylon" in done.stderr
+    done = subprocess.run([script, "-vd", long, "--dry-run"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "'averylonginterface' is 18 characters long" in done.stderr, done
+    assert sppr("plan", "-vd", good, cwd=tmp_path).returncode == 0
+
+
 def test_help_needs_no_conf_yml_and_names_every_verb(tmp_path: Path) -> None:
     done = sppr("-h", cwd=tmp_path)
     assert done.returncode == 0
@@ -63,20 +78,74 @@ def test_no_session_is_told_as_such(tmp_path: Path) -> None:
     )
 
 
-def test_the_session_meant_is_conf_ymls_or_the_only_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = tmp_path / "run"
+def test_the_session_meant_is_that_of_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, clone, bare = (tmp_path / name for name in ("lab", "clone", "bare"))
+    for folder in (lab, clone, bare):
+        folder.mkdir()
+    monkeypatch.chdir(lab)
+    (lab / "conf.yml").write_text("session: mine\n")
+    (clone / "conf.yml").write_text("session: mine\n")
+    assert peek.session(lab / "conf.yml") == "mine" and session_of("given") == own_session("given") == "given"
+    assert session_of(None) == own_session(None) == "mine"
+    started(tmp_path / "run" / "other", clone / "conf.yml")
+    assert session_of(None) == own_session(None) == "mine", "another folder's lab is not meant"
+    started(tmp_path / "run" / "named", lab / "conf.yml")
+    assert session_of(None) == own_session(None) == "named", "the only one of this folder, under another name"
+    started(tmp_path / "run" / "mine", lab / "other.yml")
+    assert session_of(None) == own_session(None) == "mine", "two files in one folder are one lab"
+    (lab / "conf.yml").write_bytes(b"\xff: [")
+    assert peek.session(lab / "conf.yml") is None
+
+
+def test_a_session_of_another_folder_is_shown_but_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab, clone = tmp_path / "lab", tmp_path / "clone"
+    lab.mkdir()
+    clone.mkdir()
+    started(tmp_path / "run" / "spp", lab / "conf.yml")
+    monkeypatch.chdir(clone)
+    (clone / "conf.yml").write_text("primary: {}\n")
+    assert session_of(None) == own_session("spp") == "spp"
+    with pytest.raises(SpprError) as e:
+        own_session(None)
+    assert e.value.exit_code == 1
+    assert e.value.what == (
+        f"session spp belongs to the lab of {lab}/conf.yml, not to {clone}/conf.yml\nnothing was changed"
+    )
+    assert f"sppr down --session spp; for a lab of your own: session: spp2 in {clone}/conf.yml" in str(e.value.hint)
+    lab.rmdir()
+    with pytest.raises(SpprError, match=r"conf.yml, whose folder is gone, not"):
+        own_session(None)
+    (tmp_path / "run" / "spp" / "state.json").write_text("{")
+    assert own_session(None) == "spp", "nothing tells whose it is"
+    (tmp_path / "run" / "spp" / "traces.json").write_text(
+        json.dumps({"socket_name": None, "file_prefix": "spp", "huge_dir": "/h", "conf": str(lab / "conf.yml")})
+    )
+    with pytest.raises(SpprError, match="belongs to the lab of"):
+        own_session(None)
+
+
+def test_the_only_session_is_meant_where_there_is_no_conf_yml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started(tmp_path / "run" / "other", tmp_path / "lab" / "conf.yml")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf.yml").write_text("session: mine\n")
-    assert peek.session(tmp_path / "conf.yml") == "mine" and session_of("given") == "given"
-    assert session_of(None) == "mine"
-    (run / "other").mkdir(parents=True)
-    (run / "other" / "state.json").touch()
     assert session_of(None) == "other"
-    (run / "mine").mkdir()
-    (run / "mine" / "state.json").touch()
-    assert session_of(None) == "mine"
-    (tmp_path / "conf.yml").write_bytes(b"\xff: [")
-    assert peek.session(tmp_path / "conf.yml") is None
+    with pytest.raises(SpprError, match="session other belongs to the lab of"):
+        own_session(None)
+
+
+def started(run: Path, conf: Path) -> None:
+    """A session that was started with this conf.yml, as far as its owner is concerned."""
+    run.mkdir(parents=True)
+    (run / "state.json").write_text(json.dumps({"plan": {"conf": str(conf)}}))
+
+
+@pytest.mark.parametrize("verb", ["up", "plan", "down", "start", "stop", "restart", "status", "attach", "logs"])
+def test_every_verb_takes_the_session_as_s(verb: str, tmp_path: Path) -> None:
+    names = ["sec1"] if verb in ("start", "stop", "restart", "logs") else []
+    done = sppr(verb, *names, "-s", "a.b", cwd=tmp_path)
+    assert done.returncode == 2 and "--session 'a.b': cannot be used" in done.stderr, done.stderr
+    if verb in ("up", "plan"):
+        done = sppr(verb, "-ns", "1", "-s", "a.b", "-nr", "0", cwd=tmp_path)
+        assert "--session 'a.b': cannot be used" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sppr.config import peek
 from sppr.config.load import load, parse
 from sppr.config.model import Config
 from sppr.errors import ConfigError
@@ -54,6 +55,57 @@ def test_an_empty_file_and_empty_sections_are_all_defaults() -> None:
 def test_anchors_of_a_reasonable_size_work() -> None:
     config = parse(b"vms_ring:\n  - &a {id: 6, memory: 128}\nvms_vhost:\n  - {id: 7, args: &b [-s]}\n", "c")
     assert config.vms_ring[0].memory == 128 and config.vms_vhost[0].args == ("-s",)
+
+
+SHARED = b"""\
+x-guest: &guest
+  memory: 128
+  cores: 2
+x-big: &big {<<: *guest, memory: 512, args: [-s]}
+x-note: {any: [thing, {at: all}]}
+secondaries:
+  - {id: 1, coremask: 0x0C, x-why: for the first guest}
+vms_ring:
+  - <<: *guest
+    id: 6
+  - {id: 7, memory: 192, <<: *guest}
+vms_vhost:
+  - {<<: [*guest, *big], id: 11}
+  - {<<: [*big, *guest], id: 12}
+  - {<<: {memory: 160}, id: 13}
+"""
+
+
+def test_merge_keys_and_extension_keys_work_as_in_compose_files() -> None:
+    config = parse(SHARED, "c")
+    assert [(vm.id, vm.memory, vm.cores, vm.args) for vm in (*config.vms_ring, *config.vms_vhost)] == [
+        (6, 128, 2, None),
+        (7, 192, 2, None),  # a key of its own counts more, wherever it is written
+        (11, 128, 2, ("-s",)),  # of several mappings the first that has a key
+        (12, 512, 2, ("-s",)),
+        (13, 160, None, None),
+    ]
+    assert config.secondaries[0].id == 1
+
+
+def test_a_rule_over_merged_values_names_the_line_they_are_written_at() -> None:
+    text = b"x-core: &core {coremask: 0x0C}\nsecondaries:\n  - {<<: *core, id: 1}\n  - {<<: *core, id: 2}\n"
+    with pytest.raises(
+        ConfigError, match=r"^c:1:26: secondaries\[1\]\.coremask: .*overlaps secondaries\[0\] \(line 1\)"
+    ):
+        parse(text, "c")
+
+
+def test_the_session_is_found_where_it_is_merged(tmp_path: Path) -> None:
+    conf = tmp_path / "conf.yml"
+    conf.write_text("x-a: &a {session: there}\nx-b: &b [*a, *a]\n<<: [*b]\n")
+    assert peek.session(conf) is None, "a list in a list is no merge"
+    conf.write_text("x-a: &a {session: there}\n<<: [*a]\n")
+    assert peek.session(conf) == load(conf).session == "there"
+    conf.write_text("x-a: &a {session: there}\n<<: *a\nsession: here\n")
+    assert peek.session(conf) == load(conf).session == "here"
+    conf.write_text("x-a: &a {<<: *a}\n<<: *a\n")
+    assert peek.session(conf) is None
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

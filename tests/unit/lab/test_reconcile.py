@@ -9,7 +9,7 @@ from sppr.config.model import Config
 from sppr.host.facts import Facts
 from sppr.lab.plan import Flags, Plan
 from sppr.lab.planner import make
-from sppr.lab.reconcile import Todo, again, difference, reconcile, with_secondaries
+from sppr.lab.reconcile import Todo, again, apart, difference, reconcile, with_secondaries
 from tests.conftest import ROOT
 from tests.unit.lab.test_plan import site
 
@@ -132,6 +132,50 @@ def test_restart_takes_along_what_must(
     chosen = with_secondaries(there, names, running)
     todo = again(there, chosen, running, {})
     assert (todo.start, todo.stop, todo.wait) == (start, stop, wait)
+
+
+def moved(key: str = "pri_port: 5555", to: str = "pri_port: 5556") -> Plan:
+    """The plan of a conf.yml in which one setting was changed."""
+    text = (ROOT / "conf.yml").read_text()
+    assert key in text
+    return plan(parse(text.replace(key, to).encode(), "c"))
+
+
+@pytest.mark.parametrize(
+    ("key", "to", "names", "running", "together"),
+    [
+        ("pri_port: 5555", "pri_port: 5555", ("ctrler",), ALL, []),
+        ("pri_port: 5555", "pri_port: 5556", ("ctrler",), ALL, ["ctrler", "pri"]),
+        ("pri_port: 5555", "pri_port: 5556", ("ctrler", "pri", "sec1", "sec2"), ALL, []),
+        ("pri_port: 5555", "pri_port: 5556", ("sec1",), ALL, []),
+        ("pri_port: 5555", "pri_port: 5556", ("pri", "sec1", "sec2"), ALL, ["ctrler"]),
+        ("pri_port: 5555", "pri_port: 5556", ("ctrler", "pri"), (), []),
+        ("sec_port: 6666", "sec_port: 6667", ("ctrler",), ALL, ["ctrler", "sec1", "sec2"]),
+        ("sec_port: 6666", "sec_port: 6667", ("sec1",), ("ctrler", "pri", "sec2"), ["ctrler", "sec2"]),
+        ("sec_port: 6666", "sec_port: 6667", ("vm_r6", "vm_v11"), ALL, []),
+        ("host: 127.0.0.1", "host: 127.0.0.2", ("ctrler",), ALL, ["ctrler", "pri", "sec1", "sec2"]),
+        ("host: 127.0.0.1", "host: 127.0.0.1\n  rest_port: 7788", ("ctrler",), ALL, []),
+    ],
+)
+def test_a_controller_does_not_move_away_from_those_that_call_it(
+    key: str, to: str, names: tuple[str, ...], running: tuple[str, ...], together: list[str]
+) -> None:
+    """A guest of our own controller stays connected: QEMU connects it to a unix socket."""
+    there = plan()
+    programs = {name: there.part(name).program for name in running}
+    assert apart(moved(key, to), names, programs, there) == together
+
+
+def test_a_restart_takes_the_settings_of_the_lab_along() -> None:
+    wanted = moved("primary:", "primary:\n  memory: 640")
+    assert again(plan(), ["sec1"], ALL, {}, wanted).plan.memory == 512
+    assert again(plan(), ["pri"], ALL, {}, wanted).plan.memory == 640
+    ports = moved()
+    assert again(plan(), ["pri"], ALL, {}, ports).plan.tcp_ports == plan().tcp_ports
+    todo = again(plan(), ["ctrler"], ("ctrler", "pri"), {}, ports)
+    assert todo.plan.tcp_ports == ports.tcp_ports and todo.plan.part("pri") == plan().part("pri")
+    idle = again(plan(), ["ctrler"], ("ctrler",), {}, ports)
+    assert idle.plan.part("pri") == ports.part("pri"), "what does not run is known as conf.yml has it"
 
 
 def test_a_restart_takes_the_part_as_it_is_now() -> None:
