@@ -156,6 +156,36 @@ def test_the_management_port_gets_five_connections_a_second_at_most() -> None:
     assert most == 5 and len(came) >= 10, came
 
 
+@pytest.mark.parametrize("lab", ["18.08.1", "18.08.3", "17.08"], indirect=True)
+def test_a_secondary_that_was_killed_can_be_started_again(lab: Lab) -> None:
+    """Its controller may list it still: spp-ctl of 18.08.1 and 18.08.2 for good, spp.py until it is asked."""
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    os.kill(lab.status()["sec1"]["pid"], signal.SIGKILL)
+    wait_state(lab, "sec1", "dead")
+    done = lab.sppr("restart", "sec1", "--session", lab.session)
+    assert done.returncode == 0, done.stdout + done.stderr
+    address = lab.state / "api.sock" if (lab.state / "api.sock").exists() else f"127.0.0.1:{lab.rest}"
+    assert ControlClient(address).ports("nfv:1") == ["phy:0", "phy:1"]
+
+
+def test_twelve_secondaries_of_17_08_come_up_at_five_questions_a_second(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    lab = make(
+        folder, "realsppmany", "17.08", ", ".join(f"{{id: {n}, coremask: {7 << 3 * n:#x}}}" for n in range(1, 13))
+    )
+    try:
+        began = time.monotonic()
+        done = lab.wakeup("-ns", "12", "-nr", "0", "-nv", "0")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert {row["state"] for row in lab.status().values()} == {"ready"}
+        asked = (lab.state / "ctrler.log").read_text().count("Thread-1\n")
+        assert 12 <= asked <= 5 * (time.monotonic() - began + 1)
+    finally:
+        lab.end()
+
+
 def test_a_module_that_spp_ctl_lacks_is_told_by_wakeup_and_doctor(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     folder.mkdir()
