@@ -83,7 +83,12 @@ class Service:
         self._leave(lambda: self._desk.primary("exit"))
 
     def status(self, client_id: int) -> dict[str, object]:
-        return dict(self._told(client_id).status)
+        try:
+            return dict(self._told(client_id).status)
+        except Refusal as e:
+            if e.status == 404:  # the next process of this id has not answered yet
+                self._answered.pop(client_id, None)
+            raise
 
     def _told(self, client_id: int) -> dialect.Told:
         text = self._desk.secondary(client_id, "status")

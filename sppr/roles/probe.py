@@ -36,16 +36,18 @@ _GUEST = "its spp_vm to be connected to the controller"
 
 @dataclass
 class Probe:
-    """Asks the lab's parts. One question to the controller serves all parts for a moment."""
+    """Asks the lab's parts. One question to the controller serves all parts for a moment. ``timeout``: seconds for a
+    controller with a unix socket."""
 
     api: Address
     others: Collection[str] = ()
+    timeout: float = 2.0
     _known: dict[str, list[dict[str, Any]] | None] = field(default_factory=dict, repr=False)
     _seen: set[str] = field(default_factory=set, repr=False)
 
     def refresh(self) -> None:
         """Ask anew: who is connected. A controller that does not answer counts as nobody."""
-        self._known = {str(address): _processes(address) for address in (self.api, *self.others)}
+        self._known = {str(address): _processes(address, self.timeout) for address in (self.api, *self.others)}
 
     @property
     def answered(self) -> bool:
@@ -103,12 +105,14 @@ class Probe:
 
 def of(plan_api: Address, parts: Iterable[Part]) -> Probe:
     """The probe of a lab: its first controller and, where a part is known to another, that."""
-    return Probe(plan_api, dict.fromkeys(part.control for part in parts if part.control))
+    parts = list(parts)
+    classic = any(part.role == "controller" and part.real for part in parts)  # slow: it gets few questions a second
+    return Probe(plan_api, dict.fromkeys(part.control for part in parts if part.control), 5.0 if classic else 2.0)
 
 
-def _processes(address: Address) -> list[dict[str, Any]] | None:
+def _processes(address: Address, timeout: float) -> list[dict[str, Any]] | None:
     """Who is connected there. spp-ctl goes on listing a primary that has died: that is asked itself."""
-    client = ControlClient(address, timeout=2.0 if "/" in str(address) else 4.0)
+    client = ControlClient(address, timeout=timeout if "/" in str(address) else 4.0)
     try:
         found = [dict(p) for p in client.processes()]
     except ControlError:

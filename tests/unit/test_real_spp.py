@@ -269,6 +269,23 @@ def test_the_json_of_spp_vf_py_is_read_over_many_lines() -> None:
     assert ended.status(2)["results"] == [{"result": "success"}]
 
 
+def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> None:
+    """The list keeps an answer for 2 s, but not over a question that found the process gone."""
+    texts = {
+        "status": "primary: 0\nsecondary count: 1\nConnected secondary id: 1\n",
+        "sec 1;status": "status: idling\nports: ''",
+    }
+    service = Service(Desk(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
+    assert service.processes() == [{"type": "nfv", "client-id": 1}]
+    texts["sec 1;status"] = "closing:<socket"
+    assert service.processes() == [{"type": "nfv", "client-id": 1}], "its answer counts for 2 s"
+    with pytest.raises(Refusal):
+        service.status(1)
+    assert service.processes() == []
+    texts["sec 1;status"] = "status: idling\nports: ''"
+    assert service.processes() == [{"type": "nfv", "client-id": 1}]
+
+
 WIRE = "status: running\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'" + "\0" * 900
 
 
