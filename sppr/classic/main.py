@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from sppr.deadline import Deadline
+from sppr.spp import era
 from sppr.spp.versions import VERSIONS, Version
 
 from .desk import Desk
@@ -31,11 +32,14 @@ def main() -> int:
     version = Version(words.version)
     if not version.management or words.kind == "vf":
         wait_for_ports([int(port) for port in words.ports.split(",") if port])
+    bare = version.since("18.05") and words.kind == "nfv"
     host, _, port = (words.manage or "").rpartition(":")
+    if bare and era.major(words.argv[0]) >= 3:
+        port = ""  # there its management port ends in a TypeError: it takes bytes for text
     keeper = Keeper(words.argv)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: keeper.end())
-    desk = Desk(keeper, (host, int(port)) if port else None, joined=version.since("18.05") and words.kind == "nfv")
+    desk = Desk(keeper, (host, int(port)) if port else None, bare)
     server = Server(words.api_socket, Service(desk, words.kind))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

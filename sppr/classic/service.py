@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,9 @@ from sppr.controller.reply import Reply
 from .desk import Desk, Refusal
 
 Call = Callable[..., object]
+#: Seconds for which the answer of a process counts, and how many processes one call asks for another: spp.py gets few
+#: questions a second, and the launcher waits 2 s for a list.
+FRESH, MOST_ASKED = 2.0, 2
 
 
 class Service:
@@ -19,6 +24,8 @@ class Service:
 
     def __init__(self, desk: Desk, kind: str) -> None:
         self._desk, self._kind = desk, kind
+        self._answered: dict[int | None, float] = {}
+        self._lock = threading.Lock()
         one = rf"/v1/{kind}s/(\d+)"
         self._routes: tuple[tuple[str, re.Pattern[str], Call], ...] = (
             ("GET", re.compile(r"/v1/processes"), self.processes),
@@ -43,10 +50,22 @@ class Service:
         raise Refusal(404, f"{method} {path}: the keeper of spp.py has no such call")
 
     def processes(self) -> list[dict[str, object]]:
-        """Those that answer; an id 0 is one that was given twice (spp-facts 3.2)."""
-        primary, ids = self._desk.connected()
-        found: list[dict[str, object]] = [{"type": "primary"}] if primary and self._answers(self.primary_status) else []
-        return found + [{"type": self._kind, "client-id": n} for n in ids if self._answers(self.status, n)]
+        """Those that answer; an id 0 is one that was given twice (spp-facts 3.2).
+
+        spp.py lists a process that is dead until it is asked. New processes are asked first, then those whose last
+        answer is oldest; for the others that answer counts.
+        """
+        with self._lock:
+            primary, ids = self._desk.connected()
+            listed: list[int | None] = [None] * primary + list(ids)
+            last = {key: self._answered.get(key, 0.0) for key in listed}
+            due = sorted((key for key in listed if time.monotonic() - last[key] > FRESH), key=lambda key: last[key])
+            for key in due[:MOST_ASKED]:
+                answers = self._answers(self.primary_status) if key is None else self._answers(self.status, key)
+                last[key] = time.monotonic() if answers else 0.0
+            self._answered = {key: when for key, when in last.items() if when}
+            there = [key for key in listed if key in self._answered]
+        return [{"type": "primary"} if key is None else {"type": self._kind, "client-id": key} for key in there]
 
     def _answers(self, call: Call, *args: object) -> bool:
         try:
@@ -64,7 +83,12 @@ class Service:
         self._leave(lambda: self._desk.primary("exit"))
 
     def status(self, client_id: int) -> dict[str, object]:
-        return dict(self._told(client_id).status)
+        try:
+            return dict(self._told(client_id).status)
+        except Refusal as e:
+            if e.status == 404:  # the next process of this id has not answered yet
+                self._answered.pop(client_id, None)
+            raise
 
     def _told(self, client_id: int) -> dialect.Told:
         text = self._desk.secondary(client_id, "status")

@@ -95,7 +95,7 @@ class Site:
         return which(wanted) or wanted
 
     def check_controllers(self, programs: Sequence[str]) -> None:
-        """HostError for a controller of the tree that is not there, or whose Python is not."""
+        """HostError for a controller of the tree that is not there, or whose Python is not or lacks a module."""
         if self.tree is None or self.version.era == "ours":
             return
         era.check(self.tree, self.version)
@@ -106,6 +106,7 @@ class Site:
             if which(wanted) is None:
                 what = f"{program} of SPP {self.version.name} wants {wanted}, which is not installed"
                 raise HostError(what, hint="name one: spp: {python: PATH}")
+            era.check_python(self.interpreter(program), self.version, program)
 
 
 def images_folder(folder: Path, images_dir: str) -> Path:

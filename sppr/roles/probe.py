@@ -36,15 +36,18 @@ _GUEST = "its spp_vm to be connected to the controller"
 
 @dataclass
 class Probe:
-    """Asks the lab's parts. One question to the controller serves all parts for a moment."""
+    """Asks the lab's parts. One question to the controller serves all parts for a moment. ``timeout``: seconds for a
+    controller with a unix socket."""
 
     api: Address
     others: Collection[str] = ()
+    timeout: float = 2.0
     _known: dict[str, list[dict[str, Any]] | None] = field(default_factory=dict, repr=False)
+    _seen: set[str] = field(default_factory=set, repr=False)
 
     def refresh(self) -> None:
         """Ask anew: who is connected. A controller that does not answer counts as nobody."""
-        self._known = {str(address): _processes(address) for address in (self.api, *self.others)}
+        self._known = {str(address): _processes(address, self.timeout) for address in (self.api, *self.others)}
 
     @property
     def answered(self) -> bool:
@@ -64,7 +67,16 @@ class Probe:
             if part.kind == "ivshmem":  # its console is the pane's, with lines of runs before
                 return bool(console.PROMPT.search(tail(Path(part.console)).rpartition("run-vm.py")[2]))
             return connected if carries_spp_vm(part) else console.has_come_to_prompt(Path(part.console))
-        return connected if part.role == "secondary" else {"type": "primary"} in (found or [])
+        if part.role == "secondary":
+            return connected and (not part.real or "/" in (part.control or str(self.api)) or self._answered(part))
+        return {"type": "primary"} in (found or [])
+
+    def _answered(self, part: Part) -> bool:
+        """Whether a secondary that spp-ctl lists has answered it once: 18.08.1 and 18.08.2 go on listing a dead one
+        until another takes its id."""
+        if part.name not in self._seen and _answers(self.api, _target(part)):
+            self._seen.add(part.name)
+        return part.name in self._seen
 
     def check_free(self, part: Part) -> None:
         """Before a secondary of SPP's own starts: ControlError where its id is another process's already. spp-ctl lets
@@ -72,7 +84,8 @@ class Probe:
         if not part.real or part.role != "secondary":
             return
         self.check_renamed(part)
-        if self.ready(part):
+        # Asked itself: the list of a controller may have it for a while after its end.
+        if self.ready(part) and _answers(part.control or self.api, _target(part)):
             what = f"{part.name}: the controller has a {part.kind}:{part.id} already, which is none of this lab"
             raise ControlError(what, hint="end that process, or give this one another id in conf.yml")
 
@@ -92,12 +105,14 @@ class Probe:
 
 def of(plan_api: Address, parts: Iterable[Part]) -> Probe:
     """The probe of a lab: its first controller and, where a part is known to another, that."""
-    return Probe(plan_api, dict.fromkeys(part.control for part in parts if part.control))
+    parts = list(parts)
+    classic = any(part.role == "controller" and part.real for part in parts)  # slow: it gets few questions a second
+    return Probe(plan_api, dict.fromkeys(part.control for part in parts if part.control), 5.0 if classic else 2.0)
 
 
-def _processes(address: Address) -> list[dict[str, Any]] | None:
+def _processes(address: Address, timeout: float) -> list[dict[str, Any]] | None:
     """Who is connected there. spp-ctl goes on listing a primary that has died: that is asked itself."""
-    client = ControlClient(address, timeout=2.0 if "/" in str(address) else 4.0)
+    client = ControlClient(address, timeout=timeout if "/" in str(address) else 4.0)
     try:
         found = [dict(p) for p in client.processes()]
     except ControlError:
@@ -108,6 +123,18 @@ def _processes(address: Address) -> list[dict[str, Any]] | None:
         except ControlError:
             found.remove({"type": "primary"})
     return found
+
+
+def _target(part: Part) -> str:
+    return f"{part.kind or 'nfv'}:{part.id}"
+
+
+def _answers(address: Address, target: str) -> bool:
+    """Whether this process answers its controller. spp-ctl of 18.08.1 tells an empty status of a dead one."""
+    try:
+        return bool(ControlClient(address).status(target))
+    except ControlError:
+        return False
 
 
 def what(part: Part) -> str:

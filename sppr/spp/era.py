@@ -1,10 +1,15 @@
-"""Which release of SPP a tree is, by what is in it; and where its controllers lie (spp-facts 1.4, 2)."""
+"""Which release of SPP a tree is, by what is in it; where its controllers lie, and whether a Python can run them
+(spp-facts 1.4, 2)."""
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from sppr.errors import HostError
+from sppr.deadline import Deadline
+from sppr.errors import HostError, LaunchError
+from sppr.run import run
 from sppr.spp.versions import Version
 
 
@@ -77,3 +82,54 @@ def check(root: Path, version: Version) -> None:
         tried = "\n".join(f"    tried: {path}" for path in (missing if found else (script(root, "spp-ctl"), *missing)))
         hint = f"this tree is of SPP {found}: spp.version" if found else "spp.dir is the folder that has src/ in it"
         raise HostError(f"{root}: no controller of SPP {version.name} in this tree\n{tried}", hint=hint)
+
+
+#: Runs in Python 2.7 and 3. Prints the major version, which of the named modules are missing, and the PyYAML there is.
+_QUESTION = """\
+import json, sys
+sys.path = [place for place in sys.path if place]  # a controller does not look into the folder it is started in
+try:
+    from importlib.util import find_spec
+except ImportError:
+    from pkgutil import find_loader as find_spec
+missing = [name for name in sys.argv[1:] if find_spec(name) is None]
+yaml = "" if "yaml" in missing or "yaml" not in sys.argv else __import__("yaml").__version__
+print(json.dumps({"major": sys.version_info[0], "missing": missing, "yaml": yaml}))
+"""
+#: Package of a module, where pip calls it otherwise.
+_PACKAGES = {"yaml": "pyyaml", "queue": "future", "socketserver": "future"}
+#: The last PyYAML before 6 that also builds on Python 3.10 and later.
+_OLD_YAML = "pyyaml==5.3.1"
+
+
+def major(python: str) -> int:
+    """Return the major version of an interpreter, 2 or 3. HostError where it does not answer."""
+    return int(_ask(python)["major"])
+
+
+def check_python(python: str, version: Version, program: str) -> None:
+    """HostError where this interpreter cannot run ``program``: which module is missing, and the pip line."""
+    wanted = version.modules(program)
+    answer = _ask(python, wanted)
+    shown = f"{program} of SPP {version.name}"
+    if version.python(program) == "python2" and answer["major"] != 2:
+        what = f"{shown} needs Python 2, and {python} is Python {answer['major']}"
+        raise HostError(what, hint="name a Python 2: spp: {python: PATH}")
+    missing = answer["missing"]
+    old = version.old_yaml and program == "spp.py"
+    if missing:
+        packages = dict.fromkeys(_OLD_YAML if old and n == "yaml" else _PACKAGES.get(n, n) for n in missing)
+        modules = f"module{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        what = f"{shown} needs the Python {modules}, which {python} does not have"
+        raise HostError(what, hint=f"{python} -m pip install {' '.join(packages)}")
+    if old and int(answer["yaml"].partition(".")[0]) >= 6:
+        what = f"{shown} calls yaml.load without a Loader, which PyYAML {answer['yaml']} of {python} refuses"
+        raise HostError(what, hint=f"{python} -m pip install {_OLD_YAML}")
+
+
+def _ask(python: str, modules: Sequence[str] = ()) -> dict[str, Any]:
+    try:
+        return dict(json.loads(run([python, "-c", _QUESTION, *modules], deadline=Deadline(10)).stdout))
+    except (LaunchError, ValueError, OSError) as e:
+        what = f"{python}: is it a Python? {str(e).splitlines()[-1]}"
+        raise HostError(what, hint="name another: spp: {python: PATH}") from None

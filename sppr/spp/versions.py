@@ -76,3 +76,17 @@ class Version:
         if program == "spp_vf.py" or not self.since("18.05"):
             return "python2"
         return "python3"
+
+    def modules(self, program: str) -> tuple[str, ...]:
+        """Modules beside the standard library that ``program`` imports when it starts. In the Python 2 that up to 18.02
+        needs, and in no Python 3, ``Queue`` is of the standard library."""
+        if program == "spp-ctl":
+            return ("eventlet", "bottle", "netaddr")
+        if self.python(program) == "python2":
+            return ("Queue",)
+        return ("requests", "yaml") if self.since("18.08.1") else ("queue", "socketserver", "yaml")
+
+    @property
+    def old_yaml(self) -> bool:
+        """Whether its CLI calls ``yaml.load`` without a Loader, which PyYAML 6 refuses."""
+        return self.name == "18.08.2"

@@ -1,13 +1,21 @@
-"""spp.py and spp_vf.py of 16.07 to 18.05: TCP server, prompt, management port (spp-facts 2.3, 3.2, 3.3, 3.10, 6.4)."""
+"""spp.py and spp_vf.py of 16.07 to 18.05: TCP server, prompt, management port (spp-facts 2.3, 3.2, 3.3, 3.10, 6.4).
+
+Compared line by line with the controllers of their releases. ``FAKE_PYTHON`` is the major version of the Python that
+the real one would run in: the management port of 18.05 breaks in Python 3.
+"""
 
 import argparse
 import cmd
 import json
+import os
+import re
 import socket
 import sys
 import threading
 
 from tests.fakes.link import VERSIONS
+
+MAX_SECONDARY = 16
 
 
 class Spp(cmd.Cmd):
@@ -20,7 +28,7 @@ class Spp(cmd.Cmd):
         self.primary: socket.socket | None = None
         self.where = None
         self.secondaries: dict[int, socket.socket] = {}
-        self.said: list[str] | None = None
+        self.result: bytes | None = None
         threading.Thread(target=self.accept, args=(options.pri, self.take_primary), daemon=True).start()
         threading.Thread(target=self.accept, args=(options.sec, self.take), daemon=True).start()
         if options.manage:
@@ -31,96 +39,139 @@ class Spp(cmd.Cmd):
 
     def accept(self, port: int, take) -> None:  # type: ignore[no-untyped-def]
         server = socket.socket()
-        server.bind(("", port))  # no address reuse
+        if self.since("17.08") and not self.vf:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("", port))
         server.listen(1)
-        while True:
-            sock, where = server.accept()
-            take(sock, where)
+        try:
+            while take(*server.accept()):
+                pass  # the loop ends for good with the first secondary it cannot take
+        except (OSError, ValueError) as error:
+            print(error, ", Error in acceptthread()!", flush=True)
+            server.close()
 
-    def take_primary(self, sock: socket.socket, where: object) -> None:
+    def take_primary(self, sock: socket.socket, where: object) -> bool:
         self.primary, self.where = sock, where  # type: ignore[assignment]
+        return True
 
-    def take(self, sock: socket.socket, _: object) -> None:
+    def take(self, sock: socket.socket, _: object) -> bool:
         sock.sendall(b"_get_client_id")
-        said = sock.recv(1024)
+        said = sock.recv(1024).decode()
+        # A byte behind the padding is no number, as in the real one.
+        number = int(json.loads(said)["client_id"] if self.vf else said.strip("\0"))
+        if not 0 <= number <= MAX_SECONDARY:
+            return False
         if self.vf:
-            number = int(json.loads(said)["client_id"])
-        else:
-            number = int(said.split(b"\0")[0])
-            if not 0 <= number <= 16:
-                raise SystemExit  # the accept loop ends for good
-            if number in self.secondaries:
-                number = next(n for n in range(17) if n not in self.secondaries)
-                sock.sendall(f"_set_client_id {number}".encode())
-                sock.recv(1024)
+            print(f"secondary id {number}", flush=True)
+        elif number in self.secondaries:
+            number = next(n for n in range(MAX_SECONDARY) if n not in self.secondaries)
+            sock.sendall(f"_set_client_id {number}".encode())
+            sock.recv(1024)
         self.secondaries[number] = sock
+        return True
 
     def manage(self, port: int) -> None:
         server = socket.create_server(("", port))
         while True:
-            sock, _ = server.accept()
-            line = sock.recv(1024).decode().strip()
-            if line == "status":
-                ids = [str(n) for n in self.secondaries]
-                text = json.dumps({"primary": "1" if self.primary else "0", "secondary": ids})
-            else:
-                self.said = []
-                self.onecmd(line)
-                text, self.said = "\n".join(self.said), None
-                if not text:
-                    continue  # left waiting for ever
-            sock.sendall(f"OK\n{text}".encode())
+            sock, where = server.accept()
+            line = sock.recv(1024).strip()
+            print(f"Thread-1\n{where[0]}\n{line.decode()}", flush=True)
+            if self.since("18.05") and os.environ.get("FAKE_PYTHON", "3") == "3":
+                print("TypeError: 'in <string>' requires string as left operand, not int", flush=True)
+                sock.close()  # cmd.py is given bytes where it wants text
+                continue
+            self.result = None
+            self.onecmd(line.decode())
+            if self.result is None:
+                continue  # left waiting for ever
+            sock.sendall(self.result)
             sock.close()
 
-    def tell(self, text: str) -> None:
-        if self.said is not None:
-            self.said.append(text)
-        else:
-            print(text, flush=True)
+    def respond(self, word: str, text: str, shown: str = "") -> None:
+        print(shown or text, flush=True)
+        self.result = f"{word}\n{text}".encode()
 
     def ask(self, sock: socket.socket, command: str) -> str | None:
+        """The reply; None where the process has closed its connection."""
         try:
             sock.sendall(command.encode())
-            return sock.recv(1024).decode() or None
+            said = b""
+            while piece := sock.recv(1024):
+                said += piece
+                if not self.vf or len(piece) < 1024:
+                    break
         except OSError:
             return None
+        return said.decode() or None
 
     def do_status(self, _: str) -> None:
-        self.tell("Soft Patch Panel Status :")
-        self.tell(f"primary: {int(self.primary is not None)}")
-        self.tell(f"secondary count: {len(self.secondaries)}")
-        for number in self.secondaries:
-            self.tell(f"Connected secondary id: {number}")
+        primary, ids = int(self.primary is not None), list(self.secondaries)
+        lines = ["Soft Patch Panel Status :", f"primary: {primary}", f"secondary count: {len(ids)}"]
+        lines += [f"Connected secondary id: {number}" for number in ids]
+        self.respond("OK", json.dumps({"primary": str(primary), "secondary": list(map(str, ids))}), "\n".join(lines))
 
     def do_pri(self, line: str) -> None:
-        if line.startswith(";") != self.since("18.05"):
-            self.tell("Invalid command")
+        command = line[1:] if self.since("18.05") and not self.vf else line
+        if command not in ("status", "exit", "clear"):
+            wrong = f"Invalid pri command: '{command}'" if self.since("18.05") else "primary invalid command"
+            self.respond("ERROR", wrong)
         elif self.primary is None:
-            self.tell("recv:-:primary not connected")
-        elif (said := self.ask(self.primary, line.lstrip(";").strip())) is None:
-            self.tell(f"closing:{self.where}")
+            self.respond("NOTREADY", "primary not started")
+        elif (said := self.ask(self.primary, command)) is None:
             self.primary = None
+            self.respond("OK", f"closing:{self.where}")
         else:
-            self.tell(f"recv:{self.where}:{{{said}}}")
+            self.respond("OK", f"recv:{self.where}:{{{said}}}")
 
     def do_sec(self, line: str) -> None:
-        number, _, command = line.partition(";")
+        number, cut, command = re.sub(r"\s?;\s?", ";", re.sub(r"\s+", " ", line)).partition(";")
+        if not cut:
+            return self.respond("ERROR", "error")
         sock = self.secondaries.get(int(number))
-        if sock is None:
-            self.tell(f"secondary id {number} not exist")
+        if not self.vf and not self.is_valid(command.split(" ")):
+            self.respond("ERROR", "invalid cmd")
+        elif sock is None:
+            self.respond("NOTREADY", f"secondary id {number} not exist")
         elif (said := self.ask(sock, command)) is None:
-            self.tell(f"closing:{sock.fileno()}")
             del self.secondaries[int(number)]
+            self.respond("OK", f"closing:<socket fd={sock.fileno()}>")
         elif self.vf:
-            self.tell(json.dumps(json.loads(said), indent=4, sort_keys=True))
+            shown = json.dumps(json.loads(said), indent=4, separators=(", ", ": "))  # Python 2 leaves a blank there
+            self.respond("OK", f"recv:{sock.fileno()}:len:{len(said)}:\n{shown}\n")
+        elif not self.since("18.05"):
+            self.respond("OK", f"recv:{sock.fileno()}:{{{said}}}")
         else:
-            self.tell(f"recv:{sock.fileno()}:{{{said}}}")
+            self.respond("OK", said, shown_status(said) if command == "status" else said)
+        return None
+
+    def is_valid(self, words: list[str]) -> bool:
+        """Whether it sends this command on."""
+        match words:
+            case ["status" | "exit" | "forward" | "stop"] | ["patch", "reset"]:
+                return True
+            case ["add" | "del", kind, number]:
+                known = ("ring", "vhost", "pcap", "nullpmd") if self.since("18.02") else ("ring", "vhost")
+                return kind in known and number.isdecimal()
+            case ["patch", *ends] if len(ends) == 2:
+                numbers = all(end.isdecimal() for end in ends)
+                return numbers or (self.since("18.02") and all(re.match(r"\w+:\d+", end) for end in ends))
+        return False
 
     def do_bye(self, _: str) -> bool:
         return True
 
     def emptyline(self) -> bool:
         return False
+
+
+def shown_status(said: str) -> str:
+    """How 18.05 prints a secondary's status at its prompt; what it hands to the management port is the reply."""
+    status, _, ports = said.replace("\0", "").replace("'", "").partition("\n")
+    pairs = [pair.split("-") for pair in ports.removeprefix("ports: ").split(",") if "-" in pair]
+    if not pairs:
+        return f'{status}\nports: "no ports"'
+    rows = sorted(f"  - '{src}'" if dst == "null" else f"  - '{src} -> {dst}'" for src, dst in pairs)
+    return "\n".join((status, "ports:", *rows))
 
 
 def main(version: str, vf: bool = False) -> None:

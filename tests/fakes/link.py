@@ -30,8 +30,8 @@ class Fake:
         self.ended = False
         padded = self.kind in ("nfv", "primary")
         size = 1000 if self.before("18.08.1") else 2048 if self.before("19.11") else 32768
+        self.most = size
         self.size = size if padded else 0
-        self.buffer = bytearray(size)
 
     def before(self, version: str) -> bool:
         """Whether this process is older than ``version``."""
@@ -41,23 +41,21 @@ class Fake:
         raise NotImplementedError
 
     def reply(self, command: bytes) -> bytes | None:
-        """The bytes that go out for ``command``. Stale bytes of earlier commands stay in the buffer, as in the C."""
-        self.buffer[: len(command) + 1] = command + b"\0"
+        """Return the bytes that go out for ``command``: text, then NULs up to the fixed size.
+
+        The C clears its buffer before each receive, and again before most replies, so nothing of an earlier command
+        stays behind a reply. An echo is the received command after strtok: each space is a NUL.
+        """
         said = self.answer(command.decode().split(" "))
         if said == SILENCE:
             return None
-        if said == ECHO:
-            self.buffer[: len(command)] = command.replace(b" ", b"\0")
-            return bytes(self.buffer)
-        if not self.size:
-            return said
-        self.buffer[: len(said) + 1] = said + b"\0"
-        return bytes(self.buffer[: self.size])
+        text = command.replace(b" ", b"\0") if said == ECHO else said
+        return text[: self.size].ljust(self.size, b"\0") if self.size else text
 
     def serve(self, sock: socket.socket) -> None:
         """One connection, to its end."""
         count = 0
-        while not self.ended and (command := sock.recv(len(self.buffer))):
+        while not self.ended and (command := sock.recv(self.most)):
             count += 1
             print(command.decode(errors="replace"), flush=True)
             time.sleep(self.options.delay)

@@ -1,4 +1,4 @@
-"""spp_pcap: status, start, stop, exit (spp-facts 3.8)."""
+"""spp_pcap from 18.08.2 on: status, start, stop, exit (spp-facts 3.8). A second start or stop succeeds, too."""
 
 from tests.fakes.link import Fake, main, results
 
@@ -14,13 +14,11 @@ class Pcap(Fake):
             case ["status"]:
                 return results(info=self.info())
             case ["start" | "stop"]:
-                if self.running == (words == ["start"]):
-                    return results("error occur")
                 self.running = words == ["start"]
             case ["exit"]:
                 self.ended = True
             case _:
-                return results("Invalid value (command)")
+                return results("bad value(command)" if self.before("18.08.3") else "Invalid value (command)")
         return results()
 
     def info(self) -> dict[str, object]:
@@ -28,7 +26,8 @@ class Pcap(Fake):
         cores = [{"core": 3, "role": "receive", "rx_port": [{"port": "phy:0"}]}]
         writer = {"core": 4, "role": "write", "filename": name}
         state = "running" if self.running else "idle"
-        return {"client-id": self.id, "status": state, "master-lcore": 2, "core": [*cores, writer]}
+        master = {} if self.before("18.08.3") else {"master-lcore": 2}
+        return {"client-id": self.id, "status": state, **master, "core": [*cores, writer]}
 
 
 if __name__ == "__main__":

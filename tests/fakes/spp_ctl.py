@@ -2,6 +2,7 @@
 listed, the newer of two processes with one id throws out the other (spp-facts 3.4, 3.9, 5)."""
 
 import argparse
+import contextlib
 import json
 import re
 import socket
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.fakes.link import VERSIONS
 
+SIZE = 4096
 KINDS = {"nfvs": "nfv", "vfs": "vf", "mirrors": "mirror", "pcaps": "pcap"}
 
 
@@ -17,16 +19,18 @@ class Process:
     def __init__(self, kind: str, sock: socket.socket) -> None:
         self.kind, self.sock, self.lock = kind, sock, threading.Lock()
 
-    def ask(self, command: str) -> dict[str, object]:
+    def ask(self, command: str) -> str:
+        """The reply as spp-ctl reads it: one receive of 4096 bytes, and what is there beyond where that was full."""
         with self.lock:
             self.sock.sendall(command.encode())
-            said = self.sock.recv(65536)
-            while said and said[:1] != b"{" and not said.strip(b"\0"):
-                said = self.sock.recv(65536)  # padding of the reply before
-        if not said:
-            raise OSError("gone")
-        text = said.lstrip(b"\0").partition(b"\0")[0].decode()
-        return json.loads(text) if text.startswith("{") else {"text": text}
+            said = self.sock.recv(SIZE)
+            if len(said) == SIZE:
+                with contextlib.suppress(BlockingIOError):
+                    while more := self.sock.recv(SIZE, socket.MSG_DONTWAIT):
+                        said += more
+                        if len(more) < SIZE:
+                            break
+            return said.decode()
 
 
 class Ctl:
@@ -44,24 +48,46 @@ class Ctl:
         self.table[0] = Process("primary", sock)
 
     def secondary(self, sock: socket.socket) -> None:
-        sock.sendall(b"_get_client_id")
-        text = sock.recv(4096).partition(b"\0")[0].decode()
-        if text.isdecimal() and self.version == "18.08.1":
-            number, kind = int(text), "nfv"
+        said = Process("", sock).ask("_get_client_id")
+        digits = said.strip("\0")  # a byte behind the padding is no number, as in the real one
+        if self.version == "18.08.1" and digits.isdecimal():
+            number, kind = int(digits), "nfv"
         else:
-            said = json.loads(text)
-            number, kind = said["client_id"], said["process_type"]
+            try:
+                found = self.decode(said)
+                number, kind = found["client_id"], found["process_type"]
+            except (ValueError, KeyError, TypeError):
+                print("get process id failed", flush=True)
+                sock.close()
+                return
         old = self.table.pop(number, None)
         if old:
             old.sock.close()
         self.table[number] = Process(kind, sock)
 
+    def decode(self, said: str) -> dict[str, object]:
+        """JSON as each release reads it: up to 18.08.1 a vf must not pad; later every NUL is removed wherever it is."""
+        return dict(json.loads(said if self.version == "18.08.1" else said.replace("\0", "")))
+
+    def status(self, process: Process) -> dict[str, object]:
+        said = process.ask("status")
+        if self.version in ("18.08.1", "18.08.2") and process.kind in ("nfv", "primary"):
+            try:
+                return dict(json.loads(said.strip("\0")))
+            except ValueError:
+                return {}  # of a dead process, too
+        found = self.decode(said)
+        info = found.get("info", found)
+        assert isinstance(info, dict)
+        return info
+
     def processes(self) -> list[dict[str, object]]:
+        """Up to 18.08.2 nobody is asked, and a dead secondary stays listed."""
         found: list[dict[str, object]] = []
         for number, process in sorted(self.table.items()):
             try:
-                if number:
-                    process.ask("status")
+                if number and VERSIONS.index(self.version) >= VERSIONS.index("18.08.3"):
+                    self.status(process)
                 found.append({"type": process.kind} | ({"client-id": number} if number else {}))
             except (OSError, ValueError):
                 del self.table[number]
@@ -79,13 +105,12 @@ class Ctl:
             return 404, f"sec_id {number} not found." if number else "primary not found."
         verb = (method, found[3] or ("/status" if method == "GET" else ""))
         if verb == ("GET", "/status"):
-            said = process.ask("status")
-            return 200, said.get("info", said)
+            return 200, self.status(process)
         if verb == ("DELETE", ""):
             if process.kind != "nfv" and number and self.version == "18.08.1":
                 return 405, "Method not allowed."
-            process.ask("exit")
             self.table.pop(number, None)
+            process.ask("exit")
         elif verb == ("PUT", "/ports"):
             process.ask(f"{body['action']} {body['port']}")  # "failed" is nobody's business
         elif verb == ("PUT", "/patches"):

@@ -1,5 +1,6 @@
 """A built SPP source tree of a release, made of fakes: what is in it as the facts tell it (spp-facts 1.3, 1.4)."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def make(root: Path, version: str, missing: tuple[str, ...] = ()) -> Path:
         program.write_text(f"#!/bin/sh\nexport {variables}\nexec {command}\n")
         program.chmod(0o755)
     return root
+
+
+def python(root: Path, major: int, missing: tuple[str, ...] = (), yaml: str = "5.3.1") -> Path:
+    """A fake interpreter of this major version below ``root``. It answers the launcher's question about its modules,
+    and runs everything else in the Python of the tests."""
+    answer = json.dumps({"major": major, "missing": missing, "yaml": yaml})
+    path = root / f"python{major}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ask = f"[ \"$1\" = -c ] && {{ echo '{answer}'; exit; }}"
+    path.write_text(f'#!/bin/sh\n{ask}\nexport FAKE_PYTHON={major}\nexec {sys.executable} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def python_of(root: Path, version: str) -> Path:
+    """A fake of the Python that the controllers of a release need."""
+    return python(root, 3 if _since(version, "18.05") else 2)
 
 
 def _since(version: str, first: str) -> bool:

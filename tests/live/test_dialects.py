@@ -162,12 +162,22 @@ def test_several_kinds_at_once(shared: Lab) -> None:
         body = {"action": "attach", "port": uid, "dir": way}
         shared.good("PUT", "/mirrors/4/components/m/ports", body)
     shared.good("PUT", "/pcaps/5/capture", {"action": "start"})
-    assert shared.rest("PUT", "/pcaps/5/capture", {"action": "start"}) == (400, "command error: error occur")
+    shared.good("PUT", "/pcaps/5/capture", {"action": "start"})  # a second start succeeds
     assert shared.good("GET", "/pcaps/5")["status"] == "running"
     shared.good("PUT", "/pcaps/5/capture", {"action": "stop"})
     for path in ("/nfvs/1", "/nfvs/2", "/vfs/3", "/mirrors/4", "/pcaps/5", "/primary"):
         shared.good("DELETE", path)
     assert [fake.wait(WAIT) for fake in fakes] == [0] * 6
+    gone(shared)
+
+
+def test_pcap_of_18_08_2_does_not_tell_its_master_lcore(shared: Lab) -> None:
+    fake = shared.add("pcap", 6, "--version", "18.08.2")
+    status = shared.good("GET", "/pcaps/6")
+    assert status["status"] == "idle" and "master-lcore" not in status
+    shared.good("GET", "/cpu_usage")
+    shared.good("DELETE", "/pcaps/6")
+    assert fake.wait(WAIT) == 0
     gone(shared)
 
 

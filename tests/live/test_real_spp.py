@@ -1,15 +1,19 @@
 """A real SPP tree of each era, made of fakes that speak its dialects: wakeup to ready, down, and what goes wrong."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sppr.classic.desk import Desk
 from sppr.deadline import Deadline
 from sppr.errors import ControlError
 from sppr.roles import probe
@@ -31,34 +35,37 @@ spp: {{dir: {tree}, python: {python}, file_prefix: {session}}}
 """
 
 
-def make(folder: Path, session: str, version: str, secondaries: str = "{id: 1, coremask: 0x6}") -> Lab:
-    """A lab over a fake tree of this release. Its programs want neither hugepages nor a base image."""
+def make(folder: Path, session: str, version: str, secondaries: str = "{id: 1, coremask: 0x6}", major: int = 0) -> Lab:
+    """A lab over a fake tree of this release. Its programs want neither hugepages nor a base image. ``major``: of the
+    Python that runs its controllers; 0: the one that the release needs."""
     lab = labs.make(folder, session, None)
     ports = labs.free_ports(5)
     lab.pri, lab.sec, lab.rest = ports[:3]
     names = dict(zip(("pri", "sec", "rest", "vf_pri", "vf_sec"), ports, strict=True))
     root = tree.make(folder / "spp", version)
-    lab.conf.write_text(
-        CONF.format(session=session, secondaries=secondaries, tree=root, python=sys.executable, **names)
-    )
+    python = tree.python(root, major) if major else tree.python_of(root, version)
+    lab.conf.write_text(CONF.format(session=session, secondaries=secondaries, tree=root, python=python, **names))
     return lab
 
 
 KINDS = {
     "17.11": ("vf",),
+    "18.02": ("vf",),
     "18.08.1": ("vf", "mirror"),
     "HEAD": ("vf", "mirror", "pcap"),
 }
-ERAS = ["16.07", "17.08", "17.11", "18.05", "18.08.1", "19.08", "HEAD"]
+#: ``/2``: its controllers run in Python 2, where both will do.
+ERAS = ["16.07", "17.08", "17.11", "18.02", "18.05", "18.05/2", "18.08.1", "19.08", "HEAD"]
 
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    version: str = request.param
+    version, _, major = request.param.partition("/")
     kinds = enumerate(KINDS.get(version, ()), 2)
     listed = [f"{{id: {n}, type: {kind}, coremask: {7 << 3 * n:#x}}}" for n, kind in kinds]
-    session = f"realspp{version.replace('.', '')}"
-    made = make(tmp_path_factory.mktemp("tree"), session, version, ", ".join(["{id: 1, coremask: 0x6}", *listed]))
+    session = f"realspp{version.replace('.', '')}{major}"
+    secondaries = ", ".join(["{id: 1, coremask: 0x6}", *listed])
+    made = make(tmp_path_factory.mktemp("tree"), session, version, secondaries, int(major or 0))
     try:
         yield made
     finally:
@@ -72,10 +79,17 @@ def test_each_era_comes_up_is_told_and_goes_down(lab: Lab) -> None:
     done = lab.wakeup("-ns", str(count), "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = lab.status()
-    controllers = ["ctrler", "vfctrl"] if version == "17.11" else ["ctrler"]
+    controllers = ["ctrler", "vfctrl"] if version in ("17.11", "18.02") else ["ctrler"]
     controllers += ["cli"] if count and version in ("18.08.1", "19.08", "HEAD") else []
     assert list(rows) == [*controllers, "pri", *(f"sec{n}" for n in range(1, count + 1))]
     assert {row["state"] for row in rows.values()} == {"ready"}, rows
+    if version == "18.05":  # by its management port, or in Python 3 into its prompt
+        lab.control.add_port("nfv:1", "ring:3")
+        lab.control.patch("nfv:1", "phy:0", "ring:3")
+        lab.control.forward("nfv:1")
+        told = lab.control.nfv_status(1)
+        assert (told["status"], told["ports"]) == ("running", ["phy:0", "phy:1", "ring:3"])
+        assert told["patches"] == [{"src": "phy:0", "dst": "ring:3"}]
     again = lab.wakeup("-ns", str(count))
     assert again.returncode == 0 and "nothing was changed" in again.stdout, again.stdout + again.stderr
     done = lab.down()
@@ -108,6 +122,84 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
     assert lab.status()["sec1"]["note"] == "has the memory of a primary that is gone: sppr restart it"
     done = lab.sppr("restart", "sec1", "--session", lab.session)
     assert done.returncode == 0 and lab.status()["sec1"]["note"] is None, done.stderr
+
+
+def test_the_management_port_gets_five_connections_a_second_at_most() -> None:
+    """Each leaves a socket in TIME_WAIT for a minute; the launcher asks as fast as it is answered while it waits."""
+    came: list[float] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = server.accept()
+                    came.append(time.monotonic())
+                    sock.recv(1024)
+                    sock.sendall(b'OK\n{"primary": "1", "secondary": []}')
+                    sock.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        desk = Desk(None, server.getsockname(), False)  # type: ignore[arg-type]
+
+        def ask() -> None:
+            while time.monotonic() < began + 2.5:
+                assert desk.connected() == (True, [])
+
+        began = time.monotonic()
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        server.shutdown(socket.SHUT_RDWR)
+    most = max(sum(first <= later < first + 0.95 for later in came) for first in came)
+    assert most == 5 and len(came) >= 10, came
+
+
+@pytest.mark.parametrize("lab", ["18.08.1", "18.08.3", "17.08"], indirect=True)
+def test_a_secondary_that_was_killed_can_be_started_again(lab: Lab) -> None:
+    """Its controller may list it still: spp-ctl of 18.08.1 and 18.08.2 for good, spp.py until it is asked."""
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    os.kill(lab.status()["sec1"]["pid"], signal.SIGKILL)
+    wait_state(lab, "sec1", "dead")
+    done = lab.sppr("restart", "sec1", "--session", lab.session)
+    assert done.returncode == 0, done.stdout + done.stderr
+    address = lab.state / "api.sock" if (lab.state / "api.sock").exists() else f"127.0.0.1:{lab.rest}"
+    assert ControlClient(address).ports("nfv:1") == ["phy:0", "phy:1"]
+
+
+def test_twelve_secondaries_of_17_08_come_up_at_five_questions_a_second(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    lab = make(
+        folder, "realsppmany", "17.08", ", ".join(f"{{id: {n}, coremask: {7 << 3 * n:#x}}}" for n in range(1, 13))
+    )
+    try:
+        began = time.monotonic()
+        done = lab.wakeup("-ns", "12", "-nr", "0", "-nv", "0")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert {row["state"] for row in lab.status().values()} == {"ready"}
+        asked = (lab.state / "ctrler.log").read_text().count("Thread-1\n")
+        assert 12 <= asked <= 5 * (time.monotonic() - began + 1)
+    finally:
+        lab.end()
+
+
+def test_a_module_that_spp_ctl_lacks_is_told_by_wakeup_and_doctor(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    lab = make(folder, "realsppmod", "19.11")
+    python = tree.python(folder / "spp", 3, missing=("eventlet",))
+    wanted = f"needs the Python module eventlet, which {python} does not have"
+    try:
+        for done, code in ((lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0"), 3), (lab.sppr("doctor"), 1)):
+            told = done.stdout + done.stderr
+            assert done.returncode == code and wanted in " ".join(told.split()), told
+            assert f"{python} -m pip install eventlet" in " ".join(told.split()), told
+        assert "traceback" not in told.lower()
+    finally:
+        lab.end()
 
 
 def stranger(lab: Lab, client_id: int) -> "subprocess.Popen[bytes]":

@@ -1,5 +1,6 @@
 """Releases of SPP: told apart by what is in a tree, and what each wants on its command lines."""
 
+import argparse
 import os
 import sys
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sppr.classic.desk import Desk, Refusal
+from sppr.classic.service import Service
 from sppr.config import load
 from sppr.config.model import Config
 from sppr.deadline import Deadline
@@ -18,7 +21,7 @@ from sppr.lab.plan import Flags, Plan
 from sppr.lab.planner import make
 from sppr.spp import era, ivshmem, tree
 from sppr.spp.versions import VERSIONS, Version
-from tests.fakes import link
+from tests.fakes import classic_nfv, link, nfv
 from tests.fakes import tree as fake_tree
 
 #: No file tells these apart, and nothing here differs between them.
@@ -42,6 +45,21 @@ def plan(config: Config, folder: Path, **flags: object) -> Plan:
 
 def test_the_fakes_and_the_launcher_know_the_same_releases() -> None:
     assert VERSIONS == link.VERSIONS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nothing_of_an_earlier_command_stays_behind_a_reply(version: str) -> None:
+    """SPP's C clears its buffer before each receive; spp.py reads ``int(data.strip('\\0'))``."""
+    classic = VERSIONS.index(version) < VERSIONS.index("18.08.1")
+    options = argparse.Namespace(id=1, version=version, nics=2, lie=False)
+    fake = (classic_nfv.ClassicNfv if classic else nfv.Nfv)(options)
+    size = 1000 if classic else 2048 if VERSIONS.index(version) < VERSIONS.index("19.11") else 32768
+    for command in (b"add ring:3", b"_set_client_id 1", b"status"):
+        assert len(fake.reply(command) or b"") == size
+    answer = fake.reply(b"_get_client_id") or b""
+    text = b"1" if VERSIONS.index(version) < VERSIONS.index("18.08.2") else answer.rstrip(b"\0")
+    assert answer == text.ljust(size, b"\0") and b"\0" not in text
+    assert fake.reply(b"no such word") == b"no\0such\0word".ljust(size, b"\0")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -200,3 +218,147 @@ def test_its_processes_may_run_under_our_controller(tmp_path: Path) -> None:
     made = plan(conf(root, "{id: 1, coremask: 0x6}, {id: 2, type: vf, coremask: 0x18}", ", controller: ours"), tmp_path)
     assert made.windows[0].panes == ("ctrler",) and "sppr.controller" in made.part("ctrler").program
     assert "127.0.0.1:6666" in made.part("sec2").program and str(made.api).endswith("api.sock")
+
+
+class Said:
+    """A keeper whose spp.py prints these texts, by the line that is typed."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def ask(self, line: str, _: float) -> str:
+        return self.texts[line]
+
+
+def served(bare: bool, kind: str = "nfv", **texts: str) -> Service:
+    lines = {f"sec {key[1:]};status" if key[1:].isdigit() else "status": text for key, text in texts.items()}
+    return Service(Desk(Said(lines), None, bare), kind)  # type: ignore[arg-type]
+
+
+VF = """recv:6:len:231:
+{
+    "info": {
+        "client-id": 2, 
+        "core": [
+            {
+                "core": 2, 
+                "type": "unuse"
+            }
+        ]
+    }, 
+    "results": [
+        {
+            "result": "success"
+        }
+    ]
+}
+
+"""  # noqa: W291 - as Python 2 prints it
+
+
+def test_the_json_of_spp_vf_py_is_read_over_many_lines() -> None:
+    """17.11 and 18.02 print the length of a reply, then its JSON indented."""
+    connected = "Soft Patch Panel Status :\nprimary: 0\nsecondary count: 2\n"
+    connected += "Connected secondary id: 2\nConnected secondary id: 3\n"
+    service = served(False, "vf", status=connected, s2=VF, s3="closing:<socket._socketobject object at 0x7f>")
+    assert service.processes() == [{"type": "vf", "client-id": 2}]
+    assert service.status(2)["info"] == {"client-id": 2, "core": [{"core": 2, "type": "unuse"}]}
+    with pytest.raises(Refusal, match="sec_id 3 not found"):
+        service.status(3)
+    ended = served(False, "vf", s2=VF + "closing:<socket._socketobject object at 0x7f>")
+    assert ended.status(2)["results"] == [{"result": "success"}]
+
+
+def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> None:
+    """The list keeps an answer for 2 s, but not over a question that found the process gone."""
+    texts = {
+        "status": "primary: 0\nsecondary count: 1\nConnected secondary id: 1\n",
+        "sec 1;status": "status: idling\nports: ''",
+    }
+    service = Service(Desk(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
+    assert service.processes() == [{"type": "nfv", "client-id": 1}]
+    texts["sec 1;status"] = "closing:<socket"
+    assert service.processes() == [{"type": "nfv", "client-id": 1}], "its answer counts for 2 s"
+    with pytest.raises(Refusal):
+        service.status(1)
+    assert service.processes() == []
+    texts["sec 1;status"] = "status: idling\nports: ''"
+    assert service.processes() == [{"type": "nfv", "client-id": 1}]
+
+
+WIRE = "status: running\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'" + "\0" * 900
+
+
+@pytest.mark.parametrize(
+    "said",
+    [WIRE, "status: running\nports:\n  - 'phy:0 -> ring:5'\n  - 'phy:1'\n  - 'ring:5'\n"],
+    ids=["management port", "prompt"],
+)
+def test_the_status_of_18_05_is_not_wrapped(said: str) -> None:
+    status = served(True, s1=said).status(1)
+    assert status["ports"] == ["phy:0", "phy:1", "ring:5"] and status["status"] == "running"
+    assert status["patches"] == [{"src": "phy:0", "dst": "ring:5"}]
+
+
+def test_what_18_05_says_of_nobody_is_no_status() -> None:
+    service = served(
+        True, s1='status: idling\nports: "no ports"\n', s2="secondary id 2 not exist\n", s3="closing:<socket", s4="\0"
+    )
+    assert service.status(1)["ports"] == []
+    for number in (2, 3, 4):
+        with pytest.raises(Refusal, match=f"sec_id {number} not found"):
+            service.status(number)
+
+
+def check_python(folder: Path, version: str, program: str, **answer: object) -> None:
+    major = int(str(answer.pop("major", 3)))
+    era.check_python(str(fake_tree.python(folder, major, **answer)), Version(version), program)  # type: ignore[arg-type]
+
+
+def test_a_python_that_cannot_run_a_controller_is_told_before_it_starts(tmp_path: Path) -> None:
+    """Wanted: module, interpreter and pip line, instead of a traceback in a pane."""
+    check_python(tmp_path, "HEAD", "spp-ctl")
+    with pytest.raises(HostError, match="spp-ctl of SPP HEAD needs the Python module eventlet, which") as e:
+        check_python(tmp_path, "HEAD", "spp-ctl", missing=("eventlet",))
+    assert f"which {tmp_path}/python3 does not have" in e.value.what
+    assert e.value.hint == f"{tmp_path}/python3 -m pip install eventlet"
+    with pytest.raises(HostError, match="needs the Python modules queue, socketserver, yaml") as e:
+        check_python(tmp_path, "18.05", "spp.py", major=2, missing=("queue", "socketserver", "yaml"))
+    assert e.value.hint == f"{tmp_path}/python2 -m pip install future pyyaml"
+    with pytest.raises(HostError, match=r"spp\.py of SPP 17\.05 needs Python 2, and .*python3 is Python 3"):
+        check_python(tmp_path, "17.05", "spp.py", missing=("Queue",))
+    check_python(tmp_path, "17.05", "spp.py", major=2)
+
+
+def test_pyyaml_6_is_told_where_the_cli_loads_yaml_without_a_loader(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"spp\.py of SPP 18\.08\.2 calls yaml\.load without a Loader, .* 6\.0\.1") as e:
+        check_python(tmp_path, "18.08.2", "spp.py", yaml="6.0.1")
+    assert e.value.hint == f"{tmp_path}/python3 -m pip install pyyaml==5.3.1"
+    with pytest.raises(HostError) as e:
+        check_python(tmp_path, "18.08.2", "spp.py", missing=("yaml",), yaml="")
+    assert e.value.hint == f"{tmp_path}/python3 -m pip install pyyaml==5.3.1"
+    check_python(tmp_path, "18.08.2", "spp.py", yaml="5.4.1")
+    check_python(tmp_path, "18.08.2", "spp-ctl", yaml="6.0.1")
+    check_python(tmp_path, "18.08.3", "spp.py", yaml="6.0.1")
+
+
+def test_the_question_is_answered_by_a_real_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert era.major(sys.executable) == 3
+    monkeypatch.setattr(Version, "modules", lambda *_: ("json", "no_such_module_9", "yaml"))
+    with pytest.raises(HostError, match="needs the Python module no_such_module_9, which") as e:
+        era.check_python(sys.executable, Version("HEAD"), "spp-ctl")
+    assert e.value.hint == f"{sys.executable} -m pip install no_such_module_9"
+    liar = tmp_path / "liar"
+    liar.write_text("#!/bin/sh\necho nothing of the kind\n")
+    liar.chmod(0o755)
+    with pytest.raises(HostError, match=r"liar: is it a Python\?"):
+        era.major(str(liar))
+
+
+def test_preflight_asks_the_interpreter_of_each_controller(tmp_path: Path) -> None:
+    root = fake_tree.make(tmp_path / "spp", "19.11")
+    where = site.gather(conf(root), tmp_path / "conf.yml", None)
+    good, bad = fake_tree.python(tmp_path / "a", 3), fake_tree.python(tmp_path / "b", 3, missing=("netaddr",))
+    replace(where, python=str(good)).check_controllers(["spp-ctl", "spp.py"])
+    with pytest.raises(HostError, match="module netaddr"):
+        replace(where, python=str(bad)).check_controllers(["spp-ctl"])

@@ -97,6 +97,17 @@ CHECKS = (
         host=True,
     ),
     Check(
+        "py-module",
+        "the Python that runs SPP's own controllers lacks a module, or has a PyYAML that its CLI cannot use",
+        "sppr doctor   (names the module, the interpreter and the pip line)",
+        "modules of the Python that runs SPP's controllers are checked with the paths",
+        (
+            r"(?:ModuleNotFound|Import)Error: No module named '?"
+            r"(?:eventlet|bottle|netaddr|requests|yaml|queue|socketserver|Queue|SocketServer)\b",
+            r"TypeError: load\(\) missing 1 required positional argument: 'Loader'",
+        ),
+    ),
+    Check(
         "paths",
         "a program or a folder named in conf.yml or on the line is not there",
         "ls -l it; spp.dir, images.dir and images.base in conf.yml name folders; sppr plan prints each command",
