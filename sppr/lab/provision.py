@@ -133,6 +133,7 @@ class Provisioner:
             yield []
             return
         with outside.start() as sock:
+            sock.set_inheritable(True)  # ptyprocess keeps it open, but does not clear its close-on-exec flag
             yield [sock.fileno()]
 
     def argv(self, overlay: Path, files: Path, settings: Path, network: int | None = None) -> list[str]:

@@ -40,6 +40,21 @@ def processes_on(folder: Path) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["cmdline"]) if any(str(folder) in word for word in p.info["cmdline"] or [])]
 
 
+def test_a_disk_that_gets_full_while_a_template_boots_is_reported_at_once(lab: Lab, base_image: Path) -> None:
+    """QEMU would pause the guest without a word, and the wait for it would last 30 minutes."""
+    images = lab.folder / "runscripts"
+    with_base(lab, base_image, "provision:\n  - head -c 300M /dev/urandom > /root/much; sync\n")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80M", "tmpfs", images], check=True)
+    try:
+        (images / base_image.name).symlink_to(base_image)
+        done = lab.sppr("image", "template", "ring", timeout=100)
+        assert done.returncode == 3 and "No space left on device" in done.stderr, done.stdout + done.stderr
+        assert "while a template was filled" in done.stderr and f"df -h {images}" in done.stderr
+        assert [path.name for path in images.iterdir()] == [base_image.name]
+    finally:
+        subprocess.run(["umount", "-l", images], check=True)
+
+
 def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Path, tmp_path: Path) -> None:
     """A step that fails, and a provision that is killed, leave the old template and nothing else."""
     steps = "provision:\n  - echo made > /root/made\n  - {file: tool, to: /opt/bin/my tool}\n  - '/opt/bin/my?tool'\n"
