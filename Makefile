@@ -67,7 +67,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 20 $(ARGS)
 
 bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root)
 	@$(BIN)/python tests/bench_all.py

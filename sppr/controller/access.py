@@ -43,8 +43,13 @@ class Access:
     users: frozenset[int]
     networks: tuple[IPv4Network, ...] = ()
 
-    def refusal(self, own: End, peer: End) -> str:
-        """Return why the connection from ``peer`` to ``own`` is refused; empty when it is allowed."""
+    def refusal(self, own: End, peer: End | None) -> str:
+        """Return why the connection from ``peer`` to ``own`` is refused; empty when it is allowed.
+
+        ``peer`` is None where the kernel names none: the connection was reset before it was accepted.
+        """
+        if peer is None:
+            return "it reset the connection before it was accepted"
         if not _is_local(own[0], peer[0]):
             if any(ipaddress.ip_address(peer[0]) in network for network in self.networks):
                 return ""

@@ -6,6 +6,7 @@ mode.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import resource
 from collections.abc import Callable
@@ -23,7 +24,7 @@ MAX_CONNECTIONS = 128
 #: Refused clients that are answered at once, and seconds and bytes each gets to read its 403; any more are dropped.
 MAX_REFUSED, REFUSED_SECONDS, REFUSED_BYTES = 16, 1.0, 65536
 #: Returns why a connection is refused, from its own address and the peer's; empty: it is allowed.
-Refusal = Callable[[End, End], str]
+Refusal = Callable[[End, End | None], str]
 
 
 def raise_limit() -> int:
@@ -102,7 +103,8 @@ class LimitedConnection(asyncio.Protocol):
         body = f"{reason}\n".encode()
         head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
         transport.write(head.encode() + b"Connection: close\r\n\r\n" + body)
-        transport.write_eof()
+        with contextlib.suppress(OSError):  # it was reset meanwhile
+            transport.write_eof()
         self._refused = transport
         self._timer = asyncio.get_running_loop().call_later(REFUSED_SECONDS, transport.abort)
 

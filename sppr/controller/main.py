@@ -178,7 +178,7 @@ def _refusal(rules: access.Access, log: Callable[[str], None]) -> limits.Refusal
     """The access rules of REST, with one log line for each kind of refusal."""
     refusals = access.RefusalLog(log)
 
-    def refusal(own: access.End, peer: access.End) -> str:
+    def refusal(own: access.End, peer: access.End | None) -> str:
         reason = rules.refusal(own, peer)
         if reason:
             refusals.refused("a REST client", reason)

@@ -3,11 +3,16 @@
 import contextlib
 import errno
 import os
+import re
 import socket
 import stat
 from pathlib import Path
 
 from sppr.errors import HostError
+from sppr.host.sockets import stale
+
+#: Where SPP's own processes make their vhost-user sockets.
+SPP_SOCKETS = Path("/tmp")  # noqa: S108 - SPP's own place
 
 
 def tcp(host: str, port: int) -> socket.socket:
@@ -52,6 +57,21 @@ def remove(path: Path, inode: int) -> None:
     with contextlib.suppress(OSError):
         if path.lstat().st_ino == inode:
             path.unlink()
+
+
+def remove_stale_vhost(command: str, folder: Path = SPP_SOCKETS) -> Path | None:
+    """Remove the socket that a killed process left where ``command`` makes one: ``add vhost:1``, or ``add vhost 1``.
+
+    SPP's own processes fail over such a file, some with the answer success (spp-facts 12.3). Our own remove it
+    themselves. A socket that anybody has open, and one of another user, stays.
+    """
+    found = re.fullmatch(r"add vhost[: ](\d{1,3})", command)
+    for path in stale([folder / f"sock{found[1]}"]) if found else []:
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid in (0, os.getuid()):
+                path.unlink()
+                return path
+    return None
 
 
 def _make_way(path: Path) -> None:

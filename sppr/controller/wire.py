@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sppr.spp.names import Target
 
-from . import dialect
+from . import dialect, sockets
 from .access import End
 from .faults import NoAnswer, NotConnected
 from .guests import HELLO, HELLO_TIMEOUT
@@ -54,7 +54,7 @@ class Peer(asyncio.BufferedProtocol):
         self.gone = False
         self.address = "?"
         self.vm_id = 0
-        self.ends: tuple[End, End] | None = None
+        self.ends: tuple[End, End | None] | None = None
         self.status: dict[str, object] = {}
         self.heard: Callable[[Peer, str, Reply], None] | None = None
         self._met, self._lost = met, lost
@@ -84,6 +84,8 @@ class Peer(asyncio.BufferedProtocol):
         async with self._lock:
             if self.gone or self._transport is None:
                 raise NotConnected(f"{self} is not connected", hint="look with: status")
+            if not self.ours:
+                sockets.remove_stale_vhost(command)
             reply = await self._exchange(self._transport, command, timeout)
         if command == "status":
             self.told = dialect.read(reply, self.client_id)
@@ -129,11 +131,11 @@ class Peer(asyncio.BufferedProtocol):
         self._transport = transport
         sock = transport.get_extra_info("socket")
         if sock.family == socket.AF_INET:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # also of a socket that was reset
             for name, seconds in KEEPALIVE.items():
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
             self.ends = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-            self.address = "{}:{}".format(*self.ends[1])
+            self.address = "{}:{}".format(*self.ends[1]) if self.ends[1] else "?"
         self._met(self)
 
     @property

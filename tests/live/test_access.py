@@ -91,6 +91,20 @@ def test_another_user_gets_403_and_nothing_is_done(panel: Lab, method: str, path
     panel.controller.logged("refused a REST client: uid 65534 (nobody) is not allowed")
 
 
+def test_a_connection_that_is_reset_before_it_is_accepted_leaves_no_traceback(panel: Lab) -> None:
+    code = f"""
+        import socket, struct
+        for port in ({panel.rest_port}, {panel.controller.pri_port}, {panel.controller.sec_port}) * 100:
+            s = socket.create_connection(("127.0.0.1", port))
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+    """
+    as_user("nobody", code)
+    as_user("root", code)
+    assert panel.rest("GET", "/processes")[0] == 200
+    assert "Traceback" not in panel.controller.text()
+
+
 def test_a_refusal_is_logged_once(panel: Lab) -> None:
     for _ in range(3):
         as_user("nobody", request(panel.rest_port, "GET", "/processes"))

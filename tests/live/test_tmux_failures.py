@@ -307,7 +307,7 @@ def test_t13_a_long_command_is_refused(bench: Bench, monkeypatch: pytest.MonkeyP
     bench.tmux.env = {"PATH": os.environ["PATH"] + ":/nowhere" * 200, "HOME": str(deep), "LANG": "C.UTF-8"}
     bench.build("t13", long, *others)
     assert exited(long) and all(exited(files) for files in others)
-    assert "\n99\r\n" in long.log.read_bytes().decode()
+    wait_for("its output", lambda: "\n99\r\n" in long.log.read_bytes().decode())
 
 
 def test_t14_output_beyond_the_scrollback_is_lost(bench: Bench) -> None:

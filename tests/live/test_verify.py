@@ -1,11 +1,13 @@
 """No answer is believed: processes that answer success and do something else, and what SPP would damage."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sppr.controller import sockets
 from sppr.errors import ControlError
 from tests.live.test_controller import Controller, Fake, reply, until
 
@@ -114,3 +116,31 @@ def test_changes_of_one_process_are_compared_one_by_one(tmp_path: Path) -> None:
         assert failed == [] and len(fake.ports) == 9
     finally:
         controller.end()
+
+
+def test_a_socket_that_a_killed_process_left_is_removed_before_add(tmp_path: Path) -> None:
+    """SPP's own nfv fails over it. A socket that somebody has, a file and a link stay."""
+    (tmp_path / "sock1").touch()
+    (tmp_path / "sock2").symlink_to(tmp_path / "sock4")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "sock3"))
+    with socket.socket(socket.AF_UNIX) as used:
+        used.bind(str(tmp_path / "sock4"))
+        used.listen()
+        removed = [sockets.remove_stale_vhost(f"add vhost:{n}", tmp_path) for n in range(1, 5)]
+        assert removed == [None, None, tmp_path / "sock3", None]
+    assert sockets.remove_stale_vhost("add vhost 4", tmp_path) == tmp_path / "sock4"  # nobody has it now
+    assert sockets.remove_stale_vhost("add ring:3", tmp_path) is None
+
+
+def test_it_is_removed_for_spp_in_every_path(liar: tuple[Controller, Liar]) -> None:
+    controller, fake = liar
+    path = Path("/tmp/sock997")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    try:
+        with pytest.raises(ControlError):
+            controller.client.add_port("nfv:1", "vhost:997")  # it lies: the port does not come
+        assert "add vhost:997" in fake.heard and not path.exists()
+    finally:
+        path.unlink(missing_ok=True)

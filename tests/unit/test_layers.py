@@ -21,7 +21,7 @@ FLOORS = {
 }  # fmt: skip
 #: Floor 0 is one room.
 GROUND = {name for name, floor in FLOORS.items() if floor == 0}
-ALONE = {"controller": {"spp", *GROUND}, "classic": {"spp", "controller", *GROUND}}
+ALONE = {"controller": {"spp", "host", *GROUND}, "classic": {"spp", "controller", *GROUND}}
 ONLY_IN = {
     "libtmux": "tmux",
     "qemu.qmp": "qemu",
