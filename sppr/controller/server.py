@@ -111,7 +111,12 @@ class Server:
             self._refuse(peer, error.what)
 
     async def _greet_primary(self, peer: Peer) -> None:
-        """The connection is the primary's, nothing is sent first (spp-facts 11.1)."""
+        """SPP asks a primary nothing at first (spp-facts 11.1). Its status must be one of a primary all the same: a web
+        page can send a request to this port from the browser of a user who may connect."""
+        reply = await peer.request("status", self.timeout)
+        if reply.data is None and not reply.text.startswith("Server "):
+            self._refuse(peer, f"it is no primary of SPP: it answered {printable(reply.text, 40)!r}")
+            return
         async with self._id_lock(0):
             if self.primary is not None and await self.lives(self.primary):
                 self._refuse(peer, "a primary is connected and answers")

@@ -91,6 +91,24 @@ def test_another_user_gets_403_and_nothing_is_done(panel: Lab, method: str, path
     panel.controller.logged("refused a REST client: uid 65534 (nobody) is not allowed")
 
 
+@pytest.mark.parametrize("port", ["pri_port", "sec_port"])
+def test_a_web_page_of_an_allowed_user_cannot_pose_as_a_process(tmp_path: Path, port: str) -> None:
+    """A browser sends what a page says to any port, behind a line of HTTP."""
+    with lab(tmp_path) as running:
+        number = getattr(running.controller, port)
+        body = '{"results":[{"result":"success"}],"client_id":9,"process_type":"nfv","phy_ports":[]}'
+        code = f"""
+            import urllib.request
+            try:
+                urllib.request.urlopen("http://127.0.0.1:{number}/", data={body.encode()!r}, timeout=5)
+            except Exception as e:
+                print(type(e).__name__)
+        """
+        as_user("root", code)
+        running.controller.logged("it is no")
+        assert running.rest("GET", "/processes") == (200, [])
+
+
 def test_a_connection_that_is_reset_before_it_is_accepted_leaves_no_traceback(panel: Lab) -> None:
     code = f"""
         import socket, struct
