@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +87,49 @@ def test_a_taken_port_is_told_with_its_key_and_0_turns_rest_off(
         assert plan.returncode == 0 and "--api-port" not in plan.stdout
     finally:
         other.end()
+
+
+#: The use cases of recipes/usecases/spp_nfv of SPP HEAD: per nfv the ports that are added, and the patches. NICs: taps.
+USE_CASES: dict[str, dict[int, tuple[list[str], list[str]]]] = {
+    "single/l2fwd": {1: ([], ["tap:0 tap:1", "tap:1 tap:0"])},
+    "single/loopback": {1: ([], ["tap:0 tap:0", "tap:1 tap:1"])},
+    "dual/l2fwd": {1: ([], ["tap:0 tap:1"]), 2: ([], ["tap:1 tap:0"])},
+    "dual/loopback": {1: ([], ["tap:0 tap:0"]), 2: ([], ["tap:1 tap:1"])},
+    "dual_with_ring/ring_pmd": {1: (["ring:0"], [])},
+    "dual_with_ring/uni_directional_l2fwd": {1: (["ring:0"], ["tap:0 ring:0"]), 2: (["ring:0"], ["ring:0 tap:1"])},
+    "dual_with_ring/bi_directional_l2fwd": {
+        1: (["ring:0", "ring:1"], ["tap:0 ring:0", "ring:1 tap:0"]),
+        2: (["ring:0", "ring:1"], ["tap:1 ring:1", "ring:0 tap:1"]),
+    },
+    "single_with_pcap/incoming": {1: (["pcap:991"], ["tap:0 pcap:991"])},
+    "single_with_pcap/outgoing": {2: (["pcap:992"], ["pcap:992 tap:1"])},
+    "single_with_vhost": {1: (["vhost:991", "vhost:992"], ["tap:0 vhost:991", "vhost:992 tap:1"])},
+}
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+def test_a_use_case_of_spp_is_set_up_and_cleaned(lab: Lab, name: str) -> None:
+    """By the prompt, which asks by REST; in the order of the recipes: ports, patches, forward; stop, reset, ports."""
+    nfvs = USE_CASES[name]
+    lines = [f"nfv {n}; add {port}" for n, (ports, _) in nfvs.items() for port in ports]
+    lines += [f"nfv {n}; patch {patch}" for n, (_, patches) in nfvs.items() for patch in patches]
+    status, said = prompt(lab, *lines, *(f"nfv {n}; forward" for n in nfvs))
+    assert status == 0 and "error" not in said, said
+    for n, (ports, patches) in nfvs.items():
+        found = rest(lab, "GET", f"/nfvs/{n}")[1]
+        assert found["status"] == "running" and set(ports) <= set(found["ports"])
+        assert [f"{p['src']} {p['dst']}" for p in found["patches"]] == sorted(patches, key=found_order(found["ports"]))
+    lines = [f"nfv {n}; {verb}" for verb in ("stop", "patch reset") for n in nfvs]
+    lines += [f"nfv {n}; del {port}" for n, (ports, _) in nfvs.items() for port in ports]
+    status, said = prompt(lab, *lines)
+    assert status == 0 and "error" not in said, said
+    for n in nfvs:
+        found = rest(lab, "GET", f"/nfvs/{n}")[1]
+        assert (found["status"], found["ports"], found["patches"]) == ("idling", ["tap:0", "tap:1"], [])
+    for path in Path("/tmp").glob("spp-[rt]x99[12].pcap"):
+        path.unlink()
+
+
+def found_order(ports: list[str]) -> Callable[[str], int]:
+    """Patches stand in a status in the order of their sources."""
+    return lambda patch: ports.index(patch.split()[0])
