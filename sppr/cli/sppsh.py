@@ -45,11 +45,11 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
     sppsh -r all uname -r          run a command, as ssh does; a guest's lines begin with its name
     sppsh --shutdown vm-v11        power it off
     """
-    from sppr.cli.which import session_of
+    from sppr.cli.which import own_session, session_of
     from sppr.lab import reach
 
     _one_verb(given, words)
-    name = session_of(session)
+    name = session_of(session) if given["list_"] else own_session(session)
     found = reach.guests(name)
     if given["list_"]:
         return _list(found, given["as_json"])

@@ -48,6 +48,17 @@ def test_all_guests_are_listed_with_address_and_state(lab: Lab) -> None:
     assert [line.split() for line in lines] == [[str(i), r["host"], r["address"], "ready"] for i, r in rows.items()]
 
 
+def test_a_guest_of_another_folders_lab_is_left_alone_unless_its_session_is_named(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "conf.yml").write_text(lab.conf.read_text())
+    for words in (["--shutdown", "11"], ["-r", "11", "true"], ["11"]):
+        done = subprocess.run(
+            [ROOT / "bin/sppsh", *words], env=lab.env, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1 and f"belongs to the lab of {lab.conf}" in done.stderr, done.stderr
+    assert sppsh(lab, "-r", "11", "hostname").stdout == "vm-v11\n"
+
+
 def test_no_two_guests_share_an_identity(lab: Lab) -> None:
     what = (
         "hostname",
