@@ -64,8 +64,8 @@ def with_orphans(state: State, names: Sequence[str]) -> list[str]:
 def to_start(
     state: State, names: Sequence[str], anew: Mapping[str, Part], note: teardown.Note, wanted: Plan | None = None
 ) -> Todo:
-    """Start those of them that do not run. Secondaries of a primary that has ended are stopped, and started after it,
-    as ``restart`` and ``wakeup`` do."""
+    """Start the parts that do not run. With the primary, its secondaries that still run are stopped, and started after
+    it, as ``restart`` and ``wakeup`` do."""
     running = survey.running(state.folder, state.plan.parts)
     idle = [name for name in names if name not in running]
     chosen = reconcile.with_secondaries(state.plan, idle, running)

@@ -39,11 +39,12 @@ row=0 restarts=0
 while :; do
 printf '\\033[1m$ %s\\033[0m\\n' {command_text}
 asked= began=$(cut -d. -f1 /proc/uptime)
-rm -f {report}
-command exec 3>&2 2>{report}
+rm -f {report} 2>/dev/null
+exec 3>&2
+command exec 2>{report}
 (exec {command} 2>&3 3>&-)
 status=$?
-command exec 2>&3 3>&-
+exec 2>&3 3>&-
 cat {report} 2>/dev/null
 case $status in 130|141) by_signal=yes;; *) by_signal=; [ ! -s {report} ] || by_signal=yes;; esac
 ended=$status

@@ -285,7 +285,7 @@ def test_what_is_wrong_is_told_with_its_fix(
     assert (finding.id, finding.severity, finding.what, finding.fix) == (identity, severity, what, fix)
 
 
-def test_own_programs_and_workers_with_a_core_to_spare_are_no_cause_for_a_warning() -> None:
+def test_no_warning_for_our_own_programs_or_with_a_core_to_spare() -> None:
     two = (replace(SECONDARY, real=False), replace(real(4), real=False))
     assert check(replace(GOOD, cpus=(0, 1)), replace(NEEDS, lcores=(), processes=(PRIMARY, *two))) == []
     assert check(GOOD, replace(NEEDS, lcores=(), processes=(PRIMARY, *map(real, (1, 2, 3))))) == []
@@ -305,19 +305,19 @@ def seen(facts: Facts, needs: Needs) -> dict[str, str | NotLooked]:
         ("no-machine", Facts(cpus=()), NEEDS),
     ],
 )
-def test_what_was_seen_is_said_and_no_more(golden: Golden, name: str, facts: Facts, needs: Needs) -> None:
+def test_a_row_states_what_was_seen_and_no_more(golden: Golden, name: str, facts: Facts, needs: Needs) -> None:
     rows = doctor.Looked([], facts, needs, "lab").rows
     text = "".join(f"{row['severity']:5} {row['id']:16} {row['found']}\n" for row in rows)
     golden.check(Path(__file__).parent / f"data/seen-{name}.txt", text)
 
 
-def test_checks_that_look_say_what_they_saw_and_others_have_no_row() -> None:
+def test_each_check_that_looks_has_a_row_and_the_others_have_none() -> None:
     assert {one.id for one in REGISTRY if one.look} <= set(seen(GOOD, NEEDS))
     assert {one.id for one in REGISTRY} - set(seen(GOOD, NEEDS)) == {"sec-orphan", "vm-ip", "tap-qdisc"}
 
 
 @pytest.mark.parametrize(
-    ("facts", "accel", "said"),
+    ("facts", "accel", "expected"),
     [
         (GOOD, "auto", "a tiny guest came up in KVM since this machine was booted"),
         (GOOD, "tcg", NotLooked("no VM is to start in KVM; the CPU has vmx or svm, and there is a /dev/kvm")),
@@ -327,11 +327,11 @@ def test_checks_that_look_say_what_they_saw_and_others_have_no_row() -> None:
         (replace(GOOD, kvm_boots=None, kvm_device=False), "auto", NotLooked("/dev/kvm cannot be opened by this user")),
     ],
 )  # fmt: skip
-def test_a_guest_is_said_to_come_up_in_kvm_only_where_one_did(facts: Facts, accel: str, said: str | NotLooked) -> None:
-    assert seen(facts, replace(NEEDS, accel=accel))["kvm-none"] == said
+def test_kvm_is_ok_only_where_a_guest_came_up(facts: Facts, accel: str, expected: str | NotLooked) -> None:
+    assert seen(facts, replace(NEEDS, accel=accel))["kvm-none"] == expected
 
 
-def test_what_a_user_cannot_see_is_not_said_to_be_absent() -> None:
+def test_what_a_user_cannot_see_is_not_reported_as_absent() -> None:
     found = seen(GOOD, replace(NEEDS, is_root=False, sudo=True))
     closed = NotLooked("/run/dpdk can be read by root alone")
     assert found["dpdk-lock"] == found["dpdk-stale"] == closed
@@ -339,7 +339,7 @@ def test_what_a_user_cannot_see_is_not_said_to_be_absent() -> None:
     assert found["hp-leak"] == "DPDK files of this user in /dev/hugepages: 0"
 
 
-def test_what_a_lab_that_runs_has_is_named() -> None:
+def test_the_processes_of_a_running_lab_are_named() -> None:
     runtime = replace(LEFT, holder=77, mappers=(77, 78))
     busy = replace(GOOD, runtimes=(runtime,), tcp_listening=frozenset({5555}))
     lab = replace(NEEDS, living={"pri": 77, "sec1": 78}, listening_own=frozenset({5555}))

@@ -98,9 +98,12 @@ def test_a_program_that_exits_with_the_number_of_a_signal_runs_again(
     assert runs(tmp_path) == 2
 
 
-def test_a_pane_whose_folder_takes_no_report_still_runs_its_program(run: Callable[..., str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_pane_whose_folder_takes_no_report_still_runs_its_program(
+    run: Callable[..., str], tmp_path: Path, shell: str
+) -> None:
     (tmp_path / "part.report").mkdir()
-    run("exit 7", None)
+    assert "oops" in run("echo oops >&2; exit 7", None, shell=shell)
     assert runs(tmp_path) == 1 and (tmp_path / "part.exit").read_text() == "7\n"
 
 
