@@ -13,7 +13,8 @@ from tests.conftest import ROOT
 
 #: Command -> its package, for all that a minimal system does not have.
 PACKAGES = {
-    "curl": "curl", "dpdk-telemetry.py": "dpdk-dev", "git": "git", "ip": "iproute2", "jq": "jq", "iperf3": "iperf3",
+    "curl": "curl", "dpdk-devbind.py": "dpdk", "dpdk-telemetry.py": "dpdk-dev",
+    "git": "git", "ip": "iproute2", "jq": "jq", "iperf3": "iperf3",
     "kill": "procps", "loginctl": "systemd", "make": "make", "ping": "iputils-ping", "python3": "python3-venv",
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "socat": "socat", "ssh": "openssh-client",
     "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
