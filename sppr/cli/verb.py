@@ -42,10 +42,12 @@ def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | No
     """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. Its whole
     plan comes last, None where it is gone.
 
-    ConfigError where it is wrong: nothing is to be ended then.
+    With a primary that has ended, its secondaries that still run are among them. ConfigError where it is wrong:
+    nothing is to be ended then.
     """
     from sppr.cli.gather import again
 
+    names = verbs.with_orphans(state, names)
     try:
         plan, where = again(state)
     except ConfigError as e:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sppr.errors import ConfigError, HostError, SpprError
 from sppr.host import checks, prepare
+from sppr.host.facts import Facts
 from sppr.lab import machine, needs, preflight
 from sppr.lab import state as states
 from sppr.lab.plan import Plan
@@ -14,30 +15,43 @@ from sppr.lab.site import Site
 
 @dataclass(frozen=True)
 class Looked:
-    """``session``: of the lab whose findings these are; empty where only the machine was looked at."""
+    """``facts`` and ``needs``: what the checks were given. ``session``: of the lab whose findings these are; empty
+    where only the machine was looked at."""
 
     findings: list[checks.Finding]
+    facts: Facts
+    needs: checks.Needs
     session: str = ""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each finding, then one for each check that found nothing."""
+        """A row for each finding, then one for each check that found nothing: "ok" with what it saw, or "info" where
+        it looked at nothing. A check that is known from logs alone has no row."""
         found = [_row(f.id, f.severity, f.what, f.fix, bool(f.mend)) for f in self.findings]
         known = {finding.id for finding in self.findings}
         quiet = [c for c in checks.REGISTRY if c.id not in known and (self.session or c.host)]
-        return found + [_row(c.id, "ok", c.fine, "", False) for c in quiet]
+        return found + [self._quiet(c.id, c.fine(self.facts, self.needs)) for c in quiet if callable(c.fine)]
+
+    @staticmethod
+    def _quiet(identity: str, seen: str | checks.NotLooked) -> dict[str, Any]:
+        if isinstance(seen, checks.NotLooked):
+            return _row(identity, "info", f"not looked at: {seen.why}", "nothing to do", False)
+        return _row(identity, "ok", seen, "", False)
 
 
 def of_lab(plan: Plan, site: Site) -> Looked:
     """Of a lab that can be planned."""
-    return Looked(preflight.look(plan, site, machine.look(plan.accel)), plan.session)
+    facts = machine.look(plan.accel)
+    findings, needed = preflight.inspect(plan, site, facts)
+    return Looked(findings, facts, needed, plan.session)
 
 
 def of_host(error: SpprError) -> Looked:
     """Of the machine alone, with what keeps the lab from being planned."""
     identity = "conf" if isinstance(error, ConfigError) else "lab"
     found = checks.Finding(identity, "error", error.what, error.hint or "mend conf.yml, then again")
-    return Looked(checks.in_order([found, *checks.check(machine.look(), needs.of_host())]))
+    facts, needed = machine.look(), needs.of_host()
+    return Looked(checks.in_order([found, *checks.check(facts, needed)]), facts, needed)
 
 
 def mend(look: Callable[[], Looked], note: Callable[[str], None]) -> None:

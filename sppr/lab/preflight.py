@@ -38,6 +38,13 @@ def look(
 ) -> list[checks.Finding]:
     """Every finding about this lab on this machine, the worst first. ``start``: what is to start; by default all that
     does not run. ``stop``: those of them that run: what they hold counts as free."""
+    return inspect(plan, site, found, start, stop)[0]
+
+
+def inspect(
+    plan: Plan, site: Site, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
+) -> tuple[list[checks.Finding], checks.Needs]:
+    """Return the findings as ``look`` does, and what they were compared with."""
     living = needs.living(plan.session)
     broken = _raised("state", lambda: _check_state(plan.session))
     broken += _raised("session", lambda: _check_owner(plan))
@@ -67,7 +74,7 @@ def look(
     regions = [path for path in regions if path not in held]
     findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
     findings += _raised("socket", lambda: _check_length(plan))
-    return checks.in_order(findings)
+    return checks.in_order(findings), wanted
 
 
 def _held(session: str, stop: Collection[str]) -> frozenset[str]:

@@ -52,15 +52,28 @@ def to_restart(state: State, names: Sequence[str], anew: Mapping[str, Part], wan
     return _checked(state, reconcile.again(state.plan, chosen, running, anew, wanted), running)
 
 
+def with_orphans(state: State, names: Sequence[str]) -> list[str]:
+    """Return these parts and, where they have a primary that has ended, the secondaries that still run in its memory.
+
+    As long as one of them runs, EAL cannot remove what the old primary left, and a new one fails.
+    """
+    running = survey.running(state.folder, state.plan.parts)
+    return list(names) if "pri" in running else reconcile.with_secondaries(state.plan, names, running)
+
+
 def to_start(
     state: State, names: Sequence[str], anew: Mapping[str, Part], note: teardown.Note, wanted: Plan | None = None
 ) -> Todo:
-    """Those of them that do not run."""
+    """Start the parts that do not run. With the primary, its secondaries that still run are stopped, and started after
+    it, as ``restart`` and ``wakeup`` do."""
     running = survey.running(state.folder, state.plan.parts)
-    for name in names:
-        if name in running:
+    idle = [name for name in names if name not in running]
+    chosen = reconcile.with_secondaries(state.plan, idle, running)
+    for name in running:
+        if name in chosen:
+            note(f"{name}: still uses the memory of the primary that has ended: it is restarted, too")
+        elif name in names:
             note(f"{name} runs already")
-    chosen = [name for name in names if name not in running]
     check_address(state, wanted, chosen, running)
     return _checked(state, reconcile.again(state.plan, chosen, running, anew, wanted), running)
 

@@ -22,6 +22,10 @@ EXIT_VARIABLE = "SPPR_EXIT_FILE"
 POLICY_VARIABLE = "SPPR_BY_POLICY"
 _MARK = f"printf '\\n[%s ended with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
 
+# In `$?` signal N and an exit status of 128+N look the same. The shell calls waitpid, and prints a line ("Killed") only
+# for a signal. So the shell's own standard error goes to a file, and the program's stays the terminal. `(exec …)` adds
+# no process; without it dash sends its own line to the terminal, too. Tried with dash and bash. Both print nothing for
+# SIGINT (130) and SIGPIPE (141): these two count as signals.
 _SCRIPT = """\
 #!/bin/sh
 # Pane of {name}, written by sppr. The gate opens when what it waits for is ready.
@@ -35,10 +39,18 @@ row=0 restarts=0
 while :; do
 printf '\\033[1m$ %s\\033[0m\\n' {command_text}
 asked= began=$(cut -d. -f1 /proc/uptime)
-{command}
+rm -f {report} 2>/dev/null
+exec 3>&2
+command exec 2>{report}
+(exec {command} 2>&3 3>&-)
 status=$?
+exec 2>&3 3>&-
+cat {report} 2>/dev/null
+case $status in 130|141) by_signal=yes;; *) by_signal=; [ ! -s {report} ] || by_signal=yes;; esac
+ended=$status
+[ "$status" -le 128 ] || [ -n "$by_signal" ] || ended=$((status - 256))
 stty sane 2>/dev/null
-printf '%s\\n' "$status" >{exit}.new && mv {exit}.new {exit}
+printf '%s\\n' "$ended" >{exit}.new && mv {exit}.new {exit}
 {again}
 done
 {mark}
@@ -50,7 +62,7 @@ exec {shell}
 # Not after what people and `sppr` end: Ctrl-C, SIGHUP, SIGTERM, or a status of 0.
 _AGAIN = """\
 [ $(($(cut -d. -f1 /proc/uptime) - began)) -lt {settled} ] || row=0
-case "$asked$status" in yes*|0|129|130|143) break;; esac
+case "$asked$ended" in yes*|0|129|130|143) break;; esac
 [ -e {supervised} ] && [ ! -e {stopped} ] || break
 [ "$row" -lt {most} ] || {{ printf '\\n[%s was run again {most} {left}\\n' {name}; break; }}
 ms=$(({delay} << row)); [ "$ms" -lt 60000 ] || ms=60000
@@ -63,6 +75,8 @@ printf '%s\\n' "$restarts" >{restarts}
 export {policy}=yes
 """
 
+# An interactive shell prints its line about a signal to the terminal. Only the number is known here: above 192 (128 and
+# the highest signal, 64) it is an exit status.
 _BASHRC = """\
 # A Ctrl-C while ~/.bashrc is read would end this file half-way.
 trap '' INT
@@ -73,7 +87,7 @@ __sppr_prompt() {{
     local status=$?
     if [ -z "$__sppr_started" ]; then __sppr_started=1
     elif [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
-        printf '%s\\n' "$status" >{exit}
+        if [ "$status" -gt 192 ]; then printf '%s\\n' $((status - 256)); else printf '%s\\n' "$status"; fi >{exit}
         {mark}
     fi
     return $status
@@ -89,7 +103,7 @@ print -s -- {command_text}
 precmd_sppr() {{
     local last=$?
     if [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
-        print -r -- $last >{exit}
+        print -r -- $(( last > 192 ? last - 256 : last )) >{exit}
         {zsh_mark}
     fi
 }}
@@ -130,8 +144,17 @@ class PaneFiles:
 
     @property
     def exit(self) -> Path:
-        """Exit status of the last run, a number; absent while it runs."""
+        """How the last run ended, a number; absent while it runs.
+
+        128+N: by signal N. An exit status above 128 is written minus 256 (255 is -1, as C programs return it), so that
+        no exit status looks like a signal.
+        """
         return self.folder / f"{self.name}.exit"
+
+    @property
+    def report(self) -> Path:
+        """What the pane's shell printed about the end of the last run: a line after a signal, else empty."""
+        return self.folder / f"{self.name}.report"
 
     @property
     def history(self) -> Path:
@@ -174,7 +197,7 @@ def write(
 ) -> None:
     """Write the pane's script and its shell's start-up file, and make its gate."""
     command = shlex.join(argv)
-    words = {name: shlex.quote(str(getattr(files, name))) for name in ("exit", "record", "gate", "history")}
+    words = {name: shlex.quote(str(getattr(files, name))) for name in ("exit", "record", "report", "gate", "history")}
     words["mark"] = _MARK.format(name=shlex.quote(files.name), status='"$status"')
     words["zsh_mark"] = _MARK.format(name=shlex.quote(files.name), status='"$last"')
     variables = {**env, EXIT_VARIABLE: str(files.exit)}

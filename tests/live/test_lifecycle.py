@@ -100,6 +100,20 @@ def test_up_after_the_primary_died_takes_its_secondaries_along(small: Lab) -> No
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
 
 
+@pytest.mark.parametrize("words", [("start", "pri"), ("start", "pri", "sec1"), ("restart", "pri")])
+def test_each_verb_cleans_up_after_a_killed_primary(small: Lab, words: tuple[str, ...]) -> None:
+    """A secondary that still maps the old memory keeps EAL from clearing it: "Cannot init memzone"."""
+    before = pids(small)
+    os.kill(before["sec1"], signal.SIGSTOP)  # else it may have seen the death, and ended, before the verb looks
+    kill(before["pri"])
+    said = verb(small, *words)
+    after = pids(small)
+    assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
+    assert has_ended(before["sec1"])
+    told = "sec1: still uses the memory of the primary that has ended: it is restarted, too"
+    assert (told in said) == (words[0] == "start") and "sec1 runs already" not in said
+
+
 def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_image: Path) -> None:
     (small.folder / "runscripts" / base_image.name).symlink_to(base_image)
     before = pids(small)

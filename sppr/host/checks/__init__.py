@@ -5,10 +5,10 @@ Facts + what a lab needs -> findings. Pure: nothing is read or touched here.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sppr.host.checks import access, cores, dpdk, guests, memory, nics, tools, vhost
-from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, Process, Severity
+from sppr.host.checks import access, cores, dpdk, guests, memory, nics, seen, tools, vhost
+from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, NotLooked, Process, Severity
 from sppr.host.facts import Facts
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Explained",
     "Finding",
     "Needs",
+    "NotLooked",
     "Process",
     "Severity",
     "check",
@@ -25,7 +26,7 @@ __all__ = [
     "hint",
 ]
 
-REGISTRY: tuple[Check, ...] = (
+_ALL: tuple[Check, ...] = (
     *tools.CHECKS,
     *memory.CHECKS,
     *dpdk.CHECKS,
@@ -35,6 +36,7 @@ REGISTRY: tuple[Check, ...] = (
     *cores.CHECKS,
     *access.CHECKS,
 )
+REGISTRY: tuple[Check, ...] = tuple(replace(one, fine=seen.SEEN.get(one.id, one.fine)) for one in _ALL)
 _TEXTS = [(re.compile(text), one) for one in REGISTRY for text in one.texts]
 
 

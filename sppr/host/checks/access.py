@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address
 
-from sppr.host.checks.check import Check, Finding, Needs, Process
+from sppr.host.checks.check import Check, Finding, Needs, Process, listed
 from sppr.host.facts import Facts
 
 _OWN = "sppr.controller"
@@ -56,12 +56,26 @@ def _vm_user(_: Facts, needs: Needs) -> Iterator[Finding]:
         yield Finding("vm-user", "warning", what, fix)
 
 
+def _reach_seen(_: Facts, needs: Needs) -> str:
+    names = [process.name for process in needs.processes if process.role == "controller"]
+    return f"controllers of this lab: {listed(names, 'none')}; none of them opens a port to others"
+
+
+def _vm_user_seen(_: Facts, needs: Needs) -> str:
+    if not needs.vms:
+        return "no VM is planned"
+    names = listed((vm.name for vm in needs.vms), "none")
+    if needs.is_root:
+        return f"VMs {names}: user sppr-vm exists and reaches the folders of the lab"
+    return f"VMs {names} run as {needs.user or 'this user'}"
+
+
 CHECKS = (
     Check(
         "reach",
         "a connection to the controller was refused",
         "use root or the lab's user, or: controller: {allow_users: [NAME]} or {allow: [NETWORK]}",
-        "no controller is planned",
+        _reach_seen,
         (r"refused .*: uid \d+.* is not allowed", r"is in no network of controller\.allow"),
         look=_reach,
     ),
@@ -69,7 +83,7 @@ CHECKS = (
         "vm-user",
         "VMs of a root lab run as root",
         "sppr setup",
-        "VMs do not run as root",
+        _vm_user_seen,
         look=_vm_user,
     ),
 )

@@ -1,6 +1,6 @@
 """The shapes of a check: what it looks at, what it tells, and the texts by which its trouble is known in a log."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,13 +28,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the lab as it will run. ``needs``: what must be ready before it; ``sockets``: of its vhost ports."""
+    """A process of the lab as it will run. ``needs``: what must be ready before it; ``sockets``: of its vhost ports.
+    ``real``: a program of an SPP tree, whose worker lcores poll all the time."""
 
     name: str
     role: str
     argv: tuple[str, ...]
     needs: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()
+    real: bool = False
 
     @property
     def is_vm(self) -> bool:
@@ -134,7 +136,16 @@ class Needs:
         return ", ".join(self.name_of(pid) for pid in pids)
 
 
+@dataclass(frozen=True)
+class NotLooked:
+    """The answer of a check that looked at nothing. ``why`` completes "not looked at: "."""
+
+    why: str
+
+
 Look = Callable[[Facts, Needs], Iterator[Finding]]
+#: Returns what a check saw where it found nothing: numbers and names, and no claim beyond them.
+Fine = Callable[[Facts, Needs], str | NotLooked]
 
 
 @dataclass(frozen=True)
@@ -142,18 +153,31 @@ class Check:
     """A row of the table of troubles.
 
     ``means``: what a log line that one of ``texts`` (regular expressions) matches is about, and ``fix`` what to type
-    then; ``severity`` of such a line. ``look``: the check before a start. ``fine``: what is true where it finds
-    nothing. ``host``: it needs no lab to be true.
+    then; ``severity`` of such a line. ``look``: the check before a start. ``fine``: what was seen where it finds
+    nothing; None where the check is known from logs alone. The texts in vhost.py and nics.py are replaced by seen.py.
+    ``host``: it needs no lab.
     """
 
     id: str
     means: str
     fix: str
-    fine: str
+    fine: Fine | str | None
     texts: tuple[str, ...] = ()
     severity: Severity = "error"
     look: Look | None = None
     host: bool = False
+
+
+def listed(words: Iterable[object], none: str) -> str:
+    """Return the words with commas between them, or ``none`` where there are none."""
+    return ", ".join(map(str, words)) or none
+
+
+def no_images(needs: Needs) -> str | NotLooked:
+    """The answer of a check about the folder of images where there is none to look at."""
+    if all(vm.name in needs.living for vm in needs.vms):
+        return "no VM is to start"
+    return NotLooked("there is no folder for images")
 
 
 def options(value: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from sppr import units
-from sppr.host.checks.check import Check, Finding, Needs, Process
+from sppr.host.checks.check import Check, Finding, Needs, Process, listed
 from sppr.host.facts import Facts
 
 #: RTE_MAX_LCORE of DPDK's usual builds.
@@ -22,6 +22,24 @@ def exist(facts: Facts, needs: Needs) -> Iterator[Finding]:
         )
         fits = units.format_mask(units.mask(facts.cpus))
         yield Finding("cores-exist", "warning", what, f"use masks within {fits} where speed matters")
+
+
+def _exist(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    yield from exist(facts, needs)
+    workers = sum(max(0, len(lcores(p)) - 1) for p in needs.spp if p.real and p.role == "secondary")
+    if workers and workers >= len(facts.cpus):
+        what = (
+            f"{workers} polling lcores share {len(facts.cpus)} cores: SPP's own programs never sleep, so their main "
+            "threads get little time, and parts become ready late or not at all"
+        )
+        yield Finding("cores-exist", "warning", what, "fewer secondaries (-ns), or a machine with more cores")
+
+
+def _exist_seen(facts: Facts, needs: Needs) -> str:
+    there = f"this process may use {len(facts.cpus)} cores ({listed(facts.cpus, 'none')})"
+    if not needs.lcores:
+        return f"{there}; no primary is to start, so no masks were compared"
+    return f"{there}; lcores of this lab: {listed(needs.lcores, 'none')}"
 
 
 def lcores(process: Process) -> set[int]:
@@ -63,12 +81,31 @@ def _mask_option(_: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("cores-c", "warning", f"{process.name} is given -c, which DPDK gives up", f"use -l {listed}")
 
 
+def _lcores_seen(_: Facts, needs: Needs) -> str:
+    if len(needs.spp) < 2:
+        return f"there are not two SPP processes to compare ({listed((p.name for p in needs.spp), 'none')})"
+    return "lcores: " + "; ".join(f"{p.name} {listed(sorted(lcores(p)), 'none')}" for p in needs.spp)
+
+
+def _beyond_seen(_: Facts, needs: Needs) -> str:
+    found = [lcore for process in needs.spp for lcore in lcores(process)]
+    if not found:
+        return "no SPP process of this lab has lcores"
+    return f"the highest lcore is {max(found)}, of 0 to {MAX_LCORE - 1}"
+
+
+def _mask_option_seen(_: Facts, needs: Needs) -> str:
+    if not needs.spp:
+        return "no SPP process is planned"
+    return f"no -c among the EAL options of {listed((p.name for p in needs.spp), 'none')}"
+
+
 CHECKS = (
     Check(
         "cores-exist",
         "a coremask names cores this process may not use",
         "sppr doctor   (which cores there are, and a mask that fits); then coremask in conf.yml",
-        "the masks are within the host's cores",
+        _exist_seen,
         (
             r"lcore \d+ unavailable",
             r"invalid coremask or core-list parameter",
@@ -76,20 +113,20 @@ CHECKS = (
             r"No lcores in coremask",
             r"invalid coremask syntax",
         ),
-        look=exist,
+        look=_exist,
     ),
     Check(
         "cores-overlap",
         "two processes share an lcore",
         "give each a coremask of its own in conf.yml",
-        "no two SPP processes share an lcore",
+        _lcores_seen,
         look=_overlap,
     ),
     Check(
         "cores-128",
         "an lcore is beyond what DPDK is built for",
         "use lower lcores, mapped onto the cores: --lcores 0@130",
-        f"all lcores are below {MAX_LCORE}",
+        _beyond_seen,
         (r"lcore \d+ >= RTE_MAX_LCORE \(\d+\), cannot use", r"To use high physical core ids, please use --lcores"),
         look=_beyond,
     ),
@@ -97,7 +134,7 @@ CHECKS = (
         "cores-c",
         "DPDK gives up -c; it still works",
         "nothing now; sppr itself gives --lcores; by hand: -l 0,1 in its place",
-        "nobody is given -c",
+        _mask_option_seen,
         (r"'-c <coremask>' option is deprecated",),
         "warning",
         _mask_option,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sppr.host import steps
-from sppr.host.checks.check import Check, Finding, Needs, Process
+from sppr.host.checks.check import Check, Finding, Needs, NotLooked, Process, listed
 from sppr.host.facts import Facts, Runtime
 
 
@@ -93,12 +93,77 @@ def _aslr(facts: Facts, needs: Needs) -> Iterator[Finding]:
         yield Finding("sec-map", "info", what, fix)
 
 
+def _no_folder(needs: Needs) -> str | NotLooked:
+    if not needs.is_root:
+        return NotLooked("/run/dpdk can be read by root alone")
+    return f"no runtime folder of --file-prefix {needs.file_prefix or 'none'}"
+
+
+def _lock_seen(facts: Facts, needs: Needs) -> str | NotLooked:
+    held = [f"{r.path}/config: locked by this lab's {needs.name_of(r.holder)}" for r in _ours(facts, needs) if r.holder]
+    free = [f"{r.path}/config: nobody has locked it" for r in _ours(facts, needs) if not r.holder]
+    return "; ".join([*held, *free]) or _no_folder(needs)
+
+
+def _stale_seen(facts: Facts, needs: Needs) -> str | NotLooked:
+    return "; ".join(_used(r, needs) for r in _ours(facts, needs)) or _no_folder(needs)
+
+
+def _used(runtime: Runtime, needs: Needs) -> str:
+    if runtime.holder is not None:
+        return f"{runtime.path}: its primary runs, {needs.name_of(runtime.holder)}"
+    return f"{runtime.path}: its primary has ended, this lab's {needs.named(runtime.mappers)} still use it"
+
+
+def _pairs(needs: Needs) -> tuple[Process, list[Process]] | str:
+    """The primary and its secondaries; or what is missing."""
+    primary, secondaries = _primary(needs), _secondaries(needs)
+    if primary is None:
+        return "no primary is planned"
+    return (primary, secondaries) if secondaries else "no secondary is planned"
+
+
+def _first_seen(_: Facts, needs: Needs) -> str:
+    pairs = _pairs(needs)
+    if isinstance(pairs, str):
+        return pairs
+    return f"what waits for {pairs[0].name}: {listed((p.name for p in pairs[1]), 'none')}"
+
+
+def _prefix_seen(_: Facts, needs: Needs) -> str:
+    pairs = _pairs(needs)
+    if isinstance(pairs, str):
+        return pairs
+    names = listed((p.name for p in (pairs[0], *pairs[1])), "none")
+    return f"--file-prefix {_value(pairs[0], '--file-prefix') or 'not given'}: {names}"
+
+
+def _build_seen(_: Facts, needs: Needs) -> str | NotLooked:
+    if not needs.builds:
+        return NotLooked("no program shows which DPDK it is linked to")
+    return listed((f"{program} is linked to {build}" for program, build in sorted(needs.builds.items())), "none")
+
+
+def _aslr_seen(facts: Facts, needs: Needs) -> str:
+    secondaries = listed((p.name for p in _secondaries(needs)), "none")
+    return f"kernel.randomize_va_space is {facts.aslr}; secondaries: {secondaries}"
+
+
+def _flags_seen(_: Facts, needs: Needs) -> str:
+    pairs = _pairs(needs)
+    if isinstance(pairs, str):
+        return pairs
+    given = [flag for flag in ("--legacy-mem", "--single-file-segments") if flag in pairs[0].eal()]
+    names = listed((p.name for p in (pairs[0], *pairs[1])), "none")
+    return f"memory options of {names}: {listed(given, 'none')}"
+
+
 CHECKS = (
     Check(
         "dpdk-lock",
         "another primary runs with this --file-prefix",
         "sppr doctor   (names it): end it, or spp.file_prefix in conf.yml; is it this lab? sppr status",
-        "no other primary has this lab's --file-prefix",
+        _lock_seen,
         (r"Cannot create lock on .*",),
         look=_lock,
     ),
@@ -106,7 +171,7 @@ CHECKS = (
         "dpdk-stale",
         "what an earlier primary left is in the way",
         "sppr doctor --fix   (removes our prefix's folder); else look at $RUNTIME_DIRECTORY, its owner and mode",
-        "no primary left its runtime folder behind",
+        _stale_seen,
         (
             r"Unable to open runtime directory",
             r"Error while clearing runtime dir",
@@ -118,14 +183,14 @@ CHECKS = (
         "sec-orphan",
         "secondaries of a dead primary still run",
         "sppr down, then again",
-        "see dpdk-stale",
+        None,
         (r"Cannot init memzone", r"Cannot allocate memzone list"),
     ),
     Check(
         "sec-first",
         "a secondary was started before its primary",
         "start the primary, wait until it is connected, then this one again (arrow-up, Enter)",
-        "secondaries wait until the primary is connected",
+        _first_seen,
         (r"Cannot open '.*' for rte_mem_config", r"Cannot get port info structure"),
         look=_first,
     ),
@@ -133,7 +198,7 @@ CHECKS = (
         "sec-prefix",
         "or primary and secondary have different --file-prefix",
         "compare --file-prefix of both: sppr plan prints them",
-        "all SPP processes have one --file-prefix",
+        _prefix_seen,
         (r"Cannot open '.*' for rte_mem_config", r"Cannot get port info structure"),
         look=_prefix,
     ),
@@ -141,7 +206,7 @@ CHECKS = (
         "sec-ver",
         "primary and secondary are built on different DPDKs",
         "build both anew from one tree: make dataplane, or make in spp.dir",
-        "primary and secondaries are built on one DPDK",
+        _build_seen,
         (r"Primary and secondary process DPDK version mismatch",),
         look=_build,
     ),
@@ -150,7 +215,7 @@ CHECKS = (
         "a secondary could not map the primary's memory where the primary has it",
         "start it again; if it stays: --base-virtaddr 0x100000000 on the primary, then for the run "
         "sysctl -w kernel.randomize_va_space=0   (less secure)",
-        "address space randomisation is off",
+        _aslr_seen,
         (
             r"Cannot mmap memory for rte_config at \[.*\], got \[.*\]",
             r"Could not map memory from primary process",
@@ -164,7 +229,7 @@ CHECKS = (
         "sec-flags",
         "memory options of primary and secondary differ",
         "give --legacy-mem and --single-file-segments to both, or to none",
-        "memory options of all SPP processes agree",
+        _flags_seen,
         look=_flags,
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sppr.host import steps
-from sppr.host.checks.check import Check, Finding, Needs, options
+from sppr.host.checks.check import Check, Finding, Needs, NotLooked, listed, no_images, options
 from sppr.host.facts import Facts
 
 _SLOW = "guests run on TCG, about 10 times slower"
@@ -87,12 +87,81 @@ def _ports(facts: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("net-port", "error", what, "end that process, or choose another port in conf.yml")
 
 
+def _kvm_seen(facts: Facts, needs: Needs) -> str | NotLooked:
+    if needs.accel == "tcg":
+        cpu = "vmx or svm" if facts.virtualisation else "neither vmx nor svm"
+        device = "there is a /dev/kvm" if facts.kvm_there else "there is no /dev/kvm"
+        return NotLooked(f"no VM is to start in KVM; the CPU has {cpu}, and {device}")
+    if facts.kvm_boots:
+        return "a tiny guest came up in KVM since this machine was booted"
+    if facts.kvm_there and not facts.kvm_device:
+        return NotLooked("/dev/kvm cannot be opened by this user")
+    return NotLooked("no guest was tried in KVM")
+
+
+def _kvm_permission_seen(facts: Facts, _: Needs) -> str | NotLooked:
+    if not facts.kvm_there:
+        return "there is no /dev/kvm"
+    if not facts.kvm_device:
+        return NotLooked("no VM is to start in KVM; /dev/kvm cannot be opened by this user")
+    return "/dev/kvm opens for reading and writing"
+
+
+def _lock_seen(_: Facts, needs: Needs) -> str:
+    if not needs.disks:
+        return "no image of a VM that is to start exists yet"
+    own = [f"{path} by this lab's {needs.name_of(pid)}" for path, pid in sorted(needs.holders.items())]
+    whose = "" if needs.is_root else " (processes of other users were not looked at)"
+    return f"images that exist: {_count(needs)}; open: {listed(own, 'none')}{whose}"
+
+
+def _count(needs: Needs) -> str:
+    return f"{len(needs.disks)} ({listed((disk.path for disk in needs.disks), 'none')})"
+
+
+def _format_seen(_: Facts, needs: Needs) -> str:
+    overlays = [disk for disk in needs.disks if disk.backing]
+    if not overlays:
+        return "no overlay of a VM that is to start exists yet"
+    return listed((f"{disk.path}: its base is {disk.backing_format}" for disk in overlays), "none")
+
+
+def _base_seen(_: Facts, needs: Needs) -> str:
+    overlays = [disk for disk in needs.disks if disk.backing]
+    if not overlays:
+        return "no overlay of a VM that is to start exists yet"
+    return listed((f"{disk.path}: {disk.backing} exists" for disk in overlays), "none")
+
+
+def _partial_seen(_: Facts, needs: Needs) -> str | NotLooked:
+    if not needs.disk_folder:
+        return no_images(needs)
+    return f"temporary images of runs that have ended in {needs.disk_folder}: none"
+
+
+def _bridge_seen(_: Facts, needs: Needs) -> str:
+    if not needs.vms:
+        return "no VM is planned"
+    given = [options(v) for vm in needs.vms for v in (*vm.values("-netdev"), *vm.values("-nic"))]
+    bridges = dict.fromkeys(nic.get("br", "br0") for nic in given if nic.get("") == "bridge")
+    return f"bridges that {listed((vm.name for vm in needs.vms), 'none')} use: {listed(bridges, 'none')}"
+
+
+def _ports_seen(facts: Facts, needs: Needs) -> str:
+    if not needs.tcp_ports:
+        return "no part that is to start listens on a TCP port"
+    free = [port for port in needs.tcp_ports if port not in facts.tcp_listening]
+    ours = [port for port in needs.tcp_ports if port in facts.tcp_listening]
+    more = f"; this lab listens on {listed(ours, 'none')}" if ours else ""
+    return f"nobody listens on TCP ports {listed(free, 'none')}{more}"
+
+
 CHECKS = (
     Check(
         "kvm-none",
         "KVM is not there, or does not do what it promises",
         "set vm.accel: tcg in conf.yml; else VT-x or AMD-V in the firmware, modprobe kvm_intel",
-        "a guest comes up in KVM",
+        _kvm_seen,
         (
             r"Could not access KVM kernel module: No such file or directory",
             r"failed to set MSR",
@@ -104,7 +173,7 @@ CHECKS = (
         "kvm-perm",
         "this user may not open /dev/kvm",
         "usermod -aG kvm $USER, and log in again (not chmod 666); or vm.accel: tcg",
-        "/dev/kvm can be opened where there is one",
+        _kvm_permission_seen,
         (r"Could not access KVM kernel module: Permission denied", r"failed to initialize kvm: Permission denied"),
         look=_kvm_permission,
         host=True,
@@ -113,7 +182,7 @@ CHECKS = (
         "img-lock",
         "another QEMU has this disk",
         "sppr doctor   (names its pid); end it first",
-        "no other process has a disk of this lab",
+        _lock_seen,
         (
             r"Failed to get (shared )?\"?(write|consistent read)\"? lock",
             r"Is another process using the image",
@@ -124,7 +193,7 @@ CHECKS = (
         "img-fmt",
         "an overlay does not say of which format its base is",
         "qemu-img rebase -u -F qcow2 -b BASE OVERLAY",
-        "every overlay names its base's format",
+        _format_seen,
         (r"Backing file specified without backing format",),
         look=_format,
     ),
@@ -132,7 +201,7 @@ CHECKS = (
         "img-base",
         "the image that an overlay stands on is not there",
         "put it back where it was, or: qemu-img rebase -u -F qcow2 -b PATH OVERLAY",
-        "every overlay's base is there",
+        _base_seen,
         (r"Could not open backing (image|file)",),
         look=_base,
     ),
@@ -140,14 +209,14 @@ CHECKS = (
         "img-partial",
         "an image was half-made",
         "remove it, and it is made again",
-        "no image is half-made",
+        _partial_seen,
         look=_partial,
     ),
     Check(
         "net-bridge",
         "QEMU may not use this bridge",
         "echo allow virbr0 >> /etc/qemu/bridge.conf; its helper qemu-bridge-helper must be setuid root",
-        "no VM asks for a bridge it may not use",
+        _bridge_seen,
         (r"failed to parse default acl file", r"bridge helper failed"),
         look=_bridge,
     ),
@@ -155,7 +224,7 @@ CHECKS = (
         "net-port",
         "a TCP port is taken",
         "sppr status, sppr doctor   (names who has it); or choose other ports in conf.yml (vm.ssh_port for VMs)",
-        "all ports are free",
+        _ports_seen,
         (
             r"Could not set up host forwarding rule",
             r"Errno 98\b",
@@ -167,7 +236,7 @@ CHECKS = (
         "vm-ip",
         "a guest has not got an address, or does not answer",
         "sppr logs NAME   (its console); every wait of sppr has a deadline: vm.ready_timeout",
-        "every wait for a VM has a deadline",
+        None,
         (r"Waiting for domain to get an IP address",),
         "warning",
     ),

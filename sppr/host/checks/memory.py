@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sppr import units
 from sppr.host import steps
-from sppr.host.checks.check import Check, Finding, Needs, Process, options
+from sppr.host.checks.check import Check, Finding, Needs, NotLooked, Process, listed, options
 from sppr.host.facts import Facts
 from sppr.host.steps import Step
 
@@ -149,12 +149,62 @@ def _numa(facts: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("numa", "warning", what, f"reserve pages on node {port.node}")
 
 
+def _none_seen(facts: Facts, needs: Needs) -> str:
+    wanted = f"the primary needs {needs.hugepage_mib} MiB" if needs.hugepage_mib else "no primary is to start"
+    return f"hugepages: {_free(facts, needs)} MiB are free or this lab's; {wanted}"
+
+
+def _one_gib_seen(facts: Facts, _: Needs) -> str:
+    sizes = [f"{size.total} of {_short(size.size_kb)}" for size in facts.hugepages]
+    return f"hugepages that are reserved: {listed(sizes, 'none, the kernel lists no size')}"
+
+
+def _sum_seen(facts: Facts, needs: Needs) -> str | NotLooked:
+    if not facts.memory_free_mib:
+        return NotLooked("/proc/meminfo does not say how much memory is available")
+    starting = [f"{vm.name} {_vm_mib(vm)} MiB" for vm in needs.vms if vm.name not in needs.living]
+    return f"memory: {facts.memory_free_mib} MiB are available; VMs that are to start: {listed(starting, 'none')}"
+
+
+def _mounted_seen(facts: Facts, needs: Needs) -> str:
+    folder = needs.hugepage_dir
+    if needs.hugepage_file or folder not in facts.hugetlbfs:
+        kind = "a file" if needs.hugepage_file else "no hugetlbfs mount"
+        return f"no primary is to start there; {folder} is {kind}"
+    sizes = [option for m in facts.mounts if m.point == folder for option in m.options if option.startswith("pagesize")]
+    return f"{folder} is a hugetlbfs mount, {listed(sizes, 'no pagesize shown')}"
+
+
+def _not_a_mount_seen(facts: Facts, needs: Needs) -> str:
+    paths = [(vm.name, path) for vm in needs.vms for path in _memory_paths(vm)]
+    lying = [f"{name}: mem-path {path} lies on {facts.file_system(path)}" for name, path in paths]
+    return f"VMs with memory in a file: {listed(lying, 'none')} (of {len(needs.vms)} VMs)"
+
+
+def _leaks_seen(facts: Facts, needs: Needs) -> str:
+    if not facts.hugetlbfs:
+        return "no hugetlbfs is mounted"
+    whose = "" if needs.is_root else " of this user"
+    mapped = ", each mapped by a process" if facts.huge_files else ""
+    return f"DPDK files{whose} in {listed(facts.hugetlbfs, 'none')}: {len(facts.huge_files)}{mapped}"
+
+
+def _numa_seen(facts: Facts, needs: Needs) -> str:
+    if len(facts.nodes) < 2:
+        return f"NUMA nodes: {listed((node.number for node in facts.nodes), 'the kernel lists none')}"
+    if not needs.hugepage_mib:
+        return "no primary is to start"
+    used = [node for node in facts.nodes if set(node.cpus) & set(needs.lcores)]
+    free = (f"node {node.number} with {node.free_mib} MiB of hugepages free" for node in used)
+    return f"lcores of this lab are on {listed(free, 'no node that the kernel lists')}"
+
+
 CHECKS = (
     Check(
         "hp-none",
         "no hugepages are free for this process",
         "sppr setup   (reserves hugepages; or: sppr doctor --fix; at boot: hugepages=512)",
-        "enough hugepages are free",
+        _none_seen,
         (
             r"No free (?!1048576 kB)\d+ ?kB hugepages reported",
             r"Cannot get hugepage information",
@@ -166,7 +216,7 @@ CHECKS = (
         "hp-1g-note",
         "there are no hugepages of 1 GiB, which is harmless where those of 2 MiB are used",
         "nothing: it is harmless",
-        "DPDK has nothing to say about hugepages of 1 GiB",
+        _one_gib_seen,
         (r"No free hugepages reported in hugepages-1048576kB", r"No free 1048576 kB hugepages reported"),
         "info",
         _one_gib,
@@ -176,7 +226,7 @@ CHECKS = (
         "hp-sum",
         "all that asks for memory together asks for more than there is",
         "sppr doctor   (who needs what); fewer VMs (-nr, -nv), or vm.memory and primary.memory lower; sppr setup",
-        "memory for all VMs is there",
+        _sum_seen,
         (
             r"Not enough memory available! Requested: \d+ ?MB, available: \d+ ?MB",
             r"unable to map backing store for guest RAM",
@@ -188,7 +238,7 @@ CHECKS = (
         "hp-mount",
         "hugepages are reserved, but no hugetlbfs of their size is mounted",
         "sppr doctor --fix   (or: mount -t hugetlbfs -o pagesize=2M nodev /dev/hugepages)",
-        "hugetlbfs is mounted",
+        _mounted_seen,
         (r"hugepages of size \d+ reserved, but no mounted hugetlbfs found for that size",),
         look=_mounted,
     ),
@@ -196,14 +246,14 @@ CHECKS = (
         "hp-notfs",
         "guest memory would lie in a regular file",
         "mount hugetlbfs there, or leave mem-path out of vm.args",
-        "no memory lies in a regular file",
+        _not_a_mount_seen,
         look=_not_a_mount,
     ),
     Check(
         "hp-leak",
         "hugepage files without a process keep pages from being free",
         "sppr doctor --fix",
-        "no hugepage file is left without its process",
+        _leaks_seen,
         look=_leaks,
         host=True,
     ),
@@ -211,7 +261,7 @@ CHECKS = (
         "numa",
         "memory, cores and NIC are not on one NUMA node",
         "reserve pages on that node: sppr doctor names it; or coremasks of another node",
-        "cores and memory are on one NUMA node",
+        _numa_seen,
         (
             r"Main core has no memory on local socket",
             r"DPDK is running on a NUMA system, but is compiled without NUMA support",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from sppr.host.checks.check import Check, Finding, Needs
+from sppr.host.checks.check import Check, Finding, Needs, NotLooked, listed, no_images
 from sppr.host.facts import Facts
 
 #: 3.2a, the oldest that libtmux takes.
@@ -59,12 +59,56 @@ def _disk(_: Facts, needs: Needs) -> Iterator[Finding]:
         yield Finding("disk", "error", what, f"df -h {needs.disk_folder}; remove what is not needed there")
 
 
+def _sudo_seen(_: Facts, needs: Needs) -> str:
+    who = needs.user or "this user"
+    return "this is root, so no sudo is used" if needs.is_root else f"sudo -n works for {who} without a password"
+
+
+def _tmux_version_seen(_: Facts, needs: Needs) -> str | NotLooked:
+    if not needs.tmux_version:
+        return NotLooked("tmux is not installed")
+    if not re.search(r"\d+\.\d+", needs.tmux_version):
+        return NotLooked(f"tmux -V printed {needs.tmux_version!r}, without a number")
+    return f"{needs.tmux_version}; 3.2a or newer is needed"
+
+
+def _tmux_environment_seen(_: Facts, needs: Needs) -> str:
+    locale = needs.environment.get("LC_ALL")
+    return f"LC_ALL is {locale or 'not set'}, and TMUX is not set"
+
+
+def _programs_seen(_: Facts, needs: Needs) -> str | NotLooked:
+    if not needs.programs:
+        return NotLooked("no program was looked for")
+    return listed((path for path in needs.programs.values() if path), "none")
+
+
+def _modules_seen(_: Facts, needs: Needs) -> str:
+    started = [p for p in needs.processes if p.role == "controller" and p.real and p.name not in needs.living]
+    if not started:
+        return "no controller of SPP's own is to start"
+    return listed((f"{p.name}: {p.argv[0]} imports its modules" for p in started), "none")
+
+
+def _paths_seen(_: Facts, needs: Needs) -> str:
+    names = dict.fromkeys(p.argv[0] for p in needs.spp if p.name not in needs.living)
+    found = [*names, *(disk.path for disk in needs.disks)]
+    return f"these exist: {', '.join(found)}" if found else "no SPP process and no VM is to start"
+
+
+def _disk_seen(_: Facts, needs: Needs) -> str | NotLooked:
+    if not needs.disk_folder:
+        return no_images(needs)
+    wanted, free = needs.disk_mib
+    return f"{needs.disk_folder}: {free} MiB are free, images that are to be made take at most {wanted} MiB"
+
+
 CHECKS = (
     Check(
         "sudo",
         "sudo asked for a password where nobody could type it",
         "run wakeup in a terminal, where it asks once; or a NOPASSWD line: sppr doctor prints it",
-        "sudo asks for nothing, or is not needed",
+        _sudo_seen,
         (r"sudo: a terminal is required to read the password", r"sudo: a password is required"),
         look=_sudo,
         host=True,
@@ -73,7 +117,7 @@ CHECKS = (
         "tmux-ver",
         "tmux is too old",
         "apt-get install tmux   (3.2a or newer)",
-        "tmux is new enough",
+        _tmux_version_seen,
         (r"libtmux (only )?supports tmux",),
         look=_tmux_version,
         host=True,
@@ -82,7 +126,7 @@ CHECKS = (
         "tmux-env",
         "the user's environment and tmux",
         "nothing: it is handled",
-        "nothing in the environment troubles tmux",
+        _tmux_environment_seen,
         look=_tmux_environment,
         host=True,
         severity="info",
@@ -91,7 +135,7 @@ CHECKS = (
         "program",
         "a program is not installed",
         "make up   (installs all it needs)",
-        "every program is installed",
+        _programs_seen,
         (r"command not found",),
         look=_programs,
         host=True,
@@ -100,7 +144,7 @@ CHECKS = (
         "py-module",
         "the Python that runs SPP's own controllers lacks a module, or has a PyYAML that its CLI cannot use",
         "sppr doctor   (names the module, the interpreter and the pip line)",
-        "modules of the Python that runs SPP's controllers are checked with the paths",
+        _modules_seen,
         (
             r"(?:ModuleNotFound|Import)Error: No module named '?"
             r"(?:eventlet|bottle|netaddr|requests|yaml|queue|socketserver|Queue|SocketServer)\b",
@@ -111,14 +155,14 @@ CHECKS = (
         "paths",
         "a program or a folder named in conf.yml or on the line is not there",
         "ls -l it; spp.dir, images.dir and images.base in conf.yml name folders; sppr plan prints each command",
-        "all programs and images are where they should be",
+        _paths_seen,
         (r"^(?:-|/\S*/)?(?:\w*sh|env|exec)\b.*: (?:No such file or directory|not found|Permission denied)$",),
     ),
     Check(
         "disk",
         "the disk is full",
         "df -h; remove what is not needed in the images' folder, then again: nothing half-made is used",
-        "there is room for the images",
+        _disk_seen,
         (r"No space left on device",),
         look=_disk,
     ),

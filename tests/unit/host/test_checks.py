@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sppr.host.checks import REGISTRY, Disk, Finding, Needs, Process, check
+from sppr.host.checks import REGISTRY, Disk, Finding, Needs, NotLooked, Process, check
 from sppr.host.facts import Facts, HugeFile, Hugepages, Mount, Nic, Node, Runtime
+from sppr.lab import doctor
+from tests.conftest import Golden
 
 NIC = Nic("0000:00:04.0", "vfio-pci", 0, 7)
 GOOD = Facts(
@@ -62,6 +65,13 @@ NEEDS = Needs(
 def other(process: Process, *words: str) -> Process:
     """The process with other arguments."""
     return replace(process, argv=(process.argv[0], *words))
+
+
+def real(number: int) -> Process:
+    """A secondary of SPP's own with one worker lcore."""
+    lcores = f"{2 * number}@0,{2 * number + 1}@1"
+    argv = ("spp_pcap", "--lcores", lcores, "--file-prefix", "lab", "--", "--client-id", str(number))
+    return Process(f"sec{number}", "secondary", argv, ("pri",), real=True)
 
 
 def with_vm(*words: str, **more: Any) -> Needs:
@@ -255,6 +265,10 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
     (GOOD, replace(NEEDS, processes=(Process("ctrler", "controller", ("python3", "spp-ctl.py")),)), "reach", "warning",
      "ctrler: SPP's own controller serves every user of this machine",
      "it commands processes of root: let no stranger log in here, or set spp: {controller: ours}"),
+    (replace(GOOD, cpus=(0, 1)), replace(NEEDS, lcores=(), processes=(PRIMARY, real(1), real(2))),
+     "cores-exist", "warning",
+     "2 polling lcores share 2 cores: SPP's own programs never sleep, so their main threads get little time, and parts "
+     "become ready late or not at all", "fewer secondaries (-ns), or a machine with more cores"),
     (GOOD, replace(NEEDS, vm_user_problem="there is no user sppr-vm"), "vm-user", "warning",
      "VMs of this lab run as root: there is no user sppr-vm", "sppr setup   (adds user sppr-vm)"),
     (GOOD, replace(NEEDS, vm_user_problem="/root is closed to user sppr-vm (no x for others)"), "vm-user", "warning",
@@ -269,6 +283,80 @@ def test_what_is_wrong_is_told_with_its_fix(
 ) -> None:
     [finding] = check(facts, needs)
     assert (finding.id, finding.severity, finding.what, finding.fix) == (identity, severity, what, fix)
+
+
+def test_no_warning_for_our_own_programs_or_with_a_core_to_spare() -> None:
+    two = (replace(SECONDARY, real=False), replace(real(4), real=False))
+    assert check(replace(GOOD, cpus=(0, 1)), replace(NEEDS, lcores=(), processes=(PRIMARY, *two))) == []
+    assert check(GOOD, replace(NEEDS, lcores=(), processes=(PRIMARY, *map(real, (1, 2, 3))))) == []
+
+
+def seen(facts: Facts, needs: Needs) -> dict[str, str | NotLooked]:
+    assert not any(isinstance(one.fine, str) for one in REGISTRY)
+    return {one.id: one.fine(facts, needs) for one in REGISTRY if callable(one.fine)}
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "needs"),
+    [
+        ("good", GOOD, NEEDS),
+        ("nothing", Facts(cpus=()), Needs()),
+        ("no-lab", GOOD, Needs(tmux_version="tmux 3.3a")),
+        ("no-machine", Facts(cpus=()), NEEDS),
+    ],
+)
+def test_a_row_states_what_was_seen_and_no_more(golden: Golden, name: str, facts: Facts, needs: Needs) -> None:
+    rows = doctor.Looked([], facts, needs, "lab").rows
+    text = "".join(f"{row['severity']:5} {row['id']:16} {row['found']}\n" for row in rows)
+    golden.check(Path(__file__).parent / f"data/seen-{name}.txt", text)
+
+
+def test_each_check_that_looks_has_a_row_and_the_others_have_none() -> None:
+    assert {one.id for one in REGISTRY if one.look} <= set(seen(GOOD, NEEDS))
+    assert {one.id for one in REGISTRY} - set(seen(GOOD, NEEDS)) == {"sec-orphan", "vm-ip", "tap-qdisc"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "accel", "expected"),
+    [
+        (GOOD, "auto", "a tiny guest came up in KVM since this machine was booted"),
+        (GOOD, "tcg", NotLooked("no VM is to start in KVM; the CPU has vmx or svm, and there is a /dev/kvm")),
+        (replace(GOOD, virtualisation=False, kvm_boots=None), "tcg",
+         NotLooked("no VM is to start in KVM; the CPU has neither vmx nor svm, and there is a /dev/kvm")),
+        (replace(GOOD, kvm_boots=None), "auto", NotLooked("no guest was tried in KVM")),
+        (replace(GOOD, kvm_boots=None, kvm_device=False), "auto", NotLooked("/dev/kvm cannot be opened by this user")),
+    ],
+)  # fmt: skip
+def test_kvm_is_ok_only_where_a_guest_came_up(facts: Facts, accel: str, expected: str | NotLooked) -> None:
+    assert seen(facts, replace(NEEDS, accel=accel))["kvm-none"] == expected
+
+
+def test_what_a_user_cannot_see_is_not_reported_as_absent() -> None:
+    found = seen(GOOD, replace(NEEDS, is_root=False, sudo=True))
+    closed = NotLooked("/run/dpdk can be read by root alone")
+    assert found["dpdk-lock"] == found["dpdk-stale"] == closed
+    assert found["img-lock"].endswith("(processes of other users were not looked at)")  # type: ignore[union-attr]
+    assert found["hp-leak"] == "DPDK files of this user in /dev/hugepages: 0"
+
+
+def test_the_processes_of_a_running_lab_are_named() -> None:
+    runtime = replace(LEFT, holder=77, mappers=(77, 78))
+    busy = replace(GOOD, runtimes=(runtime,), tcp_listening=frozenset({5555}))
+    lab = replace(NEEDS, living={"pri": 77, "sec1": 78}, listening_own=frozenset({5555}))
+    found = seen(busy, lab)
+    assert found["dpdk-lock"] == "/run/dpdk/lab/config: locked by this lab's pid 77 (spp)"
+    assert found["dpdk-stale"] == "/run/dpdk/lab: its primary runs, pid 77 (spp)"
+    assert found["net-port"] == "nobody listens on TCP ports none; this lab listens on 5555"
+    orphan = seen(replace(busy, runtimes=(replace(runtime, holder=None, mappers=(78,)),)), lab)
+    assert orphan["dpdk-stale"] == "/run/dpdk/lab: its primary has ended, this lab's pid 78 (spp) still use it"
+
+
+def test_doctor_shows_a_check_that_looked_at_nothing_as_such() -> None:
+    rows = {row["id"]: row for row in doctor.Looked([], GOOD, replace(NEEDS, accel="tcg"), "lab").rows}
+    assert rows["kvm-none"]["severity"] == "info" and rows["kvm-none"]["found"].startswith("not looked at: no VM")
+    assert rows["tmux-ver"]["severity"] == "ok" and rows["tmux-ver"]["found"].startswith("tmux 3.3a")
+    alone = [row["id"] for row in doctor.Looked([], GOOD, NEEDS).rows]
+    assert "net-port" not in alone and "program" in alone
 
 
 def ids(findings: Sequence[Finding]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sppr.deadline import Deadline
+from sppr.lab import state as states
 from sppr.ready import last_lines
 from sppr.tmux import pane
 from sppr.tmux.pane import PaneFiles, Restart
@@ -19,7 +20,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.setenv("SHELL", "/bin/bash")
     files = PaneFiles(tmp_path, "part")
 
-    def run(program: str, restart: Restart | None, *, ready: bool = True) -> str:
+    def run(program: str, restart: Restart | None, *, ready: bool = True, shell: str = "/bin/sh") -> str:
         (tmp_path / "program").write_text(f"#!/bin/sh\necho ran >>{tmp_path}/runs\n{program}\n")
         (tmp_path / "program").chmod(0o755)
         pane.write(files, [str(tmp_path / "program")], tmp_path, (), {}, restart)
@@ -27,9 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
             files.supervised.touch()
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "dumb"}
         with files.log.open("wb") as log:
-            script = subprocess.Popen(
-                ["/bin/sh", files.script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
-            )
+            script = subprocess.Popen([shell, files.script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
             pane.open_gate(files, Deadline(20))
             script.wait(60)
         return files.log.read_text()
@@ -64,6 +63,48 @@ def test_a_run_that_went_well_for_a_while_ends_the_row(run: Callable[..., str], 
 def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_path: Path, end: str) -> None:
     said = run(end, Restart(5, 0.1))
     assert runs(tmp_path) == 1 and "again in" not in said
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize(
+    ("end", "kept", "shown"),
+    [
+        ("exit 255", -1, "ended with status -1"),
+        ("exit 137", -119, "ended with status -119"),
+        ("exit 128", 128, "ended with status 128"),
+        ("exit 1", 1, "ended with status 1"),
+        ("kill -KILL $$", 137, "was ended by signal 9"),
+        ("kill -SEGV $$", 139, "was ended by signal 11"),
+        ("kill -TERM $$", 143, "was ended by signal 15"),
+        ("kill -INT $$", 130, "was ended by signal 2"),
+        ("kill -PIPE $$", 141, "was ended by signal 13"),
+        ("echo oops >&2; exit 255", -1, "ended with status -1"),
+    ],
+)
+def test_a_status_is_a_signal_only_where_the_kernel_reports_one(
+    run: Callable[..., str], tmp_path: Path, shell: str, end: str, kept: int, shown: str
+) -> None:
+    printed = run(end, None, shell=shell)
+    assert (tmp_path / "part.exit").read_text() == f"{kept}\n"
+    assert str(states.ended(PaneFiles(tmp_path, "part"))) == shown
+    assert ("oops" in printed) == ("oops" in end) and ("Killed" in printed) == ("KILL" in end)
+
+
+@pytest.mark.parametrize("status", [143, 129])
+def test_a_program_that_exits_with_the_number_of_a_signal_runs_again(
+    run: Callable[..., str], tmp_path: Path, status: int
+) -> None:
+    run(f"exit {status}", Restart(1, 0.01))
+    assert runs(tmp_path) == 2
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_pane_whose_folder_takes_no_report_still_runs_its_program(
+    run: Callable[..., str], tmp_path: Path, shell: str
+) -> None:
+    (tmp_path / "part.report").mkdir()
+    assert "oops" in run("echo oops >&2; exit 7", None, shell=shell)
+    assert runs(tmp_path) == 1 and (tmp_path / "part.exit").read_text() == "7\n"
 
 
 def test_without_a_policy_nothing_is_run_again(run: Callable[..., str], tmp_path: Path) -> None:

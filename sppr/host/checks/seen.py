@@ -1,0 +1,113 @@
+"""What the checks of vhost.py and nics.py saw where they found nothing."""
+
+from sppr import units
+from sppr.host.checks.check import Fine, Needs, NotLooked, Process, listed, options
+from sppr.host.facts import Facts
+
+_NO_SOCKET = "no vhost-user socket is to be made"
+_NO_NIC = "no NIC is bound to a DPDK driver"
+
+
+def _taken(_: Facts, needs: Needs) -> str:
+    return f"no process has {', '.join(needs.sockets)}" if needs.sockets else _NO_SOCKET
+
+
+def _stale(_: Facts, needs: Needs) -> str:
+    return f"sockets left over among {', '.join(needs.sockets)}: none" if needs.sockets else _NO_SOCKET
+
+
+def _with_sockets(needs: Needs) -> list[Process]:
+    return [vm for vm in needs.vms if vm.sockets]
+
+
+def _missing(_: Facts, needs: Needs) -> str:
+    vms = [f"{vm.name} waits for {listed(vm.needs, 'nothing')}" for vm in _with_sockets(needs)]
+    return "; ".join(vms) or "no VM has a vhost-user port"
+
+
+def _permission(facts: Facts, needs: Needs) -> str:
+    if not needs.sockets:
+        return _NO_SOCKET
+    folder = needs.sockets[0].rpartition("/")[0]
+    selinux = "enforces" if facts.selinux else "does not enforce"
+    return f"this user may make files in {folder}, or it is not there yet; SELinux {selinux}"
+
+
+def _share(_: Facts, needs: Needs) -> str:
+    vms = _with_sockets(needs)
+    if not vms:
+        return "no VM has a vhost-user port"
+    return f"the memory of {', '.join(vm.name for vm in vms)} has share=on"
+
+
+def _reconnect(_: Facts, needs: Needs) -> str:
+    found = []
+    for vm in _with_sockets(needs):
+        given = [options(value) for value in vm.values("-chardev")]
+        for one in (g for g in given if g.get("path") in vm.sockets):
+            server = one.get("server") in ("on", "yes", "true")
+            how = "QEMU makes the socket" if server else f"reconnect={one.get('reconnect', 'not given')}"
+            found.append(f"{vm.name}: {one['path']}, {how}")
+    return "; ".join(found) or "no VM has a vhost-user port"
+
+
+def _ports(facts: Facts, needs: Needs) -> str | NotLooked:
+    primary = next((p for p in needs.processes if p.role == "primary" and "--" in p.argv), None)
+    if primary is None:
+        return "no primary is planned"
+    after = Process(primary.name, primary.role, primary.argv[len(primary.eal()) :])
+    devices = len(primary.values("--vdev")) + (0 if "--no-pci" in primary.argv else len(facts.ports))
+    given = (after.values("-p") or ["0"])[0]
+    try:
+        units.parse_mask(given)
+    except ValueError:
+        return NotLooked(f"the portmask {given!r} is no mask")
+    return f"portmask {given}, {devices} devices"
+
+
+def _nics(facts: Facts) -> str:
+    return listed((f"{port.address} on {port.driver}" for port in facts.ports), "none")
+
+
+def _bound(facts: Facts, _: Needs) -> str:
+    return f"NICs: {_nics(facts)}" if facts.ports else _NO_NIC
+
+
+def _iommu(facts: Facts, _: Needs) -> str:
+    return f"the IOMMU is {'on' if facts.iommu else 'off'}; NICs: {_nics(facts)}" if facts.ports else _NO_NIC
+
+
+def _group(facts: Facts, _: Needs) -> str:
+    groups = [f"{p.address} in group {'none' if p.group is None else p.group}" for p in facts.ports]
+    return f"{', '.join(groups)}; devices there with a kernel driver: none" if groups else _NO_NIC
+
+
+def _iova(facts: Facts, needs: Needs) -> str:
+    if not facts.ports:
+        return _NO_NIC
+    return "this is root" if needs.is_root else "not root; --iova-mode is given"
+
+
+def _vfio(facts: Facts, _: Needs) -> str:
+    if not facts.ports:
+        return _NO_NIC
+    vfio = [f"/dev/vfio/{port.group}" for port in facts.ports if port.driver == "vfio-pci"]
+    limit = "without limit" if facts.memlock is None else f"{facts.memlock >> 20} MiB"
+    return f"groups that open: {listed(vfio, 'none is used')}; memory that may be locked: {limit}"
+
+
+SEEN: dict[str, Fine | None] = {
+    "vhost-taken": _taken,
+    "vhost-stale": _stale,
+    "vhost-missing": _missing,
+    "vhost-perm": _permission,
+    "vhost-share": _share,
+    "vhost-reconnect": _reconnect,
+    "tap-qdisc": None,
+    "ports": _ports,
+    "nic-bind": _bound,
+    "iommu-off": _iommu,
+    "iommu-group": _group,
+    "iova": _iova,
+    "vfio-perm": _vfio,
+}
