@@ -57,7 +57,7 @@ class Keeper:
             raise
 
     def run(self) -> int:
-        """Until spp.py ends: its exit status, as a shell has it."""
+        """Wait until spp.py ends, and return its exit status, or minus the signal that ended it."""
         with _raw_terminal():
             signal.signal(signal.SIGWINCH, lambda *_: self._child.setwinsize(*_size()))
             while self._turn():
@@ -68,7 +68,7 @@ class Keeper:
             if future is not None and not future.done():
                 future.set_exception(Ended())
         self._child.close(force=True)
-        return self._child.exitstatus if self._child.exitstatus is not None else 128 + (self._child.signalstatus or 0)
+        return -self._child.signalstatus if self._child.signalstatus else self._child.exitstatus or 0
 
     def end(self) -> None:
         """Have ``run`` return soon."""

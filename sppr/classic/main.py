@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -43,9 +44,13 @@ def main() -> int:
     server = Server(words.api_socket, Service(desk, words.kind))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        return keeper.run()
+        status = keeper.run()
     finally:
         words.api_socket.unlink(missing_ok=True)
+    if status < 0:  # an exit status above 128 is no signal to the pane
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    return status
 
 
 def wait_for_ports(ports: list[int]) -> None:
