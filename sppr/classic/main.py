@@ -48,7 +48,8 @@ def main() -> int:
     finally:
         words.api_socket.unlink(missing_ok=True)
     if status < 0:  # an exit status above 128 is no signal to the pane
-        signal.signal(-status, signal.SIG_DFL)
+        if -status not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
 

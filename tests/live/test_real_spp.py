@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from sppr.classic.desk import Desk
@@ -246,3 +247,14 @@ def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
             process.wait()
     lab.tmux("send-keys", "-t", ctrler["pane"], "bye", "Enter")
     assert wait_state(lab, "ctrler", "dead")["exit"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_the_keeper_of_spp_py_ends_as_that_ended(tmp_path: Path, number: signal.Signals) -> None:
+    program = tmp_path / "spp.py"
+    program.write_text(f"import os\nos.kill(os.getpid(), {int(number)})\n")
+    words = ["-m", "sppr.classic", "--api-socket", str(tmp_path / "api.sock"), "--version", "17.05", "--"]
+    keeper = pexpect.spawn(sys.executable, [*words, sys.executable, str(program)], cwd=str(ROOT), timeout=30)
+    keeper.expect(pexpect.EOF)
+    keeper.close()
+    assert keeper.signalstatus == number and not (tmp_path / "api.sock").exists()
