@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sppr.host.checks import access, cores, dpdk, guests, memory, nics, tools, vhost
-from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, Process, Severity
+from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, Process, Severity, options
 from sppr.host.facts import Facts
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "explain",
     "hint",
+    "options",
 ]
 
 REGISTRY: tuple[Check, ...] = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sppr.host.checks import REGISTRY, Disk, Finding, Needs, Process, check
-from sppr.host.facts import Facts, HugeFile, Hugepages, Mount, Nic, Node, Runtime
+from sppr.host.facts import Facts, HugeFile, Hugepages, Interface, Mount, Nic, Node, Runtime
 
 NIC = Nic("0000:00:04.0", "vfio-pci", 0, 7)
 GOOD = Facts(
@@ -99,6 +99,9 @@ BARE_NEEDS = replace(NEEDS, processes=())
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - not bound here
 NOT_CHECKED = "not checked: no NIC is bound to a DPDK driver"
 
+VETH = Interface("vtap0", "veth")
+TAPS = {"vtap0": "net_tap0"}
+
 CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
     (GOOD, replace(NEEDS, programs={"tmux": None}), "program", "error",
      "tmux: not installed", "make up   (or: apt-get install tmux)"),
@@ -174,6 +177,15 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
      "NUMA: NIC 0000:00:04.0 is on node 1, which has no free hugepages", "reserve pages on node 1"),
     (GOOD, replace(NEEDS, processes=(other(PRIMARY, "--lcores", "0@0", "--vdev", "net_tap0", "--", "-p", "0x0F"),)),
      "ports", "error", "portmask 0x0F names 4 ports, but devices are 2", "-p 0x03, or primary.portmask"),
+    (replace(GOOD, interfaces=(VETH,)), replace(NEEDS, taps=TAPS), "tap-name", "error",
+     "vtap0: exists already, and net_tap0 of the primary must create it: it is a veth",
+     "ip link del vtap0, or another iface= for net_tap0: primary.vdevs in conf.yml"),
+    (replace(GOOD, interfaces=(Interface("vtap0", "tap", True, (5,)),)), replace(NEEDS, taps=TAPS), "tap-name", "error",
+     "vtap0: exists already, and net_tap0 of the primary must create it: it is a tap of pid 5 (spp)",
+     "kill 5, or another iface= for net_tap0: primary.vdevs in conf.yml"),
+    (replace(GOOD, interfaces=(Interface("vtap0", "tap"),)), replace(NEEDS, taps=TAPS), "tap-name", "error",
+     "vtap0: exists already, and net_tap0 of the primary must create it: it is a tap without multi_queue",
+     "ip link del vtap0, or another iface= for net_tap0: primary.vdevs in conf.yml"),
     (replace(GOOD, iommu=False), NEEDS, "iommu-off", "warning",
      "0000:00:04.0 on vfio-pci without an IOMMU: DMA is unchecked (noiommu mode)",
      "boot with intel_iommu=on iommu=pt (or amd_iommu=on)"),
@@ -375,3 +387,17 @@ def test_every_check_that_looks_is_seen_to_find_something() -> None:
 
 def test_ids_are_given_once() -> None:
     assert len({one.id for one in REGISTRY}) == len(REGISTRY)
+
+
+@pytest.mark.parametrize(
+    "interface",
+    [
+        Interface("vtap0", "tap", True),
+        Interface("vtap0", "tap", True, (77,)),
+        Interface("vtap1", "veth"),
+    ],
+    ids=["nobody has it open", "this lab has it open", "another name"],
+)
+def test_a_tap_that_the_primary_can_have_is_no_trouble(interface: Interface) -> None:
+    needs = replace(NEEDS, taps=TAPS, recorded=frozenset({77}))
+    assert check(replace(GOOD, interfaces=(interface,)), needs) == []
