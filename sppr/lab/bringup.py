@@ -17,14 +17,15 @@ from sppr.lab.panes import Panes
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
 from sppr.lab.state import State
-from sppr.ready import Exit, Wait, wait_ready
+from sppr.ready import HARD_LIMIT, Exit, Wait, Work, wait_ready, work_of
 from sppr.roles import probe
 from sppr.roles.part import Part, serving_part
 from sppr.tmux import pane
 from sppr.tmux.server import Tmux
 
-#: Seconds each role may take; VMs have ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links.
-#: spp.py of before 17.08 must wait for its ports up to a minute, after the last one.
+#: Seconds each role may take without progress, and with progress ``HARD_LIMIT`` times as many. VMs have
+#: ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links. spp.py of before 17.08 must wait for
+#: its ports up to a minute, after the last one.
 TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
 
 
@@ -192,6 +193,8 @@ class BringUp:
 
     def _wait_ready(self, part: Part) -> float:
         files = part.files(self.run)
+        limit = TIMEOUTS.get(part.kind) or TIMEOUTS.get(part.role, self.plan.ready_timeout)
+        logs = [files.log, *([Path(part.console)] if part.console else [])]
 
         def ready() -> bool:
             self._give_up(part)
@@ -199,6 +202,10 @@ class BringUp:
                 return True
             self._probe.check_renamed(part)
             return False
+
+        def work() -> Work:
+            proc = states.process(files)
+            return work_of(proc.pid if proc else 0, logs, main_threads=part.role in ("primary", "secondary"))
 
         return wait_ready(
             Wait(
@@ -209,8 +216,11 @@ class BringUp:
                 ended=lambda: _ended(files),
                 fatal=probe.fatal(part),
                 hint=probe.hint,
+                fatal_first=part.real and part.role == "primary",
+                limit=limit,
+                work=work,
             ),
-            Deadline(TIMEOUTS.get(part.kind) or TIMEOUTS.get(part.role, self.plan.ready_timeout)),
+            Deadline(limit * HARD_LIMIT),
         )
 
     def _check_free(self, part: Part) -> None:

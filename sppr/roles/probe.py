@@ -25,6 +25,12 @@ _DPDK_DEATH = re.compile(
     r"Cannot create lock on .*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
     r"Segmentation fault.*|Illegal instruction.*"
 )
+#: Texts after which EAL continues without a device that it was given. Our own spp_primary then ends and says which.
+_DEVICE_MISSING = (
+    r"(?:vdev_probe\(\): |EAL: )?failed to initialize (?:net|eth)_.*|EAL: Driver cannot attach the device.*|"
+    r"(?:EAL: )?Cannot probe .*"
+)
+_REAL_PRIMARY_DEATH = re.compile(f"{_DPDK_DEATH.pattern}|{_DEVICE_MISSING}")
 _WHAT = {
     "controller": "its ports to listen",
     "primary": "it to be connected to the controller",
@@ -152,7 +158,11 @@ def carries_spp_vm(part: Part) -> bool:
 
 def fatal(part: Part) -> re.Pattern[str] | None:
     """Text in the part's log that ends a wait at once."""
-    return console.DEATH if part.is_vm else None if part.role == "controller" else _DPDK_DEATH
+    if part.is_vm:
+        return console.DEATH
+    if part.role == "controller":
+        return None
+    return _REAL_PRIMARY_DEATH if part.real and part.role == "primary" else _DPDK_DEATH
 
 
 def hint(log: str) -> str | None:
