@@ -77,6 +77,7 @@ class BringUp:
         self._save("starting")
         self.report.step("state")
         try:
+            self.serve_first()
             self.end_first()
             if self.site is not None:
                 materials.prepare(self.plan, self.todo.start, self.site, found, self.report.note)
@@ -90,6 +91,13 @@ class BringUp:
         self._save("up")
         self.report.step("up")
         return self.state
+
+    def serve_first(self) -> None:
+        """Serve the ports of VMs that are to be restarted, where their servers run on. Where that fails no VM is ended
+        in vain."""
+        for vm in self.plan.chosen(self.todo.stop):
+            if vm.sockets and vm.server and not vm.makes_sockets and serving_part(vm.server) not in self.todo.start:
+                probe.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, Deadline(probe.VHOST_TIMEOUT))
 
     def end_first(self) -> None:
         """End the parts that are to be started anew; and what a primary that has gone left, for the next one."""
@@ -157,7 +165,8 @@ class BringUp:
         self.report.step(f"{part.name} ready")
 
     def _keep(self, part: Part) -> None:
-        """A part that runs: it must be ready in the end, and is told only where that takes a while."""
+        """Wait for a part that runs already. Report progress only if it is slow."""
+        self._serve_lost(part)
         if not self._ask(part):
             self.report.waiting(part.name, probe.what(part))
             try:
@@ -245,6 +254,23 @@ class BringUp:
                     probe.serve(self.plan.api, vm.server, vm.ports)
                 except ControlError as e:
                     self.report.note(f"{vm.name}: its ports are not served: {e.what}")
+
+    def _serve_lost(self, part: Part) -> None:
+        """Restore the ports of a VM that its server has lost, or whose sockets were removed."""
+        if not part.ports or not part.server or serving_part(part.server) not in self._done:
+            return
+        self._wait_for(serving_part(part.server), part)
+        with self._lock:
+            self._probe.refresh()
+            lost = self._probe.lost_ports(part)
+        if not lost:
+            return
+        self.report.note(f"{part.name}: {', '.join(lost.values())}: the port is added again")
+        if part.sockets and not part.makes_sockets:
+            probe.serve_vhosts(self.plan.api, part.server, part.ports, part.sockets, Deadline(probe.VHOST_TIMEOUT))
+        else:
+            probe.serve(self.plan.api, part.server, part.ports)
+        self.report.step(f"{part.name} has its ports again")
 
     def _ask(self, part: Part) -> bool:
         """The part's sign of readiness; the controller is asked at most every 50 ms, for all waits together."""
