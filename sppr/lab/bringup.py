@@ -166,16 +166,19 @@ class BringUp:
 
     def _keep(self, part: Part) -> None:
         """Wait for a part that runs already. Report progress only if it is slow."""
-        self._serve_lost(part)
-        if not self._ask(part):
-            self.report.waiting(part.name, probe.what(part))
-            try:
-                self.report.ready(part.name, self._wait_ready(part))
-            except Interrupted:
-                raise
-            except SpprError:
-                self.report.failed(part.name)
-                raise
+        seconds = None
+        try:
+            self._serve_lost(part)
+            if not self._ask(part):
+                self.report.waiting(part.name, probe.what(part))
+                seconds = self._wait_ready(part)
+        except Interrupted:
+            raise
+        except SpprError:
+            self.report.failed(part.name)
+            raise
+        if seconds is not None:
+            self.report.ready(part.name, seconds)
         self._is_ready(part, None)
 
     def _is_ready(self, part: Part, seconds: float | None) -> None:

@@ -105,7 +105,10 @@ CHECKS = (
         "another network interface has the name of a tap",
         "ip -d link show   (shows its kind); ip link del NAME, or another iface= in primary.vdevs",
         "the names of the primary's taps are free",
-        (r"an interface \S+ exists already", r"Unable to set TUNSETIFF for \S+", r"TAP Unable to initialize"),
+        (
+            r"an interface \S+ exists already",
+            r"Unable to set TUNSETIFF for \S+: (Invalid argument|Device or resource busy)",
+        ),
         look=_tap_name,
     ),
     Check(
