@@ -1,7 +1,9 @@
-"""A wait is a race: ready / fatal text / process ended / deadline. It says which, and what it last saw."""
+"""A wait is a race: ready / fatal text / process ended / no progress / deadline. It says which, and what it saw."""
 
+import contextlib
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +18,18 @@ AGAIN = "] again in "
 LEFT = "times in a row: it is left now]"
 #: How a pane begins: at its gate; in a pane made anew behind the last prompt of the shell before.
 _GATE = re.compile(r"\[\S+ waits for .*\]$")
+#: A part that makes progress may take so many times its limit.
+HARD_LIMIT = 5
+#: Seconds between two looks at a part's progress, and the share of a core that counts as progress. Less than that is
+#: used by a process that polls, or by an idle guest.
+_LOOK, _BUSY = 1.0, 0.1
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|.)")
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a process ended; ``status`` None: gone without a word."""
+    """How a process ended. ``status`` None: nothing is known. 129 and more: by a signal. Negative: an exit status above
+    128, minus 256 (see ``PaneFiles.exit``)."""
 
     status: int | None
 
@@ -30,13 +38,34 @@ class Exit:
             return "ended"
         if self.status > 128:
             return f"was ended by signal {self.status - 128}"
-        return f"ended with status {self.status}"
+        return f"ended with status {self.shown}"
+
+    @property
+    def shown(self) -> int | None:
+        """The status as a shell shows it, 0 to 255."""
+        return None if self.status is None else self.status % 256
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a part has done so far: ``logs`` changes when it prints, ``cpu`` is its CPU time in seconds."""
+
+    logs: object = None
+    cpu: float = 0.0
+
+    def is_progress(self, before: "Work", seconds: float) -> bool:
+        """Whether the part printed or was busy in the ``seconds`` since ``before``."""
+        return self.logs != before.logs or self.cpu - before.cpu >= _BUSY * seconds
 
 
 @dataclass(frozen=True)
 class Wait:
     """What is raced: ``ready`` asks the part itself, ``ended`` tells how its process ended (None: it runs),
-    ``fatal`` is text in its log after which nothing good can come."""
+    ``fatal`` is text in its log after which nothing good can come; ``fatal_first``: even if the part is ready.
+
+    ``limit``: seconds without progress after which the part is given up; None: the deadline alone counts. ``work``:
+    what its progress is told by.
+    """
 
     name: str
     what: str
@@ -46,22 +75,95 @@ class Wait:
     fatal: re.Pattern[str] | None = None
     hint: Callable[[str], str | None] = lambda _: None
     seen: Callable[[], str] = lambda: ""
+    fatal_first: bool = False
+    limit: float | None = None
+    work: Callable[[], Work] = Work
 
 
 def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
-    """Seconds until ``wait`` was ready. LaunchError when it ended or said something fatal, NotReady at the deadline."""
+    """Seconds until ``wait`` was ready. LaunchError when it ended or said something fatal, NotReady at the deadline, or
+    earlier where the part makes no progress for ``wait.limit``."""
+    progress = _Progress(wait)
+    why = f"still busy after {deadline.seconds:.0f} s" if wait.limit is not None else ""
     for elapsed in deadline.ticks(interval):
         if wait.ready():
+            if wait.fatal_first:
+                _check_fatal(wait, elapsed)
             return elapsed
         if (how := wait.ended()) is not None:
             what = f"{wait.name} {how} after {elapsed:.1f} s, before it was ready"
             raise _error(LaunchError, wait, what, ended=True)
-        if wait.fatal and (said := wait.fatal.search("\n".join(_run(wait.log, ended=False)))):
-            told = f"{wait.name} printed {said[0].strip()!r} after {elapsed:.1f} s: it cannot become ready"
-            raise _error(LaunchError, wait, told)
+        _check_fatal(wait, elapsed)
+        if progress.is_stuck(elapsed):
+            why = f"no progress for {wait.limit:.0f} s"
+            break
     seen = wait.seen()
     what = f"{wait.name} was not ready after {deadline.elapsed():.1f} s: waited for {wait.what}"
+    what += f" ({why})" if why else ""
     raise _error(NotReady, wait, what + (f"\n    seen: {seen}" if seen else ""))
+
+
+def _check_fatal(wait: Wait, elapsed: float) -> None:
+    if wait.fatal and (said := wait.fatal.search("\n".join(_run(wait.log, ended=False)))):
+        told = f"{wait.name} printed {said[0].strip()!r} after {elapsed:.1f} s: it cannot become ready"
+        raise _error(LaunchError, wait, told)
+
+
+class _Progress:
+    """Looks at the work of a part once a second, and knows when it moved on last."""
+
+    def __init__(self, wait: Wait) -> None:
+        self._wait = wait
+        self._before = wait.work()
+        self._looked = self._moved = 0.0
+
+    def is_stuck(self, elapsed: float) -> bool:
+        """Whether the part has made no progress for its limit, ``elapsed`` seconds after the wait began."""
+        limit = self._wait.limit
+        if limit is None:
+            return False
+        seconds = elapsed - self._looked
+        if seconds >= min(_LOOK, limit / 4):
+            now = self._wait.work()
+            if now.is_progress(self._before, seconds):
+                self._moved = elapsed
+            self._looked, self._before = elapsed, now
+        return elapsed - self._moved >= limit
+
+
+def work_of(pid: int, logs: Iterable[Path], *, main_threads: bool, root: Path = Path("/proc")) -> Work:
+    """What the process ``pid`` and its descendants have done. ``main_threads``: their main threads alone count, since
+    the workers of a DPDK process poll. ``pid`` 0: there is no process yet."""
+    cpu = sum(_cpu(root / str(one), main_threads) for one in _tree(root, pid)) if pid else 0.0
+    return Work(tuple(map(_mark, logs)), cpu)
+
+
+def _mark(log: Path) -> tuple[int, int, int] | None:
+    """Changes when something is written. A log that was rotated is another file."""
+    try:
+        stat = log.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _tree(root: Path, pid: int) -> list[int]:
+    found = [pid]
+    for one in found:
+        for children in (root / str(one) / "task").glob("*/children"):
+            with contextlib.suppress(OSError):  # the process has ended
+                found += [child for child in map(int, children.read_text().split()) if child not in found]
+    return found
+
+
+def _cpu(process: Path, main_thread: bool) -> float:
+    """CPU time in seconds; of a whole process with that of its children that ended."""
+    stat = process / "task" / process.name / "stat" if main_thread else process / "stat"
+    try:
+        fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+        return sum(map(int, fields[11 : 13 if main_thread else 15])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _error(kind: type[SpprError], wait: Wait, what: str, *, ended: bool = False) -> SpprError:

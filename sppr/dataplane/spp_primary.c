@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
 #include <rte_eal.h>
+#include <rte_ethdev.h>
 #include <rte_lcore.h>
 
 #include "app.h"
@@ -50,10 +52,16 @@ take_sigio(void)
 static int
 set_up_shared(struct shared_port *ports, uint16_t *nports)
 {
-	uint16_t i, n = ethdev_pick(&app.cfg, ports), queues = 0;
+	uint64_t missing;
+	uint16_t i, n = ethdev_pick(&app.cfg, ports, &missing), queues = 0;
 
 	if (n == 0) {
 		say("no port of -p exists: give --vdev or bind a NIC");
+		return -1;
+	}
+	if (missing != 0) {
+		say("-p 0x%" PRIx64 " names ports that do not exist (0x%" PRIx64 "): there are %u",
+				app.cfg.port_mask, missing, rte_eth_dev_count_avail());
 		return -1;
 	}
 	for (i = 0; i < n; i++)
@@ -104,8 +112,9 @@ run(int argc, char **argv)
 	uint16_t i, nports = 0;
 	int status = 1;
 
-	if (set_up_shared(ports, &nports) == 0 && set_up_forwarder() == 0 &&
-			telemetry_set_up(&app) == 0 && process_catch_signals() == 0) {
+	if (ethdev_check_given(argc, argv) == 0 && set_up_shared(ports, &nports) == 0 &&
+			set_up_forwarder() == 0 && telemetry_set_up(&app) == 0 &&
+			process_catch_signals() == 0) {
 		own_vdev_sockets(argc, argv);
 		roster_join(&app);
 		say("Finished Process Init.");

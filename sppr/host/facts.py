@@ -13,12 +13,28 @@ from sppr.host.memory import text as _text
 from sppr.host.nics import Nic
 from sppr.host.runtime import Runtime
 
-__all__ = ["Facts", "HugeFile", "Hugepages", "Mount", "Nic", "Node", "Runtime", "read", "unix_listening"]
+__all__ = ["Facts", "HugeFile", "Hugepages", "Interface", "Mount", "Nic", "Node", "Runtime", "read", "unix_listening"]
 
 #: Flag of a listening socket in /proc/net/unix (__SO_ACCEPTCON).
 _LISTENING = "00010000"
 #: State of a listening socket in /proc/net/tcp.
 _TCP_LISTEN = "0A"
+
+
+#: IFF_TAP and IFF_MULTI_QUEUE of a tun interface's ``tun_flags``.
+_TAP, _MULTI_QUEUE = 0x0002, 0x0100
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface. ``kind``: ``tap``, ``tun``, ``bridge``, ``veth`` and so on, ``interface`` where it cannot be
+    told. ``multi_queue``: of a tap, what net_tap needs to attach to it. ``holders``: pids that have the tap open, as
+    far as this user may see them."""
+
+    name: str
+    kind: str
+    multi_queue: bool = False
+    holders: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,7 @@ class Facts:
     memlock: int | None = None
     aslr: int = 0
     selinux: bool = False
+    interfaces: tuple[Interface, ...] = ()
     bridges: tuple[str, ...] = ()
     bridge_acl: tuple[str, ...] | None = None
     root: str = field(default="/", compare=False)
@@ -69,7 +86,8 @@ class Facts:
 
 def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
     """The facts of the machine whose /proc, /sys and /dev lie below ``root``. Without ``mappers``: nothing for which
-    every process must be looked at: hugepage files and runtime folders that DPDK left, sockets of other namespaces."""
+    every process must be looked at: hugepage files and runtime folders that DPDK left, sockets of other namespaces,
+    who has a tap open."""
     cpuinfo = _text(root / "proc/cpuinfo")
     flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
     mounts = memory.mounts(root)
@@ -100,6 +118,7 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
         memlock=_memlock() if root == Path("/") else None,
         aslr=int(_text(root / "proc/sys/kernel/randomize_va_space").strip() or 0),
         selinux=_text(root / "sys/fs/selinux/enforce").strip() == "1",
+        interfaces=interfaces(root, mappers),
         bridges=tuple(sorted(p.parent.name for p in (root / "sys/class/net").glob("*/bridge"))),
         bridge_acl=_bridge_acl(root / "etc/qemu/bridge.conf"),
         root=str(root),
@@ -117,6 +136,50 @@ def unix_listening(root: Path = Path("/")) -> frozenset[str]:
         if len(words) == 8 and words[3] == _LISTENING:
             found.add(words[7])
     return frozenset(found)
+
+
+def interfaces(root: Path = Path("/"), holders: bool = True) -> tuple[Interface, ...]:
+    """The network interfaces. Without ``holders`` nobody looks who has the taps open."""
+    folders = sorted(path for path in (root / "sys/class/net").glob("*") if path.is_dir())
+    tuns = {path.name for path in folders if (path / "tun_flags").exists()}
+    open_taps = _tap_holders(root) if holders and tuns else {}
+    return tuple(_interface(folder, tuple(open_taps.get(folder.name, ()))) for folder in folders)
+
+
+def _interface(folder: Path, holders: tuple[int, ...]) -> Interface:
+    if written := _text(folder / "tun_flags").strip():
+        flags = int(written, 16)
+        return Interface(folder.name, "tap" if flags & _TAP else "tun", bool(flags & _MULTI_QUEUE), holders)
+    if (folder / "bridge").is_dir():
+        return Interface(folder.name, "bridge")
+    if kind := re.search(r"^DEVTYPE=(\S+)", _text(folder / "uevent"), re.MULTILINE):
+        return Interface(folder.name, kind[1])
+    if (folder / "device").exists():
+        return Interface(folder.name, "NIC")
+    index, peer = (_text(folder / name).strip() for name in ("ifindex", "iflink"))
+    return Interface(folder.name, "veth" if index != peer else "interface")
+
+
+def _tap_holders(root: Path) -> dict[str, list[int]]:
+    """Tap -> pids that have it open. The kernel writes ``iff:<tab>NAME`` into the fdinfo of a tun file. Descendants of
+    such a process, which have it from their parent, are left out."""
+    found: dict[str, list[int]] = {}
+    for fds in (root / "proc").glob("[0-9]*/fd"):
+        try:
+            with os.scandir(fds) as entries:
+                tuns = [entry.name for entry in entries if os.readlink(entry.path) == "/dev/net/tun"]  # noqa: PTH115
+        except OSError:  # the process has ended, or is another user's
+            continue
+        infos = (_text(fds.parent / "fdinfo" / number) for number in tuns)
+        names = {line.split()[1] for info in infos for line in info.splitlines() if line.startswith("iff:\t")}
+        for name in names:
+            found.setdefault(name, []).append(int(fds.parent.name))
+    return {name: [pid for pid in pids if _parent(root, pid) not in pids] for name, pids in found.items()}
+
+
+def _parent(root: Path, pid: int) -> int:
+    fields = _text(root / f"proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
 
 
 def _cpus(root: Path, cpuinfo: str) -> tuple[int, ...]:

@@ -17,14 +17,15 @@ from sppr.lab.panes import Panes
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
 from sppr.lab.state import State
-from sppr.ready import Exit, Wait, wait_ready
+from sppr.ready import HARD_LIMIT, Exit, Wait, Work, wait_ready, work_of
 from sppr.roles import probe
 from sppr.roles.part import Part, serving_part
 from sppr.tmux import pane
 from sppr.tmux.server import Tmux
 
-#: Seconds each role may take; VMs have ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links.
-#: spp.py of before 17.08 must wait for its ports up to a minute, after the last one.
+#: Seconds each role may take without progress, and with progress ``HARD_LIMIT`` times as many. VMs have
+#: ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links. spp.py of before 17.08 must wait for
+#: its ports up to a minute, after the last one.
 TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
 
 
@@ -76,6 +77,7 @@ class BringUp:
         self._save("starting")
         self.report.step("state")
         try:
+            self.serve_first()
             self.end_first()
             if self.site is not None:
                 materials.prepare(self.plan, self.todo.start, self.site, found, self.report.note)
@@ -89,6 +91,13 @@ class BringUp:
         self._save("up")
         self.report.step("up")
         return self.state
+
+    def serve_first(self) -> None:
+        """Serve the ports of VMs that are to be restarted, where their servers run on. Where that fails no VM is ended
+        in vain."""
+        for vm in self.plan.chosen(self.todo.stop):
+            if vm.sockets and vm.server and not vm.makes_sockets and serving_part(vm.server) not in self.todo.start:
+                probe.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, Deadline(probe.VHOST_TIMEOUT))
 
     def end_first(self) -> None:
         """End the parts that are to be started anew; and what a primary that has gone left, for the next one."""
@@ -156,16 +165,20 @@ class BringUp:
         self.report.step(f"{part.name} ready")
 
     def _keep(self, part: Part) -> None:
-        """A part that runs: it must be ready in the end, and is told only where that takes a while."""
-        if not self._ask(part):
-            self.report.waiting(part.name, probe.what(part))
-            try:
-                self.report.ready(part.name, self._wait_ready(part))
-            except Interrupted:
-                raise
-            except SpprError:
-                self.report.failed(part.name)
-                raise
+        """Wait for a part that runs already. Report progress only if it is slow."""
+        seconds = None
+        try:
+            self._serve_lost(part)
+            if not self._ask(part):
+                self.report.waiting(part.name, probe.what(part))
+                seconds = self._wait_ready(part)
+        except Interrupted:
+            raise
+        except SpprError:
+            self.report.failed(part.name)
+            raise
+        if seconds is not None:
+            self.report.ready(part.name, seconds)
         self._is_ready(part, None)
 
     def _is_ready(self, part: Part, seconds: float | None) -> None:
@@ -192,6 +205,8 @@ class BringUp:
 
     def _wait_ready(self, part: Part) -> float:
         files = part.files(self.run)
+        limit = TIMEOUTS.get(part.kind) or TIMEOUTS.get(part.role, self.plan.ready_timeout)
+        logs = [files.log, *([Path(part.console)] if part.console else [])]
 
         def ready() -> bool:
             self._give_up(part)
@@ -199,6 +214,10 @@ class BringUp:
                 return True
             self._probe.check_renamed(part)
             return False
+
+        def work() -> Work:
+            proc = states.process(files)
+            return work_of(proc.pid if proc else 0, logs, main_threads=part.role in ("primary", "secondary"))
 
         return wait_ready(
             Wait(
@@ -209,8 +228,11 @@ class BringUp:
                 ended=lambda: _ended(files),
                 fatal=probe.fatal(part),
                 hint=probe.hint,
+                fatal_first=part.real and part.role == "primary",
+                limit=limit,
+                work=work,
             ),
-            Deadline(TIMEOUTS.get(part.kind) or TIMEOUTS.get(part.role, self.plan.ready_timeout)),
+            Deadline(limit * HARD_LIMIT),
         )
 
     def _check_free(self, part: Part) -> None:
@@ -235,6 +257,23 @@ class BringUp:
                     probe.serve(self.plan.api, vm.server, vm.ports)
                 except ControlError as e:
                     self.report.note(f"{vm.name}: its ports are not served: {e.what}")
+
+    def _serve_lost(self, part: Part) -> None:
+        """Restore the ports of a VM that its server has lost, or whose sockets were removed."""
+        if not part.ports or not part.server or serving_part(part.server) not in self._done:
+            return
+        self._wait_for(serving_part(part.server), part)
+        with self._lock:
+            self._probe.refresh()
+            lost = self._probe.lost_ports(part)
+        if not lost:
+            return
+        self.report.note(f"{part.name}: {', '.join(lost.values())}: the port is added again")
+        if part.sockets and not part.makes_sockets:
+            probe.serve_vhosts(self.plan.api, part.server, part.ports, part.sockets, Deadline(probe.VHOST_TIMEOUT))
+        else:
+            probe.serve(self.plan.api, part.server, part.ports)
+        self.report.step(f"{part.name} has its ports again")
 
     def _ask(self, part: Part) -> bool:
         """The part's sign of readiness; the controller is asked at most every 50 ms, for all waits together."""

@@ -59,6 +59,7 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         tcp_ports=_ports(plan, start),
         lcores=plan.lcores if primary else (),
         sockets=sockets,
+        taps=_taps(plan) if primary else {},
         stale=tuple(map(str, unix.stale(sockets))),
         sock_dir_open=not folder.is_dir() or os.access(folder, os.W_OK | os.X_OK),
         hugepage_mib=plan.memory if primary else 0,
@@ -124,6 +125,31 @@ def _sockets(plan: Plan, start: Collection[str]) -> tuple[str, ...]:
     coming = [s for p in plan.chosen(start) if p.server and serving_part(p.server) in start for s in p.sockets]
     own = [s for s in plan.vdev_sockets if "pri" in start]
     return tuple(dict.fromkeys([*own, *coming]))
+
+
+def _taps(plan: Plan) -> dict[str, str]:
+    """Network interfaces that the primary's net_tap devices create, and for which device.
+
+    Without ``iface=`` DPDK 22.11 takes the next free dtapN, so no name is in the way. A DPDK of before 2019, on which a
+    real SPP may be built, counts from dtap0 and fails where that exists.
+    """
+    found: dict[str, str] = {}
+    for part in plan.parts:
+        if part.role != "primary":
+            continue
+        vdevs = checks.Process(part.name, part.role, part.program).values("--vdev")
+        unnamed = 0
+        for vdev in vdevs:
+            device, _, rest = vdev.partition(",")
+            if not device.startswith(("net_tap", "eth_tap")):
+                continue
+            iface = checks.options(rest).get("iface") if rest else None
+            if iface is None and part.real:
+                iface = f"dtap{unnamed}"
+                unnamed += 1
+            if iface:
+                found[iface] = device
+    return found
 
 
 def _builds(plan: Plan) -> dict[str, str]:

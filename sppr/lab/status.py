@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from sppr.host.pids import Proc
 from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.ready import last_lines
-from sppr.roles.part import Part
+from sppr.roles.part import Part, serving_part
 from sppr.roles.probe import Probe, of
 from sppr.tmux.pane import PaneFiles
 
@@ -18,6 +19,8 @@ NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
 RENAMED = "; spp.py gives id 0 to the second process of an id"
 OLD_PRIMARY = "has the memory of a primary that is gone: sppr restart it"
 UNHEARD = "was ready, and does not answer now: it may hang; see its pane"
+LOST = "{}; sppr up adds the port again"
+NO_SOCKET = "{} is gone, so QEMU cannot connect again: sppr restart pri"
 ALONE = "runs as it did when it was ready; the controller does not answer now"
 
 
@@ -78,6 +81,8 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
     if living and proc:
         was_ready = state.ready_pid.get(part.name) == proc.pid
         standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
+    if standing == "ready" and part.is_vm:
+        standing, note = _served(state, part, probe, note)
     if living and proc and part.role == "secondary" and _outlived(state, proc):
         note = note or OLD_PRIMARY
     lines = last_lines(files.log, 1) if standing == "dead" else []
@@ -94,7 +99,7 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
         window=part.window,
         window_id=window_id,
         pane=pane,
-        exit=ended.status if ended else None,
+        exit=ended.shown if ended else None,
         when=_when(files) if standing == "dead" else None,
         last=lines[0] if lines else None,
         ready_after=state.ready.get(part.name),
@@ -110,6 +115,19 @@ def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[Standing, str | N
     if probe.answered or part.role == "controller":
         return "starting", UNHEARD if was_ready else None
     return ("ready", ALONE) if was_ready else ("starting", UNASKED)
+
+
+def _served(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[Standing, str | None]:
+    """A VM that is ready by its own sign, but has lost a port on the host, is not ready. Where its server does not run,
+    the server's own row tells that."""
+    if not vm.server:
+        gone = [socket for socket in vm.sockets if not vm.makes_sockets and not Path(socket).is_socket()]
+        return "ready", NO_SOCKET.format(", ".join(gone)) if gone else note
+    server = states.process(PaneFiles(state.folder, serving_part(vm.server)))
+    if server is None or not server.alive():
+        return "ready", note
+    lost = probe.lost_ports(vm)
+    return ("starting", LOST.format(", ".join(lost.values()))) if lost else ("ready", note)
 
 
 def _outlived(state: State, secondary: Proc) -> bool:

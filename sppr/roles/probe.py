@@ -25,6 +25,12 @@ _DPDK_DEATH = re.compile(
     r"Cannot create lock on .*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
     r"Segmentation fault.*|Illegal instruction.*"
 )
+#: Texts after which EAL continues without a device that it was given. Our own spp_primary then ends and says which.
+_DEVICE_MISSING = (
+    r"(?:vdev_probe\(\): |EAL: )?failed to initialize (?:net|eth)_.*|EAL: Driver cannot attach the device.*|"
+    r"(?:EAL: )?Cannot probe .*"
+)
+_REAL_PRIMARY_DEATH = re.compile(f"{_DPDK_DEATH.pattern}|{_DEVICE_MISSING}")
 _WHAT = {
     "controller": "its ports to listen",
     "primary": "it to be connected to the controller",
@@ -44,9 +50,11 @@ class Probe:
     timeout: float = 2.0
     _known: dict[str, list[dict[str, Any]] | None] = field(default_factory=dict, repr=False)
     _seen: set[str] = field(default_factory=set, repr=False)
+    _ports: dict[str, list[str] | None] = field(default_factory=dict, repr=False)
 
     def refresh(self) -> None:
         """Ask anew: who is connected. A controller that does not answer counts as nobody."""
+        self._ports.clear()
         self._known = {str(address): _processes(address, self.timeout) for address in (self.api, *self.others)}
 
     @property
@@ -70,6 +78,16 @@ class Probe:
         if part.role == "secondary":
             return connected and (not part.real or "/" in (part.control or str(self.api)) or self._answered(part))
         return {"type": "primary"} in (found or [])
+
+    def lost_ports(self, part: Part) -> dict[str, str]:
+        """Ports of a VM that its server does not serve any more -> what is wrong. Empty where the server cannot be
+        asked. Each server is asked once after a ``refresh``."""
+        if not part.ports or not part.server:
+            return {}
+        if part.server not in self._ports:
+            self._ports[part.server] = _ports_of(self.api, part.server, self.timeout)
+        there = self._ports[part.server]
+        return lost_ports(part, there) if there is not None else {}
 
     def _answered(self, part: Part) -> bool:
         """Whether a secondary that spp-ctl lists has answered it once: 18.08.1 and 18.08.2 go on listing a dead one
@@ -137,6 +155,22 @@ def _answers(address: Address, target: str) -> bool:
         return False
 
 
+def _ports_of(address: Address, server: str, timeout: float) -> list[str] | None:
+    try:
+        return ControlClient(address, timeout=timeout).ports(server)
+    except ControlError:
+        return None
+
+
+def lost_ports(part: Part, there: Collection[str]) -> dict[str, str]:
+    """Ports of a VM that are not ``there`` on its server, or whose socket is gone -> what is wrong."""
+    lost = {uid: f"{part.server} has no {uid}" for uid in part.ports if uid not in there}
+    for uid, socket in zip(part.ports, part.sockets, strict=False):
+        if uid in there and not part.makes_sockets and not Path(socket).is_socket():
+            lost[uid] = f"{socket} of {part.server} is gone"
+    return lost
+
+
 def what(part: Part) -> str:
     """What a wait for this part waits for."""
     if part.kind == "cli":
@@ -152,7 +186,11 @@ def carries_spp_vm(part: Part) -> bool:
 
 def fatal(part: Part) -> re.Pattern[str] | None:
     """Text in the part's log that ends a wait at once."""
-    return console.DEATH if part.is_vm else None if part.role == "controller" else _DPDK_DEATH
+    if part.is_vm:
+        return console.DEATH
+    if part.role == "controller":
+        return None
+    return _REAL_PRIMARY_DEATH if part.real and part.role == "primary" else _DPDK_DEATH
 
 
 def hint(log: str) -> str | None:
@@ -166,20 +204,27 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
     """Have ``server`` serve these vhost ports, and return once their sockets listen.
 
     A socket file of before, at which nobody listens, is removed: SPP's add fails on it. A port that is there already
-    stays as it is. ControlError where it refuses, HostError where somebody else listens there, NotReady where a socket
-    does not come.
+    stays as it is; one whose socket file is gone is added anew, since QEMU cannot connect to it. ControlError where
+    the server refuses, HostError where somebody else listens there or another file is in the way, NotReady where a
+    socket does not come.
     """
     from sppr.host import privilege  # `sppr status` starts faster without both
     from sppr.host.facts import unix_listening
 
     there = ControlClient(api).ports(server) if server else uids
     for uid, socket in zip(uids, sockets, strict=True):
+        if server and uid in there and not Path(socket).is_socket():
+            if os.path.lexists(socket):
+                raise HostError(f"{socket}: is not a socket, and {uid} must be there", hint=f"move {socket} away")
+            _add_anew(ControlClient(api), server, uid)
+            continue
         if uid not in there and socket in unix_listening():
             raise HostError(f"{socket}: another process listens there", hint="sppr status; end it, or set vhosts:")
         if uid not in there and Path(socket).is_socket():
             privilege.remove(Path(socket))
     serve(api, server, uids)
     for socket in sockets:
+        # The kernel lists a socket by its path for as long as its process listens, also when the file was removed.
         if not deadline.poll(lambda path=socket: path in unix_listening(), 0.02):  # type: ignore[misc]
             raise NotReady(
                 f"{socket}: nobody listens there after {deadline.seconds:.0f} s ({server or 'the primary'} should)",
@@ -188,6 +233,17 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
         # our own programs give it to the user as soon as it listens
         if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
             privilege.hand_over(Path(socket))
+
+
+def _add_anew(client: ControlClient, server: str, uid: str) -> None:
+    """Delete a port and add it again, with its patches."""
+    status = client.status(server)
+    status = status.get("forwarder", {}) if server == "primary" else status
+    patches = [patch for patch in status.get("patches", []) if uid in (patch["src"], patch["dst"])]
+    client.del_port(server, uid)
+    client.serve_port(server, uid)
+    for patch in patches:
+        client.patch(server, *(patch[end].replace(" ", "") for end in ("src", "dst")))
 
 
 def serve(api: Address, server: str, uids: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -502,10 +503,45 @@ def test_a_secondary_started_too_early_still_gets_working_ports(lab: Lab) -> Non
     assert connection.status()["status"] == "running"
 
 
-def test_primary_wants_a_port_and_warns_of_missing_ones(lab: Lab) -> None:
+def test_primary_wants_every_port_of_its_portmask(lab: Lab) -> None:
     none = lab.run("none", lab.primary_argv(vdevs=()))
     assert none.wait_end() == 1
     assert "no port of -p exists" in none.text()
-    process, primary = lab.start_primary(vdevs=("net_null0",))
-    process.wait_said("warning: -p has bits 0x2")
-    assert [port["port"] for port in primary.status()["phy_ports"]] == ["nullpmd:0"]
+    few = lab.run("few", lab.primary_argv(vdevs=("net_null0",)))
+    assert few.wait_end() == 1
+    assert "spp_primary: -p 0x3 names ports that do not exist (0x2): there are 1\n" in few.text()
+    assert "Finished Process Init" not in few.text()
+
+
+@pytest.fixture
+def veth(lab: Lab) -> Iterator[str]:
+    """An interface that is no tap."""
+    name = f"{lab.taps[0]}v"
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "del", name], check=True)
+
+
+def test_primary_wants_every_port_that_its_eal_options_name(lab: Lab, veth: str) -> None:
+    """EAL continues without a device that it could not create."""
+    for vdev, option, missing in (
+        (f"net_tap7,iface={veth}", "--no-pci", f"net_tap7: an interface {veth} exists already"),
+        ("net_null1", "-a00:1f.7", "00:1f.7: EAL did not create this port; its lines above say why"),
+        ("net_af_packet0,iface=none", "--no-pci", "net_af_packet0: EAL did not create this port"),
+    ):
+        argv = lab.primary_argv(vdevs=("net_null0", vdev, "crypto_null0"))
+        argv[argv.index("--no-pci")] = option
+        primary = lab.run(vdev.partition(",")[0], argv)
+        assert primary.wait_end() == 1
+        assert f"spp_primary: {missing}" in primary.text() and "Finished Process Init" not in primary.text()
+
+
+def test_a_multi_queue_tap_that_nobody_has_open_is_used(lab: Lab) -> None:
+    tuntap = ["ip", "tuntap", "add", lab.taps[0], "mode", "tap", "multi_queue"]
+    subprocess.run(tuntap, check=True)
+    try:
+        _, primary = lab.start_primary()
+        assert [port["port"] for port in primary.status()["phy_ports"]] == ["tap:0", "tap:1"]
+    finally:
+        lab.processes[0].kill()
+        subprocess.run([word.replace("add", "del") for word in tuntap], check=False)

@@ -125,6 +125,69 @@ def test_all_that_is_missing_is_told_at_once_before_any_window_is_opened(lab: La
     assert lab.tmux("list-sessions") == "" and lab.leftovers() == [str(foreign)]
 
 
+def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_is_opened(lab: Lab) -> None:
+    veth, held = f"{lab.tap}a", f"{lab.tap}b"
+    subprocess.run(["ip", "link", "add", veth, "type", "veth", "peer", "name", f"{lab.tap}p"], check=True)
+    tuntap = ["ip", "tuntap", "add", held, "mode", "tap", "multi_queue"]
+    subprocess.run(tuntap, check=True)
+    holder = "import fcntl, sys, time; f = open('/dev/net/tun', 'r+b', buffering=0); "
+    holder += "fcntl.ioctl(f, 0x400454ca, sys.argv[1].encode().ljust(16, b'\\0') + b'\\2\\x11'.ljust(24, b'\\0')); "
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder + "print(flush=True); time.sleep(60)", held], stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout and process.stdout.readline()
+        done = lab.wakeup(*SMALL)
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert f"{veth}: exists already, and net_tap0 of the primary must create it: it is a veth\n" in done.stderr
+        assert f"fix: ip link del {veth}, or another iface= for net_tap0: primary.vdevs in conf.yml" in done.stderr
+        assert (
+            f"{held}: exists already, and net_tap1 of the primary must create it: it is a tap of pid {process.pid} ("
+            in (done.stderr)
+        )
+        assert not lab.state.exists() or not (lab.state / "pri.pid").exists()
+        subprocess.run(["ip", "link", "del", veth], check=True)
+        process.kill()
+        process.wait()
+        done = lab.wakeup(*SMALL)  # the tap is there still, and nobody has it
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [port["port"] for port in lab.control.primary_status()["phy_ports"]] == ["tap:0", "tap:1"]
+        done = lab.sppr("restart", "pri", "--session", lab.session)
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        process.kill()
+        process.wait()
+        lab.down()
+        subprocess.run(["ip", "link", "del", veth], check=False, capture_output=True)
+        subprocess.run([word.replace("add", "del") for word in tuntap], check=False, capture_output=True)
+
+
+def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not(lab: Lab) -> None:
+    program = "import sppr.lab.bringup as b; b.TIMEOUTS['primary'] = 2.0; from sppr.cli.up import main; main()"
+    words = [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
+    good = lab.conf.read_text()
+    for script, told in (
+        ("while :; do :; done", "(still busy after 10 s)"),
+        ("while echo again; do sleep 0.2; done", "(still busy after 10 s)"),
+        ("sleep 60 & wait", "(no progress for 2 s)"),
+    ):
+        shutil.rmtree(lab.folder / "spp", ignore_errors=True)
+        lab.conf.write_text(good)
+        fake_tree(lab, script)
+        done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 5 and told in done.stderr, done.stdout + done.stderr
+        assert lab.down().returncode == 0
+    lab.conf.write_text(good)
+    real = ROOT / "sppr/dataplane/build/spp_primary"
+    shutil.rmtree(lab.folder / "spp")
+    fake_tree(lab, f'for n in 1 2 3 4 5 6; do echo $n; sleep 0.7; done; exec {real} "$@"')
+    nfv = lab.folder / "spp/src/nfv/t/spp_nfv"
+    nfv.write_text(f'#!/bin/sh\nexec {ROOT}/sppr/dataplane/build/spp_nfv "$@"\n')
+    done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lab.down().returncode == 0 and lab.leftovers() == []
+
+
 def test_a_socket_nobody_listens_on_makes_way_and_a_file_does_not(lab: Lab, base_image: Path) -> None:
     (lab.folder / "runscripts" / base_image.name).symlink_to(base_image)
     stale = lab.folder / "socks" / "sock11"

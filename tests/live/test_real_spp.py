@@ -203,6 +203,24 @@ def test_a_module_that_spp_ctl_lacks_is_told_by_wakeup_and_doctor(tmp_path: Path
         lab.end()
 
 
+@pytest.mark.parametrize("lab", ["17.08", "HEAD"], indirect=True)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vdev_probe(): failed to initialize net_tap0 device",
+        "EAL: failed to initialize eth_vhost0 device",
+        "EAL: Driver cannot attach the device (net_null0)",
+    ],
+)
+def test_a_device_that_the_primary_did_not_create_is_told_though_it_is_connected(lab: Lab, text: str) -> None:
+    """SPP's own primary continues without it."""
+    [program] = (lab.folder / "spp/src/primary").rglob("spp_primary")
+    program.write_text(program.read_text().replace("\nexec", f"\necho '{text}'\nexec", 1))
+    done = lab.wakeup("-ns", "0", "-nr", "0", "-nv", "0")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"pri printed '{text}' after" in done.stderr and "cannot become ready" in done.stderr, done.stderr
+
+
 def stranger(lab: Lab, client_id: int) -> "subprocess.Popen[bytes]":
     words = ["-n", str(client_id), "-s", f"127.0.0.1:{lab.sec}", "--version", "17.08"]
     argv = [sys.executable, "-m", "tests.fakes.classic_nfv", *words]

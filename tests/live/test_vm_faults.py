@@ -1,10 +1,13 @@
 """VMs and images that misbehave: the right message, in bounded time, and nothing is overwritten."""
 
 import hashlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,6 +19,7 @@ from tests.live.labs import Lab
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 RING = ("-ns", "0", "-nv", "0")
+VHOST = ("-ns", "1", "-nr", "0", "-nv", "1")
 BASE = "base.qcow2"
 
 
@@ -32,13 +36,13 @@ def qemu_img(*words: str | Path) -> None:
     subprocess.run(["qemu-img", *words], check=True, capture_output=True)
 
 
-def empty_images(lab: Lab, *ids: int) -> Store:
+def empty_images(lab: Lab, *ids: int, kind: Literal["ring", "vhost"] = "ring") -> Store:
     """A base with nothing in it, its template and instances, all made as we make them."""
     folder = lab.folder / "runscripts"
     qemu_img("create", "-q", "-f", "qcow2", folder / BASE, "8M")
     store = Store(folder, BASE, "qcow2")
     for number in ids:
-        store.ensure_instance("ring", number, print)
+        store.ensure_instance(kind, number, print)
     return store
 
 
@@ -51,20 +55,94 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_qemu_that_ignores_powerdown_and_one_that_ignores_all_are_ended(lab: Lab) -> None:
-    empty_images(lab, 6, 7)
+def fake_qemu(lab: Lab) -> None:
     programs = lab.folder / "programs"
     programs.mkdir()
     fake = programs / "qemu-system-x86_64"
     fake.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/live/fake_qemu.py "$@"\n')
     fake.chmod(0o755)
     lab.env["PATH"] = f"{programs}:{lab.env['PATH']}"
+
+
+def test_a_qemu_that_ignores_powerdown_and_one_that_ignores_all_are_ended(lab: Lab) -> None:
+    empty_images(lab, 6, 7)
+    fake_qemu(lab)
     done = lab.wakeup(*RING, "-nr", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     ended = lab.sppr("down", "--session", lab.session, "--powerdown", "1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "vm_r6 ended (quit)" in ended.stdout and "vm_r7 ended (SIGKILL)" in ended.stdout
     assert lab.leftovers() == []
+
+
+@pytest.fixture
+def served(lab: Lab) -> Iterator[Path]:
+    """The socket of a vhost VM in a lab that is up, patched to a tap."""
+    empty_images(lab, 11, kind="vhost")
+    fake_qemu(lab)
+    done = lab.wakeup(*VHOST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lab.control.patch("nfv:1", "tap:0", "vhost:11")
+    lab.control.patch("nfv:1", "vhost:11", "tap:0")
+    lab.control.forward("nfv:1")
+    yield lab.folder / "socks" / "sock11"
+    assert lab.sppr("down", "--session", lab.session, "--powerdown", "1").returncode == 0
+    wait_for("nothing to be left", lambda: lab.leftovers() == [])
+
+
+def wired(lab: Lab) -> list[dict[str, str]]:
+    status = lab.control.nfv_status(1)
+    assert status["status"] == "running" and "vhost:11" in status["ports"]
+    return sorted(status["patches"], key=lambda patch: patch["src"])
+
+
+def test_a_socket_that_was_removed_is_noticed_and_made_anew_by_wakeup(lab: Lab, served: Path) -> None:
+    before, pid = wired(lab), lab.status()["vm_v11"]["pid"]
+    served.unlink()
+    row = lab.status()["vm_v11"]
+    assert (row["state"], row["pid"]) == ("starting", pid)
+    assert row["note"] == f"{served} of nfv:1 is gone; sppr up adds the port again"
+    done = lab.wakeup(*VHOST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"vm_v11: {served} of nfv:1 is gone: the port is added again" in done.stdout + done.stderr
+    assert served.is_socket() and wired(lab) == before
+    row = lab.status()["vm_v11"]
+    assert (row["state"], row["pid"], row["note"]) == ("ready", pid, None)
+    assert "nothing was changed" in lab.wakeup(*VHOST).stdout
+
+
+def test_a_port_of_a_vm_that_its_secondary_lost_is_noticed_and_added_by_wakeup(lab: Lab, served: Path) -> None:
+    lab.control.del_port("nfv:1", "vhost:11")
+    row = lab.status()["vm_v11"]
+    assert (row["state"], row["note"]) == ("starting", "nfv:1 has no vhost:11; sppr up adds the port again")
+    done = lab.wakeup(*VHOST)
+    assert done.returncode == 0 and served.is_socket(), done.stdout + done.stderr
+    assert lab.status()["vm_v11"]["state"] == "ready" and "vhost:11" in lab.control.ports("nfv:1")
+
+
+def test_restart_of_a_vm_makes_its_socket_anew_before_it_ends_it(lab: Lab, served: Path) -> None:
+    before, pid = wired(lab), lab.status()["vm_v11"]["pid"]
+    served.unlink()
+    served.write_text("a file of the user")
+    done = lab.sppr("restart", "vm_v11", "--session", lab.session)
+    assert done.returncode == 3 and f"{served}: is not a socket" in done.stderr, done.stdout + done.stderr
+    assert lab.status()["vm_v11"]["pid"] == pid and wired(lab) == before and served.read_text()
+    served.unlink()
+    done = lab.sppr("restart", "vm_v11", "--session", lab.session)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert served.is_socket() and wired(lab) == before and lab.status()["vm_v11"]["pid"] != pid
+
+
+def test_a_socket_that_cannot_be_made_leaves_the_vm_running(lab: Lab, served: Path) -> None:
+    pid = lab.status()["vm_v11"]["pid"]
+    served.unlink()
+    os.kill(lab.status()["sec1"]["pid"], signal.SIGSTOP)
+    try:
+        done = lab.sppr("restart", "vm_v11", "--session", lab.session)
+        assert done.returncode == 6, done.stdout + done.stderr
+    finally:
+        os.kill(lab.status()["sec1"]["pid"], signal.SIGCONT)
+    assert lab.status()["vm_v11"]["pid"] == pid
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,19 @@
-"""A wait ends at once for each of its four reasons, and says which and what it saw."""
+"""A wait ends at once for each of its reasons, and says which and what it saw."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady
-from sppr.ready import Exit, Wait, head, last_lines, tail, wait_ready
+from sppr.ready import HARD_LIMIT, Exit, Wait, Work, head, last_lines, tail, wait_ready, work_of
+from tests.unit.test_deadline import Clock, deadline
 
 
 def wait(log: Path, ready: Callable[[], bool] = lambda: False, ended: Callable[[], Exit | None] = lambda: None) -> Wait:
@@ -43,6 +48,97 @@ def test_fatal_text_ends_the_wait_though_the_process_lives(tmp_path: Path) -> No
 def test_the_deadline_says_what_was_awaited(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match=r"pri was not ready after 0\.\d s: waited for it to be connected"):
         wait_ready(wait(tmp_path / "none"), Deadline(0.05))
+
+
+def waited(log: Path, clock: Clock, work: Callable[[], Work], limit: float = 40) -> str:
+    """What a wait for a part that is never ready says at its end."""
+    never = replace(wait(log), limit=limit, work=work)
+    with pytest.raises(NotReady) as e:
+        wait_ready(never, deadline(clock, limit * HARD_LIMIT), 0.25)
+    return e.value.what.splitlines()[0]
+
+
+def test_a_part_that_makes_no_progress_is_given_up_after_its_limit(tmp_path: Path) -> None:
+    clock = Clock()
+    told = waited(tmp_path / "none", clock, lambda: Work((1,), 0.05 * clock.now))
+    assert told == "pri was not ready after 40.0 s: waited for it to be connected (no progress for 40 s)"
+
+
+def test_a_part_that_stops_moving_has_its_limit_from_then_on(tmp_path: Path) -> None:
+    clock = Clock()
+    told = waited(tmp_path / "none", clock, lambda: Work((min(clock.now, 100),)))
+    assert "pri was not ready after 140.0 s" in told and told.endswith("(no progress for 40 s)")
+
+
+@pytest.mark.parametrize("kind", ["prints", "spins", "spins with a quarter of a core"])
+def test_a_part_that_is_busy_for_ever_is_given_up_at_the_hard_limit(tmp_path: Path, kind: str) -> None:
+    clock = Clock()
+    works = {"prints": lambda: Work((clock.now,)), "spins": lambda: Work((), clock.now)}
+    told = waited(tmp_path / "none", clock, works.get(kind, lambda: Work((), clock.now / 4)))
+    assert told == "pri was not ready after 200.0 s: waited for it to be connected (still busy after 200 s)"
+
+
+def test_a_slow_part_that_moves_on_is_waited_for(tmp_path: Path) -> None:
+    clock = Clock()
+    slow = replace(wait(tmp_path / "none", lambda: clock.now >= 120), limit=40, work=lambda: Work((clock.now // 30,)))
+    assert wait_ready(slow, deadline(clock, 200), 0.25) == 120
+
+
+def test_a_limit_shorter_than_the_time_between_two_looks(tmp_path: Path) -> None:
+    clock = Clock()
+    assert waited(tmp_path / "none", clock, lambda: Work((clock.now,)), 0.8).endswith("(still busy after 4 s)")
+
+
+def test_a_fatal_text_counts_though_the_part_is_ready_where_it_is_first(tmp_path: Path) -> None:
+    log = tmp_path / "pri.log"
+    log.write_text("PANIC\n")
+    with pytest.raises(LaunchError, match="printed 'PANIC'"):
+        wait_ready(replace(wait(log, lambda: True), fatal_first=True), Deadline(5))
+
+
+SPIN = """\
+import subprocess, sys, threading, time
+if sys.argv[1:] == ["spin"]:
+    while True:
+        pass
+if sys.argv[1:] == ["worker"]:
+    threading.Thread(target=lambda: [None for _ in iter(int, 1)]).start()
+    time.sleep(60)
+subprocess.run([sys.executable, __file__, "spin"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "main_threads", "busy"),
+    [("", False, True), ("", True, True), ("worker", False, True), ("worker", True, False)],
+)
+def test_work_is_that_of_a_process_tree_and_of_main_threads_where_workers_poll(
+    tmp_path: Path, word: str, main_threads: bool, busy: bool
+) -> None:
+    script = tmp_path / "spin.py"
+    script.write_text(SPIN)
+    process = subprocess.Popen([sys.executable, script, *word.split()], process_group=0)
+    try:
+        Deadline(0.5).poll(lambda: None)  # the interpreter starts
+        before = work_of(process.pid, [], main_threads=main_threads)
+        used = Deadline(3.0 if busy else 0.5).poll(
+            lambda: work_of(process.pid, [], main_threads=main_threads).cpu - before.cpu > 0.1
+        )
+        assert bool(used) is busy
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def test_work_without_a_process_is_its_logs(tmp_path: Path) -> None:
+    log = tmp_path / "pri.log"
+    none = work_of(0, [log], main_threads=True)
+    log.write_text("x")
+    some = work_of(0, [log], main_threads=True)
+    assert some.is_progress(none, 1) and not some.is_progress(work_of(0, [log], main_threads=True), 1)
+    log.rename(tmp_path / "pri.log.1")
+    log.write_text("y")
+    assert work_of(0, [log], main_threads=True).is_progress(some, 1)
 
 
 def test_logs_are_read_without_colours_and_carriage_returns(tmp_path: Path) -> None:

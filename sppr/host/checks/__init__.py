@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sppr.host.checks import access, cores, dpdk, guests, memory, nics, seen, tools, vhost
-from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, NotLooked, Process, Severity
+from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, NotLooked, Process, Severity, options
 from sppr.host.facts import Facts
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "check",
     "explain",
     "hint",
+    "options",
 ]
 
 _ALL: tuple[Check, ...] = (

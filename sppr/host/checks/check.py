@@ -72,9 +72,10 @@ class Needs:
     """What a lab wants of the machine.
 
     ``programs``: name -> path or None where it is missing. ``tcp_ports``: port -> what for. ``lcores``: all that
-    the masks name. ``sockets``: paths this lab will create; ``stale``: those that are there. ``hugepage_mib``: of the
-    primary. ``living``: processes of this lab that run already -> pid; ``recorded``: pids its
-    parts had last; ``listening_own``: their ports. ``holders``:
+    the masks name. ``sockets``: paths this lab will create; ``stale``: those that are there. ``taps``: network
+    interface that the primary will create -> its EAL device. ``hugepage_mib``: of the primary. ``living``: processes of
+    this lab that run already -> pid; ``recorded``: pids its parts had last; ``listening_own``: their ports.
+    ``holders``:
     image -> pid that has it open. ``torn``: temporary images of killed runs. ``disk_mib``: wanted and free in the
     images' folder. ``sudo``: whether sudo asks for nothing in a pane, None where it is not installed; ``sudoers``: the
     line with which it does not; ``terminal``: whether there is one to ask in. ``builds``: program -> the DPDK it is
@@ -86,6 +87,7 @@ class Needs:
     tcp_ports: dict[int, str] = field(default_factory=dict)
     lcores: tuple[int, ...] = ()
     sockets: tuple[str, ...] = ()
+    taps: dict[str, str] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     sock_dir_open: bool = True
     hugepage_mib: int = 0

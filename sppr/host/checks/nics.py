@@ -26,6 +26,24 @@ def _ports(facts: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("ports", "error", what, f"-p {units.format_mask((1 << devices) - 1)}, or primary.portmask")
 
 
+def _tap_name(facts: Facts, needs: Needs) -> Iterator[Finding]:
+    """net_tap attaches to a multi-queue tap that exists, and creates a missing one; EAL continues without any other."""
+    there = {interface.name: interface for interface in facts.interfaces}
+    for name, vdev in needs.taps.items():
+        interface = there.get(name)
+        if interface is None or needs.own & set(interface.holders):
+            continue
+        other = f"or another iface= for {vdev}: primary.vdevs in conf.yml"
+        what = f"{name}: exists already, and {vdev} of the primary must create it: it is a {interface.kind}"
+        if interface.holders:
+            pids = " ".join(map(str, interface.holders))
+            yield Finding("tap-name", "error", f"{what} of {needs.named(interface.holders)}", f"kill {pids}, {other}")
+        elif interface.kind != "tap":
+            yield Finding("tap-name", "error", what, f"ip link del {name}, {other}")
+        elif not interface.multi_queue:
+            yield Finding("tap-name", "error", f"{what} without multi_queue", f"ip link del {name}, {other}")
+
+
 def _bound(facts: Facts, _: Needs) -> Iterator[Finding]:
     if not facts.ports:
         what = "no NIC is bound to a DPDK driver: the lab's ports are vdevs (taps)"
@@ -83,12 +101,34 @@ CHECKS = (
         "info",
     ),
     Check(
+        "tap-name",
+        "another network interface has the name of a tap",
+        "ip -d link show   (shows its kind); ip link del NAME, or another iface= in primary.vdevs",
+        "the names of the primary's taps are free",
+        (
+            r"an interface \S+ exists already",
+            r"Unable to set TUNSETIFF for \S+: (Invalid argument|Device or resource busy)",
+        ),
+        look=_tap_name,
+    ),
+    Check(
         "ports",
         "the portmask does not name just the devices there are",
         "sppr doctor   (counts both); then -p, or primary.portmask in conf.yml",
         "the portmask names just the devices there are",
-        (r"[Pp]ortmask .*doesn't match with the number of ports",),
+        (r"[Pp]ortmask .*doesn't match with the number of ports", r"-p 0x[0-9a-f]+ names ports that do not exist"),
         look=_ports,
+    ),
+    Check(
+        "port-missing",
+        "EAL did not create a port that the primary's command line asks for",
+        "the lines above name the device and why; correct primary.vdevs in conf.yml, or: dpdk-devbind.py --status",
+        "EAL creates every port that is asked for",
+        (
+            r"vdev_probe\(\): failed to initialize (?!net_tap|eth_tap)",
+            r"EAL: Driver cannot attach the device",
+            r"EAL did not create this port",
+        ),
     ),
     Check(
         "nic-bind",

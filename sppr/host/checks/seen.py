@@ -96,6 +96,14 @@ def _vfio(facts: Facts, _: Needs) -> str:
     return f"groups that open: {listed(vfio, 'none is used')}; memory that may be locked: {limit}"
 
 
+def _taps(facts: Facts, needs: Needs) -> str:
+    if not needs.taps:
+        return "the primary has no taps"
+    there = {interface.name for interface in facts.interfaces}
+    names = [f"{name} {'can be used' if name in there else 'does not exist'}" for name in needs.taps]
+    return f"interfaces: {', '.join(names)}"
+
+
 SEEN: dict[str, Fine | None] = {
     "vhost-taken": _taken,
     "vhost-stale": _stale,
@@ -103,7 +111,9 @@ SEEN: dict[str, Fine | None] = {
     "vhost-perm": _permission,
     "vhost-share": _share,
     "vhost-reconnect": _reconnect,
+    "tap-name": _taps,
     "tap-qdisc": None,
+    "port-missing": None,
     "ports": _ports,
     "nic-bind": _bound,
     "iommu-off": _iommu,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sppr.host.checks import REGISTRY, Disk, Finding, Needs, NotLooked, Process, check
-from sppr.host.facts import Facts, HugeFile, Hugepages, Mount, Nic, Node, Runtime
+from sppr.host.facts import Facts, HugeFile, Hugepages, Interface, Mount, Nic, Node, Runtime
 from sppr.lab import doctor
 from tests.conftest import Golden
 
@@ -109,6 +109,9 @@ BARE_NEEDS = replace(NEEDS, processes=())
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - not bound here
 NOT_CHECKED = "not checked: no NIC is bound to a DPDK driver"
 
+VETH = Interface("vtap0", "veth")
+TAPS = {"vtap0": "net_tap0"}
+
 CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
     (GOOD, replace(NEEDS, programs={"tmux": None}), "program", "error",
      "tmux: not installed", "make up   (or: apt-get install tmux)"),
@@ -184,6 +187,15 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
      "NUMA: NIC 0000:00:04.0 is on node 1, which has no free hugepages", "reserve pages on node 1"),
     (GOOD, replace(NEEDS, processes=(other(PRIMARY, "--lcores", "0@0", "--vdev", "net_tap0", "--", "-p", "0x0F"),)),
      "ports", "error", "portmask 0x0F names 4 ports, but devices are 2", "-p 0x03, or primary.portmask"),
+    (replace(GOOD, interfaces=(VETH,)), replace(NEEDS, taps=TAPS), "tap-name", "error",
+     "vtap0: exists already, and net_tap0 of the primary must create it: it is a veth",
+     "ip link del vtap0, or another iface= for net_tap0: primary.vdevs in conf.yml"),
+    (replace(GOOD, interfaces=(Interface("vtap0", "tap", True, (5,)),)), replace(NEEDS, taps=TAPS), "tap-name", "error",
+     "vtap0: exists already, and net_tap0 of the primary must create it: it is a tap of pid 5 (spp)",
+     "kill 5, or another iface= for net_tap0: primary.vdevs in conf.yml"),
+    (replace(GOOD, interfaces=(Interface("vtap0", "tap"),)), replace(NEEDS, taps=TAPS), "tap-name", "error",
+     "vtap0: exists already, and net_tap0 of the primary must create it: it is a tap without multi_queue",
+     "ip link del vtap0, or another iface= for net_tap0: primary.vdevs in conf.yml"),
     (replace(GOOD, iommu=False), NEEDS, "iommu-off", "warning",
      "0000:00:04.0 on vfio-pci without an IOMMU: DMA is unchecked (noiommu mode)",
      "boot with intel_iommu=on iommu=pt (or amd_iommu=on)"),
@@ -313,7 +325,7 @@ def test_a_row_states_what_was_seen_and_no_more(golden: Golden, name: str, facts
 
 def test_each_check_that_looks_has_a_row_and_the_others_have_none() -> None:
     assert {one.id for one in REGISTRY if one.look} <= set(seen(GOOD, NEEDS))
-    assert {one.id for one in REGISTRY} - set(seen(GOOD, NEEDS)) == {"sec-orphan", "vm-ip", "tap-qdisc"}
+    assert {one.id for one in REGISTRY} - set(seen(GOOD, NEEDS)) == {"sec-orphan", "vm-ip", "tap-qdisc", "port-missing"}
 
 
 @pytest.mark.parametrize(
@@ -463,3 +475,17 @@ def test_every_check_that_looks_is_seen_to_find_something() -> None:
 
 def test_ids_are_given_once() -> None:
     assert len({one.id for one in REGISTRY}) == len(REGISTRY)
+
+
+@pytest.mark.parametrize(
+    "interface",
+    [
+        Interface("vtap0", "tap", True),
+        Interface("vtap0", "tap", True, (77,)),
+        Interface("vtap1", "veth"),
+    ],
+    ids=["nobody has it open", "this lab has it open", "another name"],
+)
+def test_a_tap_that_the_primary_can_have_is_no_trouble(interface: Interface) -> None:
+    needs = replace(NEEDS, taps=TAPS, recorded=frozenset({77}))
+    assert check(replace(GOOD, interfaces=(interface,)), needs) == []

@@ -89,6 +89,38 @@ def test_runtime_folders_and_who_still_maps_them(tmp_path: Path) -> None:
     assert told == [("lab", "/run/dpdk/lab", None, (77,)), ("old", "/run/dpdk/old", None, ())]
 
 
+def test_interfaces_with_their_kinds_and_who_has_a_tap_open(tmp_path: Path) -> None:
+    net = tmp_path / "sys/class/net"
+    (net / "br0/bridge").mkdir(parents=True)
+    write(
+        net,
+        {
+            "eth0/device/vendor": "",
+            "vtap0/tun_flags": "0x1902\n",
+            "vtap1/tun_flags": "0x1802\n",
+            "tun0/tun_flags": "0x1001\n",
+            "v0/ifindex": "5\n",
+            "v0/iflink": "4\n",
+            "lo/ifindex": "1\n",
+            "lo/iflink": "1\n",
+            "x0/uevent": "DEVTYPE=vxlan\nINTERFACE=x0\n",
+            "bonding_masters": "",
+        },
+    )
+    for pid, parent in ((7, 1), (8, 7), (9, 1)):  # 8 is a child that inherited the tap
+        write(tmp_path, {f"proc/{pid}/fdinfo/3": "pos:\t0\niff:\tvtap0\n", f"proc/{pid}/stat": f"{pid} (a) S {parent}"})
+        (tmp_path / f"proc/{pid}/fd").mkdir()
+        (tmp_path / f"proc/{pid}/fd/3").symlink_to("/dev/net/tun")
+    found = {one.name: one for one in facts.interfaces(tmp_path)}
+    assert {name: one.kind for name, one in found.items()} == {
+        "br0": "bridge", "eth0": "NIC", "lo": "interface", "tun0": "tun", "v0": "veth", "vtap0": "tap", "vtap1": "tap",
+        "x0": "vxlan",
+    }  # fmt: skip
+    assert (found["vtap0"].multi_queue, sorted(found["vtap0"].holders)) == (True, [7, 9])
+    assert (found["vtap1"].multi_queue, found["vtap1"].holders) == (False, ())
+    assert facts.interfaces(tmp_path, holders=False)[-2].holders == ()
+
+
 def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.touch()
