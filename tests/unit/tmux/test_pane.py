@@ -69,8 +69,8 @@ def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_pat
 @pytest.mark.parametrize(
     ("end", "kept", "shown"),
     [
-        ("exit 255", -1, "ended with status -1"),
-        ("exit 137", -119, "ended with status -119"),
+        ("exit 255", -1, "ended with status 255"),
+        ("exit 137", -119, "ended with status 137"),
         ("exit 128", 128, "ended with status 128"),
         ("exit 1", 1, "ended with status 1"),
         ("kill -KILL $$", 137, "was ended by signal 9"),
@@ -78,7 +78,7 @@ def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_pat
         ("kill -TERM $$", 143, "was ended by signal 15"),
         ("kill -INT $$", 130, "was ended by signal 2"),
         ("kill -PIPE $$", 141, "was ended by signal 13"),
-        ("echo oops >&2; exit 255", -1, "ended with status -1"),
+        ("echo oops >&2; exit 255", -1, "ended with status 255"),
     ],
 )
 def test_a_status_is_a_signal_only_where_the_kernel_reports_one(
