@@ -31,7 +31,8 @@ BUSYBOX = {
 
 #: Removed from the image: what each instance must make for itself, what only a build needs, and the chatter at login.
 UNWANTED = ("etc/ssh/ssh_host_*", "etc/apt/sources.list.d/*", "etc/motd", "etc/update-motd.d", "var/lib/apt/lists/*_*",
-            "var/cache/debconf/*-old", "var/lib/dpkg/*-old", "var/log/*.log", "var/log/apt/*", "root/.ssh")  # fmt: skip
+            "var/cache/debconf/*-old", "var/lib/dpkg/*-old", "var/log/*.log", "var/log/apt/*", "root/.ssh",
+            "etc/resolv.conf")  # fmt: skip
 
 
 def _debian_line(suite: str) -> re.Pattern[str]:

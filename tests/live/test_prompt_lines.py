@@ -118,7 +118,6 @@ def test_every_command(panel: Lab, tmp_path: Path) -> None:
         ("vf 5; component start a 2 mirror", "error: vf 5; component: 'start a 2 mirror' is not understood"),
         ("vf 5; port add ring:0 up a", "error: vf 5; port:"),
         ("mirror 6; port add ring:0 rx a del_vlantag", "error: mirror 6; port: 'del_vlantag' is not understood"),
-        ("pcap 7; stop", "error: command error: error occur"),
         ("sec 7; forward", "error: pcap:7: forward is nothing for a pcap"),
         ("pri; launch nfv 1 -l 1", "error: pri; launch: there is no --"),
         ("pri; flow create phy:0 pattern", "error: pri; flow:"),

@@ -57,6 +57,7 @@ def test_a_terminal_sees_the_waiting_and_is_then_attached(lab: Lab) -> None:
 def test_t07_inside_the_same_tmux_server_the_client_is_switched(lab: Lab) -> None:
     outer = spawn(lab, "tmux", "-L", lab.session, "new-session", "-s", "outer", "/bin/sh")
     wait_for("a client", lambda: clients(lab))
+    wait_for("a prompt", lambda: labs.last_line(lab, "=outer:").endswith(("$", "#")))  # keys before it are lost
     outer.send(" ".join(wakeup(lab)) + "\r")
     wait_for("the switch", lambda: clients(lab) == ["testlab3 w0"], 60)
     outer.close(force=True)
