@@ -1,10 +1,14 @@
 """What all tests share: a pinned environment, --update for golden files, and a CI that takes a skip for a failure."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# A shell without job control starts `pytest &` with SIGINT ignored, and all that a test starts would ignore it, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
