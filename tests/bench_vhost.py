@@ -70,7 +70,7 @@ class Side:
         flood = ("--forward-mode=flowgen", "--port-topology=loop", f"--txpkts={size}")
         peer = lab.run("peer", vhost_peer_argv(lab, lab.sockets / "sock0", *flood, lcores="0@0,1@0"))
         self.telemetry = Path(f"/var/run/dpdk/{lab.prefix}p/dpdk_telemetry.v2")
-        wait_for("the peer's telemetry", self.telemetry.exists)
+        wait_for("the peer's telemetry", self.listens)
         wait_for("traffic", lambda: self.received() > 0)
         self.peer, self.middle = Worker(peer), Worker(middle)
         self.stoppable = [peer] if sleeps else [peer, middle]
@@ -79,6 +79,14 @@ class Side:
     def signal(self, signo: int) -> None:
         for process in self.stoppable:
             process.popen.send_signal(signo)
+
+    def listens(self) -> bool:
+        """Whether the peer answers: its socket exists a moment before it listens."""
+        try:
+            self.received()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
     def received(self) -> int:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
