@@ -171,7 +171,9 @@ def _tap_holders(root: Path) -> dict[str, list[int]]:
         except OSError:  # the process has ended, or is another user's
             continue
         infos = (_text(fds.parent / "fdinfo" / number) for number in tuns)
-        names = {line.split()[1] for info in infos for line in info.splitlines() if line.startswith("iff:\t")}
+        lines = [line.split() for info in infos for line in info.splitlines()]
+        # A descriptor that is attached to no interface yet has an empty name.
+        names = {words[1] for words in lines if len(words) == 2 and words[0] == "iff:"}
         for name in names:
             found.setdefault(name, []).append(int(fds.parent.name))
     return {name: [pid for pid in pids if _parent(root, pid) not in pids] for name, pids in found.items()}

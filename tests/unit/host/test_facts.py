@@ -181,3 +181,12 @@ def test_a_page_that_two_mounts_show_is_one_and_mapped(tmp_path: Path) -> None:
         (tmp_path / "mnt/again" / page.name).hardlink_to(page)
     found = {file.path: file.mappers for file in facts.read(tmp_path).huge_files if file.prefix == "lab"}
     assert found == {"/dev/hugepages/labmap_0": (), "/dev/hugepages/labmap_1": (77,)}
+
+
+def test_a_tun_file_without_an_interface_is_nobodys(tmp_path: Path) -> None:
+    """A process that has opened /dev/net/tun and not yet asked for a name: the kernel writes an empty one."""
+    write(tmp_path, {"sys/class/net/vtap0/tun_flags": "0x1002\n", "proc/7/fdinfo/3": "pos:\t0\niff:\t\n"})
+    (tmp_path / "proc/7/fd").mkdir()
+    (tmp_path / "proc/7/fd/3").symlink_to("/dev/net/tun")
+    [found] = facts.interfaces(tmp_path, holders=True)
+    assert found.holders == ()
