@@ -63,8 +63,8 @@ class Wait:
     """What is raced: ``ready`` asks the part itself, ``ended`` tells how its process ended (None: it runs),
     ``fatal`` is text in its log after which nothing good can come; ``fatal_first``: even if the part is ready.
 
-    ``limit``: seconds without progress after which the part is given up; None: the deadline alone counts. ``work``:
-    what its progress is told by.
+    ``limit``: seconds without progress after which the wait fails; None: the deadline alone counts. ``work``:
+    measures the progress of the part.
     """
 
     name: str

@@ -36,7 +36,7 @@ class Refusal(Exception):
 
 
 class Desk:
-    """One question at a time, whoever asks. ``manage``: (host, port) of the management port; None: the prompt.
+    """One question at a time, for all callers. ``manage``: (host, port) of the management port; None: the prompt.
     ``bare``: spp.py of 18.05, which takes ``pri;status`` and hands on the reply of a secondary unwrapped."""
 
     def __init__(self, keeper: Keeper, manage: tuple[str, int] | None, bare: bool, timeout: float = 5.0) -> None:

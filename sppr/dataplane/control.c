@@ -108,8 +108,8 @@ refuse(struct control *c, uid_t uid)
 	c->deadline_ns = monotonic_ns() + SECOND_NS;
 }
 
-/* Whoever commands us has our rights, which are root's. Nothing is received before this. There is
- * no time limit: a connection that nobody accepts obeys nobody.
+/* A controller has the rights of this process, which are root's. Nothing is received before this.
+ * There is no time limit: a connection that nobody accepts obeys nobody.
  */
 static void
 check_owner(struct control *c)

@@ -285,7 +285,7 @@ check_option(const struct rule *rules, size_t nrules, const struct launch_contex
 		snprintf(error, size, "option %s has no value", rule->name);
 		return 0;
 	}
-	/* never another option, whoever parses the line */
+	/* never another option, for any parser of the line */
 	if (*value != '-' && rule->allowed(context, value))
 		return used;
 	snprintf(error, size, "option %s: value \"%.60s\" is not allowed, only %s", rule->name,

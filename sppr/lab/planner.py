@@ -162,7 +162,7 @@ class _Planner:
         )
 
     def _sockets(self) -> tuple[str, ...]:
-        """Where vhost sockets lie, and whom they are made for: options of our own programs, which SPP's have not."""
+        """The folder of vhost sockets and the user who gets them. SPP's own programs do not have these options."""
         if self.real:
             return ()
         other = self.config.spp.sock_dir != "/tmp"  # noqa: S108

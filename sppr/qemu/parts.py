@@ -128,8 +128,8 @@ class Terminal:
 class Console:
     """The serial port on QEMU's own terminal: Ctrl-C goes to the guest, Ctrl-A x ends QEMU, Ctrl-A c is its monitor.
 
-    ``log`` keeps what the guest printed; whoever starts QEMU empties it first. QEMU appends, so that the log can be cut
-    while the guest runs (``rotation.py``).
+    ``log`` keeps what the guest printed; the caller empties it before QEMU starts. QEMU appends, so that the log can
+    be cut while the guest runs (``rotation.py``).
     """
 
     log: Path

@@ -140,7 +140,7 @@ class Tmux:
         if there is not None and parts <= set(there.parts):
             return
         shown = ["start-server", ";", "show-hooks", "-g", ";", "show-options", "-s", "command-alias"]
-        # A server that is just ending tells nothing.
+        # A server that is just ending answers nothing.
         told = Deadline(1.0).poll(lambda: self._cmd(*shown, check=False), 0.1) or []
         hooks = [line for line in told if "kill-" in line]
         if there is not None and not hooks:

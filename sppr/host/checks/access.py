@@ -33,7 +33,7 @@ def _own_controller(process: Process, user: str) -> Finding:
     what = f"{where}: {', '.join(names)} of this machine, and {others}; each guest its own control connection"
     if networks and not (_is_loopback(address) and _is_loopback(rest_address)):
         return Finding(
-            "reach", "warning", what, "whoever is in these networks commands processes of root: keep them few"
+            "reach", "warning", what, "every machine in these networks can command processes of root: keep them few"
         )
     return Finding("reach", "info", what, "nothing: docs/security.md says what each can do")
 

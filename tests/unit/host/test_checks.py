@@ -273,7 +273,7 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
     (GOOD, with_controller("--host", ANY_ADDRESS, "--allow", "10.0.0.0/8"), "reach", "warning",
      "0.0.0.0 ports 5555, 6666, REST at 127.0.0.1:7777: root, ann of this machine, and machines in 10.0.0.0/8; "
      "each guest its own control connection",
-     "whoever is in these networks commands processes of root: keep them few"),
+     "every machine in these networks can command processes of root: keep them few"),
     (GOOD, replace(NEEDS, processes=(Process("ctrler", "controller", ("python3", "spp-ctl.py")),)), "reach", "warning",
      "ctrler: SPP's own controller serves every user of this machine",
      "it commands processes of root: let no stranger log in here, or set spp: {controller: ours}"),
