@@ -6,6 +6,7 @@
 #include <net/if.h>
 
 #include <rte_dev.h>
+#include <rte_devargs.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_pci.h>
@@ -24,6 +25,17 @@ name_taken(const struct shared_port *ports, uint16_t n, struct uid uid)
 		if (ports[i].type == uid.type && ports[i].number == uid.number)
 			return true;
 	return false;
+}
+
+static bool
+has_options(uint16_t id)
+{
+	const struct rte_devargs *devargs = NULL;
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(id, &info) == 0 && info.device != NULL)
+		devargs = rte_dev_devargs(info.device);
+	return devargs == NULL || (devargs->args != NULL && devargs->args[0] != '\0');
 }
 
 uint16_t
@@ -46,6 +58,7 @@ ethdev_pick(const struct config *cfg, struct shared_port *ports, uint64_t *missi
 		ports[n].ethdev = id;
 		ports[n].type = uid.type;
 		ports[n].number = uid.number;
+		ports[n].plain_null = uid.type == PORT_NULL && !has_options(id);
 		ports[n].nrxq = ports[n].ntxq = 1;
 		if (id < MAX_PORT_IDS && cfg->queues[id].rx > 0) {
 			ports[n].nrxq = cfg->queues[id].rx;

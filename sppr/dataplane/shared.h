@@ -22,7 +22,7 @@
 #define SHARED_RING_SLOTS \
 	1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
-#define SHARED_VERSION 3
+#define SHARED_VERSION 4
 
 /* The side that polls a port and the side that fills it may be two processes: a cache line each. */
 struct port_stats {
@@ -55,6 +55,7 @@ struct shared_port {
 	uint16_t number;
 	uint16_t nrxq;
 	uint16_t ntxq;
+	bool plain_null; /* net_null without options: a secondary does not see them */
 	struct port_users users[MAX_QUEUES];
 	char name[RTE_ETH_NAME_MAX_LEN];
 };

@@ -76,6 +76,32 @@ def test_ports_of_several_queues(lab: Lab) -> None:
     assert sorted(by_queue) == [False, True]
 
 
+@pytest.mark.parametrize(("options", "size"), [("", 64), (",size=128", 128)])
+def test_nullpmd_gives_frames_of_its_size(lab: Lab, options: str, size: int) -> None:
+    """Without options the data plane makes the frames itself; with options the driver does."""
+    tap = lab.taps[0]
+    _, primary = lab.start_primary(vdevs=(f"net_tap0,iface={tap}", f"net_null0{options}"))
+    _, nfv = lab.start_nfv(1)
+    nfv.ok("patch nullpmd:0 tap:0", "forward")
+    counters = Path(f"/sys/class/net/{tap}/statistics")
+
+    def received(what: str) -> int:
+        return int((counters / f"rx_{what}").read_text())
+
+    wait_for("frames on the tap", lambda: received("packets") >= 1000)
+    nfv.ok("stop")
+    assert received("bytes") == size * received("packets")
+    nfv.ok("patch reset", "patch tap:0 nullpmd:0", "forward")
+    source, _ = lab.tap_ends(tap, tap)
+    before = primary.status()["phy_ports"][1]["tx"]
+
+    def counted() -> bool:
+        source.send(next(marks))
+        return bool(primary.status()["phy_ports"][1]["tx"] > before)
+
+    wait_for("a frame taken by nullpmd", counted)
+
+
 def test_more_rx_than_tx_queues_where_the_device_can(lab: Lab) -> None:
     lab.start_primary("--port-num", "0", "rxq", "3", "txq", "1", vdevs=("net_null0", "net_null1"))
     _, nfv = lab.start_nfv(1)
