@@ -8,6 +8,7 @@ import contextlib
 import functools
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -159,6 +160,29 @@ def null_ring_null(results: Results) -> None:
         results.add("null -> ring -> null, Mpps of CPU time", statistics.median(rate for _, rate, _ in rates))
 
 
+def cats_wake_latencies(count: int, rest: float = 0.05) -> list[float]:
+    """Seconds a byte takes through two ``cat`` that have slept for ``rest``, on the CPUs of the chain's two workers.
+
+    It is what the machine takes to wake two processes. On halted virtual CPUs it is most of the chain's time.
+    """
+    took = []
+    first = subprocess.Popen(["taskset", "-c", "1", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    second = subprocess.Popen(["taskset", "-c", "0", "cat"], stdin=first.stdout, stdout=subprocess.PIPE, bufsize=0)
+    with second, first:
+        assert first.stdin is not None
+        assert first.stdout is not None
+        assert second.stdout is not None
+        first.stdout.close()
+        for _ in range(count):
+            time.sleep(rest)
+            start = time.perf_counter()
+            first.stdin.write(b"x")
+            assert second.stdout.read(1) == b"x"
+            took.append(time.perf_counter() - start)
+        first.stdin.close()
+    return took
+
+
 def idle(results: Results) -> None:
     """Measure what an idle chain costs, and how long a packet takes across it after a rest."""
     with fresh_lab() as lab:
@@ -168,8 +192,12 @@ def idle(results: Results) -> None:
         sink.drain()
         busiest = max(idle_percent(lab.processes, 0.5 if results.smoke else 5.0))
         results.add("idle, % of a core, the busiest of primary and two nfv", busiest)
-        took = wake_latencies(source, sink, 5 if results.smoke else 200)
+        count = 5 if results.smoke else 200
+        took = wake_latencies(source, sink, count)
         results.add("first packet after idle, median, us", statistics.median(took) * 1e6)
+    results.add(
+        "first byte through two cat after idle, median, us", statistics.median(cats_wake_latencies(count)) * 1e6
+    )
 
 
 def main() -> int:

@@ -9,15 +9,13 @@ import pwd
 from collections.abc import Callable
 from pathlib import Path
 
-from sppr.host import privilege
-
 NAME = "sppr-vm"
 
 
 def find() -> pwd.struct_passwd | None:
     """Return the user, or None where QEMU does not drop to it: the lab is not root's, or the user does not exist."""
     try:
-        return pwd.getpwnam(NAME) if privilege.is_root() else None
+        return pwd.getpwnam(NAME) if os.geteuid() == 0 else None
     except KeyError:
         return None
 
@@ -25,7 +23,7 @@ def find() -> pwd.struct_passwd | None:
 def problem(*folders: Path) -> str:
     """Return why QEMU cannot run as this user in a lab of root; empty where it can. ``folders``: where its sockets lie,
     which it opens again after a restart of the other side."""
-    if not privilege.is_root():
+    if os.geteuid() != 0:
         return ""
     if find() is None:
         return f"there is no user {NAME}"
@@ -45,7 +43,9 @@ def _is_open(folder: Path) -> bool:
 
 def ensure(note: Callable[[str], None]) -> None:
     """Make the user where root calls this and it does not exist."""
-    if not privilege.is_root() or find() is not None:
+    from sppr.host import privilege  # `sppr status` starts faster without it
+
+    if os.geteuid() != 0 or find() is not None:
         return
     note(f"user {NAME}: VMs of root's labs run as this user")
     privilege.as_root(

@@ -285,3 +285,12 @@ def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 3 and done.stderr == "error: the current folder was removed\nhint: cd to another\n"
+
+
+def test_status_starts_without_what_only_other_verbs_need() -> None:
+    """Each takes milliseconds to import, and the time of `sppr status` is compared with that of importing click."""
+    code = "import sys, sppr.cli.status, sppr.cli.which, sppr.lab.state, sppr.lab.status; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "sppr.lab.state" in loaded
+    assert not loaded & {"sppr.host.privilege", "sppr.host.facts", "libtmux", "yaml", "pydantic", "psutil"}
