@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sppr.cli.edge import Edge
+from sppr.cli.which import check_owner
 from sppr.errors import LaunchError, SpprError
 from sppr.host import privilege
 from sppr.lab import state
@@ -24,10 +25,16 @@ class PartEdge(Edge):
         return super().main(*args, **kwargs)
 
 
-def begin(name: str, run: Path, dry_run: bool) -> None:
-    """Before anything is touched: SpprError where the part ``name`` of the session in ``run`` runs already."""
+def begin(name: str, run: Path, dry_run: bool, conf: Path | None = None) -> None:
+    """Before anything is touched: SpprError where the part ``name`` of the session in ``run`` runs already.
+
+    ``conf``: the conf.yml that was read; SpprError where the session belongs to the lab of another one. None: the
+    session was named, so another lab's is meant.
+    """
     if dry_run:
         return
+    if conf is not None:
+        check_owner(run.name, conf)
     there = state.process(PaneFiles(run, name))
     if there is not None and there.alive() and there.pid != os.getpid():
         raise SpprError(

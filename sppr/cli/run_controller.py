@@ -37,7 +37,7 @@ def main(
 
     config, site = site_of(conf, session)
     name = which or "ctrler"
-    begin(name, site.run, dry_run)
+    begin(name, site.run, dry_run, None if session else site.conf)
     given = {"host": host, "pri_port": pri_port, "sec_port": sec_port, "rest_port": rest_port}
     given = {key: value for key, value in given.items() if value is not None}
     config = config.model_copy(update={"controller": config.controller.model_copy(update=given)})

@@ -26,7 +26,7 @@ def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) ->
 
     flags = {name: words.pop(name) for name in ("portmask", "vdevs", "vdev_tap", "vdev_vhost")}
     config, site = site_of(conf, session)
-    begin("pri", site.run, dry_run)
+    begin("pri", site.run, dry_run, None if session else site.conf)
     config, site = overridden(config, site, "primary", words)
     made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
     if not dry_run:

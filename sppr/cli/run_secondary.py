@@ -25,7 +25,7 @@ def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: boo
 
     config, site = site_of(conf, session)
     name = secondary_name(secondary_id)
-    begin(name, site.run, dry_run)
+    begin(name, site.run, dry_run, None if session else site.conf)
     config, site = overridden(config, site, secondary_id, words)
     made = planner.make(
         config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), site

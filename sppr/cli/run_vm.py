@@ -75,9 +75,9 @@ def main(
         for part in parts:
             become(part.name, part.program, site.run, dry_run=True)
         return
+    begin(vm_name(kind, ids[0]), site.run, dry_run, None if session else site.conf)
     if len(ids) > 1:
         _open_windows(ids, shares)
-    begin(vm_name(kind, ids[0]), site.run, dry_run)
     _make_ready(parts[0], config, site, kind, ids[0], shape)
     program = parts[0].program
     if parts[0].console.endswith(".console"):  # else it is the log of the pane

@@ -124,6 +124,22 @@ def test_a_session_of_another_folder_is_shown_but_not_changed(tmp_path: Path, mo
         own_session(None)
 
 
+@pytest.mark.parametrize("script", ["primary.py", "secondary.py -i 1", "controller.py", "run-vm.py -t ring -i 6"])
+def test_a_runscript_does_not_run_a_part_of_another_folders_session(tmp_path: Path, script: str) -> None:
+    """Typed in a second clone, it recorded itself in the session of the first."""
+    lab, clone = tmp_path / "lab", tmp_path / "clone"
+    lab.mkdir()
+    clone.mkdir()
+    started(tmp_path / "run" / "spp", lab / "conf.yml")
+    shutil.copy(ROOT / "conf.yml", clone)
+    name, *words = script.split()
+    argv = [sys.executable, str(ROOT / "runscripts" / name), *words, "--conf", str(clone / "conf.yml")]
+    done = subprocess.run(argv, cwd=clone, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1, done
+    assert f"session spp belongs to the lab of {lab}/conf.yml, not to {clone}/conf.yml" in done.stderr
+    assert [path.name for path in (tmp_path / "run" / "spp").iterdir()] == ["state.json"]
+
+
 def test_the_only_session_is_meant_where_there_is_no_conf_yml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started(tmp_path / "run" / "other", tmp_path / "lab" / "conf.yml")
     monkeypatch.chdir(tmp_path)
