@@ -219,6 +219,16 @@ def wait_state(lab: Lab, name: str, wanted: str, seconds: float = 30) -> dict[st
     return row
 
 
+def wait_exit(lab: Lab, name: str, status: int, seconds: float = 30) -> dict[str, Any]:
+    """Wait until a part is dead with this exit status, which its pane's shell writes a moment later. Its row."""
+    row: dict[str, Any] = wait_for(
+        f"{name} dead with exit status {status}",
+        lambda: r if (r := lab.status()[name])["state"] == "dead" and r["exit"] == status else None,
+        seconds,
+    )
+    return row
+
+
 def last_line(lab: Lab, pane: str) -> str:
     """What stands in the last line of a pane that is not empty, as a user sees it (long lines joined)."""
     return (lab.tmux("capture-pane", "-J", "-p", "-t", pane).rstrip().splitlines() or [""])[-1]

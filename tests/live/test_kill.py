@@ -15,7 +15,7 @@ import pytest
 
 from tests.live import labs
 from tests.live.dataplane import wait_for
-from tests.live.labs import Lab, wait_state
+from tests.live.labs import Lab, wait_exit, wait_state
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 SMALL = ("-ns", "2", "-nr", "0", "-nv", "0")
@@ -157,8 +157,8 @@ def test_each_part_killed_while_up(vm_lab: Lab) -> None:
     for name in vm_lab.status():
         before = {n: row["pid"] for n, row in vm_lab.status().items()}
         os.kill(before[name], signal.SIGKILL)
-        dead = wait_state(vm_lab, name, "dead")
-        assert dead["exit"] == 137 and dead["when"] and dead["pid"] is None
+        dead = wait_exit(vm_lab, name, 137)
+        assert dead["when"] and dead["pid"] is None
         assert_all_ready(vm_lab, WITH_VM, f"{name} killed")
         anew = {n for n, row in vm_lab.status().items() if row["pid"] != before[n]}
         assert anew == ({"pri", "sec1"} if name == "pri" else {name})

@@ -16,7 +16,7 @@ import pytest
 
 from tests.live import labs
 from tests.live.dataplane import wait_for
-from tests.live.labs import Lab, wait_state
+from tests.live.labs import Lab, wait_exit, wait_state
 from tests.live.test_faults import fake_tree
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
@@ -77,8 +77,8 @@ def test_up_starts_what_died_and_leaves_what_runs(small: Lab) -> None:
     before = pids(small)
     panes_before = panes(small)
     kill(before["sec1"])
-    row = wait_state(small, "sec1", "dead")
-    assert row["exit"] == 137 and row["when"].startswith("20") and row["note"] is None
+    row = wait_exit(small, "sec1", 137)
+    assert row["when"].startswith("20") and row["note"] is None
     done = small.wakeup(*SMALL)
     assert done.returncode == 0 and "sec1: ready" in done.stdout and "pri: " not in done.stdout, done.stdout
     after = pids(small)

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.fakes import tree
 from tests.live import labs
 from tests.live.dataplane import wait_for
-from tests.live.labs import Lab, last_line, run_again, wait_state
+from tests.live.labs import Lab, last_line, run_again, wait_exit, wait_state
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
@@ -264,7 +264,7 @@ def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
             process.kill()
             process.wait()
     lab.tmux("send-keys", "-t", ctrler["pane"], "bye", "Enter")
-    assert wait_state(lab, "ctrler", "dead")["exit"] == 0
+    wait_exit(lab, "ctrler", 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])

@@ -13,7 +13,7 @@ import pytest
 
 from tests.live import labs
 from tests.live.dataplane import TapEnd, crosses, wait_for
-from tests.live.labs import Lab, run_again, wait_state
+from tests.live.labs import Lab, run_again, wait_exit, wait_state
 from tests.live.test_controller import WAIT, Controller, Fake, nfv, until
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
@@ -272,5 +272,5 @@ def test_with_a_policy_what_is_killed_is_back_by_itself(watched: Lab) -> None:
     shown = lab.sppr("status", "--session", lab.session).stdout
     assert f"restarts {after['sec2']['restarts']}" in shown  # 2, or more where the primary took long
     lab.tmux("send-keys", "-t", after["sec1"]["pane"], "C-c")
-    assert wait_state(lab, "sec1", "dead")["exit"] == 0
+    wait_exit(lab, "sec1", 0)
     assert lab.down().returncode == 0 and lab.leftovers() == []
