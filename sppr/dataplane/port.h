@@ -65,9 +65,6 @@ void port_close(struct port *port);
 /* For the port types: a zeroed struct that starts with a struct port. */
 void *port_alloc(size_t size, struct uid uid, const struct port_ops *ops);
 
-/* n frames of 64 bytes of whatever the mbufs hold; 0 when the pool has no n. */
-uint16_t null_frames(struct rte_mempool *pool, struct rte_mbuf **bufs, uint16_t n);
-
 struct port *port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue);
 struct port *port_ring_open(const struct port_env *env, struct uid uid);
 struct port *port_vhost_open(const struct port_env *env, struct uid uid);

@@ -9,24 +9,19 @@ struct port_null {
 	struct rte_mempool *pool;
 };
 
-uint16_t
-null_frames(struct rte_mempool *pool, struct rte_mbuf **bufs, uint16_t n)
+static uint16_t
+null_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
+	struct port_null *p = (struct port_null *)port;
 	uint16_t i;
 
-	if (rte_pktmbuf_alloc_bulk(pool, bufs, n) != 0)
+	if (rte_pktmbuf_alloc_bulk(p->pool, bufs, n) != 0)
 		return 0;
 	for (i = 0; i < n; i++) {
 		bufs[i]->data_len = FRAME;
 		bufs[i]->pkt_len = FRAME;
 	}
 	return n;
-}
-
-static uint16_t
-null_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
-{
-	return null_frames(((struct port_null *)port)->pool, bufs, n);
 }
 
 static uint16_t
