@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 # Test files run side by side: most of their time is waiting. One after another: make test JOBS=0
-JOBS   ?= 2
+JOBS   ?= 3
 
 # What runs the lab, what README and docs tell its user to type (iputils-ping curl), what builds the data plane, what
 # builds the base image; and what only the tests use.
@@ -17,7 +17,7 @@ TEST_PACKAGES := sudo dpdk-dev zsh clang libclang-rt-14-dev libjemalloc2
 
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
-.PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz fmt clean
+.PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz kill-campaign fmt clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,7 +68,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 20 $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 $(ARGS)
 
 bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root)
 	@$(BIN)/python tests/bench_all.py
@@ -78,6 +78,9 @@ bench-smoke: packages-test setup $(VENV)/.test ## run every bench once, briefly;
 
 fuzz: packages-test ## the data plane's commands, then a memif client, under libFuzzer, ten minutes each (FUZZ_SECONDS=600)
 	@$(MAKE) -s -C sppr/dataplane fuzz
+
+kill-campaign: packages-test setup $(VENV)/.test ## kill the launcher at 100 random moments, and see each mended (KILLS=100, needs root)
+	@$(BIN)/python tests/kill_campaign.py
 
 fmt: $(VENV)/.test ## format Python and C
 	@$(BIN)/ruff check -q --fix . bin runscripts || true

@@ -1,6 +1,7 @@
 """qemu-img: looking at an image, and images that exist whole or not at all."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -48,6 +49,13 @@ def info(path: Path) -> ImageInfo:
         raise HostError(f"{path}: no such image", hint=f"ls -l {path.parent}")
     if not os.access(path, os.R_OK):
         raise HostError(f"{path}: cannot be read by you", hint=f"chmod u+r {path}")
+    there = path.stat()
+    return _asked(path, (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns))
+
+
+@functools.lru_cache(64)
+def _asked(path: Path, _stamp: tuple[int, ...]) -> ImageInfo:
+    """What qemu-img says, asked once for each ``_stamp`` of the file: a bring-up looks at each image several times."""
     done = run(["qemu-img", "info", "-U", "--output=json", _plain(path)], check=False, deadline=Deadline(20))
     if done.returncode:
         raise HostError(f"{path}: {done.stderr.strip().removeprefix('qemu-img: ')}", hint="is it an image?")

@@ -1,5 +1,6 @@
 """What a plan wants of the machine, with all that must be read for it: programs, images, who has what."""
 
+import mmap
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ from sppr.tmux.pane import PaneFiles
 
 #: What an image may grow to while it is made, in MiB, and what must be left beside.
 TEMPLATE_MIB, INSTANCE_MIB, MARGIN_MIB = 96, 16, 64
-_EAL = re.compile(rb"librte_eal\.so\.(\d+)")
+_EAL = re.compile(rb"librte_eal\.so\.\d+")
 
 
 def of_host(
@@ -157,11 +158,11 @@ def _builds(plan: Plan) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in dict.fromkeys(Path(p.program[0]) for p in plan.parts if p.role in ("primary", "secondary")):
         try:
-            linked = _EAL.search(path.read_bytes())
-        except OSError:
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if linked := _EAL.search(content):
+                    found[path.name] = linked[0].decode()
+        except (OSError, ValueError):  # ValueError: an empty file
             continue
-        if linked:
-            found[path.name] = f"librte_eal.so.{linked[1].decode()}"
     return found
 
 

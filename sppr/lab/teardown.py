@@ -17,7 +17,6 @@ from sppr.host.pids import Proc
 from sppr.lab import panes
 from sppr.lab import state as states
 from sppr.lab.state import State
-from sppr.qemu import monitor
 from sppr.roles.part import Part
 from sppr.spp.control import ControlClient
 from sppr.tmux.server import Tmux
@@ -163,6 +162,8 @@ def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
 def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | None:
     """How the part ended when asked in its own way; None where it still runs."""
     if part.is_vm:
+        from sppr.qemu import monitor  # it brings asyncio, which a bring-up does without
+
         return monitor.shut_down(Path(part.qmp), proc.alive, Deadline(powerdown), Deadline(QUIT))
     if part.role == "controller":
         return None

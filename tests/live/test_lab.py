@@ -112,6 +112,22 @@ def test_a_vhost_vm_answers_a_ping_through_its_port_killed_and_back_too(lab: Lab
     assert not pings(tap, 1)
 
 
+def test_a_guest_comes_back_to_a_socket_that_was_removed_and_wakeup_made_anew(lab: Lab) -> None:
+    """With the patches of the test before."""
+    tap, console, pid = f"{lab.tap}a", lab.state / "vm_v11.console", lab.status()["vm_v11"]["pid"]
+    lab.control.forward("nfv:1")
+    assert wait_for("an answer", lambda: pings(tap, 3), 30)
+    said = console.read_bytes()
+    (lab.folder / "socks/sock11").unlink()
+    assert pings(tap, 1), "what is connected stays connected"
+    done = lab.wakeup()
+    assert done.returncode == 0 and "sock11 of nfv:1 is gone: the port is added again" in done.stdout, done.stderr
+    wait_for("the VM to be behind its new port", lambda: pings(tap, 3), 60)
+    row = lab.status()["vm_v11"]
+    assert (row["state"], row["pid"]) == ("ready", pid) and console.read_bytes() == said, "it did not boot again"
+    lab.control.stop("nfv:1")
+
+
 def pings(tap: str, count: int) -> bool:
     """Whether the VM answers each of them."""
     ping = ["ping", "-I", tap, "-c", str(count), "-W", "2", "-q", "192.168.100.11"]

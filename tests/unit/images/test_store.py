@@ -45,6 +45,17 @@ def test_a_base_that_changed_under_its_templates_is_refused_by_name(store: Store
     assert not (store.folder / "img").exists()
 
 
+def test_an_image_is_asked_about_once_until_it_changes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = image(store.folder / "other.qcow2")
+    over = image(store.folder / "over.qcow2")
+    asked: list[object] = []
+    real = qemu_img.run
+    monkeypatch.setattr(qemu_img, "run", lambda *args, **options: (asked.append(args), real(*args, **options))[1])
+    assert [qemu_img.info(over).backing for _ in range(3)] == [None] * 3 and len(asked) == 1
+    subprocess.run(["qemu-img", "rebase", "-u", "-F", "qcow2", "-b", other.name, over], check=True)
+    assert qemu_img.info(over).backing == other.name and len(asked) == 2
+
+
 def test_an_image_that_is_there_is_never_replaced(store: Store) -> None:
     target = store.folder / "x.qcow2"
     target.write_text("precious")
