@@ -34,6 +34,7 @@ status: ## show the lab
 	@$(BIN)/sppr status
 
 setup: packages $(VENV)/.up dataplane ## Debian packages, .venv, data plane, hugepages, base image
+	@$(BIN)/python -m compileall -q sppr || true # a folder that cannot be written only starts slower
 	@$(BIN)/sppr setup
 
 packages:

@@ -154,5 +154,5 @@ def remove(path: Path) -> None:
 
 def hand_over(path: Path) -> None:
     """Have a socket that root made open to this user: our data plane does that itself, SPP's own programs cannot."""
-    if not os.access(path, os.W_OK):
-        as_root(["chown", str(os.getuid()), path])
+    if path.is_socket() and not path.is_symlink() and not os.access(path, os.W_OK):
+        as_root(["chown", "-h", str(os.getuid()), path])  # -h: no link that takes its place is followed

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,11 +29,12 @@ class Runtime:
 
 def runtimes(root: Path, mapped: Callable[[], memory.Mappers]) -> tuple[Runtime, ...]:
     """Of every prefix. Root's lie in /run/dpdk, where a user sees nothing and is in nobody's way; a user's in
-    $XDG_RUNTIME_DIR/dpdk, or /tmp/dpdk."""
+    $XDG_RUNTIME_DIR/dpdk, or /tmp/dpdk, where root does not look: any user can plant a link there."""
     of_root = root / "run/dpdk"
-    places = [of_root, root / "tmp/dpdk"]
-    if user := os.environ.get("XDG_RUNTIME_DIR"):
-        places.append(root / user.lstrip("/") / "dpdk")
+    places = [of_root]
+    if os.geteuid() != 0:
+        user = os.environ.get("XDG_RUNTIME_DIR", "")
+        places += [root / "tmp/dpdk", *([root / user.lstrip("/") / "dpdk"] if user else [])]
     folders = [folder for place in dict.fromkeys(places) for folder in sorted(place.glob("*")) if folder.is_dir()]
     by_path = mapped() if folders else {}
     found = []
@@ -47,10 +49,13 @@ def runtimes(root: Path, mapped: Callable[[], memory.Mappers]) -> tuple[Runtime,
 
 
 def lock_holder(path: Path) -> int | None:
-    """Pid of the process that has a POSIX lock on ``path``. Asking takes no lock."""
+    """Pid of the process that has a POSIX lock on ``path``. Asking takes no lock. None for what is no file: another
+    user may have put a link, or a FIFO, where this user's DPDK would have its own."""
     with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return None
             asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
             kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
             return pid if kind != fcntl.F_UNLCK else None

@@ -16,7 +16,9 @@ def write(target: Path, text: str) -> None:
     """Whole or not at all. OSError names the file: that of a write to a full disk does not."""
     temporary = beside(target)
     try:
-        temporary.write_text(text)
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x") as file:
+            file.write(text)
         temporary.rename(target)
     except OSError as e:
         raise OSError(e.errno, e.strerror, str(target)) from None

@@ -3,6 +3,7 @@ QEMU that runs it."""
 
 import itertools
 import json
+import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import psutil
 
 from sppr.deadline import Deadline
 from sppr.errors import ConfigError, HostError, SpprError
-from sppr.host import pids
+from sppr.host import pids, temporaries, vm_user
 from sppr.host.pids import Proc
 from sppr.images.store import name_note
 from sppr.lab import state as states
@@ -98,11 +99,15 @@ def guests(session: str) -> list[Guest]:
 
 
 def _by_hand(session: str, known: set[str]) -> Iterator[Guest]:
-    """QEMUs whose QMP socket lies in the session's run directory."""
-    run = states.folder_of(session)
+    """QEMUs whose QMP socket lies in the session's run directory. Only processes of this user, or of the one that QEMU
+    drops to, are believed: anybody can start a process that is called like a guest."""
+    run, user = states.folder_of(session), vm_user.find()
+    trusted = {os.getuid(), *([user.pw_uid] if user else [])}
     for process in psutil.process_iter():
         try:
             words = process.cmdline()
+            if process.uids().real not in trusted:
+                continue
         except psutil.Error:
             continue
         match = next((m for a, b in itertools.pairwise(words) if a == "-name" and (m := _NAME.match(b))), None)
@@ -167,7 +172,7 @@ def check_new_name(found: Sequence[Guest], guest: Guest, name: str) -> None:
 
 
 def note_name(guest: Guest, name: str) -> None:
-    name_note(guest.disk).write_text(json.dumps({"hostname": name}) + "\n")
+    temporaries.write(name_note(guest.disk), json.dumps({"hostname": name}) + "\n")
 
 
 def renamed(disk: Path) -> str | None:

@@ -27,5 +27,5 @@ def sudoers_line(plan: Plan) -> str:
     if any(Path(program).parent != OURS for program in programs(plan.parts)):
         sockets = (*plan.vdev_sockets, *(s for part in plan.parts for s in part.sockets))
         chown = which("chown") or "/usr/bin/chown"
-        commands += [[chown, str(os.getuid()), socket] for socket in sockets]
+        commands += [[chown, "-h", str(os.getuid()), socket] for socket in sockets]
     return privilege.sudoers_line(commands)

@@ -126,8 +126,9 @@ def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:
         return
     pattern = re.compile(rf"{re.escape(prefix)}map_\d+")
     pages = [page for page in huge_dir.glob(f"{prefix}map_*") if pattern.fullmatch(page.name)]
-    # Real paths, as /proc shows them: /var/run is a link.
-    folders = [p for p in (Path("/run/dpdk") / prefix, Path("/tmp/dpdk") / prefix) if p.is_dir()]  # noqa: S108
+    # The real path, as /proc shows it: /var/run is a link. Not /tmp/dpdk, where any user can plant a link: DPDK takes
+    # it for users without a runtime directory, never for root.
+    folders = [p for p in (Path("/run/dpdk") / prefix,) if p.is_dir()]
     mapped = memory.mappers(Path("/")) if pages or folders else {}
     if any(Path(name) in pages or Path(name).parent in folders for name in mapped):
         return

@@ -1,13 +1,15 @@
 """The line that spp_primary of SPP 16.07 writes for the QEMU of ring VMs (spp-facts 9, 12.4)."""
 
+import os
 import re
+import stat
 from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import NotReady
 
 LINE = Path("/tmp/ivshmem_qemu_cmdline_pp_ivshmem")  # noqa: S108 - SPP's own place
-_WORDS = re.compile(r"-device ivshmem,size=\d+[MG],shm=fd(?::[^:\s]+:0x[0-9a-f]+:0x[0-9a-f]+)+")
+_WORDS = re.compile(r"-device ivshmem,size=\d+[MG],shm=fd(?::[^:,\s]+:0x[0-9a-f]+:0x[0-9a-f]+)+")
 
 
 def wait_line(since: float, deadline: Deadline, path: Path = LINE) -> list[str]:
@@ -16,14 +18,19 @@ def wait_line(since: float, deadline: Deadline, path: Path = LINE) -> list[str]:
 
     def fresh() -> str | None:
         try:
-            text = path.read_text(errors="replace").strip() if path.stat().st_mtime >= since else ""
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return None
+        with os.fdopen(fd, errors="replace") as file:
+            there = os.fstat(fd)
+            if not stat.S_ISREG(there.st_mode) or there.st_uid not in (0, os.getuid()):
+                return None  # another user's: QEMU would map what it names into the guest
+            text = file.read().strip() if there.st_mtime >= since else ""
         return text if _WORDS.fullmatch(text) else None
 
     found = deadline.poll(fresh)
     if found is None:
-        why = "is of a primary before, or torn" if path.exists() else "is not there"
+        why = "is of a primary before, torn, or another user's" if os.path.lexists(path) else "is not there"
         what = f"{path}: {why}; waited {deadline.seconds:.0f} s for what the primary writes for ring VMs"
         raise NotReady(what, hint="is SPP built with RTE_TARGET x86_64-ivshmem-linuxapp-gcc (spp.target)?")
     return found.split()

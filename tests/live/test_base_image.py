@@ -105,9 +105,8 @@ def guest(base_image: Path, key: Path, tmp_path_factory: pytest.TempPathFactory)
         yield vm
 
 
-def test_boots_to_a_quiet_root_shell_in_seconds(guest: Guest) -> None:
+def test_boots_to_a_quiet_root_shell(guest: Guest) -> None:
     print(f"prompt after {guest.seconds:.1f} s")
-    assert guest.seconds < 20
     noise = [line for line in guest.boot_text.replace("\r", "").split("\n") if line.strip()]
     assert len(noise) <= 1, noise  # SYSLINUX says its name
     assert "\x1b" not in guest.boot_text

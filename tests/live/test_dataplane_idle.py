@@ -24,8 +24,9 @@ from tests.live.dataplane import (
 
 pytestmark = pytest.mark.live
 
-#: Below 1 ms on a machine of one's own; these share two cores with other tests, where a wake-up waits for its turn.
-MEDIAN_BOUND = 0.005
+#: Without an event a worker looks every 100 ms: 50 ms after a frame that comes when it has rested for 50. With one it
+#: takes below 1 ms on a machine of one's own, and up to 20 where many others share the two cores.
+MEDIAN_BOUND = 0.04
 
 
 def assert_idle(processes: list[Process]) -> None:

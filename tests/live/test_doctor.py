@@ -123,6 +123,7 @@ def test_a_live_primary_is_named_and_a_killed_one_is_swept(own: Lab, lab: Datapl
     secondary = lab.processes[-1]
     with contextlib.ExitStack() as stack:
         keep(stack, *HUGE.glob(f"{lab.prefix}map_*"))
+        os.kill(secondary.pid, signal.SIGSTOP)  # else it notices, and ends before doctor has looked
         primary.terminate(signal.SIGKILL)
         check_swept(own, lab, secondary)
 

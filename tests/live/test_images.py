@@ -99,19 +99,20 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
         vm.close()
 
 
+@pytest.mark.timeout(1800)  # two minutes on a machine that does nothing else
 def test_a_cloud_image_not_of_ours_becomes_a_ring_vm(lab: Lab) -> None:
     """Added by `image add`, let in by cloud-init's seed; its VM connects, has its name, and takes the lab's ssh key."""
     lab.write()
     done = lab.sppr("image", "add", str(cloud.ensure()), "--name", "cloud.qcow2")
     assert done.returncode == 0, done.stderr
-    done = lab.wakeup("-ns", "1", "-nr", "1", "-nv", "0", timeout=380)
+    done = lab.wakeup("-ns", "1", "-nr", "1", "-nv", "0", timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert lab.status()["vm_r6"]["state"] == "ready"
     rows = {row.name: row for row in listing.entries(lab.folder / "runscripts")}
     assert rows["or-cloud.qcow2"].spp_vm and "vm-r6" in {h.name for h in rows["r6-cloud.qcow2"].holders}
     words = ("-r", "6", "hostname; cat /etc/machine-id; ls /etc/ssh")
     # Its sshd may come up after its spp_vm.
-    done = wait_for("its sshd", lambda: d if (d := sppsh(lab, *words)).returncode == 0 else None, 90)
+    done = wait_for("its sshd", lambda: d if (d := sppsh(lab, *words)).returncode == 0 else None, 300)
     name, machine, *files = done.stdout.split()
     assert name == "vm-r6" and len(machine) == 32 and "ssh_host_ed25519_key" in files, done.stderr
 

@@ -211,6 +211,27 @@ def test_the_line_for_qemu_is_waited_for_and_must_be_of_this_primary(tmp_path: P
     assert e.value.hint and "x86_64-ivshmem-linuxapp-gcc" in e.value.hint
     os.utime(line, (began + 1, began + 1))
     assert ivshmem.wait_line(began, Deadline(0), line) == RING.split()
+    line.rename(tmp_path / "elsewhere")
+    line.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotReady):
+        ivshmem.wait_line(began, Deadline(0), line)
+    line.unlink()
+    os.mkfifo(line)
+    with pytest.raises(NotReady):
+        ivshmem.wait_line(began, Deadline(0), line)
+
+
+def test_the_line_for_qemu_of_another_user_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QEMU of root maps the files it names into a guest."""
+    line = tmp_path / "line"
+    line.write_text(RING)
+    assert ivshmem.wait_line(0, Deadline(0), line) == RING.split()
+    if os.geteuid() == 0:
+        os.chown(line, 65534, 65534)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    with pytest.raises(NotReady, match="or another user's"):
+        ivshmem.wait_line(0, Deadline(0), line)
 
 
 def test_its_processes_may_run_under_our_controller(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Facts are read below a root, so that a test brings a /proc and a /sys of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,23 @@ def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
         other.communicate("")
     assert runtime.lock_holder(config) is None and runtime.lock_holder(tmp_path / "none") is None
     assert holders.who_has_open([str(config)]) == {}
+
+
+@pytest.mark.timeout(20)
+def test_what_another_user_put_in_place_of_a_lock_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    assert runtime.lock_holder(tmp_path / "fifo") is None and runtime.lock_holder(tmp_path / "link") is None
+
+
+@pytest.mark.parametrize(("uid", "seen"), [(0, ["/run/dpdk/lab"]), (1000, ["/run/dpdk/lab", "/tmp/dpdk/lab"])])
+def test_root_does_not_look_for_runtime_folders_where_others_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, seen: list[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    for place in ("run", "tmp"):
+        (tmp_path / place / "dpdk/lab").mkdir(parents=True)
+    assert [found.path for found in runtime.runtimes(tmp_path, dict)] == seen
 
 
 @pytest.mark.parametrize(("driver", "loose"), [("e1000", ("0000:00:04.1",)), ("vfio-pci", ()), ("pci-stub", ())])

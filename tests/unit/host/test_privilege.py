@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -67,6 +68,18 @@ def test_sweep_finds_the_files_of_its_prefix_only(tmp_path: Path) -> None:
     found = subprocess.run([*find[:-1], "-print"], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(Path(path).name for path in found) == ours
     assert all(re.fullmatch(r"a\.b\+map_\d+", name) for name in ours)
+
+
+def test_a_link_in_place_of_a_socket_is_not_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(privilege, "as_root", asked.append)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    socket.socket(socket.AF_UNIX).bind(str(tmp_path / "sock"))
+    (tmp_path / "link").symlink_to(tmp_path / "sock")
+    privilege.hand_over(tmp_path / "link")
+    assert asked == []
+    privilege.hand_over(tmp_path / "sock")
+    assert asked == [["chown", "-h", str(os.getuid()), tmp_path / "sock"]]
 
 
 def test_home_of_the_one_who_called_sudo_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Who is meant by a word, what a guest may be called, and how ssh is told to reach it."""
 
+import os
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -45,6 +47,20 @@ def test_all_are_those_that_run() -> None:
         reach.select([guest("v12", running=False)], "all")
     with pytest.raises(NoGuest, match=r"vm-v12: does not run \(dead\)"):
         reach.running(GUESTS[2])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts a process of another user, which needs root")
+def test_a_process_of_another_user_is_no_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is called like a VM started by hand: it would be sent commands, and a name beside a disk of its own."""
+    monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
+    words = ["sleep", "60", "-name", "guest=vm-v11", f"path={tmp_path}/lab/vm_v11.qmp", "hostfwd=tcp:127.0.0.1:22-:22"]
+    code = "import sys, time; print(flush=True); time.sleep(60)"
+    for uid, seen in ((65534, []), (0, ["v11"])):
+        argv = ["/usr/bin/python3", "-c", code, *words]
+        with subprocess.Popen(argv, user=uid, cwd="/", stdout=subprocess.PIPE) as process:
+            assert process.stdout and process.stdout.readline()
+            assert [found.vm for found in reach.guests("lab")] == seen
+            process.kill()
 
 
 def test_the_templates_of_both_kinds_have_the_id_0() -> None:
