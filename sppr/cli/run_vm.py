@@ -162,6 +162,7 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
     from sppr.host import region
     from sppr.host.facts import unix_listening
     from sppr.host.rundir import make_private
+    from sppr.host.sockets import check_owner
     from sppr.lab import controllers
     from sppr.lab.materials import make_key
     from sppr.lab.plan import api_socket
@@ -187,8 +188,12 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
     api = controllers.rest(config, site) or api_socket(site.run)
     if part.regions:
         _serve_regions(part, api)
-    if not part.makes_sockets and not set(part.sockets) <= unix_listening():
+    if part.makes_sockets:
+        return
+    if not set(part.sockets) <= unix_listening():
         probe.serve_vhosts(api, part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
+    for path in part.sockets:
+        check_owner(Path(path))
 
 
 def _make_disk(config: Any, site: Any, kind: Any, vm_id: int) -> None:

@@ -233,7 +233,7 @@ class Spp(_Part):
     qemu: Text | None = None
     target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "x86_64-native-linuxapp-gcc"
     file_prefix: FilePrefix | None = None
-    sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=63), AfterValidator(_folder)] = "/tmp"  # noqa: S108 - SPP's own place: /tmp/sockN
+    sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=95), AfterValidator(_folder)] | None = None
 
 
 class Config(_Part):

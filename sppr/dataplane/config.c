@@ -109,7 +109,7 @@ take_option(struct config *cfg, int opt, const char *arg)
 	case OPT_SOCK_DIR:
 		/* a socket's whole path must fit into sun_path */
 		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->sock_dir))
-			return "--sock-dir wants a path of at most 63 characters";
+			return "--sock-dir wants a path of at most 95 characters";
 		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
 		return NULL;
 	case OPT_SOCK_UID:

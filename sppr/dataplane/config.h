@@ -28,7 +28,7 @@ struct config {
 	bool hello;		/* spp_vm: announce a new connection; see controller/guests.py */
 	struct sockaddr_in controller;
 	char controller_text[32];
-	char sock_dir[64];
+	char sock_dir[96];
 	char sock_uid[12]; /* of the user that QEMU runs as, who gets vhost sockets; "": nobody */
 	char log_dir[256]; /* primary: of launched secondaries; "": the EAL's runtime dir */
 };

@@ -1,10 +1,13 @@
 """Unix sockets by their paths: which somebody has, in whatever network namespace, and which were left behind."""
 
 import contextlib
+import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from sppr.errors import HostError
+from sppr.host import vm_user
 from sppr.host.memory import text
 
 
@@ -24,6 +27,17 @@ def stale(paths: Iterable[str | Path]) -> list[Path]:
     there = [path for path in map(Path, paths) if _is_socket(path)]
     taken = bound() if there else frozenset()
     return [path for path in there if str(path) not in taken]
+
+
+def check_owner(path: Path) -> None:
+    """HostError where the socket ``path`` belongs to a user who must not see a guest's memory: not root, not this user,
+    not the one that QEMU runs as. In a folder that others can write, such as /tmp, anybody can be there first."""
+    user, owner = vm_user.find(), path.lstat().st_uid
+    if owner not in {0, os.getuid(), *([user.pw_uid] if user else [])}:
+        what = f"{path}: belongs to uid {owner}, who would have the guest's memory"
+        raise HostError(
+            what, hint="spp.sock_dir: in conf.yml, a folder that only you can write; without it: the run directory"
+        )
 
 
 def _is_socket(path: Path) -> bool:

@@ -86,7 +86,7 @@ def _problems(config: Config, flags: Flags, site: Site) -> Iterator[str]:
     servers = [s for s in chosen if s.type == "nfv"]
     if flags.nof_vhost and not servers and not version.primary_forwards:
         yield "vhost VMs want an nfv that serves their ports: its primary cannot forward"
-    if config.spp.sock_dir != "/tmp" and (flags.nof_vhost or flags.vdev_vhost):  # noqa: S108 - SPP's own place
+    if config.spp.sock_dir not in (None, "/tmp") and (flags.nof_vhost or flags.vdev_vhost):  # noqa: S108 - SPP's own place
         yield f"spp.sock_dir: {config.spp.sock_dir}, but its programs know /tmp only"
     if flags.vdev_tap and not version.since("17.02"):
         yield "-vdt: its DPDK has no taps"

@@ -17,11 +17,9 @@ from sppr.roles.part import Part, secondary_name
 from sppr.roles.spp import Primary, Secondary
 from sppr.spp import ports
 from sppr.spp.eal import Eal, lcores
-from sppr.spp.versions import Version
 
 #: Ports that a DPDK process holds (RTE_MAX_ETHPORTS).
 MAX_PORTS = 32
-OURS = Version()
 
 
 def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: str | None = None) -> Plan:
@@ -39,7 +37,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     parts = [_restarting(config, part) for part in parts]
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
-    vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts, site.version)) if s]
+    vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts, site)) if s]
     return Plan(
         session=site.session,
         folder=str(site.folder),
@@ -52,7 +50,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
         huge_dir=config.hugepages,
         memory=config.primary.memory,
         accel=config.vm.accel,
-        sock_dir=config.spp.sock_dir,
+        sock_dir=site.sock_dir,
         vdev_sockets=tuple(map(str, vdev_sockets)),
         windows=windows_of(parts, flags.nof_working),
         parts=tuple(parts),
@@ -70,15 +68,16 @@ def _tcp_ports(config: Config, parts: Sequence[Part]) -> tuple[int, ...]:
     return tuple(port for port in own if port)
 
 
-def primary_vdevs(config: Config, flags: Flags, facts: Facts, version: Version = OURS) -> tuple[str, ...]:
+def primary_vdevs(config: Config, flags: Flags, facts: Facts, site: Site) -> tuple[str, ...]:
     """EAL devices of the primary: those of conf.yml and of the flags.
 
     Where no NIC is bound to DPDK and no device is named, the bits of the portmask are served by net_tap0, net_tap1, …;
     of a real SPP by null devices: a tap's signals throw its primary off the controller (spp-facts 12.3).
     """
+    version = site.version
     first = not version.since("17.02")
     named = [*config.primary.vdevs, *flags.vdevs, *map(ports.tap_vdev, flags.vdev_tap)]
-    named += [ports.vhost_vdev(config.spp.sock_dir, n, first) for n in flags.vdev_vhost]
+    named += [ports.vhost_vdev(site.sock_dir, n, first) for n in flags.vdev_vhost]
     if named or facts.nics:
         return tuple(named)
     portmask = config.primary.portmask if flags.portmask is None else flags.portmask
@@ -157,7 +156,7 @@ class _Planner:
             pci=bool(self.facts.nics),
             socket_mem=p.memory if primary else None,
             huge_dir=self.config.hugepages if primary else None,
-            vdevs=primary_vdevs(self.config, self.flags, self.facts, self.site.version) if primary else (),
+            vdevs=primary_vdevs(self.config, self.flags, self.facts, self.site) if primary else (),
             base_virtaddr=self.site.version.base_virtaddr if primary else None,
         )
 
@@ -165,8 +164,8 @@ class _Planner:
         """The folder of vhost sockets and the user who gets them. SPP's own programs do not have these options."""
         if self.real:
             return ()
-        other = self.config.spp.sock_dir != "/tmp"  # noqa: S108
-        folder = ("--sock-dir", self.config.spp.sock_dir) if other else ()
+        other = self.site.sock_dir != "/tmp"  # noqa: S108
+        folder = ("--sock-dir", self.site.sock_dir) if other else ()
         return (*folder, "--sock-uid", str(self.site.vm_uid)) if self.site.vm_uid else folder
 
     def primary(self) -> Part:

@@ -18,7 +18,8 @@ from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
 from sppr.roles.part import serving_part
 
-MAX_SOCKET_PATH = 107
+#: Of a unix socket's path, and of the folder that our data plane makes its own in.
+MAX_SOCKET_PATH, MAX_SOCK_DIR = 107, 95
 
 
 def check(
@@ -68,7 +69,7 @@ def inspect(
             findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
     places = {*wanted.sockets, *(s for part in parts for s in part.sockets)}
     findings += [f for path in sorted(places) for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
-    folders = {Path(path).parent for path in places}
+    folders = {Path(path).parent for path in places} - {Path(plan.run)}  # that one is made
     findings += [f for folder in sorted(folders) for f in _raised("socket", lambda p=folder: _check_folder(p))]  # type: ignore[misc]
     regions = [r for part in parts if serving_part(part.server or "primary") in start for r in part.regions]
     regions = [path for path in regions if path not in held]
@@ -160,6 +161,9 @@ def _check_length(plan: Plan) -> None:
     if len(os.fsencode(longest)) > MAX_SOCKET_PATH:
         what = f"{longest}: {len(os.fsencode(longest))} bytes are too long for a socket ({MAX_SOCKET_PATH} at most)"
         raise HostError(what, hint="name a shorter folder with SPPR_RUN_DIR")
+    if len(os.fsencode(plan.sock_dir)) > MAX_SOCK_DIR:
+        what = f"{plan.sock_dir}: is too long for the folder of vhost-user sockets ({MAX_SOCK_DIR} bytes at most)"
+        raise HostError(what, hint="name a shorter folder with SPPR_RUN_DIR, or spp.sock_dir: in conf.yml")
 
 
 def _raised(name: str, one: Callable[[], None]) -> list[checks.Finding]:

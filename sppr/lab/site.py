@@ -30,6 +30,7 @@ class Site:
     """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state.
 
     ``vm_user``, ``vm_uid``: the user that QEMU drops to, empty and 0 for none. ``sandbox``: QEMU has seccomp.
+    ``named_sock_dir``: that of conf.yml, None where it names none.
     """
 
     session: str
@@ -49,6 +50,13 @@ class Site:
     vm_user: str = ""
     vm_uid: int = 0
     sandbox: bool = False
+    named_sock_dir: str | None = None
+
+    @property
+    def sock_dir(self) -> str:
+        """The folder of vhost-user sockets and regions: the session's own, where no other user can put a socket that
+        QEMU would connect to. SPP's own programs know /tmp only."""
+        return self.named_sock_dir or ("/tmp" if self.tree else str(self.run))  # noqa: S108
 
     def runscript(self, name: str) -> tuple[str, ...]:
         """How a pane calls a runscript: short where it lies in the lab's folder, so that the line can be edited."""
@@ -143,7 +151,8 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
         flags += ["--session", name]
     root = Path(os.path.expanduser(config.spp.dir)) if config.spp.dir else None  # noqa: PTH111 - never raises
     run = sessions_dir() / name
-    user = None if root or vm_user.problem(run, Path(config.spp.sock_dir)) else vm_user.find()
+    sockets = (Path(config.spp.sock_dir),) if config.spp.sock_dir else ()
+    user = None if root or vm_user.problem(run, *sockets) else vm_user.find()
     scripts = next((p for p in (folder / "runscripts", PROJECT / "runscripts") if (p / "primary.py").is_file()), None)
     if scripts is not None and scripts.parent != folder and not flags:
         flags += ["--conf", str(conf)]
@@ -165,4 +174,5 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
         version=_version(root, config.spp.version, config.spp.controller == "ours"),
         python=config.spp.python or "",
         extra_flags=tuple(flags),
+        named_sock_dir=config.spp.sock_dir,
     )

@@ -68,7 +68,7 @@ class VmPlanner:
         name = vm_name(kind, vm.id)
         patched = kind == "ring" and self.site.version.ivshmem
         numbers = () if patched else self._numbers(kind, vm) if numbers is None else numbers
-        sock_dir = self.config.spp.sock_dir
+        sock_dir = self.site.sock_dir
         sockets = [ports.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
         regions = [ports.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
         server = self._server(kind, vm, place, numbers) if numbers else ""

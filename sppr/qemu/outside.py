@@ -1,13 +1,17 @@
-"""The way of a guest to other machines: passt (package passt), connected to QEMU by a socket pair.
+"""The way of a guest to other machines: passt (package passt), connected to QEMU by socket pairs, with guest_filter.py
+between them.
 
 QEMU's user network would do, but it also connects the guest to every service on the host's loopback, and has no option
-against it. passt with --no-map-gw maps no address to the host's loopback.
+against it. passt with --no-map-gw maps no address to the host's loopback, but connects to 127.0.0.1 where a frame of
+the guest says so. guest_filter.py drops such frames, and those to the host's other addresses.
 """
 
 import os
 import socket
 import subprocess
+import sys
 
+from sppr.qemu import guest_filter
 from sppr.run import find_program
 
 PASST = "passt"
@@ -27,15 +31,21 @@ def argv(fd: int) -> list[str]:
 
 
 def start() -> socket.socket:
-    """Start passt, and return the end of its socket that QEMU is to get. HostError where passt is not installed."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        # Not waited for: it ends when QEMU does, also when this process has become QEMU.
-        subprocess.Popen(
-            argv(theirs.fileno()), pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+    """Start passt and the filter, and return the socket that QEMU is to get. HostError where passt is not installed."""
+    ours, guest = socket.socketpair()
+    outside, theirs = socket.socketpair()
+    with guest, outside, theirs:
+        _start(argv(theirs.fileno()), theirs)
+        script = [sys.executable, "-P", guest_filter.__file__]
+        _start([*script, str(guest.fileno()), str(outside.fileno()), DNS], guest, outside)
     return ours
+
+
+def _start(command: list[str], *sockets: socket.socket) -> None:
+    """Start a program that is not waited for: it ends when QEMU does, also when this process has become QEMU."""
+    quiet = subprocess.DEVNULL
+    fds = [sock.fileno() for sock in sockets]
+    subprocess.Popen(command, pass_fds=fds, stdin=quiet, stdout=quiet, stderr=quiet)
 
 
 def hand_over(ours: socket.socket) -> None:

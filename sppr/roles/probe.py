@@ -208,8 +208,9 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
     the server refuses, HostError where somebody else listens there or another file is in the way, NotReady where a
     socket does not come.
     """
-    from sppr.host import privilege  # `sppr status` starts faster without both
+    from sppr.host import privilege  # `sppr status` starts faster without all three
     from sppr.host.facts import unix_listening
+    from sppr.host.sockets import check_owner
 
     there = ControlClient(api).ports(server) if server else uids
     for uid, socket in zip(uids, sockets, strict=True):
@@ -230,6 +231,7 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
                 f"{socket}: nobody listens there after {deadline.seconds:.0f} s ({server or 'the primary'} should)",
                 hint="look at its pane, and at: sppr status",
             )
+        check_owner(Path(socket))
         # our own programs give it to the user as soon as it listens
         if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
             privilege.hand_over(Path(socket))

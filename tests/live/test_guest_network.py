@@ -14,6 +14,7 @@ import pytest
 from tests.live import labs
 from tests.live.dataplane import wait_for
 from tests.live.labs import Lab
+from tests.live.other_machine import THERE, other_machine
 from tests.live.test_access import as_user
 from tests.live.test_sppsh import sppsh
 
@@ -69,6 +70,23 @@ def service(address: str) -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextlib.contextmanager
+def page_of(namespace: str) -> Iterator[int]:
+    """A web server in a network namespace; its port."""
+    code = (
+        "import http.server as h; s = h.HTTPServer(('0.0.0.0', 0), h.SimpleHTTPRequestHandler);"
+        "print(s.server_port, flush=True); s.serve_forever()"
+    )
+    words = ["ip", "netns", "exec", namespace, "/usr/bin/python3", "-c", code]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, cwd="/usr/share", stdout=subprocess.PIPE, stderr=quiet, text=True) as process:
+        try:
+            assert process.stdout
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 def own_address() -> str:
@@ -174,15 +192,16 @@ def test_the_socket_of_vms_takes_no_other_process(lab: Lab) -> None:
     assert (lab.state / "guests.sock").stat().st_mode & 0o077 == 0
 
 
-def test_an_open_guest_reaches_other_machines_but_not_loopback(lab: Lab) -> None:
-    """Another machine is an address of this one here: passt connects from this machine to it."""
+def test_an_open_guest_reaches_other_machines_but_not_this_one(lab: Lab) -> None:
     lab.conf.write_text(lab.conf.read_text().replace("vm: {", "vm: {network: open, "))
     done = lab.sppr("restart", "vm_v12", "--session", lab.session, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     wait_for("sshd", lambda: sppsh(lab, "-r", "12", "true").returncode == 0)
+    with other_machine() as other, page_of(other) as port:
+        assert "HTTP/1.0 200" in inside(lab, 12, ASK.format(host=THERE, port=port))
     with service("127.0.0.1") as loopback, service(own_address()) as outer:
-        assert "HTTP/1.0 200" in inside(lab, 12, ASK.format(host=own_address(), port=outer))
-        said = [inside(lab, 12, ASK.format(host=host, port=loopback)) for host in ("10.0.3.2", "10.0.3.3", "10.0.2.2")]
+        said = [inside(lab, 12, ASK.format(host=own_address(), port=outer))]
+        said += [inside(lab, 12, ASK.format(host=host, port=loopback)) for host in ("10.0.3.2", "10.0.3.3", "10.0.2.2")]
         for gateway, nic, source in (("10.0.3.2", "eth1", "10.0.3.15"), ("10.0.2.2", "eth0", "10.0.2.15")):
             route = LOCALNET.format(gateway=gateway, nic=nic, source=source)
             said.append(inside(lab, 12, f"{route}; " + ASK.format(host="127.0.0.1", port=loopback)))

@@ -59,15 +59,25 @@ def test_a_normal_vm_has_no_ports_and_need_not_be_in_conf_yml(folder: Path) -> N
 
 def test_several_vms_have_a_device_each(folder: Path) -> None:
     one, two = argv(folder, "-t", "vhost", "-i", "11,12", "-d", "21,22,31,32", TMUX="/tmp/tmux-0/x,1,0")
-    assert [re.findall(r"/tmp/sock(\d+)", " ".join(words)) for words in (one, two)] == [["21", "22"], ["31", "32"]]
+    assert [re.findall(r"/spp/sock(\d+)", " ".join(words)) for words in (one, two)] == [["21", "22"], ["31", "32"]]
     assert re.findall(r"mac=([^,]+)", " ".join(one)) != re.findall(r"mac=([^,]+)", " ".join(two))
 
 
 def test_qemu_makes_the_sockets_with_vc(folder: Path) -> None:
-    ((*words,),) = argv(folder, "-t", "vhost", "-i", "11", "-vc")
-    assert "socket,id=chr0,path=/tmp/sock11,server=on,wait=off" in words
-    ((*words,),) = argv(folder, "-t", "vhost", "-i", "11")
-    assert "socket,id=chr0,path=/tmp/sock11,reconnect=1" in words
+    ((*words,),) = argv(folder, "-t", "vhost", "-i", "11", "-vc", SPPR_RUN_DIR="/r")
+    assert "socket,id=chr0,path=/r/spp/sock11,server=on,wait=off" in words
+    ((*words,),) = argv(folder, "-t", "vhost", "-i", "11", SPPR_RUN_DIR="/r")
+    assert "socket,id=chr0,path=/r/spp/sock11,reconnect=1" in words
+
+
+def test_sockets_lie_where_no_other_user_can_be_first(folder: Path) -> None:
+    """Who listens there has the guest's memory. What conf.yml names is taken as it is."""
+    conf = folder / "conf.yml"
+    text = conf.read_text()
+    for more, place in (("", "/r/spp"), ("spp: {sock_dir: /s}\n", "/s")):
+        conf.write_text(text + more)
+        ((*words,),) = argv(folder, "-t", "vhost", "-i", "11", SPPR_RUN_DIR="/r")
+        assert f"socket,id=chr0,path={place}/sock11,reconnect=1" in words
 
 
 def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:

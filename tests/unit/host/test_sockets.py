@@ -1,8 +1,12 @@
 """A socket is left behind only where nobody has it: in no state, in no network namespace, through no link."""
 
+import os
 import socket
 from pathlib import Path
 
+import pytest
+
+from sppr.errors import HostError
 from sppr.host import sockets
 
 _HEAD = "Num RefCount Protocol Flags Type St Inode Path\n"
@@ -53,3 +57,13 @@ def test_what_somebody_has_is_not_stale(tmp_path: Path) -> None:
         file.touch()
         assert sockets.stale(paths) == [left]
     assert sockets.stale(paths) == [datagram, silent, listening, left]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user, which needs root")
+def test_a_socket_of_another_user_is_not_connected_to(tmp_path: Path) -> None:
+    path = tmp_path / "sock11"
+    socket.socket(socket.AF_UNIX).bind(str(path))
+    sockets.check_owner(path)
+    os.chown(path, 65534, 65534)
+    with pytest.raises(HostError, match=r"sock11: belongs to uid 65534, who would have the guest's memory"):
+        sockets.check_owner(path)

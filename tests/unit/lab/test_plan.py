@@ -10,7 +10,7 @@ from sppr.cli.gather import gather
 from sppr.cli.plan import text
 from sppr.config.load import load, parse
 from sppr.config.model import Config
-from sppr.errors import ConfigError
+from sppr.errors import ConfigError, HostError
 from sppr.host.facts import Facts
 from sppr.images.store import Store
 from sppr.lab import preflight, state
@@ -196,3 +196,10 @@ def test_a_normal_vm_has_no_ports_and_nobody_serves_it(config: Config) -> None:
 def test_a_vm_is_kept_on_the_cores_conf_yml_names() -> None:
     config = parse(b"vms_ring: [{id: 6, cpus: [2, 3]}, {id: 7}]", "conf.yml")
     assert [by_hand(config, MACHINE, site(), "ring", vm, None).cpus for vm in (6, 7)] == [(2, 3), ()]
+
+
+def test_a_folder_too_long_for_sockets_is_refused_before_the_start(config: Config) -> None:
+    made = make(config, Flags(), MACHINE, site())
+    preflight._check_length(replace(made, sock_dir=f"/{'x' * 94}"))
+    with pytest.raises(HostError, match=r"too long for the folder of vhost-user sockets \(95 bytes at most\)"):
+        preflight._check_length(replace(made, sock_dir=f"/{'x' * 95}"))
