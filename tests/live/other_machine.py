@@ -25,4 +25,6 @@ def other_machine() -> Iterator[str]:
             subprocess.run(command, check=True)
         yield name
     finally:
+        # The namespace takes its end of the link with it, but some time later.
+        subprocess.run(["ip", "link", "delete", link], check=False)
         subprocess.run(["ip", "netns", "delete", name], check=False)

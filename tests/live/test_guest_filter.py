@@ -114,7 +114,7 @@ def test_no_address_of_this_machine_is(guest: socket.socket, another: str, to: s
 
 def test_all_ends_with_qemu(guest: socket.socket) -> None:
     def programs() -> list[str]:
-        found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-fl", "passt --foreground|guest_filter"],
+        found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-fl", "passt --foreground|qemu/guest_filter.py"],
                                capture_output=True, text=True, check=False)  # fmt: skip
         return [line for line in found.stdout.splitlines() if "defunct" not in line]
 
