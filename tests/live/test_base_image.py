@@ -60,7 +60,7 @@ class Guest:
             *("-qmp", f"unix:{self.qmp},server=on,wait=off"),
         ]
         start = Deadline(60)
-        self.console = PopenSpawn(argv + cards, timeout=60, encoding="utf-8", codec_errors="replace")
+        self.console = PopenSpawn(argv + cards, timeout=200, encoding="utf-8", codec_errors="replace")
         self.console.expect(SHELL_READY)
         self.seconds = start.elapsed()
         self.boot_text = str(self.console.before)

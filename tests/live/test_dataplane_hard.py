@@ -22,7 +22,7 @@ from tests.live.dataplane import (
 
 pytestmark = pytest.mark.live
 
-FUZZ_SECONDS = 10
+FUZZ_SECONDS = 6
 
 
 def test_ten_thousand_packets_cross_in_order(lab: Lab) -> None:

@@ -31,7 +31,7 @@ from tests.live.dataplane import (
 )
 from tests.live.guests import Guest, GuestController
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 numbers = itertools.count(500)
 marks = itertools.count(1_000_000)

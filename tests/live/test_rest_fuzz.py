@@ -26,13 +26,24 @@ KINDS = {"nfvs": 1, "vfs": 2, "mirrors": 3, "pcaps": 4}
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """All kinds; what is told to exit comes again."""
     with lab(tmp_path_factory.mktemp("fuzz"), "--timeout", "1") as running:
-        running.add("primary", 0, "--again")
-        for kind, number in KINDS.items():
-            running.add(kind[:-1], number, "--again")
-        running.add("classic_nfv", 5, "--again")
-        yield running
+        yield with_all_kinds(running)
+
+
+@pytest.fixture
+def patient_panel(tmp_path: Path) -> Iterator[Lab]:
+    """One that drops no process for being late on a busy machine."""
+    with lab(tmp_path, "--timeout", "8") as running:
+        yield with_all_kinds(running)
+
+
+def with_all_kinds(running: Lab) -> Lab:
+    """What is told to exit comes again."""
+    running.add("primary", 0, "--again")
+    for kind, number in KINDS.items():
+        running.add(kind[:-1], number, "--again")
+    running.add("classic_nfv", 5, "--again")
+    return running
 
 
 def test_schemathesis(panel: Lab, tmp_path: Path) -> None:
@@ -85,10 +96,10 @@ def babble(port: int, seed: int) -> None:
             continue
 
 
-def test_bytes_at_random_cost_nobody_anything(panel: Lab) -> None:
+def test_bytes_at_random_cost_nobody_anything(patient_panel: Lab) -> None:
     """While 12 clients babble at 5555, 6666 and 7777 each process is served, and the memory stays."""
-    process = psutil.Process(panel.controller.process.pid)
-    ports = (panel.controller.pri_port, panel.controller.sec_port, panel.rest_port)
+    process = psutil.Process(patient_panel.controller.process.pid)
+    ports = (patient_panel.controller.pri_port, patient_panel.controller.sec_port, patient_panel.rest_port)
     before = process.memory_info().rss
     for round_trip in range(2):
         babblers = [threading.Thread(target=babble, args=(ports[n % 3], n + 100 * round_trip)) for n in range(12)]
@@ -96,12 +107,12 @@ def test_bytes_at_random_cost_nobody_anything(panel: Lab) -> None:
             thread.start()
         while any(thread.is_alive() for thread in babblers):
             for path in ("/nfvs/1", "/vfs/2", "/nfvs/5", "/primary/status"):
-                status, answer = panel.rest("GET", path)
+                status, answer = patient_panel.rest("GET", path)
                 assert status == 200, answer
         for thread in babblers:
             thread.join()
     assert process.memory_info().rss - before < 40 << 20
-    said = panel.controller.text()
+    said = patient_panel.controller.text()
     assert "Traceback" not in said and said.count("\nrefused") < 100
     until(lambda: len(process.net_connections()) < 20, "its end of every connection closed")
 
