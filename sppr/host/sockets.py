@@ -31,8 +31,13 @@ def stale(paths: Iterable[str | Path]) -> list[Path]:
 
 def check_owner(path: Path) -> None:
     """HostError where the socket ``path`` belongs to a user who must not see a guest's memory: not root, not this user,
-    not the one that QEMU runs as. In a folder that others can write, such as /tmp, anybody can be there first."""
-    user, owner = vm_user.find(), path.lstat().st_uid
+    not the one that QEMU runs as. In a folder that others can write, such as /tmp, anybody can be there first. A file
+    that is gone is nobody's: QEMU does not reach it either."""
+    user = vm_user.find()
+    try:
+        owner = path.lstat().st_uid
+    except FileNotFoundError:
+        return
     if owner not in {0, os.getuid(), *([user.pw_uid] if user else [])}:
         what = f"{path}: belongs to uid {owner}, who would have the guest's memory"
         raise HostError(

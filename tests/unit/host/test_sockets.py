@@ -64,6 +64,7 @@ def test_a_socket_of_another_user_is_not_connected_to(tmp_path: Path) -> None:
     path = tmp_path / "sock11"
     socket.socket(socket.AF_UNIX).bind(str(path))
     sockets.check_owner(path)
+    sockets.check_owner(tmp_path / "gone")
     os.chown(path, 65534, 65534)
     with pytest.raises(HostError, match=r"sock11: belongs to uid 65534, who would have the guest's memory"):
         sockets.check_owner(path)
