@@ -77,7 +77,7 @@ bench: packages-test setup $(VENV)/.test ## measure everything, compare with the
 bench-smoke: packages-test setup $(VENV)/.test ## run every bench once, briefly; figures are not judged
 	@$(BIN)/python tests/bench_all.py --smoke
 
-fuzz: packages-test ## the data plane's commands, then a memif client, under libFuzzer, ten minutes each (FUZZ_SECONDS=600)
+fuzz: packages-test ## fuzz the commands, a memif client and the options of launch, ten minutes each (FUZZ_SECONDS=600)
 	@$(MAKE) -s -C sppr/dataplane fuzz
 
 kill-campaign: packages-test setup $(VENV)/.test ## kill the launcher at 100 random moments, and see each mended (KILLS=100, needs root)

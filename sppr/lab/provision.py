@@ -11,7 +11,7 @@ import shlex
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sppr.config.model import Config, Step
@@ -52,7 +52,7 @@ class Provisioner:
     seconds: float = SECONDS
     steps: tuple[Step, ...] = ()
     folder: Path = Path()
-    confinement: parts.Confinement = parts.UNCONFINED
+    confinement: parts.Confinement = field(default_factory=lambda: confinement())
 
     def digest(self) -> str | None:
         """sha256 of what would go in: the program, and the steps with their files. None where neither is there."""
@@ -201,11 +201,13 @@ def command(number: int, step: Step) -> str:
 
 def of(config: Config, folder: Path) -> Provisioner:
     """As the conf.yml in ``folder`` wants templates to be filled."""
+    return Provisioner(accel(config.vm.accel, facts.read()), steps=config.provision, folder=folder)
+
+
+def confinement() -> parts.Confinement:
+    """Of the QEMU that boots a template: as of every guest. It opens its files before it drops to its user."""
     user = vm_user.find()
-    confinement = parts.Confinement(user.pw_name if user else "", parts.has_seccomp(which(parts.QEMU)))
-    return Provisioner(
-        accel(config.vm.accel, facts.read()), steps=config.provision, folder=folder, confinement=confinement
-    )
+    return parts.Confinement(user.pw_name if user else "", parts.has_seccomp(which(parts.QEMU)))
 
 
 @contextlib.contextmanager

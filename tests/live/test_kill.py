@@ -4,6 +4,7 @@
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -137,6 +138,8 @@ def test_a_launcher_killed_again_and_again_on_its_way_to_a_vm(vm_lab: Lab) -> No
     launcher = subprocess.Popen(words, env=vm_lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     boot = "runscripts/.ov-*.tmp/console.log"
     wait_for("the template's boot", lambda: any(p.stat().st_size for p in vm_lab.folder.glob(boot)), 60)
+    users = {p.uids().real for p in vm_lab.processes() if p.name().startswith("qemu-system")}
+    assert users == {pwd.getpwnam("sppr-vm").pw_uid}, "the QEMU that boots the template is not root's"
     launcher.kill()
     launcher.wait()
     assert_down_leaves_nothing(vm_lab, "killed while a template was made")

@@ -45,6 +45,7 @@ def test_the_machine_has_no_network_and_only_reads_the_files(monkeypatch: pytest
     drives = [words[n + 1] for n, word in enumerate(words) if word == "-drive"]
     assert "file=/i/or.tmp" in drives[0] and drives[1] == "file=/w/files.tar,format=raw,if=virtio,readonly=on"
     assert "-netdev" not in words and "-no-reboot" in words
+    assert "-sandbox" in words, "QEMU is confined without being asked for it"
     steps = (Step(run="true"),)
     words = Provisioner(steps=steps).argv(Path("/i/or.tmp"), Path("/w/files.tar"), Path("/w/seed.img"), 7)
     assert "stream,id=outside,server=off,addr.type=fd,addr.str=7" in words  # steps may fetch something
