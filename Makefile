@@ -80,7 +80,7 @@ bench-smoke: packages-test setup $(VENV)/.test ## run every bench once, briefly;
 fuzz: packages-test ## fuzz the commands, a memif client and the options of launch, ten minutes each (FUZZ_SECONDS=600)
 	@$(MAKE) -s -C sppr/dataplane fuzz
 
-kill-campaign: packages-test setup $(VENV)/.test ## kill the launcher at 100 random moments, and see each mended (KILLS=100, needs root)
+kill-campaign: packages-test setup $(VENV)/.test ## kill the launcher at 100 random moments, and check that the next run recovers (KILLS=100, needs root)
 	@$(BIN)/python tests/kill_campaign.py
 
 fmt: $(VENV)/.test ## format Python and C

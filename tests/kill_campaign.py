@@ -1,4 +1,4 @@
-"""``make kill-campaign``: a launcher killed at a random moment of bring-up, and then whether the next one mends it.
+"""``make kill-campaign``: kill the launcher at a random moment of bring-up, and check that the next run recovers.
 
 A round: ``wakeup`` ended by SIGKILL, ``wakeup`` again, which must have every part ready, and ``down``, which must leave
 nothing. Every other round has ``down`` in between, too. KILLS says how many rounds (100), SEED makes their moments the

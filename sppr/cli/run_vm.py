@@ -192,6 +192,7 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
         return
     if not set(part.sockets) <= unix_listening():
         probe.serve_vhosts(api, part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
+        return  # it has checked their owners
     for path in part.sockets:
         check_owner(Path(path))
 

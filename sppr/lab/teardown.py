@@ -128,14 +128,13 @@ def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:
     pages = [page for page in huge_dir.glob(f"{prefix}map_*") if pattern.fullmatch(page.name)]
     # The real path, as /proc shows it: /var/run is a link. Not /tmp/dpdk, where any user can plant a link: DPDK takes
     # it for users without a runtime directory, never for root.
-    folders = [p for p in (Path("/run/dpdk") / prefix,) if p.is_dir()]
-    mapped = memory.mappers(Path("/")) if pages or folders else {}
-    if any(Path(name) in pages or Path(name).parent in folders for name in mapped):
+    folder = Path("/run/dpdk") / prefix
+    mapped = memory.mappers(Path("/")) if pages or folder.is_dir() else {}
+    if any(Path(name) in pages or Path(name).parent == folder for name in mapped):
         return
     for page in pages:
         page.unlink(missing_ok=True)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _living(state: State, part: Part) -> Proc | None:

@@ -1,5 +1,5 @@
-"""``guest_filter.py QEMU_FD PASST_FD``: passes frames on between QEMU and passt, of the guest's only those to other
-machines.
+"""``guest_filter.py QEMU_FD PASST_FD DNS``: pass frames between QEMU and passt, and drop each frame of the guest that
+is not for another machine. ``DNS`` is the address at which passt answers for the host's name servers.
 
 passt connects to any address that a frame of the guest names, also to 127.0.0.1 and to the host's own addresses, and
 what listens there sees a connection of the host's own user. Standard library only: it runs as a program of its own, as

@@ -38,7 +38,7 @@ def patient_panel(tmp_path: Path) -> Iterator[Lab]:
 
 
 def with_all_kinds(running: Lab) -> Lab:
-    """What is told to exit comes again."""
+    """Add a process of each kind. Each one starts again after an `exit` command."""
     running.add("primary", 0, "--again")
     for kind, number in KINDS.items():
         running.add(kind[:-1], number, "--again")
