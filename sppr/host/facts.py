@@ -21,20 +21,27 @@ _LISTENING = "00010000"
 _TCP_LISTEN = "0A"
 
 
-#: IFF_TAP and IFF_MULTI_QUEUE of a tun interface's ``tun_flags``.
-_TAP, _MULTI_QUEUE = 0x0002, 0x0100
+#: IFF_TAP, IFF_MULTI_QUEUE and IFF_PERSIST of a tun interface's ``tun_flags``.
+_TAP, _MULTI_QUEUE, _PERSISTENT = 0x0002, 0x0100, 0x0800
 
 
 @dataclass(frozen=True)
 class Interface:
-    """A network interface. ``kind``: ``tap``, ``tun``, ``bridge``, ``veth`` and so on, ``interface`` where it cannot be
-    told. ``multi_queue``: of a tap, what net_tap needs to attach to it. ``holders``: pids that have the tap open, as
-    far as this user may see them."""
+    """A network interface. ``kind``: ``tap``, ``tun``, ``bridge``, ``veth`` and so on, ``interface`` where sysfs does
+    not show it, as for one that the kernel is removing. ``multi_queue``: of a tap, what net_tap needs to attach to it.
+    ``holders``: pids that have the tap open, as far as this user may see them. ``persistent``: of a tap, whether it
+    stays without any."""
 
     name: str
     kind: str
     multi_queue: bool = False
     holders: tuple[int, ...] = ()
+    persistent: bool = False
+
+    @property
+    def is_going(self) -> bool:
+        """Whether the kernel may be about to remove it: a tap goes a moment after the last process that had it open."""
+        return not self.holders and (self.kind == "interface" or (self.kind == "tap" and not self.persistent))
 
 
 @dataclass(frozen=True)
@@ -149,11 +156,12 @@ def interfaces(root: Path = Path("/"), holders: bool = True) -> tuple[Interface,
 def _interface(folder: Path, holders: tuple[int, ...]) -> Interface:
     if written := _text(folder / "tun_flags").strip():
         flags = int(written, 16)
-        return Interface(folder.name, "tap" if flags & _TAP else "tun", bool(flags & _MULTI_QUEUE), holders)
+        kind = "tap" if flags & _TAP else "tun"
+        return Interface(folder.name, kind, bool(flags & _MULTI_QUEUE), holders, bool(flags & _PERSISTENT))
     if (folder / "bridge").is_dir():
         return Interface(folder.name, "bridge")
-    if kind := re.search(r"^DEVTYPE=(\S+)", _text(folder / "uevent"), re.MULTILINE):
-        return Interface(folder.name, kind[1])
+    if typed := re.search(r"^DEVTYPE=(\S+)", _text(folder / "uevent"), re.MULTILINE):
+        return Interface(folder.name, typed[1])
     if (folder / "device").exists():
         return Interface(folder.name, "NIC")
     index, peer = (_text(folder / name).strip() for name in ("ifindex", "iflink"))

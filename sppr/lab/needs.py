@@ -60,7 +60,7 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         tcp_ports=_ports(plan, start),
         lcores=plan.lcores if primary else (),
         sockets=sockets,
-        taps=_taps(plan) if primary else {},
+        taps=taps(plan) if primary else {},
         stale=tuple(map(str, unix.stale(sockets))),
         sock_dir_open=not folder.is_dir() or os.access(folder, os.W_OK | os.X_OK),
         hugepage_mib=plan.memory if primary else 0,
@@ -128,7 +128,7 @@ def _sockets(plan: Plan, start: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*own, *coming]))
 
 
-def _taps(plan: Plan) -> dict[str, str]:
+def taps(plan: Plan) -> dict[str, str]:
     """Network interfaces that the primary's net_tap devices create, and for which device.
 
     Without ``iface=`` DPDK 22.11 takes the next free dtapN, so no name is in the way. A DPDK of before 2019, on which a

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from sppr.deadline import Deadline
 from sppr.errors import HostError
-from sppr.host import checks, region
+from sppr.host import checks, facts, region
 from sppr.host.facts import Facts
 from sppr.images.store import BUILD_HINT
 from sppr.lab import lost, needs
@@ -20,6 +21,8 @@ from sppr.roles.part import serving_part
 
 #: Of a unix socket's path, and of the folder that our data plane makes its own in.
 MAX_SOCKET_PATH, MAX_SOCK_DIR = 107, 95
+#: Seconds that a tap is given to go once nobody has it open.
+TAP_GONE = 5.0
 
 
 def check(
@@ -27,6 +30,8 @@ def check(
 ) -> list[checks.Finding]:
     """Warnings that bring-up does not mend by itself, or a HostError with all that must be mended before these parts
     start; the others run already. ``stop``: those of them that run, and are stopped first."""
+    if "pri" in start:
+        found = _without_going_taps(plan, found)
     findings = look(plan, site, found, start, stop)
     errors = [f for f in findings if f.severity == "error"]
     if errors:
@@ -76,6 +81,21 @@ def inspect(
     findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
     findings += _raised("socket", lambda: _check_length(plan))
     return checks.in_order(findings), wanted
+
+
+def _without_going_taps(plan: Plan, found: Facts) -> Facts:
+    """The facts once the taps of a primary that ended are gone: the kernel removes them a moment after it, and they are
+    no other process's by then."""
+    names = needs.taps(plan)
+
+    def gone() -> Facts | None:
+        nonlocal found
+        if not any(interface.name in names and interface.is_going for interface in found.interfaces):
+            return found
+        found = replace(found, interfaces=facts.interfaces(Path(found.root)))
+        return None
+
+    return Deadline(TAP_GONE).poll(gone) or found
 
 
 def _held(session: str, stop: Collection[str]) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """What goes wrong, with its error, and nothing lost."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +162,31 @@ def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_
         lab.down()
         subprocess.run(["ip", "link", "del", veth], check=False, capture_output=True)
         subprocess.run([word.replace("add", "del") for word in tuntap], check=False, capture_output=True)
+
+
+def test_a_tap_that_is_going_is_waited_for(lab: Lab) -> None:
+    """The kernel removes a dead primary's tap a moment after its last process. A file in flight between two sockets
+    keeps a tap that nobody is seen to have."""
+    ends = socket.socketpair()
+    name = f"{lab.tap}a".encode().ljust(16, b"\0")
+    with Path("/dev/net/tun").open("r+b", buffering=0) as tun:
+        fcntl.ioctl(tun, 0x400454CA, name + b"\2\x10".ljust(24, b"\0"))
+        socket.send_fds(ends[0], [b"tap"], [tun.fileno()])
+
+    def close() -> None:
+        for end in ends:
+            end.close()
+
+    try:
+        done = lab.wakeup(*SMALL)
+        assert done.returncode == 3, done.stdout + done.stderr
+        assert f"{lab.tap}a: exists already, and net_tap0 of the primary must create it: it is a tap" in done.stderr
+        threading.Timer(2.0, close).start()  # later than preflight looks for the first time
+        done = lab.wakeup(*SMALL)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [port["port"] for port in lab.control.primary_status()["phy_ports"]] == ["tap:0", "tap:1"]
+    finally:
+        close()
 
 
 def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not(lab: Lab) -> None:

@@ -34,7 +34,7 @@ def _tap_name(facts: Facts, needs: Needs) -> Iterator[Finding]:
         if interface is None or needs.own & set(interface.holders):
             continue
         other = f"or another iface= for {vdev}: primary.vdevs in conf.yml"
-        what = f"{name}: exists already, and {vdev} of the primary must create it: it is a {interface.kind}"
+        what = f"{name}: exists already, and {vdev} of the primary must create it: it is {_a(interface.kind)}"
         if interface.holders:
             pids = " ".join(map(str, interface.holders))
             yield Finding("tap-name", "error", f"{what} of {needs.named(interface.holders)}", f"kill {pids}, {other}")
@@ -42,6 +42,10 @@ def _tap_name(facts: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("tap-name", "error", what, f"ip link del {name}, {other}")
         elif not interface.multi_queue:
             yield Finding("tap-name", "error", f"{what} without multi_queue", f"ip link del {name}, {other}")
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _bound(facts: Facts, _: Needs) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sppr.host import facts, holders, runtime
+from sppr.host.facts import Interface
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -119,7 +120,23 @@ def test_interfaces_with_their_kinds_and_who_has_a_tap_open(tmp_path: Path) -> N
     }  # fmt: skip
     assert (found["vtap0"].multi_queue, sorted(found["vtap0"].holders)) == (True, [7, 9])
     assert (found["vtap1"].multi_queue, found["vtap1"].holders) == (False, ())
+    assert [name for name, one in found.items() if one.persistent] == ["vtap0", "vtap1"]
     assert facts.interfaces(tmp_path, holders=False)[-2].holders == ()
+
+
+@pytest.mark.parametrize(
+    ("interface", "going"),
+    [
+        (Interface("vtap0", "tap"), True),
+        (Interface("vtap0", "interface"), True),
+        (Interface("vtap0", "tap", holders=(5,)), False),
+        (Interface("vtap0", "tap", persistent=True), False),
+        (Interface("vtap0", "veth"), False),
+    ],
+    ids=["nobody has it", "not in sysfs any more", "a process has it", "made to stay", "no tap"],
+)
+def test_a_tap_that_nobody_has_is_going(interface: Interface, going: bool) -> None:
+    assert interface.is_going == going
 
 
 def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
