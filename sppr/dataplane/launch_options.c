@@ -208,6 +208,7 @@ static const struct rule eal_rules[] = {
 	{ "--socket-mem", is_numbers, "numbers and commas", NULL },
 	{ "--proc-type", is_secondary, "secondary", NULL },
 	{ "--file-prefix", is_own_prefix, "the prefix of this primary", NULL },
+	{ "--main-lcore", is_number, "a number", NULL },
 	{ "--base-virtaddr", is_hex, "a hexadecimal address", NULL },
 	{ "--no-pci", NULL, NULL, NULL },
 	{ "--log-level", is_log_level, "letters, digits and . , : * -", NULL },

@@ -31,6 +31,7 @@ test_allowed(void)
 		"-l2,3 --socket-mem 64,64 -n 4 --proc-type secondary -- -n 1 -s 127.0.0.1:65535",
 		"--lcores 2@0,(3-5)@(0,1) --file-prefix lab --no-pci -- --vhost-client",
 		"--lcores=2@0 --file-prefix=lab --proc-type=secondary --base-virtaddr=0x2000 --",
+		"-l 2,3 --main-lcore 3 --",
 		"-c 0x3f --log-level=lib.vhost.*:8 -- --client-id 127",
 		"-c3f --log-level pmd.net,debug -- --client-id=1",
 		"--vdev net_null0 --vdev net_null1,size=64,copy=0 --vdev=net_ring0 --",
