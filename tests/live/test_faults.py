@@ -190,27 +190,30 @@ def test_a_tap_that_is_going_is_waited_for(lab: Lab) -> None:
 
 
 def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not(lab: Lab) -> None:
-    program = "import sppr.lab.bringup as b; b.TIMEOUTS['primary'] = 2.0; from sppr.cli.up import main; main()"
-    words = [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
+    def words(hard_limit: float) -> list[str]:
+        program = f"import sppr.lab.bringup as b; b.TIMEOUTS['primary'], b.HARD_LIMIT = 4.0, {hard_limit}; "
+        program += "from sppr.cli.up import main; main()"
+        return [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
+
     good = lab.conf.read_text()
     for script, told in (
-        ("while :; do :; done", "(still busy after 10 s)"),
-        ("while echo again; do sleep 0.2; done", "(still busy after 10 s)"),
-        ("sleep 60 & wait", "(no progress for 2 s)"),
+        ("while :; do :; done", "(still busy after 6 s)"),
+        ("while echo again; do sleep 0.2; done", "(still busy after 6 s)"),
+        ("sleep 60 & wait", "(no progress for 4 s)"),
     ):
         shutil.rmtree(lab.folder / "spp", ignore_errors=True)
         lab.conf.write_text(good)
         fake_tree(lab, script)
-        done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(words(1.5), env=lab.env, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 5 and told in done.stderr, done.stdout + done.stderr
         assert lab.down().returncode == 0
     lab.conf.write_text(good)
     real = ROOT / "sppr/dataplane/build/spp_primary"
     shutil.rmtree(lab.folder / "spp")
-    fake_tree(lab, f'for n in 1 2 3 4 5 6; do echo $n; sleep 0.7; done; exec {real} "$@"')
+    fake_tree(lab, f'for n in 1 2 3 4 5 6 7 8; do echo $n; sleep 0.7; done; exec {real} "$@"')
     nfv = lab.folder / "spp/src/nfv/t/spp_nfv"
     nfv.write_text(f'#!/bin/sh\nexec {ROOT}/sppr/dataplane/build/spp_nfv "$@"\n')
-    done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words(5), env=lab.env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
