@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Bring up the lab of conf.yml in a tmux session: wakeup.py -h"""
 
 import sys

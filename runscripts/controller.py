@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The lab's controller, by hand or in its pane: controller.py -h"""
 
 import sys

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The lab's spp_primary, by hand or in its pane: primary.py -h"""
 
 import sys

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """One VM of the lab, by hand or in its pane: run-vm.py -h"""
 
 import sys

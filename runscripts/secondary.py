@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """One secondary of the lab, by hand or in its pane: secondary.py -h"""
 
 import sys

@@ -1,6 +1,8 @@
 """The edge between sppr and its user: where errors become text and an exit status. Nothing below this prints."""
 
+import atexit
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +12,9 @@ from typing import Any, NoReturn
 import click
 
 from sppr.errors import EXIT_BUG, EXIT_INTERRUPTED, HostError, SpprError
+
+# Python's last garbage collection looks at every object of every module: 30 ms of each command.
+atexit.register(gc.freeze)
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 

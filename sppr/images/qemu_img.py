@@ -70,7 +70,7 @@ def _asked(path: Path, _stamp: tuple[int, ...]) -> ImageInfo:
         backing=data.get("backing-filename"),
         disk=data.get("actual-size", 0),
         backing_format=data.get("backing-filename-format"),
-        backing_path=Path(full) if full else None,
+        backing_path=_without_parents(Path(full)) if full else None,
         encrypted=bool(data.get("encrypted")),
         outside=tuple(part for part in parts if part and part != _plain(path)),
     )
@@ -79,6 +79,12 @@ def _asked(path: Path, _stamp: tuple[int, ...]) -> ImageInfo:
 def _plain(path: Path) -> str:
     """A name that qemu-img takes for a file: ``-x`` would be an option, ``nbd:x`` and ``json:{}`` a protocol."""
     return str(path.absolute())
+
+
+def _without_parents(path: Path) -> Path:
+    """``/x/img/../y`` as ``/x/y``, where that is the same file: ``img`` may be a link."""
+    short = Path(os.path.normpath(path))
+    return short if short.exists() and path.exists() and short.samefile(path) else path
 
 
 class NoBacking(HostError):

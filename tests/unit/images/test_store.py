@@ -37,6 +37,22 @@ def test_a_template_and_an_instance_are_made_once(store: Store) -> None:
     assert not list(store.folder.rglob("*.tmp"))
 
 
+def test_what_an_image_stands_on_has_one_path_however_it_is_written(tmp_path: Path) -> None:
+    """qemu-img would be asked once for each path. Behind a link, ``..`` is another folder than its text says."""
+    for folder in (tmp_path / "img", tmp_path / "far" / "img"):
+        folder.mkdir(parents=True)
+        image(folder.parent / "base.qcow2")
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "../base.qcow2", str(folder / "a")]
+        subprocess.run(create, check=True)
+    assert qemu_img.info(tmp_path / "img" / "a").backing_path == tmp_path / "base.qcow2"
+    (tmp_path / "near").mkdir()
+    link = tmp_path / "near" / "img"
+    link.symlink_to(tmp_path / "far" / "img")
+    image(tmp_path / "near" / "base.qcow2")
+    backing = qemu_img.info(link / "a").backing_path
+    assert backing is not None and backing.samefile(tmp_path / "far" / "base.qcow2")
+
+
 def test_a_base_that_changed_under_its_templates_is_refused_by_name(store: Store) -> None:
     store.ensure_template("ring", lambda _: None)
     store.base_path.write_bytes(store.base_path.read_bytes() + b"x")
