@@ -46,7 +46,7 @@ def bring_up(lab: Any) -> bool:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
         seen = survey.look(lab.site.run, lab.plan.session, parts.values(), tmux)
-        todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes)
+        todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes, seen.outlived)
         if old is not None and all_is_well(todo, old, tmux, seen):
             return False
         if old is not None:

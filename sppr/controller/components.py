@@ -1,15 +1,19 @@
 """What only vf, mirror and pcap can: components, their ports, MAC addresses, captures (spp-facts 3.3, 3.7, 3.8)."""
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 
 from sppr.spp.names import Target
 
+from . import verify
 from .faults import BadValue, NoAnswer, NotConnected, Refused
 from .panel import Panel
 
 #: The only port types they know.
 TYPES = ("phy", "vhost", "ring")
+#: Seconds to wait before each look at the status: the lcores of a process take a change over one after another.
+SETTLE = (0.0, 0.1, 0.4)
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,30}"
 MAC = r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
 
@@ -51,21 +55,37 @@ async def classify(panel: Panel, target: Target, action: str, mac: str, uid: str
 
 
 async def capture(panel: Panel, target: Target, *, start: bool) -> None:
-    await panel.ask(target, "start" if start else "stop")
+    await _change(panel, target, "start" if start else "stop")
 
 
 async def _change(panel: Panel, target: Target, command: str) -> None:
-    """Send a change; vf up to 18.05 keeps it back until ``flush`` and forgets it on ``cancel``."""
-    staged = panel.peer(target).staged
-    try:
-        await panel.ask(target, command)
-        if staged:
-            await panel.ask(target, "flush")
-    except Refused:
-        if staged:
-            with contextlib.suppress(Refused, NotConnected, NoAnswer):
-                await panel.ask(target, "cancel")
-        raise
+    """Send a change, and compare the status with it afterwards. vf up to 18.05 keeps a change back until ``flush`` and
+    forgets it on ``cancel``."""
+    peer = panel.peer(target)
+    async with peer.changing:
+        try:
+            await panel.ask(target, command)
+            if peer.staged:
+                await panel.ask(target, "flush")
+        except Refused:
+            if peer.staged:
+                with contextlib.suppress(Refused, NotConnected, NoAnswer):
+                    await panel.ask(target, "cancel")
+            raise
+        await _check_done(panel, target, command)
+
+
+async def _check_done(panel: Panel, target: Target, command: str) -> None:
+    """Refused where the process answered success and its status still shows something else after ``SETTLE``."""
+    for pause in SETTLE:
+        await asyncio.sleep(pause)
+        found = verify.component_difference(told(await panel.status(target), target.kind), command)
+        if found is None:
+            return
+    raise Refused(
+        f"`{command}` had no effect as asked: {found}",
+        hint=f"{panel.peer(target)} answered success; its status says otherwise, and its window may say why",
+    )
 
 
 def _known(uid: str) -> None:

@@ -80,7 +80,8 @@ class Panel:
                 raise BadValue("ports are numbers to classic SPP only: write TYPE:NUMBER", hint="patch phy:0 ring:0")
             names = [dialect.named(told, arg) for arg in args]
             if not peer.ours and not told.classic:
-                verify.refuse_what_spp_damages(target, verb, names, before)
+                memif = self.server.primary is None or verify.has_memif(self.server.primary.status)
+                verify.refuse_what_spp_damages(target, verb, names, before, memif=memif)
             reply = await self.ask(target, dialect.command(told, verb, *args))
             status = await self.status(target)
             self._check_done(peer, verb, names, (before, verify.wired(status)), reply)

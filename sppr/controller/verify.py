@@ -11,8 +11,12 @@ from sppr.spp.names import Target
 
 from .faults import BadValue
 
-#: Port types that SPP's own JSON processes can add; anything else they answer with success and damage port 0.
+#: Port types that SPP's own JSON processes can add and delete. With any other type they answer success and write beside
+#: their table of ports: ``do_add`` and ``do_del`` of src/nfv/commands.h go on without a port.
 SPP_ADDS = ("ring", "vhost", "pcap", "nullpmd", "memif", "pipe")
+SPP_DELETES = ("ring", "vhost", "pcap", "nullpmd", "memif")
+#: The one that came with 19.11.
+_NEW = "memif"
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,54 @@ def _pipes(known: Wired) -> Wired:
     return replace(known, ports=frozenset(port for port in known.ports if port.startswith("pipe:")), patches={})
 
 
-def refuse_what_spp_damages(target: Target, verb: str, args: Sequence[str], status: Wired | None) -> None:
-    """BadValue for a change that SPP's own nfv or primary answers with success and gets wrong."""
-    if verb == "add" and args[0].partition(":")[0] not in SPP_ADDS:
+def component_difference(info: Mapping[str, object], command: str) -> str | None:
+    """Return what a status of vf, mirror or pcap (``components.told``) shows otherwise than ``command`` asked. None: it
+    is as asked, or cannot be compared. Names and addresses count in any case."""
+    components, table = (_dicts(info.get(key)) for key in ("components", "classifier_table"))
+    match command.split():
+        case ["component", "start", name, core, kind]:
+            found = [c for c in components if c.get("name") == name]
+            if not found:
+                return f"there is no component {name}"
+            if (str(found[0].get("core")), found[0].get("type")) != (core, kind):
+                return f"{name} is a {found[0].get('type')} on lcore {found[0].get('core')}"
+        case ["component", "stop", name] if any(c.get("name") == name for c in components):
+            return f"{name} is there"
+        case ["port", action, uid, way, name, *_]:
+            ports = [p for c in components if c.get("name") == name for p in _dicts(c.get(f"{way}_port"))]
+            if any(_text(port.get("port")) == _text(uid) for port in ports) != (action == "add"):
+                return f"{uid} is {'no' if action == 'add' else 'a'} {way} port of {name}"
+        case ["classifier_table", action, kind, *value, uid] if "classifier_table" in info:
+            wanted = [kind, "/".join(value).lower(), _text(uid)]
+            entries = [[e.get("type"), str(e.get("value")).lower(), _text(e.get("port"))] for e in table]
+            if (wanted in entries) != (action == "add"):
+                return f"{' '.join(wanted)} is {'not in' if action == 'add' else 'in'} the classifier table"
+        case ["start" | "stop" as action] if "status" in info:
+            if (info["status"] == "running") != (action == "start"):
+                return f"it is {info['status']}"
+    return None
+
+
+def _dicts(found: object) -> list[dict[str, object]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def has_memif(primary: Mapping[str, object]) -> bool:
+    """Whether the status of SPP's primary may be that of 19.11 or later: those list pipes."""
+    return not primary or "pipes" in primary
+
+
+def refuse_what_spp_damages(
+    target: Target, verb: str, args: Sequence[str], status: Wired | None, *, memif: bool
+) -> None:
+    """BadValue for a change that SPP's own nfv or primary answers with success and gets wrong. ``memif``: whether its
+    release has memif."""
+    known = {"add": SPP_ADDS, "del": SPP_DELETES}.get(verb)
+    if known and not memif:
+        known = tuple(kind for kind in known if kind != _NEW)
+    if known and args[0].partition(":")[0] not in known:
         what = f"{args[0]}: SPP's {target} answers success and damages its table of ports"
-        raise BadValue(what, hint=f"it can add {', '.join(SPP_ADDS)}; taps come from the primary's --vdev")
+        raise BadValue(what, hint=f"it can {verb} {', '.join(known)}; taps come from the primary's --vdev")
     if verb == "del" and status is not None:
         patches = [f"{src} -> {dst}" for src, dst in status.patches.items() if args[0] in (src, dst)]
         if patches:

@@ -15,8 +15,9 @@
 
 #define SNAPLEN 65535
 
-/* Reads /tmp/spp-rxN.pcap once to its end (no file: no packets), writes /tmp/spp-txN.pcap. A
- * debugging aid, not a fast port.
+/* Reads spp-rxN.pcap once to its end (no file: no packets), writes spp-txN.pcap, both in the folder
+ * of
+ * --sock-dir, which is SPP's /tmp by default. A debugging aid, not a fast port.
  */
 struct port_pcap {
 	struct port port;
@@ -178,12 +179,12 @@ open_tx(struct port_pcap *p, const char *path)
 }
 
 static int
-open_files(struct port_pcap *p, unsigned int number)
+open_files(struct port_pcap *p, const char *folder, unsigned int number)
 {
-	char rx[64], tx[64];
+	char rx[128], tx[128]; /* sock_dir has 95 characters at most */
 
-	snprintf(rx, sizeof(rx), "/tmp/spp-rx%u.pcap", number);
-	snprintf(tx, sizeof(tx), "/tmp/spp-tx%u.pcap", number);
+	snprintf(rx, sizeof(rx), "%s/spp-rx%u.pcap", folder, number);
+	snprintf(tx, sizeof(tx), "%s/spp-tx%u.pcap", folder, number);
 	return open_rx(p, rx) < 0 || open_tx(p, tx) < 0 ? -1 : 0;
 }
 
@@ -195,7 +196,7 @@ port_pcap_open(const struct port_env *env, struct uid uid)
 	if (p == NULL)
 		return NULL;
 	p->pool = env->view->pool;
-	if (open_files(p, uid.number) < 0) {
+	if (open_files(p, env->cfg->sock_dir, uid.number) < 0) {
 		port_close(&p->port);
 		return NULL;
 	}

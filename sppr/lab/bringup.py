@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sppr.deadline import Deadline
-from sppr.errors import ControlError, SpprError
+from sppr.errors import SpprError
 from sppr.host import facts, pids, procs
 from sppr.host.rundir import make_private
 from sppr.lab import materials, survey, teardown
@@ -258,8 +258,8 @@ class BringUp:
         for vm in self.plan.parts:
             if vm.name not in self.todo.start and vm.server and serving_part(vm.server) == part.name:
                 try:
-                    probe.serve(self.plan.api, vm.server, vm.ports)
-                except ControlError as e:
+                    self._serve_ports(vm)
+                except SpprError as e:
                     self.report.note(f"{vm.name}: its ports are not served: {e.what}")
 
     def _serve_lost(self, part: Part) -> None:
@@ -273,11 +273,15 @@ class BringUp:
         if not lost:
             return
         self.report.note(f"{part.name}: {', '.join(lost.values())}: the port is added again")
-        if part.sockets and not part.makes_sockets:
-            probe.serve_vhosts(self.plan.api, part.server, part.ports, part.sockets, Deadline(probe.VHOST_TIMEOUT))
-        else:
-            probe.serve(self.plan.api, part.server, part.ports)
+        self._serve_ports(part)
         self.report.step(f"{part.name} has its ports again")
+
+    def _serve_ports(self, vm: Part) -> None:
+        """Add the ports of a VM to its server. Sockets that an earlier process left there are removed first."""
+        if vm.sockets and not vm.makes_sockets:
+            probe.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, Deadline(probe.VHOST_TIMEOUT))
+        else:
+            probe.serve(self.plan.api, vm.server, vm.ports)
 
     def _ask(self, part: Part) -> bool:
         """The part's sign of readiness; the controller is asked at most every 50 ms, for all waits together."""

@@ -32,16 +32,19 @@ class Todo:
         return tuple(name for name in self.start if name not in self.stop)
 
 
-def reconcile(wanted: Plan, old: Plan | None, running: Running, panes: Collection[str]) -> Todo:
+def reconcile(
+    wanted: Plan, old: Plan | None, running: Running, panes: Collection[str], outlived: Collection[str] = ()
+) -> Todo:
     """Start what is missing or dead, leave what runs, tell what differs. A part that runs stays as it was planned, also
     where its pane is not among ``panes``: to end it for that alone would cost a guest its state.
 
     A secondary has the memory of its primary: where the primary is to be started, the secondaries that still run are
-    ended before, and started after it.
+    ended before, and started after it. So are those that ``outlived`` the primary before the one that runs.
     """
     known = {part.name: part for part in old.parts} if old else {}
     asked = {part.name for part in wanted.parts}
-    orphans = [] if "pri" in running else [n for n in running if _role(n, wanted, old) == "secondary"]
+    secondaries = [name for name in running if _role(name, wanted, old) == "secondary"]
+    orphans = [name for name in secondaries if "pri" not in running or name in outlived]
     kept = [_kept(known.get(part.name, part), running[part.name]) if _stays(part, running, orphans) else part
             for part in wanted.parts]  # fmt: skip
     extra = [_kept(p, running.get(p.name, ())) for p in known.values() if p.name not in asked]

@@ -163,6 +163,12 @@ def process(files: PaneFiles) -> Proc | None:
         return None
 
 
+def outlived(folder: Path, secondary: Proc) -> bool:
+    """Whether the primary ended, or was started after this secondary: SPP's own secondaries run on without it."""
+    primary = process(PaneFiles(folder, "pri"))
+    return primary is not None and (not primary.alive() or primary.started > secondary.started)
+
+
 def terminal(files: PaneFiles) -> int:
     """The terminal session in which the part was started last: that of its pane; 0 where it had none of its own."""
     try:

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from sppr.host.pids import Proc
 from sppr.lab import state as states
 from sppr.lab.state import State
 from sppr.ready import last_lines
@@ -83,8 +82,8 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
         standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
     if standing == "ready" and part.is_vm:
         standing, note = _served(state, part, probe, note)
-    if living and proc and part.role == "secondary" and _outlived(state, proc):
-        note = note or OLD_PRIMARY
+    if living and proc and part.role == "secondary" and standing == "ready" and states.outlived(state.folder, proc):
+        standing, note = "starting", OLD_PRIMARY
     lines = last_lines(files.log, 1) if standing == "dead" else []
     window_id, pane = state.panes.get(part.name, (None, None))
     if states.pane_is_gone(files):
@@ -128,12 +127,6 @@ def _served(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[Sta
         return "ready", note
     lost = probe.lost_ports(vm)
     return ("starting", LOST.format(", ".join(lost.values()))) if lost else ("ready", note)
-
-
-def _outlived(state: State, secondary: Proc) -> bool:
-    """Whether the primary was started after this secondary."""
-    primary = states.process(PaneFiles(state.folder, "pri"))
-    return primary is not None and primary.alive() and primary.started > secondary.started
 
 
 def _when(files: PaneFiles) -> str | None:

@@ -1,6 +1,6 @@
 """What is there of a session now: which parts run, as what, and in which panes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from sppr.tmux.server import Tmux, attach_line
 
 @dataclass(frozen=True)
 class Survey:
-    """``running``: part -> what it became. ``panes``: part or work window -> its pane. ``session``: one of ours."""
+    """``running``: part -> what it became. ``panes``: part or work window -> its pane. ``session``: one of ours.
+    ``outlived``: secondaries that run with the memory of a primary that ended."""
 
     running: Mapping[str, tuple[str, ...]]
     panes: Mapping[str, Pane]
     session: bool
+    outlived: tuple[str, ...] = ()
 
 
 #: Seconds a part may take from its open gate to the record that it runs.
@@ -42,12 +44,19 @@ def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Surve
     panes = listed.parts if listed else {}
     begun = [part.files(folder) for part in parts if part.name in panes]
     Deadline(STARTING).poll(lambda: not any(map(_is_starting, begun)), 0.05)
-    return Survey(running(folder, parts), panes, listed is not None)
+    return Survey(running(folder, parts), panes, listed is not None, tuple(_outlived(folder, parts)))
 
 
 def _is_starting(files: PaneFiles) -> bool:
     """Its pane has gone through its gate, and neither has it run nor ended yet."""
     return files.script.exists() and not any(p.exists() for p in (files.gate, files.record, files.exit))
+
+
+def _outlived(folder: Path, parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
+        proc = states.process(part.files(folder)) if part.role == "secondary" else None
+        if proc is not None and proc.alive() and states.outlived(folder, proc):
+            yield part.name
 
 
 def running(folder: Path, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:

@@ -238,14 +238,23 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
 
 
 def _add_anew(client: ControlClient, server: str, uid: str) -> None:
-    """Delete a port and add it again, with its patches."""
+    """Delete a port and add it again, with its patches.
+
+    SPP's own ``del`` of a patched port damages the patches, and stops forwarding (spp-facts 3.2, 3.6). So there all
+    patches are reset before it, and set again with the forwarding after it.
+    """
+    real = client.primary_status().get("data_plane") != "sppr"
     status = client.status(server)
     status = status.get("forwarder", {}) if server == "primary" else status
-    patches = [patch for patch in status.get("patches", []) if uid in (patch["src"], patch["dst"])]
+    patches = [patch for patch in status.get("patches", []) if real or uid in (patch["src"], patch["dst"])]
+    if real and patches:
+        client.reset_patches(server)
     client.del_port(server, uid)
     client.serve_port(server, uid)
     for patch in patches:
         client.patch(server, *(patch[end].replace(" ", "") for end in ("src", "dst")))
+    if real and status.get("status") == "running":
+        client.forward(server)
 
 
 def serve(api: Address, server: str, uids: Sequence[str]) -> None:

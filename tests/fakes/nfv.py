@@ -1,4 +1,8 @@
-"""spp_nfv from 18.08.1 on: digits as id in 18.08.1, echoes up to 18.08.3, then JSON (spp-facts 3.4, 3.6)."""
+"""spp_nfv from 18.08.1 on: digits as id in 18.08.1, echoes up to 18.08.3, then JSON (spp-facts 3.4, 3.6).
+
+Its ``do_add`` and ``do_del`` (src/nfv/commands.h) answer success for a port type that they do not know, and write
+beside the table of ports. ``del`` leaves a patch to the deleted port, whose end becomes ``udf``.
+"""
 
 import os
 import socket
@@ -42,6 +46,11 @@ class Nfv(Fake):
         self.sockets[-1].listen()
         return True
 
+    def kinds(self) -> tuple[str, ...]:
+        """The port types that this release can add and delete."""
+        kinds = ("ring", "vhost", "pcap", "nullpmd")
+        return kinds if self.before("19.11") else (*kinds, "memif")
+
     def change(self, words: list[str]) -> bytes:
         if self.options.lie and words[0] in ("add", "patch"):
             return compact(result="succeeded", command=words[0], port=words[1])
@@ -49,13 +58,19 @@ class Nfv(Fake):
             case ["forward" | "stop" | "exit"]:
                 self.running = words[0] == "forward"
                 return compact(result="succeeded", command=words[0])
+            case ["add" | "del", uid] if uid.partition(":")[0] not in self.kinds():
+                self.ports[0] = "udf"
+                self.patches = [{end: "udf" if p[end] == "phy:0" else p[end] for end in p} for p in self.patches]
+                return compact(result="succeeded", command=words[0], port=uid)
             case ["add" | "del", uid]:
                 good = (uid in self.ports) == (words[0] == "del")
                 good = good and (words[0] == "del" or self.listen(uid))
                 if good:
                     (self.ports.append if words[0] == "add" else self.ports.remove)(uid)
                     self.running = self.running and words[0] == "add"
-                    self.patches = [p for p in self.patches if uid not in p.values() or words[0] == "add"]
+                    if words[0] == "del":
+                        left = [p for p in self.patches if p["src"] != uid]
+                        self.patches = [p | {"dst": "udf"} if p["dst"] == uid else p for p in left]
                 return compact(result="succeeded" if good else "failed", command=words[0], port=uid)
             case ["patch", "reset"]:
                 self.patches.clear()

@@ -14,7 +14,7 @@ class Pcap(Fake):
             case ["status"]:
                 return results(info=self.info())
             case ["start" | "stop"]:
-                self.running = words == ["start"]
+                self.running = words == ["start"] and not self.options.lie
             case ["exit"]:
                 self.ended = True
             case _:

@@ -115,6 +115,8 @@ class Ctl:
             process.ask(f"{body['action']} {body['port']}")  # "failed" is nobody's business
         elif verb == ("PUT", "/patches"):
             process.ask(f"patch {body['src']} {body['dst']}")
+        elif verb == ("DELETE", "/patches"):
+            process.ask("patch reset")
         elif verb == ("PUT", "/forward"):
             process.ask("forward" if body["action"] == "start" else "stop")
         return 204, ""

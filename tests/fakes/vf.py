@@ -33,7 +33,7 @@ class Vf(Fake):
             return results()
         if self.before("18.08.1") and self.staged is None:
             self.staged = json.dumps(self.parts), json.dumps(self.table)
-        error = self.change(words)
+        error = "" if self.options.lie else self.change(words)
         return results(error)
 
     def bad(self, name: str) -> str:

@@ -253,7 +253,7 @@ def test_many_sources_to_one_destination_over_two_workers(lab: Lab) -> None:
 
 def test_pcap_reads_and_writes_files(lab: Lab) -> None:
     number = os.getpid() % 5000 + 2000
-    rx, tx = Path(f"/tmp/spp-rx{number}.pcap"), Path(f"/tmp/spp-tx{number}.pcap")
+    rx, tx = lab.sockets / f"spp-rx{number}.pcap", lab.sockets / f"spp-tx{number}.pcap"
     header = bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")
     record = (0).to_bytes(8) + (64).to_bytes(4, "little") * 2 + b"\x5a" * 64
     try:

@@ -215,7 +215,7 @@ def test_every_thread_has_the_kept_capabilities_only(lab: Lab) -> None:
     for connection in (nfv, launched):
         connection.ok(f"add tap:{number}", "add vhost:1", "add memif:1", "add ivshmem:1", f"add pcap:{number}")
         connection.ok(f"del tap:{number}", "del vhost:1", "del memif:1", "del ivshmem:1", f"del pcap:{number}")
-    Path(f"/tmp/spp-tx{number}.pcap").unlink()
+    assert (lab.sockets / f"spp-tx{number}.pcap").is_file() and not Path(f"/tmp/spp-tx{number}.pcap").exists()
     os.kill(child, signal.SIGTERM)
     wait_for("the child to end", lambda: not Path(f"/proc/{child}").exists())
 
@@ -235,7 +235,7 @@ def test_run_by_sudo_it_keeps_what_the_users_files_need(lab: Lab, monkeypatch: p
     assert "capabilities kept: net_admin, dac_override, chown, setuid, setgid\n" in primary_process.text()
     number = os.getpid() % 9000
     nfv.ok(f"add tap:{number}", "add vhost:1", "add memif:1", "add ivshmem:1", f"add pcap:{number}")
-    written = Path(f"/tmp/spp-tx{number}.pcap")
+    written = lab.sockets / f"spp-tx{number}.pcap"
     names = ("sock1", "ivshmem1", "spp-memif.2.sock")
     made = [path.stat() for path in (*(lab.sockets / name for name in names), written)]
     assert {(status.st_uid, status.st_gid) for status in made} == {(65534, 65534)}
@@ -254,13 +254,9 @@ def test_a_vdev_that_opens_an_interface_keeps_raw_sockets(lab: Lab) -> None:
 
 
 @pytest.fixture
-def planted() -> Iterator[tuple[int, Path, Path]]:
+def planted(lab: Lab) -> tuple[int, Path, Path]:
     """A number, and the paths of ``pcap:NUMBER`` that another user may have taken first."""
-    number = os.getpid() % 9000
-    paths = Path(f"/tmp/spp-rx{number}.pcap"), Path(f"/tmp/spp-tx{number}.pcap")
-    yield number, *paths
-    for path in paths:
-        path.unlink(missing_ok=True)
+    return 7, lab.sockets / "spp-rx7.pcap", lab.sockets / "spp-tx7.pcap"
 
 
 def make_of_nobody(path: Path) -> None:

@@ -68,6 +68,33 @@ def test_an_add_that_is_echoed_and_not_done_is_refused(shared: Lab, version: str
     gone(shared)
 
 
+@pytest.mark.parametrize("version", ["17.11", "HEAD"])
+def test_a_component_that_did_not_change_is_an_error(shared: Lab, version: str) -> None:
+    fake = shared.add("vf", 4, "--version", version, "--lie")
+    kind = "classifier_mac" if version == "17.11" else "classifier"
+    attach = {"action": "attach", "port": "ring:0", "dir": "rx", "vlan": {"operation": "none"}}
+    entry = {"action": "add", "type": "mac", "mac_address": "0a:00:00:00:00:21", "port": "ring:1"}
+    for asked, what in (
+        (("POST", "", {"name": "cls", "core": 2, "type": "classifier"}),
+         f"`component start cls 2 {kind}` had no effect as asked: there is no component cls"),
+        (("PUT", "/cls/ports", attach), "`port add ring:0 rx cls` had no effect as asked: ring:0 is no rx port of cls"),
+        (("PUT", "/classifier_table", entry), "mac 0a:00:00:00:00:21 ring:1 is not in the classifier table"),
+    ):  # fmt: skip
+        method, path, body = asked
+        code, said = shared.rest(method, f"/vfs/4{'' if path == '/classifier_table' else '/components'}{path}", body)
+        assert code == 400 and what in said, said
+    fake.kill()
+    gone(shared)
+
+
+def test_a_capture_that_did_not_start_is_an_error(shared: Lab) -> None:
+    fake = shared.add("pcap", 5, "--lie")
+    code, said = shared.rest("PUT", "/pcaps/5/capture", {"action": "start"})
+    assert code == 400 and "`start` had no effect as asked: it is idle" in said
+    fake.kill()
+    gone(shared)
+
+
 def test_what_classic_spp_lacks_is_refused_before_it_is_sent(shared: Lab) -> None:
     fake = shared.add("classic_nfv", 1)
     code, said = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "memif:0"})

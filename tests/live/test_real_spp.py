@@ -9,16 +9,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pexpect
 import pytest
 
 from sppr.classic.desk import Desk
+from sppr.cli.progress import Lines
 from sppr.deadline import Deadline
 from sppr.errors import ControlError
+from sppr.lab import state as states
+from sppr.lab.bringup import BringUp
+from sppr.lab.reconcile import Todo
 from sppr.roles import probe
+from sppr.roles.part import Part
 from sppr.spp.control import ControlClient
+from sppr.tmux.server import Tmux
 from tests.conftest import ROOT
 from tests.fakes import tree
 from tests.live import labs
@@ -116,13 +123,56 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
     assert ControlClient(api).ports("nfv:1") == ["phy:0", "phy:1", "vhost:901"]
     # A primary that is run again: spp-ctl went on listing the dead one, and the secondary has its old memory.
     row = lab.status()["pri"]
+    old = {"state": "starting", "note": "has the memory of a primary that is gone: sppr restart it"}
     os.kill(row["pid"], signal.SIGKILL)
     wait_state(lab, "pri", "dead")
+    assert lab.status()["sec1"].items() >= old.items()
     run_again(lab, row["pane"], "primary.py")
     wait_state(lab, "pri", "ready")
-    assert lab.status()["sec1"]["note"] == "has the memory of a primary that is gone: sppr restart it"
-    done = lab.sppr("restart", "sec1", "--session", lab.session)
-    assert done.returncode == 0 and lab.status()["sec1"]["note"] is None, done.stderr
+    sec1 = lab.status()["sec1"]
+    assert sec1.items() >= old.items()
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0 and "sec1: was left by its primary" in done.stdout, done.stdout + done.stderr
+    again = lab.status()["sec1"]
+    assert (again["state"], again["note"]) == ("ready", None) and again["pid"] != sec1["pid"]
+
+
+@pytest.mark.parametrize("lab", ["19.11"], indirect=True)
+def test_a_lost_socket_of_spp_comes_back_with_all_patches_and_forwarding(lab: Lab) -> None:
+    """SPP's ``del`` of a patched port damages patches and stops forwarding."""
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    api = f"127.0.0.1:{lab.rest}"
+    control, path = ControlClient(api), lab.folder / "spp/socks/sock901"
+    probe.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(path)], Deadline(10))
+    for src, dst in (("phy:0", "vhost:901"), ("vhost:901", "phy:1"), ("phy:1", "phy:0")):
+        control.patch("nfv:1", src, dst)
+    control.forward("nfv:1")
+    before = control.nfv_status(1)
+    path.unlink()
+    probe.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(path)], Deadline(10))
+    assert path.is_socket() and control.nfv_status(1) == before and before["status"] == "running"
+
+
+@pytest.mark.parametrize("lab", ["19.11"], indirect=True)
+def test_a_restarted_secondary_of_spp_gets_the_ports_of_a_vm_that_runs_over_a_stale_socket(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPP's nfv leaves its socket when it ends, and its next ``add`` fails over it."""
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = lab.folder / "spp/socks/sock901"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    monkeypatch.setenv("SPPR_RUN_DIR", lab.env["SPPR_RUN_DIR"])
+    state = states.load(lab.session)
+    vm = Part("vm_v901", "vm_vhost", 901, "vm_v", (), (), server="nfv:1", ports=("vhost:901",), sockets=(str(path),))
+    todo = Todo(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
+    said: list[str] = []
+    report = Lines()
+    report.note = said.append  # type: ignore[method-assign]
+    BringUp(todo, state, None, Tmux(lab.session), report)._serve_again(state.plan.part("sec1"))
+    assert said == [] and "vhost:901" in ControlClient(f"127.0.0.1:{lab.rest}").ports("nfv:1")
 
 
 def test_the_management_port_gets_five_connections_a_second_at_most() -> None:

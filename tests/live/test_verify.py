@@ -28,11 +28,14 @@ class Liar(Fake):
 
 
 class Primary(Liar):
-    """spp_primary of HEAD without a worker lcore: no forwarder in its status."""
+    """spp_primary of HEAD without a worker lcore: no forwarder in its status. Up to 19.08 it lists no pipes."""
+
+    lists_pipes = True
 
     def answer(self, command: str) -> bytes:
         if command == "status":
-            return reply(**{"master-lcore": 0, "lcores": [0], "phy_ports": [], "ring_ports": [], "pipes": []})
+            pipes: dict[str, object] = {"pipes": []} if self.lists_pipes else {}
+            return reply(**{"master-lcore": 0, "lcores": [0], "phy_ports": [], "ring_ports": [], **pipes})
         return super().answer(command)
 
 
@@ -80,7 +83,24 @@ def test_what_spp_would_damage_is_not_sent(liar: tuple[Controller, Liar]) -> Non
     controller, fake = liar
     assert "answers success and damages" in refusal(controller.client.add_port, "nfv:1", "tap:3")
     assert "is patched (phy:0 -> ring:0)" in refusal(controller.client.del_port, "nfv:1", "ring:0")
+    assert "answers success and damages" in refusal(controller.client.del_port, "nfv:1", "tap:3")
     assert set(fake.heard) == {"_get_client_id", "status"}
+
+
+def test_memif_is_sent_to_a_release_that_has_it_only(liar: tuple[Controller, Liar]) -> None:
+    """An nfv does not tell its release; the primary's status lists pipes from 19.11 on."""
+    controller, fake = liar
+    primary = Primary(controller.pri_port)
+    primary.start()
+    until(lambda: {"type": "primary"} in controller.client.processes(), "the primary")
+    fake.effect = ([*fake.ports, "memif:0"], fake.patches)
+    controller.client.add_port("nfv:1", "memif:0")
+    fake.effect = None
+    primary.lists_pipes = False
+    controller.client.primary_status()
+    for call in (controller.client.add_port, controller.client.del_port):
+        assert "answers success and damages" in refusal(call, "nfv:1", "memif:1")
+    assert not [command for command in fake.heard if command.endswith("memif:1")]
 
 
 def test_a_primary_without_a_forwarder_does_not_forward(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.live import labs
 from tests.live.dataplane import TapEnd, crosses, wait_for
 from tests.live.labs import Lab, run_again, wait_exit, wait_state
-from tests.live.test_controller import WAIT, Controller, Fake, nfv, until
+from tests.live.test_controller import WAIT, Controller, Fake, nfv, reply, until
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -105,6 +105,19 @@ def test_told_to_exit_it_is_forgotten_unless_it_is_to_come_back(controllers: Ite
         again = nfv(controller, 1)
         assert changes(again) == given
         die(controller, again)
+
+
+def test_what_is_answered_with_success_and_not_done_is_told(controllers: Iterator[Controller]) -> None:
+    controller = next(controllers)
+    fake = nfv(controller, 1)
+    wire(controller)
+    die(controller, fake)
+    liar = Fake(controller.sec_port, 1)
+    answer = liar.answer
+    liar.answer = lambda command: reply(result="succeeded") if command == "add vhost:1" else answer(command)  # type: ignore[method-assign]
+    liar.start()
+    controller.logged("nfv:1 is back: 1 port, forwarding given again; refused: patch ring:0 vhost:1, ")
+    controller.logged("add vhost:1 (it answered success, and its status shows no effect)")
 
 
 def test_what_is_refused_is_told_and_tried_again_the_next_time(controllers: Iterator[Controller]) -> None:

@@ -16,7 +16,10 @@ def _reach(_: Facts, needs: Needs) -> Iterator[Finding]:
         if _OWN in process.argv:
             yield _own_controller(process, needs.user)
         elif not any("cli" in word for word in process.argv):
-            what = f"{process.name}: SPP's own controller serves every user of this machine"
+            what = (
+                f"{process.name}: SPP's own controller serves every user of this machine, every guest under any id, and"
+                " every machine that reaches its address (it does not know controller.allow)"
+            )
             fix = "it commands processes of root: let no stranger log in here, or set spp: {controller: ours}"
             yield Finding("reach", "warning", what, fix)
 

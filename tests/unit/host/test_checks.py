@@ -275,7 +275,8 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
      "each guest its own control connection",
      "every machine in these networks can command processes of root: keep them few"),
     (GOOD, replace(NEEDS, processes=(Process("ctrler", "controller", ("python3", "spp-ctl.py")),)), "reach", "warning",
-     "ctrler: SPP's own controller serves every user of this machine",
+     "ctrler: SPP's own controller serves every user of this machine, every guest under any id, and every machine that"
+     " reaches its address (it does not know controller.allow)",
      "it commands processes of root: let no stranger log in here, or set spp: {controller: ours}"),
     (replace(GOOD, cpus=(0, 1)), replace(NEEDS, lcores=(), processes=(PRIMARY, real(1), real(2))),
      "cores-exist", "warning",

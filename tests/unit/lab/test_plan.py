@@ -65,6 +65,18 @@ def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> No
     ]
 
 
+def test_the_controller_is_given_the_users_and_networks_of_conf_yml() -> None:
+    text = (ROOT / "conf.yml").read_text()
+    keys = "controller:\n  allow_users: [root, daemon]\n  allow: [192.168.1.0/24, 10.0.0.0/8]"
+    assert text.count("\ncontroller:") == 1
+    program = plan(parse(text.replace("\ncontroller:", f"\n{keys}").encode(), "c")).part("ctrler").program
+    given = [program[i : i + 2] for i, word in enumerate(program) if word in ("--allow-user", "--allow")]
+    assert given == [
+        ("--allow-user", "root"), ("--allow-user", "daemon"),
+        ("--allow", "192.168.1.0/24"), ("--allow", "10.0.0.0/8"),
+    ]  # fmt: skip
+
+
 def plan(config: Config, facts: Facts = MACHINE, **flags: object) -> Plan:
     return make(config, Flags(**flags), facts, site())  # type: ignore[arg-type]
 

@@ -110,6 +110,13 @@ def test_a_part_whose_pane_is_gone_is_told_and_left() -> None:
     assert not todo.start and todo.told == ("vm_v11: runs, but its pane is gone: sppr restart vm_v11",)
 
 
+def test_a_secondary_that_outlived_its_primary_is_started_again() -> None:
+    there = plan()
+    todo = reconcile(there, there, {p.name: p.program for p in there.parts}, ALL, ("sec2",))
+    assert (todo.start, todo.stop) == (("sec2",), ("sec2",)) and "pri" in todo.wait
+    assert todo.told == ("sec2: was left by its primary, which has gone: it is ended, and started again",)
+
+
 @pytest.mark.parametrize(
     ("names", "running", "start", "stop", "wait"),
     [
