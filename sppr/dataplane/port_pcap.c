@@ -15,9 +15,8 @@
 
 #define SNAPLEN 65535
 
-/* Reads spp-rxN.pcap once to its end (no file: no packets), writes spp-txN.pcap, both in the folder
- * of
- * --sock-dir, which is SPP's /tmp by default. A debugging aid, not a fast port.
+/* Reads spp-rxN.pcap once to its end (no file: no packets), writes spp-txN.pcap. Both are in the
+ * folder of --sock-dir, by default SPP's /tmp. A debugging aid, not a fast port.
  */
 struct port_pcap {
 	struct port port;

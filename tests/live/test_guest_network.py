@@ -113,10 +113,11 @@ def test_qemu_is_not_root_has_no_capability_and_is_filtered(lab: Lab) -> None:
 
 
 def test_another_user_opens_no_socket_of_the_lab(lab: Lab) -> None:
+    lab.control.add_port("nfv:1", "memif:1")
     folders = [lab.state, lab.folder / "socks", Path("/var/run/dpdk") / lab.session]
     paths = [str(path) for folder in folders for path in folder.iterdir() if path.is_socket()]
     kinds = {Path(path).name.rstrip("0123456789") for path in paths}
-    assert {"api.sock", "guests.sock", "vm_v11.qmp", "sock", "dpdk_telemetry.v"} <= kinds, kinds
+    assert {"api.sock", "guests.sock", "vm_v11.qmp", "sock", "dpdk_telemetry.v", "spp-memif.1.sock"} <= kinds, kinds
     code = f"""
         import socket
         for path in {paths!r}:
@@ -128,6 +129,22 @@ def test_another_user_opens_no_socket_of_the_lab(lab: Lab) -> None:
                     print(e.strerror)
     """
     assert set(as_user("nobody", code).splitlines()) == {"Permission denied"}
+    lab.control.del_port("nfv:1", "memif:1")
+
+
+def test_another_user_is_not_let_into_a_guest_by_ssh(lab: Lab) -> None:
+    """Its port is open to every user of this machine; the lab's key is not."""
+    inside(lab, 11, "true")  # its sshd answers
+    key, config = lab.folder / "runscripts/lab_key", (lab.folder / "runscripts/ssh_config").read_text()
+    port = config.partition("Host vm-v11\n    Port ")[2].split()[0]
+    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", f"IdentityFile={key}"]
+    words = ["ssh", "-F", "none", *(word for option in options for word in ("-o", option)), "-p", port]
+    for user, status, told in (("root", 0, ""), ("nobody", 255, "Permission denied (publickey")):
+        done = subprocess.run(
+            [*words, "root@127.0.0.1", "true"], user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[], cwd="/",
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == status and told in done.stderr, done.stderr
 
 
 def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:

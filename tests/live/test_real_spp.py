@@ -175,6 +175,19 @@ def test_a_restarted_secondary_of_spp_gets_the_ports_of_a_vm_that_runs_over_a_st
     assert said == [] and "vhost:901" in ControlClient(f"127.0.0.1:{lab.rest}").ports("nfv:1")
 
 
+@pytest.mark.parametrize("lab", ["19.11"], indirect=True)
+def test_polling_threads_of_spp_give_way_to_main_threads_where_there_are_too_few_cores(lab: Lab) -> None:
+    many = hex(((1 << len(os.sched_getaffinity(0)) + 1) - 1) << 1)
+    lab.conf.write_text(lab.conf.read_text().replace("0x6}", f"{many}}}"))
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("pri", "sec1"):
+        pid = lab.status()[name]["pid"]
+        tasks = [task / "stat" for task in Path(f"/proc/{pid}/task").iterdir()]
+        fields = [(stat.parent.name, stat.read_text().rpartition(")")[2].split()[16]) for stat in tasks]
+        assert sorted(nice for _, nice in fields) == ["0", "10"] and dict(fields)[str(pid)] == "0"
+
+
 def test_the_management_port_gets_five_connections_a_second_at_most() -> None:
     """Each leaves a socket in TIME_WAIT for a minute; the launcher asks as fast as it is answered while it waits."""
     came: list[float] = []
