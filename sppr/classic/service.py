@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sppr.controller import dialect
+from sppr.controller import dialect, verify
 from sppr.controller.faults import BadValue
 from sppr.controller.reply import Reply
 
@@ -114,17 +114,22 @@ class Service:
         self._change(client_id, "patch", src, dst)
 
     def reset(self, client_id: int) -> None:
-        self._desk.secondary(client_id, "patch reset")
+        self._change(client_id, "patch", "reset")
 
     def forward(self, client_id: int, action: str) -> None:
         self._change(client_id, "forward" if action == "start" else "stop")
 
     def _change(self, client_id: int, verb: str, *args: str) -> None:
-        """Processes only echo: their status tells whether it was done. ``del`` stops what forwarded."""
+        """Send a change, and compare the status before and after it: processes only echo. ``del`` stops forwarding, so
+        that is started again. Refusal 400 names what differs."""
         before = self._told(client_id)
+        names = [dialect.named(before, arg) for arg in args]
         self._desk.secondary(client_id, dialect.command(before, verb, *args))
         after = self._told(client_id)
-        if not dialect.done(after.status, verb, list(args)):
-            raise Refusal(400, f"`{' '.join((verb, *args))}` had no effect; nfv:{client_id} does not say why")
+        seen, then = verify.wired(before.status), verify.wired(after.status)
+        if seen is None or then is None:
+            raise Refusal(400, f"`{' '.join((verb, *args))}`: the status of nfv:{client_id} does not show its effect")
+        if found := verify.differences(verify.expected(seen, verb, names), then, verb):
+            raise Refusal(400, f"`{' '.join((verb, *args))}` had no effect as asked: {'; '.join(found)}")
         if verb == "del" and before.status.get("status") == "running" != after.status.get("status"):
             self._desk.secondary(client_id, "forward")

@@ -1,5 +1,6 @@
 """A lab of a test's own: folder, ports, tap names, tmux server and run directory, so that no other lab is touched."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from sppr.deadline import Deadline
 from sppr.images.build import BASE_NAME
 from sppr.spp.control import ControlClient
 from tests.conftest import ROOT
@@ -40,11 +42,13 @@ _blocks = itertools.count(os.getpid())
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Ports of a block of their own: one that the kernel gives out may be another test's by the time it is used."""
+    while True:
+        first = ssh_ports()
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return list(range(first, first + count))
 
 
 def ssh_ports() -> int:
@@ -141,7 +145,8 @@ class Lab:
         return found
 
     def leftovers(self) -> list[str]:
-        """What a lab that is down must not leave."""
+        """What a lab that is down must not leave. Its processes get 5 s: those that wrote a log end after ``down``."""
+        Deadline(5).poll(lambda: not any(map(_name, self.processes())))
         left = [f"process {name}" for p in self.processes() if (name := _name(p))]
         left += [str(p) for p in HUGE.glob(f"{self.session}map_*")]
         places = (Path("/var/run/dpdk") / self.session, self.state, self.state.with_name(f"{self.session}.lock"))

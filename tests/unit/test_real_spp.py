@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 import time
 from dataclasses import replace
@@ -305,6 +306,23 @@ def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> N
     assert service.processes() == []
     texts["sec 1;status"] = "status: idling\nports: ''"
     assert service.processes() == [{"type": "nfv", "client-id": 1}]
+
+
+def test_a_change_that_a_classic_process_only_echoes_is_compared_with_its_status() -> None:
+    texts = {
+        "sec 1;status": "status: idling\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'",
+        "sec 1;patch reset": "patch reset", "sec 1;add vhost 1": "add vhost 1", "sec 1;forward": "forward",
+        "sec 1;patch phy:1 ring:5": "patch phy:1 ring:5",
+    }  # fmt: skip
+    service = Service(Desk(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
+    for call, what in (
+        (lambda: service.reset(1), "`patch reset` had no effect as asked: phy:0 -> ring:5 is there"),
+        (lambda: service.port(1, "add", "vhost:1"), "`add vhost:1` had no effect as asked: vhost:1 is missing"),
+        (lambda: service.patch(1, "phy:1", "ring:5"), "phy:1 -> ring:5 is missing"),
+        (lambda: service.forward(1, "start"), "`forward` had no effect as asked: it is idling"),
+    ):
+        with pytest.raises(Refusal, match=re.escape(what)):
+            call()
 
 
 WIRE = "status: running\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'" + "\0" * 900
