@@ -21,6 +21,8 @@ _FULL = r"I/O error, dev vd[a-z]|EXT4-fs error|Remounting filesystem read-only"
 _DEATH = re.compile(f"{console.DEATH.pattern}|{_FULL}".encode())
 #: Seconds a console has to log in by itself.
 _AUTOLOGIN = 10.0
+#: Seconds that a killed QEMU may take to end.
+_KILLED = 10.0
 _STATUS = re.compile(rb"\nstatus=(\d+)[\r\n]")
 
 
@@ -55,8 +57,15 @@ class Serial:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._guest.close(force=True)
+        self._close()
         self._file.close()
+
+    def _close(self) -> None:
+        """End QEMU. pexpect gives a process 0.1 s to end after SIGKILL: on a loaded machine it takes longer."""
+        try:
+            self._guest.close(force=True)
+        except pexpect.ExceptionPexpect:
+            Deadline(_KILLED).poll(lambda: not self._guest.isalive())
 
     def wait_shell(self, deadline: Deadline) -> None:
         """Wait for a root shell's prompt. NoShell at a login prompt, LaunchError at text that ends all hope."""
@@ -83,7 +92,7 @@ class Serial:
         """Have the guest switch itself off, and wait until QEMU has ended."""
         self._guest.sendline("poweroff")
         self._expect([], "it to power off", deadline)
-        self._guest.close()
+        self._close()
         if self._guest.exitstatus:
             raise self._error(LaunchError, f"QEMU ended with status {self._guest.exitstatus}")
 

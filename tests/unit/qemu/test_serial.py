@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sppr.deadline import Deadline
@@ -45,6 +46,15 @@ def test_a_panic_ends_the_wait_at_once(guest: GuestOf) -> None:
     with guest(panics) as vm, pytest.raises(LaunchError, match=told):
         vm.wait_shell(deadline)
     assert deadline.elapsed() < 15
+
+
+def test_a_guest_that_takes_a_moment_to_die_is_waited_for(guest: GuestOf) -> None:
+    """pexpect looks once, 0.1 s after SIGKILL. Here that look finds the guest still there, as on a loaded machine."""
+    with guest("sleep 60") as vm:
+        child, dead = vm._guest.ptyproc, Deadline(1.5)
+        is_alive = child.isalive
+        child.isalive = lambda: not dead.expired() or is_alive()
+    assert dead.expired() and not psutil.pid_exists(child.pid)
 
 
 def test_an_end_and_a_silence_are_told_apart(guest: GuestOf) -> None:
