@@ -126,10 +126,10 @@ class Service:
         names = [dialect.named(before, arg) for arg in args]
         self._desk.secondary(client_id, dialect.command(before, verb, *args))
         after = self._told(client_id)
+        if verb == "del" and before.status.get("status") == "running" != after.status.get("status"):
+            self._desk.secondary(client_id, "forward")
         seen, then = verify.wired(before.status), verify.wired(after.status)
         if seen is None or then is None:
             raise Refusal(400, f"`{' '.join((verb, *args))}`: the status of nfv:{client_id} does not show its effect")
         if found := verify.differences(verify.expected(seen, verb, names), then, verb):
             raise Refusal(400, f"`{' '.join((verb, *args))}` had no effect as asked: {'; '.join(found)}")
-        if verb == "del" and before.status.get("status") == "running" != after.status.get("status"):
-            self._desk.secondary(client_id, "forward")

@@ -71,10 +71,12 @@ class Memory:
                 refusals.append(command + (f" ({words})" if (words := printable(reply.words())) else ""))
             else:
                 done.append(command)
-        now = seen((await peer.request("status", timeout)).data or {}) if done else None
-        for command in [left for left in wiring.commands(now) if left in done] if now is not None else ():
-            done.remove(command)
-            refusals.append(f"{command} (it answered success, and its status shows no effect)")
+        if done and (now := seen((await peer.request("status", timeout)).data or {})) is not None:
+            for command in wiring.commands(now):
+                if command in done:
+                    done.remove(command)
+                    wiring.refused.append(command)
+                    refusals.append(f"{command} (it answered success, and its status shows no effect)")
         wiring.owing = False
         if not done and not refusals:
             return ""

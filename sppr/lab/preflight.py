@@ -21,7 +21,7 @@ from sppr.roles.part import serving_part
 
 #: Of a unix socket's path, and of the folder that our data plane makes its own in.
 MAX_SOCKET_PATH, MAX_SOCK_DIR = 107, 95
-#: Seconds that a tap is given to go once nobody has it open.
+#: Seconds that preflight waits for the kernel to remove a tap that no process has open.
 TAP_GONE = 5.0
 
 
@@ -30,7 +30,7 @@ def check(
 ) -> list[checks.Finding]:
     """Warnings that bring-up does not mend by itself, or a HostError with all that must be mended before these parts
     start; the others run already. ``stop``: those of them that run, and are stopped first."""
-    if "pri" in start:
+    if "pri" in start and "pri" not in stop:
         found = _without_going_taps(plan, found)
     findings = look(plan, site, found, start, stop)
     errors = [f for f in findings if f.severity == "error"]
@@ -84,18 +84,13 @@ def inspect(
 
 
 def _without_going_taps(plan: Plan, found: Facts) -> Facts:
-    """The facts once the taps of a primary that ended are gone: the kernel removes them a moment after it, and they are
-    no other process's by then."""
+    """Return the facts once the kernel has removed the taps of a primary that ended, or after ``TAP_GONE`` seconds."""
     names = needs.taps(plan)
-
-    def gone() -> Facts | None:
-        nonlocal found
+    for _ in Deadline(TAP_GONE).ticks():
         if not any(interface.name in names and interface.is_going for interface in found.interfaces):
-            return found
+            break
         found = replace(found, interfaces=facts.interfaces(Path(found.root)))
-        return None
-
-    return Deadline(TAP_GONE).poll(gone) or found
+    return found
 
 
 def _held(session: str, stop: Collection[str]) -> frozenset[str]:

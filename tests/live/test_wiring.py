@@ -47,6 +47,13 @@ def die(controller: Controller, fake: Fake) -> None:
     until(lambda: not controller.client.processes(), "nobody")
 
 
+def wired_and_gone(controller: Controller) -> None:
+    """Connect nfv 1, give it ports, a patch and forwarding, and cut its connection."""
+    fake = nfv(controller, 1)
+    wire(controller)
+    die(controller, fake)
+
+
 GIVEN = ["add ring:0", "add vhost:1", "patch ring:0 vhost:1", "forward"]
 
 
@@ -107,24 +114,23 @@ def test_told_to_exit_it_is_forgotten_unless_it_is_to_come_back(controllers: Ite
         die(controller, again)
 
 
-def test_what_is_answered_with_success_and_not_done_is_told(controllers: Iterator[Controller]) -> None:
+def test_a_restore_that_is_answered_with_success_and_not_done_is_reported(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
-    fake = nfv(controller, 1)
-    wire(controller)
-    die(controller, fake)
+    wired_and_gone(controller)
     liar = Fake(controller.sec_port, 1)
     answer = liar.answer
     liar.answer = lambda command: reply(result="succeeded") if command == "add vhost:1" else answer(command)  # type: ignore[method-assign]
     liar.start()
     controller.logged("nfv:1 is back: 1 port, forwarding given again; refused: patch ring:0 vhost:1, ")
     controller.logged("add vhost:1 (it answered success, and its status shows no effect)")
+    controller.client.nfv_status(1)
+    die(controller, liar)
+    assert changes(nfv(controller, 1)) == GIVEN, "what had no effect is tried again the next time"
 
 
 def test_what_is_refused_is_told_and_tried_again_the_next_time(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
-    fake = nfv(controller, 1)
-    wire(controller)
-    die(controller, fake)
+    wired_and_gone(controller)
     picky = Fake(controller.sec_port, 1)
     picky.ports.append("vhost:1")  # so the fake says it has it already, but does not show it
     answer = picky.answer
@@ -138,9 +144,7 @@ def test_what_is_refused_is_told_and_tried_again_the_next_time(controllers: Iter
 
 def test_a_restore_that_was_cut_off_is_finished_later(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
-    fake = nfv(controller, 1)
-    wire(controller)
-    die(controller, fake)
+    wired_and_gone(controller)
     cut = Fake(controller.sec_port, 1)
     cut.mute.add("forward")
     cut.start()

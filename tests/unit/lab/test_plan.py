@@ -11,9 +11,9 @@ from sppr.cli.plan import text
 from sppr.config.load import load, parse
 from sppr.config.model import Config
 from sppr.errors import ConfigError, HostError
-from sppr.host.facts import Facts
+from sppr.host.facts import Facts, Interface
 from sppr.images.store import Store
-from sppr.lab import preflight, state
+from sppr.lab import needs, preflight, state
 from sppr.lab.plan import Flags, Plan
 from sppr.lab.planner import make
 from sppr.lab.site import Site
@@ -63,6 +63,24 @@ def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> No
     assert [f.what for f in found if "no such folder for" in f.what] == [
         "/no-such-dir: no such folder for the vhost-user sockets"
     ]
+
+
+def test_only_a_primary_that_is_gone_is_waited_for_to_lose_its_tap(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is not root does not see that the primary, which runs as root, has the tap open."""
+    waits: list[float] = []
+    tap = Interface("vtap0", "tap", multi_queue=True)
+    monkeypatch.setattr(preflight, "TAP_GONE", 0.0)
+    monkeypatch.setattr(preflight, "look", lambda *_: [])
+    monkeypatch.setattr(preflight.facts, "interfaces", lambda _: waits.append(1) or (tap,))
+    made, found = plan(config), replace(MACHINE, interfaces=(tap,))
+    assert "vtap0" in needs.taps(made)
+    preflight.check(made, site(), found, ("pri",), ("pri",))
+    preflight.check(made, site(), found, ("sec1",))
+    assert waits == []
+    preflight.check(made, site(), found, ("pri",))
+    assert waits
 
 
 def test_the_controller_is_given_the_users_and_networks_of_conf_yml() -> None:
