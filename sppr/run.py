@@ -9,9 +9,13 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
+
+if TYPE_CHECKING:
+    import pexpect
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +23,9 @@ Argv = Sequence[str | os.PathLike[str]]
 
 #: The Python that runs sppr by one name, however it was called: two names of it are no difference to tell.
 PYTHON = next((p for p in (f"{sys.prefix}/bin/python3",) if os.access(p, os.X_OK)), sys.executable)
+
+#: Seconds that a program may take to end after SIGKILL.
+KILLED = 10.0
 
 #: Which Debian package brings a program that may be missing.
 PACKAGES = {
@@ -126,3 +133,18 @@ def _failure(argv: Argv, done: subprocess.CompletedProcess[str]) -> str:
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
     lines = [f"{os.fspath(argv[0])} ended with status {done.returncode}", f"    command: {pasteable(argv)}"]
     return "\n".join(lines + [f"    {line}" for line in said])
+
+
+def close_terminal(child: "pexpect.spawn[Any]") -> None:
+    """Stop a program that runs in a terminal of pexpect, and close the terminal.
+
+    pexpect raises an error where a program is still there 0.1 s after SIGKILL. On a loaded machine it takes longer: it
+    has ``KILLED`` seconds here before that error is raised.
+    """
+    from pexpect import ExceptionPexpect  # few commands have such a program
+
+    try:
+        child.close(force=True)
+    except ExceptionPexpect:
+        if Deadline(KILLED).poll(lambda: not child.isalive()) is None:
+            raise

@@ -18,11 +18,9 @@ from contextlib import contextmanager
 
 import pexpect
 
-from sppr.deadline import Deadline
+from sppr.run import close_terminal
 
 PROMPT = "spp > "
-#: Seconds that spp.py may take to end after SIGKILL.
-_ENDING = 10.0
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>])")
 
 
@@ -71,10 +69,7 @@ class Keeper:
         for future in [self._now, *self._waiting()]:
             if future is not None and not future.done():
                 future.set_exception(Ended())
-        try:
-            self._child.close(force=True)
-        except pexpect.ExceptionPexpect:  # it takes longer to end than the 0.1 s that pexpect gives it
-            Deadline(_ENDING).poll(lambda: not self._child.isalive())
+        close_terminal(self._child)
         return -self._child.signalstatus if self._child.signalstatus else self._child.exitstatus or 0
 
     def end(self) -> None:

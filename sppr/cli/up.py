@@ -106,7 +106,7 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
         return False
     if old.phase != "up":
         replace(old, phase="up", stopping=()).save()
-    for line in todo.told:
+    for line in todo.notes:
         click.echo(line)
     click.echo(f"session {session} is running already, with all its {len(todo.wait)} parts: nothing was changed")
     click.echo(f"hint: {attach_line(tmux, session)}   or end it: sppr down{state.flag(session)}")
@@ -127,7 +127,7 @@ def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
     root = rights.of_lab(todo.plan, todo.start)
     root.ask()
     with root, progress(todo.plan, (*todo.start, *todo.wait)) as report:
-        for line in (*(f"warning: {finding.what}" for finding in findings), *todo.told):
+        for line in (*(f"warning: {finding.what}" for finding in findings), *todo.notes):
             report.note(line)
         try:
             BringUp(todo, old, lab.site, tmux, report).execute(found)

@@ -8,7 +8,8 @@ from sppr.spp.names import Target
 
 from . import verify
 from .faults import BadValue, NoAnswer, NotConnected, Refused
-from .panel import Panel
+from .panel import Panel, no_effect
+from .wire import Peer
 
 #: The only port types they know.
 TYPES = ("phy", "vhost", "ring")
@@ -72,20 +73,17 @@ async def _change(panel: Panel, target: Target, command: str) -> None:
                 with contextlib.suppress(Refused, NotConnected, NoAnswer):
                     await panel.ask(target, "cancel")
             raise
-        await _check_done(panel, target, command)
+        await _check_done(panel, target, peer, command)
 
 
-async def _check_done(panel: Panel, target: Target, command: str) -> None:
+async def _check_done(panel: Panel, target: Target, peer: Peer, command: str) -> None:
     """Refused where the process answered success and its status still shows something else after ``SETTLE``."""
     for pause in SETTLE:
         await asyncio.sleep(pause)
-        found = verify.component_difference(told(await panel.status(target), target.kind), command)
+        found = verify.component_difference(rest_form(await panel.status(target), target.kind), command)
         if found is None:
             return
-    raise Refused(
-        f"`{command}` had no effect as asked: {found}",
-        hint=f"{panel.peer(target)} answered success; its status says otherwise, and its window may say why",
-    )
+    raise no_effect(peer, f"`{command}`", str(found))
 
 
 def _known(uid: str) -> None:
@@ -93,7 +91,7 @@ def _known(uid: str) -> None:
         raise BadValue(f"{uid}: components take {', '.join(TYPES)} only", hint="port add ring:0 rx NAME")
 
 
-def told(status: Mapping[str, object], kind: str) -> dict[str, object]:
+def rest_form(status: Mapping[str, object], kind: str) -> dict[str, object]:
     """A status in the form that REST gives (spp-facts 5): of pcap its ``info``, of vf and mirror that reshaped."""
     info = status.get("info")
     if not isinstance(info, dict):

@@ -105,10 +105,7 @@ class Panel:
             raise Refused(f"{change} had no effect", hint=f"{peer} does not say why: see its window")
         found = verify.differences(verify.expected(before, verb, names), after, verb)
         if found:
-            raise Refused(
-                f"{change} had no effect as asked: {'; '.join(found)}",
-                hint=f"{peer} answered success; its status says otherwise, and its window may say why",
-            )
+            raise no_effect(peer, change, "; ".join(found))
 
     async def processes(self) -> list[Process]:
         """Every process that answers ``status`` now, the primary first; those that do not are dropped."""
@@ -181,6 +178,14 @@ def _changeable(target: Target, port: object) -> str:
     if kind in _FIXED and not (kind == "pipe" and target.kind == "primary"):
         raise BadValue(f"{uid} cannot be added to or deleted from {target}", hint=_FIXED[kind])
     return uid
+
+
+def no_effect(peer: Peer, change: str, difference: str) -> Refused:
+    """Return the error for a change that the process answered with success, and that its status does not show."""
+    return Refused(
+        f"{change} had no effect as asked: {difference}",
+        hint=f"{peer} answered success; its status says otherwise, and its window may say why",
+    )
 
 
 def _process(peer: Peer) -> Process:

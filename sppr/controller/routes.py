@@ -53,7 +53,7 @@ async def _cpu_usage(call: Call) -> Any:
             head["client-id"] = process["client-id"]
             target = Target("sec", process["client-id"])
         try:
-            status = components.told(call.panel.peer(target).status, kind)
+            status = components.rest_form(call.panel.peer(target).status, kind)
         except NotConnected:
             continue  # it went meanwhile
         found.append(head | orders.usage(kind, status))
@@ -61,7 +61,7 @@ async def _cpu_usage(call: Call) -> Any:
 
 
 async def _status(call: Call) -> Any:
-    return components.told(await call.panel.status(call.target), call.target.kind)
+    return components.rest_form(await call.panel.status(call.target), call.target.kind)
 
 
 async def _clear(call: Call) -> None:

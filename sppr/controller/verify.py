@@ -15,8 +15,6 @@ from .faults import BadValue
 #: their table of ports: ``do_add`` and ``do_del`` of src/nfv/commands.h go on without a port.
 SPP_ADDS = ("ring", "vhost", "pcap", "nullpmd", "memif", "pipe")
 SPP_DELETES = ("ring", "vhost", "pcap", "nullpmd", "memif")
-#: The one that came with 19.11.
-_NEW = "memif"
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,8 @@ def _pipes(known: Wired) -> Wired:
 
 
 def component_difference(info: Mapping[str, object], command: str) -> str | None:
-    """Return what a status of vf, mirror or pcap (``components.told``) shows otherwise than ``command`` asked. None: it
-    is as asked, or cannot be compared. Names and addresses count in any case."""
+    """Return how the status of a vf, mirror or pcap differs from what ``command`` asked for. None: it does not differ,
+    or it cannot be compared. ``info``: the status as ``components.rest_form`` returns it."""
     components, table = (_dicts(info.get(key)) for key in ("components", "classifier_table"))
     match command.split():
         case ["component", "start", name, core, kind]:
@@ -133,8 +131,8 @@ def refuse_what_spp_damages(
     """BadValue for a change that SPP's own nfv or primary answers with success and gets wrong. ``memif``: whether its
     release has memif."""
     known = {"add": SPP_ADDS, "del": SPP_DELETES}.get(verb)
-    if known and not memif:
-        known = tuple(kind for kind in known if kind != _NEW)
+    if known and not memif:  # it came with 19.11
+        known = tuple(kind for kind in known if kind != "memif")
     if known and args[0].partition(":")[0] not in known:
         what = f"{args[0]}: SPP's {target} answers success and damages its table of ports"
         raise BadValue(what, hint=f"it can {verb} {', '.join(known)}; taps come from the primary's --vdev")

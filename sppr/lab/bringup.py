@@ -98,7 +98,7 @@ class BringUp:
         in vain."""
         for vm in self.plan.chosen(self.todo.stop):
             if vm.sockets and vm.server and not vm.makes_sockets and serving_part(vm.server) not in self.todo.start:
-                probe.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, Deadline(probe.VHOST_TIMEOUT))
+                self._serve_ports(vm)
 
     def end_first(self) -> None:
         """End the parts that are to be started anew; and what a primary that has gone left, for the next one."""
@@ -151,7 +151,7 @@ class BringUp:
             self._check_free(part)
             if part.sockets and not part.makes_sockets:
                 self.report.waiting(part.name, f"{', '.join(part.sockets)} to listen")
-                probe.serve_vhosts(self.plan.api, part.server, part.ports, part.sockets, Deadline(probe.VHOST_TIMEOUT))
+                self._serve_ports(part)
                 self.report.step(f"{part.name} has its sockets")
             self.report.waiting(part.name, probe.what(part))
             seconds = self._run(part)

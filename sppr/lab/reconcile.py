@@ -17,14 +17,15 @@ ROLES = ("controller", "primary", "secondary", "vm_ring", "vm_vhost")
 @dataclass(frozen=True)
 class Todo:
     """``plan``: what the session is from now on. ``start``: parts to be started, each in its pane; ``stop``: those of
-    them that run and are ended first; ``wait``: parts that run, and must be ready in the end. ``told``: for the user.
+    them that run and are stopped first; ``wait``: parts that run, and must be ready in the end. ``notes``: lines for
+    the user.
     """
 
     plan: Plan
     start: tuple[str, ...]
     stop: tuple[str, ...] = ()
     wait: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def fresh(self) -> tuple[str, ...]:
@@ -49,13 +50,13 @@ def reconcile(
             for part in wanted.parts]  # fmt: skip
     extra = [_kept(p, running.get(p.name, ())) for p in known.values() if p.name not in asked]
     parts = tuple(sorted([*kept, *extra], key=lambda part: ROLES.index(part.role)))
-    told = [
+    notes = [
         *(f"{n}: runs, but its pane is gone: sppr restart {n}" for n in running if n not in panes and n not in orphans),
         *(_different(part, running[part.name], known.get(part.name))
           for part in wanted.parts if _stays(part, running, orphans)),
         *(f"{part.name}: {'runs' if part.name in running else 'is there'}, not asked for now: left as it is"
           for part in extra),
-        *(f"{name}: was left by its primary, which has gone: it is ended, and started again" for name in orphans),
+        *(f"{name}: still uses the memory of a primary that is gone: it is restarted" for name in orphans),
     ]  # fmt: skip
     start = [p.name for p in parts if p.name in orphans or (p.name in asked and p.name not in running)]
     return Todo(
@@ -63,7 +64,7 @@ def reconcile(
         start=tuple(start),
         stop=tuple(orphans),
         wait=tuple(p.name for p in parts if p.name in asked and _stays(p, running, orphans)),
-        told=tuple(line for line in told if line),
+        notes=tuple(line for line in notes if line),
     )
 
 

@@ -163,10 +163,13 @@ def process(files: PaneFiles) -> Proc | None:
         return None
 
 
-def outlived(folder: Path, secondary: Proc) -> bool:
-    """Whether the primary ended, or was started after this secondary: SPP's own secondaries run on without it."""
-    primary = process(PaneFiles(folder, "pri"))
-    return primary is not None and (not primary.alive() or primary.started > secondary.started)
+def outlived(folder: Path, name: str) -> bool:
+    """Whether the primary ended, or was started after the secondary ``name``. SPP's own secondaries run on without
+    it."""
+    primary, secondary = (process(PaneFiles(folder, part)) for part in ("pri", name))
+    if primary is None or secondary is None:
+        return False
+    return not primary.alive() or primary.started > secondary.started
 
 
 def terminal(files: PaneFiles) -> int:

@@ -82,7 +82,7 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
         standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
     if standing == "ready" and part.is_vm:
         standing, note = _served(state, part, probe, note)
-    if living and proc and part.role == "secondary" and standing == "ready" and states.outlived(state.folder, proc):
+    if standing == "ready" and part.role == "secondary" and states.outlived(state.folder, part.name):
         standing, note = "starting", OLD_PRIMARY
     lines = last_lines(files.log, 1) if standing == "dead" else []
     window_id, pane = state.panes.get(part.name, (None, None))

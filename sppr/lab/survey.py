@@ -1,6 +1,6 @@
 """What is there of a session now: which parts run, as what, and in which panes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,19 +44,15 @@ def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Surve
     panes = listed.parts if listed else {}
     begun = [part.files(folder) for part in parts if part.name in panes]
     Deadline(STARTING).poll(lambda: not any(map(_is_starting, begun)), 0.05)
-    return Survey(running(folder, parts), panes, listed is not None, tuple(_outlived(folder, parts)))
+    run = running(folder, parts)
+    secondaries = [part.name for part in parts if part.role == "secondary" and part.name in run]
+    outlived = tuple(name for name in secondaries if states.outlived(folder, name))
+    return Survey(run, panes, listed is not None, outlived)
 
 
 def _is_starting(files: PaneFiles) -> bool:
     """Its pane has gone through its gate, and neither has it run nor ended yet."""
     return files.script.exists() and not any(p.exists() for p in (files.gate, files.record, files.exit))
-
-
-def _outlived(folder: Path, parts: Iterable[Part]) -> Iterator[str]:
-    for part in parts:
-        proc = states.process(part.files(folder)) if part.role == "secondary" else None
-        if proc is not None and proc.alive() and states.outlived(folder, proc):
-            yield part.name
 
 
 def running(folder: Path, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ import ptyprocess
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady, SpprError
 from sppr.qemu import console
+from sppr.run import close_terminal
 
 _SHELL = re.compile(rb"(?:^|[\r\n])[^\r\n]*# \Z")
 _LOGIN = re.compile(rb"login: \Z")
@@ -21,8 +22,6 @@ _FULL = r"I/O error, dev vd[a-z]|EXT4-fs error|Remounting filesystem read-only"
 _DEATH = re.compile(f"{console.DEATH.pattern}|{_FULL}".encode())
 #: Seconds a console has to log in by itself.
 _AUTOLOGIN = 10.0
-#: Seconds that a killed QEMU may take to end.
-_KILLED = 10.0
 _STATUS = re.compile(rb"\nstatus=(\d+)[\r\n]")
 
 
@@ -57,15 +56,8 @@ class Serial:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        close_terminal(self._guest)
         self._file.close()
-
-    def _close(self) -> None:
-        """End QEMU. pexpect gives a process 0.1 s to end after SIGKILL: on a loaded machine it takes longer."""
-        try:
-            self._guest.close(force=True)
-        except pexpect.ExceptionPexpect:
-            Deadline(_KILLED).poll(lambda: not self._guest.isalive())
 
     def wait_shell(self, deadline: Deadline) -> None:
         """Wait for a root shell's prompt. NoShell at a login prompt, LaunchError at text that ends all hope."""
@@ -92,7 +84,7 @@ class Serial:
         """Have the guest switch itself off, and wait until QEMU has ended."""
         self._guest.sendline("poweroff")
         self._expect([], "it to power off", deadline)
-        self._close()
+        close_terminal(self._guest)
         if self._guest.exitstatus:
             raise self._error(LaunchError, f"QEMU ended with status {self._guest.exitstatus}")
 

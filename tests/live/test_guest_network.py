@@ -139,12 +139,12 @@ def test_another_user_is_not_let_into_a_guest_by_ssh(lab: Lab) -> None:
     port = config.partition("Host vm-v11\n    Port ")[2].split()[0]
     options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", f"IdentityFile={key}"]
     words = ["ssh", "-F", "none", *(word for option in options for word in ("-o", option)), "-p", port]
-    for user, status, told in (("root", 0, ""), ("nobody", 255, "Permission denied (publickey")):
+    for user, status, message in (("root", 0, ""), ("nobody", 255, "Permission denied (publickey")):
         done = subprocess.run(
             [*words, "root@127.0.0.1", "true"], user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[], cwd="/",
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        assert done.returncode == status and told in done.stderr, done.stderr
+        assert done.returncode == status and message in done.stderr, done.stderr
 
 
 def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:

@@ -95,7 +95,7 @@ def test_up_after_the_primary_died_takes_its_secondaries_along(small: Lab) -> No
     kill(before["pri"])
     done = small.wakeup(*SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "sec1: was left by its primary, which has gone: it is ended, and started again" in done.stdout
+    assert "sec1: still uses the memory of a primary that is gone: it is restarted" in done.stdout
     after = pids(small)
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
 

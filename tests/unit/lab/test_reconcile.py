@@ -56,7 +56,7 @@ def test_a_first_start_is_the_plan_itself() -> None:
 
 def test_more_than_before_is_added_in_the_order_of_the_plan() -> None:
     todo = do(plan(nof_sec=3, nof_vhost=2, nof_working=2), plan(), ALL)
-    assert todo.start == ("sec3", "vm_v12") and not todo.stop and not todo.told
+    assert todo.start == ("sec3", "vm_v12") and not todo.stop and not todo.notes
     assert [w.name for w in todo.plan.windows] == ["ctrler", "pri", "sec", "vm_r", "vm_v", "w0", "w1"]
     assert todo.plan.windows[2].panes == ("sec1", "sec2", "sec3") and todo.plan.flags.nof_sec == 3
 
@@ -69,15 +69,15 @@ def test_fewer_than_before_is_told_and_left() -> None:
     assert [part.name for part in todo.plan.parts] == list(running), "still known, for status and down"
     assert todo.plan.windows == old.windows
     assert todo.plan.flags.nof_sec == 3 and todo.plan.flags.nof_working == 2
-    assert "vm_v12: runs, not asked for now: left as it is" in todo.told and len(todo.told) == 5
+    assert "vm_v12: runs, not asked for now: left as it is" in todo.notes and len(todo.notes) == 5
     dead = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, ("ctrler", "pri", "sec1"))
-    assert not dead.start and "sec2: is there, not asked for now: left as it is" in dead.told
+    assert not dead.start and "sec2: is there, not asked for now: left as it is" in dead.notes
 
 
 def test_a_conf_that_differs_is_told_part_by_part_and_changes_nothing() -> None:
     text = (ROOT / "conf.yml").read_text().replace("0x0C", "0x30000").encode()
     todo = do(plan(parse(text, "c")), plan(), ALL)
-    assert todo.told == (
+    assert todo.notes == (
         "sec1: runs with --lcores 2@0,3@1, conf.yml and flags say --lcores 16@0,17@1: sppr restart sec1",
     )
     assert not todo.start and todo.plan.part("sec1") == plan().part("sec1"), "known as it runs"
@@ -87,14 +87,14 @@ def test_a_part_started_by_hand_in_another_way_is_known_as_it_runs() -> None:
     program = (*plan().part("sec1").program, "--more")
     todo = reconcile(plan(), plan(), {"sec1": program, "ctrler": (), "pri": ()}, ALL)
     assert todo.plan.part("sec1").program == program
-    assert todo.told == ("sec1: runs with --more, which conf.yml and flags do not say: sppr restart sec1",)
+    assert todo.notes == ("sec1: runs with --more, which conf.yml and flags do not say: sppr restart sec1",)
 
 
 def test_a_part_that_runs_keeps_its_server_when_turns_change() -> None:
     old, wanted = plan(nof_sec=1, nof_vhost=2), plan(nof_sec=2, nof_vhost=2)
     assert old.part("vm_v12").server != wanted.part("vm_v12").server
     todo = do(wanted, old, tuple(p.name for p in old.parts))
-    assert todo.plan.part("vm_v12").server == old.part("vm_v12").server and not todo.told
+    assert todo.plan.part("vm_v12").server == old.part("vm_v12").server and not todo.notes
 
 
 def test_what_the_primary_that_runs_left_stays_known() -> None:
@@ -107,14 +107,14 @@ def test_what_the_primary_that_runs_left_stays_known() -> None:
 def test_a_part_whose_pane_is_gone_is_told_and_left() -> None:
     there = plan()
     todo = reconcile(there, there, {p.name: p.program for p in there.parts}, ("ctrler", "pri", "sec1", "sec2", "vm_r6"))
-    assert not todo.start and todo.told == ("vm_v11: runs, but its pane is gone: sppr restart vm_v11",)
+    assert not todo.start and todo.notes == ("vm_v11: runs, but its pane is gone: sppr restart vm_v11",)
 
 
 def test_a_secondary_that_outlived_its_primary_is_started_again() -> None:
     there = plan()
     todo = reconcile(there, there, {p.name: p.program for p in there.parts}, ALL, ("sec2",))
     assert (todo.start, todo.stop) == (("sec2",), ("sec2",)) and "pri" in todo.wait
-    assert todo.told == ("sec2: was left by its primary, which has gone: it is ended, and started again",)
+    assert todo.notes == ("sec2: still uses the memory of a primary that is gone: it is restarted",)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_difference_names_the_options(runs: list[str], wanted: list[str], told
 def test_a_restart_policy_that_conf_yml_changed_is_told() -> None:
     old = plan()
     wanted = replace(old, parts=tuple(replace(p, restarts=3) if p.name == "sec1" else p for p in old.parts))
-    assert do(wanted, old, ALL).told == (
+    assert do(wanted, old, ALL).notes == (
         "sec1: runs with restart: no, conf.yml says restart: on-failure (max 3, delay 1): sppr restart sec1",
     )
-    assert do(wanted, wanted, ALL).told == ()
+    assert do(wanted, wanted, ALL).notes == ()
