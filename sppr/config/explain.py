@@ -3,15 +3,15 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from sppr.config import fixes
 from sppr.config.model import Config
-from sppr.config.rules import Path as KeyPath
-from sppr.config.rules import Problem
+from sppr.config.problem import Path as KeyPath
+from sppr.config.problem import Problem
 
 MEAN = "did you mean "
 
@@ -25,9 +25,14 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
+def place_of(error: ErrorDetails) -> KeyPath:
+    """Return the path of what is wrong. pydantic marks a wrong key of a mapping by a step of its own."""
+    return tuple(step for step in error["loc"] if step != "[key]")
+
+
 def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Problem:  # noqa: C901 - a table in code
     """A problem in the words of a lab, from pydantic's. ``keys``: where each key is written."""
-    path: KeyPath = tuple(error["loc"])
+    path = place_of(error)
     kind, ctx, given = error["type"], error.get("ctx", {}), error["input"]
     what, fix = f"{_show(given)}: {error['msg']}", "see docs/conf.md"
     if kind == "extra_forbidden":
@@ -54,7 +59,7 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
         fix = fixes.VDEV if "vdevs" in path else fix
     elif kind in ("tuple_type", "list_type"):
         what, fix = f"{_show(given)} is not a list", fixes.of_list(path, given)
-    elif kind in ("model_type", "model_attributes_type"):
+    elif kind in ("model_type", "model_attributes_type", "dict_type"):
         what, fix = f"{_show(given)} is not a mapping", fixes.of_mapping(path, given, list(_keys_at(path)))
     return Problem(path, what, fix)
 
@@ -96,15 +101,20 @@ def _owners(key: str) -> list[str]:
 
 
 def model_at(path: KeyPath) -> type[BaseModel] | None:
-    model: type[BaseModel] = Config
+    """Return the model of the mapping at ``path``. None where its keys are names, such as those of chains."""
+    model: type[BaseModel] | None = Config
+    named: type[BaseModel] | None = None  # of each value, where the keys are names
     for step in path:
         if isinstance(step, int):
             continue
-        field = model.model_fields.get(step)
+        if named is not None:
+            model, named = named, None
+            continue
+        field = model.model_fields.get(step) if model else None
         inner = None if field is None else _model_in(field.annotation)
+        model, named = (None, inner) if field is not None and get_origin(field.annotation) is dict else (inner, None)
         if inner is None:
             return None
-        model = inner
     return model
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from sppr import units
+from sppr.config.problem import Path as KeyPath
 from sppr.config.rules import MAX_LCORE
-from sppr.config.rules import Path as KeyPath
 
 VDEV = "write it as net_tap0,iface=vtap0"
 _INTS = ("id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary")
@@ -27,6 +27,7 @@ def of_value(path: KeyPath, given: object) -> str:
         "allow": "write networks such as [192.168.1.0/24]",
         "network": "use one of: restricted, open",
         "vdevs": VDEV,
+        "address": "write it as 10.20.0.1/24",
     }
     return fixes.get(key, "see docs/conf.md")
 
@@ -62,7 +63,7 @@ def of_list(path: KeyPath, given: object) -> str:
     """For what should be a list."""
     if isinstance(given, str) and path[-1] not in ("secondaries", "vms_ring", "vms_vhost"):
         words = given.split() if path[-1] in ("args", "vdevs") else re.split(r"[\s,]+", given)
-        quoted = ", ".join(word if re.fullmatch(r"[\w.=/+-]+", word) else f"'{word}'" for word in words)
+        quoted = ", ".join(word if re.fullmatch(r"[\w.=/+-]+(:[0-9]+)?", word) else f"'{word}'" for word in words)
         return f"write [{quoted}]" if len(quoted) < 60 else "write it in brackets, with commas between its entries"
     return "begin each entry with '- ', a dash and a space"
 
@@ -71,6 +72,12 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
     """``known``: the keys that a mapping at ``path`` may have."""
     if path[0] == "provision":
         return "write '- COMMAND', or '- {file: PATH, to: /PATH}'"
+    if path[0] == "chains" and len(path) <= 2:
+        return "write 'NAME: {path: [tap:0, vm_v11, tap:1]}' lines below chains:, indented"
+    if path[0] == "chains" and path[-1] == "functions":
+        return "write {vm_v11: guest}"
+    if path[0] == "chains":
+        return "write {tap:0: {netns: client, address: 10.20.0.1/24}}"
     if isinstance(path[-1], int):
         number = given if isinstance(given, str) and given.isascii() and given.isdigit() else 1
         return f"write the entry as '- id: {number}', its other keys below id:"
@@ -95,6 +102,6 @@ def of_pattern(path: KeyPath) -> str:
         return "write a path"
     if path[-1] == "base":
         return "write a file name only; the folder goes to images.dir"
-    if path[-1] in ("file_prefix", "target"):
+    if path[-1] in ("file_prefix", "target", "netns"):
         return "use letters, digits, - and _ only"
     return "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"

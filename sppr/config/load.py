@@ -13,10 +13,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sppr.config.explain import MEAN, dotted, model_at, problem
+from sppr.config.explain import MEAN, dotted, model_at, place_of, problem
 from sppr.config.model import Config
-from sppr.config.rules import Path as KeyPath
-from sppr.config.rules import Problem, check
+from sppr.config.problem import Path as KeyPath
+from sppr.config.problem import Problem
+from sppr.config.rules import check
 from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, is_merge, mark_of
 from sppr.errors import ConfigError
 
@@ -186,7 +187,7 @@ def _validate(raw: dict[str, Any], reader: _Reader) -> tuple[Config | None, list
     meant = {(*p.path[:-1], said[1]) for p in problems if (said := re.match(rf"{MEAN}(\w+)", p.fix))}
     problems = [p for p in problems if not (p.what == "missing" and p.path in meant)]
     try:
-        return _without(raw, [tuple(error["loc"]) for error in errors]), [*reader.problems, *problems]
+        return _without(raw, [place_of(error) for error in errors]), [*reader.problems, *problems]
     except (ValidationError, LookupError, TypeError):
         return None, [*reader.problems, *problems]
 
@@ -197,6 +198,9 @@ def _without(raw: dict[str, Any], wrong: list[KeyPath]) -> Config:
     unset: list[KeyPath] = []
     for path in wrong:
         field, owner = path[-1], model_at(path[:-1])
+        if path[0] == "chains" and len(path) > 1:  # rules cannot pass over half a chain
+            copy["chains"].pop(path[1], None)
+            continue
         parent: Any = copy
         for step in path[:-1]:
             parent = parent[step]

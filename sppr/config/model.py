@@ -6,7 +6,7 @@ Scalars arrive as the text that was written (see ``load``), so a mask means the 
 
 import os
 import re
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -211,6 +211,41 @@ class Step(_Part):
     to: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]*$", max_length=1000)] | None = None
 
 
+def _interface(value: str) -> str:
+    try:
+        found = IPv4Interface(value)
+    except ValueError as error:
+        raise ValueError(f"{value[:40]!r} is not an IPv4 address with its prefix length: {error}") from None
+    if "/" not in value or found.network.prefixlen > 30:
+        raise ValueError(f"{value[:40]!r}: the prefix length is missing, or leaves no room for a second address")
+    return value
+
+
+NetnsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
+Element = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class End(_Part):
+    """A tap at the end of a chain that is moved into a network namespace of its own, ``<session>-<netns>``, with an
+    address, so that any program can talk across the chain."""
+
+    netns: NetnsName
+    address: Annotated[str, AfterValidator(_interface)] | None = None
+
+
+class Chain(_Part):
+    """A service chain: ``path`` from end to end, of ports and VMs by their part names.
+
+    ``via``: the secondary of each hop. ``functions``: VMs whose own software forwards, in place of spp_vm.
+    """
+
+    path: tuple[Element, ...]
+    direction: Literal["both", "forward"] = "both"
+    via: tuple[Element, ...] | None = None
+    functions: dict[str, Literal["spp_vm", "guest"]] = {}
+    ends: dict[str, End] = {}
+
+
 class Images(_Part):
     """Base image: a file name below ``dir``; None: the one image that lies there."""
 
@@ -247,6 +282,7 @@ class Config(_Part):
     vms_ring: tuple[VmRing, ...] = ()
     vms_vhost: tuple[VmVhost, ...] = ()
     vm: VmSettings = VmSettings()
+    chains: dict[Name, Chain] = {}
     images: Images = Images()
     provision: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     spp: Spp = Spp()

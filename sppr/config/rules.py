@@ -1,14 +1,12 @@
 """What one field cannot know: rules over several fields of a Config, one function each."""
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address
 
 from sppr import units
+from sppr.config import chains
 from sppr.config.model import Config
-
-Path = tuple[str | int, ...]
-LineOf = Callable[[Path], int | None]
+from sppr.config.problem import LineOf, Path, Problem, at_line, default_numbers
 
 #: RTE_MAX_LCORE of DPDK's usual builds.
 MAX_LCORE = 128
@@ -16,32 +14,11 @@ MAX_LCORE = 128
 MAX_IFACE = 15
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong at ``path``: what, and how to mend it. ``mark`` (line, column) where the path alone misleads.
-    ``others``: what it is compared with."""
-
-    path: Path
-    what: str
-    fix: str
-    mark: tuple[int, int] | None = None
-    others: frozenset[Path] = frozenset()
-
-
 def check(config: Config, line_of: LineOf = lambda _: None, wrong: Collection[Path] = frozenset()) -> list[Problem]:
     """Every problem of ``config``; ``line_of`` tells where in the file the other half of a conflict stands. ``wrong``:
     paths told already, whose values here are defaults that nobody wrote: no rule compares with those."""
     found = [problem for rule in RULES for problem in rule(config, line_of)]
     return [problem for problem in found if not problem.others & set(wrong) and problem.path not in wrong]
-
-
-def default_numbers(vm_id: int, count: int) -> tuple[int, ...]:
-    """Numbers of a VM's ports: its id, then 100 more each (``vhost:11``, ``vhost:111``, …)."""
-    return tuple(vm_id + 100 * i for i in range(count))
-
-
-def _at(line: int | None) -> str:
-    return f" (line {line})" if line else ""
 
 
 def _ids(config: Config, line_of: LineOf) -> Iterator[Problem]:
@@ -56,7 +33,7 @@ def _ids(config: Config, line_of: LineOf) -> Iterator[Problem]:
                 other = seen[entry.id]
                 taken = sorted(seen)
                 free = next(i for i in range(1, 129) if i not in taken)
-                what = f"{entry.id} is the id of {other[0]}[{other[1]}] already{_at(line_of(other))}"
+                what = f"{entry.id} is the id of {other[0]}[{other[1]}] already{at_line(line_of(other))}"
                 yield Problem(path, what, f"use a free id, such as {free}")
             else:
                 seen[entry.id] = path
@@ -73,7 +50,9 @@ def _coremasks(config: Config, line_of: LineOf) -> Iterator[Problem]:
         for other_path, other, taken in given[:place]:
             shared = units.bits(coremask & taken)
             if shared:
-                what = f"{units.format_mask(coremask)} overlaps {other}{_at(line_of(other_path))} on core {shared[0]}"
+                what = (
+                    f"{units.format_mask(coremask)} overlaps {other}{at_line(line_of(other_path))} on core {shared[0]}"
+                )
                 used = ", ".join(dict.fromkeys(units.format_mask(m) for m in others))
                 yield Problem(path, what, f"choose cores not in {used}")
                 break
@@ -104,7 +83,7 @@ def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
     def taken(key: str, other: str, what: str, fix: str) -> Problem:
         there: Path = ("controller", other)
-        told = f"{getattr(c, key)} is {what} already{_at(line_of(there))}"
+        told = f"{getattr(c, key)} is {what} already{at_line(line_of(there))}"
         return Problem(("controller", key), told, fix, others=frozenset({there}))
 
     if c.pri_port == c.sec_port:
@@ -171,7 +150,7 @@ def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
                     if other == path:
                         yield Problem(path, f"{kind}:{number} is named twice", "keep one of them")
                         continue
-                    what = f"{kind}:{number} belongs to {section}[{other[1]}] already{_at(line_of(other))}"
+                    what = f"{kind}:{number} belongs to {section}[{other[1]}] already{at_line(line_of(other))}"
                     yield Problem(path, what, f"give each VM {kind} numbers of its own with {key}: [N]")
                 seen.setdefault(number, path)
             if numbers is not None and not numbers:
@@ -185,7 +164,9 @@ def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
         name, path = vdev.partition(",")[0], ("primary", "vdevs", index)
         if name in seen:
             yield Problem(
-                path, f"device {name} is named twice{_at(line_of(seen[name]))}", "number devices: net_tap0, net_tap1"
+                path,
+                f"device {name} is named twice{at_line(line_of(seen[name]))}",
+                "number devices: net_tap0, net_tap1",
             )
         seen.setdefault(name, path)
 
@@ -265,4 +246,5 @@ RULES = (
     _ssh_ports,
     _steps,
     _real,
+    *chains.RULES,
 )

@@ -13,8 +13,8 @@ from .request import Request
 T = TypeVar("T")
 HELP = {
     "status": "status           the controller, the primary, the secondaries",
-    "pri": "pri; SUB         status, clear, add, del, patch, patch reset, forward, stop, launch, flow, exit",
-    "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID, patch reset, forward, stop, exit",
+    "pri": "pri; SUB         status, clear, add, del, patch, patch reset [UID], forward, stop, launch, flow, exit",
+    "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID, patch reset [UID], forward, stop, exit",
     "vf": "vf ID; SUB       status, component, port, classifier_table, exit",
     "mirror": "mirror ID; SUB   status, component, port, exit",
     "pcap": "pcap ID; SUB     status, start, stop, exit",
@@ -170,9 +170,13 @@ def _ports_to_change(prefix: str, target: Target, sub: str, args: list[str]) -> 
 def _patch(prefix: str, target: Target, args: list[str]) -> Command:
     if args == ["reset"]:
         return Command("reset", target)
+    if args[:1] == ["reset"] and len(ends := _joined(args[1:])) == 1:
+        return Command("disconnect", target, (_checked(check_uid, ends[0]),))
     ends = _joined(args)
     if len(ends) != 2:
-        raise BadValue(f"{prefix}; patch takes two ports, or reset", hint=f"{prefix}; patch phy:0 ring:0")
+        raise BadValue(
+            f"{prefix}; patch takes two ports, or reset, or reset and a port", hint=f"{prefix}; patch phy:0 ring:0"
+        )
     for end in ends:
         if not (target.kind == "sec" and is_ethdev_number(end)):
             _checked(check_uid, end)

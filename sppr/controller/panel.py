@@ -145,6 +145,21 @@ class Panel:
         """Forget every patch, keep the ports."""
         await self._change(target, "patch", "reset")
 
+    async def disconnect(self, target: Target, src: object) -> None:
+        """Take away the patch from ``src``. SPP knows no such command: there all patches of the process are reset, and
+        the others are made again."""
+        uid = _uid(src)
+        if self.peer(target).ours:
+            await self._change(target, "patch", "reset", uid)
+            return
+        before = verify.wired(await self.status(target))
+        await self.reset(target)
+        for other, dst in before.patches.items() if before else ():
+            if other != uid:
+                await self.patch(target, other, dst)
+        if before and before.state == "running" and state_of(await self.status(target)) == "idling":
+            await self.forward(target, start=True)
+
     async def forward(self, target: Target, *, start: bool) -> None:
         await self._change(target, "forward" if start else "stop")
 

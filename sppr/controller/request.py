@@ -33,6 +33,8 @@ def change(verb: str, args: tuple[str, ...]) -> Request:
     if verb == "patch":
         body = {"src": args[0], "dst": args[1]}
         return Request("PUT", "/patches", body, f"Patch ports ({args[0]} -> {args[1]}).")
+    if verb == "disconnect":
+        return Request("DELETE", f"/patches/{args[0]}", None, f"Remove the patch from {args[0]}.")
     if verb == "forward":
         return Request("PUT", "/forward", {"action": "start"}, "Start forwarding.")
     return {

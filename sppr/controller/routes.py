@@ -88,6 +88,10 @@ async def _reset(call: Call) -> None:
     await call.panel.reset(call.target)
 
 
+async def _disconnect(call: Call) -> None:
+    await call.panel.disconnect(call.target, call.path["src"])
+
+
 async def _exit(call: Call) -> None:
     await call.panel.exit(call.target, keep=call.query.get("keep") == "1")
 
@@ -143,6 +147,7 @@ def _panel_routes(base: str, kind: str, port: type[bodies.Port]) -> list[Route]:
         Route("PUT", f"{base}/ports", _ports, "add or delete a port", port, kind=kind),
         Route("PUT", f"{base}/patches", _patch, "send what one port receives to another", bodies.Patch, kind=kind),
         Route("DELETE", f"{base}/patches", _reset, "forget every patch", kind=kind),
+        Route("DELETE", f"{base}/patches/{{src}}", _disconnect, "remove the patch from one port", kind=kind),
         Route("DELETE", base, _exit, "end the process", kind=kind),
     ]
 
@@ -181,6 +186,12 @@ ROUTES = [
     Route("DELETE", "/pcaps/{id}", _exit, "end the process", kind="pcap"),
 ]
 #: What each part in braces may be.
-PARTS = {"id": r"\d{1,9}", "port": r"\d{1,3}", "rule": r"\d{1,9}", "name": components.NAME}
+PARTS = {
+    "id": r"\d{1,9}",
+    "port": r"\d{1,3}",
+    "rule": r"\d{1,9}",
+    "name": components.NAME,
+    "src": r"[a-z]{1,10}:[0-9nq]{1,10}",
+}
 #: Status code of each failure.
 CODES: dict[type[Exception], int] = {BadValue: 400, Refused: 400, NotConnected: 404, NoAnswer: 504}

@@ -61,6 +61,8 @@ def expected(before: Wired, verb: str, args: Sequence[str]) -> Wired:
             return replace(before, ports=before.ports - {port}, patches=left)
         case ("patch", "reset"):
             return replace(before, patches={})
+        case ("patch", "reset", src):
+            return replace(before, patches={s: dst for s, dst in before.patches.items() if s != src})
         case ("patch", src, dst):
             return replace(before, patches={**before.patches, src: dst})
     return replace(before, state="running" if verb == "forward" else "idling")

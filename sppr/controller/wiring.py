@@ -40,6 +40,8 @@ class Wiring:
                 self.patches = {src: dst for src, dst in self.patches.items() if port not in (src, dst)}
             case ["patch", "reset"]:
                 self.patches.clear()
+            case ["patch", "reset", src]:
+                self.patches.pop(src, None)
             case ["patch", src, dst] if not src.isdecimal() and not dst.isdecimal():
                 self.patches[src] = dst
             case ["forward" | "stop" as verb]:

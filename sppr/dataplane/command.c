@@ -128,6 +128,13 @@ do_patch(struct call *c)
 		call_echo(c);
 		return;
 	}
+	if (c->n == 3 && strcmp(call_word(c, 1), "reset") == 0) {
+		call_reply(c,
+				may_forward(c) && call_port(c, 2, &src) &&
+						patch_disconnect(c->app, src) == 0,
+				"port", call_word(c, 2));
+		return;
+	}
 	call_reply_patch(c, may_forward(c) && call_has_words(c, 3) && call_port(c, 1, &src) &&
 					    call_port(c, 2, &dst) &&
 					    patch_connect(c->app, src, dst) == 0);

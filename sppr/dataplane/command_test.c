@@ -51,6 +51,14 @@ test_replies(void)
 	CHECK(strstr(reply, "\"client-id\":7,\"status\":\"running\",\"master-lcore\":") != NULL);
 	CHECK(strstr(reply, "\"ports\":[\"nullpmd:0\",\"nullpmd:1\"],\"patches\":"
 			    "[{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:1\"}]}") != NULL);
+	CHECK(strstr(reply, "\"counters\":[{\"port\":\"nullpmd:0\",\"rx\":0,") != NULL);
+	run("patch nullpmd:1 nullpmd:0");
+	CHECK_STR(run("patch reset nullpmd:1"),
+			"{\"result\":\"succeeded\",\"command\":\"patch\",\"port\":\"nullpmd:1\"}");
+	run("status");
+	CHECK(strstr(reply, "\"patches\":[{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:1\"}]}") !=
+			NULL);
+	CHECK(strstr(run("patch reset nullpmd:8"), "no such port here") != NULL);
 	run("del nullpmd:1"); /* drops the patch that points at it */
 	run("status");
 	CHECK(strstr(reply, "\"ports\":[\"nullpmd:0\"],\"patches\":[]}") != NULL);

@@ -163,6 +163,24 @@ patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 }
 
 int
+patch_disconnect(struct app *app, struct uid uid)
+{
+	struct port *src = find_or_say(app, uid);
+	struct port *before;
+
+	if (src == NULL)
+		return -1;
+	before = src->patched_to;
+	src->patched_to = NULL;
+	if (forward_apply(&app->ports, app->running) < 0) {
+		src->patched_to = before;
+		return -1;
+	}
+	release_unused(app);
+	return 0;
+}
+
+int
 patch_reset(struct app *app)
 {
 	struct port *before[MAX_PORTS];

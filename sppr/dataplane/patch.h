@@ -9,6 +9,8 @@
 int patch_add_port(struct app *app, struct uid uid);
 int patch_del_port(struct app *app, struct uid uid);
 int patch_connect(struct app *app, struct uid src, struct uid dst);
+/* Takes away the patch from this port, leaves the others running; not SPP's. */
+int patch_disconnect(struct app *app, struct uid src);
 int patch_reset(struct app *app);
 int patch_run(struct app *app, bool running);
 

@@ -29,12 +29,31 @@ state(const struct app *app)
 }
 
 static void
+put_counters(struct json *w, const struct port *port)
+{
+	char text[UID_STRLEN];
+
+	json_object(w, NULL);
+	uid_format_status(port->uid, text);
+	json_string(w, "port", text);
+	json_uint(w, "rx", port->stats->rx);
+	json_uint(w, "rx_drop", port->stats->rx_drop);
+	json_uint(w, "tx", port->stats->tx);
+	json_uint(w, "tx_drop", port->stats->tx_drop);
+	json_end(w);
+}
+
+static void
 put_patches(const struct app *app, struct json *w)
 {
 	const struct port_table *t = &app->ports;
 	char text[UID_STRLEN];
 	unsigned int i;
 
+	json_array(w, "counters"); /* not SPP's: docs/dataplane.md */
+	for (i = 0; i < t->n; i++)
+		put_counters(w, t->port[i]);
+	json_end(w);
 	json_array(w, "ports");
 	for (i = 0; i < t->n; i++) {
 		uid_format_status(t->port[i]->uid, text);

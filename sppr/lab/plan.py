@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sppr.lab.chains.wiring import Wiring
 from sppr.roles.part import Part
 
 if TYPE_CHECKING:  # a plan that is read back needs neither: `sppr status` starts faster
     from sppr.images.store import Kind
     from sppr.spp.control import Address
 
-VERSION = 2
+VERSION = 3
 #: Those of the launcher of 2017, but for one VM of each kind.
 DEFAULTS = {"nof_sec": 2, "nof_ring": 1, "nof_vhost": 1}
 
@@ -53,7 +54,7 @@ class Plan:
     """Everything bring-up does. ``folder``: the lab's, where panes start. ``run``: the session's run directory.
 
     ``flags``: what it was made with, every number filled in. ``vdev_sockets``: those the primary makes by itself.
-    ``rest``: of spp-ctl, where that is the controller.
+    ``rest``: of spp-ctl, where that is the controller. ``wiring``: of the service chains.
     """
 
     session: str
@@ -76,6 +77,7 @@ class Plan:
     socket_name: str | None = None
     version: int = VERSION
     rest: str = ""
+    wiring: Wiring = Wiring()  # noqa: RUF009 - frozen
 
     @property
     def api(self) -> "Address":

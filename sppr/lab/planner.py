@@ -10,6 +10,7 @@ from sppr.config.model import Secondary as SecondarySettings
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.lab import controllers
+from sppr.lab.chains.planner import chains
 from sppr.lab.plan import DEFAULTS, Flags, Plan, windows_of
 from sppr.lab.site import Site
 from sppr.lab.vms import VmPlanner
@@ -58,6 +59,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
         flags=flags,
         socket_name=socket_name,
         rest=controllers.rest(config, site),
+        wiring=chains(config, parts),
     )
 
 

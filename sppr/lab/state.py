@@ -19,6 +19,7 @@ from sppr.host import pids, temporaries
 from sppr.host.pids import Proc
 from sppr.host.rundir import check_own, make_private, sessions_dir
 from sppr.lab import shape, traces
+from sppr.lab.chains import wiring
 from sppr.lab.plan import VERSION, Flags, Plan, Window
 from sppr.ready import Exit
 from sppr.roles.part import Part
@@ -80,7 +81,9 @@ def load(session: str) -> State:
             what = f"session {session}: {path} was written by another version of sppr"
             raise Broken(what, hint=f"sppr down --session {session} ends what is left of it")
         state = _state(data)
-        for value in (state, state.plan, state.plan.flags, *state.plan.parts, *state.plan.windows):
+        chains = state.plan.wiring
+        values = (state, state.plan, state.plan.flags, *state.plan.parts, *state.plan.windows)
+        for value in (*values, *chains.chains, *chains.left_out, *(leg for c in chains.chains for leg in c.legs)):
             shape.check(value)
         return state
     except (FileNotFoundError, NotADirectoryError):
@@ -101,6 +104,7 @@ def _state(data: dict[str, Any]) -> State:
     values["parts"] = tuple(Part(**_tupled(p)) for p in plan["parts"])
     values["windows"] = tuple(Window(w["name"], tuple(w["panes"])) for w in plan["windows"])
     values["flags"] = Flags(**_tupled(plan["flags"]))
+    values["wiring"] = wiring.parse(plan["wiring"])
     panes = {name: (window, pane) for name, (window, pane) in data["panes"].items()}
     return State(**{**_tupled(data), "plan": Plan(**values), "panes": panes})
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sppr.config.chains import ports_needed, servers_by_via
 from sppr.config.model import Config, Vm, VmRing, VmVhost
-from sppr.config.rules import default_numbers
+from sppr.config.problem import default_numbers
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.images.store import Kind
@@ -47,6 +48,7 @@ class VmPlanner:
     def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site, shape: Shape = Shape()) -> None:
         self.config, self.flags, self.site, self.shape = config, flags, site, shape
         self.accel: Accel = accel(config.vm.accel, facts)
+        self.ports_of_chains, self.servers_by_via = ports_needed(config), servers_by_via(config)
         chosen = [s for s in config.secondaries[: flags.nof_sec] if s.type == "nfv"]
         self.running = [s.id for s in chosen]
         self.clients = [f"nfv:{s.id}" for s in chosen if s.vhost_client]
@@ -160,15 +162,22 @@ class VmPlanner:
         if not vm.id or kind in ("normal", "orig") or (kind == "ring" and self.config.spp.dir is not None):
             return ()  # templates have no ports; SPP's own programs know no ivshmem ports
         named = vm.rings if isinstance(vm, VmRing) else vm.vhosts if isinstance(vm, VmVhost) else None
-        return named if named is not None else default_numbers(vm.id, self.flags.vhost_num if kind == "vhost" else 1)
+        if named is not None:
+            return named
+        least = self.flags.vhost_num if kind == "vhost" else 1
+        return default_numbers(vm.id, max(least, self.ports_of_chains.get(vm_name(kind, vm.id), 0)))
 
     def _server(self, kind: AnyKind, vm: Vm, place: int, numbers: Sequence[int]) -> str:
-        """Who serves a VM's ports: the secondary it names, else by turns; the primary where there is none.
+        """Return who serves a VM's ports: the secondary it names, else that of a chain's via, else by turns; the
+        primary where there is none.
 
         Nobody is asked for sockets that the primary made itself, as vdevs.
         """
         if kind == "vhost" and set(numbers) <= set(self.flags.vdev_vhost):
             return ""
+        by_via = self.servers_by_via.get(vm_name(kind, vm.id))
+        if vm.secondary is None and by_via in self.running:
+            return f"nfv:{by_via}"
         if vm.secondary is None:
             return f"nfv:{self.running[place % len(self.running)]}" if self.running else "primary"
         if vm.secondary not in self.running:

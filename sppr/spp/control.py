@@ -93,6 +93,10 @@ class ControlClient:
         """One way: from ``src`` to ``dst``."""
         self._call("PUT", f"{_base(target)}/patches", {"src": src, "dst": dst})
 
+    def disconnect(self, target: str, src: str) -> None:
+        """Take away the patch from ``src``. spp-ctl has no such call."""
+        self._call("DELETE", f"{_base(target)}/patches/{src}")
+
     def reset_patches(self, target: str) -> None:
         self._call("DELETE", f"{_base(target)}/patches")
 

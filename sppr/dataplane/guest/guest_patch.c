@@ -89,6 +89,19 @@ patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 }
 
 int
+patch_disconnect(struct app *app, struct uid uid)
+{
+	struct port *src = port_find(&app->ports, uid);
+
+	if (src == NULL) {
+		say("no such port");
+		return -1;
+	}
+	src->patched_to = NULL;
+	return apply(app);
+}
+
+int
 patch_reset(struct app *app)
 {
 	unsigned int i;

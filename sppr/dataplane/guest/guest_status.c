@@ -17,6 +17,21 @@ put_patch(struct json *w, const struct port *port)
 	json_end(w);
 }
 
+static void
+put_counters(struct json *w, const struct port *port)
+{
+	char text[UID_STRLEN];
+
+	json_object(w, NULL);
+	uid_format(port->uid, text);
+	json_string(w, "port", text);
+	json_uint(w, "rx", port->rx);
+	json_uint(w, "rx_drop", port->rx_drop);
+	json_uint(w, "tx", port->tx);
+	json_uint(w, "tx_drop", port->tx_drop);
+	json_end(w);
+}
+
 void
 status_nfv(const struct app *app, char *reply, size_t size)
 {
@@ -31,6 +46,10 @@ status_nfv(const struct app *app, char *reply, size_t size)
 	json_uint(&w, "master-lcore", 0); /* one thread does it all */
 	json_array(&w, "lcores");
 	json_uint(&w, NULL, 0);
+	json_end(&w);
+	json_array(&w, "counters");
+	for (i = 0; i < t->n; i++)
+		put_counters(&w, t->port[i]);
 	json_end(&w);
 	json_array(&w, "ports");
 	for (i = 0; i < t->n; i++) {

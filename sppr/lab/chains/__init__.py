@@ -1,0 +1,1 @@
+"""Service chains: from conf.yml to patches, to their state, to their proof."""

@@ -1,0 +1,96 @@
+"""The wiring of service chains, as values: what the planner makes, state.json keeps, and status compares."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One patch of a chain: ``process`` (``primary``, ``nfv:1``; the spp_vm of VM 6 is ``nfv:6``) sends what ``src``
+    receives to ``dst``. ``by``: the part's name. ``hop``: the number of the hop, from 1; 0 within a VM. ``own``: the
+    guest's own software forwards, so there is no patch of SPP."""
+
+    process: str
+    by: str
+    src: str
+    dst: str
+    hop: int = 0
+    own: bool = False
+
+    @property
+    def in_guest(self) -> bool:
+        return self.hop == 0
+
+
+@dataclass(frozen=True)
+class ChainWiring:
+    """One chain. ``forward`` and ``reverse``: its patches in the order in which a frame meets them; ``reverse`` is
+    empty where the chain has one direction. ``parts``: names of the parts it depends on."""
+
+    name: str
+    path: tuple[str, ...]
+    forward: tuple[Leg, ...]
+    reverse: tuple[Leg, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        return (*self.forward, *self.reverse)
+
+    @property
+    def directions(self) -> tuple[tuple[str, tuple[Leg, ...]], ...]:
+        """``("forward", legs)`` and, where the chain has it, ``("reverse", legs)``."""
+        return (("forward", self.forward), *((("reverse", self.reverse),) if self.reverse else ()))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A chain of conf.yml that is not in this lab, and why."""
+
+    name: str
+    path: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """All chains of a lab, in the order of conf.yml."""
+
+    chains: tuple[ChainWiring, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def rings(self) -> list[str]:
+        """Rings of the primary that join two secondaries."""
+        ends = (port for chain in self.chains for leg in chain.legs if not leg.in_guest for port in (leg.src, leg.dst))
+        return list(dict.fromkeys(port for port in ends if port.startswith("ring:")))
+
+    def chain(self, name: str) -> ChainWiring:
+        """Return the chain of this name. KeyError where there is none."""
+        for chain in self.chains:
+            if chain.name == name:
+                return chain
+        raise KeyError(name)
+
+
+def ports_of(legs: tuple[Leg, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the ports that these patches use, as (process, port), each once."""
+    yield from dict.fromkeys((leg.process, port) for leg in legs if not leg.own for port in (leg.src, leg.dst))
+
+
+def parse(data: dict[str, Any]) -> Wiring:
+    """Return the value that ``dataclasses.asdict`` wrote. TypeError or LookupError for anything else."""
+    return Wiring(
+        tuple(
+            ChainWiring(
+                name=c["name"],
+                path=tuple(c["path"]),
+                forward=tuple(Leg(**leg) for leg in c["forward"]),
+                reverse=tuple(Leg(**leg) for leg in c["reverse"]),
+                parts=tuple(c["parts"]),
+            )
+            for c in data["chains"]
+        ),
+        tuple(LeftOut(c["name"], tuple(c["path"]), c["why"]) for c in data["left_out"]),
+    )
