@@ -1,6 +1,7 @@
 """``sppr chain``: the service chains of the lab."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,159 @@ import click
 from sppr.cli import options
 from sppr.cli.edge import CONTEXT, EdgeGroup
 
+#: What stands where there is no number.
+NONE = "–"  # noqa: RUF001 - a dash, as in a table
+_COLOURS = {"up": "green", "degraded": "yellow", "down": "red", "not in this lab": None}
 
-@click.group(cls=EdgeGroup, context_settings=CONTEXT)
-def main() -> None:
-    """Service chains: plan them."""
+
+def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from sppr.cli.which import session_of
+    from sppr.errors import SpprError
+    from sppr.lab import state as states
+
+    try:
+        chains = states.load(session_of(ctx.params.get("session"))).plan.wiring.chains
+    except SpprError:
+        return []
+    return [chain.name for chain in chains if chain.name.startswith(incomplete)]
+
+
+def _state(session: str | None) -> Any:
+    """The state of a session that runs."""
+    from sppr.cli.which import load, session_of
+    from sppr.lab import state as states
+
+    return states.check_living(load(session_of(session), session))
+
+
+def _chosen(state: Any, names: Sequence[str]) -> None:
+    """SpprError that lists the chains there are, where a name is none of them."""
+    from sppr.errors import SpprError
+
+    wiring = state.plan.wiring
+    known = [chain.name for chain in wiring.chains]
+    left = {chain.name: chain.why for chain in wiring.left_out}
+    for name in names:
+        if name in left:
+            raise SpprError(f"chain {name} is not in this lab: {left[name]}", hint="sppr up with its parts, then this")
+        if name not in known:
+            listed = f"its chains: {', '.join(known)}" if known else "its conf.yml has no chains: docs/chain.md"
+            raise SpprError(f"{name}: no chain of session {state.plan.session}", hint=listed)
+
+
+@click.group(cls=EdgeGroup, context_settings=CONTEXT, invoke_without_command=True)
+@options.verb_session
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: name state path forward reverse dropped why.")
+@click.pass_context
+def main(ctx: click.Context, session: str | None, as_json: bool) -> int:
+    """Show the service chains of the lab: state, rates and loss. Exit status 0 when all are up, 1 when not."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from sppr.lab.chains import rows
+
+    state = _state(session)
+    found = rows.chains(state)
+    left = state.plan.wiring.left_out
+    if as_json:
+        absent = [{"name": c.name, "state": "not in this lab", "path": c.path, "why": [c.why]} for c in left]
+        click.echo(json.dumps([*(asdict(row) for row in found), *absent], indent=1))
+    elif not found and not left:
+        click.echo(f"session {state.plan.session} has no chains: docs/chain.md")
+    else:
+        table: list[Sequence[str]] = [("CHAIN", "STATE", "PATH", "FORWARD", "REVERSE", "LOSS")]
+        table += [_line(row) for row in found]
+        table += [(c.name, "not in this lab", " → ".join(c.path), NONE, NONE, c.why) for c in left]
+        _print(table, colour=1)
+    return 0 if all(row.state == "up" for row in found) else 1
+
+
+def _line(row: Any) -> tuple[str, ...]:
+    loss = row.why[0] if row.why else NONE if row.dropped is None else f"{row.dropped:,}"
+    return row.name, row.state, " → ".join(row.path), rate(row.forward), rate(row.reverse), loss
+
+
+def rate(frames: float | None) -> str:
+    """Frames per second, in words: ``12.1 kpps``."""
+    if frames is None:
+        return NONE
+    for unit, size in (("Mpps", 1e6), ("kpps", 1e3)):
+        if frames >= size:
+            return f"{frames / size:.1f} {unit}"
+    return f"{frames:.0f} pps"
+
+
+def _print(table: Sequence[Sequence[str]], colour: int = -1) -> None:
+    """Print rows in columns. ``colour``: the column that holds a state."""
+    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
+    for number, row in enumerate(table):
+        cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]
+        if number and colour >= 0:
+            cells[colour] = click.style(cells[colour], fg=_COLOURS.get(row[colour]))
+        click.echo("  ".join(cells).rstrip())
+
+
+@main.command()
+@click.argument("name", shell_complete=_names)
+@options.verb_session
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, one a patch.")
+def show(name: str, session: str | None, as_json: bool) -> None:
+    """Show each hop of a chain with its counters, host and guest."""
+    from sppr.lab.chains import rows
+
+    state = _state(session)
+    _chosen(state, [name])
+    chain = state.plan.wiring.chain(name)
+    found = rows.legs(chain, rows.observe(state))
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in found], indent=1))
+        return
+    for direction, _ in chain.directions:
+        click.echo(f"{direction}")
+        table = [("HOP", "FROM", "BY", "TO", "FRAMES", "DROPPED")]
+        for row in (one for one in found if one.direction == direction):
+            inside = f" in {row.by}" if not row.hop else ""
+            by = row.by if row.hop else "guest"
+            counts = [NONE if count is None else f"{count:,}" for count in (row.frames, row.dropped)]
+            table.append((str(row.hop or ""), row.src + inside, by, row.dst, counts[0], counts[1]))
+        _print(table)
+
+
+@main.command()
+@click.argument("names", nargs=-1, shell_complete=_names, metavar="[NAME]…")
+@options.verb_session
+def apply(names: tuple[str, ...], session: str | None) -> int:
+    """Wire these chains, or all, as conf.yml has them now. What is right already is not touched."""
+    from dataclasses import replace
+
+    from sppr import log
+    from sppr.cli.gather import again, rewired
+    from sppr.cli.which import own_session
+    from sppr.lab import state as states
+    from sppr.lab.chains import observe, reconcile
+
+    name = own_session(session)
+    _state(name)
+    with states.locked(name):
+        log.log_to(states.log_path())
+        state = states.living(name)
+        lab = again(state)
+        if lab is not None:
+            state.plan = rewired(lab, state.plan, state.plan)
+        _chosen(state, names)
+        todo, observed = reconcile.apply(state.plan, states.dead_parts(state), names or None)
+        for step in todo:
+            click.echo(str(step))
+        if not names:
+            state.plan = state.plan.unretired()
+        replace(state).save()
+    wiring = state.plan.wiring
+    for left in wiring.left_out if not names else ():
+        click.echo(f"chain {left.name}: left out: {left.why}")
+    chosen = [chain for chain in wiring.chains if not names or chain.name in names]
+    states_now = [(chain, *observe.state_of(chain, wiring, observed)) for chain in chosen]
+    for chain, standing, why in states_now:
+        click.echo(f"chain {chain.name}: {standing}" + (f": {why[0]}" if why else ""))
+    return 0 if all(standing == "up" for _, standing, _ in states_now) else 1
 
 
 @main.command()
@@ -27,21 +177,23 @@ def plan(conf: Path | None, session: str | None, socket_name: str | None, as_jso
     if as_json:
         click.echo(json.dumps(asdict(wiring), indent=1))
         return
-    click.echo("\n".join(text(wiring)) or "conf.yml has no chains: docs/chain.md")
+    click.echo("\n".join(wired(wiring)) or "conf.yml has no chains: docs/chain.md")
 
 
-def text(wiring: Any) -> list[str]:
+def wired(wiring: Any) -> list[str]:
     """Lines of the plan of chains: a chain a paragraph, a patch a line."""
     lines: list[str] = []
     for chain in wiring.chains:
         lines.append(f"{chain.name}: {' → '.join(chain.path)}")
         for direction, legs in chain.directions:
             lines += [f"  {direction if leg is legs[0] else '':8} {_leg(leg)}" for leg in legs]
-    lines += [f"{chain.name}: {' → '.join(chain.path)}\n  left out: {chain.why}" for chain in wiring.left_out]
+    for left in wiring.left_out:
+        lines += [f"{left.name}: {' → '.join(left.path)}", f"  left out: {left.why}"]
     return lines
 
 
 def _leg(leg: Any) -> str:
     hop = f"hop {leg.hop}" if leg.hop else "     "
-    does = "its own software forwards from" if leg.own else "patch"
-    return f"{hop}  {leg.by:8} {does} {leg.src} {'to ' * leg.own}{leg.dst}"
+    if leg.own:
+        return f"{hop}  {leg.by:8} its own software forwards from {leg.src} to {leg.dst}"
+    return f"{hop}  {leg.by:8} patch {leg.src} {leg.dst}"

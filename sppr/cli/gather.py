@@ -1,8 +1,8 @@
 """From the words of the command line to a plan."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.lab import machine, plan, planner, site
+from sppr.lab.chains.planner import chains
+from sppr.lab.chains.wiring import Wiring
 from sppr.lab.state import State
 
 
@@ -47,18 +49,27 @@ def gather(
     return Lab(config, found, where, made)
 
 
-def again(state: State) -> tuple[plan.Plan | None, site.Site | None]:
-    """The plan of a session that is there, from its conf.yml as it is now. None where that is gone.
+def again(state: State) -> Lab | None:
+    """The lab of a session that is there, from its conf.yml as it is now. None where that is gone.
 
     ConfigError where it is there and wrong.
     """
     old = state.plan
     if not Path(old.conf).exists():
-        return None, None
+        return None
     config, where = site_of(Path(old.conf), old.session)
+    found = machine.look(config.vm.accel, mappers=False)
     with _placed(where.conf):
-        found = machine.look(config.vm.accel, mappers=False)
-        return planner.make(config, old.flags, found, where, old.socket_name), where
+        return Lab(config, found, where, planner.make(config, old.flags, found, where, old.socket_name))
+
+
+def rewired(lab: Lab, made: plan.Plan, old: plan.Plan | None = None, keep: Sequence[str] = ()) -> plan.Plan:
+    """Return the plan ``made`` with the chains of conf.yml wired over its parts as they run. ``old``: the plan before,
+    whose other patches are retired, but for those of the chains that ``keep`` names."""
+    known = old.wiring.chains if old else ()
+    with _placed(lab.site.conf):
+        wiring = chains(lab.config, made.parts, [chain for chain in known if chain.name in keep])
+    return replace(made, wiring=old.wiring if old else Wiring()).rewired(wiring)
 
 
 @contextlib.contextmanager

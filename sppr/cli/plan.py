@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sppr.cli import options
+from sppr.cli import chain, options
 from sppr.cli.edge import CONTEXT, Edge
 
 
@@ -32,6 +32,8 @@ def show(lab: Any) -> None:
     from sppr.host.checks import cores
 
     click.echo("\n".join(text(lab.plan)))
+    for left in lab.plan.wiring.left_out:
+        click.echo(f"note: chain {left.name} is left out: {left.why}", err=True)
     for finding in cores.exist(lab.facts, checks.Needs(lcores=lab.plan.lcores)):
         click.echo(f"note: {finding.what}", err=True)
     if lab.site.no_store is not None and lab.plan.images:
@@ -64,4 +66,6 @@ def text(plan: Any) -> list[str]:
                 lines.append(f"    disk:    {part.disk}")
             program = pasteable(part.program)
             lines.append(f"    becomes: {'sudo -- ' * (part.as_root and not is_root())}{program}")
+    if plan.wiring.chains:
+        lines += ["", "chains", *(f"  {line}" for line in chain.wired(plan.wiring))]
     return lines

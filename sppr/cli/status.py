@@ -29,7 +29,7 @@ def _owner(plan: Any) -> str:
 @options.verb_session
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
 def main(session: str | None, as_json: bool) -> int:
-    """Show each part of the lab as it is now. Exit status 0 when all are ready, 1 when not."""
+    """Show each part of the lab as it is now, and its chains. Exit status 0 when all are ready and up, 1 when not."""
     from sppr.cli.which import load, session_of
     from sppr.lab import state as states
     from sppr.lab.status import left_half_way, status
@@ -48,6 +48,19 @@ def main(session: str | None, as_json: bool) -> int:
             more += f"  {row.last or row.note or ''}".rstrip()
             state = click.style(f"{row.state:9}", fg=_COLOURS[row.state])
             click.echo(f"{row.name:{width}}  {row.role:10}  {state} {row.pid or '-':>8}  {row.window:7}{more}")
+    chains = _chains(there)
+    for name, state, why in chains if not as_json else ():
+        colour = {"up": "green", "degraded": "yellow", "down": "red"}[state]
+        click.echo(f"chain {name}: {click.style(state, fg=colour)}{': ' * bool(why)}{why}")
     if half_way := left_half_way(there):
         click.echo(half_way, err=True)
-    return 0 if all(row.state == "ready" for row in rows) else 1
+    return 0 if all(row.state == "ready" for row in rows) and all(state == "up" for _, state, _ in chains) else 1
+
+
+def _chains(there: Any) -> list[tuple[str, str, str]]:
+    """Name, state and first reason of each chain of the lab."""
+    if not there.plan.wiring.chains:
+        return []
+    from sppr.lab.chains import rows
+
+    return [(row.name, row.state, row.why[0] if row.why else "") for row in rows.chains(there, interval=0)]

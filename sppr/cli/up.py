@@ -1,6 +1,7 @@
 """``wakeup`` and ``sppr up``: bring the lab up and show it."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,18 @@ from sppr.cli.edge import CONTEXT, Edge
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.lab
 @click.option("--detach", is_flag=True, help="Do not show the session when it is up.")
+@click.option(
+    "--keep-chains", metavar="NAME,…", default="", help="Chains that conf.yml no longer has and that are to stay."
+)
 @click.option("--dry-run", is_flag=True, help="Print every window, folder and command; touch nothing.")
 def main(
-    conf: Path | None, session: str | None, socket_name: str | None, detach: bool, dry_run: bool, **flags: Any
+    conf: Path | None,
+    session: str | None,
+    socket_name: str | None,
+    detach: bool,
+    keep_chains: str,
+    dry_run: bool,
+    **flags: Any,
 ) -> None:
     """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs, each when the one before
     is ready. Windows: ctrler pri sec vm_r vm_v w0."""
@@ -26,13 +36,19 @@ def main(
     if dry_run:
         show(lab)
         return
-    if bring_up(lab) or not (detach or _no_terminal()):
+    if bring_up(lab, [name for name in keep_chains.split(",") if name]) or not (detach or _no_terminal()):
         _attach(lab, detach)
 
 
-def bring_up(lab: Any) -> bool:
-    """From a gathered lab to a session whose parts are all ready. False where that was so already."""
+def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
+    """From a gathered lab to a session whose parts are all ready, and its chains up. False where that was so already.
+
+    ``keep_chains``: names of chains that conf.yml no longer has and that stay.
+    """
+    from dataclasses import replace
+
     from sppr import log
+    from sppr.cli.gather import rewired
     from sppr.cli.which import check_owner
     from sppr.lab import reconcile, state, survey, verbs
     from sppr.tmux.server import Tmux
@@ -47,6 +63,9 @@ def bring_up(lab: Any) -> bool:
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
         seen = survey.look(lab.site.run, lab.plan.session, parts.values(), tmux)
         todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes, seen.outlived)
+        plan = rewired(lab, todo.plan, old.plan if old else None, keep_chains)
+        notes = [f"chain {left.name}: left out: {left.why}" for left in plan.wiring.left_out]
+        todo = replace(todo, plan=plan, notes=(*todo.notes, *notes))
         if old is not None and all_is_well(todo, old, tmux, seen):
             return False
         if old is not None:
@@ -102,7 +121,7 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
     if todo.start or shells or not seen.session:
         return False
     rows = {row.name: row for row in status(replace(old, phase="up"))}
-    if any(rows[name].state != "ready" for name in todo.wait):
+    if any(rows[name].state != "ready" for name in todo.wait) or chains_to_change(todo.plan, old):
         return False
     if old.phase != "up":
         replace(old, phase="up", stopping=()).save()
@@ -111,6 +130,17 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
     click.echo(f"session {session} is running already, with all its {len(todo.wait)} parts: nothing was changed")
     click.echo(f"hint: {attach_line(tmux, session)}   or end it: sppr down{state.flag(session)}")
     return True
+
+
+def chains_to_change(plan: Any, old: Any) -> bool:
+    """Whether a chain is not as the plan has it, or a former one is still there."""
+    from sppr.lab.chains import observe, reconcile
+    from sppr.lab.state import dead_parts
+
+    if not (plan.wiring.chains or plan.wiring.retired):
+        return bool(plan.wiring != old.plan.wiring)
+    observed = observe.look(plan.api, observe.processes(plan.parts, plan.wiring), dead_parts(old))
+    return bool(reconcile.steps(plan.wiring, observed) or plan.wiring != old.plan.wiring)
 
 
 def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:

@@ -4,6 +4,8 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sppr.cli import rights
 from sppr.cli.edge import say
@@ -12,12 +14,14 @@ from sppr.cli.which import load, own_session
 from sppr.errors import ConfigError, Stopped
 from sppr.lab import machine, verbs
 from sppr.lab import state as states
-from sppr.lab.plan import Plan
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
 from sppr.lab.state import State
 from sppr.roles.part import Part
 from sppr.tmux.server import Tmux
+
+if TYPE_CHECKING:
+    from sppr.cli.gather import Lab
 
 
 @contextlib.contextmanager
@@ -38,9 +42,9 @@ def outlive_own_pane(state: State) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None, Plan | None]:
-    """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. Its whole
-    plan comes last, None where it is gone.
+def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None, "Lab | None"]:
+    """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. The lab as
+    conf.yml has it comes last, None where that is gone.
 
     With a primary that has ended, its secondaries that still run are among them. ConfigError where it is wrong:
     nothing is to be ended then.
@@ -49,23 +53,27 @@ def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | No
 
     names = verbs.with_orphans(state, names)
     try:
-        plan, where = again(state)
+        lab = again(state)
     except ConfigError as e:
         e.what += "\nnothing was changed"
         raise
-    there = {part.name: part for part in plan.parts} if plan else {}
-    if where:
-        where.check_base_named(there[name] for name in names if name in there)
+    there = {part.name: part for part in lab.plan.parts} if lab else {}
+    if lab:
+        lab.site.check_base_named(there[name] for name in names if name in there)
     gone = [name for name in names if name not in there]
     if gone:
-        missing = f"{state.plan.conf} is gone" if plan is None else f"{state.plan.conf} has no such part any more"
+        missing = f"{state.plan.conf} is gone" if lab is None else f"{state.plan.conf} has no such part any more"
         say(f"{', '.join(gone)}: {missing}: started as it ran last")
     kept = {name: verbs.as_it_ran(state, name) for name in gone}
-    return {name: there.get(name) or kept[name] for name in names}, where if not gone else None, plan
+    return {name: there.get(name) or kept[name] for name in names}, lab.site if lab and not gone else None, lab
 
 
-def run(todo: Todo, state: State, site: Site | None) -> None:
-    """Do it, shown as it goes on."""
+def run(todo: Todo, state: State, site: Site | None, lab: "Lab | None" = None) -> None:
+    """Do it, shown as it goes on. ``lab``: as conf.yml has it, whose chains are wired then."""
+    if lab is not None:
+        from sppr.cli.gather import rewired
+
+        todo = replace(todo, plan=rewired(lab, todo.plan, state.plan))
     tmux = Tmux(state.plan.socket_name)
     found = machine.look(todo.plan.accel)
     findings = verbs.check(todo, site, found)

@@ -14,6 +14,8 @@ from sppr.host import facts, pids, procs
 from sppr.host.rundir import make_private
 from sppr.lab import materials, survey, teardown
 from sppr.lab import state as states
+from sppr.lab.chains import reconcile as chains
+from sppr.lab.chains.observe import state_of
 from sppr.lab.panes import Panes
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
@@ -85,6 +87,7 @@ class BringUp:
                 self.report.step("materials")
             self.open_panes()
             self.start_parts()
+            self.apply_chains()
         except BaseException as e:
             self._cancelled.set()
             self._save("starting" if isinstance(e, KeyboardInterrupt) else "failed")
@@ -142,6 +145,22 @@ class BringUp:
         for error in errors:
             if not isinstance(error, Interrupted):
                 raise error
+
+    def apply_chains(self) -> None:
+        """Wire the chains whose parts run, and report each chain that is not up. ControlError where a process refuses a
+        change."""
+        wiring = self.plan.wiring
+        if not (wiring.chains or wiring.retired):
+            return
+        todo, observed = chains.apply(self.plan, states.dead_parts(self.state))
+        self.plan = self.plan.unretired()
+        self.state.plan = self.plan
+        if todo:
+            self.report.note(f"chains: {len(todo)} change{'s' * (len(todo) != 1)} made")
+        for chain in wiring.chains:
+            state, why = state_of(chain, wiring, observed)
+            self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
+        self.report.step("chains")
 
     def _start(self, part: Part) -> None:
         for need in part.needs:

@@ -1,7 +1,7 @@
 """What a lab is, as a pure value: printed by --dry-run, executed by bring-up, kept on disk for status and down."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,14 @@ class Plan:
         from sppr.roles.vm import hostname  # with all that a QEMU command line is made of
 
         return {hostname(kind_of(part), part.id or 0): part.ssh_port for part in self.parts if part.ssh_port}
+
+    def rewired(self, wiring: Wiring) -> "Plan":
+        """Return the plan with this wiring of its chains; the patches that it no longer has are retired."""
+        return replace(self, wiring=wiring.replacing(self.wiring))
+
+    def unretired(self) -> "Plan":
+        """Return the plan after the patches of former chains were removed."""
+        return replace(self, wiring=replace(self.wiring, retired=()))
 
     def part(self, name: str) -> Part:
         return next(part for part in self.parts if part.name == name)

@@ -83,7 +83,7 @@ def load(session: str) -> State:
         state = _state(data)
         chains = state.plan.wiring
         values = (state, state.plan, state.plan.flags, *state.plan.parts, *state.plan.windows)
-        for value in (*values, *chains.chains, *chains.left_out, *(leg for c in chains.chains for leg in c.legs)):
+        for value in (*values, *chains.chains, *chains.left_out, *chains.legs, *chains.retired):
             shape.check(value)
         return state
     except (FileNotFoundError, NotADirectoryError):
@@ -165,6 +165,12 @@ def process(files: PaneFiles) -> Proc | None:
         return Proc(int(pid), int(started))
     except (OSError, ValueError):
         return None
+
+
+def dead_parts(state: "State") -> list[str]:
+    """Return the names of the parts that do not run."""
+    living = {part.name for part in state.plan.parts if (p := process(part.files(state.folder))) and p.alive()}
+    return [part.name for part in state.plan.parts if part.name not in living]
 
 
 def outlived(folder: Path, name: str) -> bool:

@@ -94,8 +94,25 @@ class ControlClient:
         self._call("PUT", f"{_base(target)}/patches", {"src": src, "dst": dst})
 
     def disconnect(self, target: str, src: str) -> None:
-        """Take away the patch from ``src``. spp-ctl has no such call."""
-        self._call("DELETE", f"{_base(target)}/patches/{src}")
+        """Take away the patch from ``src``. SPP's own controllers have no such call: there every patch of the process
+        is reset, and the others are made again."""
+        try:
+            self._call("DELETE", f"{_base(target)}/patches/{src}")
+        except ControlError as e:
+            if "Not found" not in e.what:
+                raise
+            self._disconnect_by_reset(target, src)
+
+    def _disconnect_by_reset(self, target: str, src: str) -> None:
+        status = self.status(target)
+        status = status.get("forwarder", {}) if target == "primary" else status
+        patches = [tuple(patch[end].replace(" ", "") for end in ("src", "dst")) for patch in status.get("patches", [])]
+        self.reset_patches(target)
+        for other, dst in patches:
+            if other != src:
+                self.patch(target, other, dst)
+        if status.get("status") == "running":
+            self.forward(target)
 
     def reset_patches(self, target: str) -> None:
         self._call("DELETE", f"{_base(target)}/patches")

@@ -5,6 +5,7 @@ primary per direction.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sppr import units
 from sppr.config.chains import is_port, ports_at, ports_needed, secondary_id
@@ -17,19 +18,22 @@ from sppr.roles.part import Part, secondary_name, serving_part
 MOST_PORTS, MOST_PORTS_OF_SPP = 256, 32
 
 
-def chains(config: Config, parts: Sequence[Part]) -> Wiring:
+def chains(config: Config, parts: Sequence[Part], kept: Sequence[ChainWiring] = ()) -> Wiring:
     """Return the wiring of the chains whose parts are among ``parts``; the others are left out, with the reason.
 
     ``parts`` decide which ports a VM has and which process serves them: of a part that runs, those that it was started
-    with. Raises ConfigError with the key of conf.yml for a chain that cannot be wired.
+    with. ``kept``: chains that conf.yml no longer has and that stay. Raises ConfigError with the key of conf.yml for a
+    chain that cannot be wired.
     """
-    return _Planner(config, parts).plan()
+    kept = [chain for chain in kept if chain.name not in config.chains]
+    made = _Planner(config, parts, kept).plan()
+    return replace(made, chains=(*made.chains, *kept))
 
 
 class _Planner:
     """Wires one lab."""
 
-    def __init__(self, config: Config, parts: Sequence[Part]) -> None:
+    def __init__(self, config: Config, parts: Sequence[Part], kept: Sequence[ChainWiring]) -> None:
         self.config = config
         self.parts = {part.name: part for part in parts}
         self.carriers = [f"nfv:{p.id}" for p in parts if p.role == "secondary" and p.kind == "nfv"]
@@ -39,7 +43,7 @@ class _Planner:
         self.patches = dict.fromkeys(self.carriers, 0)
         self.ports: dict[str, set[str]] = {name: self._ports_at_start(name) for name in self.carriers}
         self.limit = MOST_PORTS_OF_SPP if primary is not None and primary.real else MOST_PORTS
-        self.taken = {s.port for s in config.secondaries if s.type == "pcap"}
+        self.taken = {s.port for s in config.secondaries if s.type == "pcap"} | set(Wiring(tuple(kept)).rings)
         self.next_ring = 0
         self.needed = ports_needed(config)
         self.used: dict[str, int] = {}  # VM -> ports that chains before have

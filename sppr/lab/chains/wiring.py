@@ -1,7 +1,7 @@
 """The wiring of service chains, as values: what the planner makes, state.json keeps, and status compares."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -17,6 +17,11 @@ class Leg:
     dst: str
     hop: int = 0
     own: bool = False
+
+    @property
+    def patch(self) -> tuple[str, str, str]:
+        """Process, source and destination, without the place in a chain."""
+        return self.process, self.src, self.dst
 
     @property
     def in_guest(self) -> bool:
@@ -55,15 +60,27 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Wiring:
-    """All chains of a lab, in the order of conf.yml."""
+    """All chains of a lab, in the order of conf.yml. ``retired``: patches of chains before, which are no longer wanted
+    and perhaps still there."""
 
     chains: tuple[ChainWiring, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    retired: tuple[Leg, ...] = ()
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        return tuple(leg for chain in self.chains for leg in chain.legs)
+
+    def replacing(self, old: "Wiring") -> "Wiring":
+        """Return this wiring with all patches of ``old`` retired that it does not have."""
+        mine = {leg.patch for leg in self.legs}
+        before = dict.fromkeys((*old.retired, *old.legs))
+        return replace(self, retired=tuple(leg for leg in before if leg.patch not in mine))
 
     @property
     def rings(self) -> list[str]:
         """Rings of the primary that join two secondaries."""
-        ends = (port for chain in self.chains for leg in chain.legs if not leg.in_guest for port in (leg.src, leg.dst))
+        ends = (port for leg in self.legs if not leg.in_guest for port in (leg.src, leg.dst))
         return list(dict.fromkeys(port for port in ends if port.startswith("ring:")))
 
     def chain(self, name: str) -> ChainWiring:
@@ -93,4 +110,5 @@ def parse(data: dict[str, Any]) -> Wiring:
             for c in data["chains"]
         ),
         tuple(LeftOut(c["name"], tuple(c["path"]), c["why"]) for c in data["left_out"]),
+        tuple(Leg(**leg) for leg in data["retired"]),
     )

@@ -1,0 +1,149 @@
+"""The wiring of chains against what the processes report: what is to be sent, and sending it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sppr.errors import ControlError
+from sppr.lab.chains.observe import Observed, drift, look, processes, state_of
+from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
+from sppr.spp.control import ControlClient
+
+if TYPE_CHECKING:
+    from sppr.lab.plan import Plan
+
+Verb = Literal["disconnect", "del", "add", "patch", "forward"]
+#: Ports of VMs: their servers get them while the VM starts, by the bring-up.
+_OF_VMS = ("vhost", "ivshmem")
+#: Ports that a process has without ``add``.
+_FIXED = ("phy",)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of one process."""
+
+    process: str
+    verb: Verb
+    args: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        words = {"disconnect": ("patch", "reset")}.get(self.verb, (self.verb,))
+        return f"{self.process}; {' '.join((*words, *self.args))}"
+
+
+def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[Step]:
+    """Return what brings the chains (those of ``names``; None: all) to the state of ``wiring``, in order; empty where
+    they are so already.
+
+    No frame gets into a half-built chain. Patches that are no longer wanted are removed from the near end on, ports are
+    added, patches are made from the far end on, the processes forward, and the patch at which frames enter each
+    direction comes last.
+    """
+    chosen = [chain for chain in wiring.chains if names is None or chain.name in names]
+    chosen = [chain for chain in chosen if can_apply(chain, observed)]
+    found = _retire(wiring, observed) if names is None else []
+    for chain in chosen:
+        found += [Step(process, "disconnect", (src,)) for process, src, _ in drift(chain, wiring, observed)]
+    legs = [leg for chain in chosen for leg in chain.legs if not leg.own]
+    found += [
+        Step(process, "add", (port,)) for process, port in ports_of(tuple(legs)) if _must_add(process, port, observed)
+    ]
+    inner: list[Step] = []
+    ingress: list[Step] = []
+    for chain in chosen:
+        for _, direction in chain.directions:
+            for leg in reversed(direction):
+                if not leg.own and observed.patch(leg.process, leg.src) != leg.dst:
+                    last = leg is direction[0]
+                    (ingress if last else inner).append(Step(leg.process, "patch", (leg.src, leg.dst)))
+    idle = [p for p in dict.fromkeys(leg.process for leg in legs) if not observed.seen[p].running]
+    every = [*found, *inner, *(Step(process, "forward") for process in idle), *ingress]
+    return list(dict.fromkeys(every))
+
+
+def can_apply(chain: ChainWiring, observed: Observed) -> bool:
+    """Whether all its parts run and all its processes answer."""
+    return not observed.dead & set(chain.parts) and all(
+        leg.process in observed.seen for leg in chain.legs if not leg.own
+    )
+
+
+def _retire(wiring: Wiring, observed: Observed) -> list[Step]:
+    """Take down what chains before have left: their patches, and then the ports that nothing uses any more."""
+    wanted = {(leg.process, leg.src) for leg in wiring.legs}
+    there = [
+        leg
+        for leg in wiring.retired
+        if (leg.process, leg.src) not in wanted and observed.patch(leg.process, leg.src) == leg.dst
+    ]
+    found = [Step(leg.process, "disconnect", (leg.src,)) for leg in there]
+    removed = {(leg.process, leg.src) for leg in there}
+    used = set(ports_of(wiring.legs))
+    for process, port in ports_of(wiring.retired):
+        seen = observed.seen.get(process)
+        if seen is None or port not in seen.ports or (process, port) in used or _is_guest(process, wiring):
+            continue
+        others = [src for src, dst in seen.patches.items() if port in (src, dst) and (process, src) not in removed]
+        if not others and port.partition(":")[0] in ("ring", "nullpmd", "pcap", "memif"):
+            found.append(Step(process, "del", (port,)))
+    return found
+
+
+def _is_guest(process: str, wiring: Wiring) -> bool:
+    return any(leg.process == process and leg.in_guest for leg in (*wiring.legs, *wiring.retired))
+
+
+def _must_add(process: str, port: str, observed: Observed) -> bool:
+    return port not in observed.seen[process].ports and port.partition(":")[0] not in (*_OF_VMS, *_FIXED)
+
+
+def apply(
+    plan: "Plan", dead: Collection[str] = (), names: Collection[str] | None = None
+) -> tuple[list[Step], Observed]:
+    """Bring the chains of a lab (those of ``names``; None: all) to the state of its plan.
+
+    Return what was sent, and what the processes report afterwards. ``dead``: parts that do not run; their chains are
+    left as they are. ControlError where a process refuses a change.
+    """
+    asked = processes(plan.parts, plan.wiring)
+    observed = look(plan.api, asked, dead)
+    todo = steps(plan.wiring, observed, names)
+    if todo:
+        execute(ControlClient(plan.api), todo)
+        observed = look(plan.api, asked, dead)
+    return todo, observed
+
+
+def execute(client: ControlClient, todo: Sequence[Step]) -> None:
+    """Send each step. ControlError where a process refuses one, or has no such port."""
+    for step in todo:
+        try:
+            _send(client, step)
+        except ControlError as e:
+            e.what = f"{step}: {e.what}"
+            raise
+
+
+def _send(client: ControlClient, step: Step) -> None:
+    match step.verb:
+        case "disconnect":
+            client.disconnect(step.process, *step.args)
+        case "del":
+            client.del_port(step.process, *step.args)
+        case "add":
+            client.add_port(step.process, *step.args)
+        case "patch":
+            client.patch(step.process, *step.args)
+        case "forward":
+            client.forward(step.process)
+
+
+def differences(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[str]:
+    """Return why each of these chains is not up, one line a chain; empty where all are."""
+    found: list[str] = []
+    for chain in wiring.chains:
+        if names is None or chain.name in names:
+            state, why = state_of(chain, wiring, observed)
+            found += [f"chain {chain.name}: {state}: {why[0]}"] if state != "up" else []
+    return found

@@ -1,0 +1,103 @@
+"""The chains of a session as ``sppr chain`` shows them: state, rates, and the counters of each hop."""
+
+import time
+from dataclasses import dataclass
+
+from sppr.lab import state as states
+from sppr.lab.chains.observe import ChainState, Counters, Observed, look, processes, state_of
+from sppr.lab.chains.wiring import ChainWiring, Leg
+from sppr.lab.state import State
+
+#: Seconds between the two looks that a rate is made of.
+INTERVAL = 0.2
+
+
+@dataclass(frozen=True)
+class ChainRow:
+    """One chain. ``forward`` and ``reverse``: frames per second that leave at the far end; None: not known, or no such
+    direction. ``dropped``: frames that its ports have dropped since they were made. ``why``: each reason why it is not
+    up."""
+
+    name: str
+    state: ChainState
+    path: tuple[str, ...]
+    forward: float | None
+    reverse: float | None
+    dropped: int | None
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LegRow:
+    """One patch of a chain. ``frames``: sent to ``dst`` since the port was made; ``dropped``: lost at either port; None
+    where the process has no counters."""
+
+    direction: str
+    hop: int
+    process: str
+    by: str
+    src: str
+    dst: str
+    own: bool
+    frames: int | None
+    dropped: int | None
+
+
+def observe(state: State) -> Observed:
+    """Ask every process of the session that a chain concerns."""
+    plan = state.plan
+    return look(plan.api, processes(plan.parts, plan.wiring), states.dead_parts(state))
+
+
+def chains(state: State, interval: float = INTERVAL) -> list[ChainRow]:
+    """Return a row for each chain. ``interval``: seconds between two looks for the rates; 0: no rates."""
+    since, before = time.monotonic(), observe(state)
+    after, seconds = before, 0.0
+    if interval and state.plan.wiring.chains and not before.silent:  # one that hangs has cost enough
+        time.sleep(max(0.0, interval - (time.monotonic() - since)))
+        after, seconds = observe(state), time.monotonic() - since
+    return [_row(chain, state, before, after, seconds) for chain in state.plan.wiring.chains]
+
+
+def _row(chain: ChainWiring, state: State, before: Observed, after: Observed, seconds: float) -> ChainRow:
+    standing, why = state_of(chain, state.plan.wiring, after)
+    rates = {name: _rate(legs[-1], before, after, seconds) for name, legs in chain.directions}
+    dropped = [_dropped(leg, after) for leg in chain.legs]
+    known = [count for count in dropped if count is not None]
+    return ChainRow(
+        chain.name, standing, chain.path, rates.get("forward"), rates.get("reverse"), sum(known) if known else None,
+        tuple(why),
+    )  # fmt: skip
+
+
+def legs(chain: ChainWiring, observed: Observed) -> list[LegRow]:
+    """Return a row for each patch of a chain, in the order in which a frame meets them."""
+    found: list[LegRow] = []
+    for direction, patches in chain.directions:
+        for leg in patches:
+            there = counters(leg.process, leg.dst, observed)
+            frames = there.tx if there else None
+            found.append(
+                LegRow(
+                    direction, leg.hop, leg.process, leg.by, leg.src, leg.dst, leg.own, frames, _dropped(leg, observed)
+                )
+            )
+    return found
+
+
+def counters(process: str, port: str, observed: Observed) -> Counters | None:
+    """Return the counters of a port. None where its process does not answer, or has none."""
+    seen = observed.seen.get(process)
+    return seen.counters.get(port) if seen else None
+
+
+def _dropped(leg: Leg, observed: Observed) -> int | None:
+    src, dst = (counters(leg.process, port, observed) for port in (leg.src, leg.dst))
+    return src.rx_drop + dst.tx_drop if src and dst else None
+
+
+def _rate(leg: Leg, before: Observed, after: Observed, seconds: float) -> float | None:
+    first, last = (counters(leg.process, leg.dst, one) for one in (before, after))
+    if first is None or last is None or seconds <= 0 or last.tx < first.tx:
+        return None
+    return (last.tx - first.tx) / seconds

@@ -1,0 +1,197 @@
+"""The wiring of chains against what the processes report."""
+
+from dataclasses import replace
+
+import pytest
+
+from sppr.lab.chains.observe import Observed, Seen, drift, processes, state_of
+from sppr.lab.chains.reconcile import Step, steps
+from sppr.lab.chains.wiring import Wiring, ports_of
+from tests.unit.lab import test_chain_planner
+from tests.unit.lab.test_chain_planner import planned
+
+TWO = test_chain_planner.TWO.replace("{id: 12}", "{id: 12, secondary: 1}")
+
+PLAN = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}, b: {path: [nullpmd:0, vm_v12]}}")
+WIRING = PLAN.wiring
+WEB = WIRING.chain("web")
+
+
+def fresh() -> Observed:
+    """The parts have just become ready: guests with their ports, secondaries with those of the primary and of VMs."""
+    shared = {"tap:0", "tap:1"}
+    found = {
+        "primary": shared,
+        "nfv:1": shared | {"ivshmem:6", "ivshmem:106", "vhost:12"},
+        "nfv:2": shared | {"vhost:11", "vhost:111"},
+        "nfv:6": {"ring:0", "ring:1"},
+        "nfv:11": {"phy:0", "phy:1"},
+    }
+    return Observed({name: Seen(frozenset(ports)) for name, ports in found.items()})
+
+
+def after(observed: Observed, todo: list[Step]) -> Observed:
+    """What the processes report once these steps are done."""
+    seen = dict(observed.seen)
+    for step in todo:
+        one = seen[step.process]
+        match step.verb, step.args:
+            case "add", (port,):
+                assert port not in one.ports
+                one = replace(one, ports=one.ports | {port})
+            case "del", (port,):
+                assert port not in (*one.patches, *one.patches.values())
+                one = replace(one, ports=one.ports - {port})
+            case "patch", (src, dst):
+                assert {src, dst} <= one.ports, step
+                one = replace(one, patches={**one.patches, src: dst})
+            case "disconnect", (src,):
+                one = replace(one, patches={s: d for s, d in one.patches.items() if s != src})
+            case "forward", ():
+                one = replace(one, running=True)
+        seen[step.process] = one
+    return replace(observed, seen=seen)
+
+
+def applied() -> Observed:
+    return after(fresh(), steps(WIRING, fresh()))
+
+
+def changed(observed: Observed, process: str, **values: object) -> Observed:
+    return replace(observed, seen={**observed.seen, process: replace(observed.seen[process], **values)})  # type: ignore[arg-type]
+
+
+def test_all_is_added_patched_and_forwards_and_a_second_time_nothing_is_sent() -> None:
+    observed = applied()
+    assert [state_of(chain, WIRING, observed) for chain in WIRING.chains] == [("up", []), ("up", [])]
+    assert steps(WIRING, observed) == []
+
+
+def test_no_frame_gets_into_a_half_built_chain() -> None:
+    """At each step: the patch at which frames enter a direction is made when all behind it is there and forwards."""
+    observed, todo = fresh(), steps(WIRING, fresh())
+    for number, step in enumerate(todo):
+        for chain in WIRING.chains:
+            for _, legs in chain.directions:
+                if step.verb == "patch" and (step.process, step.args) == (legs[0].process, (legs[0].src, legs[0].dst)):
+                    now = after(observed, todo[:number])
+                    assert all(now.patch(leg.process, leg.src) == leg.dst for leg in legs[1:])
+                    assert all(now.seen[leg.process].running for leg in legs)
+    order = [step.verb for step in todo]
+    assert order.index("patch") > max(n for n, verb in enumerate(order) if verb == "add")
+
+
+def test_only_what_differs_is_sent() -> None:
+    observed = changed(applied(), "nfv:2", running=False)
+    assert steps(WIRING, observed) == [Step("nfv:2", "forward")]
+    assert state_of(WEB, WIRING, observed) == ("degraded", ["nfv:2 is not forwarding"])
+
+
+def test_a_patch_by_hand_in_the_place_of_one_of_the_chain() -> None:
+    patches = {**applied().seen["nfv:1"].patches, "tap:0": "ivshmem:106"}
+    observed = changed(applied(), "nfv:1", patches=patches)
+    assert state_of(WEB, WIRING, observed) == (
+        "degraded", ["nfv:1: tap:0 goes to ivshmem:106, not to ivshmem:6"]
+    )  # fmt: skip
+    assert steps(WIRING, observed) == [Step("nfv:1", "patch", ("tap:0", "ivshmem:6"))]
+
+
+@pytest.mark.parametrize(
+    ("process", "src", "dst"),
+    [
+        ("nfv:1", "ring:5", "ivshmem:6"),  # a second source
+        ("nfv:2", "tap:0", "tap:1"),  # the chain's tap, by another process
+        ("nfv:2", "ring:7", "ring:0"),  # into a ring of the chain
+        ("primary", "tap:1", "tap:0"),
+    ],
+)
+def test_a_patch_by_hand_on_a_port_of_the_chain_is_drift_and_goes(process: str, src: str, dst: str) -> None:
+    observed = changed(applied(), process, patches={**applied().seen[process].patches, src: dst})
+    state, why = state_of(WEB, WIRING, observed)
+    assert state == "degraded" and why == [f"{process}: {src} -> {dst} is of no chain"]
+    assert steps(WIRING, observed) == [Step(process, "disconnect", (src,))]
+
+
+def test_ports_and_patches_of_no_chain_are_left_alone() -> None:
+    seen = applied().seen["nfv:1"]
+    observed = changed(
+        applied(),
+        "nfv:1",
+        ports=seen.ports | {"nullpmd:8", "nullpmd:9"},
+        patches={**seen.patches, "nullpmd:8": "nullpmd:9"},
+    )
+    assert drift(WEB, WIRING, observed) == [] and steps(WIRING, observed) == []
+
+
+def test_a_ring_of_a_guest_is_none_of_the_host() -> None:
+    """ring:0 in VM 6 and ring:0 of the primary have one name."""
+    observed = changed(applied(), "nfv:6", patches={"ring:0": "ring:1", "ring:1": "ring:0"})
+    assert state_of(WEB, WIRING, observed) == ("up", [])
+
+
+def test_a_part_that_does_not_run_takes_its_chains_down_and_they_are_left_as_they_are() -> None:
+    observed = replace(changed(applied(), "nfv:2", running=False), dead=frozenset({"vm_r6"}))
+    assert state_of(WEB, WIRING, observed) == ("down", ["vm_r6 does not run"])
+    assert steps(WIRING, observed) == []
+    assert state_of(WIRING.chain("b"), WIRING, observed) == ("up", [])
+
+
+@pytest.mark.parametrize(
+    ("process", "why"),
+    [("nfv:6", "vm_r6: its spp_vm is not connected"), ("nfv:2", "sec2 is not connected")],
+)
+def test_a_process_that_does_not_answer(process: str, why: str) -> None:
+    seen = {name: one for name, one in applied().seen.items() if name != process}
+    observed = Observed(seen, {process: "is not connected"})
+    assert state_of(WEB, WIRING, observed) == ("down", [why])
+    assert state_of(WIRING.chain("b"), WIRING, observed) == ("up", [])
+
+
+def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_from_its_near_end() -> None:
+    without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
+    todo = steps(without, applied())
+    assert todo[0] == Step("nfv:1", "disconnect", ("tap:0",))
+    assert sum(step.verb == "disconnect" for step in todo) == len(WEB.legs)
+    assert [str(step) for step in todo if step.verb == "del"] == [
+        "nfv:1; del ring:0", "nfv:2; del ring:0", "nfv:2; del ring:1", "nfv:1; del ring:1"
+    ]  # fmt: skip
+    observed = after(applied(), todo)
+    assert state_of(WIRING.chain("b"), without, observed) == ("up", []) and steps(without, observed) == []
+
+
+def test_what_a_user_patched_since_to_a_retired_port_keeps_the_port() -> None:
+    without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
+    seen = applied().seen["nfv:1"]
+    observed = changed(
+        applied(), "nfv:1", ports=seen.ports | {"nullpmd:9"}, patches={**seen.patches, "nullpmd:9": "ring:0"}
+    )
+    assert Step("nfv:1", "del", ("ring:0",)) not in steps(without, observed)
+
+
+def test_a_moved_chain_retires_just_what_it_no_longer_has() -> None:
+    moved = planned(TWO + "chains: {web: {path: [tap:0, vm_v11, tap:1]}, b: {path: [nullpmd:0, vm_v12]}}").wiring
+    assert "nfv:2 vhost:111 tap:1" not in {
+        f"{leg.process} {leg.src} {leg.dst}" for leg in moved.replacing(WIRING).retired
+    }
+    observed = applied()
+    todo = steps(moved.replacing(WIRING), observed)
+    done = after(observed, todo)
+    assert [state_of(chain, moved, done)[0] for chain in moved.chains] == ["up", "up"]
+
+
+def test_retired_patches_stay_until_they_are_taken_down() -> None:
+    none = Wiring()
+    assert none.replacing(none.replacing(WIRING)).retired == WIRING.legs
+
+
+def test_a_one_way_chain_has_no_patch_back() -> None:
+    one = planned(TWO + "chains: {b: {path: [nullpmd:0, vm_v12, nullpmd:1], direction: forward}}").wiring
+    seen = {"nfv:1": Seen(frozenset({"vhost:12", "vhost:112"})), "nfv:12": Seen(frozenset({"phy:0", "phy:1"}))}
+    done = after(Observed(seen), steps(one, Observed(seen)))
+    back = changed(done, "nfv:1", patches={**done.seen["nfv:1"].patches, "nullpmd:1": "vhost:112"})
+    assert state_of(one.chain("b"), one, back)[1] == ["nfv:1: nullpmd:1 -> vhost:112 is of no chain"]
+
+
+def test_which_processes_are_asked() -> None:
+    assert processes(PLAN.parts, WIRING) == ["primary", "nfv:1", "nfv:2", "nfv:6", "nfv:11"]
+    assert ("nfv:6", "ring:0") in set(ports_of(WIRING.legs))
