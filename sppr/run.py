@@ -43,6 +43,7 @@ PACKAGES = {
     "dpkg-deb": "dpkg",
     "make": "make",
     "passt": "passt",
+    "ip": "iproute2",
     "mount": "mount",
 }
 

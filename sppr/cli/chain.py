@@ -139,7 +139,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     from sppr.cli.gather import again, rewired
     from sppr.cli.which import own_session
     from sppr.lab import state as states
-    from sppr.lab.chains import observe, reconcile
+    from sppr.lab.chains import ends, observe, reconcile
 
     name = own_session(session)
     _state(name)
@@ -150,6 +150,8 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
         if lab is not None:
             state.plan = rewired(lab, state.plan, state.plan)
         _chosen(state, names)
+        for line in (*(f"namespace {made} made" for made in ends.prepare(state.plan)), *ends.move(state.plan)):
+            click.echo(line)
         todo, observed = reconcile.apply(state.plan, states.dead_parts(state), names or None)
         for step in todo:
             click.echo(str(step))
@@ -160,10 +162,48 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     for left in wiring.left_out if not names else ():
         click.echo(f"chain {left.name}: left out: {left.why}")
     chosen = [chain for chain in wiring.chains if not names or chain.name in names]
-    states_now = [(chain, *observe.state_of(chain, wiring, observed)) for chain in chosen]
+    states_now = [
+        (chain, *observe.state_of(chain, wiring, observed, ends.faults(state.plan, chain.name))) for chain in chosen
+    ]
     for chain, standing, why in states_now:
         click.echo(f"chain {chain.name}: {standing}" + (f": {why[0]}" if why else ""))
     return 0 if all(standing == "up" for _, standing, _ in states_now) else 1
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@options.verb_session
+@click.argument("name", shell_complete=_names)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[END] [-- COMMAND…]")
+def shell(session: str | None, name: str, words: tuple[str, ...]) -> None:
+    """Run a shell, or a command, in the network namespace of an end of a chain.
+
+    END is the netns of the end as conf.yml has it; by default the first one of the chain.
+    """
+    import os
+
+    from sppr.errors import SpprError
+    from sppr.host import netns, privilege
+    from sppr.lab.chains import ends
+    from sppr.run import find_program
+
+    state = _state(session)
+    _chosen(state, [name])
+    known = {end.netns: end for end in state.plan.wiring.ends if end.chain == name}
+    if not known:
+        hint = "ends: {tap:0: {netns: client, address: 10.20.0.1/24}} in conf.yml"
+        raise SpprError(f"chain {name}: no end of it is in a namespace", hint=hint)
+    first, *command = words if words and words[0] in known else (next(iter(known)), *words)
+    command = command[1:] if command[:1] == ["--"] else command
+    if command and words and words[0] != "--" and words[0] not in known:
+        raise SpprError(f"{words[0]}: no end of chain {name}", hint=f"its ends: {', '.join(known)}; a command after --")
+    space = ends.name_of(state.plan, known[first])
+    if netns.inode(space) is None:
+        raise SpprError(f"namespace {space} is gone", hint="sppr chain apply, then sppr restart pri")
+    if command and "/" not in command[0]:
+        command[0] = find_program(command[0])
+    argv = [*netns.entering(space, [*privilege.dropped(), *(command or [os.environ.get("SHELL") or "/bin/sh"])])]
+    argv = argv if privilege.is_root() else [find_program("sudo"), "--", *argv]
+    os.execv(argv[0], argv)  # noqa: S606
 
 
 @main.command()

@@ -18,6 +18,7 @@ enum long_option {
 	OPT_SOCK_DIR,
 	OPT_SOCK_UID,
 	OPT_LOG_DIR,
+	OPT_TAP_ENDS,
 	OPT_HELP,
 };
 
@@ -27,6 +28,7 @@ static const struct option primary_options[] = {
 	{ "port-num", required_argument, NULL, OPT_PORT_NUM },
 	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
 	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
+	{ "tap-ends", required_argument, NULL, OPT_TAP_ENDS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -122,6 +124,11 @@ take_option(struct config *cfg, int opt, const char *arg)
 			return "--log-dir wants a path of at most 255 characters";
 		snprintf(cfg->log_dir, sizeof(cfg->log_dir), "%s", arg);
 		return NULL;
+	case OPT_TAP_ENDS:
+		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->tap_ends))
+			return "--tap-ends wants a path of at most 255 characters";
+		snprintf(cfg->tap_ends, sizeof(cfg->tap_ends), "%s", arg);
+		return NULL;
 	default:
 		return "not an option, or its value is missing";
 	}
@@ -199,7 +206,7 @@ config_usage(bool primary)
 {
 	return primary ? "spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
 			 "[--port-num ID rxq N txq M] [--sock-dir DIR] [--sock-uid UID] "
-			 "[--log-dir DIR]"
+			 "[--log-dir DIR] [--tap-ends FILE]"
 		       : "spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
 			 "[--sock-dir DIR] [--sock-uid UID]";
 }

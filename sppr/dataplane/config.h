@@ -29,8 +29,9 @@ struct config {
 	struct sockaddr_in controller;
 	char controller_text[32];
 	char sock_dir[96];
-	char sock_uid[12]; /* of the user that QEMU runs as, who gets vhost sockets; "": nobody */
-	char log_dir[256]; /* primary: of launched secondaries; "": the EAL's runtime dir */
+	char sock_uid[12];  /* of the user that QEMU runs as, who gets vhost sockets; "": nobody */
+	char tap_ends[256]; /* primary: file of taps that are moved into namespaces; "": none */
+	char log_dir[256];  /* primary: of launched secondaries; "": the EAL's runtime dir */
 };
 
 enum config_result {

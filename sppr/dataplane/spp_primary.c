@@ -17,6 +17,7 @@
 #include "process.h"
 #include "roster.h"
 #include "say.h"
+#include "tapends.h"
 #include "telemetry.h"
 
 static struct app app;
@@ -116,6 +117,7 @@ run(int argc, char **argv)
 			set_up_forwarder() == 0 && telemetry_set_up(&app) == 0 &&
 			process_catch_signals() == 0) {
 		own_vdev_sockets(argc, argv);
+		tapends_move();
 		roster_join(&app);
 		say("Finished Process Init.");
 		status = process_loop(&app);
@@ -139,6 +141,7 @@ main(int argc, char **argv)
 	say_program("spp_primary");
 	eal_argc = process_arguments(&app.cfg, true, argc, argv);
 	invoker_set_qemu(app.cfg.sock_uid);
+	tapends_open(app.cfg.tap_ends);
 	if (privileges_drop(&app.cfg, argc, argv) < 0)
 		return 1;
 	process_quiet_libraries();

@@ -138,6 +138,13 @@ def home() -> str:
     return named
 
 
+def dropped() -> list[str]:
+    """Return the words before a command line by which root runs it as this user; none where this is root."""
+    if is_root():
+        return []
+    return [find_program("setpriv"), f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups", "--"]
+
+
 def kill(pids: Iterable[int], number: signal.Signals) -> None:
     """Signal processes of root: what sudo started. sudo itself hears its caller, and passes the signal on."""
     with contextlib.suppress(LaunchError):  # one has just ended

@@ -14,6 +14,7 @@ from sppr.host import facts, pids, procs
 from sppr.host.rundir import make_private
 from sppr.lab import materials, survey, teardown
 from sppr.lab import state as states
+from sppr.lab.chains import ends
 from sppr.lab.chains import reconcile as chains
 from sppr.lab.chains.observe import state_of
 from sppr.lab.panes import Panes
@@ -85,6 +86,7 @@ class BringUp:
             if self.site is not None:
                 materials.prepare(self.plan, self.todo.start, self.site, found, self.report.note)
                 self.report.step("materials")
+            self.make_namespaces()
             self.open_panes()
             self.start_parts()
             self.apply_chains()
@@ -146,10 +148,17 @@ class BringUp:
             if not isinstance(error, Interrupted):
                 raise error
 
+    def make_namespaces(self) -> None:
+        """Make the network namespaces of the chains' ends, which the primary moves its taps into."""
+        for name in ends.prepare(self.plan):
+            self.report.note(f"namespace {name} made")
+
     def apply_chains(self) -> None:
         """Wire the chains whose parts run, and report each chain that is not up. ControlError where a process refuses a
         change."""
         wiring = self.plan.wiring
+        for line in ends.move(self.plan):
+            self.report.note(line)
         if not (wiring.chains or wiring.retired):
             return
         todo, observed = chains.apply(self.plan, states.dead_parts(self.state))
@@ -158,7 +167,7 @@ class BringUp:
         if todo:
             self.report.note(f"chains: {len(todo)} change{'s' * (len(todo) != 1)} made")
         for chain in wiring.chains:
-            state, why = state_of(chain, wiring, observed)
+            state, why = state_of(chain, wiring, observed, ends.faults(self.plan, chain.name))
             self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
         self.report.step("chains")
 

@@ -11,6 +11,7 @@ from sppr.deadline import Deadline
 from sppr.host import holders, leftovers, procs
 from sppr.lab import panes, teardown, traces
 from sppr.lab import state as states
+from sppr.lab.chains import ends
 from sppr.lab.teardown import HUGE_DIR, Note, NotEnded
 from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux
@@ -81,6 +82,7 @@ def wreck(session: str, note: Note) -> bool:
     else:
         _sweep({session: "", **traces.prefixes(states.program(files) for files in records)})
         note(f"what it made was not noted: {_SOCKETS}")
+    ends.remove(folder)
     states.remove(folder)
     return kept is not None
 

@@ -10,6 +10,7 @@ from sppr.config.model import Secondary as SecondarySettings
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.lab import controllers
+from sppr.lab.chains.ends import FILE
 from sppr.lab.chains.planner import chains
 from sppr.lab.plan import DEFAULTS, Flags, Plan, windows_of
 from sppr.lab.site import Site
@@ -170,12 +171,18 @@ class _Planner:
         folder = ("--sock-dir", self.site.sock_dir) if other else ()
         return (*folder, "--sock-uid", str(self.site.vm_uid)) if self.site.vm_uid else folder
 
+    def _ends(self) -> tuple[str, ...]:
+        """The file of the taps that the primary moves into namespaces."""
+        if not any(chain.ends for chain in self.config.chains.values()):
+            return ()
+        return ("--tap-ends", str(self.site.run / FILE))
+
     def primary(self) -> Part:
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
         portmask = self._portmask(len(eal.vdevs) + len(self.facts.nics))
         program = Primary(
-            self.site.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, self._sockets()
+            self.site.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, (*self._sockets(), *self._ends())
         ).argv()
         options: list[str] = []
         if flags.portmask is not None:

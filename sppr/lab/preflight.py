@@ -15,6 +15,7 @@ from sppr.host.facts import Facts
 from sppr.images.store import BUILD_HINT
 from sppr.lab import lost, needs
 from sppr.lab import state as states
+from sppr.lab.chains import ends
 from sppr.lab.plan import Image, Plan, images
 from sppr.lab.site import Site
 from sppr.roles.part import serving_part
@@ -80,6 +81,7 @@ def inspect(
     regions = [path for path in regions if path not in held]
     findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
     findings += _raised("socket", lambda: _check_length(plan))
+    findings += _raised("netns", lambda: ends.check(plan))
     return checks.in_order(findings), wanted
 
 

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from sppr.host import leftovers, privilege
+from sppr.host import leftovers, netns, privilege
+from sppr.lab.chains import ends
 from sppr.lab.plan import Plan
 from sppr.roles.part import Part
 from sppr.run import which
@@ -23,6 +24,13 @@ def sudoers_line(plan: Plan) -> str:
     """
     commands = [[program] for program in programs(plan.parts)]
     commands += leftovers.sweeps(plan.file_prefix, Path(plan.huge_dir))
+    for end in plan.wiring.ends:
+        name = ends.name_of(plan, end)
+        commands += [
+            *netns.creating(name),
+            *netns.taking(end.interface, name, end.address or None),
+            netns.removing(name),
+        ]
     commands.append([which("kill") or "/usr/bin/kill"])
     if any(Path(program).parent != OURS for program in programs(plan.parts)):
         sockets = (*plan.vdev_sockets, *(s for part in plan.parts for s in part.sockets))

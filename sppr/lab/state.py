@@ -83,7 +83,7 @@ def load(session: str) -> State:
         state = _state(data)
         chains = state.plan.wiring
         values = (state, state.plan, state.plan.flags, *state.plan.parts, *state.plan.windows)
-        for value in (*values, *chains.chains, *chains.left_out, *chains.legs, *chains.retired):
+        for value in (*values, *chains.chains, *chains.left_out, *chains.legs, *chains.retired, *chains.ends):
             shape.check(value)
         return state
     except (FileNotFoundError, NotADirectoryError):

@@ -16,6 +16,7 @@ from sppr.host import sockets as unix
 from sppr.host.pids import Proc
 from sppr.lab import panes
 from sppr.lab import state as states
+from sppr.lab.chains import ends
 from sppr.lab.state import State
 from sppr.roles.part import Part
 from sppr.spp.control import ControlClient
@@ -106,6 +107,7 @@ def sweep(state: State) -> None:
     for image in {image for part in state.plan.parts for image in (part.disk, part.template) if image}:
         temporaries.sweep(Path(image))
     sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)
+    ends.remove(state.folder)
 
 
 def sweep_outside(sockets: Iterable[str], regions: Iterable[str]) -> None:

@@ -165,6 +165,8 @@ class VmPlanner:
         if named is not None:
             return named
         least = self.flags.vhost_num if kind == "vhost" else 1
+        if kind == "vhost" and set(default_numbers(vm.id, least)) <= set(self.flags.vdev_vhost):
+            return default_numbers(vm.id, least)  # the primary's own, which no chain can use
         return default_numbers(vm.id, max(least, self.ports_of_chains.get(vm_name(kind, vm.id), 0)))
 
     def _server(self, kind: AnyKind, vm: Vm, place: int, numbers: Sequence[int]) -> str:

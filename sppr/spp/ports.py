@@ -1,8 +1,11 @@
 """Names of ports, devices and sockets as SPP writes them."""
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
+_TAP_VDEV = re.compile(r"net_tap(\d+),(?:.*,)?iface=([^,]+)")
 _VHOST_VDEV = re.compile(r"(?:net|eth)_vhost\d+,(?:.*,)?iface=([^,]+)")
 
 
@@ -29,6 +32,14 @@ def null_vdev(number: int, first: bool) -> str:
 def tap_vdev(number: int) -> str:
     """EAL device of ``tap:N``, whose kernel interface is vtapN."""
     return f"net_tap{number},iface=vtap{number}"
+
+
+def tap_interfaces(program: Sequence[str]) -> dict[str, str]:
+    """Return the taps that a command line of a primary makes: ``tap:0`` -> the name of its interface."""
+    values = [value for option, value in pairwise(program) if option == "--vdev"]
+    values += [word.removeprefix("--vdev=") for word in program if word.startswith("--vdev=")]
+    found = (_TAP_VDEV.match(value) for value in values)
+    return {uid("tap", int(match[1])): match[2] for match in found if match}
 
 
 def vhost_vdev(sock_dir: str, number: int, first: bool = False) -> str:

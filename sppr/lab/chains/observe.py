@@ -1,6 +1,6 @@
 """What the processes of a lab report about their ports, patches and counters, and what a chain's state is by that."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -103,8 +103,10 @@ def _seen(status: Mapping[str, Any]) -> Seen:
     )
 
 
-def state_of(chain: ChainWiring, wiring: Wiring, observed: Observed) -> tuple[ChainState, list[str]]:
-    """Return the state of a chain, and each reason for it that is not ``up``.
+def state_of(
+    chain: ChainWiring, wiring: Wiring, observed: Observed, faults: Sequence[str] = ()
+) -> tuple[ChainState, list[str]]:
+    """Return the state of a chain, and each reason for it that is not ``up``. ``faults``: of its ends.
 
     down: one of its parts does not run or is not connected, or none of its patches is there.
     """
@@ -124,6 +126,7 @@ def state_of(chain: ChainWiring, wiring: Wiring, observed: Observed) -> tuple[Ch
         if not observed.seen[process].running:
             found.append(f"{process} is not forwarding")
     found += [f"{process}: {src} -> {dst} is of no chain" for process, src, dst in drift(chain, wiring, observed)]
+    found += faults
     return ("degraded" if found else "up"), found
 
 

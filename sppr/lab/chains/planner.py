@@ -11,8 +11,9 @@ from sppr import units
 from sppr.config.chains import is_port, ports_at, ports_needed, secondary_id
 from sppr.config.model import Chain, Config
 from sppr.errors import ConfigError
-from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, Wiring
+from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, TapEnd, Wiring
 from sppr.roles.part import Part, secondary_name, serving_part
+from sppr.spp import ports
 
 #: Ports that one process holds: MAX_PORTS of our data plane, RTE_MAX_ETHPORTS of SPP's DPDK.
 MOST_PORTS, MOST_PORTS_OF_SPP = 256, 32
@@ -45,12 +46,14 @@ class _Planner:
         self.limit = MOST_PORTS_OF_SPP if primary is not None and primary.real else MOST_PORTS
         self.taken = {s.port for s in config.secondaries if s.type == "pcap"} | set(Wiring(tuple(kept)).rings)
         self.next_ring = 0
+        self.taps = ports.tap_interfaces(primary.program if primary else ())
         self.needed = ports_needed(config)
         self.used: dict[str, int] = {}  # VM -> ports that chains before have
 
     def plan(self) -> Wiring:
         wired: list[ChainWiring] = []
         left_out: list[LeftOut] = []
+        ends: list[TapEnd] = []
         for name, chain in self.config.chains.items():
             why = self._missing(chain)
             if why:
@@ -58,7 +61,12 @@ class _Planner:
                 self._count_ports(chain)
             else:
                 wired.append(self._chain(name, chain))
-        return Wiring(tuple(wired), tuple(left_out))
+                ends += self._tap_ends(name, chain)
+        return Wiring(tuple(wired), tuple(left_out), ends=tuple(ends))
+
+    def _tap_ends(self, name: str, chain: Chain) -> list[TapEnd]:
+        """The ends that are moved into a namespace."""
+        return [TapEnd(name, port, self.taps[port], e.netns, e.address or "") for port, e in chain.ends.items()]
 
     def _missing(self, chain: Chain) -> str:
         """Why a chain cannot be in this lab; empty where it can."""
@@ -66,12 +74,18 @@ class _Planner:
         missing = list(dict.fromkeys(name for name in wanted if name not in self.parts))
         if missing:
             return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in this lab"
+        if not self.carriers:
+            return "no secondary is in this lab, and the primary has no lcore that forwards"
+        vdevs = [e for e in chain.path if not is_port(e) and (self.parts[e].server or "primary") not in self.carriers]
+        if vdevs:
+            return f"the ports of {', '.join(vdevs)} are the primary's own (-vdv), which no secondary can use"
         short = next((e for e in chain.path if not is_port(e) and not self._suffices(e)), None)
         if short:
             has, needs = len(self.parts[short].ports), self.needed[short]
             return f"{short} has {has} of the {needs} ports that chains need of it: sppr restart {short}"
-        if not self.carriers:
-            return "no secondary is in this lab, and the primary has no lcore that forwards"
+        unmade = [port for port in chain.ends if port not in self.taps]
+        if unmade:
+            return f"the primary has no {', '.join(unmade)}: a NIC is bound to DPDK, or other vdevs are named"
         return ""
 
     def _suffices(self, element: str) -> bool:
@@ -139,7 +153,7 @@ class _Planner:
         key = ("chains", name, "via", place) if via else ("chains", name, "path", place)
         if servers:
             vm = second if is_port(first) else first
-            self._check_servers(name, vm, servers, via, key)
+            self._check_via(vm, servers, via, key)
         if not servers:
             servers = [via or min(self.carriers, key=lambda process: self.patches[process])]
         number = place + 1
@@ -156,22 +170,17 @@ class _Planner:
         reverse = [Leg(near, _part_name(near), back, src, number), Leg(far, _part_name(far), dst, back, number)]
         return forward, reverse
 
-    def _check_servers(
-        self, name: str, vm: str, servers: list[str], via: str | None, key: tuple[str | int, ...]
-    ) -> None:
-        """ConfigError where ``via`` serves no VM of this hop, or a VM has the primary's own sockets."""
-        if any(server not in self.carriers for server in servers):
-            what = f"chain {name}: the ports of {vm} are the primary's own (-vdv)"
-            raise ConfigError(what, hint="let a secondary serve them: leave -vdv out", key=key)
+    def _check_via(self, vm: str, servers: list[str], via: str | None, key: tuple[str | int, ...]) -> None:
+        """ConfigError where ``via`` serves no VM of this hop."""
         if via and via not in servers:
             served = serving_part(servers[0])
             what = f"{serving_part(via)} cannot reach the ports of {vm}: {served} serves them"
             raise ConfigError(what, hint=f"write {served} for this hop, or give the VM another secondary:", key=key)
 
-    def _carry(self, name: str, process: str, ports: Sequence[str], chain: Chain) -> None:
+    def _carry(self, name: str, process: str, uids: Sequence[str], chain: Chain) -> None:
         self.patches[process] += 1 + (chain.direction == "both")
         held = self.ports[process]
-        held.update(p for p in ports if not p.startswith("phy:"))  # those are the primary's, and counted
+        held.update(p for p in uids if not p.startswith("phy:"))  # those are the primary's, and counted
         if len(held) > self.limit:
             what = f"chain {name}: {_part_name(process)} would hold {len(held)} ports, and {self.limit} is the most"
             raise ConfigError(what, hint="use more secondaries: -ns, or via:", key=("chains", name))

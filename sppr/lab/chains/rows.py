@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from sppr.lab import state as states
+from sppr.lab.chains import ends
 from sppr.lab.chains.observe import ChainState, Counters, Observed, look, processes, state_of
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state import State
@@ -60,7 +61,7 @@ def chains(state: State, interval: float = INTERVAL) -> list[ChainRow]:
 
 
 def _row(chain: ChainWiring, state: State, before: Observed, after: Observed, seconds: float) -> ChainRow:
-    standing, why = state_of(chain, state.plan.wiring, after)
+    standing, why = state_of(chain, state.plan.wiring, after, ends.faults(state.plan, chain.name))
     rates = {name: _rate(legs[-1], before, after, seconds) for name, legs in chain.directions}
     dropped = [_dropped(leg, after) for leg in chain.legs]
     known = [count for count in dropped if count is not None]

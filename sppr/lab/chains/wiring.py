@@ -59,13 +59,26 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class TapEnd:
+    """An end of a chain in a network namespace: ``interface`` is the tap in the kernel, ``netns`` the namespace as
+    conf.yml names it. ``address``: with its prefix length; empty: none."""
+
+    chain: str
+    port: str
+    interface: str
+    netns: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Wiring:
     """All chains of a lab, in the order of conf.yml. ``retired``: patches of chains before, which are no longer wanted
-    and perhaps still there."""
+    and perhaps still there. ``ends``: those in network namespaces."""
 
     chains: tuple[ChainWiring, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     retired: tuple[Leg, ...] = ()
+    ends: tuple[TapEnd, ...] = ()
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -111,4 +124,5 @@ def parse(data: dict[str, Any]) -> Wiring:
         ),
         tuple(LeftOut(c["name"], tuple(c["path"]), c["why"]) for c in data["left_out"]),
         tuple(Leg(**leg) for leg in data["retired"]),
+        tuple(TapEnd(**end) for end in data["ends"]),
     )

@@ -35,7 +35,8 @@ vms_vhost: [{id: 11}, {id: 12}, {id: 13}, {id: 14}, {id: 15}]
 
 
 def test_a_file_of_2017_loads_unchanged_and_means_what_ours_means() -> None:
-    assert parse(FILE_OF_2017, "conf.yml") == load(ROOT / "conf.yml")
+    ours = load(ROOT / "conf.yml")
+    assert parse(FILE_OF_2017, "conf.yml") == ours.model_copy(update={"chains": {}}) and ours.chains
 
 
 def test_a_mask_means_the_same_quoted_or_not() -> None:

@@ -161,12 +161,15 @@ def test_lcores_keep_their_ids_and_share_the_cores_there_are(config: Config) -> 
 
 
 def test_no_nic_and_no_vdev_gives_taps_for_the_portmask_and_a_nic_gives_none(config: Config) -> None:
-    assert [w for w in plan(config).part("pri").program if "tap" in w] == [
+    assert [w for w in plan(config).part("pri").program if "net_tap" in w] == [
         "net_tap0,iface=vtap0",
         "net_tap1,iface=vtap1",
     ]
     bound = replace(MACHINE, nics=("0000:00:04.0", "0000:00:05.0"))
-    assert not [w for w in plan(config, facts=bound).part("pri").program if "tap" in w or w == "--no-pci"]
+    made = plan(config, facts=bound)
+    assert not [w for w in made.part("pri").program if "net_tap" in w or w == "--no-pci"]
+    (left,) = made.wiring.left_out
+    assert left.why == "the primary has no tap:0, tap:1: a NIC is bound to DPDK, or other vdevs are named"
 
 
 def test_vhost_vms_take_turns_on_the_secondaries_and_the_primary_serves_where_there_is_none(config: Config) -> None:
@@ -187,7 +190,9 @@ def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
 
 
 def test_a_vhost_vm_whose_socket_is_a_vdev_of_the_primary_asks_nobody(config: Config) -> None:
-    part = plan(config, vdev_vhost=(11,), portmask=1).part("vm_v11")
+    made = plan(config, vdev_vhost=(11,), portmask=1)
+    part = made.part("vm_v11")
+    assert made.wiring.left_out[0].why.startswith("the ports of vm_v11 are the primary's own (-vdv)")
     assert part.server == "" and part.sockets == ("/tmp/sock11",) and part.needs == ("pri",)
 
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TAPENDS_H
+#define TAPENDS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+/* Ends of service chains: taps that are moved into network namespaces when they exist, each with an
+ * address. A file names them, a line each: `vtap0 spp-client 10.20.0.1/24`, or `-` for no address.
+ * The launcher makes the namespaces and the file; a primary that is run again reads it again.
+ */
+
+#define TAPENDS_MAX 64
+#define TAPENDS_NAME 81
+
+struct tapend {
+	char interface[16];
+	char netns[TAPENDS_NAME];
+	bool has_address;
+	struct in_addr address;
+	unsigned int prefix;
+	int netns_fd;
+	int route_fd; /* a netlink socket in the namespace */
+};
+
+/* Parse one line. Returns -1 if it is malformed. */
+int tapend_parse(const char *line, struct tapend *end);
+
+/* Read the file and open each namespace, while this process still may enter one: before
+ * privileges_drop. A file that is not there names nothing. Logs what cannot be used.
+ */
+void tapends_open(const char *path);
+
+/* Move the taps, which exist now. Logs each move and each failure. */
+void tapends_move(void);
+
+#endif

@@ -1,0 +1,61 @@
+"""Network namespaces with a name, as ``ip netns`` makes them."""
+
+from pathlib import Path
+
+from sppr.host import privilege
+from sppr.run import which
+
+FOLDER = Path("/run/netns")
+
+
+def inode(name: str) -> int | None:
+    """Return what identifies the namespace of this name while it exists. None where there is none."""
+    try:
+        return (FOLDER / name).stat().st_ino
+    except OSError:
+        return None
+
+
+def create(name: str) -> int:
+    """Make a namespace whose loopback is up, and return its inode. LaunchError where one of that name exists."""
+    for command in creating(name):
+        privilege.as_root(command)
+    found = inode(name)
+    assert found is not None, f"ip netns add {name} succeeded"
+    return found
+
+
+def remove(name: str) -> None:
+    """Remove the name. The namespace itself goes with the last process in it."""
+    privilege.as_root(removing(name))
+
+
+def take(interface: str, name: str, address: str | None) -> None:
+    """Move an interface of this namespace into another one, with its address, and set it up."""
+    for command in taking(interface, name, address):
+        privilege.as_root(command)
+
+
+def creating(name: str) -> list[list[str]]:
+    """The commands of ``create``: always the same for a lab, so that sudoers can name them to the letter."""
+    return [[_ip(), "netns", "add", name], [_ip(), "-n", name, "link", "set", "dev", "lo", "up"]]
+
+
+def removing(name: str) -> list[str]:
+    return [_ip(), "netns", "delete", name]
+
+
+def taking(interface: str, name: str, address: str | None) -> list[list[str]]:
+    inside = [_ip(), "-n", name]
+    found = [[_ip(), "link", "set", "dev", interface, "netns", name]]
+    found += [[*inside, "address", "replace", address, "dev", interface]] if address else []
+    return [*found, [*inside, "link", "set", "dev", interface, "up"]]
+
+
+def entering(name: str, argv: list[str]) -> list[str]:
+    """Return the command line, for root, that runs ``argv`` in the namespace."""
+    return [_ip(), "netns", "exec", name, *argv]
+
+
+def _ip() -> str:
+    return which("ip") or "/usr/sbin/ip"
