@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <ctype.h>
 
-#include <rte_ip.h>
-
 #include "probe_command.h"
 #include "say.h"
 
@@ -271,8 +269,8 @@ set_defaults(struct probe_shape *shape, uint16_t number)
 		/* locally administered, and different for each probe */
 		.src_mac = { 0x02, 'S', 'P', 'P', 1, (uint8_t)number },
 		.dst_mac = { 0x02, 'S', 'P', 'P', 2, (uint8_t)number },
-		.src_ip = RTE_IPV4(198, 18, 0, 1),
-		.dst_ip = RTE_IPV4(198, 19, 0, 1),
+		.src_ip = 0xc6120001, /* 198.18.0.1, of the block of RFC 2544 */
+		.dst_ip = 0xc6130001, /* 198.19.0.1 */
 		.src_port = DEFAULT_SRC_PORT,
 		.dst_port = DEFAULT_DST_PORT,
 	};

@@ -19,8 +19,8 @@ static struct rte_mbuf segments[RTE_MBUF_MAX_NB_SEGS > 128 ? 128 : RTE_MBUF_MAX_
 static const struct probe_shape udp = {
 	.src_mac = { 2, 0, 0, 0, 0, 1 },
 	.dst_mac = { 2, 0, 0, 0, 0, 2 },
-	.src_ip = RTE_IPV4(198, 18, 0, 1),
-	.dst_ip = RTE_IPV4(198, 19, 0, 1),
+	.src_ip = 0xc6120001,
+	.dst_ip = 0xc6130001,
 	.src_port = 49184,
 	.dst_port = 9,
 	.flow = FLOW,
