@@ -184,6 +184,9 @@ test_not_ours(void)
 	expect(FLOW, KEY);
 	memset(frame, 0, sizeof(frame));
 	CHECK(judge(60, 9000) == PROBE_FOREIGN && judge(14, 9000) == PROBE_FOREIGN);
+	expect(0, KEY); /* all that is compared is zero, but nothing was learned */
+	CHECK(judge(60, 9000) == PROBE_FOREIGN);
+	expect(FLOW, KEY);
 	CHECK(judge(1, 9000) == PROBE_FOREIGN && judge(9000, 9000) == PROBE_FOREIGN);
 	shape.flow = FLOW + 1; /* damaged, and of another flow */
 	make(&udp);

@@ -49,6 +49,17 @@ test_percentiles(void)
 	CHECK(probe_histogram_percentile(&h, 0) == 10);
 }
 
+/* The lower of two values is their median. */
+static void
+test_ranks(void)
+{
+	probe_histogram_reset(&h);
+	probe_histogram_add(&h, 10);
+	probe_histogram_add(&h, 20);
+	CHECK(probe_histogram_percentile(&h, 500) == 10);
+	CHECK(probe_histogram_percentile(&h, 501) == 20);
+}
+
 static void
 test_one_sample(void)
 {
@@ -66,6 +77,7 @@ main(void)
 {
 	test_buckets();
 	test_percentiles();
+	test_ranks();
 	test_one_sample();
 	return 0;
 }

@@ -42,6 +42,24 @@ test_window(void)
 	CHECK(take(4 * PROBE_WINDOW + 1) == PROBE_REORDERED);
 }
 
+/* Gaps of all lengths and places in a word, over a bitmap that is full. */
+static void
+test_gaps(void)
+{
+	uint32_t next = 0, gap, i;
+
+	probe_sequence_reset(&s);
+	for (; next < PROBE_WINDOW; next++)
+		CHECK(take(next) == PROBE_IN_ORDER);
+	for (gap = 1; gap < 300; gap++) {
+		CHECK(take(next + gap) == PROBE_IN_ORDER);
+		for (i = 0; i < gap; i++)
+			CHECK(take(next + i) == PROBE_REORDERED);
+		next += gap + 1;
+	}
+	CHECK(take(next - PROBE_WINDOW) == PROBE_DUPLICATE);
+}
+
 static void
 test_wrap(void)
 {
@@ -59,6 +77,7 @@ main(void)
 {
 	test_order();
 	test_window();
+	test_gaps();
 	test_wrap();
 	return 0;
 }
