@@ -3,15 +3,7 @@
 #define PORT_PROBE_H
 
 #include "port.h"
-#include "probe_frame.h"
-
-/* How a source runs. */
-struct probe_run {
-	struct probe_shape shape;
-	uint64_t rate;	  /* frames a second; 0: as fast as it is read */
-	uint64_t count;	  /* frames; 0: no limit */
-	uint64_t time_ms; /* from the first time it is read; 0: no limit */
-};
+#include "probe_source.h"
 
 /* For the control thread. The port must be a probe. They may be called while workers use it. */
 

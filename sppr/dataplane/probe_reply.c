@@ -22,7 +22,7 @@ start_reply(struct json *w, const char *name, char *reply, size_t size)
 }
 
 static void
-put_source(struct json *w, const struct probe_source *c)
+put_source(struct json *w, const struct probe_source_counters *c)
 {
 	json_object(w, "source");
 	json_bool(w, "running", __atomic_load_n(&c->running, __ATOMIC_ACQUIRE));
@@ -50,7 +50,7 @@ put_latency(struct json *w, const struct probe_histogram *h)
 }
 
 static void
-put_sink(struct json *w, const struct probe_sink *c)
+put_sink(struct json *w, const struct probe_sink_counters *c)
 {
 	json_object(w, "sink");
 	json_uint(w, "received", c->received);

@@ -12,18 +12,18 @@
 
 #define MAX_PROBES 32 /* of a lab: probe:0 to probe:31 */
 
-/* Written by the worker that polls the probe, while `running`. */
-struct probe_source {
+/* Written by the worker that polls the probe, while it runs. */
+struct probe_source_counters {
 	bool running;
 	uint64_t sent;
-	uint64_t first_tsc; /* 0: no frame yet */
-	uint64_t last_tsc;
-	uint64_t behind;  /* the most frames it was behind its rate */
-	uint64_t no_mbuf; /* how often the pool had no mbufs for it */
+	uint64_t first_tsc; /* the start of the first burst; 0: not read yet */
+	uint64_t last_tsc;  /* the end of the last burst */
+	uint64_t behind;    /* the most frames it was behind its rate */
+	uint64_t no_mbuf;   /* how often the pool had no mbufs for it */
 } __rte_cache_aligned;
 
 /* Written by the worker that fills the probe. */
-struct probe_sink {
+struct probe_sink_counters {
 	uint64_t received; /* distinct good frames */
 	uint64_t reordered;
 	uint64_t late;
@@ -38,8 +38,8 @@ struct probe_sink {
 /* The counters of one probe, in shared memory: telemetry of the primary reads them. */
 struct probe_slot {
 	process_id process; /* which one has this probe */
-	struct probe_source source;
-	struct probe_sink sink;
+	struct probe_source_counters source;
+	struct probe_sink_counters sink;
 } __rte_cache_aligned;
 
 #endif

@@ -138,8 +138,8 @@ patches(const char *cmd, const char *params, struct rte_tel_data *d)
 static void
 put_probe(struct rte_tel_data *one, const struct probe_slot *p)
 {
-	const struct probe_source *source = &p->source;
-	const struct probe_sink *sink = &p->sink;
+	const struct probe_source_counters *source = &p->source;
+	const struct probe_sink_counters *sink = &p->sink;
 
 	rte_tel_data_start_dict(one);
 	rte_tel_data_add_dict_u64(one, "pid", p->process >> 32);
