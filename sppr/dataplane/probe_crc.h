@@ -41,7 +41,7 @@ probe_crc_portable(uint32_t crc, const void *data, size_t len)
 
 #ifdef __SSE4_2__
 static inline uint32_t
-probe_crc(uint32_t crc, const void *data, size_t len)
+probe_crc_short(uint32_t crc, const void *data, size_t len)
 {
 	const uint8_t *p = data;
 	uint64_t wide = crc, eight;
@@ -63,7 +63,18 @@ probe_crc(uint32_t crc, const void *data, size_t len)
 	return crc;
 }
 #else
-#define probe_crc probe_crc_portable
+#define probe_crc_short probe_crc_portable
 #endif
+
+#define PROBE_CRC_LONG 384 /* from here on three blocks at once are faster */
+
+uint32_t probe_crc_long(uint32_t crc, const void *data, size_t len);
+
+static inline uint32_t
+probe_crc(uint32_t crc, const void *data, size_t len)
+{
+	return len < PROBE_CRC_LONG ? probe_crc_short(crc, data, len)
+				    : probe_crc_long(crc, data, len);
+}
 
 #endif
