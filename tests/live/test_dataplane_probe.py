@@ -3,15 +3,17 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
+import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.live.dataplane import SANITIZE, Connection, Lab, Process, wait_for
+from tests.live.dataplane import SANITIZE, Connection, Lab, Process, idle_percent, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -211,6 +213,29 @@ def test_del_and_changes_while_it_runs(lab: Lab) -> None:
         nfv.ok("del probe:0")
         nfv.failed("probe result probe:0")
         nfv.ok("add probe:0", "patch probe:0 probe:0")
+
+
+def switches(process: Process) -> int:
+    """How often the threads of a process gave their CPU away."""
+    texts = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/status")]
+    return sum(int(re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.MULTILINE)[0]) for text in texts)
+
+
+def test_a_probe_that_does_not_run_lets_its_worker_sleep(lab: Lab) -> None:
+    _, process, nfv = start_nfv(lab)
+    nfv.ok("add probe:0", "patch probe:0 probe:0", "forward", f"probe expect probe:0 {FLOW_AND_KEY}")
+    time.sleep(0.1)
+    before = switches(process)
+    assert idle_percent([process], 0.5)[0] <= 4
+    assert switches(process) - before < 100  # naps without events would be 1000 and more
+    took = []
+    for _ in range(5):
+        nfv.ok(f"probe expect probe:0 {FLOW_AND_KEY}")
+        start = time.monotonic()
+        nfv.ok(f"probe start probe:0 {FLOW_AND_KEY} count=1")
+        wait_for("the frame", lambda: probe(nfv)["sink"]["received"] == 1)
+        took.append(time.monotonic() - start)
+    assert statistics.median(took) < 0.08  # a sleeping worker that is not woken looks every 100 ms
 
 
 def test_malformed_commands_fail_with_a_message(lab: Lab) -> None:
