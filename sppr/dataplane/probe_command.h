@@ -6,7 +6,7 @@
 
 /* The words `key=value` after `probe start probe:N` and `probe expect probe:N`. */
 
-/* Fill *run with defaults for this probe and what the words ask for. Return false after saying
+/* Fill *run with defaults for this probe and what the words ask for. Return false after logging
  * which word is wrong.
  */
 bool probe_parse_start(struct probe_run *run, uint16_t number, char *const *word, unsigned int n);
