@@ -33,6 +33,7 @@ from tests.live.dataplane import (  # noqa: E402
 )
 
 ROUNDS = 5
+PROBE_ROUNDS = 12  # the goal is within 1 %: single ratios differ by more
 SECONDS = 1.0
 NULLS = ("net_null0", "net_null1")
 
@@ -129,6 +130,46 @@ def null_to_null(results: Results) -> None:
             nfv.ok("patch reset")
 
 
+def sunk(nfv: Connection) -> int:
+    return int(nfv.ask("probe result probe:0")["probe"]["sink"]["received"])
+
+
+def probe(results: Results) -> None:
+    """Measure a probe patched to itself, and what an unused probe costs null -> null, as frames a second of CPU time.
+
+    An unused probe must cost nothing: it is added and deleted in turns.
+    """
+    with fresh_lab() as lab:
+        _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
+        process, nfv = lab.start_nfv(1)
+
+        def rate(counter: Callable[[], int]) -> float:
+            nfv.ok("forward")
+            time.sleep(0.2)
+            share = core_share(process)
+            measured = mpps(counter) / share()
+            nfv.ok("stop")
+            return measured
+
+        nfv.ok("add probe:0", "patch probe:0 probe:0", "probe expect probe:0 flow=1 key=1")
+        for name, size in (("64 B", 64), ("1518 B", 1518), ("9000 B", 9000)):
+            frames = []
+            for _ in range(results.times(ROUNDS)):
+                nfv.ok("probe expect probe:0 flow=1 key=1", f"probe start probe:0 flow=1 key=1 size={size}")
+                frames.append(rate(lambda: sunk(nfv)))
+            results.add(f"probe, {name} frames made and checked on one core, M/s", statistics.median(frames))
+        nfv.ok("patch reset", "del probe:0", "patch nullpmd:0 nullpmd:0")
+        ratios = []
+        for i in range(results.times(PROBE_ROUNDS)):
+            rates = {}
+            for added in (True, False) if i % 2 else (False, True):  # each is the first as often as the second
+                nfv.ok(*["add probe:0"] * added)
+                rates[added] = rate(lambda: received(primary))
+                nfv.ok(*["del probe:0"] * added)
+            ratios.append(rates[True] / rates[False])
+        results.add("null -> null with an unused probe added over without", statistics.median(ratios))
+
+
 def null_ring_null(results: Results) -> None:
     """Measure a chain of two secondaries, a core each.
 
@@ -203,7 +244,7 @@ def idle(results: Results) -> None:
 def main() -> int:
     prepare_hugepages()
     results = Results(__doc__)
-    benches = {"null": null_to_null, "ring": null_ring_null, "vhost": vhost, "idle": idle}
+    benches = {"null": null_to_null, "probe": probe, "ring": null_ring_null, "vhost": vhost, "idle": idle}
     return results.run({name: functools.partial(bench, results) for name, bench in benches.items()})
 
 

@@ -7,6 +7,7 @@
 #ifndef SPP_GUEST
 #include "launch.h"
 #include "pipe.h"
+#include "probe_call.h"
 #include "roster.h"
 #endif
 #include "patch.h"
@@ -196,6 +197,7 @@ static const struct {
 	{ "clear", PRIMARY, do_clear },
 #ifndef SPP_GUEST
 	{ "launch", PRIMARY, do_launch },
+	{ "probe", BOTH, probe_call },
 #endif
 	{ "flow", PRIMARY, do_unsupported },
 };

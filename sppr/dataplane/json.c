@@ -165,19 +165,42 @@ json_string(struct json *w, const char *key, const char *value)
 		left_out(w, start);
 }
 
-void
-json_uint(struct json *w, const char *key, uint64_t value)
+/* A value that needs no quotes. */
+static void
+put_plain(struct json *w, const char *key, const char *text)
 {
 	size_t start = w->len;
-	char digits[24];
-	int n = snprintf(digits, sizeof(digits), "%" PRIu64, value);
 
 	if (w->cut || w->skipped > 0)
 		return;
-	if (put_lead(w, key) && put(w, digits, (size_t)n))
+	if (put_lead(w, key) && put(w, text, strlen(text)))
 		member_done(w);
 	else
 		left_out(w, start);
+}
+
+void
+json_uint(struct json *w, const char *key, uint64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	put_plain(w, key, digits);
+}
+
+void
+json_int(struct json *w, const char *key, int64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%" PRId64, value);
+	put_plain(w, key, digits);
+}
+
+void
+json_bool(struct json *w, const char *key, bool value)
+{
+	put_plain(w, key, value ? "true" : "false");
 }
 
 void

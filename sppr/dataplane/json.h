@@ -36,5 +36,7 @@ void json_array(struct json *w, const char *key);
 void json_end(struct json *w);
 void json_string(struct json *w, const char *key, const char *value);
 void json_uint(struct json *w, const char *key, uint64_t value);
+void json_int(struct json *w, const char *key, int64_t value);
+void json_bool(struct json *w, const char *key, bool value);
 
 #endif

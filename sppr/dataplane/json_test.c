@@ -90,9 +90,25 @@ test_full(void)
 	CHECK(strstr(guarded, "truncated") == NULL);
 }
 
+static void
+test_plain_values(void)
+{
+	char buf[256];
+	struct json w;
+
+	json_start(&w, buf, sizeof(buf));
+	json_int(&w, "a", -1);
+	json_int(&w, "b", INT64_MIN);
+	json_bool(&w, "c", true);
+	json_bool(&w, "d", false);
+	json_finish(&w);
+	CHECK_STR(buf, "{\"a\":-1,\"b\":-9223372036854775808,\"c\":true,\"d\":false}");
+}
+
 int
 main(void)
 {
+	test_plain_values();
 	test_text();
 	test_full();
 	return 0;

@@ -42,6 +42,8 @@ port_open(const struct port_env *env, struct uid uid)
 		return port_pcap_open(env, uid);
 	case PORT_IVSHMEM:
 		return port_ivshmem_open(env, uid);
+	case PORT_PROBE:
+		return port_probe_open(env, uid);
 	case PORT_MEMIF:
 		return port_memif_open(env, uid);
 	default:

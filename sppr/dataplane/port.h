@@ -73,5 +73,6 @@ struct port *port_null_open(const struct port_env *env, struct uid uid);
 struct port *port_memif_open(const struct port_env *env, struct uid uid);
 struct port *port_pcap_open(const struct port_env *env, struct uid uid);
 struct port *port_ivshmem_open(const struct port_env *env, struct uid uid);
+struct port *port_probe_open(const struct port_env *env, struct uid uid);
 
 #endif

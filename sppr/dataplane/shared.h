@@ -14,6 +14,8 @@
 
 #include "config.h"
 #include "handlers.h"
+#include "probe_slot.h"
+#include "process_id.h"
 #include "uid.h"
 
 #define SHARED_POOL_NAME "MProc_pktmbuf_pool"
@@ -22,7 +24,7 @@
 #define SHARED_RING_SLOTS \
 	1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
-#define SHARED_VERSION 4
+#define SHARED_VERSION 5
 
 /* The side that polls a port and the side that fills it may be two processes: a cache line each. */
 struct port_stats {
@@ -31,9 +33,6 @@ struct port_stats {
 	uint64_t tx __rte_cache_aligned;
 	uint64_t tx_drop;
 } __rte_cache_aligned;
-
-/* A process: its pid and, as pids come again, the low half of its start time. 0 for nobody. */
-typedef uint64_t process_id;
 
 /* Which process polls and which fills a port. A ring has one producer and one consumer, an
  * ethdev queue one user; a second one would corrupt it.
@@ -98,6 +97,7 @@ struct shared {
 	struct port_stats ring_stats[MAX_RINGS];
 	struct ring_sleeper ring_sleeper[MAX_RINGS];
 	struct roster_entry roster[ROSTER_SIZE];
+	struct probe_slot probe[MAX_PROBES]; /* by the number of the port */
 };
 
 /* One process's view. */

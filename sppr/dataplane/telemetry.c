@@ -135,6 +135,52 @@ patches(const char *cmd, const char *params, struct rte_tel_data *d)
 	return each_process(d, put_patches);
 }
 
+static void
+put_probe(struct rte_tel_data *one, const struct probe_slot *p)
+{
+	const struct probe_source_counters *source = &p->source;
+	const struct probe_sink_counters *sink = &p->sink;
+
+	rte_tel_data_start_dict(one);
+	rte_tel_data_add_dict_u64(one, "pid", p->process >> 32);
+	rte_tel_data_add_dict_u64(one, "running", source->running);
+	rte_tel_data_add_dict_u64(one, "sent", source->sent);
+	rte_tel_data_add_dict_u64(one, "behind", source->behind);
+	rte_tel_data_add_dict_u64(one, "no_mbuf", source->no_mbuf);
+	rte_tel_data_add_dict_u64(one, "received", sink->received);
+	rte_tel_data_add_dict_u64(one, "reordered", sink->reordered);
+	rte_tel_data_add_dict_u64(one, "late", sink->late);
+	rte_tel_data_add_dict_u64(one, "duplicate", sink->duplicate);
+	rte_tel_data_add_dict_u64(one, "corrupt", sink->corrupt);
+	rte_tel_data_add_dict_u64(one, "foreign", sink->foreign);
+	rte_tel_data_add_dict_u64(one, "misdelivered", sink->misdelivered);
+	rte_tel_data_add_dict_u64(one, "p50_ns", probe_histogram_percentile(&sink->latency, 500));
+	rte_tel_data_add_dict_u64(one, "p99_ns", probe_histogram_percentile(&sink->latency, 990));
+	rte_tel_data_add_dict_u64(one, "max_ns", sink->latency.max);
+}
+
+static int
+probes(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	const struct probe_slot *p = view.info->probe;
+	struct rte_tel_data *one;
+	char text[UID_STRLEN];
+	uint16_t i;
+
+	(void)cmd;
+	(void)params;
+	rte_tel_data_start_dict(d);
+	for (i = 0; i < MAX_PROBES; i++) {
+		if (!shared_alive(__atomic_load_n(&p[i].process, __ATOMIC_ACQUIRE)) ||
+				(one = rte_tel_data_alloc()) == NULL)
+			continue;
+		put_probe(one, &p[i]);
+		member_name((struct uid){ PORT_PROBE, i, 0 }, text);
+		rte_tel_data_add_dict_container(d, text, one, 0);
+	}
+	return 0;
+}
+
 int
 telemetry_set_up(const struct app *app)
 {
@@ -146,7 +192,9 @@ telemetry_set_up(const struct app *app)
 			rte_telemetry_register_cmd("/spp/processes", processes,
 					"Primary (0) and live secondaries. No parameters.") < 0 ||
 			rte_telemetry_register_cmd("/spp/patches", patches,
-					"\"SRC DST\" of each, by process. No parameters.") < 0) {
+					"\"SRC DST\" of each, by process. No parameters.") < 0 ||
+			rte_telemetry_register_cmd("/spp/probes", probes,
+					"Counters of each probe. No parameters.") < 0) {
 		say("cannot register with telemetry");
 		return -1;
 	}

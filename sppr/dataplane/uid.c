@@ -15,6 +15,7 @@ static const char *const type_names[] = {
 	[PORT_PCAP] = "pcap",
 	[PORT_MEMIF] = "memif",
 	[PORT_IVSHMEM] = "ivshmem",
+	[PORT_PROBE] = "probe",
 };
 #define N_TYPES (sizeof(type_names) / sizeof(type_names[0]))
 

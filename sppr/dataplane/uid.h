@@ -17,6 +17,7 @@ enum port_type {
 	PORT_PCAP,
 	PORT_MEMIF,
 	PORT_IVSHMEM,
+	PORT_PROBE,
 };
 
 #define UID_MAX_NUMBER 9999

@@ -6,7 +6,8 @@ static void
 test_good(void)
 {
 	static const char *const good[] = { "phy:0", "ring:98", "vhost:3", "tap:12", "nullpmd:0",
-		"pcap:9999", "memif:1", "ivshmem:6", "phy:0nq1", "tap:3nq0", "nullpmd:9999nq1023" };
+		"pcap:9999", "memif:1", "ivshmem:6", "probe:31", "phy:0nq1", "tap:3nq0",
+		"nullpmd:9999nq1023" };
 	char text[UID_STRLEN];
 	struct uid uid;
 	size_t i;
