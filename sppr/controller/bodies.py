@@ -55,6 +55,33 @@ class Patch(Body):
     dst: End
 
 
+Unsigned16 = Annotated[int, Field(ge=0, le=0xFFFF)]
+Unsigned32 = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
+MacAddress = Annotated[str, Field(pattern=f"^(?:{MAC})$", examples=["02:00:00:00:00:01"])]
+Ipv4Address = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$", examples=["198.18.0.1"])]
+
+
+class Probe(Body):
+    """start makes frames, expect resets the sink, stop makes no more (docs/dataplane.md). The data plane checks what
+    goes together."""
+
+    action: Literal["start", "expect", "stop"]
+    flow: Unsigned16 | None = None
+    key: Unsigned32 | None = None
+    rate: Annotated[int, Field(ge=0, le=1_000_000_000)] | None = None
+    count: Annotated[int, Field(ge=0, le=1 << 62)] | None = None
+    time: Annotated[int, Field(ge=0, le=86_400_000)] | None = None
+    size: Annotated[int, Field(ge=64, le=9000)] | None = None
+    proto: Literal["udp", "tcp"] | None = None
+    vlan: Annotated[int, Field(ge=1, le=4094)] | None = None
+    src_mac: MacAddress | None = None
+    dst_mac: MacAddress | None = None
+    src_ip: Ipv4Address | None = None
+    dst_ip: Ipv4Address | None = None
+    src_port: Unsigned16 | None = None
+    dst_port: Unsigned16 | None = None
+
+
 class Launch(Body):
     """Options by name; a value is text, a list of texts, or empty for a bare flag."""
 

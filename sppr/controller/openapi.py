@@ -12,7 +12,12 @@ _WORDS = {
     200: "done", 204: "done", 400: "a bad body, or the process refused: its words", 404: "no such process", 405: "",
     413: "too long a body", 504: "the process does not answer", 500: "a fault of the controller",
 }  # fmt: skip
-_NUMBERS = {"id": "id of the secondary", "port": "number of the NIC", "rule": "number of the flow rule"}
+_NUMBERS = {
+    "id": "id of the secondary",
+    "port": "number of the NIC",
+    "rule": "number of the flow rule",
+    "probe": "number of the probe",
+}
 
 
 def document(version: str) -> dict[str, Any]:
@@ -49,7 +54,7 @@ def _operation(route: Route) -> dict[str, Any]:
 def _parameter(name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string", "pattern": f"^{PARTS[name]}$"}
     if name in _NUMBERS:
-        schema = {"type": "integer", "minimum": 0, "maximum": 999 if name == "port" else 999999999}
+        schema = {"type": "integer", "minimum": 0, "maximum": {"port": 999, "probe": 99}.get(name, 999999999)}
     return {"name": name, "in": "path", "required": True, "schema": schema, "description": _NUMBERS.get(name, name)}
 
 

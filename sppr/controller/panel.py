@@ -5,7 +5,7 @@ REST and the prompt are two faces of this. Raised: BadValue (nothing was sent), 
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
@@ -162,6 +162,19 @@ class Panel:
 
     async def forward(self, target: Target, *, start: bool) -> None:
         await self._change(target, "forward" if start else "stop")
+
+    async def probe(self, target: Target, number: int, action: str, words: Mapping[str, object]) -> None:
+        """Start or stop the source of a probe, or reset its sink: ``start``, ``stop`` or ``expect``."""
+        given = [f"{name}={value}" for name, value in words.items() if value is not None]
+        await self.ask(target, " ".join(["probe", action, f"probe:{number}", *given]))
+
+    async def probe_result(self, target: Target, number: int, what: str = "result") -> dict[str, object]:
+        """Return the counters of a probe, or with ``what`` histogram its latencies."""
+        reply = await self.ask(target, f"probe {what} probe:{number}")
+        found = (reply.data or {}).get("probe")
+        if not isinstance(found, dict):
+            raise Refused(f"{target} has no probes", hint="probes are ports of our own data plane: docs/dataplane.md")
+        return found
 
     async def clear(self, target: Target) -> None:
         """Zero the primary's counters."""

@@ -92,6 +92,19 @@ async def _disconnect(call: Call) -> None:
     await call.panel.disconnect(call.target, call.path["src"])
 
 
+async def _probe(call: Call) -> None:
+    words = call.body.model_dump()
+    await call.panel.probe(call.target, int(call.path["probe"]), words.pop("action"), words)
+
+
+async def _probe_result(call: Call) -> Any:
+    return await call.panel.probe_result(call.target, int(call.path["probe"]))
+
+
+async def _probe_histogram(call: Call) -> Any:
+    return await call.panel.probe_result(call.target, int(call.path["probe"]), "histogram")
+
+
 async def _exit(call: Call) -> None:
     await call.panel.exit(call.target, keep=call.query.get("keep") == "1")
 
@@ -148,6 +161,23 @@ def _panel_routes(base: str, kind: str, port: type[bodies.Port]) -> list[Route]:
         Route("PUT", f"{base}/patches", _patch, "send what one port receives to another", bodies.Patch, kind=kind),
         Route("DELETE", f"{base}/patches", _reset, "forget every patch", kind=kind),
         Route("DELETE", f"{base}/patches/{{src}}", _disconnect, "remove the patch from one port", kind=kind),
+        Route(
+            "PUT",
+            f"{base}/probes/{{probe}}",
+            _probe,
+            "start or stop a probe, or reset its sink",
+            bodies.Probe,
+            kind=kind,
+        ),
+        Route("GET", f"{base}/probes/{{probe}}", _probe_result, "counters of a probe", answers=True, kind=kind),
+        Route(
+            "GET",
+            f"{base}/probes/{{probe}}/histogram",
+            _probe_histogram,
+            "latencies of a probe",
+            answers=True,
+            kind=kind,
+        ),
         Route("DELETE", base, _exit, "end the process", kind=kind),
     ]
 
@@ -191,6 +221,7 @@ PARTS = {
     "port": r"\d{1,3}",
     "rule": r"\d{1,9}",
     "name": components.NAME,
+    "probe": r"\d{1,2}",
     "src": r"[a-z]{1,10}:[0-9nq]{1,10}",
 }
 #: Status code of each failure.

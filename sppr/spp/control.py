@@ -7,6 +7,7 @@ spp-ctl has no socket: it is asked at ``host:port``.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -117,6 +118,14 @@ class ControlClient:
     def reset_patches(self, target: str) -> None:
         self._call("DELETE", f"{_base(target)}/patches")
 
+    def probe(self, target: str, number: int, action: str, **words: object) -> None:
+        """``start`` or ``stop`` the source of a probe, or reset its sink: ``expect``. ``words``: docs/dataplane.md."""
+        self._call("PUT", f"{_base(target)}/probes/{number}", {"action": action, **words})
+
+    def probe_result(self, target: str, number: int) -> dict[str, Any]:
+        """Return the counters of a probe: ``{"port", "source": {"sent", ...}, "sink": {"received", ...}}``."""
+        return self._object("GET", f"{_base(target)}/probes/{number}")
+
     def forward(self, target: str) -> None:
         self._call("PUT", f"{_base(target)}/forward", {"action": "start"})
 
@@ -136,7 +145,7 @@ class ControlClient:
             )
         return found
 
-    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> object:
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
         asked = f"{method} /v1{path}" + (f" {json.dumps(body)}" if body else "")
         try:
             text = json.dumps(body) if body else ""

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-PORT_TYPES = ("phy", "vhost", "ring", "pcap", "nullpmd", "tap", "memif", "ivshmem", "pipe")
+PORT_TYPES = ("phy", "vhost", "ring", "pcap", "nullpmd", "tap", "memif", "ivshmem", "probe", "pipe")
 #: Secondary ids of the newest SPP. 0 is refused: spp-ctl keeps the primary under it (spp-facts 3.4).
 FIRST_ID, LAST_ID = 1, 127
 
