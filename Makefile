@@ -23,7 +23,7 @@ help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 up: setup ## set up what is missing, and bring the lab up (ARGS="-ns 3")
-	@./bin/wakeup.py $(ARGS)
+	@./bin/wakeup.py --prove $(ARGS)
 
 down: ## end the lab
 	@$(NEEDS_UP)

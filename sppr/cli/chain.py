@@ -170,6 +170,55 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     return 0 if all(standing == "up" for _, standing, _ in states_now) else 1
 
 
+@main.command()
+@click.argument("names", nargs=-1, shell_complete=_names, metavar="[NAME]…")
+@options.verb_session
+@click.option("--all", "every", is_flag=True, help="Prove each chain of the lab.")
+@click.option(
+    "--level", type=click.IntRange(0, 3), default=2, show_default=True,
+    help="0 consistency, 1 reach, 2 trace, 3 necessity; each shows all below it.",
+)  # fmt: skip
+@click.option("--frames", type=click.IntRange(1, 100_000_000), default=10_000, show_default=True, help="Each way.")
+@click.option("--rate", type=click.IntRange(1, 100_000_000), default=10_000, show_default=True, help="Frames a second.")
+@click.option("--size", type=click.IntRange(64, 9000), default=64, show_default=True, help="Bytes, with FCS.")
+@click.option(
+    "--window", type=click.IntRange(1, 1_000_000), default=32, show_default=True,
+    help="Frames on their way at most.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Interrupt traffic at the ends without a question.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write all that was seen.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report.")
+def prove(
+    names: tuple[str, ...], session: str | None, every: bool, yes: bool, json_file: Path | None, junit: Path | None,
+    **words: int,
+) -> int:  # fmt: skip
+    """Show with packets that frames cross a chain: all, once, in order, unchanged, and nowhere else.
+
+    Probes take the place of its ends for some seconds. Exit status 0 pass, 7 fail, 8 inconclusive.
+    """
+    from sppr import log
+    from sppr.cli import prove as proof
+    from sppr.cli.which import own_session
+    from sppr.errors import SpprError
+    from sppr.lab import state as states
+    from sppr.lab.chains.prove import Options
+
+    name = own_session(session)
+    state = _state(name)
+    if bool(names) == every:
+        known = ", ".join(chain.name for chain in state.plan.wiring.chains) or "none"
+        raise SpprError("name the chains to prove, or --all", hint=f"chains of session {name}: {known}")
+    _chosen(state, names)
+    with states.locked(name):
+        log.log_to(states.log_path())
+        found = proof.prove(name, names, Options(**words), yes)
+    if json_file is not None:
+        proof.write_json(json_file, found)
+    if junit is not None:
+        proof.write_junit(junit, found, name)
+    return proof.exit_status(found)
+
+
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @options.verb_session
 @click.argument("name", shell_complete=_names)

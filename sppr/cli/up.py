@@ -17,6 +17,7 @@ from sppr.cli.edge import CONTEXT, Edge
 @click.option(
     "--keep-chains", metavar="NAME,…", default="", help="Chains that conf.yml no longer has and that are to stay."
 )
+@click.option("--prove", is_flag=True, help="When all is up, show with packets that its chains work.")
 @click.option("--dry-run", is_flag=True, help="Print every window, folder and command; touch nothing.")
 def main(
     conf: Path | None,
@@ -24,9 +25,10 @@ def main(
     socket_name: str | None,
     detach: bool,
     keep_chains: str,
+    prove: bool,
     dry_run: bool,
     **flags: Any,
-) -> None:
+) -> int:
     """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs, each when the one before
     is ready. Windows: ctrler pri sec vm_r vm_v w0."""
     from sppr.cli.gather import gather
@@ -35,9 +37,24 @@ def main(
     lab = gather(conf, session, socket_name, flags)
     if dry_run:
         show(lab)
-        return
-    if bring_up(lab, [name for name in keep_chains.split(",") if name]) or not (detach or _no_terminal()):
+        return 0
+    changed = bring_up(lab, [name for name in keep_chains.split(",") if name])
+    status = _prove(lab) if prove else 0
+    if changed or not (detach or _no_terminal()):
         _attach(lab, detach)
+    return status
+
+
+def _prove(lab: Any) -> int:
+    """Prove every chain of the lab; the exit status of that."""
+    from sppr.cli import prove
+    from sppr.lab import state
+    from sppr.lab.chains.prove import Options
+
+    session = lab.plan.session
+    with state.locked(session):
+        proofs = prove.prove(session, (), Options(), yes=True)
+    return prove.exit_status(proofs)
 
 
 def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:

@@ -11,6 +11,9 @@ from sppr.errors import ConfigError, SpprError
 from sppr.lab import state as states
 from sppr.lab.state import State
 
+#: The note of a proof in the run directory (lab/chains/testbed.py).
+PROOF = "prove.json"
+
 if TYPE_CHECKING:
     from sppr.lab.lost import Lost
 
@@ -59,7 +62,7 @@ def load(session: str, named: str | None, conf: Path | None = None) -> State:
     ``named`` and of the lab of another folder: as ``check_owner``. ``conf``: the lab of the command, by default that of
     this folder."""
     try:
-        return states.load(session)
+        return _restored(states.load(session))
     except states.NoSession:
         from sppr.lab import lost  # it imports libtmux, which takes longer than all else here
 
@@ -67,6 +70,16 @@ def load(session: str, named: str | None, conf: Path | None = None) -> State:
             _check_lost(found, named, conf)
             raise SpprError(found.what, hint=found.hint) from None
         raise
+
+
+def _restored(state: State) -> State:
+    """The state, after the ends of a chain were put back whose proof was cut off, by SIGKILL or a crash."""
+    if (state.folder / PROOF).exists() and not state.stale:
+        from sppr.lab.chains import testbed
+
+        if line := testbed.restore(state):
+            click.echo(line, err=True)
+    return state
 
 
 def check_lost_owner(session: str) -> None:

@@ -34,6 +34,8 @@ struct port_ops {
 	int (*arm)(struct port *port, uint64_t waker);
 	/* event: the fd was readable */
 	void (*disarm)(struct port *port, bool event);
+	/* Optional, on the control thread: whether another side is there to send to. */
+	bool (*link)(const struct port *port);
 };
 
 struct port {

@@ -184,7 +184,14 @@ memif_close(struct port *port)
 	kick_close(&p->kick);
 }
 
+static bool
+memif_port_link(const struct port *port)
+{
+	return link_of((const struct port_memif *)port) != NULL;
+}
+
 static const struct port_ops memif_ops = {
+	.link = memif_port_link,
 	.rx_burst = memif_rx,
 	.tx_burst = memif_tx,
 	.close = memif_close,

@@ -74,8 +74,11 @@ static const struct port_ops probe_ops = {
 void
 probe_start(struct port *port, const struct probe_run *run)
 {
+	struct port_probe *p = (struct port_probe *)port;
+	const struct probe_slot *all = p->slot - port->uid.number;
+
 	probe_stop(port);
-	probe_source_start(&((struct port_probe *)port)->source, run);
+	probe_source_start(&p->source, run, &all[run->peer].sink.received);
 	forward_wake();
 }
 

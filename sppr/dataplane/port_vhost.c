@@ -38,6 +38,11 @@ struct port_vhost {
 	struct port_vhost *next;
 };
 
+/* rte_vhost_enqueue_burst takes no more at once (MAX_PKT_BURST of lib/vhost/virtio_net.c, 22.11),
+ * and leaves the others out without a word.
+ */
+#define LIBRARY_BURST 32
+
 /* The library's thread looks ports up by path while the control thread adds and deletes. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct port_vhost *list;
@@ -58,11 +63,15 @@ vhost_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
 	struct port_vhost *p = (struct port_vhost *)port;
 	int vid = __atomic_load_n(&p->vid, __ATOMIC_ACQUIRE);
-	uint16_t sent;
+	uint16_t sent = 0, burst;
 
 	if (vid == NO_DEVICE)
 		return 0;
-	sent = rte_vhost_enqueue_burst(vid, GUEST_RX_QUEUE, bufs, n);
+	do {
+		burst = RTE_MIN((uint16_t)(n - sent), (uint16_t)LIBRARY_BURST);
+		burst = rte_vhost_enqueue_burst(vid, GUEST_RX_QUEUE, &bufs[sent], burst);
+		sent += burst;
+	} while (burst == LIBRARY_BURST && sent < n);
 	rte_pktmbuf_free_bulk(bufs, sent); /* it copies */
 	return sent;
 }
@@ -119,7 +128,16 @@ vhost_close(struct port *port)
 	pthread_mutex_unlock(&list_lock);
 }
 
+static bool
+vhost_link(const struct port *port)
+{
+	const struct port_vhost *p = (const struct port_vhost *)port;
+
+	return __atomic_load_n(&p->vid, __ATOMIC_ACQUIRE) != NO_DEVICE;
+}
+
 static const struct port_ops vhost_ops = {
+	.link = vhost_link,
 	.rx_burst = vhost_rx,
 	.tx_burst = vhost_tx,
 	.close = vhost_close,

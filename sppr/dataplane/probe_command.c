@@ -5,6 +5,7 @@
 #include "say.h"
 
 #define RATE_MAX 1000000000ULL
+#define WINDOW_MAX 1000000ULL
 #define COUNT_MAX 1000000000000000ULL
 #define SHOWN "%.40s" /* of a word that somebody sent */
 
@@ -143,6 +144,18 @@ set_time(const char *key, const char *text, struct fields *f)
 }
 
 static bool
+set_window(const char *key, const char *text, struct fields *f)
+{
+	return parse_number(key, text, 1, WINDOW_MAX, &f->run.window);
+}
+
+static bool
+set_peer(const char *key, const char *text, struct fields *f)
+{
+	return parse_u16(key, text, 0, MAX_PROBES - 1, &f->run.peer);
+}
+
+static bool
 set_size(const char *key, const char *text, struct fields *f)
 {
 	f->sized = true;
@@ -212,6 +225,8 @@ static const struct {
 	{ "rate", set_rate },
 	{ "count", set_count },
 	{ "time", set_time },
+	{ "window", set_window },
+	{ "peer", set_peer },
 	{ "size", set_size },
 	{ "proto", set_proto },
 	{ "vlan", set_vlan },
@@ -283,6 +298,7 @@ probe_parse_start(struct probe_run *run, uint16_t number, char *const *word, uns
 	unsigned int minimum;
 
 	set_defaults(&f.run.shape, number);
+	f.run.peer = number;
 	if (!parse_words(word, n, RTE_DIM(keys), &f))
 		return false;
 	minimum = probe_frame_minimum(f.run.shape.tcp, f.run.shape.vlan != 0);

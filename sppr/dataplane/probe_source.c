@@ -9,6 +9,7 @@
 #define SMALL_FRAME 64 /* copied with a constant size */
 #define PREFETCH 4     /* frames ahead */
 #define MS_PER_SECOND 1000
+#define GIVE_UP_MS 100 /* without progress of the peer: what is on its way counts as lost */
 
 void
 probe_source_stop(struct probe_source *s)
@@ -34,6 +35,30 @@ paced(struct probe_source *s, uint64_t now, uint64_t n)
 	return RTE_MIN(n, due);
 }
 
+/* How many of n frames the window permits now: a path that stalls, as a guest that gets no CPU,
+ * then loses none in a full queue.
+ */
+static uint64_t
+windowed(struct probe_source *s, uint64_t now, uint64_t n)
+{
+	uint64_t received = __atomic_load_n(s->received, __ATOMIC_RELAXED), open;
+
+	if (received != s->seen) {
+		s->seen = received;
+		s->progress_tsc = now;
+	}
+	if (received + s->lost >= s->counters->sent)
+		return RTE_MIN(n, s->window);
+	open = s->counters->sent - received - s->lost;
+	if (open < s->window)
+		return RTE_MIN(n, s->window - open);
+	if (now - s->progress_tsc > s->hz / MS_PER_SECOND * GIVE_UP_MS) {
+		s->lost = s->counters->sent - received;
+		s->progress_tsc = now;
+	}
+	return 0;
+}
+
 static inline uint16_t
 frames_due(struct probe_source *s, uint16_t wanted)
 {
@@ -43,13 +68,18 @@ frames_due(struct probe_source *s, uint16_t wanted)
 		s->polled = true;
 		s->counters->first_tsc = now;
 		s->next_tsc = now;
+		s->progress_tsc = now;
 		s->end_tsc = s->duration == UINT64_MAX ? UINT64_MAX : now + s->duration;
 	}
 	if (unlikely(now >= s->end_tsc)) {
 		probe_source_stop(s);
 		return 0;
 	}
-	return (uint16_t)(s->interval != 0 ? paced(s, now, n) : n);
+	if (s->interval != 0)
+		n = paced(s, now, n);
+	if (s->received != NULL && n > 0)
+		n = windowed(s, now, n);
+	return (uint16_t)n;
 }
 
 static inline void
@@ -159,7 +189,7 @@ probe_source_open(struct probe_source *s, struct probe_source_counters *counters
 }
 
 void
-probe_source_start(struct probe_source *s, const struct probe_run *run)
+probe_source_start(struct probe_source *s, const struct probe_run *run, const uint64_t *received)
 {
 	memset(s->counters, 0, sizeof(*s->counters));
 	s->polled = false;
@@ -167,6 +197,10 @@ probe_source_start(struct probe_source *s, const struct probe_run *run)
 	s->fraction = 0;
 	s->interval = run->rate > 0 ? (s->hz << PACE_BITS) / run->rate : 0;
 	s->left = run->count > 0 ? run->count : UINT64_MAX;
+	s->window = run->window;
+	s->received = run->window > 0 ? received : NULL;
+	s->seen = 0;
+	s->lost = 0;
 	s->duration = UINT64_MAX;
 	if (run->time_ms > 0)
 		s->duration = s->hz / MS_PER_SECOND * run->time_ms;

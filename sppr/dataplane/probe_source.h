@@ -11,6 +11,8 @@ struct probe_run {
 	uint64_t rate;	  /* frames a second; 0: as fast as it is read */
 	uint64_t count;	  /* frames; 0: no limit */
 	uint64_t time_ms; /* from the first time it is read; 0: no limit */
+	uint64_t window;  /* frames on their way to the peer at most; 0: no limit */
+	uint16_t peer;	  /* the probe that receives them, where there is a window */
 };
 
 /* Makes the frames of a probe. The control thread writes it only while counters->running is false
@@ -29,14 +31,22 @@ struct probe_source {
 	uint64_t left;	   /* frames */
 	uint64_t end_tsc;
 	uint64_t duration; /* UINT64_MAX: no limit */
+	uint64_t window;
+	const uint64_t *received; /* by the peer; NULL: no window */
+	uint64_t seen;		  /* of it, at progress_tsc */
+	uint64_t lost;		  /* given up: they count as no longer on their way */
+	uint64_t progress_tsc;
 	struct probe_template template;
 } __rte_cache_aligned;
 
 void probe_source_open(struct probe_source *s, struct probe_source_counters *counters,
 		struct rte_mempool *pool, uint64_t hz);
 
-/* Reset the counters and run. The source must be stopped, and the workers must have seen it. */
-void probe_source_start(struct probe_source *s, const struct probe_run *run);
+/* Reset the counters and run. The source must be stopped, and the workers must have seen it.
+ * received: the peer's counter, which another process may write; NULL without a window.
+ */
+void probe_source_start(
+		struct probe_source *s, const struct probe_run *run, const uint64_t *received);
 
 void probe_source_stop(struct probe_source *s);
 

@@ -40,6 +40,8 @@ put_counters(struct json *w, const struct port *port)
 	json_uint(w, "rx_drop", port->stats->rx_drop);
 	json_uint(w, "tx", port->stats->tx);
 	json_uint(w, "tx_drop", port->stats->tx_drop);
+	if (port->ops->link != NULL)
+		json_string(w, "link", port->ops->link(port) ? "up" : "down");
 	json_end(w);
 }
 

@@ -16,7 +16,7 @@ from sppr.lab import materials, survey, teardown
 from sppr.lab import state as states
 from sppr.lab.chains import ends
 from sppr.lab.chains import reconcile as chains
-from sppr.lab.chains.observe import state_of
+from sppr.lab.chains.observe import Observed, look, processes, state_of, unlinked
 from sppr.lab.panes import Panes
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
@@ -31,6 +31,10 @@ from sppr.tmux.server import Tmux
 #: ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links. spp.py of before 17.08 must wait for
 #: its ports up to a minute, after the last one.
 TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
+
+
+#: Seconds that guests may take to connect to the ports of chains.
+LINK_TIMEOUT = 10.0
 
 
 class Report(Protocol):
@@ -162,6 +166,7 @@ class BringUp:
         if not (wiring.chains or wiring.retired):
             return
         todo, observed = chains.apply(self.plan, states.dead_parts(self.state))
+        observed = self._wait_for_links(observed)
         self.plan = self.plan.unretired()
         self.state.plan = self.plan
         if todo:
@@ -170,6 +175,16 @@ class BringUp:
             state, why = state_of(chain, wiring, observed, ends.faults(self.plan, chain.name))
             self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
         self.report.step("chains")
+
+    def _wait_for_links(self, observed: Observed) -> Observed:
+        """Wait until the guests are connected to the ports of the chains: QEMU connects again up to 2 s after a vhost
+        socket is back. Return what the processes report then."""
+        asked = processes(self.plan.parts, self.plan.wiring)
+        for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
+            if not any(unlinked(chain, observed) for chain in self.plan.wiring.chains):
+                break
+            observed = look(self.plan.api, asked, states.dead_parts(self.state))
+        return observed
 
     def _start(self, part: Part) -> None:
         for need in part.needs:

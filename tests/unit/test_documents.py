@@ -22,7 +22,20 @@ PACKAGES = {
 #: In a minimal system already.
 THERE = {"apt-get", "chmod", "chown", "echo", "env", "mount", "sh", "tee", "truncate"}
 #: Also names of programs, but nobody is told to type them: SPP's prompt, values, what a part runs, what .venv has.
-NO_COMMANDS = {"clear", "false", "install", "kvm", "patch", "perf", "pytest", "python", "python2", "reset", "service"}
+NO_COMMANDS = {
+    "clear",
+    "false",
+    "install",
+    "kvm",
+    "link",
+    "patch",
+    "perf",
+    "pytest",
+    "python",
+    "python2",
+    "reset",
+    "service",
+}
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
@@ -35,6 +48,8 @@ def commands(text: str) -> set[str]:
     pieces = [piece.strip().lstrip("$# ").split() for line in lines for piece in re.split(r"[;|&]+|\$\(", line)]
     for prefix, length in ((("sudo",), 1), (("ip", "netns", "exec"), 4)):
         pieces += [piece[length:] for piece in pieces if tuple(piece[: len(prefix)]) == prefix]
+    shells = [piece for piece in pieces if piece[:3] == ["sppr", "chain", "shell"] and "--" in piece]
+    pieces += [piece[piece.index("--") + 1 :] for piece in shells]
     return {piece[0] for piece in pieces if piece}
 
 
@@ -65,5 +80,6 @@ def test_each_program_of_a_document_is_known_here(document: Path) -> None:
 
 
 def test_the_first_packets_and_the_chain_need_ping_and_rest_needs_curl() -> None:
-    readme, chain = (ROOT / "README.md").read_text(), (ROOT / "docs/chain.md").read_text()
-    assert {"ping", "ip", "curl"} <= commands(readme) and "ping" in commands(chain)
+    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/chain.md", "docs/by-hand.md")]
+    readme, chain, by_hand = map(commands, texts)
+    assert {"ping", "curl"} <= readme and {"ping", "iperf3"} <= chain and {"ping", "ip"} <= by_hand

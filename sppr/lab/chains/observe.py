@@ -21,12 +21,14 @@ SHARED = ("tap", "phy", "ring")
 
 @dataclass(frozen=True)
 class Counters:
-    """Frames of one port since it was made. ``rx``: received from it, ``tx``: sent to it."""
+    """Frames of one port since it was made. ``rx``: received from it, ``tx``: sent to it. ``linked``: False where the
+    port has another side that is not connected."""
 
     rx: int = 0
     rx_drop: int = 0
     tx: int = 0
     tx_drop: int = 0
+    linked: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _seen(status: Mapping[str, Any]) -> Seen:
         patches={name(patch["src"]): name(patch["dst"]) for patch in status.get("patches", [])},
         running=status.get("status") == "running",
         counters={
-            name(one["port"]): Counters(one["rx"], one["rx_drop"], one["tx"], one["tx_drop"])
+            name(one["port"]): Counters(one["rx"], one["rx_drop"], one["tx"], one["tx_drop"], one.get("link") != "down")
             for one in status.get("counters", [])
         },
     )
@@ -125,9 +127,21 @@ def state_of(
     for process in dict.fromkeys(leg.process for leg in legs):
         if not observed.seen[process].running:
             found.append(f"{process} is not forwarding")
+    found += unlinked(chain, observed)
     found += [f"{process}: {src} -> {dst} is of no chain" for process, src, dst in drift(chain, wiring, observed)]
     found += faults
     return ("degraded" if found else "up"), found
+
+
+def unlinked(chain: ChainWiring, observed: Observed) -> list[str]:
+    """Return the ports of a chain whose other side is not connected. QEMU connects 1-2 s after a secondary restarts."""
+    places = dict.fromkeys((leg.process, port) for leg in chain.legs if leg.hop for port in (leg.src, leg.dst))
+    none = Counters()
+    return [
+        f"{process}: nobody is connected to {port}"
+        for process, port in places
+        if process in observed.seen and not observed.seen[process].counters.get(port, none).linked
+    ]
 
 
 def _silent(process: str, by: str, observed: Observed) -> str:

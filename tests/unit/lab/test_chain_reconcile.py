@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sppr.lab.chains.observe import Observed, Seen, drift, processes, state_of
+from sppr.lab.chains.observe import Counters, Observed, Seen, drift, processes, state_of
 from sppr.lab.chains.reconcile import Step, steps
 from sppr.lab.chains.wiring import Wiring, ports_of
 from tests.unit.lab import test_chain_planner
@@ -195,3 +195,10 @@ def test_a_one_way_chain_has_no_patch_back() -> None:
 def test_which_processes_are_asked() -> None:
     assert processes(PLAN.parts, WIRING) == ["primary", "nfv:1", "nfv:2", "nfv:6", "nfv:11"]
     assert ("nfv:6", "ring:0") in set(ports_of(WIRING.legs))
+
+
+def test_a_port_whose_other_side_is_not_connected_is_named() -> None:
+    """QEMU is gone, or has not connected again yet."""
+    observed = changed(applied(), "nfv:2", counters={"vhost:11": Counters(linked=False), "vhost:111": Counters()})
+    assert state_of(WEB, WIRING, observed) == ("degraded", ["nfv:2: nobody is connected to vhost:11"])
+    assert steps(WIRING, observed) == [], "nothing can be sent that would help"

@@ -1,0 +1,146 @@
+"""``sppr chain prove``: show with packets that a chain works."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+#: Exit status of the command: the worst verdict of its chains.
+EXIT = {"pass": 0, "fail": 7, "inconclusive": 8}
+
+
+def prove(session: str, names: Sequence[str], options: Any, yes: bool) -> list[Any]:
+    """Prove these chains of a session, all where there are none, and print each result. The caller holds the session.
+
+    SpprError where an end carries traffic and nobody agreed to interrupt it.
+    """
+    from sppr.errors import Stopped
+    from sppr.lab import state as states
+    from sppr.lab.chains.prove import prove as prove_chain
+
+    state = states.living(session)
+    chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
+    if options.level and not yes:
+        for chain in chosen:
+            _ask(state, chain)
+    found = []
+    with _sigterm_as_interrupt():
+        for chain in chosen:
+            try:
+                proof = prove_chain(state, chain, options)
+            except KeyboardInterrupt:
+                raise Stopped(f"chain {chain.name}: interrupted; its ends were put back") from None
+            found.append(proof)
+            click.echo("\n".join(lines(proof)))
+    return found
+
+
+def _ask(state: Any, chain: Any) -> None:
+    """Ask before the ends of a chain that carries traffic are replaced."""
+    from sppr.errors import SpprError
+    from sppr.lab.chains.prove import traffic
+
+    busy = traffic(state, chain)
+    if not busy:
+        return
+    listed = ", ".join(f"{port} ({rate:.0f} frames/s)" for port, rate in busy.items())
+    what = f"chain {chain.name} carries traffic at {listed}; a proof interrupts it for some seconds"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SpprError(what, hint="stop the traffic, or: --yes")
+    click.confirm(f"{what}. Go on?", abort=True)
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM puts the ends back as Ctrl-C does."""
+    import signal
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def lines(proof: Any) -> list[str]:
+    """The result of one chain: a line a direction, what else was seen, the verdict."""
+    from sppr.lab.chains.prove import LEVELS
+
+    name = click.style(proof.chain, bold=True)
+    found = [f"{name}  {_run(run)}" for run in proof.runs]
+    for repair in proof.repairs:
+        found.append(
+            f"{name}  {repair.direction}  without {repair.patch}: {repair.arrived_without} of {repair.offered} frames;"
+            f" with it: {repair.arrived_after}; blocked {repair.blocked_ms:.1f} ms in a repair"
+        )
+    found += [f"{name}  {note}" for note in proof.notes]
+    colour = {"pass": "green", "fail": "red", "inconclusive": "yellow"}[proof.verdict]
+    verdict = click.style(proof.verdict, fg=colour)
+    if proof.verdict == "pass":
+        return [*found, f"{verdict}: {', '.join(proof.shown)}"]
+    found += [f"{name}  {reason}" for reason in proof.reasons]
+    at = min(proof.level, 2) if len(proof.shown) == 1 else len(proof.shown)  # reach and trace are of one run
+    return [*found, f"{verdict}: {LEVELS[min(at, len(LEVELS) - 1)]}"]
+
+
+def _run(run: Any) -> str:
+    text = f"{run.direction:7}  {run.received:,} of {run.sent:,} frames of {run.size} B  {run.lost:,} lost"
+    text += f"  {run.reordered:,} reordered"
+    for what in ("duplicate", "corrupt", "misdelivered"):
+        if count := getattr(run, what):
+            text += f"  {count:,} {what}"
+    if run.received:
+        text += "".join(f"  {name} {_time(run.latency_ns[name])}" for name in ("p50", "p99", "max"))
+    return text
+
+
+def _time(ns: int) -> str:
+    return f"{ns / 1e6:.1f} ms" if ns >= 1_000_000 else f"{ns / 1e3:.1f} µs" if ns >= 1000 else f"{ns} ns"
+
+
+def write_json(path: Path, proofs: Sequence[Any]) -> None:
+    """Write all that was seen, as a list of objects."""
+    text = json.dumps([asdict(proof) for proof in proofs], indent=1)
+    path.write_text(text + "\n")
+
+
+def write_junit(path: Path, proofs: Sequence[Any], session: str) -> None:
+    """Write a JUnit report: a test case for each chain and level. An inconclusive one is an error."""
+    from xml.etree import ElementTree as Xml
+
+    from sppr.lab.chains.prove import LEVELS
+
+    suite = Xml.Element("testsuite", name=f"sppr chain prove ({session})")
+    counts = {"tests": 0, "failures": 0, "errors": 0}
+    for proof in proofs:
+        for number, level in enumerate(LEVELS[: proof.level + 1]):
+            shown = level in proof.shown
+            first = number == len(proof.shown)
+            if not shown and not first:
+                continue
+            case = Xml.SubElement(suite, "testcase", classname=f"chain.{proof.chain}", name=level)
+            case.set("time", f"{proof.seconds if number == len(proof.shown) - shown else 0:.3f}")
+            counts["tests"] += 1
+            if not shown:
+                kind = "failure" if proof.verdict == "fail" else "error"
+                counts[f"{kind}s"] += 1
+                message = proof.reasons[0] if proof.reasons else proof.verdict
+                Xml.SubElement(case, kind, message=message).text = "\n".join(proof.reasons)
+    for key, count in counts.items():
+        suite.set(key, str(count))
+    suite.set("time", f"{sum(proof.seconds for proof in proofs):.3f}")
+    Xml.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def exit_status(proofs: Sequence[Any]) -> int:
+    """0: all pass. 7: one fails. 8: none fails, and one is inconclusive."""
+    verdicts = {proof.verdict for proof in proofs}
+    return next((EXIT[verdict] for verdict in ("fail", "inconclusive") if verdict in verdicts), 0)

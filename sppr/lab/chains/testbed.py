@@ -1,0 +1,194 @@
+"""Probes in the place of a chain's ends, and the ends back in their place, also after a crash.
+
+What is changed stands in the run directory before it is changed. Who finds the note of a process that no longer runs
+puts the ends back.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sppr.errors import ControlError
+from sppr.host import pids, temporaries
+from sppr.lab import state as states
+from sppr.lab.chains import observe, reconcile
+from sppr.lab.chains.wiring import ChainWiring, Leg
+from sppr.lab.state import State
+from sppr.spp.control import ControlClient
+
+_NOTE = "prove.json"
+#: Numbers of probes; each exists once in a lab. Those of a proof are taken from the end.
+PROBES = 32
+
+
+@dataclass(frozen=True)
+class Plug:
+    """A probe at one end of a chain: in ``process``, where ``port`` was."""
+
+    process: str
+    port: str
+    number: int
+
+    @property
+    def uid(self) -> str:
+        return f"probe:{self.number}"
+
+
+@dataclass(frozen=True)
+class Testbed:
+    """A chain with probes at both ends. ``forward`` and ``reverse``: its patches as they are now."""
+
+    near: Plug
+    far: Plug
+    forward: tuple[Leg, ...]
+    reverse: tuple[Leg, ...]
+
+    def plugs(self, direction: str) -> tuple[Plug, Plug]:
+        """Return the source and the sink of a direction."""
+        return (self.near, self.far) if direction == "forward" else (self.far, self.near)
+
+
+@contextlib.contextmanager
+def plugged(state: State, chain: ChainWiring) -> Iterator[Testbed]:
+    """Put probes in the place of the chain's ends, and the ends back afterwards, whatever happens.
+
+    ControlError where a process refuses.
+    """
+    client = ControlClient(state.plan.api)
+    near, far = _plugs(state, chain)
+    _note(state.folder, chain.name, (near, far))
+    bed = Testbed(
+        near,
+        far,
+        tuple(_replugged(chain.forward, near, far)),
+        tuple(_replugged(chain.reverse, far, near)) if chain.reverse else (),
+    )
+    try:
+        for plug in (near, far):
+            client.add_port(plug.process, plug.uid)
+        for legs in (chain.forward, chain.reverse):
+            if legs:
+                client.disconnect(legs[0].process, legs[0].src)
+        for legs in (bed.forward, bed.reverse):
+            for leg in (*legs[-1:], *legs[:1]):
+                client.patch(leg.process, leg.src, leg.dst)
+        yield bed
+    finally:
+        with _uninterrupted():
+            put_back(state)
+
+
+def _replugged(legs: tuple[Leg, ...], source: Plug, sink: Plug) -> Iterator[Leg]:
+    for place, leg in enumerate(legs):
+        src = source.uid if place == 0 else leg.src
+        dst = sink.uid if place == len(legs) - 1 else leg.dst
+        yield Leg(leg.process, leg.by, src, dst, leg.hop, leg.own)
+
+
+def _plugs(state: State, chain: ChainWiring) -> tuple[Plug, Plug]:
+    """The two ends, each with a number that no probe of the lab has."""
+    asked = observe.processes(state.plan.parts, state.plan.wiring)
+    seen = observe.look(state.plan.api, asked).seen
+    taken = {port for one in seen.values() for port in one.ports}
+    free = [n for n in reversed(range(PROBES)) if f"probe:{n}" not in taken]
+    if len(free) < 2:
+        raise ControlError(
+            "all probes of the lab are in use", hint="del probe:N at the prompt, in the process that has it"
+        )
+    first, last = chain.forward[0], chain.forward[-1]
+    return Plug(first.process, first.src, free[1]), Plug(last.process, last.dst, free[0])
+
+
+def put_back(state: State) -> bool:
+    """Put the ends back that the note names, and remove the probes. Return whether that was done whole: False where a
+    process does not answer, and the note stays.
+
+    ControlError where a process refuses.
+    """
+    noted = _read(state.folder)
+    if noted is None:
+        return True
+    dead = states.dead_parts(state)
+    known = [chain.name for chain in state.plan.wiring.chains if chain.name == noted["chain"]]
+    plugs = [(str(process), str(uid)) for process, uid in noted["plugs"]]
+    asked = observe.processes(state.plan.parts, state.plan.wiring)
+    if known:
+        reconcile.apply(state.plan, dead, known)
+    observed = observe.look(state.plan.api, asked, dead)
+    client = ControlClient(state.plan.api)
+    for process, uid in plugs:
+        seen = observed.seen.get(process)
+        if seen is not None and uid in seen.ports:
+            client.del_port(process, uid)
+    whole = all(process in observed.seen for process, _ in plugs)
+    if whole:
+        (state.folder / _NOTE).unlink(missing_ok=True)
+    return whole
+
+
+def cut_off(folder: Path) -> str | None:
+    """Return the chain whose ends a process that no longer runs has replaced. None where there is none."""
+    noted = _read(folder)
+    return str(noted["chain"]) if noted is not None and not pids.Proc(noted["pid"], noted["started"]).alive() else None
+
+
+def being_proved(folder: Path) -> str | None:
+    """Return the chain that has probes at its ends now, as a process that runs wants it. None where there is none."""
+    noted = _read(folder)
+    return str(noted["chain"]) if noted is not None and pids.Proc(noted["pid"], noted["started"]).alive() else None
+
+
+def restore(state: State) -> str | None:
+    """Put the ends back where a proof was cut off. Return a line about it; None where there was nothing to do."""
+    chain = cut_off(state.folder)
+    if chain is None:
+        return None
+    try:
+        with (state.folder / _NOTE).open() as f:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            whole = put_back(state)
+    except (FileNotFoundError, BlockingIOError):  # another command has just done it, or does it
+        return None
+    except ControlError as e:
+        return f"chain {chain}: a proof was cut off, and its ends cannot be put back now: {e.what}"
+    if not whole:
+        return f"chain {chain}: a proof was cut off; its ends are put back when its parts run again"
+    return f"chain {chain}: a proof was cut off; its ends were put back"
+
+
+def _note(folder: Path, chain: str, plugs: tuple[Plug, Plug]) -> None:
+    this = pids.current(os.getpid())
+    noted = {
+        "chain": chain, "pid": os.getpid(), "started": this.started if this else 0,
+        "plugs": [[plug.process, plug.uid] for plug in plugs], "ends": [[plug.process, plug.port] for plug in plugs],
+    }  # fmt: skip
+    temporaries.write(folder / _NOTE, json.dumps(noted) + "\n")
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((folder / _NOTE).read_text())
+        return found if isinstance(found["plugs"], list) and isinstance(found["pid"], int) else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C: the ends are being put back."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
