@@ -219,6 +219,90 @@ def prove(
     return proof.exit_status(found)
 
 
+class _Sizes(click.ParamType[tuple[str, ...]]):
+    """Frame sizes with FCS, 64 to 9000, and ``imix``, with commas between them."""
+
+    name = "sizes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        words = tuple(word.strip() for word in value.split(",") if word.strip())
+        for word in words:
+            if word != "imix" and not (word.isascii() and word.isdecimal() and 64 <= int(word) <= 9000):
+                self.fail(f"{word!r} is neither imix nor a size from 64 to 9000", param, ctx)
+        return words
+
+
+@main.command()
+@click.argument("names", nargs=-1, shell_complete=_names, metavar="[NAME]…")
+@options.verb_session
+@click.option("--all", "every", is_flag=True, help="Measure each chain of the lab, one after the other.")
+@click.option("--sizes", type=_Sizes(), default="64,512,1518,imix", show_default=True, help="Bytes, with FCS.")
+@click.option(
+    "--goal", "goals", type=click.Choice(["ndr", "pdr", "rfc2544", "tst009", "quick"]), multiple=True,
+    default=("ndr", "pdr"), show_default=True, help="Search goal; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--density", type=click.IntRange(0, 16), default=0, help="Measure 1, 2, 4, … up to this many chains at once."
+)
+@click.option("--yes", is_flag=True, help="Interrupt traffic at the ends without a question.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures.")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write a chart.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report.")
+def bench(
+    names: tuple[str, ...], session: str | None, every: bool, sizes: tuple[str, ...], goals: tuple[str, ...],
+    density: int, yes: bool, json_file: Path | None, svg: Path | None, junit: Path | None,
+) -> None:  # fmt: skip
+    """Find the highest rates that a chain carries, and its latency at shares of them.
+
+    Goals: ndr, no loss; pdr, 0.5 % loss; rfc2544 and tst009, trials of 60 s; quick, a rough first look. The search is
+    MLRsearch (RFC 9971). Probes take the place of the ends meanwhile.
+    """
+    from sppr import log
+    from sppr.cli import chain_bench, prove
+    from sppr.cli.which import own_session
+    from sppr.errors import SpprError, Stopped
+    from sppr.lab import state as states
+
+    name = own_session(session)
+    _chosen(_state(name), names)
+    if not names and not every:
+        raise SpprError("name the chains to measure, or --all", hint="sppr chain lists them")
+    with states.locked(name):
+        log.log_to(states.log_path())
+        state = states.living(name)
+        chosen = [chain for chain in state.plan.wiring.chains if every or chain.name in names]
+        if len(chosen) < density:
+            raise SpprError(f"--density {density}: {len(chosen)} chains are named", hint="name as many, or --all")
+        if not yes:
+            prove.ask(state, chosen)
+        with prove.sigterm_as_interrupt():
+            try:
+                found = chain_bench.run(state, chosen, sizes, goals, density)
+            except KeyboardInterrupt:
+                raise Stopped("interrupted; the ends were put back") from None
+    chain_bench.write(found, json_file, svg, junit, name)
+
+
+@main.command()
+@options.verb_session
+@click.option(
+    "--svg", type=click.Path(path_type=Path), metavar="FILE", help="Write the picture there.  [default: stdout]"
+)
+def draw(session: str | None, svg: Path | None) -> None:
+    """Draw the chains as SVG: one lane a chain, from left to right."""
+    from sppr.lab.chains import chart, rows
+
+    state = _state(session)
+    states = {row.name: row.state for row in rows.chains(state, interval=0)}
+    picture = chart.lanes(state.plan.wiring, {name: str(standing) for name, standing in states.items()})
+    if svg is None:
+        click.echo(picture, nl=False)
+    else:
+        svg.write_text(picture)
+
+
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @options.verb_session
 @click.argument("name", shell_complete=_names)

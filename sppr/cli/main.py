@@ -21,7 +21,8 @@ VERBS = {
     "doctor": ("doctor", "Check what is known to stop a lab; mend it, explain a log."),
     "setup": ("setup", "Make this machine ready: hugepages, hugetlbfs, a base image."),
     "image": ("image", "Images: list, build, add, template, provision, reset, rm, check."),
-    "chain": ("chain", "Service chains: show, apply, prove with packets; a shell at an end."),
+    "chain": ("chain", "Service chains: show, apply, prove with packets, measure; a shell at an end."),
+    "save": ("save", "Print what runs now as chains: and patches: of conf.yml."),
     "run": ("run", "One process of the lab, as the runscripts start it."),
 }
 

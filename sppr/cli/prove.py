@@ -26,10 +26,9 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool) -> list[A
     state = states.living(session)
     chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
     if options.level and not yes:
-        for chain in chosen:
-            _ask(state, chain)
+        ask(state, chosen)
     found = []
-    with _sigterm_as_interrupt():
+    with sigterm_as_interrupt():
         for chain in chosen:
             try:
                 proof = prove_chain(state, chain, options)
@@ -40,23 +39,24 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool) -> list[A
     return found
 
 
-def _ask(state: Any, chain: Any) -> None:
-    """Ask before the ends of a chain that carries traffic are replaced."""
+def ask(state: Any, chains: Sequence[Any]) -> None:
+    """Ask before the ends of chains that carry traffic are replaced. SpprError where nobody can be asked."""
     from sppr.errors import SpprError
     from sppr.lab.chains.prove import traffic
 
-    busy = traffic(state, chain)
-    if not busy:
-        return
-    listed = ", ".join(f"{port} ({rate:.0f} frames/s)" for port, rate in busy.items())
-    what = f"chain {chain.name} carries traffic at {listed}; a proof interrupts it for some seconds"
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise SpprError(what, hint="stop the traffic, or: --yes")
-    click.confirm(f"{what}. Go on?", abort=True)
+    for chain in chains:
+        busy = traffic(state, chain)
+        if not busy:
+            continue
+        listed = ", ".join(f"{port} ({rate:.0f} frames/s)" for port, rate in busy.items())
+        what = f"chain {chain.name} carries traffic at {listed}, which probes at its ends interrupt"
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise SpprError(what, hint="stop the traffic, or: --yes")
+        click.confirm(f"{what}. Go on?", abort=True)
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """SIGTERM puts the ends back as Ctrl-C does."""
     import signal
 

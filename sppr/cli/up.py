@@ -154,7 +154,7 @@ def chains_to_change(plan: Any, old: Any) -> bool:
     from sppr.lab.chains import observe, reconcile
     from sppr.lab.state import dead_parts
 
-    if not (plan.wiring.chains or plan.wiring.retired):
+    if plan.wiring.is_nothing:
         return bool(plan.wiring != old.plan.wiring)
     observed = observe.look(plan.api, observe.processes(plan.parts, plan.wiring), dead_parts(old))
     return bool(reconcile.steps(plan.wiring, observed) or plan.wiring != old.plan.wiring)

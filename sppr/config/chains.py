@@ -223,6 +223,22 @@ def _ends(config: "Config", line_of: LineOf) -> Iterator[Problem]:
                     seen[value] = (*key, kind)
 
 
+def _patches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
+    """Check the entries of ``patches:`` by themselves. That none of them has a port of a chain is the planner's."""
+    known = {"pri", *(f"sec{s.id}" for s in config.secondaries if s.type == "nfv"), *_vm_names(config)}
+    seen: dict[tuple[str, str], Path] = {}
+    for index, entry in enumerate(config.patches):
+        for part, text in entry.items():
+            at: Path = ("patches", index, part)
+            if part not in known:
+                yield Problem(at, f"{part}: no such part forwards here", f"parts that do: {', '.join(sorted(known))}")
+            source = text.partition(" -> ")[0]
+            if (part, source) in seen:
+                what = f"{source} of {part} is patched already{at_line(line_of(seen[part, source]))}"
+                yield Problem(at, what, "a source has one destination: keep one of them")
+            seen.setdefault((part, source), at)
+
+
 def _real(config: "Config", _: LineOf) -> Iterator[Problem]:
     """Refuse what a tree of SPP cannot do."""
     if config.spp.dir is None:
@@ -240,5 +256,5 @@ def _real(config: "Config", _: LineOf) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[["Config", LineOf], Iterator[Problem]], ...] = (
-    _paths, _enough_ports, _via, _functions, _ends, _real,
+    _paths, _enough_ports, _via, _functions, _ends, _patches, _real,
 )  # fmt: skip

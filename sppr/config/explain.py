@@ -48,6 +48,8 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
         what, fix = f"{_show(given)} is not a number", "write seconds as a decimal number"
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than"):
         what, fix = f"{given} is out of range", f"use a value {_range_of(path)}"
+    elif kind in ("too_short", "too_long") and path[0] == "patches":
+        what, fix = "an entry has one part and what it does", fixes.PATCH
     elif kind == "literal_error":
         what, fix = f"{_show(given)} is not known", f"use one of: {ctx['expected']}"
     elif kind == "string_pattern_mismatch":

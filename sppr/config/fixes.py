@@ -7,6 +7,7 @@ from sppr import units
 from sppr.config.problem import Path as KeyPath
 from sppr.config.rules import MAX_LCORE
 
+PATCH = "write '- sec1: tap:0 -> ring:0', a part and what it does"
 VDEV = "write it as net_tap0,iface=vtap0"
 _INTS = ("id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary")
 
@@ -72,6 +73,8 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
     """``known``: the keys that a mapping at ``path`` may have."""
     if path[0] == "provision":
         return "write '- COMMAND', or '- {file: PATH, to: /PATH}'"
+    if path[0] == "patches":
+        return PATCH
     if path[0] == "chains" and len(path) <= 2:
         return "write 'NAME: {path: [tap:0, vm_v11, tap:1]}' lines below chains:, indented"
     if path[0] == "chains" and path[-1] == "functions":
@@ -90,6 +93,8 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
 
 def of_pattern(path: KeyPath) -> str:
     """For a text with characters in it that have no place there."""
+    if path[0] == "patches":
+        return PATCH
     if path[-1] == "to":
         return "write an absolute path in the guest"
     if "allow_users" in path:

@@ -246,6 +246,14 @@ class Chain(_Part):
     ends: dict[str, End] = {}
 
 
+_UID = r"[a-z]{1,10}:[0-9]{1,3}(nq[0-9]{1,3})?"
+PatchPart = Annotated[str, Field(pattern=r"^(pri|sec[1-9][0-9]{0,2}|vm_[rv][1-9][0-9]{0,2})$")]
+PatchText = Annotated[str, Field(pattern=rf"^({_UID} -> {_UID}|{_UID}|idle)$")]
+#: One entry of ``patches:``: a part, and ``tap:0 -> ring:0``; a port alone, which is added; or ``idle``: it does not
+#: forward.
+PatchLine = Annotated[dict[PatchPart, PatchText], Field(min_length=1, max_length=1)]
+
+
 class Images(_Part):
     """Base image: a file name below ``dir``; None: the one image that lies there."""
 
@@ -283,6 +291,7 @@ class Config(_Part):
     vms_vhost: tuple[VmVhost, ...] = ()
     vm: VmSettings = VmSettings()
     chains: dict[Name, Chain] = {}
+    patches: tuple[PatchLine, ...] = ()
     images: Images = Images()
     provision: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     spp: Spp = Spp()

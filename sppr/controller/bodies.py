@@ -73,7 +73,7 @@ class Probe(Body):
     time: Annotated[int, Field(ge=0, le=86_400_000)] | None = None
     window: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     peer: Annotated[int, Field(ge=0, le=31)] | None = None
-    size: Annotated[int, Field(ge=64, le=9000)] | None = None
+    size: Annotated[int, Field(ge=64, le=9000)] | Literal["imix"] | None = None
     proto: Literal["udp", "tcp"] | None = None
     vlan: Annotated[int, Field(ge=1, le=4094)] | None = None
     src_mac: MacAddress | None = None

@@ -78,7 +78,7 @@ probe_start(struct port *port, const struct probe_run *run)
 	const struct probe_slot *all = p->slot - port->uid.number;
 
 	probe_stop(port);
-	probe_source_start(&p->source, run, &all[run->peer].sink.received);
+	probe_source_start(&p->source, run, &all[run->peer].sink.highest);
 	forward_wake();
 }
 

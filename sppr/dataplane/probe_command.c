@@ -158,6 +158,9 @@ set_peer(const char *key, const char *text, struct fields *f)
 static bool
 set_size(const char *key, const char *text, struct fields *f)
 {
+	f->run.imix = strcmp(text, "imix") == 0;
+	if (f->run.imix)
+		return true;
 	f->sized = true;
 	return parse_u16(key, text, PROBE_SIZE_MIN, PROBE_SIZE_MAX, &f->run.shape.size);
 }

@@ -54,6 +54,10 @@ test_all(void)
 	CHECK(memcmp(run.shape.src_mac, src, 6) == 0 && memcmp(run.shape.dst_mac, dst, 6) == 0);
 	CHECK(run.shape.src_ip == 0 && run.shape.dst_ip == UINT32_MAX);
 	CHECK(run.shape.src_port == 0 && run.shape.dst_port == 65535);
+	CHECK(run.window == 0 && !run.imix);
+	CHECK(start("flow=1 key=1 window=1000000 peer=31 size=imix"));
+	CHECK(run.window == 1000000 && run.peer == 31 && run.imix && run.shape.size == 64);
+	CHECK(start("flow=1 key=1 window=1") && run.peer == 3);
 }
 
 static void
@@ -68,7 +72,8 @@ test_bad(void)
 		"src_mac=01:00:00:00:00:01", "dst_mac=2:0:0:0:0:1", "src_ip=1.2.3",
 		"src_ip=1.2.3.256", "src_ip=1.2.3.4.5", "src_ip=1.2.3.4x", "src_ip=01.2.3.4",
 		"src_ip=", "dst_ip=a.b.c.d", "dst_port=65536", "dst_port=", "rate=1 rate=1",
-		"size=64 proto=tcp", "size=75 proto=tcp vlan=5", "Rate=1", "rates=1", "rat=1" };
+		"size=64 proto=tcp", "size=75 proto=tcp vlan=5", "Rate=1", "rates=1", "rat=1",
+		"window=0", "window=1000001", "peer=32", "peer=-1", "size=imi", "size=imixx" };
 	char text[128];
 	size_t i;
 

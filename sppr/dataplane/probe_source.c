@@ -8,8 +8,13 @@
 #define PACE_BITS 16   /* of a TSC cycle's fraction, so that the rate is exact */
 #define SMALL_FRAME 64 /* copied with a constant size */
 #define PREFETCH 4     /* frames ahead */
+
+/* The simple IMIX: 7 frames of the smallest size, 4 of 570 bytes and 1 of 1518. */
+static const uint8_t imix[] = { 0, 1, 0, 0, 1, 0, 1, 0, 0, 1, 0, 2 };
+#define IMIX_MIDDLE 570
+#define IMIX_LARGE 1518
 #define MS_PER_SECOND 1000
-#define GIVE_UP_MS 100 /* without progress of the peer: what is on its way counts as lost */
+#define GIVE_UP_MS 1000 /* without progress of the peer: what is on its way counts as lost */
 
 void
 probe_source_stop(struct probe_source *s)
@@ -36,27 +41,24 @@ paced(struct probe_source *s, uint64_t now, uint64_t n)
 }
 
 /* How many of n frames the window permits now: a path that stalls, as a guest that gets no CPU,
- * then loses none in a full queue.
+ * then loses none in a full queue. On their way are those above the highest number that arrived:
+ * what is missing below it is lost.
  */
 static uint64_t
 windowed(struct probe_source *s, uint64_t now, uint64_t n)
 {
-	uint64_t received = __atomic_load_n(s->received, __ATOMIC_RELAXED), open;
+	uint64_t arrived = (uint64_t)(__atomic_load_n(s->highest, __ATOMIC_RELAXED) + 1);
 
-	if (received != s->seen) {
-		s->seen = received;
+	if (arrived > s->arrived) {
+		s->arrived = arrived;
+		s->progress_tsc = now;
+	} else if (now - s->progress_tsc > s->hz / MS_PER_SECOND * GIVE_UP_MS) {
+		s->arrived = s->counters->sent;
 		s->progress_tsc = now;
 	}
-	if (received + s->lost >= s->counters->sent)
-		return RTE_MIN(n, s->window);
-	open = s->counters->sent - received - s->lost;
-	if (open < s->window)
-		return RTE_MIN(n, s->window - open);
-	if (now - s->progress_tsc > s->hz / MS_PER_SECOND * GIVE_UP_MS) {
-		s->lost = s->counters->sent - received;
-		s->progress_tsc = now;
-	}
-	return 0;
+	if (s->counters->sent - s->arrived >= s->window)
+		return 0;
+	return RTE_MIN(n, s->window - (s->counters->sent - s->arrived));
 }
 
 static inline uint16_t
@@ -77,7 +79,7 @@ frames_due(struct probe_source *s, uint16_t wanted)
 	}
 	if (s->interval != 0)
 		n = paced(s, now, n);
-	if (s->received != NULL && n > 0)
+	if (s->highest != NULL && n > 0)
 		n = windowed(s, now, n);
 	return (uint16_t)n;
 }
@@ -100,11 +102,19 @@ make_small(struct probe_source *s, struct rte_mbuf **bufs, uint16_t n)
 	}
 }
 
+static inline const struct probe_template *
+next_template(const struct probe_source *s)
+{
+	unsigned int which = s->imix ? imix[s->sequence % RTE_DIM(imix)] : 0;
+
+	return which == 0 ? &s->template : &s->mix[which - 1];
+}
+
 /* A frame of one or more mbufs; NULL when the pool has too few. */
 static struct rte_mbuf *
 make_large(struct probe_source *s)
 {
-	const struct probe_template *t = &s->template;
+	const struct probe_template *t = next_template(s);
 	struct rte_mbuf *segment[PROBE_SIZE_MAX / PROBE_HEADERS_MAX + 1];
 	unsigned int n = (t->len + s->room - 1U) / s->room, i, at = 0, len;
 
@@ -128,7 +138,7 @@ make_frames(struct probe_source *s, struct rte_mbuf **bufs, uint16_t n)
 {
 	uint16_t i;
 
-	if (likely(s->template.len <= SMALL_FRAME)) {
+	if (likely(s->template.len <= SMALL_FRAME && !s->imix)) {
 		if (rte_pktmbuf_alloc_bulk(s->pool, bufs, n) != 0)
 			return 0;
 		make_small(s, bufs, n);
@@ -189,8 +199,10 @@ probe_source_open(struct probe_source *s, struct probe_source_counters *counters
 }
 
 void
-probe_source_start(struct probe_source *s, const struct probe_run *run, const uint64_t *received)
+probe_source_start(struct probe_source *s, const struct probe_run *run, const int64_t *highest)
 {
+	struct probe_shape shape = run->shape;
+
 	memset(s->counters, 0, sizeof(*s->counters));
 	s->polled = false;
 	s->sequence = 0;
@@ -198,12 +210,18 @@ probe_source_start(struct probe_source *s, const struct probe_run *run, const ui
 	s->interval = run->rate > 0 ? (s->hz << PACE_BITS) / run->rate : 0;
 	s->left = run->count > 0 ? run->count : UINT64_MAX;
 	s->window = run->window;
-	s->received = run->window > 0 ? received : NULL;
-	s->seen = 0;
-	s->lost = 0;
+	s->highest = run->window > 0 ? highest : NULL;
+	s->arrived = 0;
 	s->duration = UINT64_MAX;
 	if (run->time_ms > 0)
 		s->duration = s->hz / MS_PER_SECOND * run->time_ms;
-	probe_template_make(&s->template, &run->shape);
+	s->imix = run->imix;
+	probe_template_make(&s->template, &shape);
+	if (run->imix) {
+		shape.size = IMIX_MIDDLE;
+		probe_template_make(&s->mix[0], &shape);
+		shape.size = IMIX_LARGE;
+		probe_template_make(&s->mix[1], &shape);
+	}
 	__atomic_store_n(&s->counters->running, true, __ATOMIC_RELEASE);
 }

@@ -8,6 +8,7 @@
 /* How a source runs. */
 struct probe_run {
 	struct probe_shape shape;
+	bool imix;	  /* frames of three sizes in turns, in place of the shape's */
 	uint64_t rate;	  /* frames a second; 0: as fast as it is read */
 	uint64_t count;	  /* frames; 0: no limit */
 	uint64_t time_ms; /* from the first time it is read; 0: no limit */
@@ -32,21 +33,22 @@ struct probe_source {
 	uint64_t end_tsc;
 	uint64_t duration; /* UINT64_MAX: no limit */
 	uint64_t window;
-	const uint64_t *received; /* by the peer; NULL: no window */
-	uint64_t seen;		  /* of it, at progress_tsc */
-	uint64_t lost;		  /* given up: they count as no longer on their way */
+	const int64_t *highest; /* sequence number at the peer, -1: none; NULL: no window */
+	uint64_t arrived;	/* frames below this are not on their way any more */
 	uint64_t progress_tsc;
+	bool imix;
 	struct probe_template template;
+	struct probe_template mix[2]; /* the other two sizes of IMIX */
 } __rte_cache_aligned;
 
 void probe_source_open(struct probe_source *s, struct probe_source_counters *counters,
 		struct rte_mempool *pool, uint64_t hz);
 
 /* Reset the counters and run. The source must be stopped, and the workers must have seen it.
- * received: the peer's counter, which another process may write; NULL without a window.
+ * highest: of the peer's sink, which another process may write; NULL without a window.
  */
 void probe_source_start(
-		struct probe_source *s, const struct probe_run *run, const uint64_t *received);
+		struct probe_source *s, const struct probe_run *run, const int64_t *highest);
 
 void probe_source_stop(struct probe_source *s);
 

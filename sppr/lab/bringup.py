@@ -163,7 +163,7 @@ class BringUp:
         wiring = self.plan.wiring
         for line in ends.move(self.plan):
             self.report.note(line)
-        if not (wiring.chains or wiring.retired):
+        if wiring.is_nothing:
             return
         todo, observed = chains.apply(self.plan, states.dead_parts(self.state))
         observed = self._wait_for_links(observed)

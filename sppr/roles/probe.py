@@ -258,9 +258,18 @@ def _add_anew(client: ControlClient, server: str, uid: str) -> None:
 
 
 def serve(api: Address, server: str, uids: Sequence[str]) -> None:
-    """Have ``server`` serve these ports; those it has stay as they are. ControlError where it refuses."""
+    """Have ``server`` serve these ports; those it has stay as they are. ControlError where it refuses.
+
+    The bring-up and run-vm.py in the VM's pane both ask, at about the same time: a port that the other one has just
+    added is no error.
+    """
     client = ControlClient(api)
     there = client.ports(server) if server else uids
     for uid in uids:
-        if uid not in there:
+        if uid in there:
+            continue
+        try:
             client.serve_port(server, uid)
+        except ControlError:
+            if uid not in client.ports(server):
+                raise

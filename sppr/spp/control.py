@@ -126,6 +126,11 @@ class ControlClient:
         """Return the counters of a probe: ``{"port", "source": {"sent", ...}, "sink": {"received", ...}}``."""
         return self._object("GET", f"{_base(target)}/probes/{number}")
 
+    def probe_histogram(self, target: str, number: int) -> list[tuple[int, int]]:
+        """Return the latencies that a probe has seen, as (lowest ns of a bucket, frames)."""
+        found = self._object("GET", f"{_base(target)}/probes/{number}/histogram")["histogram"]
+        return [(int(low), int(count)) for low, count in found]
+
     def forward(self, target: str) -> None:
         self._call("PUT", f"{_base(target)}/forward", {"action": "start"})
 

@@ -170,6 +170,7 @@ class Lab:
                 process.send_signal(signal.SIGKILL)
             except psutil.Error:
                 continue
+        self.down()  # once more, where a process that hung kept it from its end
         self.tmux("kill-server")
         for page in HUGE.glob(f"{self.session}map_*"):
             page.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from sppr.host.sniff import Sniffer, inside
 from sppr.lab import state as states
@@ -245,6 +246,37 @@ def test_a_restart_of_the_primary_moves_its_taps_into_their_namespaces_again(lab
     assert lab.sppr("restart", "pri").returncode == 0
     assert ends_are_back(lab)
     assert not Path(f"/sys/class/net/{lab.tap}a").exists()
+
+
+def test_a_bench_finds_a_rate_and_puts_the_ends_back(lab: Lab, tmp_path: Path) -> None:
+    files = {kind: tmp_path / f"b.{kind}" for kind in ("json", "svg", "junit")}
+    words = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    done = lab.sppr("chain", "bench", "web", "--yes", "--goal", "quick", "--sizes", "64", *words)
+    assert done.returncode == 0 and "web  PVVP  64 B  forward  quick  " in done.stdout, done.stdout + done.stderr
+    assert ends_are_back(lab)
+    forward, reverse = json.loads(files["json"].read_text())
+    for result in (forward, reverse):
+        assert result["rates"][0]["frames"] > 100 and not result["rates"][0]["limited"]
+        assert result["latency"][0]["p50"] > 10_000, "ns"
+    assert files["svg"].read_text().startswith("<svg") and "testcase" in files["junit"].read_text()
+
+
+def test_what_runs_is_saved_and_drawn(lab: Lab, tmp_path: Path) -> None:
+    saved = lab.sppr("save").stdout
+    assert yaml.safe_load(saved)["chains"] == yaml.safe_load(WEB)["chains"]
+    before = [lab.control.nfv_status(n)["patches"] for n in (1, 2, 6, 11)]
+    assert lab.sppr("save", "--recipe", str(tmp_path / "r.rcp")).returncode == 0
+    for n in (1, 2, 6, 11):
+        lab.control.reset_patches(f"nfv:{n}")
+    lines = (tmp_path / "r.rcp").read_text().splitlines()
+    prompt = [sys.executable, "-m", "sppr.controller", "-b", str(lab.state / "api.sock")]
+    patches = "\n".join(line for line in lines if "; patch " in line)
+    subprocess.run(prompt, input=patches, text=True, check=True, capture_output=True, cwd=ROOT)
+    after = [lab.control.nfv_status(n)["patches"] for n in (1, 2, 6, 11)]
+    assert [sorted(map(str, one)) for one in after] == [sorted(map(str, one)) for one in before]
+    assert lab.sppr("chain").returncode == 0
+    assert lab.sppr("chain", "draw", "--svg", str(tmp_path / "c.svg")).returncode == 0
+    assert "vm_r6" in (tmp_path / "c.svg").read_text()
 
 
 def swaps(wiring: Wiring) -> Iterator[ChainWiring]:

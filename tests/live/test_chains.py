@@ -205,7 +205,8 @@ def test_a_chain_whose_vm_is_not_asked_for_is_left_out_and_completed_later(
 ) -> None:
     (tmp_path / "lab").mkdir()
     made = labs.make(tmp_path / "lab", "chainlab2", base_image)
-    made.write("chains:\n  web: {path: [tap:0, vm_v11]}\n  short: {path: [nullpmd:0, nullpmd:1]}\n")
+    chains = "chains:\n  web: {path: [tap:0, vm_v11]}\n  short: {path: [nullpmd:0, nullpmd:1]}\n"
+    made.write(chains + "patches:\n  - sec1: nullpmd:2 -> nullpmd:3\n  - sec1: nullpmd:4\n")
     try:
         done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -213,6 +214,10 @@ def test_a_chain_whose_vm_is_not_asked_for_is_left_out_and_completed_later(
         assert "chain short: up" in done.stdout
         assert {name: row["state"] for name, row in rows(made).items()} == {"short": "up", "web": "not in this lab"}
         assert made.sppr("chain").returncode == 0
+        assert {"src": "nullpmd:2", "dst": "nullpmd:3"} in made.control.nfv_status(1)["patches"]
+        assert "nullpmd:4" in made.control.ports("nfv:1")
+        saved = made.sppr("save").stdout
+        assert "  - sec1: nullpmd:2 -> nullpmd:3" in saved and "  - sec1: nullpmd:4" in saved and "short:" in saved
         done = made.sppr("chain", "show", "web")
         assert done.returncode == 1 and "chain web is not in this lab: vm_v11" in done.stderr
         done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "1")

@@ -69,14 +69,16 @@ def test_handshake_and_status(lab: Lab) -> None:
     assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", status["phy_ports"][0]["eth"])
     assert [ring["id"] for ring in status["ring_ports"]] == list(range(10))
     assert status["pipes"] == []
-    assert status["forwarder"] == {"status": "idling", "ports": ["tap:0", "tap:1"], "patches": []}
+    counters = [{"port": port, "rx": 0, "rx_drop": 0, "tx": 0, "tx_drop": 0} for port in ("tap:0", "tap:1")]
+    ports = {"ports": ["tap:0", "tap:1"], "patches": [], "counters": counters}
+    assert status["forwarder"] == ports | {"status": "idling"}
 
     process, nfv = lab.start_nfv(1)
     process.wait_said(f"spp_nfv: connected to {lab.secondary_port.address} as id 1")
     hello = {"results": [{"result": "success"}], "client_id": 1, "process_type": "nfv", "data_plane": "sppr"}
     assert nfv.ask("_get_client_id") == hello
     idling = {"client-id": 1, "status": "idling", "master-lcore": 2, "lcores": [2, 3]}
-    assert nfv.status() == idling | {"ports": ["tap:0", "tap:1"], "patches": []}
+    assert nfv.status() == idling | ports
     assert nfv.ask_raw("patch reset") == b"patch\0reset".ljust(32768, b"\0")
     assert nfv.ask_raw("no such thing") == b"no\0such\0thing".ljust(32768, b"\0")
     nfv.ok("_set_client_id 5")

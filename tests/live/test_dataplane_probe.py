@@ -83,6 +83,7 @@ def test_patched_to_itself_it_receives_every_frame(lab: Lab) -> None:
     "words",
     [
         *("size=64", "size=64 vlan=100", "size=1518", "size=9000", "size=9000 vlan=4094 proto=tcp", "proto=tcp"),
+        "size=imix",
         "size=2053 proto=tcp src_mac=02:00:00:00:00:09 dst_ip=10.0.0.1 src_port=1",
     ],
 )
@@ -107,6 +108,25 @@ def test_across_two_processes_both_ways(lab: Lab) -> None:
     wait_for("all frames", lambda: probe(one)["sink"]["received"] == probe(two, 1)["sink"]["received"] == 5000)
     assert_all_received(probe(one)["source"], probe(two, 1)["sink"])
     assert_all_received(probe(two, 1)["source"], probe(one)["sink"])
+
+
+def test_a_window_keeps_frames_back_until_others_have_arrived(lab: Lab) -> None:
+    """A ring of 1024 that nobody reads for a moment overflows at full speed, and not with a window."""
+    _, _, one = start_nfv(lab)
+    _, two = lab.start_nfv(2)
+    one.ok("add probe:0", "add ring:0", "patch probe:0 ring:0", "forward")
+    two.ok("add probe:1", "add ring:0", "patch ring:0 probe:1", "probe expect probe:1 flow=1 key=11")
+    one.ok("probe start probe:0 flow=1 key=11 count=100000 window=100 peer=1")
+    time.sleep(0.2)
+    assert probe(one)["source"]["sent"] == 100, "the window is full, and nothing has arrived"
+    two.ok("forward")
+    wait_for("all frames", lambda: probe(two, 1)["sink"]["received"] == 100_000)
+    assert_all_received(probe(one)["source"], probe(two, 1)["sink"])
+    two.ok("stop", "probe expect probe:1 flow=1 key=12")
+    one.ok("probe start probe:0 flow=1 key=12 count=350 window=100 peer=1")
+    wait_for("the end", lambda: not probe(one)["source"]["running"])
+    took = probe(one)["source"]
+    assert took["last_ns"] - took["first_ns"] >= 3 * 0.9e9, "after a second without progress each window is given up"
 
 
 def test_the_rate_is_kept(lab: Lab) -> None:

@@ -132,6 +132,9 @@ def test_a_user_without_terminal_is_shown_the_line_and_with_it_is_asked_nothing(
     lab: Lab, user: tuple[User, Path]
 ) -> None:
     owner, folder = user
+    ends = "{tap:0: {netns: client, address: 10.20.0.1/24}}"
+    lab.write(f"chains: {{web: {{path: [tap:0, vm_v11, tap:1], ends: {ends}}}}}\n")
+    os.chown(lab.conf, owner.uid, owner.uid)
     owner.may(f"{owner.name} ALL=(ALL) ALL")
     refused = lab.wakeup("-ns", "2", "-nr", "0", "-nv", "1")
     assert refused.returncode == 3 and "there is no terminal to ask" in refused.stderr, refused.stdout + refused.stderr
@@ -142,8 +145,12 @@ def test_a_user_without_terminal_is_shown_the_line_and_with_it_is_asked_nothing(
     assert lab.tmux("list-sessions") == "" and not lab.state.exists()
 
     owner.may(line[1])
-    done = lab.wakeup("-ns", "2", "-nr", "0", "-nv", "1")
+    done = lab.wakeup("-ns", "2", "-nr", "0", "-nv", "1", "--prove")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "pass: consistency, reach, trace" in done.stdout
+    space = f"{lab.session}-client"
+    inside = subprocess.run(["ip", "-n", space, "-br", "address"], capture_output=True, text=True, check=True).stdout
+    assert f"{lab.tap}a" in inside and "10.20.0.1/24" in inside
     assert uids(lab) == {"ctrler": owner.uid, "pri": 0, "sec1": 0, "sec2": 0, "vm_v11": owner.uid}
     log = (lab.state / "pri.log").read_text()
     assert re.search(r"\$ \S*/sudo -- \S+/spp_primary .+--proc-type primary", log), "each command is seen in its pane"
@@ -165,6 +172,7 @@ def test_a_user_without_terminal_is_shown_the_line_and_with_it_is_asked_nothing(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "sec1 ended (SIGKILL)" in done.stdout and "sec2 ended (exit)" in done.stdout
     assert "kill -KILL" in done.stderr and "rm -rf /run/dpdk" in done.stderr, "each command is shown"
+    assert f"ip netns delete {space}" in done.stderr and not Path(f"/run/netns/{space}").exists()
     assert lab.leftovers() == []
 
 

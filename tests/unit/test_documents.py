@@ -23,19 +23,9 @@ PACKAGES = {
 THERE = {"apt-get", "chmod", "chown", "echo", "env", "mount", "sh", "tee", "truncate"}
 #: Also names of programs, but nobody is told to type them: SPP's prompt, values, what a part runs, what .venv has.
 NO_COMMANDS = {
-    "clear",
-    "false",
-    "install",
-    "kvm",
-    "link",
-    "patch",
-    "perf",
-    "pytest",
-    "python",
-    "python2",
-    "reset",
+    "clear", "false", "idle", "install", "kvm", "link", "patch", "perf", "pytest", "python", "python2", "reset",
     "service",
-}
+}  # fmt: skip
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text()
 

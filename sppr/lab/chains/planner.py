@@ -28,7 +28,35 @@ def chains(config: Config, parts: Sequence[Part], kept: Sequence[ChainWiring] = 
     """
     kept = [chain for chain in kept if chain.name not in config.chains]
     made = _Planner(config, parts, kept).plan()
-    return replace(made, chains=(*made.chains, *kept))
+    made = replace(made, chains=(*made.chains, *kept))
+    return _with_patches(config, parts, made)
+
+
+def _with_patches(config: Config, parts: Sequence[Part], made: Wiring) -> Wiring:
+    """The wiring with what ``patches:`` says of parts that are there. ConfigError for a port that a chain has."""
+    processes = {p.name: "primary" if p.role == "primary" else f"nfv:{p.id}" for p in parts}
+    used = {
+        (leg.process, port): chain.name for chain in made.chains for leg in chain.legs for port in (leg.src, leg.dst)
+    }
+    patches: list[Leg] = []
+    ports: list[tuple[str, str]] = []
+    idle: list[str] = []
+    for index, entry in enumerate(config.patches):
+        for name, text in entry.items():
+            if name not in processes:
+                continue
+            process, (src, _, dst) = processes[name], text.partition(" -> ")
+            taken = next((port for port in (src, dst) if (process, port) in used), None)
+            if taken:
+                what = f"{taken} of {name} belongs to chain {used[process, taken]}"
+                raise ConfigError(what, hint="leave this patch out, or the chain", key=("patches", index, name))
+            if text == "idle":
+                idle.append(process)
+            elif dst:
+                patches.append(Leg(process, name, src, dst, hop=0 if name.startswith("vm_") else 1))
+            else:
+                ports.append((process, src))
+    return replace(made, patches=tuple(patches), ports=tuple(ports), idle=tuple(idle))
 
 
 class _Planner:
@@ -45,6 +73,8 @@ class _Planner:
         self.ports: dict[str, set[str]] = {name: self._ports_at_start(name) for name in self.carriers}
         self.limit = MOST_PORTS_OF_SPP if primary is not None and primary.real else MOST_PORTS
         self.taken = {s.port for s in config.secondaries if s.type == "pcap"} | set(Wiring(tuple(kept)).rings)
+        named = (word for entry in config.patches for text in entry.values() for word in text.split(" -> "))
+        self.taken |= {word for word in named if word.startswith("ring:")}
         self.next_ring = 0
         self.taps = ports.tap_interfaces(primary.program if primary else ())
         self.needed = ports_needed(config)

@@ -27,7 +27,7 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 LEVELS = ("consistency", "reach", "trace", "necessity")
 #: Seconds without a new frame after which what has not arrived is lost; and the longest run, in multiples of what the
 #: rate asks for, with seconds to spare for a guest that gets no CPU.
-QUIET, LONGEST, SPARE = 0.5, 4.0, 3.0
+QUIET, LONGEST, SPARE = 3.0, 4.0, 10.0
 #: Frames a second at an end that count as traffic of somebody: a few are the kernel's own (IPv6, ARP).
 TRAFFIC = 10
 #: Frames of each run of the level necessity.
@@ -141,7 +141,7 @@ def prove(state: State, chain: ChainWiring, options: Options = Options()) -> Pro
         if unable := _no_probes(state, chain):
             proof.doubt(unable)
         else:
-            with testbed.plugged(state, chain) as bed:
+            with testbed.plugged(state, [chain]) as (bed,):
                 _Prover(state, chain, bed, options, proof).run()
             if proof.verdict == "pass" and options.level > 1:
                 _exchange(state, chain, proof)
@@ -330,7 +330,7 @@ class _Prover:
         self.client.disconnect(leg.process, leg.src)
         try:
             # All at once: nothing comes back that would open a window.
-            (gone,) = self._frames([direction], FEW, rate, quiet=0.15, window=FEW)
+            (gone,) = self._frames([direction], FEW, rate, quiet=0.5, window=FEW)
         finally:
             self.client.patch(leg.process, leg.src, leg.dst)
         (back,) = self._frames([direction], FEW, rate)

@@ -45,7 +45,9 @@ def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = No
     found = _retire(wiring, observed) if names is None else []
     for chain in chosen:
         found += [Step(process, "disconnect", (src,)) for process, src, _ in drift(chain, wiring, observed)]
-    legs = [leg for chain in chosen for leg in chain.legs if not leg.own]
+    beside = [leg for leg in wiring.patches if names is None and leg.process in observed.seen]
+    legs = [leg for chain in chosen for leg in chain.legs if not leg.own] + beside
+    found += [Step(*one) for one in _alone(wiring, observed) if names is None]
     found += [
         Step(process, "add", (port,)) for process, port in ports_of(tuple(legs)) if _must_add(process, port, observed)
     ]
@@ -57,9 +59,27 @@ def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = No
                 if not leg.own and observed.patch(leg.process, leg.src) != leg.dst:
                     last = leg is direction[0]
                     (ingress if last else inner).append(Step(leg.process, "patch", (leg.src, leg.dst)))
-    idle = [p for p in dict.fromkeys(leg.process for leg in legs) if not observed.seen[p].running]
+    for leg in beside:
+        if observed.patch(leg.process, leg.src) != leg.dst:
+            ingress.append(Step(leg.process, "patch", (leg.src, leg.dst)))
+    needed = {leg.process for chain in chosen for leg in chain.legs}
+    idle = [
+        process
+        for process in dict.fromkeys(leg.process for leg in legs)
+        if not observed.seen[process].running and (process in needed or process not in wiring.idle)
+    ]
     every = [*found, *inner, *(Step(process, "forward") for process in idle), *ingress]
     return list(dict.fromkeys(every))
+
+
+def _alone(wiring: Wiring, observed: Observed) -> list[tuple[str, Verb, tuple[str, ...]]]:
+    """Ports that conf.yml names without a patch, where they are missing."""
+    there = observed.seen
+    return [
+        (process, "add", (port,))
+        for process, port in wiring.ports
+        if process in there and port not in there[process].ports
+    ]
 
 
 def can_apply(chain: ChainWiring, observed: Observed) -> bool:

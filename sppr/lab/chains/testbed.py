@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Plug:
 class Testbed:
     """A chain with probes at both ends. ``forward`` and ``reverse``: its patches as they are now."""
 
+    chain: str
     near: Plug
     far: Plug
     forward: tuple[Leg, ...]
@@ -54,33 +55,37 @@ class Testbed:
 
 
 @contextlib.contextmanager
-def plugged(state: State, chain: ChainWiring) -> Iterator[Testbed]:
-    """Put probes in the place of the chain's ends, and the ends back afterwards, whatever happens.
+def plugged(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Testbed]]:
+    """Put probes in the place of the ends of these chains, and the ends back afterwards, whatever happens.
 
     ControlError where a process refuses.
     """
     client = ControlClient(state.plan.api)
-    near, far = _plugs(state, chain)
-    _note(state.folder, chain.name, (near, far))
-    bed = Testbed(
-        near,
-        far,
-        tuple(_replugged(chain.forward, near, far)),
-        tuple(_replugged(chain.reverse, far, near)) if chain.reverse else (),
-    )
+    beds = [_bed(chain, *plugs) for chain, plugs in zip(chains, _plugs(state, chains), strict=True)]
+    _note(state.folder, [chain.name for chain in chains], [plug for bed in beds for plug in (bed.near, bed.far)])
     try:
-        for plug in (near, far):
-            client.add_port(plug.process, plug.uid)
-        for legs in (chain.forward, chain.reverse):
-            if legs:
-                client.disconnect(legs[0].process, legs[0].src)
-        for legs in (bed.forward, bed.reverse):
-            for leg in (*legs[-1:], *legs[:1]):
-                client.patch(leg.process, leg.src, leg.dst)
-        yield bed
+        for chain, bed in zip(chains, beds, strict=True):
+            _plug_in(client, chain, bed)
+        yield beds
     finally:
         with _uninterrupted():
             put_back(state)
+
+
+def _bed(chain: ChainWiring, near: Plug, far: Plug) -> Testbed:
+    reverse = tuple(_replugged(chain.reverse, far, near)) if chain.reverse else ()
+    return Testbed(chain.name, near, far, tuple(_replugged(chain.forward, near, far)), reverse)
+
+
+def _plug_in(client: ControlClient, chain: ChainWiring, bed: Testbed) -> None:
+    for plug in (bed.near, bed.far):
+        client.add_port(plug.process, plug.uid)
+    for legs in (chain.forward, chain.reverse):
+        if legs:
+            client.disconnect(legs[0].process, legs[0].src)
+    for legs in (bed.forward, bed.reverse):
+        for leg in (*legs[-1:], *legs[:1]):
+            client.patch(leg.process, leg.src, leg.dst)
 
 
 def _replugged(legs: tuple[Leg, ...], source: Plug, sink: Plug) -> Iterator[Leg]:
@@ -90,18 +95,21 @@ def _replugged(legs: tuple[Leg, ...], source: Plug, sink: Plug) -> Iterator[Leg]
         yield Leg(leg.process, leg.by, src, dst, leg.hop, leg.own)
 
 
-def _plugs(state: State, chain: ChainWiring) -> tuple[Plug, Plug]:
-    """The two ends, each with a number that no probe of the lab has."""
+def _plugs(state: State, chains: Sequence[ChainWiring]) -> list[tuple[Plug, Plug]]:
+    """The two ends of each chain, each with a number that no probe of the lab has."""
     asked = observe.processes(state.plan.parts, state.plan.wiring)
     seen = observe.look(state.plan.api, asked).seen
     taken = {port for one in seen.values() for port in one.ports}
-    free = [n for n in reversed(range(PROBES)) if f"probe:{n}" not in taken]
-    if len(free) < 2:
-        raise ControlError(
-            "all probes of the lab are in use", hint="del probe:N at the prompt, in the process that has it"
-        )
-    first, last = chain.forward[0], chain.forward[-1]
-    return Plug(first.process, first.src, free[1]), Plug(last.process, last.dst, free[0])
+    free = [n for n in range(PROBES) if f"probe:{n}" not in taken]
+    if len(free) < 2 * len(chains):
+        what = f"{2 * len(chains)} probes are needed, and {len(free)} of {PROBES} are free"
+        raise ControlError(what, hint="del probe:N at the prompt, in the process that has it; or fewer chains at once")
+    found: list[tuple[Plug, Plug]] = []
+    for chain in chains:
+        first, last = chain.forward[0], chain.forward[-1]
+        far, near = free.pop(), free.pop()
+        found.append((Plug(first.process, first.src, near), Plug(last.process, last.dst, far)))
+    return found
 
 
 def put_back(state: State) -> bool:
@@ -114,7 +122,7 @@ def put_back(state: State) -> bool:
     if noted is None:
         return True
     dead = states.dead_parts(state)
-    known = [chain.name for chain in state.plan.wiring.chains if chain.name == noted["chain"]]
+    known = [chain.name for chain in state.plan.wiring.chains if chain.name in noted["chains"]]
     plugs = [(str(process), str(uid)) for process, uid in noted["plugs"]]
     asked = observe.processes(state.plan.parts, state.plan.wiring)
     if known:
@@ -132,15 +140,13 @@ def put_back(state: State) -> bool:
 
 
 def cut_off(folder: Path) -> str | None:
-    """Return the chain whose ends a process that no longer runs has replaced. None where there is none."""
+    """Return the chains whose ends a process that no longer runs has replaced. None where there are none."""
     noted = _read(folder)
-    return str(noted["chain"]) if noted is not None and not pids.Proc(noted["pid"], noted["started"]).alive() else None
-
-
-def being_proved(folder: Path) -> str | None:
-    """Return the chain that has probes at its ends now, as a process that runs wants it. None where there is none."""
-    noted = _read(folder)
-    return str(noted["chain"]) if noted is not None and pids.Proc(noted["pid"], noted["started"]).alive() else None
+    return (
+        ", ".join(noted["chains"])
+        if noted is not None and not pids.Proc(noted["pid"], noted["started"]).alive()
+        else None
+    )
 
 
 def restore(state: State) -> str | None:
@@ -161,10 +167,10 @@ def restore(state: State) -> str | None:
     return f"chain {chain}: a proof was cut off; its ends were put back"
 
 
-def _note(folder: Path, chain: str, plugs: tuple[Plug, Plug]) -> None:
+def _note(folder: Path, chains: Sequence[str], plugs: Sequence[Plug]) -> None:
     this = pids.current(os.getpid())
     noted = {
-        "chain": chain, "pid": os.getpid(), "started": this.started if this else 0,
+        "chains": chains, "pid": os.getpid(), "started": this.started if this else 0,
         "plugs": [[plug.process, plug.uid] for plug in plugs], "ends": [[plug.process, plug.port] for plug in plugs],
     }  # fmt: skip
     temporaries.write(folder / _NOTE, json.dumps(noted) + "\n")

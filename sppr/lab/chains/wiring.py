@@ -72,17 +72,29 @@ class TapEnd:
 
 @dataclass(frozen=True)
 class Wiring:
-    """All chains of a lab, in the order of conf.yml. ``retired``: patches of chains before, which are no longer wanted
-    and perhaps still there. ``ends``: those in network namespaces."""
+    """All chains of a lab, in the order of conf.yml.
+
+    ``retired``: patches of former chains, no longer wanted and perhaps still there. ``ends``: those in network
+    namespaces. ``patches``, ``ports`` (process and port), ``idle`` (processes): what conf.yml says beside its chains.
+    """
 
     chains: tuple[ChainWiring, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     retired: tuple[Leg, ...] = ()
     ends: tuple[TapEnd, ...] = ()
+    patches: tuple[Leg, ...] = ()
+    ports: tuple[tuple[str, str], ...] = ()
+    idle: tuple[str, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to wire, and nothing to take down."""
+        return not (self.chains or self.retired or self.patches or self.ports)
 
     @property
     def legs(self) -> tuple[Leg, ...]:
-        return tuple(leg for chain in self.chains for leg in chain.legs)
+        """Every patch, of chains and beside them."""
+        return (*(leg for chain in self.chains for leg in chain.legs), *self.patches)
 
     def replacing(self, old: "Wiring") -> "Wiring":
         """Return this wiring with all patches of ``old`` retired that it does not have."""
@@ -125,4 +137,7 @@ def parse(data: dict[str, Any]) -> Wiring:
         tuple(LeftOut(c["name"], tuple(c["path"]), c["why"]) for c in data["left_out"]),
         tuple(Leg(**leg) for leg in data["retired"]),
         tuple(TapEnd(**end) for end in data["ends"]),
+        tuple(Leg(**leg) for leg in data["patches"]),
+        tuple((process, port) for process, port in data["ports"]),
+        tuple(data["idle"]),
     )

@@ -1,0 +1,34 @@
+"""Ports of VMs that two processes ask for at once."""
+
+import pytest
+
+from sppr.errors import ControlError
+from sppr.roles import probe
+
+
+class Panel:
+    """A controller whose server gets a port from somebody else between the look and the add."""
+
+    def __init__(self, *, theirs: bool) -> None:
+        self.there = ["ivshmem:6"]
+        self.theirs = theirs
+
+    def __call__(self, _api: object) -> "Panel":
+        return self
+
+    def ports(self, _server: str) -> list[str]:
+        return list(self.there)
+
+    def serve_port(self, _server: str, uid: str) -> None:
+        if self.theirs:
+            self.there.append(uid)
+        raise ControlError(f"{uid} is there already")
+
+
+def test_a_port_that_another_process_has_just_added_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bring-up and run-vm.py in the VM's pane: seen with a ring VM of two ports on a loaded machine."""
+    monkeypatch.setattr(probe, "ControlClient", Panel(theirs=True))
+    probe.serve("api", "nfv:1", ["ivshmem:6", "ivshmem:106"])
+    monkeypatch.setattr(probe, "ControlClient", Panel(theirs=False))
+    with pytest.raises(ControlError):
+        probe.serve("api", "nfv:1", ["ivshmem:6", "ivshmem:106"])
