@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from sppr.lab import state as states
-from sppr.lab.chains import ends
+from sppr.lab.chains import ends, testbed
 from sppr.lab.chains.observe import ChainState, Counters, Observed, look, processes, state_of
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state import State
@@ -61,6 +61,9 @@ def chains(state: State, interval: float = INTERVAL) -> list[ChainRow]:
 
 
 def _row(chain: ChainWiring, state: State, before: Observed, after: Observed, seconds: float) -> ChainRow:
+    if chain.name in testbed.in_use(state.folder):
+        busy = "probes stand at its ends while sppr chain prove or bench runs"
+        return ChainRow(chain.name, "degraded", chain.path, None, None, None, (busy,))
     standing, why = state_of(chain, state.plan.wiring, after, ends.faults(state.plan, chain.name))
     rates = {name: _rate(legs[-1], before, after, seconds) for name, legs in chain.directions}
     dropped = [_dropped(leg, after) for leg in chain.legs]

@@ -149,6 +149,13 @@ def cut_off(folder: Path) -> str | None:
     )
 
 
+def in_use(folder: Path) -> list[str]:
+    """Return the chains whose ends a process that runs has replaced by probes."""
+    noted = _read(folder)
+    there = noted is not None and pids.Proc(noted["pid"], noted["started"]).alive()
+    return list(noted["chains"]) if noted is not None and there else []
+
+
 def restore(state: State) -> str | None:
     """Put the ends back where a proof was cut off. Return a line about it; None where there was nothing to do."""
     chain = cut_off(state.folder)
