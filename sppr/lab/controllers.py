@@ -88,5 +88,16 @@ def _problems(config: Config, flags: Flags, site: Site) -> Iterator[str]:
         yield "vhost VMs want an nfv that serves their ports: its primary cannot forward"
     if config.spp.sock_dir not in (None, "/tmp") and (flags.nof_vhost or flags.vdev_vhost):  # noqa: S108 - SPP's own place
         yield f"spp.sock_dir: {config.spp.sock_dir}, but its programs know /tmp only"
+    yield from _of_chains(config, site)
     if flags.vdev_tap and not version.since("17.02"):
         yield "-vdt: its DPDK has no taps"
+
+
+def _of_chains(config: Config, site: Site) -> Iterator[str]:
+    """Ports of chains that this release does not have."""
+    first = {"memif": "19.11", "nullpmd": "18.02", "pcap": "18.02"}
+    for name, chain in config.chains.items():
+        for element in chain.path:
+            since = first.get(element.partition(":")[0])
+            if since and not site.version.since(since):
+                yield f"chain {name}: {element} is of {since} and later"

@@ -20,6 +20,8 @@ Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
 #: Where a controller is asked: a unix socket, or ``host:port``.
 Address = str | Path
 _BASES = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
+#: What controllers say of a call that they do not have: spp-ctl, and the keeper of spp.py.
+_NO_SUCH_CALL = ("Not found", "has no such call")
 _HINTS = {
     400: "the process or the controller refuses it; look at the status of the target",
     404: "it is not connected: sppr status, and its own window, tell more",
@@ -100,7 +102,7 @@ class ControlClient:
         try:
             self._call("DELETE", f"{_base(target)}/patches/{src}")
         except ControlError as e:
-            if "Not found" not in e.what:
+            if not any(text in e.what for text in _NO_SUCH_CALL):
                 raise
             self._disconnect_by_reset(target, src)
 

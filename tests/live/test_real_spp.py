@@ -1,6 +1,7 @@
 """A real SPP tree of each era, made of fakes that speak its dialects: wakeup to ready, down, and what goes wrong."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -341,3 +342,35 @@ def test_the_keeper_of_spp_py_ends_as_that_ended(tmp_path: Path, number: signal.
     keeper.expect(pexpect.EOF)
     keeper.close()
     assert keeper.signalstatus == number and not (tmp_path / "api.sock").exists()
+
+
+@pytest.mark.parametrize("lab", ["17.08", "18.05", "19.11", "HEAD"], indirect=True)
+def test_a_chain_is_wired_over_the_controller_of_spp_corrected_and_taken_down(lab: Lab) -> None:
+    """By the prompt of spp.py, and by the REST of spp-ctl. A patch that goes is reset with all, and the others come
+    back."""
+    plain = lab.conf.read_text()
+    lab.conf.write_text(f"{plain}chains: {{web: {{path: [phy:0, phy:1]}}}}\n")
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0 and "chain web: up  phy:0 → phy:1" in done.stdout, done.stdout + done.stderr
+    state = json.loads((lab.state / "state.json").read_text())
+    control = ControlClient(state["plan"]["rest"] or lab.state / "api.sock")
+    both = {("phy:0", "phy:1"), ("phy:1", "phy:0")}
+
+    def patches() -> set[tuple[str, str]]:
+        return {(patch["src"], patch["dst"]) for patch in control.nfv_status(1)["patches"]}
+
+    assert patches() == both
+    assert lab.sppr("chain", "apply").stdout == "chain web: up\n"
+    control.add_port("nfv:1", "ring:3")
+    control.patch("nfv:1", "ring:3", "phy:1")
+    done = lab.sppr("chain")
+    assert done.returncode == 1 and "nfv:1: ring:3 -> phy:1 is of no chain" in done.stdout, done.stdout
+    done = lab.sppr("chain", "apply")
+    assert done.stdout == "nfv:1; patch reset ring:3\nchain web: up\n", done.stderr
+    assert patches() == both and control.nfv_status(1)["status"] == "running"
+    done = lab.sppr("chain", "prove", "web", "--yes")
+    assert done.returncode == 8 and "SPP's own programs have no probe ports" in done.stdout, done.stdout + done.stderr
+    assert lab.sppr("chain", "prove", "web", "--level", "0").returncode == 0
+    lab.conf.write_text(plain)
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0 and patches() == set(), done.stdout + done.stderr

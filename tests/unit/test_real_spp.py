@@ -13,7 +13,7 @@ import pytest
 from sppr.classic.desk import Desk, Refusal
 from sppr.classic.service import Service
 from sppr.config import load
-from sppr.config.model import Config
+from sppr.config.model import Chain, Config
 from sppr.deadline import Deadline
 from sppr.errors import ConfigError, HostError, NotReady
 from sppr.host.facts import Facts
@@ -184,6 +184,13 @@ def test_what_a_release_cannot_do_is_refused(
     ring = load.parse(b"vms_ring: [{id: 6}]", "c").vms_ring
     with pytest.raises(ConfigError, match=f"SPP {version}: .*{text}"):
         plan(config.model_copy(update={"vms_ring": ring}), tmp_path, nof_sec=1, **flags)
+
+
+def test_a_port_of_a_chain_that_a_release_lacks_is_refused(tmp_path: Path) -> None:
+    config = conf(fake_tree.make(tmp_path / "spp", "19.08"), "{id: 1, coremask: 0x18}")
+    config = config.model_copy(update={"chains": {"c": Chain(path=("memif:3", "phy:0"))}})
+    with pytest.raises(ConfigError, match=r"SPP 19\.08: chain c: memif:3 is of 19\.11 and later"):
+        plan(config, tmp_path, nof_sec=1)
 
 
 RING = "-device ivshmem,size=32M,shm=fd:/dev/hugepages/rtemap_0:0x0:0x400000:/dev/zero:0x0:0x5fc000:/m:0x0:0x4000"

@@ -15,6 +15,8 @@ ChainState = Literal["up", "degraded", "down"]
 TIMEOUT = 1.5
 #: As ControlClient reports a request without an answer in time.
 NO_CONTROLLER = "the controller does not answer"
+#: Of a process that is connected.
+HANGS = "does not answer"
 #: Port types that all processes of a lab share.
 SHARED = ("tap", "phy", "ring")
 
@@ -73,7 +75,7 @@ def look(api: Address, names: Iterable[str], dead: Iterable[str] = (), timeout: 
     seen = {name: answer for name, answer in answers.items() if isinstance(answer, Seen)}
     silent = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
     if seen:  # so the controller is there, and it is the process that keeps the request waiting
-        silent = {name: "does not answer" if why == NO_CONTROLLER else why for name, why in silent.items()}
+        silent = {name: HANGS if why == NO_CONTROLLER else why for name, why in silent.items()}
     return Observed(seen, silent, frozenset(dead))
 
 
@@ -83,7 +85,7 @@ def _ask(client: ControlClient, name: str) -> Seen | str:
     except ControlError as e:
         if "(status 404)" in e.what:
             return "is not connected"
-        return NO_CONTROLLER if NO_CONTROLLER in e.what else "does not answer"
+        return NO_CONTROLLER if NO_CONTROLLER in e.what else HANGS
     try:
         return _seen(status.get("forwarder", {}) if name == "primary" else status)
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -16,7 +16,7 @@ from sppr.deadline import Deadline
 from sppr.lab import state as states
 from sppr.lab.chains import ends, exchange, observe, testbed
 from sppr.lab.chains.observe import Counters, Observed
-from sppr.lab.chains.trace import Checkpoint, checkpoints, locate, shortfall
+from sppr.lab.chains.trace import Checkpoint, checkpoints, locate, shortfall, uncounted
 from sppr.lab.chains.watch import Watch
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state import State
@@ -293,6 +293,9 @@ class _Prover:
             legs = self._legs(run.direction)
             points = checkpoints(run.direction, legs, before, after)
             self.proof.trace += points
+            unknown = uncounted(legs, points)
+            if self.options.level > 1 and unknown:
+                self.proof.doubt(f"{run.direction}: the counters of {', '.join(unknown)} could not be read")
             if run.whole:
                 if self.options.level > 1 and (short := shortfall(points, run.sent)):
                     self.proof.fail(f"{run.direction}: all frames arrived, and not through each hop: {short}")

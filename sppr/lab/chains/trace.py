@@ -43,6 +43,13 @@ def _counters(leg: Leg, port: str, observed: Observed) -> Counters | None:
     return seen.counters.get(port) if seen else None
 
 
+def uncounted(legs: Sequence[Leg], points: Sequence[Checkpoint]) -> list[str]:
+    """Return the parts with a counter on the way that is not among ``points``."""
+    known = {(point.process, point.port, point.way) for point in points}
+    wanted = [(leg, port, way) for leg in legs if not leg.own for port, way in ((leg.src, "rx"), (leg.dst, "tx"))]
+    return list(dict.fromkeys(leg.by for leg, port, way in wanted if (leg.process, port, way) not in known))
+
+
 def shortfall(points: Sequence[Checkpoint], sent: int) -> str | None:
     """Return the first counter that grew by less than the frames that were sent. None where none did.
 

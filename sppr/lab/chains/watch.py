@@ -62,7 +62,7 @@ class Watch:
             count = sum(one.count() for one in self._sniffers.get(key, ()))
             if count:
                 found.append(f"{count:,} frames arrived at {leg.dst}, an end of chain {name}")
-            elif key not in self._sniffers and _sent(leg, after) != _sent(leg, self._before):
+            elif key not in self._sniffers and _may_have_got_some(leg, self._before, after):
                 self._moved.append(key)
         return found
 
@@ -72,6 +72,13 @@ class Watch:
             f"{port}, an end of chain {name}, carried traffic that cannot be looked at: frames of this proof, perhaps"
             for name, port in self._moved
         ]
+
+
+def _may_have_got_some(leg: Leg, before: Observed, after: Observed) -> bool:
+    """Whether frames were sent to an end meanwhile, or that is not known: its process is there and does not answer."""
+    if observe.HANGS in (before.silent.get(leg.process), after.silent.get(leg.process)):
+        return True
+    return _sent(leg, before) != _sent(leg, after)
 
 
 def _sent(leg: Leg, observed: Observed) -> int:

@@ -11,7 +11,7 @@ from sppr.cli import prove as cli
 from sppr.cli.chain import rate
 from sppr.lab.chains.observe import Counters, Observed, Seen
 from sppr.lab.chains.prove import Proof, Run
-from sppr.lab.chains.trace import checkpoints, locate, shortfall
+from sppr.lab.chains.trace import checkpoints, locate, shortfall, uncounted
 from tests.unit.lab.test_chain_planner import TWO, planned
 
 WEB = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}").wiring.chain("web")
@@ -76,6 +76,8 @@ def test_a_process_without_counters_is_left_out() -> None:
     seen = {name: one for name, one in START.seen.items() if name != "nfv:6"}
     points = checkpoints("forward", WEB.forward, Observed(seen), after(*[5] * 12))
     assert [point.by for point in points if point.in_guest] == ["vm_v11", "vm_v11"]
+    assert uncounted(WEB.forward, points) == ["vm_r6"]
+    assert uncounted(WEB.forward, checkpoints("forward", WEB.forward, START, after(*[5] * 12))) == []
 
 
 def run(**values: Any) -> Run:

@@ -1,0 +1,28 @@
+"""The ends of other chains while one is proved: what is not known is no pass."""
+
+import pytest
+
+from sppr.lab.chains.observe import HANGS, Counters, Observed, Seen
+from sppr.lab.chains.watch import _may_have_got_some
+from sppr.lab.chains.wiring import Leg
+
+LEG = Leg("nfv:2", "sec2", "vhost:11", "phy:1", 1)
+
+
+def sent(count: int) -> Observed:
+    return Observed({"nfv:2": Seen(counters={"phy:1": Counters(tx=count)})})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "may"),
+    [
+        (sent(5), sent(5), False),
+        (sent(5), sent(6), True),
+        (sent(5), Observed({}, {"nfv:2": HANGS}), True),
+        (Observed({}, {"nfv:2": HANGS}), Observed({}, {"nfv:2": HANGS}), True),
+        (Observed({}, {"nfv:2": "is not connected"}), Observed({}, {"nfv:2": "is not connected"}), False),
+        (sent(5), Observed({}, {"nfv:2": "is not connected"}), True),
+    ],
+)
+def test_an_end_may_have_got_frames(before: Observed, after: Observed, may: bool) -> None:
+    assert _may_have_got_some(LEG, before, after) == may
