@@ -58,6 +58,8 @@ def _chosen(state: Any, names: Sequence[str]) -> None:
 def main(ctx: click.Context, session: str | None, as_json: bool) -> int:
     """Show the service chains of the lab: state, rates and loss. Exit status 0 when all are up, 1 when not."""
     if ctx.invoked_subcommand is not None:
+        if session is not None or as_json:  # it would be passed over
+            raise click.UsageError(f"options go behind the command: sppr chain {ctx.invoked_subcommand} --session NAME")
         return 0
     from sppr.lab.chains import rows
 
@@ -156,7 +158,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
         for step in todo:
             click.echo(str(step))
         if not names:
-            state.plan = state.plan.unretired()
+            state.plan = state.plan.unretired(observed)
         replace(state).save()
     wiring = state.plan.wiring
     for left in wiring.left_out if not names else ():
@@ -212,6 +214,10 @@ def prove(
     with states.locked(name):
         log.log_to(states.log_path())
         found = proof.prove(name, names, Options(**words), yes)
+    if every:
+        found += proof.left_out(state, words["level"])
+    if not found:
+        raise SpprError(f"session {name} has no chains, so nothing was proved", hint="docs/chain.md")
     if json_file is not None:
         proof.write_json(json_file, found)
     if junit is not None:
@@ -231,6 +237,8 @@ class _Sizes(click.ParamType[tuple[str, ...]]):
         for word in words:
             if word != "imix" and not (word.isascii() and word.isdecimal() and 64 <= int(word) <= 9000):
                 self.fail(f"{word!r} is neither imix nor a size from 64 to 9000", param, ctx)
+        if not words:
+            self.fail("no size", param, ctx)
         return words
 
 
@@ -264,6 +272,8 @@ def bench(
     from sppr.cli.which import own_session
     from sppr.errors import SpprError, Stopped
     from sppr.lab import state as states
+    from sppr.lab.chains import testbed
+    from sppr.lab.chains.prove import no_probes
 
     name = own_session(session)
     _chosen(_state(name), names)
@@ -275,13 +285,16 @@ def bench(
         chosen = [chain for chain in state.plan.wiring.chains if every or chain.name in names]
         if len(chosen) < density:
             raise SpprError(f"--density {density}: {len(chosen)} chains are named", hint="name as many, or --all")
+        for chain in chosen:
+            if unable := no_probes(state, chain):
+                raise SpprError(f"chain {chain.name}: {unable}", hint="it cannot be measured so")
         if not yes:
             prove.ask(state, chosen)
         with prove.sigterm_as_interrupt():
             try:
                 found = chain_bench.run(state, chosen, sizes, goals, density)
             except KeyboardInterrupt:
-                raise Stopped("interrupted; the ends were put back") from None
+                raise Stopped(f"interrupted; {testbed.left(state.folder)}") from None
     chain_bench.write(found, json_file, svg, junit, name)
 
 

@@ -63,13 +63,24 @@ def again(state: State) -> Lab | None:
         return Lab(config, found, where, planner.make(config, old.flags, found, where, old.socket_name))
 
 
-def rewired(lab: Lab, made: plan.Plan, old: plan.Plan | None = None, keep: Sequence[str] = ()) -> plan.Plan:
-    """Return the plan ``made`` with the chains of conf.yml wired over its parts as they run. ``old``: the plan before,
-    whose other patches are retired, but for those of the chains that ``keep`` names."""
-    known = old.wiring.chains if old else ()
+def rewired(lab: Lab, made: plan.Plan, old: plan.Plan | None = None, keep: Sequence[str] | None = None) -> plan.Plan:
+    """Return the plan ``made`` with the chains of conf.yml wired over its parts as they run.
+
+    ``old``: the plan before, whose other patches are retired, except those of the chains that ``keep`` names; None:
+    those that it kept. ConfigError for a name in ``keep`` that is no chain.
+    """
+    before = old.wiring if old else Wiring()
+    names = before.kept if keep is None else tuple(keep)
+    unknown = [name for name in names if name not in lab.config.chains and name not in {c.name for c in before.chains}]
+    if unknown:
+        listed = ", ".join(chain.name for chain in before.chains) or "none"
+        raise ConfigError(f"--keep-chains: no chain {', '.join(unknown)}", hint=f"chains of this session: {listed}")
+    kept = [chain for chain in before.chains if chain.name in names and chain.name not in lab.config.chains]
+    ends = [end for end in before.ends if end.chain in {chain.name for chain in kept}]
     with _placed(lab.site.conf):
-        wiring = chains(lab.config, made.parts, [chain for chain in known if chain.name in keep])
-    return replace(made, wiring=old.wiring if old else Wiring()).rewired(wiring)
+        wiring = chains(lab.config, made.parts, kept)
+    wiring = replace(wiring, ends=(*wiring.ends, *ends), kept=tuple(chain.name for chain in kept))
+    return replace(made, wiring=before).rewired(wiring)
 
 
 @contextlib.contextmanager

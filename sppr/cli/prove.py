@@ -19,8 +19,10 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool) -> list[A
 
     SpprError where an end carries traffic and nobody agreed to interrupt it.
     """
-    from sppr.errors import Stopped
+    from sppr.errors import ControlError, Stopped
     from sppr.lab import state as states
+    from sppr.lab.chains import testbed
+    from sppr.lab.chains.prove import LEVELS, Proof
     from sppr.lab.chains.prove import prove as prove_chain
 
     state = states.living(session)
@@ -33,9 +35,27 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool) -> list[A
             try:
                 proof = prove_chain(state, chain, options)
             except KeyboardInterrupt:
-                raise Stopped(f"chain {chain.name}: interrupted; its ends were put back") from None
+                raise Stopped(f"chain {chain.name}: interrupted; {testbed.left(state.folder)}") from None
+            except ControlError as e:
+                proof = Proof(chain.name, options.level)
+                proof.doubt(f"{e.what}; {testbed.left(state.folder)}", LEVELS[min(options.level, 1)])
+                proof.close()
             found.append(proof)
             click.echo("\n".join(lines(proof)))
+    return found
+
+
+def left_out(state: Any, level: int) -> list[Any]:
+    """A result for each chain that is not in the lab: nothing is known of it."""
+    from sppr.lab.chains.prove import Proof
+
+    found = []
+    for chain in state.plan.wiring.left_out:
+        proof = Proof(chain.name, level)
+        proof.doubt(f"it is not in this lab: {chain.why}", "consistency")
+        proof.close()
+        click.echo("\n".join(lines(proof)))
+        found.append(proof)
     return found
 
 
@@ -57,23 +77,22 @@ def ask(state: Any, chains: Sequence[Any]) -> None:
 
 @contextlib.contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM puts the ends back as Ctrl-C does."""
+    """Let SIGTERM, and SIGHUP of a closed pane, put the ends back as Ctrl-C does."""
     import signal
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def lines(proof: Any) -> list[str]:
     """The result of one chain: a line a direction, what else was seen, the verdict."""
-    from sppr.lab.chains.prove import LEVELS
-
     name = click.style(proof.chain, bold=True)
     found = [f"{name}  {_run(run)}" for run in proof.runs]
     for repair in proof.repairs:
@@ -87,8 +106,8 @@ def lines(proof: Any) -> list[str]:
     if proof.verdict == "pass":
         return [*found, f"{verdict}: {', '.join(proof.shown)}"]
     found += [f"{name}  {reason}" for reason in proof.reasons]
-    at = min(proof.level, 2) if len(proof.shown) == 1 else len(proof.shown)  # reach and trace are of one run
-    return [*found, f"{verdict}: {LEVELS[min(at, len(LEVELS) - 1)]}"]
+    located = proof.at == "reach" and proof.level > 1  # by the counters, which are the level trace
+    return [*found, f"{verdict}: {'trace' if located else proof.at}"]
 
 
 def _run(run: Any) -> str:
@@ -116,24 +135,17 @@ def write_junit(path: Path, proofs: Sequence[Any], session: str) -> None:
     """Write a JUnit report: a test case for each chain and level. An inconclusive one is an error."""
     from xml.etree import ElementTree as Xml
 
-    from sppr.lab.chains.prove import LEVELS
-
     suite = Xml.Element("testsuite", name=f"sppr chain prove ({session})")
     counts = {"tests": 0, "failures": 0, "errors": 0}
     for proof in proofs:
-        for number, level in enumerate(LEVELS[: proof.level + 1]):
-            shown = level in proof.shown
-            first = number == len(proof.shown)
-            if not shown and not first:
-                continue
+        for level in [*proof.shown, *([proof.at] if proof.at else [])]:
             case = Xml.SubElement(suite, "testcase", classname=f"chain.{proof.chain}", name=level)
-            case.set("time", f"{proof.seconds if number == len(proof.shown) - shown else 0:.3f}")
+            case.set("time", f"{proof.seconds if level in ('reach', proof.at) else 0:.3f}")
             counts["tests"] += 1
-            if not shown:
+            if level == proof.at:
                 kind = "failure" if proof.verdict == "fail" else "error"
                 counts[f"{kind}s"] += 1
-                message = proof.reasons[0] if proof.reasons else proof.verdict
-                Xml.SubElement(case, kind, message=message).text = "\n".join(proof.reasons)
+                Xml.SubElement(case, kind, message=proof.reasons[0]).text = "\n".join(proof.reasons)
     for key, count in counts.items():
         suite.set(key, str(count))
     suite.set("time", f"{sum(proof.seconds for proof in proofs):.3f}")

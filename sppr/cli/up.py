@@ -39,21 +39,35 @@ def main(
         show(lab)
         return 0
     changed = bring_up(lab, [name for name in keep_chains.split(",") if name])
-    status = _prove(lab) if prove else 0
-    if changed or not (detach or _no_terminal()):
+    status = _prove(lab, changed) if prove else 0
+    if status:  # the result stays to be read
+        click.echo(f"attach: sppr attach{_flag(lab)}")
+    elif changed or not (detach or _no_terminal()):
         _attach(lab, detach)
     return status
 
 
-def _prove(lab: Any) -> int:
-    """Prove every chain of the lab; the exit status of that."""
+def _flag(lab: Any) -> str:
+    from sppr.lab import state
+
+    return state.flag(lab.plan.session)
+
+
+def _prove(lab: Any, changed: bool) -> int:
+    """Prove every chain of the lab; the exit status of that. In a lab that was up already, a chain that carries traffic
+    is not interrupted."""
     from sppr.cli import prove
     from sppr.lab import state
-    from sppr.lab.chains.prove import Options
+    from sppr.lab.chains.prove import Options, traffic
 
     session = lab.plan.session
     with state.locked(session):
-        proofs = prove.prove(session, (), Options(), yes=True)
+        there = state.living(session)
+        busy = [c.name for c in there.plan.wiring.chains if not changed and traffic(there, c)]
+        for name in busy:
+            click.echo(f"chain {name}: carries traffic, so it was not proved: sppr chain prove {name}{_flag(lab)}")
+        names = [chain.name for chain in there.plan.wiring.chains if chain.name not in busy]
+        proofs = prove.prove(session, names, Options(), yes=True) if names else []
     return prove.exit_status(proofs)
 
 
@@ -151,13 +165,15 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
 
 def chains_to_change(plan: Any, old: Any) -> bool:
     """Whether a chain is not as the plan has it, or a former one is still there."""
-    from sppr.lab.chains import observe, reconcile
+    from sppr.lab.chains import ends, observe, reconcile
     from sppr.lab.state import dead_parts
 
+    if plan.wiring != old.plan.wiring or any(ends.faults(plan, chain.name) for chain in plan.wiring.chains):
+        return True
     if plan.wiring.is_nothing:
-        return bool(plan.wiring != old.plan.wiring)
+        return False
     observed = observe.look(plan.api, observe.processes(plan.parts, plan.wiring), dead_parts(old))
-    return bool(reconcile.steps(plan.wiring, observed) or plan.wiring != old.plan.wiring)
+    return bool(reconcile.steps(plan.wiring, observed))
 
 
 def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:

@@ -212,12 +212,15 @@ class Step(_Part):
 
 
 def _interface(value: str) -> str:
+    """As spp_primary takes it: dotted decimal, and a prefix length in decimal."""
+    if re.fullmatch(r"[0-9.]{7,15}/([1-9]|[12][0-9]|30)", value) is None:
+        raise ValueError(f"{value[:40]!r} is not an IPv4 address with a prefix length from 1 to 30")
     try:
         found = IPv4Interface(value)
     except ValueError as error:
-        raise ValueError(f"{value[:40]!r} is not an IPv4 address with its prefix length: {error}") from None
-    if "/" not in value or found.network.prefixlen > 30:
-        raise ValueError(f"{value[:40]!r}: the prefix length is missing, or leaves no room for a second address")
+        raise ValueError(f"{value[:40]!r} is not an IPv4 address with a prefix length: {error}") from None
+    if found.ip in (found.network.network_address, found.network.broadcast_address):
+        raise ValueError(f"{value[:40]!r} is the address of the network itself, or its broadcast address")
     return value
 
 

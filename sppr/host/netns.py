@@ -1,5 +1,6 @@
 """Network namespaces with a name, as ``ip netns`` makes them."""
 
+import os
 from pathlib import Path
 
 from sppr.host import privilege
@@ -34,6 +35,11 @@ def take(interface: str, name: str, address: str | None) -> None:
     """Move an interface of this namespace into another one, with its address, and set it up."""
     for command in taking(interface, name, address):
         privilege.as_root(command)
+
+
+def give_back(interface: str, name: str) -> None:
+    """Move an interface from another namespace into that of this process. LaunchError where it is not there."""
+    privilege.as_root([_ip(), "-n", name, "link", "set", "dev", interface, "netns", str(os.getpid())])
 
 
 def creating(name: str) -> list[list[str]]:

@@ -33,8 +33,8 @@ from sppr.tmux.server import Tmux
 TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
 
 
-#: Seconds that guests may take to connect to the ports of chains.
-LINK_TIMEOUT = 10.0
+#: Seconds that guests may take to connect to the controller again, and to the ports of chains.
+LINK_TIMEOUT = 15.0
 
 
 class Report(Protocol):
@@ -165,9 +165,10 @@ class BringUp:
             self.report.note(line)
         if wiring.is_nothing:
             return
+        self._wait_for_processes()
         todo, observed = chains.apply(self.plan, states.dead_parts(self.state))
         observed = self._wait_for_links(observed)
-        self.plan = self.plan.unretired()
+        self.plan = self.plan.unretired(observed)
         self.state.plan = self.plan
         if todo:
             self.report.note(f"chains: {len(todo)} change{'s' * (len(todo) != 1)} made")
@@ -175,6 +176,19 @@ class BringUp:
             state, why = state_of(chain, wiring, observed, ends.faults(self.plan, chain.name))
             self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
         self.report.step("chains")
+
+    def _wait_for_processes(self) -> None:
+        """Wait until the processes of the chains whose parts run are connected.
+
+        A guest that gets no CPU for some seconds loses its connection after it was ready, and connects again.
+        """
+        asked = processes(self.plan.parts, self.plan.wiring)
+        for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
+            dead = states.dead_parts(self.state)
+            observed = look(self.plan.api, asked, dead)
+            whole = [chain for chain in self.plan.wiring.chains if not set(dead) & set(chain.parts)]
+            if all(leg.own or leg.process in observed.seen for chain in whole for leg in chain.legs):
+                return
 
     def _wait_for_links(self, observed: Observed) -> Observed:
         """Wait until the guests are connected to the ports of the chains: QEMU connects again up to 2 s after a vhost

@@ -10,6 +10,8 @@ from sppr.roles.part import Part
 
 if TYPE_CHECKING:  # a plan that is read back needs neither: `sppr status` starts faster
     from sppr.images.store import Kind
+    from sppr.lab.chains.observe import Observed
+    from sppr.lab.chains.wiring import Leg
     from sppr.spp.control import Address
 
 VERSION = 3
@@ -108,9 +110,11 @@ class Plan:
         """Return the plan with this wiring of its chains; the patches that it no longer has are retired."""
         return replace(self, wiring=wiring.replacing(self.wiring))
 
-    def unretired(self) -> "Plan":
-        """Return the plan after the patches of former chains were removed."""
-        return replace(self, wiring=replace(self.wiring, retired=()))
+    def unretired(self, observed: "Observed") -> "Plan":
+        """Return the plan without the patches of removed chains that are gone. Those of a process that does not answer
+        stay: the controller restores them when it comes back."""
+        left = [leg for leg in self.wiring.retired if leg.process not in observed.seen or _is_there(leg, observed)]
+        return replace(self, wiring=replace(self.wiring, retired=tuple(left)))
 
     def part(self, name: str) -> Part:
         return next(part for part in self.parts if part.name == name)
@@ -118,6 +122,10 @@ class Plan:
     def chosen(self, names: Collection[str]) -> list[Part]:
         """The parts of these names, in the order of the plan."""
         return [part for part in self.parts if part.name in names]
+
+
+def _is_there(leg: "Leg", observed: "Observed") -> bool:
+    return observed.patch(leg.process, leg.src) == leg.dst
 
 
 def kind_of(part: Part) -> "Kind":

@@ -189,7 +189,7 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
     def _most(self) -> float:
         """Frames a second that the slowest source makes when it is read as fast as possible."""
         self._start(0, 0, 0.1)
-        self._wait(0.1)
+        self._wait(0.15)
         rates = []
         for source, _ in self.plugs:
             made = self.client.probe_result(source.process, source.number)["source"]
@@ -215,7 +215,8 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
         for flow, (source, sink) in enumerate(self.plugs, 1):
             self.client.probe(
                 source.process, source.number, "start", flow=flow, key=self.key, rate=rate, count=count,
-                time=round(seconds * 1000), size=self.size if self.size == "imix" else int(self.size), peer=sink.number,
+                time=round(seconds * 1000) + 5, size=self.size if self.size == "imix" else int(self.size),
+                peer=sink.number,
             )  # fmt: skip
 
     def _wait(self, seconds: float) -> None:
@@ -235,8 +236,9 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
     def _rate(self, name: str, bounds: Any) -> Rate:
         frames = bounds.conditional_throughput
         lower, upper = bounds.relevant_lower_bound, bounds.relevant_upper_bound
-        least = float(lower) if lower else 0.0
-        bad = [t for t in self.trials if t.rate > least * 1.0001 and t.lost > GOALS[name]["loss_ratio"] * t.intended]
+        least, most = float(lower) if lower else 0.0, float(upper) if upper else float("inf")
+        above = [t for t in self.trials if least * 1.0001 < t.rate <= most * 1.0001]
+        bad = [t for t in above if t.lost > GOALS[name]["loss_ratio"] * t.intended]
         return Rate(
             name, float(frames) if frames is not None else None, float(lower) if lower else None,
             float(upper) if upper else None, limited=lower is not None and not bad,

@@ -4,13 +4,17 @@ spp_primary moves its taps itself, each time it starts, by the file ``tap-ends``
 primary that runs already are moved here.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable
+import os
+import socket
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sppr.errors import HostError
-from sppr.host import netns, temporaries
+from sppr.errors import HostError, LaunchError
+from sppr.host import netns, sniff, temporaries
+from sppr.spp import ports
 
 if TYPE_CHECKING:
     from sppr.lab.chains.wiring import TapEnd
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 FILE = "tap-ends"
 #: Namespaces that this session made: name -> inode.
 _NOTE = "netns.json"
+#: In place of the inode of a namespace that is being made.
+PENDING = 0
 
 
 def name_of(plan: "Plan", end: "TapEnd") -> str:
@@ -32,7 +38,7 @@ def check(plan: "Plan") -> None:
     for end in plan.wiring.ends:
         name = name_of(plan, end)
         there = netns.inode(name)
-        if there is not None and _noted(Path(plan.run)).get(name) != there:
+        if there is not None and _noted(Path(plan.run)).get(name) not in (there, PENDING):
             what = f"network namespace {name}: exists already, and is not of this lab ({end.port} of chain {end.chain})"
             raise HostError(what, hint=f"ip netns delete {name}   or give the end another netns: in conf.yml")
 
@@ -44,6 +50,8 @@ def prepare(plan: "Plan") -> list[str]:
     noted = _noted(folder)
     missing = [name for end in plan.wiring.ends if netns.inode(name := name_of(plan, end)) is None]
     for name in missing:
+        noted[name] = PENDING  # who is interrupted here leaves a namespace that is known as this lab's
+        _note(folder, noted)
         noted[name] = netns.create(name)
         _note(folder, noted)
     lines = [f"{end.interface} {name_of(plan, end)} {end.address or '-'}\n" for end in plan.wiring.ends]
@@ -53,15 +61,20 @@ def prepare(plan: "Plan") -> list[str]:
 
 
 def move(plan: "Plan") -> list[str]:
-    """Move the taps that are still in the host's namespace, and remove the namespaces that no chain has any more.
-    Return a line for each."""
-    done: list[str] = []
+    """Move the taps of the primary that are still in the host's namespace, and remove the namespaces that no chain has
+    any more. Return a line for each."""
+    wanted = {name_of(plan, end) for end in plan.wiring.ends}
+    done = [f"namespace {name} removed" for name in remove(Path(plan.run), wanted, taps(plan))]
     for end in outside(plan):
         name = name_of(plan, end)
         netns.take(end.interface, name, end.address)
         done.append(f"{end.port} ({end.interface}) is in namespace {name}")
-    wanted = {name_of(plan, end) for end in plan.wiring.ends}
-    return done + [f"namespace {name} removed" for name in remove(Path(plan.run), wanted)]
+    return done
+
+
+def taps(plan: "Plan") -> list[str]:
+    """Return the interfaces of the primary's taps."""
+    return list(ports.tap_interfaces(plan.part("pri").program).values())
 
 
 def outside(plan: "Plan") -> list["TapEnd"]:
@@ -81,17 +94,34 @@ def faults(plan: "Plan", chain: str) -> list[str]:
             found.append(f"namespace {name} of {end.port} is gone: sppr chain apply, then sppr restart pri")
         elif end in left:
             found.append(f"{end.port} is not in namespace {name}: sppr chain apply")
+        elif os.geteuid() == 0 and not _is_inside(end.interface, name):
+            found.append(f"{end.port} is gone from namespace {name}: sppr restart pri")
     return found
 
 
-def remove(folder: Path, keep: Iterable[str] = ()) -> list[str]:
-    """Remove the namespaces that the session of this run directory made, but those of ``keep``. One that somebody else
-    made since under the same name stays. Return the names of those removed."""
+def _is_inside(interface: str, name: str) -> bool:
+    try:
+        sniff.inside(name, lambda: socket.if_nametoindex(interface))
+    except OSError:
+        return False
+    return True
+
+
+def remove(folder: Path, keep: Iterable[str] = (), taps: Sequence[str] = ()) -> list[str]:
+    """Remove this session's namespaces except ``keep``, and return their names.
+
+    ``taps``: interfaces that are moved back to the host's namespace first, since the kernel removes a tap with its
+    namespace. Namespaces that were created by others since under such a name are not touched.
+    """
     noted, keep, removed = _noted(folder), set(keep), []
     for name, inode in list(noted.items()):
         if name in keep:
             continue
-        if netns.inode(name) == inode:
+        there = netns.inode(name)
+        if there is not None and inode in (there, PENDING):
+            for interface in taps:
+                with contextlib.suppress(LaunchError):  # it is in another one
+                    netns.give_back(interface, name)
             netns.remove(name)
             removed.append(name)
         del noted[name]

@@ -163,7 +163,8 @@ def _missing(process: str, src: str, dst: str, observed: Observed) -> str:
 def drift(chain: ChainWiring, wiring: Wiring, observed: Observed) -> list[tuple[str, str, str]]:
     """Return the patches that touch a port of the chain and belong to no chain, as (process, src, dst). A patch that
     only takes the place of one of the chain's own is not among them: ``state_of`` reports that as missing."""
-    wanted = {(leg.process, leg.src): leg.dst for leg in wiring.legs}
+    wanted = {leg.patch for leg in wiring.legs}
+    mine = {(leg.process, leg.src) for leg in chain.legs}
     own = {(leg.process, port) for leg in chain.legs for port in (leg.src, leg.dst)}
     guests = {leg.process for leg in chain.legs if leg.in_guest}
     shared = {port for process, port in own if port.partition(":")[0] in SHARED and process not in guests}
@@ -171,7 +172,7 @@ def drift(chain: ChainWiring, wiring: Wiring, observed: Observed) -> list[tuple[
     found: list[tuple[str, str, str]] = []
     for process, seen in observed.seen.items():
         for src, dst in seen.patches.items():
-            if (process, src) in wanted:
+            if (process, src, dst) in wanted or (process, src) in mine:
                 continue
             touches = {(process, src), (process, dst)} & own
             if touches or (process not in every_guest and {src, dst} & shared):

@@ -29,7 +29,19 @@ def chains(config: Config, parts: Sequence[Part], kept: Sequence[ChainWiring] = 
     kept = [chain for chain in kept if chain.name not in config.chains]
     made = _Planner(config, parts, kept).plan()
     made = replace(made, chains=(*made.chains, *kept))
+    _check_kept(made, kept)
     return _with_patches(config, parts, made)
+
+
+def _check_kept(made: Wiring, kept: Sequence[ChainWiring]) -> None:
+    """ConfigError where a chain of conf.yml has a port of one that is kept."""
+    used = {(leg.process, port): chain.name for chain in kept for leg in chain.legs for port in (leg.src, leg.dst)}
+    for chain in made.chains:
+        for leg in chain.legs if chain not in kept else ():
+            for port in (leg.src, leg.dst):
+                if (leg.process, port) in used:
+                    what = f"chain {chain.name}: {port} belongs to chain {used[leg.process, port]}, which is kept"
+                    raise ConfigError(what, hint="leave --keep-chains out", key=("chains", chain.name, "path"))
 
 
 def _with_patches(config: Config, parts: Sequence[Part], made: Wiring) -> Wiring:

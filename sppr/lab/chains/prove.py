@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sppr.config.chains import is_port
 from sppr.deadline import Deadline
 from sppr.lab import state as states
 from sppr.lab.chains import ends, exchange, observe, testbed
@@ -23,11 +24,12 @@ from sppr.lab.state import State
 from sppr.spp.control import ControlClient
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-#: What each level shows, each with all below it.
+#: Each level shows all below it, too.
 LEVELS = ("consistency", "reach", "trace", "necessity")
-#: Seconds without a new frame after which what has not arrived is lost; and the longest run, in multiples of what the
-#: rate asks for, with seconds to spare for a guest that gets no CPU.
-QUIET, LONGEST, SPARE = 3.0, 4.0, 10.0
+#: Seconds without an arrival after which missing frames count as lost.
+QUIET = 3.0
+#: The longest run: multiples of the time that the rate asks for, and seconds for a guest that gets no CPU.
+LONGEST, SPARE = 4.0, 10.0
 #: Frames a second at an end that count as traffic of somebody: a few are the kernel's own (IPv6, ARP).
 TRAFFIC = 10
 #: Frames of each run of the level necessity.
@@ -48,8 +50,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Run:
-    """What became of the frames of one direction. ``latency_ns``: percentiles by name. ``behind``: the most frames that
-    the source was behind its rate."""
+    """The result of one run in one direction. ``latency_ns``: percentiles by name."""
 
     direction: str
     wanted: int
@@ -90,7 +91,8 @@ class Repair:
 
 @dataclass
 class Proof:
-    """The result for one chain. ``shown``: levels that passed. ``reasons``: why it is not a pass."""
+    """The result for one chain. ``shown``: levels that passed. ``reasons``: why it is not a pass. ``at``: the lowest
+    level that did not pass."""
 
     chain: str
     level: int
@@ -102,16 +104,27 @@ class Proof:
     repairs: list[Repair] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    at: str = ""
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, at: str) -> None:
+        """Note that a level was shown to be wrong."""
         self.verdict = "fail"
-        self.reasons.append(reason)
+        self._note(reason, at)
 
-    def doubt(self, reason: str) -> None:
-        """Not shown, and not shown to be wrong."""
+    def doubt(self, reason: str, at: str) -> None:
+        """Note that a level was not shown, and not shown to be wrong."""
         if self.verdict == "pass":
             self.verdict = "inconclusive"
+        self._note(reason, at)
+
+    def _note(self, reason: str, at: str) -> None:
         self.reasons.append(reason)
+        self.at = at if not self.at else min(self.at, at, key=LEVELS.index)
+
+    def close(self) -> None:
+        """Fill in the levels that passed, when all has been tried."""
+        last = LEVELS.index(self.at) if self.at else self.level + 1
+        self.shown = list(LEVELS[:last])
 
 
 def traffic(state: State, chain: ChainWiring, seconds: float = 1.0) -> dict[str, float]:
@@ -138,24 +151,25 @@ def prove(state: State, chain: ChainWiring, options: Options = Options()) -> Pro
     proof = Proof(chain.name, options.level)
     _consistency(state, chain, proof)
     if proof.verdict == "pass" and options.level > 0:
-        if unable := _no_probes(state, chain):
-            proof.doubt(unable)
+        if unable := no_probes(state, chain):
+            proof.doubt(unable, "reach")
         else:
             with testbed.plugged(state, [chain]) as (bed,):
                 _Prover(state, chain, bed, options, proof).run()
             if proof.verdict == "pass" and options.level > 1:
                 _exchange(state, chain, proof)
             _consistency(state, chain, proof, after=True)
+    proof.close()
     proof.seconds = round(time.monotonic() - began, 3)
     return proof
 
 
-def _no_probes(state: State, chain: ChainWiring) -> str | None:
+def no_probes(state: State, chain: ChainWiring) -> str | None:
     """Why probes cannot stand at the ends; None where they can."""
     if any(part.real for part in state.plan.parts if part.role in ("primary", "secondary")):
         return "SPP's own programs have no probe ports: only consistency can be shown"
-    if any(leg.own for leg in chain.legs) and not any(not leg.own for leg in chain.legs):
-        return "no process of SPP is in this chain"
+    if len(chain.forward) == 1:
+        return "the chain is one patch from end to end, and probes would replace all of it"
     return None
 
 
@@ -165,15 +179,14 @@ def _consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool 
     )
     standing, why = observe.state_of(chain, state.plan.wiring, observed, ends.faults(state.plan, chain.name))
     if standing == "up":
-        proof.shown += [] if after else ["consistency"]
         return
     text = f"{why[0]}" + (f" (and {len(why) - 1} more)" if len(why) > 1 else "")
     if after:
-        proof.fail(f"after the proof the chain is {standing}: {text}")
+        proof.fail(f"after the proof the chain is {standing}: {text}", "consistency")
     elif standing == "down":
-        proof.doubt(f"the chain is down: {text}")
+        proof.doubt(f"the chain is down: {text}", "consistency")
     else:
-        proof.fail(text)
+        proof.fail(text, "consistency")
 
 
 def _exchange(state: State, chain: ChainWiring, proof: Proof) -> None:
@@ -190,7 +203,9 @@ def _exchange(state: State, chain: ChainWiring, proof: Proof) -> None:
     try:
         seconds = exchange.tcp(names[0], names[1], server.address.partition("/")[0])
     except OSError as e:
-        proof.fail(f"TCP from {names[0]} to {names[1]}: {e}; ping and UDP passed, so look at checksum offloads")
+        proof.fail(
+            f"TCP from {names[0]} to {names[1]}: {e}; frames of UDP passed, so look at checksum offloads", "trace"
+        )
         return
     proof.notes.append(f"TCP from {names[0]} to {names[1]} and back: {exchange.BYTES:,} bytes in {seconds:.2f} s")
 
@@ -216,11 +231,14 @@ class _Prover:
             if self.proof.verdict == "pass" and self.options.level > 1:
                 self._tcp(directions)
             for reason in others.strays():
-                self.proof.fail(reason)
+                self.proof.fail(reason, "reach")
             for reason in others.doubts():
-                self.proof.doubt(reason)
-        if self.proof.verdict == "pass":
-            self.proof.shown += LEVELS[1 : min(self.options.level, 2) + 1]
+                self.proof.doubt(reason, "reach")
+        for element in (self.chain.path[0], self.chain.path[-1]):
+            if not is_port(element):
+                self.proof.notes.append(
+                    f"the link of {element} at the end is not part of this proof: a probe replaces it"
+                )
         if self.proof.verdict == "pass" and self.options.level > 2:
             self._necessity(directions)
 
@@ -295,28 +313,40 @@ class _Prover:
             self.proof.trace += points
             unknown = uncounted(legs, points)
             if self.options.level > 1 and unknown:
-                self.proof.doubt(f"{run.direction}: the counters of {', '.join(unknown)} could not be read")
+                self.proof.doubt(f"{run.direction}: the counters of {', '.join(unknown)} could not be read", "trace")
             if run.whole:
-                if self.options.level > 1 and (short := shortfall(points, run.sent)):
-                    self.proof.fail(f"{run.direction}: all frames arrived, and not through each hop: {short}")
+                if self.options.level > 1:
+                    self._judge_counters(run, points)
                 continue
             if run.sent == 0:
-                self.proof.fail(f"{run.direction}: {legs[0].by} read no frame from the probe: does it forward?")
+                self.proof.fail(
+                    f"{run.direction}: {legs[0].by} read no frame from the probe: does it forward?", "reach"
+                )
             elif run.lost:
                 where = locate(points) if self.options.level > 1 else "somewhere: --level 2 locates them"
-                self.proof.fail(f"{run.direction}: {run.lost:,} of {run.sent:,} frames lost {where}")
+                self.proof.fail(f"{run.direction}: {run.lost:,} of {run.sent:,} frames lost {where}", "reach")
             elif run.sent < run.wanted:
-                self.proof.doubt(f"{run.direction}: only {run.sent:,} of {run.wanted:,} frames were sent in time")
+                sent = f"only {run.sent:,} of {run.wanted:,} frames were sent in time"
+                self.proof.doubt(f"{run.direction}: {sent}", "reach")
             for name in ("reordered", "duplicate", "corrupt", "misdelivered"):
                 if count := getattr(run, name):
-                    self.proof.fail(f"{run.direction}: {count:,} frames {name}")
+                    self.proof.fail(f"{run.direction}: {count:,} frames {name}", "reach")
+
+    def _judge_counters(self, run: Run, points: Sequence[Checkpoint]) -> None:
+        """Each counter grew by the frames of the run. A few frames of the kernel's own (IPv6, ARP) are no matter; many
+        could hide a hop that was left out."""
+        if short := shortfall(points, run.sent):
+            self.proof.fail(f"{run.direction}: all frames arrived, and not through each hop: {short}", "trace")
+        others = max([run.foreign, *(point.grew - run.sent for point in points)])
+        if others > max(20, run.sent // 20):
+            self.proof.doubt(f"{run.direction}: {others:,} frames of others moved the counters", "trace")
 
     def _tcp(self, directions: Sequence[str]) -> None:
         """Frames of TCP with right checksums: where ping and UDP pass, offloads can still spoil TCP."""
         size = max(self.options.size, 76)
         for run in self._frames(directions, 100, self.options.rate, proto="tcp", size=size):
             if not run.whole:
-                self.proof.fail(f"{run.direction}: {run.received} of {run.sent} frames of TCP arrived")
+                self.proof.fail(f"{run.direction}: {run.received} of {run.sent} frames of TCP arrived", "trace")
 
     def _necessity(self, directions: Sequence[str]) -> None:
         """Take each patch away: nothing arrives. Put it back: all arrives."""
@@ -326,23 +356,28 @@ class _Prover:
                     self._without(direction, leg)
                 if self.proof.verdict != "pass":
                     return
-        self.proof.shown.append("necessity")
+        own = dict.fromkeys(leg.by for leg in self.chain.legs if leg.own)
+        self.proof.notes += [f"{vm}: its own software forwards, which was not taken away" for vm in own]
 
     def _without(self, direction: str, leg: Leg) -> None:
         rate, text = self.options.rate, f"{leg.process}; patch {leg.src} {leg.dst}"
         self.client.disconnect(leg.process, leg.src)
         try:
             # All at once: nothing comes back that would open a window.
-            (gone,) = self._frames([direction], FEW, rate, quiet=0.5, window=FEW)
+            (gone,) = self._frames([direction], FEW, rate, quiet=0.5 + FEW / rate, window=FEW)
         finally:
             self.client.patch(leg.process, leg.src, leg.dst)
         (back,) = self._frames([direction], FEW, rate)
         blocked = self._blocked(direction, leg)
         self.proof.repairs.append(Repair(direction, text, FEW, gone.received, back.received, blocked))
         if gone.received:
-            self.proof.fail(f"{direction}: without `{text}` {gone.received} of {FEW} frames arrived all the same")
+            what = f"{direction}: without `{text}` {gone.received} of {FEW} frames arrived all the same"
+            self.proof.fail(what, "necessity")
+        elif gone.sent < FEW and leg is not self._legs(direction)[0]:  # without its patch a source is not read
+            self.proof.doubt(f"{direction}: without `{text}` only {gone.sent} of {FEW} frames were sent", "necessity")
         if not back.whole:
-            self.proof.fail(f"{direction}: with `{text}` again {back.received} of {back.sent} frames arrived")
+            what = f"{direction}: with `{text}` again {back.received} of {back.sent} frames arrived"
+            self.proof.fail(what, "necessity")
 
     def _blocked(self, direction: str, leg: Leg) -> float:
         """Return the milliseconds without frames while a patch is taken away and put back at once."""

@@ -1,11 +1,11 @@
-"""The wiring of chains against what the processes report: what is to be sent, and sending it."""
+"""Compare the planned wiring of chains with the observed state, and send the difference."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from sppr.errors import ControlError
-from sppr.lab.chains.observe import Observed, drift, look, processes, state_of
+from sppr.lab.chains.observe import Observed, drift, look, processes
 from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
 from sppr.spp.control import ControlClient
 
@@ -33,8 +33,7 @@ class Step:
 
 
 def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[Step]:
-    """Return what brings the chains (those of ``names``; None: all) to the state of ``wiring``, in order; empty where
-    they are so already.
+    """Return the ordered steps that apply the wiring of these chains (None: all). Empty if already applied.
 
     No frame gets into a half-built chain. Patches that are no longer wanted are removed from the near end on, ports are
     added, patches are made from the far end on, the processes forward, and the patch at which frames enter each
@@ -54,11 +53,16 @@ def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = No
     inner: list[Step] = []
     ingress: list[Step] = []
     for chain in chosen:
-        for _, direction in chain.directions:
-            for leg in reversed(direction):
-                if not leg.own and observed.patch(leg.process, leg.src) != leg.dst:
-                    last = leg is direction[0]
-                    (ingress if last else inner).append(Step(leg.process, "patch", (leg.src, leg.dst)))
+        for _, (first, *others) in chain.directions:
+            broken = [
+                leg for leg in reversed(others) if not leg.own and observed.patch(leg.process, leg.src) != leg.dst
+            ]
+            there = observed.patch(first.process, first.src)
+            if broken and there is not None:  # no frame comes in while the way is rebuilt
+                found.append(Step(first.process, "disconnect", (first.src,)))
+            inner += [Step(leg.process, "patch", (leg.src, leg.dst)) for leg in broken]
+            if broken or there != first.dst:
+                ingress.append(Step(first.process, "patch", (first.src, first.dst)))
     for leg in beside:
         if observed.patch(leg.process, leg.src) != leg.dst:
             ingress.append(Step(leg.process, "patch", (leg.src, leg.dst)))
@@ -157,13 +161,3 @@ def _send(client: ControlClient, step: Step) -> None:
             client.patch(step.process, *step.args)
         case "forward":
             client.forward(step.process)
-
-
-def differences(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[str]:
-    """Return why each of these chains is not up, one line a chain; empty where all are."""
-    found: list[str] = []
-    for chain in wiring.chains:
-        if names is None or chain.name in names:
-            state, why = state_of(chain, wiring, observed)
-            found += [f"chain {chain.name}: {state}: {why[0]}"] if state != "up" else []
-    return found

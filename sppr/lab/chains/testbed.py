@@ -1,13 +1,15 @@
 """Probes in the place of a chain's ends, and the ends back in their place, also after a crash.
 
-What is changed stands in the run directory before it is changed. Who finds the note of a process that no longer runs
-puts the ends back.
+Every change is recorded in the run directory first. The next command that finds the note of a dead process restores the
+ends.
 """
 
 import contextlib
 import fcntl
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from sppr.lab.state import State
 from sppr.spp.control import ControlClient
 
 _NOTE = "prove.json"
+NOT_BACK = "the ends of a chain could not be put back yet: the next sppr command tries again"
 #: Numbers of probes; each exists once in a lab. Those of a proof are taken from the end.
 PROBES = 32
 
@@ -60,9 +63,11 @@ def plugged(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Testbe
 
     ControlError where a process refuses.
     """
+    if not put_back(state):
+        raise ControlError(NOT_BACK, hint="sppr up, and then this")
     client = ControlClient(state.plan.api)
     beds = [_bed(chain, *plugs) for chain, plugs in zip(chains, _plugs(state, chains), strict=True)]
-    _note(state.folder, [chain.name for chain in chains], [plug for bed in beds for plug in (bed.near, bed.far)])
+    _note(state.folder, chains, [plug for bed in beds for plug in (bed.near, bed.far)])
     try:
         for chain, bed in zip(chains, beds, strict=True):
             _plug_in(client, chain, bed)
@@ -113,30 +118,44 @@ def _plugs(state: State, chains: Sequence[ChainWiring]) -> list[tuple[Plug, Plug
 
 
 def put_back(state: State) -> bool:
-    """Put the ends back that the note names, and remove the probes. Return whether that was done whole: False where a
-    process does not answer, and the note stays.
+    """Put the ends back that the note names, and remove the probes.
 
+    Return whether that was done whole. Where a process of the lab does not answer it is not, and the note stays.
     ControlError where a process refuses.
     """
     noted = _read(state.folder)
     if noted is None:
         return True
     dead = states.dead_parts(state)
-    known = [chain.name for chain in state.plan.wiring.chains if chain.name in noted["chains"]]
-    plugs = [(str(process), str(uid)) for process, uid in noted["plugs"]]
     asked = observe.processes(state.plan.parts, state.plan.wiring)
-    if known:
-        reconcile.apply(state.plan, dead, known)
     observed = observe.look(state.plan.api, asked, dead)
     client = ControlClient(state.plan.api)
-    for process, uid in plugs:
+    wanted = {leg.patch for leg in state.plan.wiring.legs}
+    whole = True
+    for process, src, dst in noted["legs"]:
+        if process not in asked or (process, src, dst) not in wanted:
+            continue  # the lab has no such part or patch any more
+        if process not in observed.seen:
+            whole = False
+        elif observed.patch(process, src) != dst:
+            client.patch(process, src, dst)
+    for process, uid in noted["plugs"]:
         seen = observed.seen.get(process)
-        if seen is not None and uid in seen.ports:
+        if seen is None:
+            whole = whole and process not in asked
+        elif uid in seen.ports:
             client.del_port(process, uid)
-    whole = all(process in observed.seen for process, _ in plugs)
+    known = [chain.name for chain in state.plan.wiring.chains if chain.name in noted["chains"]]
+    if known:
+        reconcile.apply(state.plan, dead, known)
     if whole:
         (state.folder / _NOTE).unlink(missing_ok=True)
     return whole
+
+
+def left(folder: Path) -> str:
+    """Return in words how a testbed was left."""
+    return NOT_BACK if (folder / _NOTE).exists() else "the ends were put back"
 
 
 def cut_off(folder: Path) -> str | None:
@@ -163,9 +182,11 @@ def restore(state: State) -> str | None:
         return None
     try:
         with (state.folder / _NOTE).open() as f:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(f, fcntl.LOCK_EX)
+            if cut_off(state.folder) != chain:  # another command has just done it
+                return None
             whole = put_back(state)
-    except (FileNotFoundError, BlockingIOError):  # another command has just done it, or does it
+    except FileNotFoundError:
         return None
     except ControlError as e:
         return f"chain {chain}: a proof was cut off, and its ends cannot be put back now: {e.what}"
@@ -174,34 +195,42 @@ def restore(state: State) -> str | None:
     return f"chain {chain}: a proof was cut off; its ends were put back"
 
 
-def _note(folder: Path, chains: Sequence[str], plugs: Sequence[Plug]) -> None:
+def _note(folder: Path, chains: Sequence[ChainWiring], plugs: Sequence[Plug]) -> None:
     this = pids.current(os.getpid())
+    legs = [leg for chain in chains for way in (chain.forward, chain.reverse) for leg in (*way[-1:], *way[:1])]
     noted = {
-        "chains": chains, "pid": os.getpid(), "started": this.started if this else 0,
-        "plugs": [[plug.process, plug.uid] for plug in plugs], "ends": [[plug.process, plug.port] for plug in plugs],
-    }  # fmt: skip
+        "chains": [chain.name for chain in chains],
+        "pid": os.getpid(),
+        "started": this.started if this else 0,
+        "plugs": [[plug.process, plug.uid] for plug in plugs],
+        "legs": [list(leg.patch) for leg in legs],
+    }
     temporaries.write(folder / _NOTE, json.dumps(noted) + "\n")
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
+    """The note. None where there is none, or where it cannot be understood."""
     try:
-        found = json.loads((folder / _NOTE).read_text())
-        return found if isinstance(found["plugs"], list) and isinstance(found["pid"], int) else None
+        found: dict[str, Any] = json.loads((folder / _NOTE).read_text())
+        good = isinstance(found["pid"], int) and isinstance(found["started"], int)
+        good = good and all(isinstance(name, str) for name in found["chains"])
+        good = good and all(len(plug) == 2 and all(isinstance(w, str) for w in plug) for plug in found["plugs"])
+        good = good and all(len(leg) == 3 and all(isinstance(w, str) for w in leg) for leg in found["legs"])
+        return found if good else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C: the ends are being put back."""
-    import signal
-    import threading
-
+    """Ignore Ctrl-C and the signals that end a process: the ends are being put back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

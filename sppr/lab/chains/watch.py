@@ -3,9 +3,10 @@
 import contextlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
-from sppr.host import netns, sniff
+from sppr.host import sniff
 from sppr.lab.chains import ends, observe
 from sppr.lab.chains.observe import Counters, Observed
 from sppr.lab.chains.wiring import ChainWiring, Leg
@@ -14,13 +15,16 @@ from sppr.spp import ports
 
 
 class Watch:
-    """Looks at the counters of other chains' ends. One that moves carries somebody's traffic: where it is a tap, the
-    frames in it are looked at."""
+    """Watches the counters of other chains' ends: a change means traffic. Frames at a tap are inspected."""
 
     def __init__(self, state: State, chain: ChainWiring, macs: Sequence[str]) -> None:
         self._state, self._macs = state, macs
         others = [one for one in state.plan.wiring.chains if one.name != chain.name]
-        self._exits: list[tuple[str, Leg]] = [(one.name, legs[-1]) for one in others for _, legs in one.directions]
+        # Both ends of each, also that at which a one-way chain begins.
+        self._exits: list[tuple[str, Leg]] = []
+        for one in others:
+            first, last = one.forward[0], one.forward[-1]
+            self._exits += [(one.name, last), (one.name, replace(first, src=first.dst, dst=first.src))]
         self._sniffers: dict[tuple[str, str], list[sniff.Sniffer]] = {}
         self._strays: dict[tuple[str, str], int] = {}
         self._before = Observed({})
@@ -30,9 +34,10 @@ class Watch:
         taps = ports.tap_interfaces(self._state.plan.part("pri").program)
         for name, leg in self._exits:
             if os.geteuid() == 0 and leg.dst in taps:
-                with contextlib.suppress(OSError):
-                    space = self._namespace(taps[leg.dst])
-                    self._sniffers[name, leg.dst] = [sniff.Sniffer(taps[leg.dst], mac, space) for mac in self._macs]
+                for space in self._namespaces(taps[leg.dst]):
+                    with contextlib.suppress(OSError):
+                        self._sniffers[name, leg.dst] = [sniff.Sniffer(taps[leg.dst], mac, space) for mac in self._macs]
+                        break
         self._before = self._look()
         return self
 
@@ -41,13 +46,10 @@ class Watch:
             for one in sniffers:
                 one.close()
 
-    def _namespace(self, interface: str) -> str | None:
-        """The namespace that an interface is in; None: that of this process."""
-        found = (
-            ends.name_of(self._state.plan, end) for end in self._state.plan.wiring.ends if end.interface == interface
-        )
-        name = next(found, None)
-        return name if name is not None and netns.inode(name) is not None and not sniff.exists(interface) else None
+    def _namespaces(self, interface: str) -> list[str | None]:
+        """Where to look for an interface: in the namespace that it was moved into, then in that of this process."""
+        known = [end for end in self._state.plan.wiring.ends if end.interface == interface]
+        return [*(ends.name_of(self._state.plan, end) for end in known), None]
 
     def _look(self) -> Observed:
         names = dict.fromkeys(leg.process for _, leg in self._exits)

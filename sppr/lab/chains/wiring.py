@@ -76,6 +76,7 @@ class Wiring:
 
     ``retired``: patches of former chains, no longer wanted and perhaps still there. ``ends``: those in network
     namespaces. ``patches``, ``ports`` (process and port), ``idle`` (processes): what conf.yml says beside its chains.
+    ``kept``: names of chains that conf.yml no longer has.
     """
 
     chains: tuple[ChainWiring, ...] = ()
@@ -85,6 +86,7 @@ class Wiring:
     patches: tuple[Leg, ...] = ()
     ports: tuple[tuple[str, str], ...] = ()
     idle: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def is_nothing(self) -> bool:
@@ -140,4 +142,5 @@ def parse(data: dict[str, Any]) -> Wiring:
         tuple(Leg(**leg) for leg in data["patches"]),
         tuple((process, port) for process, port in data["ports"]),
         tuple(data["idle"]),
+        tuple(data["kept"]),
     )

@@ -265,3 +265,13 @@ def test_any_two_patches_swapped_break_the_chain() -> None:
         if chain.legs[one].dst == chain.legs[other].dst:  # ring:0 of the host and ring:0 of a guest
             continue
         assert not all(goes_through(plan, legs, of) for of in (chain.forward, chain.reverse)), (legs[one], legs[other])
+
+
+def test_a_kept_chain_keeps_its_ports() -> None:
+    kept = planned(TWO + "chains: {old: {path: [tap:0, vm_v11, tap:1]}}")
+    config = parse((TWO + "chains: {new: {path: [tap:3, vm_v12]}}").encode(), "conf.yml")
+    made = chains(config, kept.parts, kept.wiring.chains)
+    assert [chain.name for chain in made.chains] == ["new", "old"]
+    config = parse((TWO + "chains: {new: {path: [nullpmd:0, vm_v11]}}").encode(), "conf.yml")
+    with pytest.raises(ConfigError, match="vhost:11 belongs to chain old, which is kept"):
+        chains(config, kept.parts, kept.wiring.chains)

@@ -102,6 +102,7 @@ def test_a_patch_by_hand_in_the_place_of_one_of_the_chain() -> None:
         ("nfv:1", "ring:5", "ivshmem:6"),  # a second source
         ("nfv:2", "tap:0", "tap:1"),  # the chain's tap, by another process
         ("nfv:2", "ring:7", "ring:0"),  # into a ring of the chain
+        ("nfv:1", "vhost:12", "tap:0"),  # from another chain's port
         ("primary", "tap:1", "tap:0"),
     ],
 )
@@ -109,7 +110,9 @@ def test_a_patch_by_hand_on_a_port_of_the_chain_is_drift_and_goes(process: str, 
     observed = changed(applied(), process, patches={**applied().seen[process].patches, src: dst})
     state, why = state_of(WEB, WIRING, observed)
     assert state == "degraded" and why == [f"{process}: {src} -> {dst} is of no chain"]
-    assert steps(WIRING, observed) == [Step(process, "disconnect", (src,))]
+    first, *others = steps(WIRING, observed)
+    assert first == Step(process, "disconnect", (src,))
+    assert others == ([Step("nfv:1", "patch", ("vhost:12", "nullpmd:0"))] if src == "vhost:12" else [])
 
 
 def test_ports_and_patches_of_no_chain_are_left_alone() -> None:
@@ -202,3 +205,24 @@ def test_a_port_whose_other_side_is_not_connected_is_named() -> None:
     observed = changed(applied(), "nfv:2", counters={"vhost:11": Counters(linked=False), "vhost:111": Counters()})
     assert state_of(WEB, WIRING, observed) == ("degraded", ["nfv:2: nobody is connected to vhost:11"])
     assert steps(WIRING, observed) == [], "nothing can be sent that would help"
+
+
+def test_no_frame_comes_in_while_the_way_is_rebuilt() -> None:
+    """The patches of a guest are lost, and frames would go on coming in."""
+    observed = changed(applied(), "nfv:11", patches={}, running=False)
+    order = [str(step) for step in steps(WIRING, observed)]
+    assert order == [
+        "nfv:1; patch reset tap:0", "nfv:2; patch reset tap:1",
+        "nfv:11; patch phy:0 phy:1", "nfv:11; patch phy:1 phy:0", "nfv:11; forward",
+        "nfv:1; patch tap:0 ivshmem:6", "nfv:2; patch tap:1 vhost:111",
+    ]  # fmt: skip
+
+
+def test_what_a_silent_process_may_still_have_stays_retired() -> None:
+    """Its patches come back with it: the controller restores them."""
+    without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
+    plan = replace(PLAN, wiring=without)
+    seen = {name: one for name, one in applied().seen.items() if name != "nfv:2"}
+    observed = after(Observed(seen, {"nfv:2": "is not connected"}), steps(without, Observed(seen)))
+    left = plan.unretired(observed).wiring.retired
+    assert left and {leg.process for leg in left} == {"nfv:2"}

@@ -109,7 +109,7 @@ def test_how_a_proof_is_printed() -> None:
         "\x1b[32mpass\x1b[0m: consistency, reach, trace",
     ]
     failed = Proof("web", 2, shown=["consistency"], runs=[run(received=60)])
-    failed.fail("forward: 40 of 100 frames lost in the ring")
+    failed.fail("forward: 40 of 100 frames lost in the ring", "reach")
     assert "60 of 100 frames of 64 B  40 lost" in cli.lines(failed)[0]
     assert cli.lines(failed)[1:] == [
         "\x1b[1mweb\x1b[0m  forward: 40 of 100 frames lost in the ring", "\x1b[31mfail\x1b[0m: trace"
@@ -118,9 +118,23 @@ def test_how_a_proof_is_printed() -> None:
 
 def test_a_doubt_does_not_hide_a_failure() -> None:
     proof = Proof("web", 2)
-    proof.fail("a loss")
-    proof.doubt("other traffic")
+    proof.fail("a loss", "trace")
+    proof.doubt("other traffic", "reach")
     assert proof.verdict == "fail" and proof.reasons == ["a loss", "other traffic"]
+    proof.close()
+    assert proof.at == "reach" and proof.shown == ["consistency"], "the lowest level that did not pass"
+
+
+def test_a_late_failure_is_in_the_report() -> None:
+    """TCP after the frames, or the ends not back: each was tried when all frames had arrived."""
+    for at, shown in (("trace", ["consistency", "reach"]), ("consistency", [])):
+        proof = Proof("web", 2)
+        proof.fail("late", at)
+        proof.close()
+        assert proof.shown == shown and cli.lines(proof)[-1].endswith(f"fail\x1b[0m: {at}")
+    proof = Proof("web", 2)
+    proof.close()
+    assert proof.shown == ["consistency", "reach", "trace"]
 
 
 @pytest.mark.parametrize(
@@ -133,10 +147,12 @@ def test_the_exit_status_is_that_of_the_worst_verdict(verdicts: list[Any], statu
 
 def test_reports_for_ci(tmp_path: Path) -> None:
     good = Proof("web", 2, shown=["consistency", "reach", "trace"], runs=[run()], seconds=1.5)
-    bad = Proof("b<&>", 2, shown=["consistency"], runs=[run(received=1)])
-    bad.fail("lost <somewhere>")
+    bad = Proof("b<&>", 2, runs=[run(received=1)])
+    bad.fail("lost <somewhere>", "reach")
     down = Proof("c", 1)
-    down.doubt("the chain is down")
+    down.doubt("the chain is down", "consistency")
+    for proof in (bad, down):
+        proof.close()
     cli.write_json(tmp_path / "p.json", [good, bad])
     found = json.loads((tmp_path / "p.json").read_text())
     assert found[0]["runs"][0]["latency_ns"]["p50"] == 41_000 and found[1]["verdict"] == "fail"
