@@ -189,7 +189,7 @@ def test_ctrl_c_puts_the_ends_back(lab: Lab, number: signal.Signals) -> None:
     process = start(lab)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and "interrupted; its ends were put back" in err, out + err
+    assert process.returncode == 130 and "interrupted; the ends were put back" in err, out + err
     assert ends_are_back(lab)
 
 

@@ -108,7 +108,7 @@ def test_a_patch_by_hand_is_named_and_corrected_and_others_are_left_alone(lab: L
     assert status.returncode == 1 and "chain web: degraded: nfv:1: tap:0 goes to nullpmd:2" in status.stdout
     done = lab.sppr("chain", "apply", "web")
     assert set(done.stdout.splitlines()) == {
-        "nfv:1; patch tap:0 ivshmem:6", "nfv:2; patch ring:0 vhost:11", "chain web: up"
+        "nfv:1; patch reset tap:0", "nfv:1; patch tap:0 ivshmem:6", "nfv:2; patch ring:0 vhost:11", "chain web: up"
     }  # fmt: skip
     assert {"src": "nullpmd:1", "dst": "nullpmd:2"} in lab.control.nfv_status(1)["patches"]
     packets_cross(lab)
