@@ -134,7 +134,7 @@ def show(name: str, session: str | None, as_json: bool) -> None:
 @click.argument("names", nargs=-1, shell_complete=_names, metavar="[NAME]…")
 @options.verb_session
 def apply(names: tuple[str, ...], session: str | None) -> int:
-    """Wire these chains, or all, as conf.yml has them now. What is right already is not touched."""
+    """Apply these chains, or all, as conf.yml has them now. Correct patches are not touched."""
     from dataclasses import replace
 
     from sppr import log

@@ -224,7 +224,7 @@ def _ends(config: "Config", line_of: LineOf) -> Iterator[Problem]:
 
 
 def _patches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
-    """Check the entries of ``patches:`` by themselves. That none of them has a port of a chain is the planner's."""
+    """Check the entries of ``patches:`` by themselves. The planner checks for conflicts with the ports of chains."""
     known = {"pri", *(f"sec{s.id}" for s in config.secondaries if s.type == "nfv"), *_vm_names(config)}
     seen: dict[tuple[str, str], Path] = {}
     for index, entry in enumerate(config.patches):

@@ -41,8 +41,8 @@ paced(struct probe_source *s, uint64_t now, uint64_t n)
 }
 
 /* How many of n frames the window permits now: a path that stalls, as a guest that gets no CPU,
- * then loses none in a full queue. On their way are those above the highest number that arrived:
- * what is missing below it is lost.
+ * then loses none in a full queue. Frames above the highest received number are in flight;
+ * missing lower ones are lost.
  */
 static uint64_t
 windowed(struct probe_source *s, uint64_t now, uint64_t n)

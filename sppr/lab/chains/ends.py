@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sppr.errors import HostError, LaunchError
 from sppr.host import netns, sniff, temporaries
+from sppr.lab import state as states
 from sppr.spp import ports
 
 if TYPE_CHECKING:
@@ -78,8 +79,15 @@ def taps(plan: "Plan") -> list[str]:
 
 
 def outside(plan: "Plan") -> list["TapEnd"]:
-    """Return the ends whose tap is in the host's namespace."""
-    return [end for end in plan.wiring.ends if (Path("/sys/class/net") / end.interface).exists()]
+    """Return the ends whose tap is in the host's namespace.
+
+    Where the primary does not run, or its tap is in its namespace, an interface of that name is another lab's.
+    """
+    primary = states.process(plan.part("pri").files(Path(plan.run)))
+    if primary is None or not primary.alive():
+        return []
+    there = [end for end in plan.wiring.ends if (Path("/sys/class/net") / end.interface).exists()]
+    return [end for end in there if os.geteuid() != 0 or not _is_inside(end.interface, name_of(plan, end))]
 
 
 def faults(plan: "Plan", chain: str) -> list[str]:

@@ -1,11 +1,11 @@
 """Compare the planned wiring of chains with the observed state, and send the difference."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sppr.errors import ControlError
-from sppr.lab.chains.observe import Observed, drift, look, processes
+from sppr.lab.chains.observe import NO_CONTROLLER, Observed, drift, look, processes
 from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
 from sppr.spp.control import ControlClient
 
@@ -21,11 +21,12 @@ _FIXED = ("phy",)
 
 @dataclass(frozen=True)
 class Step:
-    """One change of one process."""
+    """One change of one process, for ``chain``; empty: for none."""
 
     process: str
     verb: Verb
     args: tuple[str, ...] = ()
+    chain: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         words = {"disconnect": ("patch", "reset")}.get(self.verb, (self.verb,))
@@ -43,13 +44,13 @@ def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = No
     chosen = [chain for chain in chosen if can_apply(chain, observed)]
     found = _retire(wiring, observed) if names is None else []
     for chain in chosen:
-        found += [Step(process, "disconnect", (src,)) for process, src, _ in drift(chain, wiring, observed)]
+        found += [Step(process, "disconnect", (src,), chain.name) for process, src, _ in drift(chain, wiring, observed)]
     beside = [leg for leg in wiring.patches if names is None and leg.process in observed.seen]
-    legs = [leg for chain in chosen for leg in chain.legs if not leg.own] + beside
+    named = [(chain.name, leg) for chain in chosen for leg in chain.legs if not leg.own] + [("", leg) for leg in beside]
     found += [Step(*one) for one in _alone(wiring, observed) if names is None]
-    found += [
-        Step(process, "add", (port,)) for process, port in ports_of(tuple(legs)) if _must_add(process, port, observed)
-    ]
+    for name, leg in named:
+        places = ports_of((leg,))
+        found += [Step(process, "add", (port,), name) for process, port in places if _must_add(process, port, observed)]
     inner: list[Step] = []
     ingress: list[Step] = []
     for chain in chosen:
@@ -59,20 +60,20 @@ def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = No
             ]
             there = observed.patch(first.process, first.src)
             if broken and there is not None:  # no frame comes in while the way is rebuilt
-                found.append(Step(first.process, "disconnect", (first.src,)))
-            inner += [Step(leg.process, "patch", (leg.src, leg.dst)) for leg in broken]
+                found.append(Step(first.process, "disconnect", (first.src,), chain.name))
+            inner += [Step(leg.process, "patch", (leg.src, leg.dst), chain.name) for leg in broken]
             if broken or there != first.dst:
-                ingress.append(Step(first.process, "patch", (first.src, first.dst)))
+                ingress.append(Step(first.process, "patch", (first.src, first.dst), chain.name))
     for leg in beside:
         if observed.patch(leg.process, leg.src) != leg.dst:
             ingress.append(Step(leg.process, "patch", (leg.src, leg.dst)))
     needed = {leg.process for chain in chosen for leg in chain.legs}
     idle = [
-        process
-        for process in dict.fromkeys(leg.process for leg in legs)
-        if not observed.seen[process].running and (process in needed or process not in wiring.idle)
+        Step(leg.process, "forward", (), name)
+        for name, leg in named
+        if not observed.seen[leg.process].running and (leg.process in needed or leg.process not in wiring.idle)
     ]
-    every = [*found, *inner, *(Step(process, "forward") for process in idle), *ingress]
+    every = [*found, *inner, *idle, *ingress]
     return list(dict.fromkeys(every))
 
 
@@ -140,13 +141,26 @@ def apply(
 
 
 def execute(client: ControlClient, todo: Sequence[Step]) -> None:
-    """Send each step. ControlError where a process refuses one, or has no such port."""
+    """Send each step. Where a process refuses one, the rest of its chain is not sent, and the other chains are.
+
+    ControlError at the end, with the first refusal of each chain; at once where the controller does not answer.
+    """
+    refused: dict[str, str] = {}
+    hint = None
     for step in todo:
+        if step.chain and step.chain in refused:
+            continue
         try:
             _send(client, step)
         except ControlError as e:
             e.what = f"{step}: {e.what}"
-            raise
+            if NO_CONTROLLER in e.what:
+                raise
+            refused.setdefault(step.chain, e.what)
+            hint = e.hint
+    if refused:
+        lines = [f"chain {name}: {what}" if name else what for name, what in refused.items()]
+        raise ControlError("\n".join(lines), hint=hint)
 
 
 def _send(client: ControlClient, step: Step) -> None:

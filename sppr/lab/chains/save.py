@@ -1,7 +1,7 @@
 """What runs now, as sections of conf.yml, or as commands of SPP's prompt. Pure.
 
-Patches that lead from a port through guests and rings to another port are read as a chain, where the planner would wire
-that chain just so. What is left stands in ``patches:`` to the letter.
+Patches that lead from a port through guests and rings to another port are read as a chain if the planner produces the
+same patches. All others are saved literally under ``patches:``.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,11 +1,13 @@
 """The wiring of chains against what the processes report."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from sppr.errors import ControlError
 from sppr.lab.chains.observe import Counters, Observed, Seen, drift, processes, state_of
-from sppr.lab.chains.reconcile import Step, steps
+from sppr.lab.chains.reconcile import Step, execute, steps
 from sppr.lab.chains.wiring import Wiring, ports_of
 from tests.unit.lab import test_chain_planner
 from tests.unit.lab.test_chain_planner import planned
@@ -226,3 +228,30 @@ def test_what_a_silent_process_may_still_have_stays_retired() -> None:
     observed = after(Observed(seen, {"nfv:2": "is not connected"}), steps(without, Observed(seen)))
     left = plan.unretired(observed).wiring.retired
     assert left and {leg.process for leg in left} == {"nfv:2"}
+
+
+def test_a_chain_that_a_process_refuses_does_not_keep_the_others_from_being_wired() -> None:
+    """No NIC is bound, so there is no phy:7: no frame is let into the half of that chain either."""
+
+    class Client:
+        def __init__(self) -> None:
+            self.sent: list[str] = []
+
+        def __getattr__(self, verb: str) -> Callable[..., None]:
+            def send(process: str, *args: str) -> None:
+                if "phy:7" in args:
+                    raise ControlError("phy:7: no such port here")
+                self.sent.append(f"{process} {verb} {' '.join(args)}")
+
+            return send
+
+    text = TWO + "chains: {bad: {path: [tap:3, vm_v12, phy:7]}, good: {path: [tap:0, vm_v11, tap:1]}}"
+    plan = planned(text)
+    seen = {"nfv:1": {"vhost:12", "vhost:112"}, "nfv:2": {"tap:0", "tap:1", "vhost:11", "vhost:111"}}
+    seen |= {"nfv:11": {"phy:0", "phy:1"}, "nfv:12": {"phy:0", "phy:1"}}
+    observed = Observed({name: Seen(frozenset(ports)) for name, ports in seen.items()})
+    client = Client()
+    with pytest.raises(ControlError, match="chain bad: nfv:1; patch vhost:112 phy:7: phy:7: no such port here"):
+        execute(client, steps(plan.wiring, observed))  # type: ignore[arg-type]
+    assert "nfv:2 patch tap:0 vhost:11" in client.sent and "nfv:2 forward " in client.sent
+    assert not [line for line in client.sent if "patch tap:3" in line]
