@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,19 @@ def lab(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         made.end()
 
 
+def all_ready(lab: Lab) -> dict[str, dict[str, Any]]:
+    """The rows of status. A guest that gets no CPU for seconds loses its connection, and is starting for a moment."""
+
+    def rows() -> dict[str, dict[str, Any]] | None:
+        found = lab.status()
+        return found if all(row["state"] == "ready" for row in found.values()) else None
+
+    found: dict[str, dict[str, Any]] = wait_for("all parts", rows)
+    return found
+
+
 def test_every_part_is_ready_and_told_with_its_window_and_pane(lab: Lab) -> None:
-    rows = lab.status()
+    rows = all_ready(lab)
     assert list(rows) == ["ctrler", "pri", "sec1", "sec2", "vm_r6", "vm_v11"]
     for row in rows.values():
         assert row["state"] == "ready" and row["pid"] and row["pane"].startswith("%") and row["window"]
@@ -60,7 +72,7 @@ def test_without_a_terminal_it_says_how_to_attach_and_what_it_waited_for(lab: La
 
 
 def test_a_second_wakeup_changes_nothing_and_says_so(lab: Lab) -> None:
-    before = lab.status()
+    before = all_ready(lab)
     done = lab.wakeup()
     assert done.returncode == 0, done.stderr
     assert "testlab1 is running already, with all its 6 parts: nothing was changed" in done.stdout
