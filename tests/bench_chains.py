@@ -54,16 +54,8 @@ def planner(results: Results) -> None:
 
 @contextmanager
 def lab(name: str, extra: str, *flags: str, base: Path | None = None) -> Iterator[labs.Lab]:
-    with tempfile.TemporaryDirectory() as folder:
-        made = labs.make(Path(folder), name, base)
-        made.write(extra)
-        made.conf.write_text(made.conf.read_text().replace("[{id: 11}", "[{id: 11, secondary: 2}"))
-        try:
-            done = made.wakeup(*flags)
-            assert done.returncode == 0, done.stdout + done.stderr
-            yield made
-        finally:
-            made.end()
+    with tempfile.TemporaryDirectory() as folder, labs.chain_lab(Path(folder), name, base, extra, *flags) as (made, _):
+        yield made
 
 
 def timed(made: labs.Lab, *words: str) -> float:

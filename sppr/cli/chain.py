@@ -141,7 +141,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     from sppr.cli.gather import again, rewired
     from sppr.cli.which import own_session
     from sppr.lab import state as states
-    from sppr.lab.chains import ends, observe, reconcile
+    from sppr.lab.chains import ends, reconcile, rows
 
     name = own_session(session)
     _state(name)
@@ -164,12 +164,11 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     for left in wiring.left_out if not names else ():
         click.echo(f"chain {left.name}: left out: {left.why}")
     chosen = [chain for chain in wiring.chains if not names or chain.name in names]
-    states_now = [
-        (chain, *observe.state_of(chain, wiring, observed, ends.faults(state.plan, chain.name))) for chain in chosen
-    ]
-    for chain, standing, why in states_now:
+    found = rows.states_of(state.plan, observed)
+    for chain in chosen:
+        standing, why = found[chain.name]
         click.echo(f"chain {chain.name}: {standing}" + (f": {why[0]}" if why else ""))
-    return 0 if all(standing == "up" for _, standing, _ in states_now) else 1
+    return 0 if all(found[chain.name][0] == "up" for chain in chosen) else 1
 
 
 @main.command()

@@ -18,7 +18,7 @@ def main(names: tuple[str, ...], session: str | None) -> None:
     with verb.session(session, names) as state:
         running = survey.running(state.folder, state.plan.parts)
         chosen = reconcile.with_secondaries(state.plan, names, running)
-        anew, site, lab = verb.anew(state, chosen)
-        todo = verbs.to_restart(state, chosen, anew, lab.plan if lab else None)
+        replanned, site, lab = verb.replan(state, chosen)
+        todo = verbs.to_restart(state, chosen, replanned, lab.plan if lab else None)
         verb.run(todo, state, site, lab)
         verb.done(todo)

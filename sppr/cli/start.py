@@ -15,8 +15,8 @@ def main(names: tuple[str, ...], session: str | None) -> None:
     from sppr.lab import verbs
 
     with verb.session(session, names) as state:
-        anew, site, lab = verb.anew(state, names)
-        todo = verbs.to_start(state, names, anew, say, lab.plan if lab else None)
+        replanned, site, lab = verb.replan(state, names)
+        todo = verbs.to_start(state, names, replanned, say, lab.plan if lab else None)
         if todo.start:
             verb.run(todo, state, site, lab)
             verb.done(todo)

@@ -168,7 +168,7 @@ def chains_to_change(plan: Any, old: Any) -> bool:
     from sppr.lab.chains import ends, observe, reconcile
     from sppr.lab.state import dead_parts
 
-    if plan.wiring != old.plan.wiring or any(ends.faults(plan, chain.name) for chain in plan.wiring.chains):
+    if plan.wiring != old.plan.wiring or ends.faults(plan):
         return True
     if plan.wiring.is_nothing:
         return False

@@ -42,7 +42,7 @@ def outlive_own_pane(state: State) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def anew(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None, "Lab | None"]:
+def replan(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None, "Lab | None"]:
     """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. The lab as
     conf.yml has it comes last, None where that is gone.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
 
-from sppr.config.problem import LineOf, Path, Problem, at_line, default_numbers
+from sppr.config.problem import LineOf, Path, Problem, at_line
 
 if TYPE_CHECKING:
     from sppr.config.model import Chain, Config, Vm
@@ -35,6 +35,11 @@ def secondary_id(name: str) -> int | None:
     """Return the id in the name of a secondary: ``sec3`` -> 3. None for any other text."""
     found = _SECONDARY.fullmatch(name)
     return int(found[1]) if found else None
+
+
+def default_numbers(vm_id: int, count: int) -> tuple[int, ...]:
+    """Return the numbers of a VM's ports: its id, then 100 more each (``vhost:11``, ``vhost:111``, …)."""
+    return tuple(vm_id + 100 * i for i in range(count))
 
 
 def ports_at(path: tuple[str, ...], place: int) -> int:

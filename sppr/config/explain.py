@@ -16,15 +16,6 @@ from sppr.config.problem import Problem
 MEAN = "did you mean "
 
 
-def dotted(path: KeyPath) -> str:
-    """``secondaries[1].coremask``."""
-    text = ""
-    for step in path:
-        word = f"[{step}]" if isinstance(step, int) else step or "''"
-        text += f".{word}" if text and isinstance(step, str) else word
-    return text
-
-
 def place_of(error: ErrorDetails) -> KeyPath:
     """Return the path of what is wrong. pydantic marks a wrong key of a mapping by a step of its own."""
     return tuple(step for step in error["loc"] if step != "[key]")

@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sppr.config.explain import MEAN, dotted, model_at, place_of, problem
+from sppr.config.explain import MEAN, model_at, place_of, problem
 from sppr.config.model import Config
 from sppr.config.problem import Path as KeyPath
-from sppr.config.problem import Problem
+from sppr.config.problem import Problem, dotted, report
 from sppr.config.rules import check
 from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, is_merge, mark_of
 from sppr.errors import ConfigError
@@ -162,14 +162,14 @@ def parse(data: bytes, name: str) -> Config:
     except Unreadable as e:
         raise ConfigError(f"{name}:{e.mark.line}:{e.mark.column}: {e.what}\n    fix: {e.fix}") from None
     if not isinstance(raw, dict):
-        told = Problem((), "not a mapping of sections", "begin with a section, such as 'primary:' on a line of its own")
-        raise ConfigError(_tell(name, reader, told))
+        fix = "begin with a section, such as 'primary:' on a line of its own"
+        raise ConfigError(report(name, reader.places, [Problem((), "not a mapping of sections", fix)]))
     config, problems = _validate({k: v for k, v in raw.items() if v is not None}, reader)
     if config is not None:
         wrong = {problem.path for problem in problems}
         problems += check(config, lambda p: getattr(reader.places.get(p), "line", None), wrong)
     if config is None or problems:
-        raise ConfigError("\n".join(_tell(name, reader, p) for p in _in_order(reader, problems)))
+        raise ConfigError(report(name, reader.places, problems))
     return config
 
 
@@ -214,37 +214,3 @@ def _without(raw: dict[str, Any], wrong: list[KeyPath]) -> Config:
         entries[int(index)] = entries[int(index)].model_copy(update={str(field): None})
         config = config.model_copy(update={str(section): tuple(entries)})
     return config
-
-
-def _in_order(reader: _Reader, problems: list[Problem]) -> list[Problem]:
-    def key(one: Problem) -> tuple[int, int]:
-        return one.mark or _nearest(reader, one.path)
-
-    # A value that several mappings merge is wrong in each of them, and is written once.
-    once: dict[tuple[object, ...], Problem] = {}
-    for one in problems:
-        once.setdefault((key(one), one.what, one.fix), one)
-    return sorted(once.values(), key=key)
-
-
-def _nearest(reader: _Reader, path: KeyPath) -> tuple[int, int]:
-    """Where ``path`` is written, or the nearest of its parents that is."""
-    while path and path not in reader.places:
-        path = path[:-1]
-    place = reader.places.get(path, Mark(1, 1))
-    return place.line, place.column
-
-
-def _tell(name: str, reader: _Reader, one: Problem) -> str:
-    line, column = one.mark or _nearest(reader, one.path)
-    where = f"{_capped(dotted(one.path), 80)}: " if one.path else ""
-    told, fix = _printable(f"{where}{_capped(one.what, 200)}"), _printable(_capped(one.fix, 160))
-    return f"{name}:{line}:{column}: {told}\n    fix: {fix}"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text.replace("\n", " "))
-
-
-def _capped(text: str, size: int) -> str:
-    return text if len(text) <= size else f"{text[: size - 1]}…"

@@ -5,8 +5,9 @@ from ipaddress import IPv4Address
 
 from sppr import units
 from sppr.config import chains
+from sppr.config.chains import default_numbers
 from sppr.config.model import Config
-from sppr.config.problem import LineOf, Path, Problem, at_line, default_numbers
+from sppr.config.problem import LineOf, Path, Problem, at_line
 
 #: RTE_MAX_LCORE of DPDK's usual builds.
 MAX_LCORE = 128
@@ -83,8 +84,8 @@ def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
     def taken(key: str, other: str, what: str, fix: str) -> Problem:
         there: Path = ("controller", other)
-        told = f"{getattr(c, key)} is {what} already{at_line(line_of(there))}"
-        return Problem(("controller", key), told, fix, others=frozenset({there}))
+        problem = f"{getattr(c, key)} is {what} already{at_line(line_of(there))}"
+        return Problem(("controller", key), problem, fix, others=frozenset({there}))
 
     if c.pri_port == c.sec_port:
         yield taken("sec_port", "pri_port", "the primary's port", "use two ports, such as 5555 and 6666")

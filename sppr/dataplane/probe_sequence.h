@@ -7,8 +7,8 @@
 
 #define PROBE_WINDOW 65536 /* sequence numbers remembered behind the highest one */
 
-/* Tells whether a sequence number is new, reordered (RFC 4737) or a duplicate. Numbers have 32
- * bits on the wire and wrap; each is taken as the one nearest to the highest so far.
+/* Classifies a sequence number as new, reordered (RFC 4737) or a duplicate. Numbers have 32 bits
+ * on the wire and wrap; each is taken as the one nearest to the highest so far.
  */
 struct probe_sequence {
 	int64_t highest; /* -1: none yet */

@@ -6,7 +6,6 @@
 #include <rte_ether.h>
 #include <rte_lcore.h>
 
-#include "json.h"
 #include "status.h"
 
 static void
@@ -33,13 +32,9 @@ put_counters(struct json *w, const struct port *port)
 {
 	char text[UID_STRLEN];
 
-	json_object(w, NULL);
 	uid_format_status(port->uid, text);
-	json_string(w, "port", text);
-	json_uint(w, "rx", port->stats->rx);
-	json_uint(w, "rx_drop", port->stats->rx_drop);
-	json_uint(w, "tx", port->stats->tx);
-	json_uint(w, "tx_drop", port->stats->tx_drop);
+	status_open_counters(w, text, port->stats->rx, port->stats->rx_drop, port->stats->tx,
+			port->stats->tx_drop);
 	if (port->ops->link != NULL)
 		json_string(w, "link", port->ops->link(port) ? "up" : "down");
 	json_end(w);

@@ -71,6 +71,9 @@ open_namespace(struct tapend *end)
 		return -1;
 	}
 	end->route_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (end->route_fd < 0)
+		say("%s stays in the host's namespace: netlink: %s", end->interface,
+				strerror(errno));
 	if (setns(own, CLONE_NEWNET) < 0) {
 		say("cannot return to the host's network namespace: %s", strerror(errno));
 		abort(); /* the controller would be out of reach */

@@ -9,7 +9,6 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from sppr.host import netns
@@ -91,8 +90,3 @@ def _program(mac: str) -> list[tuple[int, int, int, int]]:
         (_RETURN, 0, 0, 64),
         (_RETURN, 0, 0, 0),
     ]
-
-
-def exists(interface: str) -> bool:
-    """Whether this namespace has the interface."""
-    return (Path("/sys/class/net") / interface).exists()

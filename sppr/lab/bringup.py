@@ -14,9 +14,9 @@ from sppr.host import facts, pids, procs
 from sppr.host.rundir import make_private
 from sppr.lab import materials, survey, teardown
 from sppr.lab import state as states
-from sppr.lab.chains import ends
+from sppr.lab.chains import ends, rows
 from sppr.lab.chains import reconcile as chains
-from sppr.lab.chains.observe import Observed, look, processes, state_of, unlinked
+from sppr.lab.chains.observe import Observed, look, processes, unlinked
 from sppr.lab.panes import Panes
 from sppr.lab.reconcile import Todo
 from sppr.lab.site import Site
@@ -172,8 +172,9 @@ class BringUp:
         self.state.plan = self.plan
         if todo:
             self.report.note(f"chains: {len(todo)} change{'s' * (len(todo) != 1)} made")
+        standing = rows.states_of(self.plan, observed)
         for chain in wiring.chains:
-            state, why = state_of(chain, wiring, observed, ends.faults(self.plan, chain.name))
+            state, why = standing[chain.name]
             self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
         self.report.step("chains")
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sppr.config.chains import ports_needed, servers_by_via
+from sppr.config.chains import default_numbers, ports_needed, servers_by_via
 from sppr.config.model import Config, Vm, VmRing, VmVhost
-from sppr.config.problem import default_numbers
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.images.store import Kind

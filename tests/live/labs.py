@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,20 @@ def make(folder: Path, session: str, base: Path | None) -> Lab:
         path.unlink(missing_ok=True)
     lab.write()
     return lab
+
+
+@contextlib.contextmanager
+def chain_lab(folder: Path, session: str, base: Path | None, extra: str, *flags: str) -> Iterator[tuple[Lab, str]]:
+    """A lab that wakeup brought up with ``extra`` in its conf.yml, VM 11 at secondary 2; and what wakeup printed."""
+    lab = make(folder, session, base)
+    lab.write(extra)
+    lab.conf.write_text(lab.conf.read_text().replace("[{id: 11}", "[{id: 11, secondary: 2}"))
+    try:
+        done = lab.wakeup(*flags)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield lab, done.stdout
+    finally:
+        lab.end()
 
 
 def wait_state(lab: Lab, name: str, wanted: str, seconds: float = 30) -> dict[str, Any]:

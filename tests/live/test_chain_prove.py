@@ -37,16 +37,10 @@ ALL = ("-ns", "2", "-nr", "1", "-nv", "1")
 @pytest.fixture(scope="module")
 def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A proved chain through a ring VM and a vhost VM, each served by a secondary of its own."""
-    made = labs.make(tmp_path_factory.mktemp("lab"), "prooflab1", base_image)
-    made.write(WEB)
-    made.conf.write_text(made.conf.read_text().replace("[{id: 11}", "[{id: 11, secondary: 2}"))
-    try:
-        done = made.wakeup(*ALL, "--prove")
-        assert done.returncode == 0, done.stdout + done.stderr
-        made.said = done.stdout  # type: ignore[attr-defined]
+    folder = tmp_path_factory.mktemp("lab")
+    with labs.chain_lab(folder, "prooflab1", base_image, WEB, *ALL, "--prove") as (made, said):
+        made.said = said  # type: ignore[attr-defined]
         yield made
-    finally:
-        made.end()
 
 
 @pytest.fixture(autouse=True)

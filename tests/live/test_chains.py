@@ -24,16 +24,10 @@ SOON = 2.0
 @pytest.fixture(scope="module")
 def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A chain through a ring VM and a vhost VM, each served by a secondary of its own."""
-    made = labs.make(tmp_path_factory.mktemp("lab"), "chainlab1", base_image)
-    made.write(WEB)
-    made.conf.write_text(made.conf.read_text().replace("[{id: 11}", "[{id: 11, secondary: 2}"))
-    try:
-        done = made.wakeup("-ns", "2", "-nr", "1", "-nv", "1")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "chain web: up  tap:0 → vm_r6 → vm_v11 → tap:1" in done.stdout
+    folder, flags = tmp_path_factory.mktemp("lab"), ("-ns", "2", "-nr", "1", "-nv", "1")
+    with labs.chain_lab(folder, "chainlab1", base_image, WEB, *flags) as (made, said):
+        assert "chain web: up  tap:0 → vm_r6 → vm_v11 → tap:1" in said
         yield made
-    finally:
-        made.end()
 
 
 def rows(lab: Lab) -> dict[str, dict[str, Any]]:

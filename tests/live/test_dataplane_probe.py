@@ -126,7 +126,7 @@ def test_a_window_keeps_frames_back_until_others_have_arrived(lab: Lab) -> None:
     one.ok("probe start probe:0 flow=1 key=12 count=350 window=100 peer=1")
     wait_for("the end", lambda: not probe(one)["source"]["running"])
     took = probe(one)["source"]
-    assert took["last_ns"] - took["first_ns"] >= 3 * 0.9e9, "after a second without progress each window is given up"
+    assert took["last_ns"] - took["first_ns"] >= 3 * 0.9e9, "each window counts as lost after a second without progress"
 
 
 def test_the_rate_is_kept(lab: Lab) -> None:

@@ -197,10 +197,10 @@ def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path
     running = state.State(planner.make(config, Flags(), Facts(cpus=(0,)), where), "boot")
     vm = next(part.name for part in running.plan.parts if part.is_vm)
     with pytest.raises(SeveralBases):
-        verbs.anew(running, [vm])
-    assert verbs.anew(running, ["pri"])[1] is not None
+        verbs.replan(running, [vm])
+    assert verbs.replan(running, ["pri"])[1] is not None
     (images / "b.qcow2").unlink()
-    assert verbs.anew(running, [vm])[1] is not None
+    assert verbs.replan(running, [vm])[1] is not None
 
 
 def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../json.h"
 #include "../status.h"
 
 /* status.h for a guest: an nfv as the controller sees it. */
@@ -22,13 +21,8 @@ put_counters(struct json *w, const struct port *port)
 {
 	char text[UID_STRLEN];
 
-	json_object(w, NULL);
 	uid_format(port->uid, text);
-	json_string(w, "port", text);
-	json_uint(w, "rx", port->rx);
-	json_uint(w, "rx_drop", port->rx_drop);
-	json_uint(w, "tx", port->tx);
-	json_uint(w, "tx_drop", port->tx_drop);
+	status_open_counters(w, text, port->rx, port->rx_drop, port->tx, port->tx_drop);
 	json_end(w);
 }
 

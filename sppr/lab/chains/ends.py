@@ -90,20 +90,22 @@ def outside(plan: "Plan") -> list["TapEnd"]:
     return [end for end in there if os.geteuid() != 0 or not _is_inside(end.interface, name_of(plan, end))]
 
 
-def faults(plan: "Plan", chain: str) -> list[str]:
-    """Return what is wrong with the ends of a chain, as far as it can be seen from the host's namespace."""
-    found: list[str] = []
+def faults(plan: "Plan") -> dict[str, list[str]]:
+    """Return what is wrong with the ends of each chain, as far as this user may look; chains without a fault are not in
+    it."""
+    found: dict[str, list[str]] = {}
     left = outside(plan)
     for end in plan.wiring.ends:
         name = name_of(plan, end)
-        if end.chain != chain:
-            continue
         if netns.inode(name) is None:
-            found.append(f"namespace {name} of {end.port} is gone: sppr chain apply, then sppr restart pri")
+            fault = f"namespace {name} of {end.port} is gone: sppr chain apply, then sppr restart pri"
         elif end in left:
-            found.append(f"{end.port} is not in namespace {name}: sppr chain apply")
+            fault = f"{end.port} is not in namespace {name}: sppr chain apply"
         elif os.geteuid() == 0 and not _is_inside(end.interface, name):
-            found.append(f"{end.port} is gone from namespace {name}: sppr restart pri")
+            fault = f"{end.port} is gone from namespace {name}: sppr restart pri"
+        else:
+            continue
+        found.setdefault(end.chain, []).append(fault)
     return found
 
 

@@ -57,6 +57,11 @@ class Observed:
         found = self.seen.get(process)
         return found.patches.get(src) if found else None
 
+    def counters(self, process: str, port: str) -> Counters | None:
+        """Return the counters of a port. None where its process does not answer, or has none."""
+        found = self.seen.get(process)
+        return found.counters.get(port) if found else None
+
 
 def processes(parts: Iterable[Part], wiring: Wiring) -> list[str]:
     """Return the processes that may have a patch on a port of a chain: all that forward, and the guests of chains."""
@@ -138,11 +143,10 @@ def state_of(
 def unlinked(chain: ChainWiring, observed: Observed) -> list[str]:
     """Return the ports of a chain whose other side is not connected. QEMU connects 1-2 s after a secondary restarts."""
     places = dict.fromkeys((leg.process, port) for leg in chain.legs if leg.hop for port in (leg.src, leg.dst))
-    none = Counters()
     return [
         f"{process}: nobody is connected to {port}"
         for process, port in places
-        if process in observed.seen and not observed.seen[process].counters.get(port, none).linked
+        if (there := observed.counters(process, port)) is not None and not there.linked
     ]
 
 

@@ -12,7 +12,7 @@ from sppr.config.chains import is_port, ports_at, ports_needed, secondary_id
 from sppr.config.model import Chain, Config
 from sppr.errors import ConfigError
 from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, TapEnd, Wiring
-from sppr.roles.part import Part, secondary_name, serving_part
+from sppr.roles.part import Part, serving_part
 from sppr.spp import ports
 
 #: Ports that one process holds: MAX_PORTS of our data plane, RTE_MAX_ETHPORTS of SPP's DPDK.
@@ -168,7 +168,7 @@ class _Planner:
             name=name,
             path=chain.path,
             forward=tuple(forward),
-            reverse=tuple(_turned(reverse)) if both else (),
+            reverse=tuple(reversed(reverse)) if both else (),
             parts=tuple(dict.fromkeys(["ctrler", "pri", *carriers, *vms])),
         )
 
@@ -202,14 +202,14 @@ class _Planner:
         if len(set(servers)) == 1:
             process = servers[0]
             self._carry(name, process, (src, dst), chain)
-            leg = Leg(process, _part_name(process), src, dst, number)
+            leg = Leg(process, serving_part(process), src, dst, number)
             return [leg], [_back(leg)]
         there, back = self._ring(name, key), self._ring(name, key) if chain.direction == "both" else ""
         near, far = servers
         self._carry(name, near, (src, there, *([back] if back else [])), chain)
         self._carry(name, far, (dst, there, *([back] if back else [])), chain)
-        forward = [Leg(near, _part_name(near), src, there, number), Leg(far, _part_name(far), there, dst, number)]
-        reverse = [Leg(near, _part_name(near), back, src, number), Leg(far, _part_name(far), dst, back, number)]
+        forward = [Leg(near, serving_part(near), src, there, number), Leg(far, serving_part(far), there, dst, number)]
+        reverse = [Leg(near, serving_part(near), back, src, number), Leg(far, serving_part(far), dst, back, number)]
         return forward, reverse
 
     def _check_via(self, vm: str, servers: list[str], via: str | None, key: tuple[str | int, ...]) -> None:
@@ -224,7 +224,7 @@ class _Planner:
         held = self.ports[process]
         held.update(p for p in uids if not p.startswith("phy:"))  # those are the primary's, and counted
         if len(held) > self.limit:
-            what = f"chain {name}: {_part_name(process)} would hold {len(held)} ports, and {self.limit} is the most"
+            what = f"chain {name}: {serving_part(process)} would hold {len(held)} ports, and {self.limit} is the most"
             raise ConfigError(what, hint="use more secondaries: -ns, or via:", key=("chains", name))
 
     def _ring(self, name: str, key: tuple[str | int, ...]) -> str:
@@ -241,11 +241,3 @@ class _Planner:
 
 def _back(leg: Leg) -> Leg:
     return Leg(leg.process, leg.by, leg.dst, leg.src, leg.hop)
-
-
-def _turned(reverse: Sequence[Leg]) -> list[Leg]:
-    return list(reversed(reverse))
-
-
-def _part_name(process: str) -> str:
-    return "pri" if process == "primary" else secondary_name(int(process.removeprefix("nfv:")))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from sppr.config.chains import is_port
 from sppr.deadline import Deadline
 from sppr.lab import state as states
-from sppr.lab.chains import ends, exchange, observe, testbed
+from sppr.lab.chains import ends, exchange, observe, rows, testbed
 from sppr.lab.chains.observe import Counters, Observed
 from sppr.lab.chains.trace import Checkpoint, checkpoints, locate, shortfall, uncounted
 from sppr.lab.chains.watch import Watch
@@ -177,7 +177,7 @@ def _consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool 
     observed = observe.look(
         state.plan.api, observe.processes(state.plan.parts, state.plan.wiring), states.dead_parts(state)
     )
-    standing, why = observe.state_of(chain, state.plan.wiring, observed, ends.faults(state.plan, chain.name))
+    standing, why = rows.states_of(state.plan, observed)[chain.name]
     if standing == "up":
         return
     text = f"{why[0]}" + (f" (and {len(why) - 1} more)" if len(why) > 1 else "")

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 from sppr.lab import state as states
 from sppr.lab.chains import ends, testbed
-from sppr.lab.chains.observe import ChainState, Counters, Observed, look, processes, state_of
+from sppr.lab.chains.observe import ChainState, Observed, look, processes, state_of
 from sppr.lab.chains.wiring import ChainWiring, Leg
+from sppr.lab.plan import Plan
 from sppr.lab.state import State
 
 #: Seconds between the two looks that a rate is made of.
 INTERVAL = 0.2
+#: Of a chain whose ends are probes now.
+BUSY: tuple[ChainState, list[str]] = (
+    "degraded", ["probes stand at its ends while sppr chain prove or bench runs"]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,20 +62,26 @@ def chains(state: State, interval: float = INTERVAL) -> list[ChainRow]:
     if interval and state.plan.wiring.chains and not before.silent:  # one that hangs has cost enough
         time.sleep(max(0.0, interval - (time.monotonic() - since)))
         after, seconds = observe(state), time.monotonic() - since
-    return [_row(chain, state, before, after, seconds) for chain in state.plan.wiring.chains]
+    standing, busy = states_of(state.plan, after), testbed.in_use(state.folder)
+    return [_row(chain, BUSY if chain.name in busy else standing[chain.name], before, after, seconds)
+            for chain in state.plan.wiring.chains]  # fmt: skip
 
 
-def _row(chain: ChainWiring, state: State, before: Observed, after: Observed, seconds: float) -> ChainRow:
-    if chain.name in testbed.in_use(state.folder):
-        busy = "probes stand at its ends while sppr chain prove or bench runs"
-        return ChainRow(chain.name, "degraded", chain.path, None, None, None, (busy,))
-    standing, why = state_of(chain, state.plan.wiring, after, ends.faults(state.plan, chain.name))
+def states_of(plan: Plan, observed: Observed) -> dict[str, tuple[ChainState, list[str]]]:
+    """Return the state of each chain of the plan, and each reason for it that is not ``up``; those of its ends, too."""
+    faults = ends.faults(plan)
+    return {c.name: state_of(c, plan.wiring, observed, faults.get(c.name, ())) for c in plan.wiring.chains}
+
+
+def _row(
+    chain: ChainWiring, standing: tuple[ChainState, list[str]], before: Observed, after: Observed, seconds: float
+) -> ChainRow:
     rates = {name: _rate(legs[-1], before, after, seconds) for name, legs in chain.directions}
     dropped = [_dropped(leg, after) for leg in chain.legs]
     known = [count for count in dropped if count is not None]
     return ChainRow(
-        chain.name, standing, chain.path, rates.get("forward"), rates.get("reverse"), sum(known) if known else None,
-        tuple(why),
+        chain.name, standing[0], chain.path, rates.get("forward"), rates.get("reverse"), sum(known) if known else None,
+        tuple(standing[1]),
     )  # fmt: skip
 
 
@@ -79,7 +90,7 @@ def legs(chain: ChainWiring, observed: Observed) -> list[LegRow]:
     found: list[LegRow] = []
     for direction, patches in chain.directions:
         for leg in patches:
-            there = counters(leg.process, leg.dst, observed)
+            there = observed.counters(leg.process, leg.dst)
             frames = there.tx if there else None
             found.append(
                 LegRow(
@@ -89,19 +100,13 @@ def legs(chain: ChainWiring, observed: Observed) -> list[LegRow]:
     return found
 
 
-def counters(process: str, port: str, observed: Observed) -> Counters | None:
-    """Return the counters of a port. None where its process does not answer, or has none."""
-    seen = observed.seen.get(process)
-    return seen.counters.get(port) if seen else None
-
-
 def _dropped(leg: Leg, observed: Observed) -> int | None:
-    src, dst = (counters(leg.process, port, observed) for port in (leg.src, leg.dst))
+    src, dst = (observed.counters(leg.process, port) for port in (leg.src, leg.dst))
     return src.rx_drop + dst.tx_drop if src and dst else None
 
 
 def _rate(leg: Leg, before: Observed, after: Observed, seconds: float) -> float | None:
-    first, last = (counters(leg.process, leg.dst, one) for one in (before, after))
+    first, last = (one.counters(leg.process, leg.dst) for one in (before, after))
     if first is None or last is None or seconds <= 0 or last.tx < first.tx:
         return None
     return (last.tx - first.tx) / seconds

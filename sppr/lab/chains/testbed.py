@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,6 @@ class Plug:
 class Testbed:
     """A chain with probes at both ends. ``forward`` and ``reverse``: its patches as they are now."""
 
-    chain: str
     near: Plug
     far: Plug
     forward: tuple[Leg, ...]
@@ -79,7 +78,7 @@ def plugged(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Testbe
 
 def _bed(chain: ChainWiring, near: Plug, far: Plug) -> Testbed:
     reverse = tuple(_replugged(chain.reverse, far, near)) if chain.reverse else ()
-    return Testbed(chain.name, near, far, tuple(_replugged(chain.forward, near, far)), reverse)
+    return Testbed(near, far, tuple(_replugged(chain.forward, near, far)), reverse)
 
 
 def _plug_in(client: ControlClient, chain: ChainWiring, bed: Testbed) -> None:
@@ -158,27 +157,26 @@ def left(folder: Path) -> str:
     return NOT_BACK if (folder / _NOTE).exists() else "the ends were put back"
 
 
-def cut_off(folder: Path) -> str | None:
-    """Return the chains whose ends a process that no longer runs has replaced. None where there are none."""
-    noted = _read(folder)
-    return (
-        ", ".join(noted["chains"])
-        if noted is not None and not pids.Proc(noted["pid"], noted["started"]).alive()
-        else None
-    )
-
-
 def in_use(folder: Path) -> list[str]:
     """Return the chains whose ends a process that runs has replaced by probes."""
     noted = _read(folder)
-    there = noted is not None and pids.Proc(noted["pid"], noted["started"]).alive()
-    return list(noted["chains"]) if noted is not None and there else []
+    return list(noted["chains"]) if noted is not None and _runs(noted) else []
+
+
+def cut_off(folder: Path) -> str:
+    """Return the chains whose ends a process that no longer runs has replaced, in words; empty where there are none."""
+    noted = _read(folder)
+    return ", ".join(noted["chains"]) if noted is not None and not _runs(noted) else ""
+
+
+def _runs(noted: Mapping[str, Any]) -> bool:
+    return pids.Proc(noted["pid"], noted["started"]).alive()
 
 
 def restore(state: State) -> str | None:
     """Put the ends back where a proof was cut off. Return a line about it; None where there was nothing to do."""
     chain = cut_off(state.folder)
-    if chain is None:
+    if not chain:
         return None
     try:
         with (state.folder / _NOTE).open() as f:

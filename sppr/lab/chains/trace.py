@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from sppr.lab.chains.observe import Counters, Observed
+from sppr.lab.chains.observe import Observed
 from sppr.lab.chains.wiring import Leg
 
 
@@ -29,18 +29,13 @@ def checkpoints(direction: str, legs: Sequence[Leg], before: Observed, after: Ob
     found: list[Checkpoint] = []
     for leg in legs:
         for port, way in ((leg.src, "rx"), (leg.dst, "tx")):
-            was, now = _counters(leg, port, before), _counters(leg, port, after)
+            was, now = before.counters(leg.process, port), after.counters(leg.process, port)
             if leg.own or was is None or now is None:
                 continue
             grew, dropped = ((now.rx - was.rx, now.rx_drop - was.rx_drop) if way == "rx" else
                              (now.tx - was.tx, now.tx_drop - was.tx_drop))  # fmt: skip
             found.append(Checkpoint(direction, leg.process, leg.by, port, way, grew, dropped, leg.in_guest))
     return found
-
-
-def _counters(leg: Leg, port: str, observed: Observed) -> Counters | None:
-    seen = observed.seen.get(leg.process)
-    return seen.counters.get(port) if seen else None
 
 
 def uncounted(legs: Sequence[Leg], points: Sequence[Checkpoint]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Self
 
 from sppr.host import sniff
 from sppr.lab.chains import ends, observe
-from sppr.lab.chains.observe import Counters, Observed
+from sppr.lab.chains.observe import Observed
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state import State
 from sppr.spp import ports
@@ -26,7 +26,6 @@ class Watch:
             first, last = one.forward[0], one.forward[-1]
             self._exits += [(one.name, last), (one.name, replace(first, src=first.dst, dst=first.src))]
         self._sniffers: dict[tuple[str, str], list[sniff.Sniffer]] = {}
-        self._strays: dict[tuple[str, str], int] = {}
         self._before = Observed({})
         self._moved: list[tuple[str, str]] = []
 
@@ -80,9 +79,5 @@ def _may_have_got_some(leg: Leg, before: Observed, after: Observed) -> bool:
     """Whether frames were sent to an end meanwhile, or that is not known: its process is there and does not answer."""
     if observe.HANGS in (before.silent.get(leg.process), after.silent.get(leg.process)):
         return True
-    return _sent(leg, before) != _sent(leg, after)
-
-
-def _sent(leg: Leg, observed: Observed) -> int:
-    seen = observed.seen.get(leg.process)
-    return seen.counters.get(leg.dst, Counters()).tx if seen else -1
+    first, last = (one.counters(leg.process, leg.dst) for one in (before, after))
+    return (first.tx if first else None) != (last.tx if last else None)

@@ -88,8 +88,8 @@ def test_a_port_of_several_queues_is_found_as_it_is_told() -> None:
 
 def test_vf_is_reshaped() -> None:
     info = {"client-id": 3, "phy": ["0", "0 nq 2"], "vhost": [1], "ring": [], "core": [{"core": 2, "type": "unuse"}]}
-    told = components.rest_form({"info": info}, "vf")
-    assert told["ports"] == ["phy:0", "phy:0 nq 2", "vhost:1"]
-    assert (told["components"], told["classifier_table"]) == (info["core"], [])
-    assert "classifier_table" not in components.rest_form({"info": info}, "mirror") and "master-lcore" not in told
+    form = components.rest_form({"info": info}, "vf")
+    assert form["ports"] == ["phy:0", "phy:0 nq 2", "vhost:1"]
+    assert (form["components"], form["classifier_table"]) == (info["core"], [])
+    assert "classifier_table" not in components.rest_form({"info": info}, "mirror") and "master-lcore" not in form
     assert components.rest_form({"info": info}, "pcap") == info

@@ -42,7 +42,7 @@ class Client:
         return [(1000, 90), (5000, 9), (100_000, 1)]
 
 
-BED = testbed.Testbed("web", testbed.Plug("nfv:1", "tap:0", 30), testbed.Plug("nfv:2", "tap:1", 31), (), ())
+BED = testbed.Testbed(testbed.Plug("nfv:1", "tap:0", 30), testbed.Plug("nfv:2", "tap:1", 31), (), ())
 
 
 @pytest.fixture(autouse=True)
