@@ -79,5 +79,7 @@ def _may_have_got_some(leg: Leg, before: Observed, after: Observed) -> bool:
     """Whether frames were sent to an end meanwhile, or that is not known: its process is there and does not answer."""
     if observe.HANGS in (before.silent.get(leg.process), after.silent.get(leg.process)):
         return True
-    first, last = (one.counters(leg.process, leg.dst) for one in (before, after))
-    return (first.tx if first else None) != (last.tx if last else None)
+    if (leg.process in before.seen) != (leg.process in after.seen):
+        return True
+    was, now = (one.counters(leg.process, leg.dst) for one in (before, after))
+    return (was.tx if was else 0) != (now.tx if now else 0)
