@@ -14,7 +14,14 @@ sys.path.insert(0, str(ROOT))
 
 from tests import bench_results  # noqa: E402
 
-SCRIPTS = ("bench.py", "bench_region.py", "bench_controller.py", "bench_chains.py", "bench_dataplane.py")
+SCRIPTS = (
+    "bench.py",
+    "bench_region.py",
+    "bench_controller.py",
+    "bench_chains.py",
+    "bench_dataplane.py",
+    "bench_ovs.py",
+)
 
 
 def main() -> int:

@@ -49,6 +49,13 @@ GOALS = {
     "null -> null with an unused probe added over without": Goal(">=", 0.99),
     "vhost, 64 bytes / testpmd net_vhost": Goal(">=", 1.2),
     "vhost, 1500 bytes / testpmd net_vhost": Goal(">=", 1.05),
+    "null -> null / OVS-DPDK": Goal(">=", 4),
+    "PVP, 64 bytes / OVS-DPDK": Goal(">=", 2),
+    "PVVP, 64 bytes / OVS-DPDK": Goal(">=", 2),
+    "PVP, tap to tap, p50 / OVS-DPDK": Goal("<=", 1),
+    "PVP, tap to tap, p99 / OVS-DPDK": Goal("<=", 1),
+    "PVVP, tap to tap, p50 / OVS-DPDK": Goal("<=", 1),
+    "PVVP, tap to tap, p99 / OVS-DPDK": Goal("<=", 1),
     "first packet after idle, median, us": Goal("<=", 300),
     "idle, % of a core, the busiest of primary and two nfv": Goal("<=", 1),
 }

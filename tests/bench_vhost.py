@@ -32,11 +32,11 @@ numbers = itertools.count(950)
 
 
 class Worker:
-    """The thread of a DPDK process that forwards."""
+    """The thread of a DPDK process that forwards, by the beginning of its name."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, name: str = "rte-worker") -> None:
         tasks = Path(f"/proc/{process.pid}/task").iterdir()
-        self.schedstat = next(t for t in tasks if (t / "comm").read_text().startswith("rte-worker")) / "schedstat"
+        self.schedstat = next(t for t in tasks if (t / "comm").read_text().startswith(name)) / "schedstat"
 
     def seconds(self) -> tuple[float, float]:
         """It ran, and was ready without a CPU."""

@@ -44,16 +44,16 @@ def free_pages() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("HugePages_Free"))
 
 
-def prepare_hugepages() -> None:
-    """At least FREE_PAGES free pages of 2 MiB for each test that runs, and a hugetlbfs at /dev/hugepages."""
+def prepare_hugepages(free: int = FREE_PAGES) -> None:
+    """At least ``free`` free pages of 2 MiB for each test that runs, and a hugetlbfs at /dev/hugepages."""
     HUGE.mkdir(exist_ok=True)
     if not any(line.split()[1] == str(HUGE) for line in Path("/proc/mounts").read_text().splitlines()):
         subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", str(HUGE)], check=True)
     pages = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
-    missing = FREE_PAGES * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) - free_pages()
+    missing = free * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) - free_pages()
     if missing > 0:
         pages.write_text(str(int(pages.read_text()) + missing))
-    assert free_pages() >= FREE_PAGES, "the host has no memory for hugepages"
+    assert free_pages() >= free, "the host has no memory for hugepages"
 
 
 class Connection:
