@@ -176,7 +176,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
 @options.verb_session
 @click.option("--all", "every", is_flag=True, help="Prove each chain of the lab.")
 @click.option(
-    "--level", type=click.IntRange(0, 3), default=2, show_default=True,
+    "--level", type=click.IntRange(0, 3), show_default="2; 1 over SPP's own programs",
     help="0 consistency, 1 reach, 2 trace, 3 necessity; each shows all below it.",
 )  # fmt: skip
 @click.option("--frames", type=click.IntRange(1, 100_000_000), default=10_000, show_default=True, help="Each way.")
@@ -190,19 +190,20 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write all that was seen.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report.")
 def prove(
-    names: tuple[str, ...], session: str | None, every: bool, yes: bool, json_file: Path | None, junit: Path | None,
-    **words: int,
+    names: tuple[str, ...], session: str | None, every: bool, level: int | None, yes: bool, json_file: Path | None,
+    junit: Path | None, **words: int,
 ) -> int:  # fmt: skip
     """Show with packets that frames cross a chain: all, once, in order, unchanged, and nowhere else.
 
-    Probes take the place of its ends for some seconds. Exit status 0 pass, 7 fail, 8 inconclusive.
+    Probes take the place of its ends for some seconds. Where there are none, frames go from tap to tap, at a low rate.
+    Exit status 0 pass, 7 fail, 8 inconclusive.
     """
     from sppr import log
     from sppr.cli import prove as proof
     from sppr.cli.which import own_session
     from sppr.errors import SpprError
     from sppr.lab import state as states
-    from sppr.lab.chains.prove import Options
+    from sppr.lab.chains.proof import Options
 
     name = own_session(session)
     state = _state(name)
@@ -212,9 +213,9 @@ def prove(
     _chosen(state, names)
     with states.locked(name):
         log.log_to(states.log_path())
-        found = proof.prove(name, names, Options(**words), yes)
+        found = proof.prove(name, names, Options(**words), yes, level)
     if every:
-        found += proof.left_out(state, words["level"])
+        found += proof.left_out(state, level)
     if not found:
         raise SpprError(f"session {name} has no chains, so nothing was proved", hint="docs/chain.md")
     if json_file is not None:

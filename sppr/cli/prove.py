@@ -14,18 +14,23 @@ import click
 EXIT = {"pass": 0, "fail": 7, "inconclusive": 8}
 
 
-def prove(session: str, names: Sequence[str], options: Any, yes: bool) -> list[Any]:
+def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: int | None = None) -> list[Any]:
     """Prove these chains of a session, all where there are none, and print each result. The caller holds the session.
 
-    SpprError where an end carries traffic and nobody agreed to interrupt it.
+    ``level``: None for trace, or for reach where no more can be shown. SpprError where an end carries traffic and
+    nobody agreed to interrupt it.
     """
+    from dataclasses import replace
+
     from sppr.errors import ControlError, Stopped
     from sppr.lab import state as states
     from sppr.lab.chains import testbed
-    from sppr.lab.chains.prove import LEVELS, Proof
+    from sppr.lab.chains.proof import LEVELS, Proof
+    from sppr.lab.chains.prove import highest_level
     from sppr.lab.chains.prove import prove as prove_chain
 
     state = states.living(session)
+    options = replace(options, level=min(2, highest_level(state)) if level is None else level)
     chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
     if options.level and not yes:
         ask(state, chosen)
@@ -45,13 +50,13 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool) -> list[A
     return found
 
 
-def left_out(state: Any, level: int) -> list[Any]:
+def left_out(state: Any, level: int | None) -> list[Any]:
     """A result for each chain that is not in the lab: nothing is known of it."""
-    from sppr.lab.chains.prove import Proof
+    from sppr.lab.chains.proof import Proof
 
     found = []
     for chain in state.plan.wiring.left_out:
-        proof = Proof(chain.name, level)
+        proof = Proof(chain.name, level or 0)
         proof.doubt(f"it is not in this lab: {chain.why}", "consistency")
         proof.close()
         click.echo("\n".join(lines(proof)))
@@ -62,11 +67,11 @@ def left_out(state: Any, level: int) -> list[Any]:
 def ask(state: Any, chains: Sequence[Any]) -> None:
     """Ask before the ends of chains that carry traffic are replaced. SpprError where nobody can be asked."""
     from sppr.errors import SpprError
-    from sppr.lab.chains.prove import traffic
+    from sppr.lab.chains.prove import no_probes, traffic
 
     for chain in chains:
         busy = traffic(state, chain)
-        if not busy:
+        if not busy or no_probes(state, chain):
             continue
         listed = ", ".join(f"{port} ({rate:.0f} frames/s)" for port, rate in busy.items())
         what = f"chain {chain.name} carries traffic at {listed}, which probes at its ends interrupt"

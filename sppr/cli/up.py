@@ -58,7 +58,8 @@ def _prove(lab: Any, changed: bool) -> int:
     is not interrupted."""
     from sppr.cli import prove
     from sppr.lab import state
-    from sppr.lab.chains.prove import Options, traffic
+    from sppr.lab.chains.proof import Options
+    from sppr.lab.chains.prove import traffic
 
     session = lab.plan.session
     with state.locked(session):

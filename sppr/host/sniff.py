@@ -1,9 +1,11 @@
-"""Count the frames to one MAC address that leave by a network interface, and enter network namespaces.
+"""Send frames at a network interface, receive those to one MAC address, and enter network namespaces.
 
-Linux keeps the namespace per thread, and a socket stays in the one where it was made. Both need root.
+Linux keeps the namespace per thread, and a socket stays in the one where it was made. All of it needs root.
 """
 
+import contextlib
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -16,6 +18,9 @@ from sppr.host import netns
 T = TypeVar("T")
 
 _SO_ATTACH_FILTER, _ETH_P_ALL, _CLONE_NEWNET = 26, 3, 0x40000000
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
+#: The longest frame that is received.
+_LONGEST = 0xFFFF
 _LOAD_WORD, _LOAD_HALF, _JUMP_EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
 
 
@@ -53,7 +58,8 @@ def _setns(fd: int) -> None:
 
 
 class Sniffer:
-    """Counts the frames to ``mac`` that an interface passes to the kernel: of a tap, those that a data plane sends."""
+    """Receives the frames to ``mac`` that an interface passes to the kernel: of a tap, those that a data plane sends.
+    Frames that this machine sends there are not among them."""
 
     def __init__(self, interface: str, mac: str, name: str | None = None) -> None:
         self._sock = inside(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
@@ -61,32 +67,60 @@ class Sniffer:
         buffer = ctypes.create_string_buffer(b"".join(words))
         program = struct.pack("HL", len(words), ctypes.addressof(buffer))
         self._sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        self._sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._sock.bind((interface, _ETH_P_ALL))
         self._sock.setblocking(False)
 
+    def read(self) -> list[bytes]:
+        """Return the frames that came since the last call."""
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(self._sock.recv(_LONGEST))
+        return found
+
     def count(self) -> int:
-        """Return how many such frames came since the last call."""
-        found = 0
-        while True:
-            try:
-                self._sock.recv(64)
-            except BlockingIOError:
-                return found
-            found += 1
+        """Return how many frames came since the last call."""
+        return len(self.read())
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class Sender:
+    """Sends frames at an interface: of a tap, a data plane receives them. OSError where that is not possible."""
+
+    def __init__(self, interface: str, name: str | None = None) -> None:
+        self._sock = inside(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+        self._sock.bind((interface, 0))  # 0: receives nothing
+        self._sock.setblocking(False)
+
+    def send(self, frame: bytes) -> bool:
+        """Send a frame without FCS. Return False where the queue is full."""
+        try:
+            self._sock.send(frame)
+        except OSError as e:
+            if e.errno in (errno.EAGAIN, errno.ENOBUFS):
+                return False
+            raise
+        return True
 
     def close(self) -> None:
         self._sock.close()
 
 
 def _program(mac: str) -> list[tuple[int, int, int, int]]:
-    """A filter of classic BPF that passes frames to ``mac``."""
+    """A filter of classic BPF that passes frames to ``mac``, whole."""
     high, low = int(mac.replace(":", "")[:8], 16), int(mac.replace(":", "")[8:], 16)
     return [
         (_LOAD_WORD, 0, 0, 0),
         (_JUMP_EQUAL, 0, 3, high),
         (_LOAD_HALF, 0, 0, 4),
         (_JUMP_EQUAL, 0, 1, low),
-        (_RETURN, 0, 0, 64),
+        (_RETURN, 0, 0, _LONGEST),
         (_RETURN, 0, 0, 0),
     ]

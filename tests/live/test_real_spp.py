@@ -22,6 +22,9 @@ from sppr.deadline import Deadline
 from sppr.errors import ControlError
 from sppr.lab import state as states
 from sppr.lab.bringup import BringUp
+from sppr.lab.chains import reconcile
+from sppr.lab.chains.proof import Options
+from sppr.lab.chains.prove import prove
 from sppr.lab.reconcile import Todo
 from sppr.roles import probe
 from sppr.roles.part import Part
@@ -30,7 +33,7 @@ from sppr.tmux.server import Tmux
 from tests.conftest import ROOT
 from tests.fakes import tree
 from tests.live import labs
-from tests.live.dataplane import wait_for
+from tests.live.dataplane import BUILD, wait_for
 from tests.live.labs import Lab, last_line, run_again, wait_exit, wait_state
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -369,8 +372,60 @@ def test_a_chain_is_wired_over_the_controller_of_spp_corrected_and_taken_down(la
     assert done.stdout == "nfv:1; patch reset ring:3\nchain web: up\n", done.stderr
     assert patches() == both and control.nfv_status(1)["status"] == "running"
     done = lab.sppr("chain", "prove", "web", "--yes")
-    assert done.returncode == 8 and "SPP's own programs have no probe ports" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 8 and "phy:0 is not a tap of the primary" in done.stdout, done.stdout + done.stderr
     assert lab.sppr("chain", "prove", "web", "--level", "0").returncode == 0
     lab.conf.write_text(plain)
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0 and patches() == set(), done.stdout + done.stderr
+
+
+@pytest.fixture
+def tap_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A tree of SPP with two chains of taps. No registry has SPP's programs, so ours stand in for them."""
+    lab = make(tmp_path_factory.mktemp("tree"), "realspptaps", "HEAD")
+    for kind in ("primary", "nfv"):
+        (program,) = (lab.folder / "spp/src" / kind).rglob(f"spp_{kind}")
+        program.write_text(f'#!/bin/sh\nexec {BUILD}/spp_{kind} "$@"\n')
+    vdevs = ", ".join(f'"net_tap{n},iface={lab.tap}{name}"' for n, name in enumerate("abcd"))
+    text = lab.conf.read_text().replace("file_prefix:", "controller: ours, file_prefix:")
+    text = text.replace("portmask: 0x3, memory: 64", f"portmask: 0xf, memory: 64, vdevs: [{vdevs}]")
+    lab.conf.write_text(text + "chains: {web: {path: [tap:0, tap:1]}, other: {path: [tap:2, tap:3]}}\n")
+    try:
+        yield lab
+    finally:
+        lab.end()
+
+
+def test_a_chain_over_a_tree_of_spp_is_proved_from_tap_to_tap(
+    tap_lab: Lab, programs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SPP has no probes and no counters: reach is the highest level, by frames of the host's kernel."""
+    done = tap_lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def proved(*words: str) -> str:
+        done = tap_lab.sppr("chain", "prove", "web", "--frames", "1000", *words)
+        return f"{done.returncode}\n{done.stdout}{done.stderr}"
+
+    text = proved()
+    for direction in ("forward", "reverse"):
+        assert f"web  {direction}  1,000 of 1,000 frames of 64 B  0 lost  0 reordered  p50 " in text, text
+    assert text.startswith("0\n") and "pass: consistency, reach\n" in text, text
+    text = proved("--level", "2")
+    assert text.startswith("8\n") and "--level 1 is the highest" in text and "inconclusive: trace" in text, text
+    text = proved("--size", "9000")
+    assert text.startswith("8\n") and "Message too long (the largest --size is" in text, text
+
+    monkeypatch.setenv("SPPR_RUN_DIR", tap_lab.env["SPPR_RUN_DIR"])
+    state = states.load(tap_lab.session)
+    web, other = state.plan.wiring.chains
+    lost = (replace(web.forward[0], dst="tap:3"),), (replace(other.forward[0], dst="tap:1"),)
+    swapped = tuple(replace(chain, forward=legs) for chain, legs in zip((web, other), lost, strict=True))
+    state.plan = state.plan.rewired(replace(state.plan.wiring, chains=swapped))
+    reconcile.apply(state.plan)
+    proof = prove(state, swapped[0], Options(level=1, frames=100))
+    assert proof.verdict == "fail" and "100 frames arrived at tap:3, an end of chain other" in proof.reasons, proof
+    assert "forward: 100 of 100 frames lost somewhere: SPP's own programs count no frames" in proof.reasons
+    subprocess.run(["ip", "link", "set", f"{tap_lab.tap}a", "down"], check=True)
+    proof = prove(state, swapped[0], Options(level=1, frames=100))
+    assert proof.verdict == "inconclusive" and "Network is down (ip link set" in proof.reasons[0], proof

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
+from sppr.config.chains import is_port
 from sppr.host import sniff
 from sppr.lab.chains import ends, observe
 from sppr.lab.chains.observe import Observed
@@ -20,11 +21,14 @@ class Watch:
     def __init__(self, state: State, chain: ChainWiring, macs: Sequence[str]) -> None:
         self._state, self._macs = state, macs
         others = [one for one in state.plan.wiring.chains if one.name != chain.name]
-        # Both ends of each, also that at which a one-way chain begins.
+        # Both ends of each, also that at which a one-way chain begins. A port is taken from the path: the patches may
+        # be wrong.
         self._exits: list[tuple[str, Leg]] = []
         for one in others:
             first, last = one.forward[0], one.forward[-1]
-            self._exits += [(one.name, last), (one.name, replace(first, src=first.dst, dst=first.src))]
+            near, far = one.path[0], one.path[-1]
+            self._exits.append((one.name, replace(last, dst=far) if is_port(far) else last))
+            self._exits.append((one.name, replace(first, src=first.dst, dst=near if is_port(near) else first.src)))
         self._sniffers: dict[tuple[str, str], list[sniff.Sniffer]] = {}
         self._before = Observed({})
         self._moved: list[tuple[str, str]] = []
@@ -81,5 +85,8 @@ def _may_have_got_some(leg: Leg, before: Observed, after: Observed) -> bool:
         return True
     if (leg.process in before.seen) != (leg.process in after.seen):
         return True
+    there = after.seen.get(leg.process)
+    if there and there.ports and not there.counters:
+        return True  # SPP's own process, which counts no frames
     was, now = (one.counters(leg.process, leg.dst) for one in (before, after))
     return (was.tx if was else 0) != (now.tx if now else 0)

@@ -10,7 +10,7 @@ import pytest
 from sppr.cli import prove as cli
 from sppr.cli.chain import rate
 from sppr.lab.chains.observe import Counters, Observed, Seen
-from sppr.lab.chains.prove import Proof, Run
+from sppr.lab.chains.proof import Proof, Run
 from sppr.lab.chains.trace import checkpoints, locate, shortfall, uncounted
 from tests.unit.lab.test_chain_planner import TWO, planned
 

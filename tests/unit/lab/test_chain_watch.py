@@ -9,6 +9,10 @@ from sppr.lab.chains.wiring import Leg
 LEG = Leg("nfv:2", "sec2", "vhost:11", "phy:1", 1)
 
 
+#: SPP's own spp_nfv.
+UNCOUNTED = Observed({"nfv:2": Seen(ports=frozenset({"vhost:11", "phy:1"}))})
+
+
 def sent(count: int) -> Observed:
     return Observed({"nfv:2": Seen(counters={"phy:1": Counters(tx=count)})})
 
@@ -22,6 +26,7 @@ def sent(count: int) -> Observed:
         (Observed({}, {"nfv:2": HANGS}), Observed({}, {"nfv:2": HANGS}), True),
         (Observed({}, {"nfv:2": "is not connected"}), Observed({}, {"nfv:2": "is not connected"}), False),
         (sent(5), Observed({}, {"nfv:2": "is not connected"}), True),
+        (UNCOUNTED, UNCOUNTED, True),
     ],
 )
 def test_an_end_may_have_got_frames(before: Observed, after: Observed, may: bool) -> None:
