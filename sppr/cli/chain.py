@@ -152,7 +152,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
         if lab is not None:
             state.plan = rewired(lab, state.plan, state.plan)
         _chosen(state, names)
-        for line in (*(f"namespace {made} made" for made in ends.prepare(state.plan)), *ends.move(state.plan)):
+        for line in (*ends.prepare(state.plan), *ends.move(state.plan)):
             click.echo(line)
         todo, observed = reconcile.apply(state.plan, states.dead_parts(state), names or None)
         for step in todo:
@@ -343,7 +343,7 @@ def shell(session: str | None, name: str, words: tuple[str, ...]) -> None:
     if command and words and words[0] != "--" and words[0] not in known:
         raise SpprError(f"{words[0]}: no end of chain {name}", hint=f"its ends: {', '.join(known)}; a command after --")
     space = ends.name_of(state.plan, known[first])
-    if netns.inode(space) is None:
+    if netns.made_at(space) is None:
         raise SpprError(f"namespace {space} is gone", hint="sppr chain apply, then sppr restart pri")
     if command and "/" not in command[0]:
         command[0] = find_program(command[0])

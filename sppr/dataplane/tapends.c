@@ -103,7 +103,12 @@ tapends_open(const char *path)
 		close(fd);
 		return;
 	}
-	while (n_ends < TAPENDS_MAX && fgets(line, sizeof(line), f) != NULL) {
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (n_ends == TAPENDS_MAX) {
+			say("%s: more than %u ends; the others stay in the host's namespace", path,
+					TAPENDS_MAX);
+			break;
+		}
 		if (tapend_parse(line, &ends[n_ends]) < 0)
 			say("%s: a line that cannot be understood", path);
 		else if (open_namespace(&ends[n_ends]) == 0)

@@ -9,19 +9,20 @@ from sppr.run import which
 FOLDER = Path("/run/netns")
 
 
-def inode(name: str) -> int | None:
-    """Return what identifies the namespace of this name while it exists. None where there is none."""
+def made_at(name: str) -> int | None:
+    """Return when the namespace of this name was made, in ns: it identifies it, since the kernel uses inode numbers
+    again. None where there is none."""
     try:
-        return (FOLDER / name).stat().st_ino
+        return (FOLDER / name).stat().st_ctime_ns
     except OSError:
         return None
 
 
 def create(name: str) -> int:
-    """Make a namespace whose loopback is up, and return its inode. LaunchError where one of that name exists."""
+    """Make a namespace whose loopback is up, and return when. LaunchError where one of that name exists."""
     for command in creating(name):
         privilege.as_root(command)
-    found = inode(name)
+    found = made_at(name)
     assert found is not None, f"ip netns add {name} succeeded"
     return found
 
@@ -34,6 +35,12 @@ def remove(name: str) -> None:
 def take(interface: str, name: str, address: str | None) -> None:
     """Move an interface of this namespace into another one, with its address, and set it up."""
     for command in taking(interface, name, address):
+        privilege.as_root(command)
+
+
+def set_address(interface: str, name: str, address: str | None) -> None:
+    """Replace the addresses of an interface in another namespace. LaunchError where it is not there."""
+    for command in addressing(interface, name, address):
         privilege.as_root(command)
 
 
@@ -52,10 +59,17 @@ def removing(name: str) -> list[str]:
 
 
 def taking(interface: str, name: str, address: str | None) -> list[list[str]]:
-    inside = [_ip(), "-n", name]
-    found = [[_ip(), "link", "set", "dev", interface, "netns", name]]
-    found += [[*inside, "address", "replace", address, "dev", interface]] if address else []
-    return [*found, [*inside, "link", "set", "dev", interface, "up"]]
+    return [
+        [_ip(), "link", "set", "dev", interface, "netns", name],
+        *addressing(interface, name, address),
+        [_ip(), "-n", name, "link", "set", "dev", interface, "up"],
+    ]
+
+
+def addressing(interface: str, name: str, address: str | None) -> list[list[str]]:
+    inside = [_ip(), "-n", name, "address"]
+    found = [[*inside, "flush", "dev", interface, "scope", "global"]]
+    return [*found, [*inside, "replace", address, "dev", interface]] if address else found
 
 
 def entering(name: str, argv: list[str]) -> list[str]:

@@ -154,8 +154,8 @@ class BringUp:
 
     def make_namespaces(self) -> None:
         """Make the network namespaces of the chains' ends, which the primary moves its taps into."""
-        for name in ends.prepare(self.plan):
-            self.report.note(f"namespace {name} made")
+        for line in ends.prepare(self.plan):
+            self.report.note(line)
 
     def apply_chains(self) -> None:
         """Wire the chains whose parts run, and report each chain that is not up. ControlError where a process refuses a

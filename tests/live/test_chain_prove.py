@@ -392,6 +392,35 @@ def test_a_namespace_of_somebody_else_is_refused_by_its_name_and_left(programs: 
         made.end()
 
 
+def test_an_address_that_changes_in_conf_yml_is_replaced_and_a_namespace_made_by_hand_is_left(
+    programs: None, tmp_path: Path
+) -> None:
+    (tmp_path / "lab").mkdir()
+    made = labs.make(tmp_path / "lab", "prooflab4", None)
+    made.write(f"chains:\n  web:\n    path: [tap:0, tap:1]\n    {ENDS}\n")
+
+    def addresses() -> list[str]:
+        words = ["ip", "-n", "prooflab4-server", "-o", "-4", "address", "show", "dev", f"{made.tap}b"]
+        return [line.split()[3] for line in subprocess.check_output(words, text=True).splitlines()]
+
+    try:
+        done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+        assert done.returncode == 0 and addresses() == ["10.20.0.2/24"], done.stderr
+        made.conf.write_text(made.conf.read_text().replace("10.20.0.2/24", "10.20.0.3/24"))
+        done = made.sppr("chain", "apply")
+        assert f"tap:1 ({made.tap}b) has address 10.20.0.3/24\n" in done.stdout, done.stdout + done.stderr
+        assert addresses() == ["10.20.0.3/24"]
+        assert made.sppr("chain", "apply").stdout == "chain web: up\n"
+        assert made.sppr("restart", "pri").returncode == 0 and addresses() == ["10.20.0.3/24"]
+        for words in ("delete", "add"):
+            subprocess.run(["ip", "netns", words, "prooflab4-client"], check=True)
+        assert made.down().returncode == 0
+        assert [path.name for path in Path("/run/netns").glob("prooflab4-*")] == ["prooflab4-client"]
+    finally:
+        subprocess.run(["ip", "netns", "delete", "prooflab4-client"], check=False)
+        made.end()
+
+
 def test_a_sniffer_counts_just_the_frames_to_its_address(programs: None) -> None:
     """Also in another namespace, and without leaving this one."""
     name = f"sniff{os.getpid()}"

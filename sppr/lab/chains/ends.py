@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 #: Read by spp_primary; the interface, the namespace and the address of an end in each line.
 FILE = "tap-ends"
-#: Namespaces that this session made: name -> inode.
+#: Namespaces that this session made: name -> when.
 _NOTE = "netns.json"
-#: In place of the inode of a namespace that is being made.
+#: In place of the time of a namespace that is being made.
 PENDING = 0
 
 
@@ -38,27 +38,46 @@ def check(plan: "Plan") -> None:
     """HostError where a namespace has the name of one that this lab would make."""
     for end in plan.wiring.ends:
         name = name_of(plan, end)
-        there = netns.inode(name)
+        there = netns.made_at(name)
         if there is not None and _noted(Path(plan.run)).get(name) not in (there, PENDING):
             what = f"network namespace {name}: exists already, and is not of this lab ({end.port} of chain {end.chain})"
             raise HostError(what, hint=f"ip netns delete {name}   or give the end another netns: in conf.yml")
 
 
 def prepare(plan: "Plan") -> list[str]:
-    """Make the namespaces that are missing, and write the file for spp_primary. Return the names of those made."""
+    """Make the namespaces that are missing, give taps that are in theirs the addresses that conf.yml has now, and write
+    the file for spp_primary. Return a line for each change."""
     check(plan)
     folder = Path(plan.run)
     noted = _noted(folder)
-    missing = [name for end in plan.wiring.ends if netns.inode(name := name_of(plan, end)) is None]
-    for name in missing:
+    done = []
+    for name in [name for end in plan.wiring.ends if netns.made_at(name := name_of(plan, end)) is None]:
         noted[name] = PENDING  # who is interrupted here leaves a namespace that is known as this lab's
         _note(folder, noted)
         noted[name] = netns.create(name)
         _note(folder, noted)
-    lines = [f"{end.interface} {name_of(plan, end)} {end.address or '-'}\n" for end in plan.wiring.ends]
-    if lines or (folder / FILE).exists():
-        temporaries.write(folder / FILE, "".join(lines))
-    return missing
+        done.append(f"namespace {name} made")
+    lines = {end: f"{end.interface} {name_of(plan, end)} {end.address or '-'}\n" for end in plan.wiring.ends}
+    before = _lines(folder)
+    for end, line in lines.items():
+        was = next((old for old in before if old.split()[:2] == line.split()[:2]), line)
+        if was != line and end not in outside(plan):
+            with contextlib.suppress(LaunchError):  # it is gone, and the primary's next start makes it
+                netns.set_address(end.interface, name_of(plan, end), end.address or None)
+                done.append(
+                    f"{end.port} ({end.interface}) has {f'address {end.address}' if end.address else 'no address'}"
+                )
+    if lines or before:
+        temporaries.write(folder / FILE, "".join(lines.values()))
+    return done
+
+
+def _lines(folder: Path) -> list[str]:
+    """What spp_primary was given last."""
+    try:
+        return (folder / FILE).read_text().splitlines(keepends=True)
+    except OSError:
+        return []
 
 
 def move(plan: "Plan") -> list[str]:
@@ -97,7 +116,7 @@ def faults(plan: "Plan") -> dict[str, list[str]]:
     left = outside(plan)
     for end in plan.wiring.ends:
         name = name_of(plan, end)
-        if netns.inode(name) is None:
+        if netns.made_at(name) is None:
             fault = f"namespace {name} of {end.port} is gone: sppr chain apply, then sppr restart pri"
         elif end in left:
             fault = f"{end.port} is not in namespace {name}: sppr chain apply"
@@ -124,11 +143,11 @@ def remove(folder: Path, keep: Iterable[str] = (), taps: Sequence[str] = ()) -> 
     namespace. Namespaces that were created by others since under such a name are not touched.
     """
     noted, keep, removed = _noted(folder), set(keep), []
-    for name, inode in list(noted.items()):
+    for name, made in list(noted.items()):
         if name in keep:
             continue
-        there = netns.inode(name)
-        if there is not None and inode in (there, PENDING):
+        there = netns.made_at(name)
+        if there is not None and made in (there, PENDING):
             for interface in taps:
                 with contextlib.suppress(LaunchError):  # it is in another one
                     netns.give_back(interface, name)
@@ -142,7 +161,7 @@ def remove(folder: Path, keep: Iterable[str] = (), taps: Sequence[str] = ()) -> 
 def _noted(folder: Path) -> dict[str, int]:
     try:
         found = json.loads((folder / _NOTE).read_text())
-        return {name: inode for name, inode in found.items() if isinstance(name, str) and isinstance(inode, int)}
+        return {name: made for name, made in found.items() if isinstance(name, str) and isinstance(made, int)}
     except (OSError, ValueError, AttributeError):
         return {}
 
