@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sppr.errors import ControlError
-from sppr.lab.chains.wiring import ChainWiring, Wiring
+from sppr.lab.chains.wiring import SHARED, ChainWiring, Wiring
 from sppr.roles.part import Part
 from sppr.spp.control import Address, ControlClient
 
@@ -17,8 +17,6 @@ TIMEOUT = 1.5
 NO_CONTROLLER = "the controller does not answer"
 #: Of a process that is connected.
 HANGS = "does not answer"
-#: Port types that all processes of a lab share.
-SHARED = ("tap", "phy", "ring")
 
 
 @dataclass(frozen=True)

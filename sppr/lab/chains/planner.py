@@ -35,21 +35,19 @@ def chains(config: Config, parts: Sequence[Part], kept: Sequence[ChainWiring] = 
 
 def _check_kept(made: Wiring, kept: Sequence[ChainWiring]) -> None:
     """ConfigError where a chain of conf.yml has a port of one that is kept."""
-    used = {(leg.process, port): chain.name for chain in kept for leg in chain.legs for port in (leg.src, leg.dst)}
+    used = {place: chain.name for chain in kept for leg in chain.legs for place in leg.places}
     for chain in made.chains:
         for leg in chain.legs if chain not in kept else ():
-            for port in (leg.src, leg.dst):
-                if (leg.process, port) in used:
-                    what = f"chain {chain.name}: {port} belongs to chain {used[leg.process, port]}, which is kept"
+            for place in leg.places:
+                if place in used:
+                    what = f"chain {chain.name}: {place[1]} belongs to chain {used[place]}, which is kept"
                     raise ConfigError(what, hint="leave --keep-chains out", key=("chains", chain.name, "path"))
 
 
 def _with_patches(config: Config, parts: Sequence[Part], made: Wiring) -> Wiring:
     """The wiring with what ``patches:`` says of parts that are there. ConfigError for a port that a chain has."""
     processes = {p.name: "primary" if p.role == "primary" else f"nfv:{p.id}" for p in parts}
-    used = {
-        (leg.process, port): chain.name for chain in made.chains for leg in chain.legs for port in (leg.src, leg.dst)
-    }
+    used = {place: chain.name for chain in made.chains for leg in chain.legs for place in leg.places}
     patches: list[Leg] = []
     ports: list[tuple[str, str]] = []
     idle: list[str] = []
@@ -58,14 +56,15 @@ def _with_patches(config: Config, parts: Sequence[Part], made: Wiring) -> Wiring
             if name not in processes:
                 continue
             process, (src, _, dst) = processes[name], text.partition(" -> ")
-            taken = next((port for port in (src, dst) if (process, port) in used), None)
+            leg = Leg(process, name, src, dst, hop=0 if name.startswith("vm_") else 1)
+            taken = next((place for place in leg.places if place in used), None)
             if taken:
-                what = f"{taken} of {name} belongs to chain {used[process, taken]}"
+                what = f"{taken[1]} of {name} belongs to chain {used[taken]}"
                 raise ConfigError(what, hint="leave this patch out, or the chain", key=("patches", index, name))
             if text == "idle":
                 idle.append(process)
             elif dst:
-                patches.append(Leg(process, name, src, dst, hop=0 if name.startswith("vm_") else 1))
+                patches.append(leg)
             else:
                 ports.append((process, src))
     return replace(made, patches=tuple(patches), ports=tuple(ports), idle=tuple(idle))

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+#: Port types that all processes of a lab share, except its guests.
+SHARED = ("tap", "phy", "ring")
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -26,6 +29,15 @@ class Leg:
     @property
     def in_guest(self) -> bool:
         return self.hop == 0
+
+    @property
+    def places(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """What identifies source and destination in a lab: process and port; of a shared port the port alone."""
+        src, dst = (
+            ("" if not self.in_guest and port.partition(":")[0] in SHARED else self.process, port)
+            for port in (self.src, self.dst)
+        )
+        return src, dst
 
 
 @dataclass(frozen=True)

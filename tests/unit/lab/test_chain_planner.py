@@ -275,3 +275,24 @@ def test_a_kept_chain_keeps_its_ports() -> None:
     config = parse((TWO + "chains: {new: {path: [nullpmd:0, vm_v11]}}").encode(), "conf.yml")
     with pytest.raises(ConfigError, match="vhost:11 belongs to chain old, which is kept"):
         chains(config, kept.parts, kept.wiring.chains)
+    config = parse((TWO + "chains: {new: {path: [tap:0, nullpmd:5], via: [sec1]}}").encode(), "conf.yml")
+    with pytest.raises(ConfigError, match="tap:0 belongs to chain old, which is kept"):
+        chains(config, kept.parts, kept.wiring.chains)
+
+
+@pytest.mark.parametrize(
+    ("patch", "taken"),
+    [
+        ("sec1: tap:1 -> nullpmd:0", "tap:1 of sec1"),
+        ("sec2: nullpmd:0 -> vhost:11", "vhost:11 of sec2"),
+        ("sec1: vhost:11 -> nullpmd:0", ""),
+        ("vm_v12: phy:0 -> phy:1", ""),
+    ],
+)
+def test_a_patch_on_a_port_of_a_chain_is_refused_in_each_process_that_shares_the_port(patch: str, taken: str) -> None:
+    text = TWO + f"chains: {{web: {{path: [tap:0, vm_v11, tap:1]}}}}\npatches: [{{{patch}}}]\n"
+    if taken:
+        with pytest.raises(ConfigError, match=f"{taken} belongs to chain web"):
+            planned(text)
+    else:
+        assert len(planned(text).wiring.patches) == 1
