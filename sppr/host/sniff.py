@@ -3,7 +3,6 @@
 Linux keeps the namespace per thread, and a socket stays in the one where it was made. All of it needs root.
 """
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -73,11 +72,14 @@ class Sniffer:
         self._sock.setblocking(False)
 
     def read(self) -> list[bytes]:
-        """Return the frames that came since the last call."""
+        """Return the frames that came since the last call. None come while the interface is down."""
         found = []
-        with contextlib.suppress(BlockingIOError):
+        try:
             while True:
                 found.append(self._sock.recv(_LONGEST))
+        except OSError as e:
+            if e.errno not in (errno.EAGAIN, errno.ENETDOWN):
+                raise
         return found
 
     def count(self) -> int:

@@ -439,6 +439,8 @@ def test_a_sniffer_counts_just_the_frames_to_its_address(programs: None) -> None
             sock.send(bytes.fromhex(mac) + bytes(54))
         wait_for("two frames", lambda: sniffer.count() == 2)
         assert sniffer.count() == 0
+        subprocess.run(["ip", "-n", name, "link", "set", f"{name[-9:]}b", "down"], check=True)
+        assert sniffer.count() == 0, "the kernel says once that the interface is down"
         sniffer.close()
         sock.close()
         assert Path("/proc/thread-self/ns/net").readlink() == here

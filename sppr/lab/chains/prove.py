@@ -93,7 +93,7 @@ def _by_probes(state: State, chain: ChainWiring, options: Options, proof: Proof)
         if proof.verdict == "pass" and options.level > 2:
             necessity.show(chain, runs, options, proof)
     if proof.verdict == "pass" and options.level > 1:
-        _exchange(state, chain, proof)
+        _exchange(state, chain, proof)  # without namespaces the probes' frames of TCP are what is shown
 
 
 def _by_taps(state: State, chain: ChainWiring, options: Options, proof: Proof) -> None:
@@ -119,7 +119,8 @@ def _by_taps(state: State, chain: ChainWiring, options: Options, proof: Proof) -
     if over_spp(state):
         proof.doubt("SPP's own programs count no frames, so no hop can be seen: --level 1 is the highest", "trace")
         return
-    _exchange(state, chain, proof)
+    if not _exchange(state, chain, proof):
+        proof.notes.append("TCP was not tried: not both ends are in namespaces with addresses")
     if proof.verdict == "pass" and options.level > 2:
         proof.doubt(f"{why}: --level 2 is the highest", "necessity")
 
@@ -145,25 +146,26 @@ def _consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool 
         proof.fail(text, "consistency")
 
 
-def _exchange(state: State, chain: ChainWiring, proof: Proof) -> None:
-    """One TCP connection of the kernel's between the namespaces of both ends."""
+def _exchange(state: State, chain: ChainWiring, proof: Proof) -> bool:
+    """One TCP connection of the kernel's between the namespaces of both ends. Return False where there are none."""
     known = {end.port: end for end in state.plan.wiring.ends if end.chain == chain.name}
     pair = [known.get(port) for port in (chain.path[0], chain.path[-1])]
     client, server = pair
     if client is None or server is None or not (client.address and server.address) or not chain.reverse:
-        return  # frames of TCP went through the probes
+        return False
     if os.geteuid() != 0:
         proof.notes.append("TCP between the namespaces was not tried: only root can enter them")
-        return
+        return True
     names = [ends.name_of(state.plan, end) for end in (client, server)]
     try:
         seconds = exchange.tcp(names[0], names[1], server.address.partition("/")[0])
     except OSError as e:
         proof.fail(
-            f"TCP from {names[0]} to {names[1]}: {e}; frames of UDP passed, so look at checksum offloads", "trace"
+            f"TCP from {names[0]} to {names[1]}: {e}; other frames passed, so look at checksum offloads", "trace"
         )
-        return
+        return True
     proof.notes.append(f"TCP from {names[0]} to {names[1]} and back: {exchange.BYTES:,} bytes in {seconds:.2f} s")
+    return True
 
 
 class _Prover:
