@@ -21,7 +21,7 @@ def lines(result: Any) -> list[str]:
         text = frames(rate.frames, limited=rate.limited)
         text += f"  {gbits:.3g} Gbit/s" if gbits is not None else ""
         if rate.lower and rate.upper:
-            text += f"  (between {rate.lower:,.0f} and {rate.upper:,.0f})"
+            text += f"  (offered between {rate.lower:,.0f} and {rate.upper:,.0f})"
         found.append(f"{head}  {rate.goal}  {text}")
     for one in result.latency:
         load = f"{one.share:.0%}" if one.share else "no load"

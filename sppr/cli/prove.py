@@ -26,7 +26,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     from sppr.lab import state as states
     from sppr.lab.chains import testbed
     from sppr.lab.chains.proof import LEVELS, Proof
-    from sppr.lab.chains.prove import highest_level
+    from sppr.lab.chains.prove import highest_level, no_probes
     from sppr.lab.chains.prove import prove as prove_chain
 
     state = states.living(session)
@@ -40,10 +40,13 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
             try:
                 proof = prove_chain(state, chain, options)
             except KeyboardInterrupt:
-                raise Stopped(f"chain {chain.name}: interrupted; {testbed.left(state.folder)}") from None
+                left = "nothing was changed" if no_probes(state, chain) else testbed.left(state.folder)
+                raise Stopped(f"chain {chain.name}: interrupted; {left}") from None
             except ControlError as e:
+                gone = [part for part in states.dead_parts(state) if part in chain.parts]
+                what = f"{' and '.join(gone)} ended during the proof" if gone else e.what
                 proof = Proof(chain.name, options.level)
-                proof.doubt(f"{e.what}; {testbed.left(state.folder)}", LEVELS[min(options.level, 1)])
+                proof.doubt(f"{what}; {testbed.left(state.folder)}", LEVELS[min(options.level, 1)])
                 proof.close()
             found.append(proof)
             click.echo("\n".join(lines(proof)))
@@ -70,8 +73,8 @@ def ask(state: Any, chains: Sequence[Any]) -> None:
     from sppr.lab.chains.prove import no_probes, traffic
 
     for chain in chains:
-        busy = traffic(state, chain)
-        if not busy or no_probes(state, chain):
+        busy = {} if no_probes(state, chain) else traffic(state, chain)
+        if not busy:
             continue
         listed = ", ".join(f"{port} ({rate:.0f} frames/s)" for port, rate in busy.items())
         what = f"chain {chain.name} carries traffic at {listed}, which probes at its ends interrupt"
@@ -111,7 +114,8 @@ def lines(proof: Any) -> list[str]:
     if proof.verdict == "pass":
         return [*found, f"{verdict}: {', '.join(proof.shown)}"]
     found += [f"{name}  {reason}" for reason in proof.reasons]
-    located = proof.at == "reach" and proof.level > 1  # by the counters, which are the level trace
+    # A loss is located by the counters, which are the level trace.
+    located = proof.at == "reach" and proof.level > 1 and proof.verdict == "fail"
     return [*found, f"{verdict}: {'trace' if located else proof.at}"]
 
 

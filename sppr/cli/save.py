@@ -19,9 +19,11 @@ def main(session: str | None, recipe: Path | None) -> None:
     from sppr.cli.which import load, session_of
     from sppr.errors import SpprError
     from sppr.lab import state as states
-    from sppr.lab.chains import observe, save
+    from sppr.lab.chains import observe, save, testbed
 
     state = states.check_living(load(session_of(session), session))
+    if busy := testbed.in_use(state.folder):
+        raise SpprError(f"probes stand at the ends of {', '.join(busy)} now", hint="save when the proof has ended")
     parts = [part for part in state.plan.parts if part.name not in states.dead_parts(state)]
     guests = [f"nfv:{part.id}" for part in parts if part.is_vm]
     asked = [*observe.processes(parts, state.plan.wiring), *guests]

@@ -81,7 +81,7 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
 
     from sppr import log
     from sppr.cli.gather import rewired
-    from sppr.cli.which import check_owner
+    from sppr.cli.which import check_owner, load
     from sppr.lab import reconcile, state, survey, verbs
     from sppr.tmux.server import Tmux
 
@@ -103,6 +103,7 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
         if old is not None:
             verbs.check_address(old, lab.plan, todo.start, seen.running)
         run(todo, old, lab, tmux)
+        load(lab.plan.session, None, lab.site.conf)  # puts the ends back of a proof that was cut off
     return True
 
 

@@ -219,6 +219,8 @@ def _interface(value: str) -> str:
         found = IPv4Interface(value)
     except ValueError as error:
         raise ValueError(f"{value[:40]!r} is not an IPv4 address with a prefix length: {error}") from None
+    if found.ip.is_loopback or found.ip.is_multicast or found.ip.is_reserved or found.ip in IPv4Network("0.0.0.0/8"):
+        raise ValueError(f"{value[:40]!r} is not an address that an interface can have")
     if found.ip in (found.network.network_address, found.network.broadcast_address):
         raise ValueError(f"{value[:40]!r} is the address of the network itself, or its broadcast address")
     return value

@@ -1,5 +1,6 @@
 """Network namespaces with a name, as ``ip netns`` makes them."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -45,8 +46,22 @@ def set_address(interface: str, name: str, address: str | None) -> None:
 
 
 def give_back(interface: str, name: str) -> None:
-    """Move an interface from another namespace into that of this process. LaunchError where it is not there."""
+    """Move an interface from another namespace into that of this process, and set it up. LaunchError where it is not
+    there."""
     privilege.as_root([_ip(), "-n", name, "link", "set", "dev", interface, "netns", str(os.getpid())])
+    privilege.as_root([_ip(), "link", "set", "dev", interface, "up"])
+
+
+def processes(name: str) -> list[int]:
+    """Return the ids of the processes in a namespace, as far as this user may look."""
+    found = []
+    with contextlib.suppress(OSError):
+        inside = (FOLDER / name).stat().st_ino
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (folder / "ns/net").stat().st_ino == inside:
+                    found.append(int(folder.name))
+    return found
 
 
 def creating(name: str) -> list[list[str]]:

@@ -3,13 +3,14 @@
 Linux keeps the namespace per thread, and a socket stays in the one where it was made. All of it needs root.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sppr.host import netns
@@ -17,7 +18,7 @@ from sppr.host import netns
 T = TypeVar("T")
 
 _SO_ATTACH_FILTER, _ETH_P_ALL, _CLONE_NEWNET = 26, 3, 0x40000000
-_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
+_SOL_PACKET, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 263, 6, 23
 #: The longest frame that is received.
 _LONGEST = 0xFFFF
 _LOAD_WORD, _LOAD_HALF, _JUMP_EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
@@ -61,15 +62,15 @@ class Sniffer:
     Frames that this machine sends there are not among them."""
 
     def __init__(self, interface: str, mac: str, name: str | None = None) -> None:
-        self._sock = inside(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+        self._sock = _socket(name)
         words = [struct.pack("HBBI", *line) for line in _program(mac)]
         buffer = ctypes.create_string_buffer(b"".join(words))
         program = struct.pack("HL", len(words), ctypes.addressof(buffer))
-        self._sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
-        self._sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._sock.bind((interface, _ETH_P_ALL))
-        self._sock.setblocking(False)
+        with _closed_on_error(self._sock):
+            self._sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+            self._sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            self._sock.bind((interface, _ETH_P_ALL))
 
     def read(self) -> list[bytes]:
         """Return the frames that came since the last call. None come while the interface is down."""
@@ -86,6 +87,10 @@ class Sniffer:
         """Return how many frames came since the last call."""
         return len(self.read())
 
+    def missed(self) -> int:
+        """Return how many frames the kernel had no room for since the last call."""
+        return int(struct.unpack("II", self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1])
+
     def fileno(self) -> int:
         return self._sock.fileno()
 
@@ -97,9 +102,9 @@ class Sender:
     """Sends frames at an interface: of a tap, a data plane receives them. OSError where that is not possible."""
 
     def __init__(self, interface: str, name: str | None = None) -> None:
-        self._sock = inside(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
-        self._sock.bind((interface, 0))  # 0: receives nothing
-        self._sock.setblocking(False)
+        self._sock = _socket(name)
+        with _closed_on_error(self._sock):
+            self._sock.bind((interface, 0))  # 0: receives nothing
 
     def send(self, frame: bytes) -> bool:
         """Send a frame without FCS. Return False where the queue is full."""
@@ -113,6 +118,22 @@ class Sender:
 
     def close(self) -> None:
         self._sock.close()
+
+
+def _socket(name: str | None) -> socket.socket:
+    """A packet socket in the network namespace of this name. It receives nothing before it is bound."""
+    made = inside(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+    made.setblocking(False)
+    return made
+
+
+@contextlib.contextmanager
+def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _program(mac: str) -> list[tuple[int, int, int, int]]:

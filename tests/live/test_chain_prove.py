@@ -159,6 +159,8 @@ def test_a_stopped_secondary_is_named(lab: Lab) -> None:
 def test_a_secondary_that_stops_during_the_proof_is_where_the_loss_is(lab: Lab) -> None:
     process = start(lab)
     assert "probes stand at its ends" in lab.sppr("status").stdout
+    done = lab.sppr("save")
+    assert done.returncode == 1 and "probes stand at the ends of web now" in done.stderr, done.stdout
     lab.control.stop("nfv:2")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 7, out + err
@@ -172,11 +174,15 @@ def test_a_wrong_patch_by_hand_is_named(lab: Lab) -> None:
 
 
 def test_a_chain_that_is_down_is_inconclusive(lab: Lab) -> None:
-    os.kill(lab.status()["sec2"]["pid"], signal.SIGKILL)
+    pid = lab.status()["sec2"]["pid"]
+    process = start(lab)
+    os.kill(pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 8 and "sec2 ended during the proof" in out, out + err
     wait_state(lab, "sec2", "dead")
     text = proved(lab, status=8)
     assert "the chain is down: sec2 does not run" in text and "inconclusive: consistency" in text
-    assert lab.wakeup(*ALL, "--prove").returncode == 0
+    assert lab.wakeup(*ALL, "--prove").returncode == 0 and not (lab.state / "prove.json").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -392,30 +398,67 @@ def test_a_namespace_of_somebody_else_is_refused_by_its_name_and_left(programs: 
         made.end()
 
 
-def test_an_address_that_changes_in_conf_yml_is_replaced_and_a_namespace_made_by_hand_is_left(
-    programs: None, tmp_path: Path
-) -> None:
+def test_the_taps_of_a_running_primary_follow_the_ends_of_conf_yml(programs: None, tmp_path: Path) -> None:
+    """Addresses and namespaces that change, an address that was lost by hand, and ends that go."""
     (tmp_path / "lab").mkdir()
     made = labs.make(tmp_path / "lab", "prooflab4", None)
     made.write(f"chains:\n  web:\n    path: [tap:0, tap:1]\n    {ENDS}\n")
+    text = made.conf.read_text()
 
-    def addresses() -> list[str]:
-        words = ["ip", "-n", "prooflab4-server", "-o", "-4", "address", "show", "dev", f"{made.tap}b"]
+    def addresses(end: str, tap: str) -> list[str]:
+        words = ["ip", "-n", f"prooflab4-{end}", "-o", "-4", "address", "show", "dev", f"{made.tap}{tap}"]
         return [line.split()[3] for line in subprocess.check_output(words, text=True).splitlines()]
+
+    def applied(conf: str) -> str:
+        made.conf.write_text(conf)
+        done = made.sppr("chain", "apply")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def proved(*words: str) -> str:
+        done = made.sppr("chain", "prove", "web", "--frames", "500", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     try:
         done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
-        assert done.returncode == 0 and addresses() == ["10.20.0.2/24"], done.stderr
-        made.conf.write_text(made.conf.read_text().replace("10.20.0.2/24", "10.20.0.3/24"))
-        done = made.sppr("chain", "apply")
-        assert f"tap:1 ({made.tap}b) has address 10.20.0.3/24\n" in done.stdout, done.stdout + done.stderr
-        assert addresses() == ["10.20.0.3/24"]
-        assert made.sppr("chain", "apply").stdout == "chain web: up\n"
-        assert made.sppr("restart", "pri").returncode == 0 and addresses() == ["10.20.0.3/24"]
+        assert done.returncode == 0 and addresses("server", "b") == ["10.20.0.2/24"], done.stderr
+        text = text.replace("10.20.0.2/24", "10.20.0.3/24")
+        assert f"tap:1 ({made.tap}b) has address 10.20.0.3/24\n" in applied(text)
+        assert addresses("server", "b") == ["10.20.0.3/24"] and applied(text) == "chain web: up\n"
+        assert made.sppr("restart", "pri").returncode == 0 and addresses("server", "b") == ["10.20.0.3/24"]
+
+        subprocess.run(["ip", "-n", "prooflab4-server", "address", "flush", "dev", f"{made.tap}b"], check=True)
+        assert "tap:1 does not have address 10.20.0.3/24 in namespace prooflab4-server" in made.sppr("chain").stdout
+        done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+        assert "chain web: up" in done.stdout and addresses("server", "b") == ["10.20.0.3/24"], done.stdout
+
+        swapped = (
+            text.replace("netns: client", "netns: x").replace("server", "client").replace("netns: x", "netns: server")
+        )
+        applied(swapped)
+        assert addresses("client", "b") == ["10.20.0.3/24"] and addresses("server", "a") == ["10.20.0.1/24"]
+        assert "TCP from prooflab4-server to prooflab4-client" in proved()
+
+        one = text.replace("tap:1: {netns: server, address: 10.20.0.3/24}", "").replace("24}, }", "24}}")
+        applied(one.replace("netns: client", "netns: server"))
+        assert Path(f"/sys/class/net/{made.tap}b").exists() and not Path("/run/netns/prooflab4-client").exists()
+        assert addresses("server", "a") == ["10.20.0.1/24"]
+        assert "TCP was not tried" in proved()
+        applied("".join(line for line in text.splitlines(keepends=True) if "ends:" not in line))
+        assert "pass: consistency, reach, trace" in proved()
+        assert not list(Path("/run/netns").glob("prooflab4-*"))
+
+        applied(text)
         for words in ("delete", "add"):
             subprocess.run(["ip", "netns", words, "prooflab4-client"], check=True)
-        assert made.down().returncode == 0
-        assert [path.name for path in Path("/run/netns").glob("prooflab4-*")] == ["prooflab4-client"]
+        stays = subprocess.Popen(["ip", "netns", "exec", "prooflab4-server", "sleep", "300"])
+        wait_for("sleep", lambda: Path(f"/proc/{stays.pid}/comm").read_text() == "sleep\n")
+        done = made.down()
+        stays.kill()
+        assert done.returncode == 0 and f"sleep (pid {stays.pid}) in namespace prooflab4-server goes on" in done.stdout
+        left = [path.name for path in Path("/run/netns").glob("prooflab4-*")]
+        assert left == ["prooflab4-client"], "that one was made by hand"
     finally:
         subprocess.run(["ip", "netns", "delete", "prooflab4-client"], check=False)
         made.end()

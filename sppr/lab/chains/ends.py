@@ -5,9 +5,12 @@ primary that runs already are moved here.
 """
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from sppr.lab.chains.wiring import TapEnd
     from sppr.lab.plan import Plan
 
+_SIOCGIFADDR, _SIOCGIFNETMASK = 0x8915, 0x891B
 #: Read by spp_primary; the interface, the namespace and the address of an end in each line.
 FILE = "tap-ends"
 #: Namespaces that this session made: name -> when.
@@ -45,8 +49,11 @@ def check(plan: "Plan") -> None:
 
 
 def prepare(plan: "Plan") -> list[str]:
-    """Make the namespaces that are missing, give taps that are in theirs the addresses that conf.yml has now, and write
-    the file for spp_primary. Return a line for each change."""
+    """Make the namespaces that are missing, correct the taps in namespaces by what conf.yml says now, and write the
+    file for spp_primary. Return a line for each change.
+
+    A tap that conf.yml has elsewhere comes back to the host's namespace, from where ``move`` takes it.
+    """
     check(plan)
     folder = Path(plan.run)
     noted = _noted(folder)
@@ -57,27 +64,34 @@ def prepare(plan: "Plan") -> list[str]:
         noted[name] = netns.create(name)
         _note(folder, noted)
         done.append(f"namespace {name} made")
-    lines = {end: f"{end.interface} {name_of(plan, end)} {end.address or '-'}\n" for end in plan.wiring.ends}
-    before = _lines(folder)
-    for end, line in lines.items():
-        was = next((old for old in before if old.split()[:2] == line.split()[:2]), line)
-        if was != line and end not in outside(plan):
-            with contextlib.suppress(LaunchError):  # it is gone, and the primary's next start makes it
-                netns.set_address(end.interface, name_of(plan, end), end.address or None)
-                done.append(
-                    f"{end.port} ({end.interface}) has {f'address {end.address}' if end.address else 'no address'}"
-                )
+    before, ends = _last(folder), {end.interface: end for end in plan.wiring.ends}
+    for interface, (space, address) in before.items() if _primary_runs(plan) else ():
+        end = ends.get(interface)
+        with contextlib.suppress(LaunchError):  # the tap is gone, and the primary's next start makes it
+            if end is None or name_of(plan, end) != space:
+                netns.give_back(interface, space)
+                done.append(f"{interface} is in the host's namespace")
+            elif address != end.address or _wrong_address(end, space):
+                netns.set_address(interface, space, end.address or None)
+                done.append(f"{end.port} ({interface}) has {f'address {end.address}' if end.address else 'no address'}")
+    lines = [f"{end.interface} {name_of(plan, end)} {end.address or '-'}\n" for end in plan.wiring.ends]
     if lines or before:
-        temporaries.write(folder / FILE, "".join(lines.values()))
+        temporaries.write(folder / FILE, "".join(lines))
     return done
 
 
-def _lines(folder: Path) -> list[str]:
-    """What spp_primary was given last."""
+def _last(folder: Path) -> dict[str, tuple[str, str]]:
+    """What spp_primary was given last: interface -> its namespace and address."""
     try:
-        return (folder / FILE).read_text().splitlines(keepends=True)
+        lines = [line.split() for line in (folder / FILE).read_text().splitlines()]
     except OSError:
-        return []
+        return {}
+    return {line[0]: (line[1], line[2].removeprefix("-")) for line in lines if len(line) == 3}
+
+
+def _primary_runs(plan: "Plan") -> bool:
+    primary = states.process(plan.part("pri").files(Path(plan.run)))
+    return primary is not None and primary.alive()
 
 
 def move(plan: "Plan") -> list[str]:
@@ -102,8 +116,7 @@ def outside(plan: "Plan") -> list["TapEnd"]:
 
     Where the primary does not run, or its tap is in its namespace, an interface of that name is another lab's.
     """
-    primary = states.process(plan.part("pri").files(Path(plan.run)))
-    if primary is None or not primary.alive():
+    if not _primary_runs(plan):
         return []
     there = [end for end in plan.wiring.ends if (Path("/sys/class/net") / end.interface).exists()]
     return [end for end in there if os.geteuid() != 0 or not _is_inside(end.interface, name_of(plan, end))]
@@ -122,6 +135,8 @@ def faults(plan: "Plan") -> dict[str, list[str]]:
             fault = f"{end.port} is not in namespace {name}: sppr chain apply"
         elif os.geteuid() == 0 and not _is_inside(end.interface, name):
             fault = f"{end.port} is gone from namespace {name}: sppr restart pri"
+        elif _wrong_address(end, name):
+            fault = f"{end.port} does not have address {end.address} in namespace {name}: sppr chain apply"
         else:
             continue
         found.setdefault(end.chain, []).append(fault)
@@ -134,6 +149,39 @@ def _is_inside(interface: str, name: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _wrong_address(end: "TapEnd", name: str) -> bool:
+    """Whether a tap in its namespace has not the address of conf.yml as its first one, as far as this user may look."""
+    if not end.address or os.geteuid() != 0:
+        return False
+    try:
+        return sniff.inside(name, lambda: _address(end.interface)) != end.address
+    except OSError:
+        return False  # it is not there
+
+
+def _address(interface: str) -> str:
+    """The first IPv4 address of an interface, with its prefix length; empty where it has none."""
+    request = struct.pack("256s", interface.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            found, mask = (fcntl.ioctl(sock, code, request)[20:24] for code in (_SIOCGIFADDR, _SIOCGIFNETMASK))
+        except OSError as e:
+            if e.errno == errno.EADDRNOTAVAIL:
+                return ""
+            raise
+    return f"{socket.inet_ntoa(found)}/{int.from_bytes(mask).bit_count()}"
+
+
+def inhabitants(folder: Path) -> list[str]:
+    """Return the processes in this session's namespaces, in words."""
+    found = []
+    for name in _noted(folder):
+        for pid in netns.processes(name):
+            with contextlib.suppress(OSError):
+                found.append(f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid}) in namespace {name}")
+    return found
 
 
 def remove(folder: Path, keep: Iterable[str] = (), taps: Sequence[str] = ()) -> list[str]:

@@ -6,6 +6,7 @@ and their words follow RFC 9516 (active OAM for service function chains).
 A proof that passes when it should not is the worst defect here: what cannot be shown is *inconclusive*.
 """
 
+import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from sppr.lab.chains import ends, exchange, necessity, observe, rows, tap_runs, 
 from sppr.lab.chains.observe import Counters, Observed
 from sppr.lab.chains.probe_runs import ProbeRuns
 from sppr.lab.chains.proof import Options, Proof, Run
-from sppr.lab.chains.tap_runs import TapRuns
+from sppr.lab.chains.tap_runs import TapError, TapRuns
 from sppr.lab.chains.trace import Checkpoint, checkpoints, locate, shortfall, uncounted
 from sppr.lab.chains.watch import Watch
 from sppr.lab.chains.wiring import ChainWiring
@@ -109,9 +110,8 @@ def _by_taps(state: State, chain: ChainWiring, options: Options, proof: Proof) -
     try:
         with TapRuns(chain, *found, macs) as runs:
             _Prover(state, chain, runs, macs, low, proof).run()
-    except OSError as e:
-        hint = tap_runs.HINTS.get(e.errno or 0, "")
-        proof.doubt(f"frames cannot go from {found[0]} to {found[1]}: {e.strerror or e}{hint}", "reach")
+    except TapError as e:
+        proof.doubt(f"frames cannot go from {found[0]} to {found[1]}: {e}", "reach")
         return
     proof.notes.append(f"{why}: the frames went from {found[0]} to {found[1]}, at most {low.rate:,} a second")
     if proof.verdict != "pass" or options.level < 2:
@@ -160,9 +160,11 @@ def _exchange(state: State, chain: ChainWiring, proof: Proof) -> bool:
     try:
         seconds = exchange.tcp(names[0], names[1], server.address.partition("/")[0])
     except OSError as e:
-        proof.fail(
-            f"TCP from {names[0]} to {names[1]}: {e}; other frames passed, so look at checksum offloads", "trace"
-        )
+        what = f"TCP from {names[0]} to {names[1]}: {e}"
+        if e.errno in (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.ENETDOWN):
+            proof.doubt(f"{what}; look at the addresses and routes there: ip -n {names[0]} route", "trace")
+        else:
+            proof.fail(f"{what}; other frames passed, so look at checksum offloads", "trace")
         return True
     proof.notes.append(f"TCP from {names[0]} to {names[1]} and back: {exchange.BYTES:,} bytes in {seconds:.2f} s")
     return True
@@ -212,7 +214,7 @@ class _Prover:
             if run.sent == 0:
                 self.proof.fail(f"{run.direction}: {legs[0].by} read no frame: does it forward?", "reach")
             elif run.lost:
-                where = self._where(points)
+                where = self._where(points, run.sent)
                 self.proof.fail(f"{run.direction}: {run.lost:,} of {run.sent:,} frames lost {where}", "reach")
             elif run.sent < run.wanted:
                 sent = f"only {run.sent:,} of {run.wanted:,} frames were sent in time"
@@ -221,9 +223,9 @@ class _Prover:
                 if count := getattr(run, name):
                     self.proof.fail(f"{run.direction}: {count:,} frames {name}", "reach")
 
-    def _where(self, points: Sequence[Checkpoint]) -> str:
+    def _where(self, points: Sequence[Checkpoint], sent: int) -> str:
         if self.options.level > 1:
-            return locate(points)
+            return locate(points, sent)
         hint = "SPP's own programs count no frames" if over_spp(self.state) else "--level 2 locates them"
         return f"somewhere: {hint}"
 
@@ -233,7 +235,7 @@ class _Prover:
         if short := shortfall(points, run.sent):
             self.proof.fail(f"{run.direction}: all frames arrived, and not through each hop: {short}", "trace")
         others = max([run.foreign, *(point.grew - run.sent for point in points)])
-        if others > max(20, run.sent // 20):
+        if others > max(min(20, run.sent // 2), run.sent // 20):
             self.proof.doubt(f"{run.direction}: {others:,} frames of others moved the counters", "trace")
 
     def _tcp(self, runs: ProbeRuns) -> None:

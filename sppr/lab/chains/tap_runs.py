@@ -9,7 +9,7 @@ import hashlib
 import os
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -28,10 +28,6 @@ STALLED = 1.0
 #: For local experiments (IEEE 802): no program of the host takes such a frame.
 ETHERTYPE = 0x88B5
 DIGEST, FCS = 16, 4
-HINTS = {
-    errno.EMSGSIZE: " (the largest --size is the MTU of the tap and 18)",
-    errno.ENETDOWN: " (ip link set INTERFACE up)",
-}
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -45,6 +41,26 @@ class Tap:
 
     def __str__(self) -> str:
         return f"{self.port} ({self.interface})"
+
+
+class TapError(Exception):
+    """Frames cannot be sent or received at a tap: which one, why, and perhaps the fix."""
+
+    def __init__(self, tap: Tap, cause: OSError) -> None:
+        inside = f"-n {tap.netns} " if tap.netns else ""
+        hints = {
+            errno.EMSGSIZE: " (the largest --size is its MTU and 18)",
+            errno.ENETDOWN: f" (ip {inside}link set {tap.interface} up)",
+        }
+        super().__init__(f"{tap}: {cause.strerror or cause}{hints.get(cause.errno or 0, '')}")
+
+
+@contextlib.contextmanager
+def _at(tap: Tap) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise TapError(tap, e) from e
 
 
 def interfaces(state: State, chain: ChainWiring) -> tuple[Tap, Tap] | str:
@@ -63,7 +79,8 @@ def interfaces(state: State, chain: ChainWiring) -> tuple[Tap, Tap] | str:
 class TapRuns:
     """Makes the runs of one proof between two taps. ``macs``: the destination address of each direction.
 
-    Enter it to open its sockets. OSError where an interface is not there, is down, or takes no frames of this size.
+    Enter it to open its sockets. TapError where an interface is not there, is down, takes no frames of this size, or
+    had more frames than could be received.
     """
 
     def __init__(self, chain: ChainWiring, near: Tap, far: Tap, macs: Mapping[str, str]) -> None:
@@ -75,14 +92,16 @@ class TapRuns:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
+
+            def sniffer(tap: Tap, mac: str) -> sniff.Sniffer:
+                with _at(tap):
+                    return stack.enter_context(contextlib.closing(sniff.Sniffer(tap.interface, mac, tap.netns)))
+
             for direction, mac in self._macs.items():
                 source, sink = (self._near, self._far) if direction == "forward" else (self._far, self._near)
-                self._links[direction] = _Link(
-                    mac,
-                    stack.enter_context(contextlib.closing(sniff.Sender(source.interface, source.netns))),
-                    stack.enter_context(contextlib.closing(sniff.Sniffer(sink.interface, mac, sink.netns))),
-                    stack.enter_context(contextlib.closing(sniff.Sniffer(source.interface, mac, source.netns))),
-                )
+                with _at(source):
+                    sender = stack.enter_context(contextlib.closing(sniff.Sender(source.interface, source.netns)))
+                self._links[direction] = _Link(source, sink, mac, sender, sniffer(sink, mac), sniffer(source, mac))
             self._stack = stack.pop_all()
         return self
 
@@ -101,7 +120,7 @@ class TapRuns:
             _Flow(self._links[direction], _Frames(self._key, self._number, self._links[direction].mac, size), count)
             for direction in directions
         ]
-        sinks = [sniffer for flow in flows for sniffer in (flow.link.sink, flow.link.behind)]
+        sinks = [sniffer for flow in flows for sniffer in (flow.link.received, flow.link.behind)]
         began = progress = time.monotonic()
         while not all(flow.is_over for flow in flows):
             now = time.monotonic()
@@ -121,11 +140,13 @@ class TapRuns:
 
 @dataclass(frozen=True)
 class _Link:
-    """One direction. ``behind``: sees frames that come back to where they were sent."""
+    """One direction. ``behind``: receives frames that come back to where they were sent."""
 
+    source: Tap
+    sink: Tap
     mac: str
-    source: sniff.Sender
-    sink: sniff.Sniffer
+    sender: sniff.Sender
+    received: sniff.Sniffer
     behind: sniff.Sniffer
 
 
@@ -182,11 +203,12 @@ class _Flow:
         if self.settled == self.sent:
             self.progress = now
         elif now - self.progress > STALLED:
-            self.settled = self.sent
+            self.settled, self.progress = self.sent, now
         while self.sent < due and self.sent - self.settled < window:
             frame, now_ns = self.made.make(self.sent), time.monotonic_ns()
-            if not self.link.source.send(frame):
-                return
+            with _at(self.link.source):
+                if not self.link.sender.send(frame):
+                    return
             self.times[self.sent] = now_ns
             self.first_ns, self.last_ns = self.first_ns or now_ns, now_ns
             self.sent += 1
@@ -194,7 +216,9 @@ class _Flow:
     def receive(self) -> bool:
         """Take what has arrived. Return whether there was a frame that was expected."""
         self.misdelivered += len(self.link.behind.read())
-        frames, now = self.link.sink.read(), time.monotonic_ns()
+        frames, now = self.link.received.read(), time.monotonic_ns()
+        if self.link.received.missed():
+            raise TapError(self.link.sink, OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)))
         before = len(self.latencies)
         for frame in frames:
             self._take(self.made.number(frame), now)

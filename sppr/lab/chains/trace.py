@@ -56,17 +56,22 @@ def shortfall(points: Sequence[Checkpoint], sent: int) -> str | None:
     return None
 
 
-def locate(points: Sequence[Checkpoint]) -> str:
-    """Return where the frames of a run were lost, as ``between ring:0 and ring:1 in vm_r6 (…)``.
+def locate(points: Sequence[Checkpoint], sent: int) -> str:
+    """Return where the ``sent`` frames of a run were lost, as ``between ring:0 and ring:1 in vm_r6 (…)``.
 
     That is where the counters fall most from one to the next. Frames of others can hide as many losses as they are.
     """
     falls = [(a.grew - b.grew, a, b) for a, b in pairwise(points)]
     falls = [fall for fall in falls if fall[0] > 0]
+    untaken = sent - points[0].grew if points else 0
+    if untaken > max([fall[0] for fall in falls], default=0):
+        others = sum(fall[0] for fall in falls)
+        text = f"in front of {_name(points[0])} (it took {points[0].grew:,} of {sent:,})"
+        return text + (f", and {others:,} elsewhere" if others else "")
     if not falls:
         return f"behind {_name(points[-1])}" if points else "at a place that no counter shows"
     most, first, second = max(falls, key=lambda fall: fall[0])
-    others = sum(fall[0] for fall in falls) - most
+    others = sum(fall[0] for fall in falls) - most + max(0, untaken)
     text = _between(most, first, second)
     return text + (f", and {others:,} elsewhere" if others else "")
 

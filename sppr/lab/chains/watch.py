@@ -30,24 +30,31 @@ class Watch:
             self._exits.append((one.name, replace(last, dst=far) if is_port(far) else last))
             self._exits.append((one.name, replace(first, src=first.dst, dst=near if is_port(near) else first.src)))
         self._sniffers: dict[tuple[str, str], list[sniff.Sniffer]] = {}
+        self._stack = contextlib.ExitStack()
         self._before = Observed({})
         self._moved: list[tuple[str, str]] = []
 
     def __enter__(self) -> Self:
-        taps = ports.tap_interfaces(self._state.plan.part("pri").program)
-        for name, leg in self._exits:
-            if os.geteuid() == 0 and leg.dst in taps:
-                for space in self._namespaces(taps[leg.dst]):
-                    with contextlib.suppress(OSError):
-                        self._sniffers[name, leg.dst] = [sniff.Sniffer(taps[leg.dst], mac, space) for mac in self._macs]
-                        break
-        self._before = self._look()
+        with contextlib.ExitStack() as stack:
+            taps = ports.tap_interfaces(self._state.plan.part("pri").program)
+            for name, leg in self._exits:
+                if os.geteuid() == 0 and leg.dst in taps:
+                    self._sniffers[name, leg.dst] = self._sniff(taps[leg.dst], stack)
+            self._before = self._look()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for sniffers in self._sniffers.values():
-            for one in sniffers:
-                one.close()
+        self._stack.close()
+
+    def _sniff(self, interface: str, stack: contextlib.ExitStack) -> list[sniff.Sniffer]:
+        """A sniffer for each address of the proof; none where the interface is not found."""
+        for space in self._namespaces(interface):
+            with contextlib.suppress(OSError):
+                return [
+                    stack.enter_context(contextlib.closing(sniff.Sniffer(interface, mac, space))) for mac in self._macs
+                ]
+        return []
 
     def _namespaces(self, interface: str) -> list[str | None]:
         """Where to look for an interface: in the namespace that it was moved into, then in that of this process."""
@@ -67,7 +74,7 @@ class Watch:
             count = sum(one.count() for one in self._sniffers.get(key, ()))
             if count:
                 found.append(f"{count:,} frames arrived at {leg.dst}, an end of chain {name}")
-            elif key not in self._sniffers and _may_have_got_some(leg, self._before, after):
+            elif not self._sniffers.get(key) and _may_have_got_some(leg, self._before, after):
                 self._moved.append(key)
         return found
 
