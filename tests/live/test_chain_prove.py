@@ -210,7 +210,7 @@ def test_a_controller_that_dies_during_the_proof(lab: Lab) -> None:
     process = start(lab)
     os.kill(row["pid"], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 8 and "the controller does not answer" in out, out + err
+    assert process.returncode == 8 and "ctrler ended during the proof" in out, out + err
     assert "could not be put back yet" in out
     wait_state(lab, "ctrler", "dead")
     run_again(lab, row["pane"], "controller.py")
