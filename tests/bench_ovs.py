@@ -1,17 +1,17 @@
 """Chains over our data plane and over Open vSwitch with DPDK: frames a second and latency, as ratios of one run.
 
-PVP is a chain through one VM (physical, virtual, physical), PVVP through two. Everything stands twice, once for each
-switch; what is not measured is stopped (SIGSTOP), so both are measured in turns in one run:
+PVP is a chain through one VM (physical, virtual, physical), PVVP through two VMs. Each side has a switch and VMs of its
+own. The sides are measured in turns in one run; SIGSTOP stops the side that is not measured.
 
 - The switch forwards on CPU 1: the worker of an spp_nfv, or the PMD thread of ovs-vswitchd, which has one fixed flow a
-  hop, and a run directory, a database and an EAL prefix of its own. Debian's package is unpacked below build/; nothing
-  is installed, and an Open vSwitch of the machine is left alone.
-- The VMs are one dpdk-testpmd on CPU 0. It forwards from each virtio-user port to the next one (io). OVS connects to
-  their sockets (dpdkvhostuserclient), they connect to ours.
-- The source is a null port of the switch. It makes frames of 64 bytes as fast as they are read.
-- Latency is the time of one frame from tap to tap through a VM, every millisecond one.
+  hop. ovs-vswitchd has its own run directory, database and EAL prefix. The bench unpacks Debian's package below build/
+  and installs nothing, so an Open vSwitch of the machine is not touched.
+- The VMs are one dpdk-testpmd on CPU 0. It forwards between the virtio-user ports of each VM (io). OVS connects to the
+  sockets of the VMs (dpdkvhostuserclient). The VMs connect to the sockets of spp_nfv.
+- The source is a null port of the switch. It makes frames of 64 bytes as fast as the switch reads them.
+- Latency is the time of a frame from tap to tap. One frame is sent every millisecond.
 
-With split rings the CPU of the VMs is the limit of our side, so the goals are for packed rings (virtio 1.1).
+With split rings the CPU of the VMs limits our side, so the goals are for packed rings (virtio 1.1).
 """
 
 import contextlib
@@ -52,14 +52,20 @@ numbers = itertools.count(980)
 
 
 def fetch() -> None:
-    """Unpack Open vSwitch below build/, once: 5 MB. Its libraries are those of DPDK and of Debian's base system."""
-    if VSWITCHD.exists():
+    """Unpack Open vSwitch below build/ (5 MB) if it is missing.
+
+    It needs only the libraries of DPDK and of Debian's base system.
+    """
+    if FOLDER.exists():
         return
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    run("apt-get", "-qq", "update")
-    run("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *PACKAGES, cwd=FOLDER)
-    for archive in FOLDER.glob("*.deb"):
-        run("dpkg-deb", "-x", str(archive), str(FOLDER))
+    FOLDER.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER.parent) as name:
+        folder = Path(name)
+        run("apt-get", "-qq", "update")
+        run("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *PACKAGES, cwd=folder)
+        for archive in folder.glob("*.deb"):
+            run("dpkg-deb", "-x", str(archive), str(folder / "root"))
+        (folder / "root").rename(FOLDER)
 
 
 def run(*argv: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
@@ -93,7 +99,7 @@ class Topology:
 
 
 class Side:
-    """A switch with its VMs, stopped except while it is measured. A subclass starts the switch."""
+    """A switch with its VMs. They are stopped except during a measurement. A subclass starts the switch."""
 
     process: Process
     worker: Worker
@@ -180,7 +186,7 @@ class Ours(Side):
         nfv.ok(*(f"add vhost:{n}" for n in topology.ports))
         self.start_vms(server=False)
         nfv.ok(*(f"patch {a} {b}" for a, b in topology.patches(f"{topology.ends}:", "vhost:")), "forward")
-        self.nfv = nfv  # a connection that is closed ends the process
+        self.nfv = nfv  # when the connection closes, the process exits
         self.worker = Worker(self.process)
         self.ready()
 
@@ -198,13 +204,13 @@ class Ovs(Side):
         self.env = os.environ | folders | {"PATH": ":".join(map(str, programs))}
         self.start_vms(server=True)
         self.start_daemons()
-        # each virtio-user port waits for its connection before the next one is made
+        # a virtio-user port waits for its connection before testpmd creates the next one
         for n in topology.ports:
             socket = f"options:vhost-server-path={lab.sockets}/sock{n}"
             self.add_port(f"vhost{n}", "type=dpdkvhostuserclient", socket)
         for n in range(2):
             device = topology.device(n, lab).replace(",", r"\,")
-            # net_tap wants as many queues in as out, and OVS makes one a thread out
+            # net_tap wants as many receive as transmit queues, and OVS creates a transmit queue for each of its threads
             queues = ["options:n_rxq=2"] if topology.ends == "tap" else []
             self.add_port(f"end{n}", "type=dpdk", f"options:dpdk-devargs={device}", *queues)
         self.call("ovs-ofctl", "del-flows", "br0")
@@ -271,7 +277,7 @@ def two_sides(topology: Topology) -> Iterator[tuple[Side, Side]]:
 
 
 def rates(results: Results, name: str, topology: Topology) -> None:
-    """Measure the rates; the ratio is the median over the pairs of rounds in which both CPUs were free."""
+    """Measure the rates. The ratio is the median over the pairs of rounds in which both CPUs were free."""
     tries, wanted = (1, 1) if results.smoke else (TRIES, PAIRS)
     every: list[tuple[tuple[float, bool], tuple[float, bool]]] = []
     counted: list[tuple[float, float]] = []

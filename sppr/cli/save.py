@@ -23,7 +23,9 @@ def main(session: str | None, recipe: Path | None) -> None:
 
     state = states.check_living(load(session_of(session), session))
     if busy := testbed.in_use(state.folder):
-        raise SpprError(f"probes stand at the ends of {', '.join(busy)} now", hint="save when the proof has ended")
+        raise SpprError(
+            f"a proof of {', '.join(busy)} is running, with probes at the ends", hint="save when it has ended"
+        )
     parts = [part for part in state.plan.parts if part.name not in states.dead_parts(state)]
     guests = [f"nfv:{part.id}" for part in parts if part.is_vm]
     asked = [*observe.processes(parts, state.plan.wiring), *guests]

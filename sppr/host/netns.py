@@ -11,8 +11,10 @@ FOLDER = Path("/run/netns")
 
 
 def made_at(name: str) -> int | None:
-    """Return when the namespace of this name was made, in ns: it identifies it, since the kernel uses inode numbers
-    again. None where there is none."""
+    """Return when the namespace of this name was created, in ns. None where there is no such namespace.
+
+    The time identifies a namespace: the kernel reuses inode numbers.
+    """
     try:
         return (FOLDER / name).stat().st_ctime_ns
     except OSError:
@@ -53,7 +55,7 @@ def give_back(interface: str, name: str) -> None:
 
 
 def processes(name: str) -> list[int]:
-    """Return the ids of the processes in a namespace, as far as this user may look."""
+    """Return the ids of the processes in a namespace, of those that this user may inspect."""
     found = []
     with contextlib.suppress(OSError):
         inside = (FOLDER / name).stat().st_ino

@@ -62,8 +62,8 @@ def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN, ste
     if left:
         raise NotEnded("; ".join(left), hint=f"sppr down --session {state.plan.session}   once more")
     step("panes")
-    for line in ends.inhabitants(state.folder):
-        said(f"{line} goes on: it is not of this lab, and its network is gone")
+    for line in ends.processes_inside(state.folder):
+        said(f"{line}: not a part of this lab, so it keeps running, without a network")
     sweep(state)
     step("swept")
     # It may be the terminal of this very command.

@@ -160,7 +160,7 @@ def test_a_secondary_that_stops_during_the_proof_is_where_the_loss_is(lab: Lab) 
     process = start(lab)
     assert "probes stand at its ends" in lab.sppr("status").stdout
     done = lab.sppr("save")
-    assert done.returncode == 1 and "probes stand at the ends of web now" in done.stderr, done.stdout
+    assert done.returncode == 1 and "a proof of web is running, with probes at the ends" in done.stderr, done.stdout
     lab.control.stop("nfv:2")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 7, out + err
@@ -456,7 +456,10 @@ def test_the_taps_of_a_running_primary_follow_the_ends_of_conf_yml(programs: Non
         wait_for("sleep", lambda: Path(f"/proc/{stays.pid}/comm").read_text() == "sleep\n")
         done = made.down()
         stays.kill()
-        assert done.returncode == 0 and f"sleep (pid {stays.pid}) in namespace prooflab4-server goes on" in done.stdout
+        assert (
+            done.returncode == 0
+            and f"sleep (pid {stays.pid}) in namespace prooflab4-server: not a part of this lab" in done.stdout
+        )
         left = [path.name for path in Path("/run/netns").glob("prooflab4-*")]
         assert left == ["prooflab4-client"], "that one was made by hand"
     finally:

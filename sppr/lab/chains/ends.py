@@ -49,10 +49,9 @@ def check(plan: "Plan") -> None:
 
 
 def prepare(plan: "Plan") -> list[str]:
-    """Make the namespaces that are missing, correct the taps in namespaces by what conf.yml says now, and write the
-    file for spp_primary. Return a line for each change.
+    """Create missing namespaces, correct addresses, and write the file for spp_primary. Return a line for each change.
 
-    A tap that conf.yml has elsewhere comes back to the host's namespace, from where ``move`` takes it.
+    A tap that conf.yml no longer has in its namespace is moved back to the host's namespace. ``move`` moves it on.
     """
     check(plan)
     folder = Path(plan.run)
@@ -64,14 +63,14 @@ def prepare(plan: "Plan") -> list[str]:
         noted[name] = netns.create(name)
         _note(folder, noted)
         done.append(f"namespace {name} made")
-    before, ends = _last(folder), {end.interface: end for end in plan.wiring.ends}
+    before, ends = _written(folder), {end.interface: end for end in plan.wiring.ends}
     for interface, (space, address) in before.items() if _primary_runs(plan) else ():
         end = ends.get(interface)
-        with contextlib.suppress(LaunchError):  # the tap is gone, and the primary's next start makes it
+        with contextlib.suppress(LaunchError):  # the tap is gone; the primary creates it when it starts again
             if end is None or name_of(plan, end) != space:
                 netns.give_back(interface, space)
-                done.append(f"{interface} is in the host's namespace")
-            elif address != end.address or _wrong_address(end, space):
+                done.append(f"{interface} is back in the host's namespace")
+            elif address != end.address or _address_differs(end, space):
                 netns.set_address(interface, space, end.address or None)
                 done.append(f"{end.port} ({interface}) has {f'address {end.address}' if end.address else 'no address'}")
     lines = [f"{end.interface} {name_of(plan, end)} {end.address or '-'}\n" for end in plan.wiring.ends]
@@ -80,8 +79,8 @@ def prepare(plan: "Plan") -> list[str]:
     return done
 
 
-def _last(folder: Path) -> dict[str, tuple[str, str]]:
-    """What spp_primary was given last: interface -> its namespace and address."""
+def _written(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return what the file for spp_primary says now: interface -> namespace and address."""
     try:
         lines = [line.split() for line in (folder / FILE).read_text().splitlines()]
     except OSError:
@@ -135,7 +134,7 @@ def faults(plan: "Plan") -> dict[str, list[str]]:
             fault = f"{end.port} is not in namespace {name}: sppr chain apply"
         elif os.geteuid() == 0 and not _is_inside(end.interface, name):
             fault = f"{end.port} is gone from namespace {name}: sppr restart pri"
-        elif _wrong_address(end, name):
+        elif _address_differs(end, name):
             fault = f"{end.port} does not have address {end.address} in namespace {name}: sppr chain apply"
         else:
             continue
@@ -151,8 +150,8 @@ def _is_inside(interface: str, name: str) -> bool:
     return True
 
 
-def _wrong_address(end: "TapEnd", name: str) -> bool:
-    """Whether a tap in its namespace has not the address of conf.yml as its first one, as far as this user may look."""
+def _address_differs(end: "TapEnd", name: str) -> bool:
+    """Whether the first address of a tap in its namespace differs from conf.yml. False where this user may not look."""
     if not end.address or os.geteuid() != 0:
         return False
     try:
@@ -162,7 +161,7 @@ def _wrong_address(end: "TapEnd", name: str) -> bool:
 
 
 def _address(interface: str) -> str:
-    """The first IPv4 address of an interface, with its prefix length; empty where it has none."""
+    """Return the first IPv4 address of an interface, with its prefix length; empty where it has none."""
     request = struct.pack("256s", interface.encode())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
@@ -174,8 +173,8 @@ def _address(interface: str) -> str:
     return f"{socket.inet_ntoa(found)}/{int.from_bytes(mask).bit_count()}"
 
 
-def inhabitants(folder: Path) -> list[str]:
-    """Return the processes in this session's namespaces, in words."""
+def processes_inside(folder: Path) -> list[str]:
+    """Return the processes in this session's namespaces, each with its name, id and namespace."""
     found = []
     for name in _noted(folder):
         for pid in netns.processes(name):

@@ -1,4 +1,4 @@
-"""The level necessity: each patch of a chain taken away in turn, and put back."""
+"""The level necessity: remove each patch of a chain in turn, and restore it."""
 
 import time
 
@@ -11,7 +11,10 @@ FEW = 200
 
 
 def show(chain: ChainWiring, runs: ProbeRuns, options: Options, proof: Proof) -> None:
-    """Take each patch away: nothing arrives. Put it back: all arrives. Stop at the first that fails."""
+    """Show that no frame arrives without a patch, and that all frames arrive when the patch is restored.
+
+    Stop at the first patch for which this fails.
+    """
     for direction, _ in chain.directions:
         for leg in runs.legs(direction):
             if not leg.own:

@@ -1,4 +1,4 @@
-"""Runs of frames from the probe at one end of a chain to the probe at the other."""
+"""Send frames from the probe at one end of a chain to the probe at the other end."""
 
 import os
 import time
@@ -18,7 +18,7 @@ LONGEST, SPARE = 4.0, 10.0
 
 
 class ProbeRuns:
-    """Makes the runs of one proof. ``macs``: the destination address of each direction."""
+    """The runs of one proof. ``macs``: the destination address of each direction."""
 
     def __init__(self, client: ControlClient, bed: Testbed, macs: Mapping[str, str]) -> None:
         self.client, self.bed, self.macs = client, bed, macs
@@ -56,7 +56,7 @@ class ProbeRuns:
             )
 
     def stop(self, direction: str) -> None:
-        """Stop the source of a direction, and wait for what is on its way."""
+        """Stop the source of a direction, and wait for the frames in flight."""
         source = self.bed.plugs(direction)[0]
         self.client.probe(source.process, source.number, "stop")
         time.sleep(0.05)

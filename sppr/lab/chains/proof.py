@@ -1,4 +1,4 @@
-"""How a chain is proved, and what came of it: values only."""
+"""The options and the results of a proof, as values."""
 
 from dataclasses import dataclass, field
 from typing import Literal

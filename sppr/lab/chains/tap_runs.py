@@ -1,6 +1,6 @@
-"""Runs of frames from tap to tap: made, sent, received and checked here, by packet sockets of the host's kernel.
+"""Send frames from tap to tap by packet sockets (AF_PACKET), and check them when they arrive.
 
-For chains whose ends cannot be probes. The ends stay what they are, so nothing of the chain is changed.
+For chains whose ends cannot be probes. The ends and the patches of the chain do not change.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state import State
 from sppr.spp import ports
 
-#: Frames a second at most: Python makes and checks each of them.
+#: The highest rate in frames/s. Python makes and checks each frame.
 FASTEST = 2000
-#: Seconds without progress after which frames on their way count as lost, and no longer hold up new ones.
+#: Seconds without an arrival after which the frames in flight count as lost, and the window opens again.
 STALLED = 1.0
-#: For local experiments (IEEE 802): no program of the host takes such a frame.
+#: For local experiments (IEEE 802). No program of the host handles such a frame.
 ETHERTYPE = 0x88B5
 DIGEST, FCS = 16, 4
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
@@ -44,7 +44,7 @@ class Tap:
 
 
 class TapError(Exception):
-    """Frames cannot be sent or received at a tap: which one, why, and perhaps the fix."""
+    """Frames cannot be sent or received at a tap. The text has the tap, the reason, and perhaps the fix."""
 
     def __init__(self, tap: Tap, cause: OSError) -> None:
         inside = f"-n {tap.netns} " if tap.netns else ""
@@ -56,7 +56,8 @@ class TapError(Exception):
 
 
 @contextlib.contextmanager
-def _at(tap: Tap) -> Iterator[None]:
+def _naming(tap: Tap) -> Iterator[None]:
+    """Raise TapError in place of OSError."""
     try:
         yield
     except OSError as e:
@@ -77,10 +78,10 @@ def interfaces(state: State, chain: ChainWiring) -> tuple[Tap, Tap] | str:
 
 
 class TapRuns:
-    """Makes the runs of one proof between two taps. ``macs``: the destination address of each direction.
+    """The runs of one proof between two taps. ``macs``: the destination address of each direction.
 
-    Enter it to open its sockets. TapError where an interface is not there, is down, takes no frames of this size, or
-    had more frames than could be received.
+    A context manager that opens the packet sockets. TapError where an interface does not exist, is down, refuses
+    frames of this size, or drops frames before they are received here.
     """
 
     def __init__(self, chain: ChainWiring, near: Tap, far: Tap, macs: Mapping[str, str]) -> None:
@@ -94,12 +95,12 @@ class TapRuns:
         with contextlib.ExitStack() as stack:
 
             def sniffer(tap: Tap, mac: str) -> sniff.Sniffer:
-                with _at(tap):
+                with _naming(tap):
                     return stack.enter_context(contextlib.closing(sniff.Sniffer(tap.interface, mac, tap.netns)))
 
             for direction, mac in self._macs.items():
                 source, sink = (self._near, self._far) if direction == "forward" else (self._far, self._near)
-                with _at(source):
+                with _naming(source):
                     sender = stack.enter_context(contextlib.closing(sniff.Sender(source.interface, source.netns)))
                 self._links[direction] = _Link(source, sink, mac, sender, sniffer(sink, mac), sniffer(source, mac))
             self._stack = stack.pop_all()
@@ -120,7 +121,7 @@ class TapRuns:
             _Flow(self._links[direction], _Frames(self._key, self._number, self._links[direction].mac, size), count)
             for direction in directions
         ]
-        sinks = [sniffer for flow in flows for sniffer in (flow.link.received, flow.link.behind)]
+        sinks = [sniffer for flow in flows for sniffer in (flow.link.received, flow.link.reflected)]
         began = progress = time.monotonic()
         while not all(flow.is_over for flow in flows):
             now = time.monotonic()
@@ -132,7 +133,7 @@ class TapRuns:
             arrived = [flow.receive() for flow in flows]
             if any(arrived):
                 progress = time.monotonic()
-        time.sleep(0.05)  # for frames that come twice
+        time.sleep(0.05)  # a duplicate of the last frame may still arrive
         for flow in flows:
             flow.receive()
         return [flow.result(direction, size) for direction, flow in zip(directions, flows, strict=True)]
@@ -140,18 +141,18 @@ class TapRuns:
 
 @dataclass(frozen=True)
 class _Link:
-    """One direction. ``behind``: receives frames that come back to where they were sent."""
+    """The packet sockets of one direction. ``reflected``: receives frames that come back to the tap that sent them."""
 
     source: Tap
     sink: Tap
     mac: str
     sender: sniff.Sender
     received: sniff.Sniffer
-    behind: sniff.Sniffer
+    reflected: sniff.Sniffer
 
 
 class _Frames:
-    """The frames of one run: header, number of the run, number of the frame, keyed digest of all, pattern."""
+    """The frames of one run: header, number of the run, number of the frame, keyed BLAKE2 digest, pattern."""
 
     def __init__(self, key: bytes, run: int, mac: str, size: int) -> None:
         self._key = key
@@ -164,7 +165,7 @@ class _Frames:
         return head + self._digest(head) + self._tail
 
     def number(self, frame: bytes) -> int | None:
-        """Return the number of a frame; None where it is not just as it was made."""
+        """Return the number of a frame; None where the frame differs from the one that was sent."""
         start = len(self._head)
         number = int.from_bytes(frame[start : start + 4])
         return number if frame == self.make(number) else None
@@ -175,7 +176,7 @@ class _Frames:
 
 @dataclass
 class _Flow:
-    """One direction of a run, and what came of its frames."""
+    """One direction of a run, with its counters."""
 
     link: _Link
     made: _Frames
@@ -186,11 +187,11 @@ class _Flow:
     duplicate: int = 0
     corrupt: int = 0
     misdelivered: int = 0
-    times: dict[int, int] = field(default_factory=dict)  # of the frames that did not arrive, ns
-    latencies: list[int] = field(default_factory=list)  # of those that did, ns
+    times: dict[int, int] = field(default_factory=dict)  # sending times of the frames that have not arrived, ns
+    latencies: list[int] = field(default_factory=list)  # of the frames that have arrived, ns
     first_ns: int = 0
     last_ns: int = 0
-    settled: int = 0  # frames below it arrived, or count as lost
+    settled: int = 0  # all frames below this number have arrived or count as lost
     progress: float = 0.0
 
     @property
@@ -198,7 +199,7 @@ class _Flow:
         return self.sent == self.count == len(self.latencies)
 
     def send(self, due: int, window: int) -> None:
-        """Send what is due, as far as the window allows."""
+        """Send the frames below ``due`` that the window allows."""
         now = time.monotonic()
         if self.settled == self.sent:
             self.progress = now
@@ -206,7 +207,7 @@ class _Flow:
             self.settled, self.progress = self.sent, now
         while self.sent < due and self.sent - self.settled < window:
             frame, now_ns = self.made.make(self.sent), time.monotonic_ns()
-            with _at(self.link.source):
+            with _naming(self.link.source):
                 if not self.link.sender.send(frame):
                     return
             self.times[self.sent] = now_ns
@@ -214,8 +215,8 @@ class _Flow:
             self.sent += 1
 
     def receive(self) -> bool:
-        """Take what has arrived. Return whether there was a frame that was expected."""
-        self.misdelivered += len(self.link.behind.read())
+        """Check the frames that have arrived. Return whether an expected frame was among them."""
+        self.misdelivered += len(self.link.reflected.read())
         frames, now = self.link.received.read(), time.monotonic_ns()
         if self.link.received.missed():
             raise TapError(self.link.sink, OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)))
