@@ -66,7 +66,9 @@ def test_a_primary_that_never_connects_is_told_at_the_deadline(lab: Lab) -> None
     words = [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
     done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 5, done.stdout + done.stderr
-    assert re.search(r"error: pri was not ready after 3\.\d s: waited for it to be connected", done.stderr), done.stderr
+    # On a loaded machine the last progress comes later.
+    said = r"error: pri was not ready after \d\.\d s: waited for it to be connected .*\(no progress for 3 s\)"
+    assert re.search(said, done.stderr), done.stderr
     assert "last: I am well" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
     assert lab.status()["pri"]["state"] == "starting", "it runs, and may yet connect"
     assert lab.down().returncode == 0 and lab.leftovers() == []
