@@ -15,7 +15,6 @@ With split rings the CPU of the VMs limits our side, so the goals are for packed
 """
 
 import contextlib
-import itertools
 import os
 import re
 import signal
@@ -32,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.bench_results import Results  # noqa: E402
-from tests.bench_vhost import MIDDLE_WAITED, PEER_RAN, Worker  # noqa: E402
+from tests.bench_vhost import MIDDLE_WAITED, PEER_RAN, Worker, two_labs  # noqa: E402
 from tests.live.dataplane import Lab, Process, crosses, prepare_hugepages, wait_for, wake_latencies  # noqa: E402
 
 PAIRS = 5
@@ -48,7 +47,6 @@ VSWITCHD = FOLDER / "usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = FOLDER / "usr/share/openvswitch/vswitch.ovsschema"
 #: The options of a virtio-user port, by the format of its rings.
 RINGS = {"packed": "queue_size=1024,packed_vq=1,mrg_rxbuf=0,in_order=1", "split": "queue_size=1024"}
-numbers = itertools.count(980)
 
 
 def fetch() -> None:
@@ -263,11 +261,7 @@ class Ovs(Side):
 
 @contextlib.contextmanager
 def two_sides(topology: Topology) -> Iterator[tuple[Side, Side]]:
-    with contextlib.ExitStack() as stack:
-        labs = []
-        for _ in range(2):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sppr-ovs-"))
-            labs.append(stack.enter_context(contextlib.closing(Lab(Path(folder), next(numbers)))))
+    with two_labs() as labs:
         try:
             yield Ours(labs[0], topology), Ovs(labs[1], topology)
         except BaseException:

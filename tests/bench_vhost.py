@@ -118,12 +118,20 @@ def net_vhost_argv(lab: Lab, path: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def two_sides(size: int) -> Iterator[tuple[Side, Side]]:
+def two_labs() -> Iterator[tuple[Lab, Lab]]:
+    """A lab for each side."""
     with contextlib.ExitStack() as stack:
-        labs = []
-        for _ in range(2):
+
+        def lab() -> Lab:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sppr-bench-"))
-            labs.append(stack.enter_context(contextlib.closing(Lab(Path(folder), next(numbers)))))
+            return stack.enter_context(contextlib.closing(Lab(Path(folder), next(numbers))))
+
+        yield lab(), lab()
+
+
+@contextlib.contextmanager
+def two_sides(size: int) -> Iterator[tuple[Side, Side]]:
+    with two_labs() as labs:
         labs[0].start_primary(vdevs=("net_null0", "net_null1"), lcores="0@0")
         nfv, connection = labs[0].start_nfv(1)
         connection.ok("add vhost:0", "patch vhost:0 vhost:0", "forward")

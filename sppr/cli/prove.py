@@ -26,11 +26,11 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     from sppr.lab import state as states
     from sppr.lab.chains import testbed
     from sppr.lab.chains.proof import LEVELS, Proof
-    from sppr.lab.chains.prove import highest_level, no_probes
+    from sppr.lab.chains.prove import no_probes
     from sppr.lab.chains.prove import prove as prove_chain
 
     state = states.living(session)
-    options = replace(options, level=min(2, highest_level(state)) if level is None else level)
+    options = replace(options, level=_level(state, level))
     chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
     if options.level and not yes:
         ask(state, chosen)
@@ -53,13 +53,20 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     return found
 
 
+def _level(state: Any, level: int | None) -> int:
+    """Return the level that was asked for, or the default of this lab."""
+    from sppr.lab.chains.prove import highest_level
+
+    return min(2, highest_level(state)) if level is None else level
+
+
 def left_out(state: Any, level: int | None) -> list[Any]:
     """A result for each chain that is not in the lab: nothing is known of it."""
     from sppr.lab.chains.proof import Proof
 
     found = []
     for chain in state.plan.wiring.left_out:
-        proof = Proof(chain.name, level or 0)
+        proof = Proof(chain.name, _level(state, level))
         proof.doubt(f"it is not in this lab: {chain.why}", "consistency")
         proof.close()
         click.echo("\n".join(lines(proof)))
