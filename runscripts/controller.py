@@ -11,6 +11,6 @@ from sppr.venv import enter  # noqa: E402
 
 enter(ROOT)
 
-from sppr.cli.run_controller import main  # noqa: E402
+from sppr.cli.part.controller import main  # noqa: E402
 
 main(prog_name="controller.py", default_map={"conf": str(ROOT / "conf.yml")})

@@ -11,6 +11,6 @@ from sppr.venv import enter  # noqa: E402
 
 enter(ROOT)
 
-from sppr.cli.run_vm import main  # noqa: E402
+from sppr.cli.part.vm import main  # noqa: E402
 
 main(prog_name="run-vm.py", default_map={"conf": str(ROOT / "conf.yml")})

@@ -18,15 +18,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sppr.cli.gather import site_of  # noqa: E402
+from sppr.cli.context import site_of  # noqa: E402
 from sppr.host import pids  # noqa: E402
 from sppr.host.facts import Facts  # noqa: E402
 from sppr.images.build import BASE_NAME  # noqa: E402
 from sppr.images.qemu_img import overlay  # noqa: E402
-from sppr.lab import planner  # noqa: E402
-from sppr.lab.plan import Flags  # noqa: E402
-from sppr.lab.state import State  # noqa: E402
-from sppr.tmux.chain import PaneSpec, WindowSpec  # noqa: E402
+from sppr.lab.plan import planner  # noqa: E402
+from sppr.lab.plan.plan import Flags  # noqa: E402
+from sppr.lab.state.state import State  # noqa: E402
+from sppr.tmux.commands import PaneSpec, WindowSpec  # noqa: E402
 from sppr.tmux.server import Tmux  # noqa: E402
 from tests.bench_results import Results  # noqa: E402
 from tests.live import labs  # noqa: E402

@@ -18,7 +18,7 @@ from sppr.config.chains import ports_needed  # noqa: E402
 from sppr.config.model import Chain, Config, VmVhost  # noqa: E402
 from sppr.images.build import BASE_NAME, ensure_base  # noqa: E402
 from sppr.lab.chains.planner import chains  # noqa: E402
-from sppr.roles.part import Part  # noqa: E402
+from sppr.parts.part import Part  # noqa: E402
 from tests.bench_results import Results  # noqa: E402
 from tests.live import labs  # noqa: E402
 

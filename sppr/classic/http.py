@@ -5,9 +5,9 @@ import json
 import socketserver
 from pathlib import Path
 
-from .desk import Refusal
-from .keeper import Ended
-from .service import Service
+from sppr.classic.client import Refusal
+from sppr.classic.service import Service
+from sppr.classic.terminal import Ended
 
 
 class Server(socketserver.ThreadingUnixStreamServer):

@@ -8,14 +8,13 @@ import socket
 import threading
 from pathlib import Path
 
+from sppr.classic.client import Desk
+from sppr.classic.http import Server
+from sppr.classic.service import Service
+from sppr.classic.terminal import Keeper
 from sppr.deadline import Deadline
 from sppr.spp import era
-from sppr.spp.versions import VERSIONS, Version
-
-from .desk import Desk
-from .http import Server
-from .keeper import Keeper
-from .service import Service
+from sppr.spp.releases import VERSIONS, Version
 
 #: Seconds the kernel keeps a port of connections that were closed; spp.py of before 17.08 cannot take it before.
 TIME_WAIT = 65.0

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sppr.controller import dialect, verify
-from sppr.controller.faults import BadValue
-from sppr.controller.reply import Reply
-
-from .desk import Desk, Refusal
+from sppr.classic.client import Desk, Refusal
+from sppr.controller import verify
+from sppr.controller.errors import BadValue
+from sppr.controller.server import dialect
+from sppr.controller.server.reply import Reply
 
 Call = Callable[..., object]
 #: Seconds for which the answer of a process counts, and how many processes one call asks for another: spp.py gets few

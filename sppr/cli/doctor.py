@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, Edge
 
 #: Bytes of a log that are looked at.
 _MOST = 64 << 20
@@ -58,7 +58,7 @@ def main(
 
 def _look(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Any:
     """What is found; a lab that cannot be planned is one finding more."""
-    from sppr.cli.gather import gather
+    from sppr.cli.context import gather
     from sppr.errors import SpprError
     from sppr.lab import doctor
 
@@ -96,7 +96,7 @@ def _coloured(shown: list[dict[str, Any]]) -> None:
 
 def _explain(log: str, session: str | None, as_json: bool) -> int:
     from sppr.host import checks
-    from sppr.ready import plain
+    from sppr.wait import plain
 
     found = list(checks.explain(plain(_read(log, session)).split("\n")))
     if as_json:
@@ -119,9 +119,9 @@ def _explain(log: str, session: str | None, as_json: bool) -> int:
 def _read(log: str, session: str | None) -> bytes:
     """A file's last bytes, standard input's for ``-``, or those of all that is kept of a part's log for its name."""
     from sppr import rotation
-    from sppr.cli.which import session_of
+    from sppr.cli.session import session_of
     from sppr.errors import SpprError
-    from sppr.lab import state as states
+    from sppr.lab.state import state as states
 
     if log == "-":
         return sys.stdin.buffer.read(_MOST)

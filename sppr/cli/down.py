@@ -3,7 +3,7 @@
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge, say
+from sppr.cli.errors import CONTEXT, Edge, say
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -12,10 +12,10 @@ from sppr.cli.edge import CONTEXT, Edge, say
 def main(session: str | None, powerdown: float) -> int:
     """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
     from sppr import log
-    from sppr.cli.rights import show_commands
-    from sppr.cli.which import check_lost_owner, own_session
-    from sppr.lab import lost, teardown
-    from sppr.lab import state as states
+    from sppr.cli.session import check_lost_owner, own_session
+    from sppr.cli.terminal.sudo_prompt import show_commands
+    from sppr.lab.down import recovery, teardown
+    from sppr.lab.state import state as states
     from sppr.tmux.server import Tmux
 
     name = own_session(session)
@@ -28,14 +28,14 @@ def main(session: str | None, powerdown: float) -> int:
             if session is None:
                 check_lost_owner(name)
             others = ", ".join(states.sessions())
-            if lost.lost(name, say):
+            if recovery.lost(name, say):
                 say(f"session {name} is down")
             else:
                 click.echo(e.what + (f"; running: {others}" if others else ""))
             return 0
         except states.Broken as e:
             click.echo(f"warning: {e.what}; ending what its pid records name")
-            sure = lost.wreck(name, say)
+            sure = recovery.wreck(name, say)
             say(f"session {name} is down")
             return 0 if sure else 1
         tmux = Tmux(state.plan.socket_name)

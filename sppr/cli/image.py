@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, EdgeGroup
+from sppr.cli.errors import CONTEXT, EdgeGroup
 from sppr.images.build import MIN_MIB
 from sppr.images.rootfs import SUITE, SUITES
 from sppr.images.store import BUILD_HINT
@@ -25,8 +25,8 @@ def main() -> None:
 
 def _folder(conf: Path | None) -> tuple[Any, Any, Path]:
     """conf.yml, the site, and the folder of images."""
-    from sppr.cli.gather import site_of
-    from sppr.lab.site import images_folder
+    from sppr.cli.context import site_of
+    from sppr.lab.paths import images_folder
 
     config, site = site_of(conf, None)
     return config, site, images_folder(site.folder, config.images.dir)
@@ -135,12 +135,12 @@ def build(conf: Path | None, output: Path | None, suite: str, size: int) -> None
 @click.option("--flatten", is_flag=True, help="Take in what FILE shows of other files; tells which. Only if trusted.")
 def add(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
     """Put a copy of FILE among the base images, as a qcow2: any Linux cloud or server image, in any format of QEMU."""
-    from sppr.images import change, store
+    from sppr.images import edit, store
 
     config, _, folder = _folder(conf)
     with _bar(f"adding {file.name}") as progress:
         reads = (lambda part: click.echo(f"reads {part}")) if flatten else None
-        target = change.add(folder, file, name, image_format, progress, reads)
+        target = edit.add(folder, file, name, image_format, progress, reads)
     click.echo(str(target))
     bases = store.candidates(folder)
     if config.images.base is None and len(bases) > 1:
@@ -160,7 +160,7 @@ def add(conf: Path | None, file: Path, name: str | None, image_format: str | Non
 @click.argument("kind", type=KIND)
 def template(conf: Path | None, kind: Any) -> None:
     """Make the template of ring or vhost VMs, where it is missing. wakeup does so, too."""
-    from sppr.lab import provision
+    from sppr.lab.up import provision
 
     config, site, _ = _folder(conf)
     store = site.need_store()
@@ -177,7 +177,7 @@ def provision_(conf: Path | None, kind: Any) -> None:
 
     The old one stays until all of it is done, and if any of it fails. Refused while instances stand on it.
     """
-    from sppr.lab import provision
+    from sppr.lab.up import provision
 
     config, site, _ = _folder(conf)
     click.echo(site.need_store().provision(kind, click.echo, provision.of(config, site.folder)))
@@ -188,9 +188,9 @@ def provision_(conf: Path | None, kind: Any) -> None:
 @click.argument("vm", nargs=-1, required=True, shell_complete=_instances)
 def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
     """Make the instances of VMs anew from their templates: 11, v11 or vm-v11. What was in them is lost."""
-    from sppr.images import change
+    from sppr.images import edit
 
-    change.reset(_folder(conf)[2], vm, click.echo)
+    edit.reset(_folder(conf)[2], vm, click.echo)
 
 
 @main.command()
@@ -198,9 +198,9 @@ def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
 @click.argument("image", nargs=-1, required=True, shell_complete=_images)
 def rm(conf: Path | None, image: tuple[str, ...]) -> None:
     """Remove images, by file name or VM; none that runs, or that others stand on which are not named as well."""
-    from sppr.images import change
+    from sppr.images import edit
 
-    change.remove(_folder(conf)[2], image, click.echo)
+    edit.remove(_folder(conf)[2], image, click.echo)
 
 
 @main.command()

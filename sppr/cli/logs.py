@@ -6,7 +6,7 @@ import sys
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, Edge
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -18,11 +18,11 @@ def main(name: str, follow: bool, raw: bool, session: str | None) -> None:
     """Print what a part (as `sppr status` names it) has printed since its first byte, also when it has ended. A pipe or
     a file gets plain lines, as they stood in the terminal in the end."""
     from sppr import rotation
-    from sppr.cli.plain_text import PlainText
-    from sppr.cli.which import load, session_of
+    from sppr.cli.session import load, session_of
+    from sppr.cli.terminal.plain_text import PlainText
     from sppr.deadline import Deadline
-    from sppr.lab import state as states
-    from sppr.lab.state import check_names
+    from sppr.lab.state import state as states
+    from sppr.lab.state.state import check_names
 
     state = load(session_of(session), session)
     check_names(state, [name])

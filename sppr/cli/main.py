@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, Edge
 
 #: verb -> module below sppr.cli, whose ``main`` it is; and its line in the help.
 VERBS = {
     "up": ("up", "Bring the lab up and show it."),
     "down": ("down", "End the lab: every process, window, socket and hugepage of it."),
-    "status": ("status", "Show each part of the lab as it is."),
+    "status": ("inspect", "Show each part of the lab as it is."),
     "start": ("start", "Start parts that do not run."),
     "stop": ("stop", "End parts; the rest runs on."),
     "restart": ("restart", "End parts and start them again, each in its own pane."),
@@ -21,9 +21,9 @@ VERBS = {
     "doctor": ("doctor", "Check what is known to stop a lab; mend it, explain a log."),
     "setup": ("setup", "Make this machine ready: hugepages, hugetlbfs, a base image."),
     "image": ("image", "Images: list, build, add, template, provision, reset, rm, check."),
-    "chain": ("chain", "Service chains: show, apply, prove with packets, measure; a shell at an end."),
+    "chain": ("chain.commands", "Service chains: show, apply, prove with packets, measure; a shell at an end."),
     "save": ("save", "Print what runs now as chains: and patches: of conf.yml."),
-    "run": ("run", "One process of the lab, as the runscripts start it."),
+    "run": ("part.run", "One process of the lab, as the runscripts start it."),
 }
 
 

@@ -63,7 +63,7 @@ def conf(command: F) -> F:
 
 
 def _sessions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    from sppr.lab import state
+    from sppr.lab.state import state
 
     return [name for name in state.sessions() if name.startswith(incomplete)]
 
@@ -84,9 +84,9 @@ verb_session = _session("-s", "--session")
 
 
 def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    from sppr.cli.which import session_of
+    from sppr.cli.session import session_of
     from sppr.errors import SpprError
-    from sppr.lab import state as states
+    from sppr.lab.state import state as states
 
     try:
         parts = states.load(session_of(ctx.params.get("session"))).plan.parts

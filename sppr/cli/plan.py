@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from sppr.cli import chain, options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli import options
+from sppr.cli.chain import commands
+from sppr.cli.errors import CONTEXT, Edge
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -14,7 +15,7 @@ from sppr.cli.edge import CONTEXT, Edge
 @click.option("--json", "as_json", is_flag=True, help="The plan as it is kept on disk.")
 def main(conf: Path | None, session: str | None, socket_name: str | None, as_json: bool, **flags: Any) -> None:
     """Print every window, folder and command of up; touch nothing."""
-    from sppr.cli.gather import gather
+    from sppr.cli.context import gather
 
     lab = gather(conf, session, socket_name, flags)
     if as_json:
@@ -42,7 +43,7 @@ def show(lab: Any) -> None:
 
 def text(plan: Any) -> list[str]:
     """Lines of the plan."""
-    from sppr.host.privilege import is_root
+    from sppr.host.root.privilege import is_root
     from sppr.run import pasteable
 
     socket = f"-L {plan.socket_name} " if plan.socket_name else ""
@@ -67,5 +68,5 @@ def text(plan: Any) -> list[str]:
             program = pasteable(part.program)
             lines.append(f"    becomes: {'sudo -- ' * (part.as_root and not is_root())}{program}")
     if plan.wiring.chains:
-        lines += ["", "chains", *(f"  {line}" for line in chain.wired(plan.wiring))]
+        lines += ["", "chains", *(f"  {line}" for line in commands.wired(plan.wiring))]
     return lines

@@ -3,8 +3,8 @@
 import click
 
 from sppr.cli import options
-from sppr.cli.become import PartEdge, become, begin
-from sppr.cli.edge import CONTEXT
+from sppr.cli.errors import CONTEXT
+from sppr.cli.part.exec_part import PartEdge, become, begin
 
 
 @click.command(cls=PartEdge, context_settings=CONTEXT)
@@ -13,8 +13,8 @@ from sppr.cli.edge import CONTEXT
 @options.dry_run
 def main(name: str, session: str | None, dry_run: bool) -> None:
     """Run a part of a session with the words it was started with last. conf.yml is not read."""
-    from sppr.cli.which import session_of
-    from sppr.lab import state as states
+    from sppr.cli.session import session_of
+    from sppr.lab.state import state as states
 
     state = states.living(session_of(session))
     states.check_names(state, [name])

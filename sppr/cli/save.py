@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, Edge
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -15,11 +15,12 @@ from sppr.cli.edge import CONTEXT, Edge
 )
 def main(session: str | None, recipe: Path | None) -> None:
     """Print what runs now as chains: of conf.yml where it can be read as chains, the rest as patches:."""
-    from sppr.cli.gather import again
-    from sppr.cli.which import load, session_of
+    from sppr.cli.context import again
+    from sppr.cli.session import load, session_of
     from sppr.errors import SpprError
-    from sppr.lab import state as states
-    from sppr.lab.chains import observe, save, testbed
+    from sppr.lab.chains import observe, save
+    from sppr.lab.chains.proof import testbed
+    from sppr.lab.state import state as states
 
     state = states.check_living(load(session_of(session), session))
     if busy := testbed.in_use(state.folder):

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, Edge
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -17,19 +17,20 @@ def main(conf: Path | None, no_image: bool) -> None:
     Reserves hugepages, mounts hugetlbfs, adds the user that VMs run as, and builds the data plane and a base image from
     Debian's packages. What is there already is left alone.
     """
-    from sppr.cli.gather import site_of
-    from sppr.cli.rights import show_commands
-    from sppr.host import prepare, vm_user
+    from sppr.cli.context import site_of
+    from sppr.cli.terminal.sudo_prompt import show_commands
+    from sppr.host import setup
+    from sppr.host.root import vm_user
     from sppr.images.store import candidates
-    from sppr.lab.site import images_folder
+    from sppr.lab.paths import images_folder
     from sppr.run import run
     from sppr.spp import tree
 
     show_commands()
     config, site = site_of(conf, None)
-    used = prepare.used_mib(Path(config.hugepages), config.spp.file_prefix or site.session)
-    prepare.hugepages(config.primary.memory + prepare.SPARE_MIB - used, click.echo)
-    prepare.hugetlbfs(Path(config.hugepages), click.echo)
+    used = setup.used_mib(Path(config.hugepages), config.spp.file_prefix or site.session)
+    setup.hugepages(config.primary.memory + setup.SPARE_MIB - used, click.echo)
+    setup.hugetlbfs(Path(config.hugepages), click.echo)
     vm_user.ensure(click.echo)
     if config.spp.dir is None and not (tree.OURS / "spp_primary").exists():
         click.echo(f"data plane: building it in {tree.OURS.parent}")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, Edge
 
 #: The exit status of ssh for a connection that failed.
 SSH_FAILED = 255
@@ -45,23 +45,23 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
     sppsh -r all uname -r          run a command, as ssh does; a guest's lines begin with its name
     sppsh --shutdown vm-v11        power it off
     """
-    from sppr.cli.which import own_session, session_of
-    from sppr.lab import reach
+    from sppr.cli.session import own_session, session_of
+    from sppr.lab import guests
 
     _one_verb(given, words)
     name = session_of(session) if given["list_"] else own_session(session)
-    found = reach.guests(name)
+    found = guests.guests(name)
     if given["list_"]:
         return _list(found, given["as_json"])
     if given["console"]:
-        return _console(name, reach.running(reach.select(found, given["console"])[0]))
+        return _console(name, guests.running(guests.select(found, given["console"])[0]))
     if given["run_on"]:
         return _run(found, given["run_on"], given["user"], words)
     if given["update"]:
         return _rename(found, given["user"], *given["update"])
     if given["shutdown"] or given["shutdown_all"]:
         return _shut_down(found, given["shutdown"], given["powerdown"])
-    return _log_in(reach.running(reach.select(found, words[0])[0]), given["user"])
+    return _log_in(guests.running(guests.select(found, words[0])[0]), given["user"])
 
 
 def _one_verb(given: dict[str, Any], words: Sequence[str]) -> None:
@@ -98,18 +98,18 @@ def _list(found: Sequence[Any], as_json: bool) -> int:
 
 def _log_in(guest: Any, user: str) -> int:
     from sppr.deadline import Deadline
-    from sppr.lab import reach
+    from sppr.lab import guests
     from sppr.run import find_program
 
-    reach.need_key(guest)
-    reach.wait_sshd(guest, Deadline(reach.SSHD_SECONDS))
+    guests.need_key(guest)
+    guests.wait_sshd(guest, Deadline(guests.SSHD_SECONDS))
     argv = guest.ssh(user)
     os.execv(find_program("ssh"), argv)  # noqa: S606 - argv only
 
 
 def _console(session: str, guest: Any) -> int:
     from sppr.errors import HostError
-    from sppr.lab import state as states
+    from sppr.lab.state import state as states
     from sppr.tmux.server import Tmux, attach
 
     if guest.pane is None:
@@ -124,14 +124,14 @@ def _console(session: str, guest: Any) -> int:
 def _run(found: Sequence[Any], target: str, user: str, words: Sequence[str]) -> int:
     """The command's own status; of several guests the first that is not 0."""
     from sppr.deadline import Deadline
-    from sppr.lab import reach
+    from sppr.lab import guests
     from sppr.run import find_program
 
-    chosen = [reach.running(guest) for guest in reach.select(found, target)]
+    chosen = [guests.running(guest) for guest in guests.select(found, target)]
     for guest in chosen:
-        reach.need_key(guest)
+        guests.need_key(guest)
     if target != "all":
-        reach.wait_sshd(chosen[0], Deadline(reach.SSHD_SECONDS))
+        guests.wait_sshd(chosen[0], Deadline(guests.SSHD_SECONDS))
         argv = [*chosen[0].ssh(user, "-o", "BatchMode=yes", *(["-t"] if sys.stdin.isatty() else [])), *words]
         sys.stdout.flush()
         os.execv(find_program("ssh"), argv)  # noqa: S606 - argv only
@@ -142,12 +142,12 @@ def _run(found: Sequence[Any], target: str, user: str, words: Sequence[str]) -> 
 
 def _run_one(guest: Any, user: str, words: Sequence[str]) -> int:
     from sppr.deadline import Deadline
-    from sppr.lab import reach
+    from sppr.lab import guests
     from sppr.run import run
 
     try:
-        reach.wait_sshd(guest, Deadline(reach.SSHD_SECONDS))
-    except reach.NoGuest as e:
+        guests.wait_sshd(guest, Deadline(guests.SSHD_SECONDS))
+    except guests.NoGuest as e:
         click.echo(e.what, err=True)
         return SSH_FAILED
     done = run([*guest.ssh(user, "-o", "BatchMode=yes", "-n"), *words], check=False)
@@ -162,32 +162,32 @@ def _run_one(guest: Any, user: str, words: Sequence[str]) -> int:
 def _rename(found: Sequence[Any], user: str, target: str, name: str) -> int:
     from sppr.deadline import Deadline
     from sppr.errors import HostError
-    from sppr.lab import reach
+    from sppr.lab import guests
     from sppr.run import run
 
-    guest = reach.running(reach.select(found, target)[0])
+    guest = guests.running(guests.select(found, target)[0])
     if target == "all":
         raise click.UsageError("one guest only: no two have the same name")
-    reach.check_new_name(found, guest, name)
-    reach.need_key(guest)
-    reach.wait_sshd(guest, Deadline(reach.SSHD_SECONDS))
-    done = run([*guest.ssh(user, "-o", "BatchMode=yes", "-n"), reach.rename_command(name)], check=False)
+    guests.check_new_name(found, guest, name)
+    guests.need_key(guest)
+    guests.wait_sshd(guest, Deadline(guests.SSHD_SECONDS))
+    done = run([*guest.ssh(user, "-o", "BatchMode=yes", "-n"), guests.rename_command(name)], check=False)
     if done.returncode:
         raise HostError(f"{guest.host}: {done.stderr.strip() or 'ssh failed'}", hint=f"look: sppsh {guest.id}")
-    reach.note_name(guest, name)
+    guests.note_name(guest, name)
     click.echo(f"{guest.host} is {name} now; a shell that is open shows it when it is opened anew")
     return 0
 
 
 def _shut_down(found: Sequence[Any], target: str | None, seconds: float) -> int:
     """0 where all are off; 1 else."""
-    from sppr.lab import reach
+    from sppr.lab import guests
 
-    chosen = reach.select(found, target or "all")
+    chosen = guests.select(found, target or "all")
     for guest in chosen:
-        reach.running(guest)
+        guests.running(guest)
     with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
-        ways = list(pool.map(lambda guest: reach.shut_down(guest, seconds), chosen))
+        ways = list(pool.map(lambda guest: guests.shut_down(guest, seconds), chosen))
     for guest, how in zip(chosen, ways, strict=True):
         text = {"powerdown": "is off", "gone": "is off", None: "still runs"}.get(how, f"did not power off: {how}")
         click.echo(f"{guest.host} {text}")

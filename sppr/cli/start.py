@@ -3,7 +3,7 @@
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge, say
+from sppr.cli.errors import CONTEXT, Edge, say
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -11,12 +11,12 @@ from sppr.cli.edge import CONTEXT, Edge, say
 @options.verb_session
 def main(names: tuple[str, ...], session: str | None) -> None:
     """Start parts that were stopped or have died, each in its own pane, with conf.yml as it is now."""
-    from sppr.cli import verb
-    from sppr.lab import verbs
+    from sppr.cli import lifecycle
+    from sppr.lab import lifecycle as parts_lifecycle
 
-    with verb.session(session, names) as state:
-        replanned, site, lab = verb.replan(state, names)
-        todo = verbs.to_start(state, names, replanned, say, lab.plan if lab else None)
+    with lifecycle.session(session, names) as state:
+        replanned, site, lab = lifecycle.replan(state, names)
+        todo = parts_lifecycle.to_start(state, names, replanned, say, lab.plan if lab else None)
         if todo.start:
-            verb.run(todo, state, site, lab)
-            verb.done(todo)
+            lifecycle.run(todo, state, site, lab)
+            lifecycle.done(todo)

@@ -3,7 +3,7 @@
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge, say
+from sppr.cli.errors import CONTEXT, Edge, say
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -12,8 +12,8 @@ from sppr.cli.edge import CONTEXT, Edge, say
 @options.powerdown
 def main(names: tuple[str, ...], session: str | None, powerdown: float) -> None:
     """End parts; the primary takes its secondaries along. Their panes stay, with the command one arrow-up away."""
-    from sppr.cli import verb
-    from sppr.lab import verbs
+    from sppr.cli import lifecycle
+    from sppr.lab import lifecycle as parts_lifecycle
 
-    with verb.session(session, names) as state:
-        verbs.stop(state, names, say, powerdown)
+    with lifecycle.session(session, names) as state:
+        parts_lifecycle.stop(state, names, say, powerdown)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.edge import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, Edge
 
 
 @click.command(cls=Edge, context_settings=CONTEXT)
@@ -31,7 +31,7 @@ def main(
 ) -> int:
     """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs, each when the one before
     is ready. Windows: ctrler pri sec vm_r vm_v w0."""
-    from sppr.cli.gather import gather
+    from sppr.cli.context import gather
     from sppr.cli.plan import show
 
     lab = gather(conf, session, socket_name, flags)
@@ -48,7 +48,7 @@ def main(
 
 
 def _flag(lab: Any) -> str:
-    from sppr.lab import state
+    from sppr.lab.state import state
 
     return state.flag(lab.plan.session)
 
@@ -56,10 +56,10 @@ def _flag(lab: Any) -> str:
 def _prove(lab: Any, changed: bool) -> int:
     """Prove every chain of the lab; the exit status of that. In a lab that was up already, a chain that carries traffic
     is not interrupted."""
-    from sppr.cli import prove
-    from sppr.lab import state
-    from sppr.lab.chains.proof import Options
-    from sppr.lab.chains.prove import traffic
+    from sppr.cli.chain import prove
+    from sppr.lab.chains.proof.prove import traffic
+    from sppr.lab.chains.proof.result import Options
+    from sppr.lab.state import state
 
     session = lab.plan.session
     with state.locked(session):
@@ -80,9 +80,10 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
     from dataclasses import replace
 
     from sppr import log
-    from sppr.cli.gather import rewired
-    from sppr.cli.which import check_owner, load
-    from sppr.lab import reconcile, state, survey, verbs
+    from sppr.cli.context import rewired
+    from sppr.cli.session import check_owner, load
+    from sppr.lab import lifecycle
+    from sppr.lab.state import observe, reconcile, state
     from sppr.tmux.server import Tmux
 
     tmux = Tmux(lab.plan.socket_name)
@@ -93,7 +94,7 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
         if old is not None and old.plan.socket_name != lab.plan.socket_name:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
-        seen = survey.look(lab.site.run, lab.plan.session, parts.values(), tmux)
+        seen = observe.look(lab.site.run, lab.plan.session, parts.values(), tmux)
         todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes, seen.outlived)
         plan = rewired(lab, todo.plan, old.plan if old else None, keep_chains)
         notes = [f"chain {left.name}: left out: {left.why}" for left in plan.wiring.left_out]
@@ -101,7 +102,7 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
         if old is not None and all_is_well(todo, old, tmux, seen):
             return False
         if old is not None:
-            verbs.check_address(old, lab.plan, todo.start, seen.running)
+            lifecycle.check_address(old, lab.plan, todo.start, seen.running)
         run(todo, old, lab, tmux)
         load(lab.plan.session, None, lab.site.conf)  # puts the ends back of a proof that was cut off
     return True
@@ -109,8 +110,8 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
 
 def _known(lab: Any, tmux: Any) -> Any:
     """The session's state on disk; None where there is none, and where it is of before a restart of the machine."""
-    from sppr.cli.which import load
-    from sppr.lab import state
+    from sppr.cli.session import load
+    from sppr.lab.state import state
 
     session = lab.plan.session
     try:
@@ -119,7 +120,7 @@ def _known(lab: Any, tmux: Any) -> Any:
         return None
     if not old.stale:
         return old
-    from sppr.lab import teardown
+    from sppr.lab.down import teardown
 
     teardown.sweep_stale(old, tmux)
     click.echo(f"session {session} was up before the machine was restarted: what it left was swept")
@@ -129,10 +130,10 @@ def _known(lab: Any, tmux: Any) -> Any:
 def _same_server(lab: Any, old: Any) -> Any:
     """A session lives in one tmux server."""
     from sppr.errors import SpprError
-    from sppr.lab import state, survey
+    from sppr.lab.state import observe, state
     from sppr.tmux.server import Tmux
 
-    if survey.running(old.folder, old.plan.parts) or Tmux(old.plan.socket_name).look(old.plan.session):
+    if observe.running(old.folder, old.plan.parts) or Tmux(old.plan.socket_name).look(old.plan.session):
         named = old.plan.socket_name
         what = f"session {old.plan.session} is in {f'the tmux server {named}' if named else 'the default tmux server'}"
         hint = f"--socket-name {named}" if named else "without --socket-name"
@@ -144,9 +145,9 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
     """Whether nothing is to be done, which is said then."""
     from dataclasses import replace
 
-    from sppr.lab import state
-    from sppr.lab.panes import Panes
-    from sppr.lab.status import status
+    from sppr.lab.state import state
+    from sppr.lab.state.status import status
+    from sppr.lab.up.panes import Panes
     from sppr.tmux.server import attach_line
 
     session = old.plan.session
@@ -168,7 +169,7 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
 def chains_to_change(plan: Any, old: Any) -> bool:
     """Whether a chain is not as the plan has it, or a former one is still there."""
     from sppr.lab.chains import ends, observe, reconcile
-    from sppr.lab.state import dead_parts
+    from sppr.lab.state.state import dead_parts
 
     if plan.wiring != old.plan.wiring or ends.faults(plan):
         return True
@@ -180,16 +181,18 @@ def chains_to_change(plan: Any, old: Any) -> bool:
 
 def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
     """Do what is to be done, shown as it goes on."""
-    from sppr.cli import rights
-    from sppr.cli.progress import progress
+    from sppr.cli.terminal import sudo_prompt
+    from sppr.cli.terminal.progress import progress
     from sppr.errors import SpprError, Stopped
-    from sppr.lab import machine, preflight, state
-    from sppr.lab.bringup import BringUp
+    from sppr.lab import machine
+    from sppr.lab.state import state
+    from sppr.lab.up import preflight
+    from sppr.lab.up.bringup import BringUp
 
     flag = state.flag(todo.plan.session)
     found = machine.look(todo.plan.accel)  # anew, now that nobody else can be at it
     findings = preflight.check(todo.plan, lab.site, found, todo.fresh)
-    root = rights.of_lab(todo.plan, todo.start)
+    root = sudo_prompt.of_lab(todo.plan, todo.start)
     root.ask()
     with root, progress(todo.plan, (*todo.start, *todo.wait)) as report:
         for line in (*(f"warning: {finding.what}" for finding in findings), *todo.notes):

@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
+from sppr.controller import verify
+from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
+from sppr.controller.patch_panel import Panel, no_effect
+from sppr.controller.server.process import Peer
 from sppr.spp.names import Target
-
-from . import verify
-from .faults import BadValue, NoAnswer, NotConnected, Refused
-from .panel import Panel, no_effect
-from .wire import Peer
 
 #: The only port types they know.
 TYPES = ("phy", "vhost", "ring")

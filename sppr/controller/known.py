@@ -1,11 +1,10 @@
 """What completion knows: gathered from the controller after each command."""
 
+from sppr.controller.prompt.completion import Known
+from sppr.controller.prompt.formatting import ports_of
+from sppr.controller.prompt.hosts import Host, Seen
+from sppr.controller.settings import Settings
 from sppr.errors import ControlError
-
-from .complete import Known
-from .hosts import Host, Seen
-from .settings import Settings
-from .show import ports_of
 
 _PLACES = ("/cpu_layout", "/cpu_usage")
 

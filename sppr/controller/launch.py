@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from .faults import BadValue
+from sppr.controller.errors import BadValue
 
 PROGRAMS = ("spp_nfv", "spp_vf", "spp_mirror", "spp_pcap")
 #: Options of EAL and the pattern of their value; an empty pattern: the option takes none.

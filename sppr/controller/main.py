@@ -16,16 +16,17 @@ from typing import Protocol
 
 from aiohttp import web
 
+from sppr.controller.launch import Lab
+from sppr.controller.patch_panel import Panel
+from sppr.controller.prompt.hosts import Host, Local, Remote
+from sppr.controller.prompt.shell import Shell
+from sppr.controller.rest import app as api
+from sppr.controller.rest import limits
+from sppr.controller.restore import Memory
+from sppr.controller.server import access, sockets
+from sppr.controller.server.process import TIMEOUT
+from sppr.controller.server.server import Server
 from sppr.errors import EXIT_INTERRUPTED, SpprError
-
-from . import access, api, limits, sockets
-from .execute import Shell
-from .hosts import Host, Local, Remote
-from .launch import Lab
-from .memory import Memory
-from .panel import Panel
-from .server import Server
-from .wire import TIMEOUT
 
 BANNER = "Welcome to the SPP controller.  Type help or ? to list commands."
 
@@ -200,10 +201,12 @@ async def _first(front: "asyncio.Future[int]", ending: "asyncio.Future[int]") ->
 
 def _front(options: Options) -> Front:
     if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
-        from .prompt import Prompt  # here: prompt_toolkit takes 0.1 s, and a terminal to be of use
+        from sppr.controller.prompt.terminal import (
+            Prompt,  # here: prompt_toolkit takes 0.1 s, and a terminal to be of use
+        )
 
         return Prompt()
-    from .lines import Lines
+    from sppr.controller.prompt.batch import Lines
 
     return Lines(forever=options.serve)
 

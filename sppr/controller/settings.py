@@ -1,6 +1,6 @@
 """``config``: what SPP's prompt lets one set (spp-facts 6.2); it feeds the completion of ``pri; launch``. Pure."""
 
-from .faults import BadValue
+from sppr.controller.errors import BadValue
 
 DEFAULTS = {
     "max_secondary": ("16", "greatest id that completion offers"),

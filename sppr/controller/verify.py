@@ -7,9 +7,8 @@ No answer is believed. SPP's nfv answers `add tap:3` with success and damages th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from sppr.controller.errors import BadValue
 from sppr.spp.names import Target
-
-from .faults import BadValue
 
 #: Port types that SPP's own JSON processes can add and delete. With any other type they answer success and write beside
 #: their table of ports: ``do_add`` and ``do_del`` of src/nfv/commands.h go on without a port.

@@ -7,11 +7,13 @@ import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sppr.host import memory, nics, runtime, sockets
-from sppr.host.memory import HugeFile, Hugepages, Mount, Node
-from sppr.host.memory import text as _text
-from sppr.host.nics import Nic
-from sppr.host.runtime import Runtime
+from sppr.host import dpdk_runtime
+from sppr.host.dpdk_runtime import Runtime
+from sppr.host.network import nics
+from sppr.host.network.nics import Nic
+from sppr.host.process import memory, sockets
+from sppr.host.process.memory import HugeFile, Hugepages, Mount, Node
+from sppr.host.process.memory import text as _text
 
 __all__ = ["Facts", "HugeFile", "Hugepages", "Interface", "Mount", "Nic", "Node", "Runtime", "read", "unix_listening"]
 
@@ -118,7 +120,7 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
         nodes=memory.nodes(root),
         mounts=mounts,
         huge_files=memory.huge_files(root, hugetlbfs, by_path) if mappers else (),
-        runtimes=runtime.runtimes(root, by_path) if mappers else (),
+        runtimes=dpdk_runtime.runtimes(root, by_path) if mappers else (),
         ports=ports,
         iommu=groups.is_dir() and any(groups.iterdir()),
         memory_free_mib=int(available[1]) // 1024 if available else 0,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from sppr.errors import HostError
-from sppr.host import procs
 from sppr.host.checks import Finding
-from sppr.host.procs import Holder
+from sppr.host.process import processes
+from sppr.host.process.processes import Holder
 from sppr.images import marks, qemu_img, store
 from sppr.images.store import LETTER, PREFIX, Kind, Store
 
@@ -48,7 +48,7 @@ class Entry:
 def entries(folder: Path) -> list[Entry]:
     """All images of ``folder`` and its img/: bases, then templates, then instances by kind and id."""
     found = list(named(folder))
-    open_by = procs.holders(entry.path for entry in found)
+    open_by = processes.holders(entry.path for entry in found)
     return [_looked_at(entry, tuple(open_by.get(entry.path, ()))) for entry in found]
 
 

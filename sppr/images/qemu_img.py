@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
-from sppr.host import temporaries
+from sppr.host import atomic_write
 from sppr.host.ownership import as_its_folder
 from sppr.run import run, run_telling
 
@@ -174,7 +174,7 @@ def whole(target: Path, mode: int, *, replace: bool = False) -> Iterator[Path]:
     A name only ever stands for a whole image: a killed qemu-img leaves files that its own check calls sound. So: write
     to a temporary, fsync, link or rename, fsync of the folder.
     """
-    temporary = temporaries.beside(target)
+    temporary = atomic_write.beside(target)
     try:
         yield temporary
         with temporary.open("rb") as f:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from sppr.errors import HostError
-from sppr.host import temporaries
+from sppr.host import atomic_write
 from sppr.host.ownership import as_its_folder
 from sppr.images import qemu_img
 from sppr.images.marks import carries_spp_vm, mark_of, read_mark
 
 if TYPE_CHECKING:
-    from sppr.host.procs import Holder
+    from sppr.host.process.processes import Holder
 
 #: ``normal``: without any port of SPP's, run by hand only.
 Kind = Literal["ring", "vhost", "normal"]
@@ -108,7 +108,7 @@ class Store:
         """The mark is written before the template has its name: one without the other would be taken for unchanged."""
         template = self.template(kind)
         self.check_base()
-        temporaries.sweep(template)
+        atomic_write.sweep(template)
         wanted = filler.digest() if filler else None
 
         def fill(overlay: Path) -> None:
@@ -136,7 +136,7 @@ class Store:
             if not instance.parent.exists():
                 instance.parent.mkdir(exist_ok=True)
                 as_its_folder(instance.parent)
-            temporaries.sweep(instance)
+            atomic_write.sweep(instance)
             qemu_img.overlay(template, "qcow2", instance, 0o644)
             report(f"instance {instance.name} made over {template.name}")
         return instance
@@ -203,9 +203,9 @@ def end_hint(holder: "Holder") -> str:
 def check_free(*images: Path, stopping: Collection[int] = ()) -> None:
     """HostError where a process writes to one of them: QEMU would not get its lock. ``stopping``: pids that do not
     count. Looks at all processes once."""
-    from sppr.host import procs  # psutil takes 5 ms
+    from sppr.host.process import processes  # psutil takes 5 ms
 
-    for image, found in procs.holders(images).items():
+    for image, found in processes.holders(images).items():
         if writers := [holder for holder in found if holder.writes and holder.pid not in stopping]:
             who = ", ".join(map(str, writers))
             raise HostError(f"{image}: is in use by {who}", hint=end_hint(writers[0]))

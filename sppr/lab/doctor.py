@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sppr.errors import ConfigError, HostError, SpprError
-from sppr.host import checks, prepare
+from sppr.host import checks, setup
 from sppr.host.facts import Facts
-from sppr.lab import machine, needs, preflight
-from sppr.lab import state as states
-from sppr.lab.plan import Plan
-from sppr.lab.site import Site
+from sppr.lab import machine
+from sppr.lab.paths import Site
+from sppr.lab.plan import requirements
+from sppr.lab.plan.plan import Plan
+from sppr.lab.state import state as states
+from sppr.lab.up import preflight
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def of_host(error: SpprError) -> Looked:
     """Of the machine alone, with what keeps the lab from being planned."""
     identity = "conf" if isinstance(error, ConfigError) else "lab"
     found = checks.Finding(identity, "error", error.what, error.hint or "mend conf.yml, then again")
-    facts, needed = machine.look(), needs.of_host()
+    facts, needed = machine.look(), requirements.of_host()
     return Looked(checks.in_order([found, *checks.check(facts, needed)]), facts, needed)
 
 
@@ -65,7 +67,7 @@ def mend(look: Callable[[], Looked], note: Callable[[str], None]) -> None:
             if finding.mend:
                 note(f"{finding.id}: {finding.what}")
                 try:
-                    prepare.mend(finding.mend, lambda line: note(f"  $ {line}"))
+                    setup.mend(finding.mend, lambda line: note(f"  $ {line}"))
                 except HostError as e:  # the others may go all the same; what is left is told at the end
                     note(f"  not done: {e.what}")
 

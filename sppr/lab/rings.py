@@ -6,8 +6,8 @@ import psutil
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.lab import state as states
-from sppr.roles.part import Part
+from sppr.lab.state import state as states
+from sppr.parts.part import Part
 from sppr.spp import ivshmem
 from sppr.tmux.pane import PaneFiles
 

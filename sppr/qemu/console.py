@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from sppr.ready import head
+from sppr.wait import head
 
 #: A login prompt, or a shell's: with a host name before it, or bare.
 PROMPT = re.compile(r"^(?:[\w.-]+ login: ?$|(?:[\w.-]+@[\w.-]+:\S*|[\w~/.-]*|[~/][\w/.-]* )[#$] )", re.MULTILINE)

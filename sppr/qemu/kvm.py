@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
-from sppr.host.rundir import make_private, sessions_dir
-from sppr.qemu.parts import QEMU
+from sppr.host.run_directory import make_private, sessions_dir
+from sppr.qemu.devices import QEMU
 from sppr.run import run, which
 
 #: Far more than a CPU that has virtualisation takes (0.1 s); where KVM itself is emulated it took 3.4 s, or for ever.

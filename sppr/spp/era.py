@@ -10,7 +10,7 @@ from typing import Any
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
 from sppr.run import run
-from sppr.spp.versions import Version
+from sppr.spp.releases import Version
 
 
 def _has(*parts: str) -> Callable[[Path], bool]:

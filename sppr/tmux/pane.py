@@ -14,7 +14,7 @@ from pathlib import Path
 from sppr import rotation
 from sppr.deadline import Deadline
 from sppr.errors import NotReady
-from sppr.ready import AGAIN, END_OF_OUTPUT, LEFT
+from sppr.wait import AGAIN, END_OF_OUTPUT, LEFT
 
 #: Tells a runscript that it runs in a pane of its part, and where that pane keeps the exit status.
 EXIT_VARIABLE = "SPPR_EXIT_FILE"

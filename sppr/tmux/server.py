@@ -25,7 +25,7 @@ os.environ.setdefault("LIBTMUX_TMUX_FORMAT_SEPARATOR", "@|@")
 
 import libtmux
 
-from sppr.tmux.chain import (
+from sppr.tmux.commands import (
     IDS,
     Pane,
     PaneSpec,

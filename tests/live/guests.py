@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pexpect.popen_spawn import PopenSpawn
 
-from sppr.controller.guests import HELLO
+from sppr.controller.server.vm_socket import HELLO
 from sppr.images.build import SHELL_READY
-from sppr.roles.vm import Machine
+from sppr.parts.vm import Machine
 from tests.live.dataplane import REPLY_SIZE, Connection
 
 #: What the boot of a guest may take where many others share the CPUs; 4 s on a machine of its own.

@@ -75,8 +75,8 @@ def tell_effects(told: Callable[[str], None]) -> None:
 
 
 def tell_steps(told: Callable[[str], None]) -> None:
-    from sppr.cli import progress
-    from sppr.lab import teardown
+    from sppr.cli.terminal import progress
+    from sppr.lab.down import teardown
 
     def tell(_: Any, done: str) -> None:
         if not done.startswith("warning:"):

@@ -17,12 +17,12 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from sppr.host.sniff import Sniffer, inside
-from sppr.lab import state as states
+from sppr.host.network.packet_socket import Sniffer, inside
 from sppr.lab.chains import reconcile
-from sppr.lab.chains.proof import Options
-from sppr.lab.chains.prove import prove
+from sppr.lab.chains.proof.prove import prove
+from sppr.lab.chains.proof.result import Options
 from sppr.lab.chains.wiring import ChainWiring, Wiring
+from sppr.lab.state import state as states
 from tests.conftest import ROOT
 from tests.live import labs
 from tests.live.dataplane import wait_for

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.host import procs
+from sppr.host.process import processes as procs
 from tests.live.dataplane import (
     Lab,
     Process,

@@ -62,7 +62,7 @@ def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> N
 def test_a_primary_that_never_connects_is_told_at_the_deadline(lab: Lab) -> None:
     """Its 40 s are made 3 for this test."""
     fake_tree(lab, "echo 'I am well'; exec sleep 60")
-    program = "import sppr.lab.bringup as b; b.TIMEOUTS['primary'] = 3.0; from sppr.cli.up import main; main()"
+    program = "import sppr.lab.up.bringup as b; b.TIMEOUTS['primary'] = 3.0; from sppr.cli.up import main; main()"
     words = [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
     done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 5, done.stdout + done.stderr
@@ -193,7 +193,7 @@ def test_a_tap_that_is_going_is_waited_for(lab: Lab) -> None:
 
 def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not(lab: Lab) -> None:
     def words(hard_limit: float) -> list[str]:
-        program = f"import sppr.lab.bringup as b; b.TIMEOUTS['primary'], b.HARD_LIMIT = 4.0, {hard_limit}; "
+        program = f"import sppr.lab.up.bringup as b; b.TIMEOUTS['primary'], b.HARD_LIMIT = 4.0, {hard_limit}; "
         program += "from sppr.cli.up import main; main()"
         return [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
 

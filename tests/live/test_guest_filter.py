@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sppr.qemu import outside
+from sppr.qemu import passt
 from tests.live.dataplane import wait_for
 from tests.live.other_machine import HERE, THERE, other_machine
 from tests.live.test_guest_network import own_address
@@ -44,7 +44,7 @@ def syn(to: str, port: int, source_port: int) -> bytes:
 @pytest.fixture
 def guest() -> Iterator[socket.socket]:
     """QEMU's end of a network of other machines."""
-    with outside.start() as sock:
+    with passt.start() as sock:
         yield sock
 
 

@@ -20,9 +20,9 @@ import pexpect
 import psutil
 import pytest
 
-from sppr.host import askpass
+from sppr.host.root import askpass
 from sppr.images.store import Store
-from sppr.lab.materials import make_key
+from sppr.lab.up.artifacts import make_key
 from tests.conftest import ROOT
 from tests.live import labs
 from tests.live.dataplane import wait_for

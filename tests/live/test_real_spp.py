@@ -16,18 +16,18 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from sppr.classic.desk import Desk
-from sppr.cli.progress import Lines
+from sppr.classic.client import Desk
+from sppr.cli.terminal.progress import Lines
 from sppr.deadline import Deadline
 from sppr.errors import ControlError
-from sppr.lab import state as states
-from sppr.lab.bringup import BringUp
 from sppr.lab.chains import reconcile
-from sppr.lab.chains.proof import Options
-from sppr.lab.chains.prove import prove
-from sppr.lab.reconcile import Todo
-from sppr.roles import probe
-from sppr.roles.part import Part
+from sppr.lab.chains.proof.prove import prove
+from sppr.lab.chains.proof.result import Options
+from sppr.lab.state import state as states
+from sppr.lab.state.reconcile import Todo
+from sppr.lab.up.bringup import BringUp
+from sppr.parts import readiness
+from sppr.parts.part import Part
 from sppr.spp.control import ControlClient
 from sppr.tmux.server import Tmux
 from tests.conftest import ROOT
@@ -120,10 +120,10 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
     stale, taken = (lab.folder / "spp/socks" / name for name in ("sock901", "sock902"))
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(stale))
-    probe.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(stale)], Deadline(10))
+    readiness.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(stale)], Deadline(10))
     taken.write_text("not a socket\n")
     with pytest.raises(ControlError, match="told to add vhost:902 and nobody said no, but its status does not have it"):
-        probe.serve_vhosts(api, "nfv:1", ["vhost:902"], [str(taken)], Deadline(10))
+        readiness.serve_vhosts(api, "nfv:1", ["vhost:902"], [str(taken)], Deadline(10))
     assert ControlClient(api).ports("nfv:1") == ["phy:0", "phy:1", "vhost:901"]
     # A primary that is run again: spp-ctl went on listing the dead one, and the secondary has its old memory.
     row = lab.status()["pri"]
@@ -150,13 +150,13 @@ def test_a_lost_socket_of_spp_comes_back_with_all_patches_and_forwarding(lab: La
     assert done.returncode == 0, done.stdout + done.stderr
     api = f"127.0.0.1:{lab.rest}"
     control, path = ControlClient(api), lab.folder / "spp/socks/sock901"
-    probe.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(path)], Deadline(10))
+    readiness.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(path)], Deadline(10))
     for src, dst in (("phy:0", "vhost:901"), ("vhost:901", "phy:1"), ("phy:1", "phy:0")):
         control.patch("nfv:1", src, dst)
     control.forward("nfv:1")
     before = control.nfv_status(1)
     path.unlink()
-    probe.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(path)], Deadline(10))
+    readiness.serve_vhosts(api, "nfv:1", ["vhost:901"], [str(path)], Deadline(10))
     assert path.is_socket() and control.nfv_status(1) == before and before["status"] == "running"
 
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sppr.controller.faults import BadValue
-from sppr.controller.reply import MOST, ReplyCutter
+from sppr.controller.errors import BadValue
+from sppr.controller.server.reply import MOST, ReplyCutter
 from tests.live.fakes import Lab, lab
 from tests.live.test_controller import WAIT, until
 
@@ -156,8 +156,8 @@ WORDS = """pri nfv vf mirror pcap sec ; 1 2 status add del patch reset ring:0 ph
 @settings(max_examples=500, deadline=None)
 @given(st.one_of(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join), st.text(max_size=60)))
 def test_no_line_breaks_the_parser(line: str) -> None:
-    from sppr.controller.commands import parse
-    from sppr.controller.complete import Known, candidates
+    from sppr.controller.prompt.commands import parse
+    from sppr.controller.prompt.completion import Known, candidates
 
     candidates(line, Known({"nfv": [1]}, {1: ["phy:0"]}, ["phy:0"], {1: ["fw"]}, {"nfv": ["1 -l 1"]}))
     try:

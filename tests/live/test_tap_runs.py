@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sppr.lab.chains.proof import Run
-from sppr.lab.chains.tap_runs import Tap, TapError, TapRuns
+from sppr.lab.chains.proof.result import Run
+from sppr.lab.chains.proof.tap_runs import Tap, TapError, TapRuns
 from sppr.lab.chains.wiring import ChainWiring
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]

@@ -26,7 +26,7 @@ import pytest
 from sppr.deadline import Deadline
 from sppr.errors import HostError
 from sppr.tmux import pane
-from sppr.tmux.chain import Pane, PaneSpec, WindowSpec
+from sppr.tmux.commands import Pane, PaneSpec, WindowSpec
 from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux
 from tests.conftest import ROOT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.controller import sockets
+from sppr.controller.server import sockets
 from sppr.errors import ControlError
 from tests.live.test_controller import Controller, Fake, reply, until
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from sppr.cli import verb as verbs
-from sppr.cli.gather import site_of
-from sppr.cli.which import own_session, session_of
+from sppr.cli import lifecycle as verbs
+from sppr.cli.context import site_of
+from sppr.cli.session import own_session, session_of
 from sppr.config import peek
 from sppr.config.load import load
 from sppr.errors import SpprError
 from sppr.host.facts import Facts
 from sppr.images.store import SeveralBases
-from sppr.lab import planner, state
-from sppr.lab.plan import Flags
+from sppr.lab.plan import planner
+from sppr.lab.plan.plan import Flags
+from sppr.lab.state import state
 from tests.conftest import ROOT
 from tests.unit.images.test_store import image
 
@@ -30,7 +31,7 @@ def sppr(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_bug_is_status_70_with_its_traceback_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bug.py"
-    head = "import click\nfrom sppr.cli.edge import Edge\n@click.command(cls=Edge)\n"
+    head = "import click\nfrom sppr.cli.errors import Edge\n@click.command(cls=Edge)\n"
     program.write_text(head + "def main():\n    raise ZeroDivisionError\nmain()\n")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
@@ -304,9 +305,10 @@ def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("modules", "without"), [
-    ("sppr.cli.status sppr.cli.which sppr.lab.state sppr.lab.status",
-     {"sppr.host.privilege", "sppr.host.facts", "libtmux", "yaml", "pydantic", "psutil"}),
-    ("sppr.cli.up sppr.cli.gather sppr.lab.bringup sppr.lab.preflight sppr.lab.verbs", {"asyncio", "qemu.qmp", "rich"}),
+    ("sppr.cli.inspect sppr.cli.session sppr.lab.state.state sppr.lab.state.status",
+     {"sppr.host.root.privilege", "sppr.host.facts", "libtmux", "yaml", "pydantic", "psutil"}),
+    ("sppr.cli.up sppr.cli.context sppr.lab.up.bringup sppr.lab.up.preflight sppr.lab.lifecycle",
+     {"asyncio", "qemu.qmp", "rich"}),
 ])  # fmt: skip
 def test_a_verb_starts_without_what_only_other_verbs_need(modules: str, without: set[str]) -> None:
     """Each takes milliseconds to import; the bench compares `sppr status` with importing click, and a bring-up with its

@@ -11,9 +11,9 @@ from tests.conftest import ROOT
 FLOORS = {
     "cli": 6,
     "lab": 5,
-    "roles": 4,
+    "parts": 4,
     "tmux": 3, "qemu": 3, "images": 3, "spp": 3,
-    "ready": 2, "host": 2,
+    "wait": 2, "host": 2,
     "config": 1,
     "errors": 0, "units": 0, "deadline": 0, "run": 0, "log": 0, "rotation": 0, "venv": 0,
     # Programs of their own beside the floors: nothing of the lab may be known to them.
@@ -78,6 +78,10 @@ def test_imports_point_down_only(path: Path) -> None:
 
 
 def test_the_rule_itself_can_fail() -> None:
-    assert complaint("tmux", "sppr.qemu.parts") and complaint("config", "sppr.lab.plan") and complaint("lab", "libtmux")
-    assert complaint("controller", "sppr.lab.plan")
-    assert not complaint("lab", "sppr.roles.part") and not complaint("run", "sppr.errors")
+    assert (
+        complaint("tmux", "sppr.qemu.devices")
+        and complaint("config", "sppr.lab.plan.plan")
+        and complaint("lab", "libtmux")
+    )
+    assert complaint("controller", "sppr.lab.plan.plan")
+    assert not complaint("lab", "sppr.parts.part") and not complaint("run", "sppr.errors")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sppr.cli.plain_text import PlainText
+from sppr.cli.terminal.plain_text import PlainText
 
 #: Recorded from a controller's pane: its prompt, three keys and Enter, in the words of prompt_toolkit.
 PROMPT = (

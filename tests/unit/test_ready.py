@@ -12,7 +12,7 @@ import pytest
 
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady
-from sppr.ready import HARD_LIMIT, Exit, Wait, Work, head, last_lines, tail, wait_ready, work_of
+from sppr.wait import HARD_LIMIT, Exit, Wait, Work, head, last_lines, tail, wait_ready, work_of
 from tests.unit.test_deadline import Clock, deadline
 
 

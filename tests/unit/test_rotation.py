@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr import ready, rotation
+from sppr import rotation, wait
 from sppr.deadline import Deadline
 
 SIZE = 1000
@@ -105,8 +105,8 @@ def test_a_text_is_found_across_a_rotation(tmp_path: Path) -> None:
     log = tmp_path / "log"
     (tmp_path / "log.1").write_text("x" * 50 + "EAL: FATAL: Cannot init\n")
     log.write_text(" memory\n")
-    assert ready.tail(log, 40).endswith("EAL: FATAL: Cannot init\n memory\n")
-    assert ready.last_lines(log, 2)[1] == " memory"
+    assert wait.tail(log, 40).endswith("EAL: FATAL: Cannot init\n memory\n")
+    assert wait.last_lines(log, 2)[1] == " memory"
     assert rotation.tail(log, 3) == b"ry\n" and rotation.tail(tmp_path / "none", 3) == b""
 
 

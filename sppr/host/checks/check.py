@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from sppr.host.facts import Facts
-from sppr.host.steps import Step
+from sppr.host.fixes import Step
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

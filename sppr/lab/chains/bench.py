@@ -16,9 +16,9 @@ from MLRsearch import AbstractMeasurer, Config, MeasurementResult, MultipleLossR
 from sppr.config.chains import is_port
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.lab.chains import testbed
+from sppr.lab.chains.proof import testbed
 from sppr.lab.chains.wiring import ChainWiring
-from sppr.lab.state import State
+from sppr.lab.state.state import State
 from sppr.spp.control import ControlClient
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sppr.errors import HostError, LaunchError
-from sppr.host import netns, sniff, temporaries
-from sppr.lab import state as states
+from sppr.host import atomic_write
+from sppr.host.network import netns, packet_socket
+from sppr.lab.state import state as states
 from sppr.spp import ports
 
 if TYPE_CHECKING:
     from sppr.lab.chains.wiring import TapEnd
-    from sppr.lab.plan import Plan
+    from sppr.lab.plan.plan import Plan
 
 _SIOCGIFADDR, _SIOCGIFNETMASK = 0x8915, 0x891B
 #: Read by spp_primary; the interface, the namespace and the address of an end in each line.
@@ -75,7 +76,7 @@ def prepare(plan: "Plan") -> list[str]:
                 done.append(f"{end.port} ({interface}) has {f'address {end.address}' if end.address else 'no address'}")
     lines = [f"{end.interface} {name_of(plan, end)} {end.address or '-'}\n" for end in plan.wiring.ends]
     if lines or before:
-        temporaries.write(folder / FILE, "".join(lines))
+        atomic_write.write(folder / FILE, "".join(lines))
     return done
 
 
@@ -144,7 +145,7 @@ def faults(plan: "Plan") -> dict[str, list[str]]:
 
 def _is_inside(interface: str, name: str) -> bool:
     try:
-        sniff.inside(name, lambda: socket.if_nametoindex(interface))
+        packet_socket.inside(name, lambda: socket.if_nametoindex(interface))
     except OSError:
         return False
     return True
@@ -155,7 +156,7 @@ def _address_differs(end: "TapEnd", name: str) -> bool:
     if not end.address or os.geteuid() != 0:
         return False
     try:
-        return sniff.inside(name, lambda: _address(end.interface)) != end.address
+        return packet_socket.inside(name, lambda: _address(end.interface)) != end.address
     except OSError:
         return False  # it is not there
 
@@ -214,4 +215,4 @@ def _noted(folder: Path) -> dict[str, int]:
 
 
 def _note(folder: Path, noted: dict[str, int]) -> None:
-    temporaries.write(folder / _NOTE, json.dumps(noted) + "\n")
+    atomic_write.write(folder / _NOTE, json.dumps(noted) + "\n")

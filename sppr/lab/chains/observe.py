@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sppr.errors import ControlError
 from sppr.lab.chains.wiring import SHARED, ChainWiring, Wiring
-from sppr.roles.part import Part
+from sppr.parts.part import Part
 from sppr.spp.control import Address, ControlClient
 
 ChainState = Literal["up", "degraded", "down"]

@@ -12,7 +12,7 @@ from sppr.config.chains import is_port, ports_at, ports_needed, secondary_id
 from sppr.config.model import Chain, Config
 from sppr.errors import ConfigError
 from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, TapEnd, Wiring
-from sppr.roles.part import Part, serving_part
+from sppr.parts.part import Part, serving_part
 from sppr.spp import ports
 
 #: Ports that one process holds: MAX_PORTS of our data plane, RTE_MAX_ETHPORTS of SPP's DPDK.

@@ -10,7 +10,7 @@ from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
 from sppr.spp.control import ControlClient
 
 if TYPE_CHECKING:
-    from sppr.lab.plan import Plan
+    from sppr.lab.plan.plan import Plan
 
 Verb = Literal["disconnect", "del", "add", "patch", "forward"]
 #: Ports of VMs: their servers get them while the VM starts, by the bring-up.

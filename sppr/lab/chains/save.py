@@ -14,7 +14,7 @@ from sppr.errors import ConfigError
 from sppr.lab.chains.observe import Observed
 from sppr.lab.chains.planner import chains as plan
 from sppr.lab.chains.wiring import ChainWiring, Wiring
-from sppr.roles.part import Part
+from sppr.parts.part import Part
 
 #: A port in a process.
 Place = tuple[str, str]

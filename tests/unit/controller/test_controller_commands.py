@@ -2,9 +2,9 @@
 
 import pytest
 
-from sppr.controller.commands import Command, parse
-from sppr.controller.complete import Known, candidates
-from sppr.controller.faults import BadValue, line
+from sppr.controller.errors import BadValue, line
+from sppr.controller.prompt.commands import Command, parse
+from sppr.controller.prompt.completion import Known, candidates
 from sppr.spp.names import PRIMARY, Target
 
 NFV1, SEC2 = Target("nfv", 1), Target("sec", 2)

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from sppr.controller import components, dialect
-from sppr.controller.faults import BadValue
-from sppr.controller.reply import Reply
+from sppr.controller import components
+from sppr.controller.errors import BadValue
+from sppr.controller.server import dialect
+from sppr.controller.server.reply import Reply
 
 WANTED = {
     "client-id": 2,

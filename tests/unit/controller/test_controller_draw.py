@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sppr.controller import draw, graph
-from sppr.controller.complete import Known, candidates
-from sppr.controller.hosts import Hosts, Remote, Seen
+from sppr.controller.prompt.completion import Known, candidates
+from sppr.controller.prompt.hosts import Hosts, Remote, Seen
 from sppr.controller.settings import Settings
+from sppr.controller.topology import draw, graph
 
 PATCH = {"src": "phy:0 nq 1", "dst": "ring:10"}
 PART = {"type": "merge", "rx_port": [{"port": "ring:10"}, {"port": "ring:2"}], "tx_port": [{"port": "phy:1"}]}

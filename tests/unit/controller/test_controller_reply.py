@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sppr.controller.reply import MOST, Reply, ReplyCutter
+from sppr.controller.server.reply import MOST, Reply, ReplyCutter
 
 STATUS = {
     "client-id": 1,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sppr.controller import show
+from sppr.controller.prompt import formatting
 
 
 def test_nfv() -> None:
@@ -14,7 +14,7 @@ def test_nfv() -> None:
         "ports": ["tap:0", "ring:0", "phy:0 nq 1"],
         "patches": [{"src": "tap:0", "dst": "ring:0"}],
     }
-    assert show.nfv_status(status) == [
+    assert formatting.nfv_status(status) == [
         "- status: running",
         "- lcores:",
         "  - master: 1",
@@ -24,7 +24,7 @@ def test_nfv() -> None:
         "  - ring:0",
         "  - phy:0 nq 1",
     ]
-    assert show.ports_of(status) == ["tap:0", "ring:0", "phy:0nq1"]
+    assert formatting.ports_of(status) == ["tap:0", "ring:0", "phy:0nq1"]
 
 
 def test_primary() -> None:
@@ -35,7 +35,7 @@ def test_primary() -> None:
         "phy_ports": [{"id": 0, "eth": "0a:00:00:00:00:10", "rx": 4, "tx": 12345, "tx_drop": 0}],
         "ring_ports": [],
     }
-    assert show.primary_status(status)[3:] == [
+    assert formatting.primary_status(status)[3:] == [
         "- forwarder:",
         "  - status: idling",
         "  - ports:",
@@ -47,7 +47,7 @@ def test_primary() -> None:
 
 
 def test_panel() -> None:
-    assert show.panel_status("127.0.0.1:5555", False, [("nfv:1", "idling"), ("vf:3", "")])[3:] == [
+    assert formatting.panel_status("127.0.0.1:5555", False, [("nfv:1", "idling"), ("vf:3", "")])[3:] == [
         "  - status: not running",
         "- secondary:",
         "  - processes:",
@@ -71,5 +71,9 @@ def test_junk_costs_only_its_line(junk: object) -> None:
         "info",
     )
     status = dict.fromkeys(keys, junk)
-    lines = show.nfv_status(status) + show.primary_status(status) + [show.state_of(status), *show.ports_of(status)]
+    lines = (
+        formatting.nfv_status(status)
+        + formatting.primary_status(status)
+        + [formatting.state_of(status), *formatting.ports_of(status)]
+    )
     assert all("\n" not in line and "\x1b" not in line for line in lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sppr.controller.memory import Memory
+from sppr.controller.restore import Memory
 from sppr.controller.wiring import Seen, Wiring, dump, parse, seen
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sppr.host import facts, holders, runtime
+from sppr.host import dpdk_runtime, facts
 from sppr.host.facts import Interface
+from sppr.host.process import open_files
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -146,19 +147,19 @@ def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
     words = [sys.executable, "-c", code, config]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout and other.stdout.readline() == "ok\n"
-        assert runtime.lock_holder(config) == other.pid
-        assert holders.who_has_open([str(config)]) == {str(config): other.pid}
-        assert holders.name_of(other.pid).startswith(f"pid {other.pid} (python")
+        assert dpdk_runtime.lock_holder(config) == other.pid
+        assert open_files.who_has_open([str(config)]) == {str(config): other.pid}
+        assert open_files.name_of(other.pid).startswith(f"pid {other.pid} (python")
         other.communicate("")
-    assert runtime.lock_holder(config) is None and runtime.lock_holder(tmp_path / "none") is None
-    assert holders.who_has_open([str(config)]) == {}
+    assert dpdk_runtime.lock_holder(config) is None and dpdk_runtime.lock_holder(tmp_path / "none") is None
+    assert open_files.who_has_open([str(config)]) == {}
 
 
 @pytest.mark.timeout(20)
 def test_what_another_user_put_in_place_of_a_lock_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/zero")
-    assert runtime.lock_holder(tmp_path / "fifo") is None and runtime.lock_holder(tmp_path / "link") is None
+    assert dpdk_runtime.lock_holder(tmp_path / "fifo") is None and dpdk_runtime.lock_holder(tmp_path / "link") is None
 
 
 @pytest.mark.parametrize(("uid", "seen"), [(0, ["/run/dpdk/lab"]), (1000, ["/run/dpdk/lab", "/tmp/dpdk/lab"])])
@@ -168,7 +169,7 @@ def test_root_does_not_look_for_runtime_folders_where_others_write(
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     for place in ("run", "tmp"):
         (tmp_path / place / "dpdk/lab").mkdir(parents=True)
-    assert [found.path for found in runtime.runtimes(tmp_path, dict)] == seen
+    assert [found.path for found in dpdk_runtime.runtimes(tmp_path, dict)] == seen
 
 
 @pytest.mark.parametrize(("driver", "loose"), [("e1000", ("0000:00:04.1",)), ("vfio-pci", ()), ("pci-stub", ())])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
-from sppr.host import prepare, steps
+from sppr.host import fixes, setup
 from tests.unit.host.test_facts import machine
 
 PAGES = "sys/kernel/mm/hugepages/hugepages-2048kB"
@@ -13,7 +13,7 @@ PAGES = "sys/kernel/mm/hugepages/hugepages-2048kB"
 
 def test_enough_pages_change_nothing(tmp_path: Path) -> None:
     machine(tmp_path)
-    prepare.hugepages(8, pytest.fail, tmp_path)
+    setup.hugepages(8, pytest.fail, tmp_path)
     assert (tmp_path / PAGES / "nr_hugepages").read_text() == "10\n"
 
 
@@ -21,7 +21,7 @@ def test_missing_pages_are_reserved_and_the_command_is_shown(tmp_path: Path) -> 
     machine(tmp_path)
     said: list[str] = []
     with pytest.raises(HostError, match="only 8 of 100 MiB could be had"):  # this /sys never has more free
-        prepare.hugepages(100, said.append, tmp_path)
+        setup.hugepages(100, said.append, tmp_path)
     pages = tmp_path / PAGES / "nr_hugepages"
     assert pages.read_text() == "56\n", "10, and 46 more of 2 MiB for the 92 that are missing"
     assert said == ["hugepages: 8 MiB free, 100 wanted", f"echo 56 | tee {pages}"]
@@ -30,7 +30,7 @@ def test_missing_pages_are_reserved_and_the_command_is_shown(tmp_path: Path) -> 
 def test_a_step_that_fails_ends_it_with_what_the_command_said(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(HostError, match="No such file or directory"):
-        prepare.mend((steps.write(str(tmp_path / "no/where"), "1"), steps.remove("/never")), said.append)
+        setup.mend((fixes.write(str(tmp_path / "no/where"), "1"), fixes.remove("/never")), said.append)
     assert said == [f"echo 1 | tee {tmp_path}/no/where"]
 
 
@@ -39,5 +39,5 @@ def test_only_what_is_named_is_removed(tmp_path: Path) -> None:
     (tmp_path / "-rf").touch()
     (tmp_path / "old").mkdir()
     (tmp_path / "old/config").touch()
-    prepare.mend((steps.remove(str(tmp_path / "-rf")), steps.remove_folder(str(tmp_path / "old"))), lambda _: None)
+    setup.mend((fixes.remove(str(tmp_path / "-rf")), fixes.remove_folder(str(tmp_path / "old"))), lambda _: None)
     assert [p.name for p in tmp_path.iterdir() if p.is_file() or p.name == "old"] == ["keep"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
-from sppr.host import askpass, leftovers, privilege
+from sppr.host.root import askpass, leftovers, privilege
 
 
 @pytest.fixture

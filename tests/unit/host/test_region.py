@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
-from sppr.host import region
+from sppr.host import shared_region
 
 
 def test_made_whole_and_private_and_kept_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "socks"
     folder.mkdir()
     path = folder / "ivshmem6"
-    region.make(path)
-    assert path.stat().st_size == region.SIZE and stat.S_IMODE(path.stat().st_mode) == 0o600
+    shared_region.make(path)
+    assert path.stat().st_size == shared_region.SIZE and stat.S_IMODE(path.stat().st_mode) == 0o600
     with path.open("r+b") as f:
         f.write(b"x")
-    region.make(path)
+    shared_region.make(path)
     assert path.read_bytes()[:1] == b"x" and list(folder.iterdir()) == [path]
-    region.remove(path)
-    region.remove(path)
+    shared_region.remove(path)
+    shared_region.remove(path)
     assert list(folder.iterdir()) == []
 
 
@@ -31,19 +31,19 @@ def test_what_is_no_region_is_left_alone(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "gone")
     for path in (short, link, tmp_path):
         with pytest.raises(HostError, match="not a region of ours"):
-            region.make(path)
-        region.remove(path)
+            shared_region.make(path)
+        shared_region.remove(path)
     assert short.read_bytes() == b"precious" and link.is_symlink() and not (tmp_path / "gone").exists()
 
 
 def test_one_that_is_served_stays(tmp_path: Path) -> None:
     path = tmp_path / "ivshmem6"
-    region.make(path)
-    assert not region.is_served(path) and not region.is_served(tmp_path / "none")
+    shared_region.make(path)
+    assert not shared_region.is_served(path) and not shared_region.is_served(tmp_path / "none")
     with path.open("r+b") as server:
         fcntl.flock(server, fcntl.LOCK_EX)
-        assert region.is_served(path)
-        region.remove(path)
+        assert shared_region.is_served(path)
+        shared_region.remove(path)
         assert path.exists()
-    region.remove(path)
+    shared_region.remove(path)
     assert not path.exists()

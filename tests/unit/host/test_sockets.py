@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
-from sppr.host import sockets
+from sppr.host.process import sockets
 
 _HEAD = "Num RefCount Protocol Flags Type St Inode Path\n"
 _ROW = "0: 00000002 00000000 {flags} {type} {state} 1 {path}\n"

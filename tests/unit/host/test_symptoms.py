@@ -42,5 +42,5 @@ def test_the_hint_is_that_of_the_last_error_and_never_of_what_is_harmless() -> N
 
 
 def test_there_is_one_table_of_symptoms() -> None:
-    text = (ROOT / "sppr/roles/probe.py").read_text()
+    text = (ROOT / "sppr/parts/readiness.py").read_text()
     assert "checks.hint" in text and "_HINTS" not in text

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
-from sppr.host.procs import Holder
-from sppr.images import change, listing, qemu_img
+from sppr.host.process.processes import Holder
+from sppr.images import edit, listing, qemu_img
 from sppr.images.store import Store, end_hint
 from tests.conftest import ROOT
 from tests.unit.images.test_store import image
@@ -51,7 +51,7 @@ def by_name(folder: Path) -> dict[str, listing.Entry]:
 
 def add(folder: Path, source: Path, name: str | None = None, image_format: str | None = None) -> list[float]:
     seen: list[float] = []
-    change.add(folder, source, name, image_format, seen.append)
+    edit.add(folder, source, name, image_format, seen.append)
     return seen
 
 
@@ -136,7 +136,7 @@ def test_an_overlay_is_added_whole(folder: Path, tmp_path: Path) -> None:
         add(tmp_path / "there", source, "flat.qcow2")
     assert e.value.hint and e.value.hint.endswith(f"sppr image add {source} --flatten")
     assert not (tmp_path / "there").exists()
-    change.add(tmp_path / "there", source, "flat.qcow2", None, lambda _: None, read.append)
+    edit.add(tmp_path / "there", source, "flat.qcow2", None, lambda _: None, read.append)
     assert [Path(part).name for part in read] == ["r6-base.qcow2", "or-base.qcow2", "base.qcow2"]
     assert qemu_img.info(tmp_path / "there/flat.qcow2").alone
 
@@ -182,7 +182,7 @@ def test_what_is_no_file_is_told(folder: Path) -> None:
         assert fault and fault.what == f"{folder / name}: is no file"
     for name in ("or-folder.qcow2", "folder.qcow2", "ov-pipe.qcow2"):
         with pytest.raises(HostError, match="is no file"):
-            change.remove(folder, [name], lambda _: None)
+            edit.remove(folder, [name], lambda _: None)
 
 
 def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
         with pytest.raises(HostError, match=told):
             add(folder, source, name)
     with pytest.raises(HostError, match=r"stands on .*gone\.qcow2, which is missing"):
-        change.add(folder, orphan, None, None, lambda _: None, lambda _: None)
+        edit.add(folder, orphan, None, None, lambda _: None, lambda _: None)
     with pytest.raises(HostError) as e:
         add(folder, folder / "base.qcow2")
     assert e.value.hint == "another name for the new one: --name NAME.qcow2"
@@ -242,7 +242,7 @@ def test_an_add_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     raw.write_bytes(os.urandom(4 << 20))
     for one in (source, raw):
         with pytest.raises(KeyboardInterrupt):
-            change.add(tmp_path / "there", one, None, None, stop)
+            edit.add(tmp_path / "there", one, None, None, stop)
     assert not list((tmp_path / "there").iterdir())
 
 
@@ -254,7 +254,7 @@ def test_an_instance_is_made_anew_and_the_others_stay(folder: Path) -> None:
     fresh, other_before = used.stat().st_size, other.stat().st_ino
     subprocess.run(["qemu-io", "-c", "write 0 1M", str(used)], check=True, capture_output=True)
     assert used.stat().st_size > fresh
-    change.reset(folder, ["r6", "6", "vm-r6"], lambda _: None)
+    edit.reset(folder, ["r6", "6", "vm-r6"], lambda _: None)
     assert used.stat().st_size == fresh and other.stat().st_ino == other_before
     assert qemu_img.info(used).backing == "../or-base.qcow2" and os.access(used, os.W_OK)
 
@@ -263,10 +263,10 @@ def test_reset_is_for_all_named_or_none(folder: Path, runs: Callable[[Path], obj
     runs(folder / "img/r7-base.qcow2")
     before = (folder / "img/r6-base.qcow2").stat().st_ino
     with pytest.raises(HostError, match=r"r7-base\.qcow2: is in use by vm-x1 \(pid \d+\)"):
-        change.reset(folder, ["r6", "r7"], lambda _: None)
+        edit.reset(folder, ["r6", "r7"], lambda _: None)
     for word, told in (("r1", "no such instance"), ("1", "no such"), ("or-base.qcow2", "no such instance")):
         with pytest.raises(HostError, match=told) as e:
-            change.reset(folder, ["r6", word], lambda _: None)
+            edit.reset(folder, ["r6", word], lambda _: None)
         assert e.value.hint == "there are: r6, r7, v11"
     assert (folder / "img/r6-base.qcow2").stat().st_ino == before
 
@@ -274,7 +274,7 @@ def test_reset_is_for_all_named_or_none(folder: Path, runs: Callable[[Path], obj
 def test_reset_wants_the_template(folder: Path) -> None:
     (folder / "or-base.qcow2").unlink()
     with pytest.raises(HostError, match=r"its template or-base\.qcow2 is missing") as e:
-        change.reset(folder, ["r6"], lambda _: None)
+        edit.reset(folder, ["r6"], lambda _: None)
     assert e.value.hint and e.value.hint.startswith("sppr image template ring")
 
 
@@ -282,8 +282,8 @@ def test_one_id_in_two_bases_must_be_told_apart(folder: Path) -> None:
     image(folder / "two.qcow2")
     Store(folder, "two.qcow2", "qcow2").ensure_instance("ring", 6, lambda _: None)
     with pytest.raises(HostError, match=r"6: may be r6-base\.qcow2, r6-two\.qcow2"):
-        change.reset(folder, ["6"], lambda _: None)
-    change.reset(folder, ["r6-two.qcow2"], lambda _: None)
+        edit.reset(folder, ["6"], lambda _: None)
+    edit.reset(folder, ["r6-two.qcow2"], lambda _: None)
 
 
 # --- rm ---
@@ -291,12 +291,12 @@ def test_one_id_in_two_bases_must_be_told_apart(folder: Path) -> None:
 
 def test_what_others_stand_on_is_not_removed_but_with_them(folder: Path) -> None:
     with pytest.raises(HostError, match=r"or-base\.qcow2: r6-base\.qcow2 r7-base\.qcow2 stand on it") as e:
-        change.remove(folder, ["or-base.qcow2"], lambda _: None)
+        edit.remove(folder, ["or-base.qcow2"], lambda _: None)
     assert e.value.hint == "with them: sppr image rm or-base.qcow2 r6-base.qcow2 r7-base.qcow2"
     with pytest.raises(HostError, match=r"base\.qcow2: .*ov-base\.qcow2.* stand on it"):
-        change.remove(folder, ["base.qcow2", "or-base.qcow2", "r6", "r7"], lambda _: None)
+        edit.remove(folder, ["base.qcow2", "or-base.qcow2", "r6", "r7"], lambda _: None)
     assert len(listing.entries(folder)) == 6
-    change.remove(folder, ["or-base.qcow2", "r6", "r7"], lambda _: None)
+    edit.remove(folder, ["or-base.qcow2", "r6", "r7"], lambda _: None)
     assert sorted(by_name(folder)) == ["base.qcow2", "ov-base.qcow2", "v11-base.qcow2"]
     assert not (folder / ".or-base.qcow2.json").exists() and (folder / ".ov-base.qcow2.json").exists()
 
@@ -307,15 +307,15 @@ def test_what_stands_on_a_broken_image_counts_too(folder: Path) -> None:
     template.chmod(0o644)
     template.write_bytes(template.read_bytes()[:100])
     with pytest.raises(HostError, match=r"or-base\.qcow2: .*r6-base\.qcow2.* stand on it"):
-        change.remove(folder, ["or-base.qcow2"], lambda _: None)
+        edit.remove(folder, ["or-base.qcow2"], lambda _: None)
 
 
 def test_what_runs_is_not_removed_nor_what_it_runs_on(folder: Path, runs: Callable[[Path], object]) -> None:
     runs(folder / "img/v11-base.qcow2")
     with pytest.raises(HostError, match="is in use by vm-x1"):
-        change.remove(folder, ["v11", "ov-base.qcow2"], lambda _: None)
+        edit.remove(folder, ["v11", "ov-base.qcow2"], lambda _: None)
     with pytest.raises(HostError, match="nosuch: no such image"):
-        change.remove(folder, ["r6", "nosuch"], lambda _: None)
+        edit.remove(folder, ["r6", "nosuch"], lambda _: None)
     assert len(listing.entries(folder)) == 6
 
 

@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from sppr.cli import chain_bench
-from sppr.cli.chain import main
-from sppr.lab.chains import bench, chart, testbed
+from sppr.cli.chain import bench as chain_bench
+from sppr.cli.chain.commands import main
+from sppr.lab.chains import bench, chart
+from sppr.lab.chains.proof import testbed
 from tests.unit.lab.test_chain_planner import TWO, planned
 
 SVG = "{http://www.w3.org/2000/svg}"

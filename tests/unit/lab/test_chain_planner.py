@@ -20,8 +20,8 @@ from sppr.host.facts import Facts
 from sppr.lab.chains import wiring
 from sppr.lab.chains.planner import chains
 from sppr.lab.chains.wiring import ChainWiring, Leg
-from sppr.lab.plan import Flags, Plan
-from sppr.lab.planner import make
+from sppr.lab.plan.plan import Flags, Plan
+from sppr.lab.plan.planner import make
 from tests.unit.lab.test_plan import site
 from tests.unit.lab.walk import walk
 

@@ -10,8 +10,8 @@ from sppr.host.facts import Facts
 from sppr.lab.chains.observe import Observed, Seen
 from sppr.lab.chains.reconcile import steps
 from sppr.lab.chains.save import recipe, save
-from sppr.lab.plan import Flags, Plan
-from sppr.lab.planner import make
+from sppr.lab.plan.plan import Flags, Plan
+from sppr.lab.plan.planner import make
 from tests.unit.lab.test_chain_planner import TWO
 from tests.unit.lab.test_chain_reconcile import after
 from tests.unit.lab.test_plan import site

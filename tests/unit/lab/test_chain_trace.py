@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sppr.cli import prove as cli
-from sppr.cli.chain import rate
+from sppr.cli.chain import prove as cli
+from sppr.cli.chain.commands import rate
 from sppr.lab.chains.observe import Counters, Observed, Seen
-from sppr.lab.chains.proof import Proof, Run
-from sppr.lab.chains.trace import checkpoints, locate, shortfall, uncounted
+from sppr.lab.chains.proof.result import Proof, Run
+from sppr.lab.chains.proof.trace import checkpoints, locate, shortfall, uncounted
 from tests.unit.lab.test_chain_planner import TWO, planned
 
 WEB = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}").wiring.chain("web")

@@ -3,7 +3,7 @@
 import pytest
 
 from sppr.lab.chains.observe import HANGS, Counters, Observed, Seen
-from sppr.lab.chains.watch import _may_have_got_some
+from sppr.lab.chains.proof.watch import _may_have_got_some
 from sppr.lab.chains.wiring import Leg
 
 LEG = Leg("nfv:2", "sec2", "vhost:11", "phy:1", 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sppr import log
-from sppr.lab import state as states
+from sppr.lab.state import state as states
 
 
 @contextlib.contextmanager

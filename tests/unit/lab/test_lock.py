@@ -9,8 +9,8 @@ import time
 import pytest
 
 from sppr.errors import SpprError
-from sppr.host.rundir import make_private, sessions_dir
-from sppr.lab import state
+from sppr.host.run_directory import make_private, sessions_dir
+from sppr.lab.state import state
 
 
 @pytest.mark.parametrize("stale", [True, False])

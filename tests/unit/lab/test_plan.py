@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from sppr.cli.gather import gather
+from sppr.cli.context import gather
 from sppr.cli.plan import text
 from sppr.config.load import load, parse
 from sppr.config.model import Config
 from sppr.errors import ConfigError, HostError
 from sppr.host.facts import Facts, Interface
 from sppr.images.store import Store
-from sppr.lab import needs, preflight, state
-from sppr.lab.plan import Flags, Plan
-from sppr.lab.planner import make
-from sppr.lab.site import Site
-from sppr.lab.vms import by_hand
+from sppr.lab.paths import Site
+from sppr.lab.plan import requirements
+from sppr.lab.plan.plan import Flags, Plan
+from sppr.lab.plan.planner import make
+from sppr.lab.plan.vms import by_hand
+from sppr.lab.state import state
+from sppr.lab.up import preflight
 from tests.conftest import ROOT, Golden
 
 MACHINE = Facts(cpus=(0, 1))
@@ -75,7 +77,7 @@ def test_only_a_primary_that_is_gone_is_waited_for_to_lose_its_tap(
     monkeypatch.setattr(preflight, "look", lambda *_: [])
     monkeypatch.setattr(preflight.facts, "interfaces", lambda _: waits.append(1) or (tap,))
     made, found = plan(config), replace(MACHINE, interfaces=(tap,))
-    assert "vtap0" in needs.taps(made)
+    assert "vtap0" in requirements.taps(made)
     preflight.check(made, site(), found, ("pri",), ("pri",))
     preflight.check(made, site(), found, ("sec1",))
     assert waits == []

@@ -8,8 +8,8 @@ import pytest
 
 from sppr.config.model import Step
 from sppr.errors import HostError
-from sppr.lab import provision
-from sppr.lab.provision import Provisioner, command, describe
+from sppr.lab.up import provision
+from sppr.lab.up.provision import Provisioner, command, describe
 
 
 @pytest.fixture

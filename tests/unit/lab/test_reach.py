@@ -11,8 +11,8 @@ import pytest
 from sppr.deadline import Deadline
 from sppr.errors import ConfigError
 from sppr.host import pids
-from sppr.lab import reach
-from sppr.lab.reach import Guest, NoGuest
+from sppr.lab import guests
+from sppr.lab.guests import Guest, NoGuest
 
 
 def guest(vm: str, folder: Path = Path("/i"), host: str = "", port: int = 22000, running: bool = True) -> Guest:
@@ -31,22 +31,22 @@ GUESTS = [guest("r1"), guest("v11"), guest("v12", running=False), guest("r2", ho
     [("1", "r1"), ("11", "v11"), ("vm-v11", "v11"), ("vm_v11", "v11"), ("v11", "v11"), ("web", "r2"), ("vm-r2", "r2")],
 )
 def test_a_word_means_one_guest(word: str, vm: str) -> None:
-    assert [found.vm for found in reach.select(GUESTS, word)] == [vm]
+    assert [found.vm for found in guests.select(GUESTS, word)] == [vm]
 
 
 @pytest.mark.parametrize("word", ["", "0", "01", "111", "vm", "vm-v", "vm-v1", "VM-V11", "we", "vm-v11 "])
 def test_never_by_a_beginning(word: str) -> None:
     with pytest.raises(NoGuest, match="no such guest") as e:
-        reach.select(GUESTS, word)
+        guests.select(GUESTS, word)
     assert e.value.hint == "there are: 1 (vm-r1), 11 (vm-v11), 12 (vm-v12), 2 (web)"
 
 
 def test_all_are_those_that_run() -> None:
-    assert [found.vm for found in reach.select(GUESTS, "all")] == ["r1", "v11", "r2"]
+    assert [found.vm for found in guests.select(GUESTS, "all")] == ["r1", "v11", "r2"]
     with pytest.raises(NoGuest, match="no guest runs"):
-        reach.select([guest("v12", running=False)], "all")
+        guests.select([guest("v12", running=False)], "all")
     with pytest.raises(NoGuest, match=r"vm-v12: does not run \(dead\)"):
-        reach.running(GUESTS[2])
+        guests.running(GUESTS[2])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="starts a process of another user, which needs root")
@@ -59,13 +59,13 @@ def test_a_process_of_another_user_is_no_guest(tmp_path: Path, monkeypatch: pyte
         argv = ["/usr/bin/python3", "-c", code, *words]
         with subprocess.Popen(argv, user=uid, cwd="/", stdout=subprocess.PIPE) as process:
             assert process.stdout and process.stdout.readline()
-            assert [found.vm for found in reach.guests("lab")] == seen
+            assert [found.vm for found in guests.guests("lab")] == seen
             process.kill()
 
 
 def test_the_templates_of_both_kinds_have_the_id_0() -> None:
     with pytest.raises(NoGuest, match="0: may be vm-r0, vm-v0"):
-        reach.select([guest("r0"), guest("v0")], "0")
+        guests.select([guest("r0"), guest("v0")], "0")
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,19 @@ def test_the_templates_of_both_kinds_have_the_id_0() -> None:
 )
 def test_a_name_that_no_host_or_another_guest_has_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):
-        reach.check_new_name(GUESTS, GUESTS[0] if name != "r1" else GUESTS[1], name)
+        guests.check_new_name(GUESTS, GUESTS[0] if name != "r1" else GUESTS[1], name)
 
 
 def test_a_new_name_is_noted_beside_the_disk(tmp_path: Path) -> None:
     one = guest("v11", tmp_path)
     one.disk.parent.mkdir()
-    reach.check_new_name(GUESTS, one, "db-1")
-    assert reach.renamed(one.disk) is None
-    reach.note_name(one, "db-1")
-    assert reach.renamed(one.disk) == "db-1"
+    guests.check_new_name(GUESTS, one, "db-1")
+    assert guests.renamed(one.disk) is None
+    guests.note_name(one, "db-1")
+    assert guests.renamed(one.disk) == "db-1"
     for broken in ("", "[]", "{}", '{"hostname": 1}', '{"hostname": "a b"}'):
         (one.disk.parent / ".v11-base.qcow2.name").write_text(broken)
-        assert reach.renamed(one.disk) is None
+        assert guests.renamed(one.disk) is None
 
 
 def test_ssh_has_the_labs_key_and_keeps_no_host_keys() -> None:
@@ -123,6 +123,6 @@ def serve(answers: list[bytes]) -> int:
 
 def test_sshd_is_waited_for_until_its_banner_comes() -> None:
     port = serve([b"", b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
-    reach.wait_sshd(guest("v11", port=port), Deadline(10))
+    guests.wait_sshd(guest("v11", port=port), Deadline(10))
     with pytest.raises(NoGuest, match="its sshd did not answer within 0 s"):
-        reach.wait_sshd(guest("v11", port=serve([b"", b""])), Deadline(0.1))
+        guests.wait_sshd(guest("v11", port=serve([b"", b""])), Deadline(0.1))

@@ -7,9 +7,9 @@ import pytest
 from sppr.config.load import load, parse
 from sppr.config.model import Config
 from sppr.host.facts import Facts
-from sppr.lab.plan import Flags, Plan
-from sppr.lab.planner import make
-from sppr.lab.reconcile import Todo, again, apart, difference, reconcile, with_secondaries
+from sppr.lab.plan.plan import Flags, Plan
+from sppr.lab.plan.planner import make
+from sppr.lab.state.reconcile import Todo, again, apart, difference, reconcile, with_secondaries
 from tests.conftest import ROOT
 from tests.unit.lab.test_plan import site
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sppr.errors import ControlError
-from sppr.roles import probe
+from sppr.parts import readiness
 
 
 class Panel:
@@ -27,8 +27,8 @@ class Panel:
 
 def test_a_port_that_another_process_has_just_added_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bring-up and run-vm.py in the VM's pane: seen with a ring VM of two ports on a loaded machine."""
-    monkeypatch.setattr(probe, "ControlClient", Panel(theirs=True))
-    probe.serve("api", "nfv:1", ["ivshmem:6", "ivshmem:106"])
-    monkeypatch.setattr(probe, "ControlClient", Panel(theirs=False))
+    monkeypatch.setattr(readiness, "ControlClient", Panel(theirs=True))
+    readiness.serve("api", "nfv:1", ["ivshmem:6", "ivshmem:106"])
+    monkeypatch.setattr(readiness, "ControlClient", Panel(theirs=False))
     with pytest.raises(ControlError):
-        probe.serve("api", "nfv:1", ["ivshmem:6", "ivshmem:106"])
+        readiness.serve("api", "nfv:1", ["ivshmem:6", "ivshmem:106"])

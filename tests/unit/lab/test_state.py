@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError, SpprError
-from sppr.host.rundir import sessions_dir
-from sppr.lab import needs, traces
-from sppr.lab import state as states
+from sppr.host.run_directory import sessions_dir
+from sppr.lab.down import footprint
+from sppr.lab.plan import requirements
+from sppr.lab.state import state as states
 from sppr.tmux.pane import POLICY_VARIABLE, PaneFiles
 
 
@@ -24,7 +25,7 @@ def test_a_state_nested_too_deep_is_broken(folder: Path) -> None:
     (folder / "traces.json").write_text("[" * 100_000)
     with pytest.raises(states.Broken, match="cannot be understood"):
         states.load("lab")
-    assert traces.read(folder) is None
+    assert footprint.read(folder) is None
 
 
 def test_a_link_is_neither_read_nor_emptied(folder: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_folder_of_somebody_else_is_neither(folder: Path, monkeypatch: pytest.
 
 def test_the_prefix_is_found_in_a_command_line() -> None:
     words = [["spp_primary", "--file-prefix", "a", "--huge-dir=/mnt/h"], ["spp_nfv", "--file-prefix=b"], ["sh"]]
-    assert traces.prefixes(words) == {"a": "/mnt/h", "b": ""}
+    assert footprint.prefixes(words) == {"a": "/mnt/h", "b": ""}
 
 
 def test_a_part_that_was_stopped_while_it_was_to_run_again_does_not(
@@ -69,4 +70,4 @@ def test_processes_of_a_broken_state_are_known_by_their_records(folder: Path) ->
     (folder / "state.json").write_text("{}")
     states.record_start(folder, "pri", ["spp_primary"])
     (folder / "state.json").write_text("{")
-    assert needs.living("lab") == {"pri": os.getpid()}
+    assert requirements.living("lab") == {"pri": os.getpid()}

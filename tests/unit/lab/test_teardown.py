@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sppr.host import privilege
-from sppr.lab import teardown
+from sppr.host.root import privilege
+from sppr.lab.down import teardown
 
 
 def test_root_sweeps_no_folder_where_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

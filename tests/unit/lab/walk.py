@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from sppr.lab.chains.wiring import Leg
-from sppr.roles.part import Part
+from sppr.parts.part import Part
 
 Place = tuple[str, str]  # process, port
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.host.rundir import sessions_dir
+from sppr.host.run_directory import sessions_dir
 from sppr.qemu import kvm
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sppr.deadline import Deadline
-from sppr.lab import state as states
-from sppr.ready import last_lines
+from sppr.lab.state import state as states
 from sppr.tmux import pane
 from sppr.tmux.pane import PaneFiles, Restart
+from sppr.wait import last_lines
 
 
 @pytest.fixture

@@ -1,0 +1,174 @@
+"""``sppr chain prove``: show with packets that a chain works."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+#: Exit status of the command: the worst verdict of its chains.
+EXIT = {"pass": 0, "fail": 7, "inconclusive": 8}
+
+
+def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: int | None = None) -> list[Any]:
+    """Prove these chains of a session, all where there are none, and print each result. The caller holds the session.
+
+    ``level``: None for trace, or for reach where no more can be shown. SpprError where an end carries traffic and
+    nobody agreed to interrupt it.
+    """
+    from dataclasses import replace
+
+    from sppr.errors import ControlError, Stopped
+    from sppr.lab.chains.proof import testbed
+    from sppr.lab.chains.proof.prove import no_probes
+    from sppr.lab.chains.proof.prove import prove as prove_chain
+    from sppr.lab.chains.proof.result import LEVELS, Proof
+    from sppr.lab.state import state as states
+
+    state = states.living(session)
+    options = replace(options, level=_level(state, level))
+    chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
+    if options.level and not yes:
+        ask(state, chosen)
+    found = []
+    with sigterm_as_interrupt():
+        for chain in chosen:
+            try:
+                proof = prove_chain(state, chain, options)
+            except KeyboardInterrupt:
+                left = "nothing was changed" if no_probes(state, chain) else testbed.left(state.folder)
+                raise Stopped(f"chain {chain.name}: interrupted; {left}") from None
+            except ControlError as e:
+                gone = [part for part in states.dead_parts(state) if part in chain.parts]
+                what = f"{' and '.join(gone)} ended during the proof" if gone else e.what
+                proof = Proof(chain.name, options.level)
+                proof.doubt(f"{what}; {testbed.left(state.folder)}", LEVELS[min(options.level, 1)])
+                proof.close()
+            found.append(proof)
+            click.echo("\n".join(lines(proof)))
+    return found
+
+
+def _level(state: Any, level: int | None) -> int:
+    """Return the level that was asked for, or the default of this lab."""
+    from sppr.lab.chains.proof.prove import highest_level
+
+    return min(2, highest_level(state)) if level is None else level
+
+
+def left_out(state: Any, level: int | None) -> list[Any]:
+    """A result for each chain that is not in the lab: nothing is known of it."""
+    from sppr.lab.chains.proof.result import Proof
+
+    found = []
+    for chain in state.plan.wiring.left_out:
+        proof = Proof(chain.name, _level(state, level))
+        proof.doubt(f"it is not in this lab: {chain.why}", "consistency")
+        proof.close()
+        click.echo("\n".join(lines(proof)))
+        found.append(proof)
+    return found
+
+
+def ask(state: Any, chains: Sequence[Any]) -> None:
+    """Ask before the ends of chains that carry traffic are replaced. SpprError where nobody can be asked."""
+    from sppr.errors import SpprError
+    from sppr.lab.chains.proof.prove import no_probes, traffic
+
+    for chain in chains:
+        busy = {} if no_probes(state, chain) else traffic(state, chain)
+        if not busy:
+            continue
+        listed = ", ".join(f"{port} ({rate:.0f} frames/s)" for port, rate in busy.items())
+        what = f"chain {chain.name} carries traffic at {listed}, which probes at its ends interrupt"
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise SpprError(what, hint="stop the traffic, or: --yes")
+        click.confirm(f"{what}. Go on?", abort=True)
+
+
+@contextlib.contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a closed pane, put the ends back as Ctrl-C does."""
+    import signal
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def lines(proof: Any) -> list[str]:
+    """The result of one chain: a line a direction, what else was seen, the verdict."""
+    name = click.style(proof.chain, bold=True)
+    found = [f"{name}  {_run(run)}" for run in proof.runs]
+    for repair in proof.repairs:
+        found.append(
+            f"{name}  {repair.direction}  without {repair.patch}: {repair.arrived_without} of {repair.offered} frames;"
+            f" with it: {repair.arrived_after}; blocked {repair.blocked_ms:.1f} ms in a repair"
+        )
+    found += [f"{name}  {note}" for note in proof.notes]
+    colour = {"pass": "green", "fail": "red", "inconclusive": "yellow"}[proof.verdict]
+    verdict = click.style(proof.verdict, fg=colour)
+    if proof.verdict == "pass":
+        return [*found, f"{verdict}: {', '.join(proof.shown)}"]
+    found += [f"{name}  {reason}" for reason in proof.reasons]
+    # A loss is located by the counters, which are the level trace.
+    located = proof.at == "reach" and proof.level > 1 and proof.verdict == "fail"
+    return [*found, f"{verdict}: {'trace' if located else proof.at}"]
+
+
+def _run(run: Any) -> str:
+    text = f"{run.direction:7}  {run.received:,} of {run.sent:,} frames of {run.size} B  {run.lost:,} lost"
+    text += f"  {run.reordered:,} reordered"
+    for what in ("duplicate", "corrupt", "misdelivered"):
+        if count := getattr(run, what):
+            text += f"  {count:,} {what}"
+    if run.received:
+        text += "".join(f"  {name} {_time(run.latency_ns[name])}" for name in ("p50", "p99", "max"))
+    return text
+
+
+def _time(ns: int) -> str:
+    return f"{ns / 1e6:.1f} ms" if ns >= 1_000_000 else f"{ns / 1e3:.1f} µs" if ns >= 1000 else f"{ns} ns"
+
+
+def write_json(path: Path, proofs: Sequence[Any]) -> None:
+    """Write all that was seen, as a list of objects."""
+    text = json.dumps([asdict(proof) for proof in proofs], indent=1)
+    path.write_text(text + "\n")
+
+
+def write_junit(path: Path, proofs: Sequence[Any], session: str) -> None:
+    """Write a JUnit report: a test case for each chain and level. An inconclusive one is an error."""
+    from xml.etree import ElementTree as Xml
+
+    suite = Xml.Element("testsuite", name=f"sppr chain prove ({session})")
+    counts = {"tests": 0, "failures": 0, "errors": 0}
+    for proof in proofs:
+        for level in [*proof.shown, *([proof.at] if proof.at else [])]:
+            case = Xml.SubElement(suite, "testcase", classname=f"chain.{proof.chain}", name=level)
+            case.set("time", f"{proof.seconds if level in ('reach', proof.at) else 0:.3f}")
+            counts["tests"] += 1
+            if level == proof.at:
+                kind = "failure" if proof.verdict == "fail" else "error"
+                counts[f"{kind}s"] += 1
+                Xml.SubElement(case, kind, message=proof.reasons[0]).text = "\n".join(proof.reasons)
+    for key, count in counts.items():
+        suite.set(key, str(count))
+    suite.set("time", f"{sum(proof.seconds for proof in proofs):.3f}")
+    Xml.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def exit_status(proofs: Sequence[Any]) -> int:
+    """0: all pass. 7: one fails. 8: none fails, and one is inconclusive."""
+    verdicts = {proof.verdict for proof in proofs}
+    return next((EXIT[verdict] for verdict in ("fail", "inconclusive") if verdict in verdicts), 0)

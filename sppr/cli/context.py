@@ -1,0 +1,121 @@
+"""From the words of the command line to a plan."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sppr.cli.session import check_name
+from sppr.config import load, peek
+from sppr.config.model import Config, Secondary
+from sppr.errors import ConfigError
+from sppr.host.facts import Facts
+from sppr.lab import machine, paths
+from sppr.lab.chains.planner import chains
+from sppr.lab.chains.wiring import Wiring
+from sppr.lab.plan import plan, planner
+from sppr.lab.state.state import State
+
+
+@dataclass(frozen=True)
+class Lab:
+    """All that a command over a lab needs."""
+
+    config: Config
+    facts: Facts
+    site: paths.Site
+    plan: plan.Plan
+
+
+def site_of(conf: Path | None, session: str | None) -> tuple[Config, paths.Site]:
+    """conf.yml and where its lab lives. ConfigError for a session name that tmux cannot target."""
+    check_name("--session", session)
+    path = peek.find_conf(conf)
+    config = load.load(path)
+    return config, paths.gather(config, path, session)
+
+
+def gather(
+    conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any], *, named_base: bool = True
+) -> Lab:
+    """Read conf.yml and the machine, and plan. ``named_base``: refuse where it is not clear which base its VMs have."""
+    check_name("--socket-name", socket_name)
+    config, where = site_of(conf, session)
+    found = machine.look(config.vm.accel, mappers=False)
+    with _placed(where.conf):
+        made = planner.make(config, plan.Flags(**flags), found, where, socket_name)
+    if named_base:
+        where.check_base_named(made.parts)
+    return Lab(config, found, where, made)
+
+
+def again(state: State) -> Lab | None:
+    """The lab of a session that is there, from its conf.yml as it is now. None where that is gone.
+
+    ConfigError where it is there and wrong.
+    """
+    old = state.plan
+    if not Path(old.conf).exists():
+        return None
+    config, where = site_of(Path(old.conf), old.session)
+    found = machine.look(config.vm.accel, mappers=False)
+    with _placed(where.conf):
+        return Lab(config, found, where, planner.make(config, old.flags, found, where, old.socket_name))
+
+
+def rewired(lab: Lab, made: plan.Plan, old: plan.Plan | None = None, keep: Sequence[str] | None = None) -> plan.Plan:
+    """Return the plan ``made`` with the chains of conf.yml wired over its parts as they run.
+
+    ``old``: the plan before, whose other patches are retired, except those of the chains that ``keep`` names; None:
+    those that it kept. ConfigError for a name in ``keep`` that is no chain.
+    """
+    before = old.wiring if old else Wiring()
+    names = before.kept if keep is None else tuple(keep)
+    unknown = [name for name in names if name not in lab.config.chains and name not in {c.name for c in before.chains}]
+    if unknown:
+        listed = ", ".join(chain.name for chain in before.chains) or "none"
+        raise ConfigError(f"--keep-chains: no chain {', '.join(unknown)}", hint=f"chains of this session: {listed}")
+    kept = [chain for chain in before.chains if chain.name in names and chain.name not in lab.config.chains]
+    ends = [end for end in before.ends if end.chain in {chain.name for chain in kept}]
+    with _placed(lab.site.conf):
+        wiring = chains(lab.config, made.parts, kept)
+    wiring = replace(wiring, ends=(*wiring.ends, *ends), kept=tuple(chain.name for chain in kept))
+    return replace(made, wiring=before).rewired(wiring)
+
+
+@contextlib.contextmanager
+def _placed(conf: Path) -> Iterator[None]:
+    """What a plan says of a key of conf.yml, with the line and column it is written at."""
+    try:
+        yield
+    except ConfigError as e:
+        e.what = (load.where(conf, e.key) if e.key else "") + e.what
+        raise
+
+
+def overridden(config: Config, where: paths.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, paths.Site]:
+    """conf.yml with the options a runscript was given in its place; ``part``: ``primary``, or a secondary's id."""
+    given = {name: value for name, value in words.items() if value is not None}
+    controller: dict[str, Any] = {name: given.pop(name) for name in ("host", "pri_port", "sec_port") if name in given}
+    if tree := given.pop("spp_dir", None):
+        where = where.with_tree(tree)
+    update: dict[str, Any] = {"controller": config.controller.model_copy(update=controller)}
+    primary = {name: value for name, value in given.items() if part == "primary" or name == "channels"}
+    update["primary"] = config.primary.model_copy(update=primary)
+    if isinstance(part, int):
+        update["secondaries"] = _secondaries(config, where, part, given.get("coremask"))
+    return config.model_copy(update=update), where
+
+
+def _secondaries(config: Config, where: paths.Site, wanted: int, coremask: int | None) -> tuple[Secondary, ...]:
+    """The secondaries, ``wanted`` among them: one that conf.yml does not know must be given its coremask."""
+    known = {s.id: s for s in config.secondaries}
+    if coremask is not None:
+        known[wanted] = Secondary(id=wanted, coremask=coremask)
+    if wanted not in known:
+        listed = ", ".join(map(str, known)) or "none"
+        raise ConfigError(
+            f"secondaries: no id {wanted} in {where.conf}", hint=f"its ids there: {listed}; or give -c MASK"
+        )
+    return tuple(known.values())

@@ -1,0 +1,51 @@
+"""runscripts/controller.py: the lab's controller with its prompt; of a real SPP tree its own."""
+
+from pathlib import Path
+
+import click
+
+from sppr.cli import options
+from sppr.cli.errors import CONTEXT
+from sppr.cli.part.exec_part import PartEdge, become, begin
+
+
+@click.command(cls=PartEdge, context_settings=CONTEXT)
+@options.conf
+@options.session
+@click.option("-ch", "--host", help="Address to listen on.  [default: conf.yml]")
+@click.option("-p", "--pri-port", type=int, help="Port for the primary.  [default: conf.yml]")
+@click.option("-s", "--sec-port", type=int, help="Port for secondaries.  [default: conf.yml]")
+@click.option("-a", "--rest-port", type=int, help="Port for REST, 0 for none.  [default: conf.yml]")
+@click.option("--cli", "which", flag_value="cli", help="SPP's CLI, beside spp-ctl.")
+@click.option("--vf", "which", flag_value="vfctrl", help="spp_vf.py, beside spp.py of SPP 17.11 to 18.05.")
+@options.dry_run
+def main(
+    conf: Path | None,
+    session: str | None,
+    host: str | None,
+    pri_port: int | None,
+    sec_port: int | None,
+    rest_port: int | None,
+    which: str | None,
+    dry_run: bool,
+) -> None:
+    """Run the controller: SPP processes connect to it, you type at its prompt, the launcher asks it."""
+    from sppr.cli.context import site_of
+    from sppr.errors import ConfigError
+    from sppr.host.run_directory import make_private
+    from sppr.lab.plan import controllers
+
+    config, site = site_of(conf, session)
+    name = which or "ctrler"
+    begin(name, site.run, dry_run, None if session else site.conf)
+    given = {"host": host, "pri_port": pri_port, "sec_port": sec_port, "rest_port": rest_port}
+    given = {key: value for key, value in given.items() if value is not None}
+    config = config.model_copy(update={"controller": config.controller.model_copy(update=given)})
+    made = {part.name: part for part in controllers.controllers(config, site, config.secondaries)}
+    if name not in made:
+        shown = f"SPP {site.version.name}" if site.tree else "our own data plane"
+        raise ConfigError(f"{name}: {shown} has no such controller", hint=f"it has: {', '.join(made)}")
+    if not dry_run:
+        site.check_controllers([p for p in (made[name].kind,) if p not in ("", "cli")])
+        make_private(site.run)
+    become(name, made[name].program, site.run, dry_run)

@@ -1,0 +1,34 @@
+"""runscripts/primary.py: the lab's spp_primary."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sppr.cli import options
+from sppr.cli.errors import CONTEXT
+from sppr.cli.part.exec_part import PartEdge, become, begin
+
+
+@click.command(cls=PartEdge, context_settings=CONTEXT)
+@options.conf
+@options.session
+@options.vdevs
+@options.spp_process("pri_port")
+@click.option("-n", "--rings", type=click.IntRange(1, 98), help="Rings ring:0 … to make.  [default: conf.yml, 10]")
+@click.option("-m", "--memory", type=click.IntRange(64), help="Hugepage memory in MiB.  [default: conf.yml, 512]")
+@options.dry_run
+def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
+    """Run spp_primary: it owns ports, hugepages and rings. What is not given comes from conf.yml."""
+    from sppr.cli.context import overridden, site_of
+    from sppr.host import facts
+    from sppr.lab.plan import plan, planner
+
+    flags = {name: words.pop(name) for name in ("portmask", "vdevs", "vdev_tap", "vdev_vhost")}
+    config, site = site_of(conf, session)
+    begin("pri", site.run, dry_run, None if session else site.conf)
+    config, site = overridden(config, site, "primary", words)
+    made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
+    if not dry_run:
+        site.check_binaries(["primary"])
+    become("pri", made.part("pri").program, site.run, dry_run, as_root=True)

@@ -1,0 +1,262 @@
+"""runscripts/run-vm.py: a VM of the lab, or any image, its serial console in this terminal."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sppr.cli import options
+from sppr.cli.errors import CONTEXT
+from sppr.cli.part.exec_part import PartEdge, become, begin
+
+
+@click.command(cls=PartEdge, context_settings=CONTEXT)
+@click.option(
+    "-t", "--type", "kind", type=click.Choice(["ring", "vhost", "normal", "orig"]), required=True,
+    help="Kind of VM; normal: without ports of SPP; orig: the image itself, which it changes.",
+)  # fmt: skip
+@click.option(
+    "-i",
+    "--id",
+    "ids",
+    type=options.Ids(),
+    help="Ids in conf.yml, 11 or 11-13; 0: the template.  [needed but for orig]",
+)
+@click.option("-f", "--image", type=click.Path(path_type=Path), help="Base image.  [default: conf.yml]")
+@click.option(
+    "-d",
+    "--ports",
+    "numbers",
+    type=options.Ids(),
+    help="Numbers of its ports: 11 or 11,111; of several VMs in turn.  [default: conf.yml, its id]",
+)
+@click.option("-vc", "--vhost-client", is_flag=True, help="QEMU makes the vhost sockets, and SPP is their client.")
+@click.option("-nn", "--nics", type=click.IntRange(0, 8), default=1, show_default=True, help="Management NICs.")
+@click.option("-c", "--cores", type=click.IntRange(1, 64), help="Virtual cores.  [default: conf.yml, 1]")
+@click.option("-m", "--memory", type=click.IntRange(96), help="MiB.  [default: conf.yml, 256]")
+@click.option("--graphic", is_flag=True, help="A window with its screen; wants a display.")
+@options.conf
+@options.session
+@options.dry_run
+def main(
+    kind: Any,
+    ids: tuple[int, ...] | None,
+    image: Path | None,
+    numbers: tuple[int, ...] | None,
+    conf: Path | None,
+    session: str | None,
+    dry_run: bool,
+    **words: Any,
+) -> None:
+    """Run a VM under QEMU. Ctrl-A x ends it, Ctrl-A c shows QEMU's monitor, Ctrl-C goes to the guest.
+
+    Several ids want a terminal each: inside tmux, all but the first get a window of their own.
+    """
+    from sppr.cli.context import site_of
+    from sppr.lab import machine, rings
+    from sppr.lab.plan import vms
+    from sppr.parts.part import vm_name
+
+    ids = _checked(kind, ids, image, words)
+    if len(ids) > 1 and not dry_run and not os.environ.get("TMUX"):
+        raise click.UsageError("several VMs want several terminals: inside tmux, or one id at a time")
+    config, site = site_of(conf, session)
+    shape = vms.Shape(words.pop("nics"), words.pop("graphic"), words.pop("vhost_client"))
+    given = {name: value for name, value in words.items() if value is not None}
+    config = config.model_copy(update={"vm": config.vm.model_copy(update=given)})
+    if image is not None:
+        site, shape = _with_image(site, shape, kind, image)
+    shares = _shares(ids, numbers)
+    found = machine.look(config.vm.accel)
+    parts = [vms.by_hand(config, found, site, kind, i, n, shape) for i, n in zip(ids, shares, strict=True)]
+    if dry_run:
+        for part in parts:
+            become(part.name, part.program, site.run, dry_run=True)
+        return
+    begin(vm_name(kind, ids[0]), site.run, dry_run, None if session else site.conf)
+    if len(ids) > 1:
+        _open_windows(ids, shares)
+    _make_ready(parts[0], config, site, kind, ids[0], shape)
+    program = parts[0].program
+    if parts[0].console.endswith(".console"):  # else it is the log of the pane
+        Path(parts[0].console).write_bytes(b"")
+    if config.vm.network == "open":
+        from sppr.qemu import passt
+
+        passt.hand_over(passt.start())
+    become(parts[0].name, program, site.run, dry_run, more=rings.words(parts[0], site.run))
+
+
+def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:
+    """The ids. UsageError where the flags do not go together."""
+    if kind == "orig":
+        if image is None:
+            raise click.UsageError("-t orig wants its image: -f FILE")
+        if ids not in (None, (0,)):
+            raise click.UsageError("-t orig is of no VM of the lab: leave -i out")
+        return (0,)
+    if ids is None:
+        raise click.UsageError("which VM? -i ID, as in conf.yml")
+    if max(ids) > 127:
+        raise click.BadParameter(f"{max(ids)}: ids go from 1 to 127", param_hint="-i")
+    if words["vhost_client"] and kind != "vhost":
+        raise click.UsageError("-vc is for vhost VMs")
+    return ids
+
+
+def _shares(ids: Sequence[int], numbers: tuple[int, ...] | None) -> list[tuple[int, ...] | None]:
+    """The numbers of each VM's ports: no two VMs are behind one."""
+    if numbers is None:
+        return [None] * len(ids)
+    if len(numbers) % len(ids):
+        what = f"{len(numbers)} numbers cannot be shared among {len(ids)} VMs: give each as many"
+        raise click.BadParameter(what, param_hint="-d")
+    each = len(numbers) // len(ids)
+    return [numbers[n * each : (n + 1) * each] for n in range(len(ids))]
+
+
+def _with_image(site: Any, shape: Any, kind: str, image: Path) -> tuple[Any, Any]:
+    """The site with ``image`` as its base; for orig the image itself."""
+    from sppr.images import qemu_img
+    from sppr.images.store import Store
+
+    path = image.absolute()
+    found = qemu_img.info(path)
+    if kind == "orig":
+        return site, replace(shape, image=(path, found.format))
+    return replace(site, store=Store(path.parent, path.name, found.format), no_store=None), shape
+
+
+def _open_windows(ids: Sequence[int], shares: Sequence[tuple[int, ...] | None]) -> None:
+    """A window for each VM but the first, which this very line is run in with one id."""
+    import sys
+
+    from sppr.tmux.server import Tmux
+
+    words = sys.argv[1:]
+    for vm_id, share in list(zip(ids, shares, strict=True))[1:]:
+        line = _without(_without(words, "-i", "--id"), "-d", "--ports")
+        line += ["-i", str(vm_id), *(["-d", ",".join(map(str, share))] if share else [])]
+        Tmux.here().open_window(f"vm_{vm_id}", Path.cwd(), [str(Path(sys.argv[0]).absolute()), *line])
+
+
+def _without(words: Sequence[str], *names: str) -> list[str]:
+    """``words`` without an option of these names and its value."""
+    left: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word in names:
+            skip = True
+        elif not any(word.startswith(f"{name}=") for name in names if name.startswith("--")):
+            left.append(word)
+    return left
+
+
+def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape: Any) -> None:
+    """Its disk, its key, its cores, and its vhost sockets: asked for at the controller where nobody listens yet."""
+    from sppr.deadline import Deadline
+    from sppr.host import shared_region
+    from sppr.host.facts import unix_listening
+    from sppr.host.process.sockets import check_owner
+    from sppr.host.run_directory import make_private
+    from sppr.lab.plan import controllers
+    from sppr.lab.plan.plan import api_socket
+    from sppr.lab.up.artifacts import make_key
+    from sppr.parts import readiness
+    from sppr.parts.readiness import VHOST_TIMEOUT
+    from sppr.qemu.devices import QEMU
+    from sppr.run import find_program
+
+    find_program(QEMU)
+    _check_display(shape)
+    make_private(site.run)
+    if kind == "orig":
+        _check_orig(Path(part.disk))
+        site.public_key.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        site.need_store()
+    make_key(site.public_key)
+    if kind != "orig":
+        _make_disk(config, site, kind, vm_id)
+    _pin(part)
+    for path in part.regions:
+        shared_region.make(Path(path))
+    api = controllers.rest(config, site) or api_socket(site.run)
+    if part.regions:
+        _serve_regions(part, api)
+    if part.makes_sockets:
+        return
+    if not set(part.sockets) <= unix_listening():
+        readiness.serve_vhosts(api, part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
+        return  # it has checked their owners
+    for path in part.sockets:
+        check_owner(Path(path))
+
+
+def _make_disk(config: Any, site: Any, kind: Any, vm_id: int) -> None:
+    from sppr.lab.plan.plan import Image
+    from sppr.lab.up import provision
+    from sppr.lab.up.artifacts import make_images
+
+    store = site.need_store()
+    if vm_id == 0:
+        store.check_template_free(kind)
+    store.check_base()
+    store.check_made(kind, vm_id)
+    filler = provision.of(config, site.folder)
+    make_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
+
+
+def _check_orig(image: Path) -> None:
+    """HostError where the image is in use, or others stand on it: a boot changes it."""
+    from sppr.errors import HostError
+    from sppr.images import listing
+    from sppr.images.store import check_free
+
+    check_free(image)
+    folder = image.parent.parent if image.parent.name == "img" else image.parent
+    entries = listing.entries(folder)
+    this = listing.Entry(image, "base", None, image.name)
+    if standing := [e for e in listing.standing_on(this, entries) if e.path.resolve() != image.resolve()]:
+        names = ", ".join(entry.name for entry in standing)
+        what = f"{image}: {names} stand on it; booting it would break them"
+        raise HostError(what, hint="boot an instance instead: -t normal -i ID")
+
+
+def _check_display(shape: Any) -> None:
+    from sppr.errors import HostError
+
+    if shape.graphic and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise HostError(
+            "--graphic: there is no display here", hint="leave it out: the serial console is in this terminal"
+        )
+
+
+def _pin(part: Any) -> None:
+    """Keep what this process becomes, with all its threads, on the cores that conf.yml names."""
+    from sppr.errors import HostError
+
+    if not part.cpus:
+        return
+    there = os.sched_getaffinity(0)
+    if missing := [cpu for cpu in part.cpus if cpu not in there]:
+        what = f"{part.name}: cpus: no core {missing[0]} here"
+        raise HostError(what, hint=f"there are: {', '.join(map(str, sorted(there)))}")
+    os.sched_setaffinity(0, part.cpus)
+
+
+def _serve_regions(part: Any, api: Any) -> None:
+    """Ask for the host's end of its ring ports. The VM can start without: it is served as soon as somebody adds it."""
+    from sppr.errors import ControlError
+    from sppr.parts import readiness
+
+    try:
+        readiness.serve(api, part.server, part.ports)
+    except ControlError:
+        target = part.server.replace(":", " ").replace("primary", "pri")
+        click.echo(f"note: nobody serves {', '.join(part.ports)} yet; at the prompt: {target}; add {part.ports[0]}")

@@ -1,0 +1,123 @@
+"""The session a command acts on, and whether that session belongs to the lab of this folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sppr import units
+from sppr.config import peek
+from sppr.errors import ConfigError, SpprError
+from sppr.lab.state import state as states
+from sppr.lab.state.state import State
+
+#: The note of a proof in the run directory (lab/chains/proof/testbed.py).
+PROOF = "prove.json"
+
+if TYPE_CHECKING:
+    from sppr.lab.down.recovery import Lost
+
+
+def check_name(option: str, name: str | None) -> None:
+    """ConfigError for a name that tmux, or the folder of a session, cannot have."""
+    if name is not None and not units.is_name(name):
+        what = f"{option} {name[:80]!r}: cannot be used"
+        raise ConfigError(what, hint="use letters, digits, - and _ only (tmux reads . and :), 32 at most")
+
+
+def session_of(named: str | None) -> str:
+    """Return the session to look at: the named one, else that of the conf.yml found.
+
+    Where this folder has no conf.yml and one session runs, that one.
+    """
+    if named is not None:
+        check_name("--session", named)
+        return named
+    name = _of_conf()
+    there = states.sessions()
+    if name not in there and len(there) == 1 and not Path("conf.yml").is_file():
+        return there[0]
+    return name
+
+
+def own_session(named: str | None) -> str:
+    """Return the session to change, as ``session_of``. SpprError where it is not named and belongs to the lab of
+    another folder."""
+    name = session_of(named)
+    if named is None:
+        check_owner(name, peek.find_conf(None))
+    return name
+
+
+def check_owner(session: str, conf: Path) -> None:
+    """SpprError that names the owner and the ways out, where the session belongs to the lab of another folder."""
+    owner = states.owner(session)
+    if owner is None or states.is_lab_of(owner, conf):
+        return
+    raise refused(session, owner, conf)
+
+
+def load(session: str, named: str | None, conf: Path | None = None) -> State:
+    """As ``states.load``. SpprError where the run directory was removed and the session still runs: it says so. Not
+    ``named`` and of the lab of another folder: as ``check_owner``. ``conf``: the lab of the command, by default that of
+    this folder."""
+    try:
+        return _restored(states.load(session))
+    except states.NoSession:
+        from sppr.lab.down import recovery  # it imports libtmux, which takes longer than all else here
+
+        if found := recovery.find(session):
+            _check_lost(found, named, conf)
+            raise SpprError(found.what, hint=found.hint) from None
+        raise
+
+
+def _restored(state: State) -> State:
+    """The state, after the ends of a chain were put back whose proof was cut off, by SIGKILL or a crash."""
+    if (state.folder / PROOF).exists() and not state.stale:
+        from sppr.lab.chains.proof import testbed
+
+        if line := testbed.restore(state):
+            click.echo(line, err=True)
+    return state
+
+
+def check_lost_owner(session: str) -> None:
+    """As ``check_owner``, for a session without state."""
+    from sppr.lab.down import recovery
+
+    if found := recovery.find(session):
+        _check_lost(found, None, None)
+
+
+def _check_lost(found: "Lost", named: str | None, conf: Path | None) -> None:
+    conf = conf or peek.find_conf(None)
+    if named is None and found.folder is not None and not states.is_lab_of(found.folder / "conf.yml", conf):
+        raise refused(found.session, found.folder / "conf.yml", conf)
+
+
+def refused(session: str, owner: Path, conf: Path) -> SpprError:
+    """The error for a session that belongs to the lab of ``owner``, in the folder of ``conf``."""
+    here = str(conf) if conf.exists() else str(conf.parent)
+    gone = "" if owner.parent.is_dir() else ", whose folder is gone"
+    what = f"session {session} belongs to the lab of {owner}{gone}, not to {here}\nnothing was changed"
+    mine = next(name for n in range(2, 1000) if (name := f"{session[:28]}{n}") not in states.sessions())
+    context = click.get_current_context(silent=True)
+    verb = context.info_name if context else None
+    if verb in ("start", "stop", "restart", "down"):
+        words = " ".join([verb, *(context.params.get("names") or ())] if context else [verb])
+        there = f"to act on that lab: sppr {words} --session {session}"
+    else:
+        there = f"to end that lab: sppr down --session {session}"
+    return SpprError(what, hint=f"{there}; for a lab of your own: session: {mine} in {conf}, or --session {mine}")
+
+
+def _of_conf() -> str:
+    """Return the session of the conf.yml found: the one it names; else the only one that was started from its folder
+    under another name."""
+    there, conf = states.sessions(), peek.find_conf(None)
+    mine = [name for name in there if (owner := states.owner(name)) and states.is_lab_of(owner, conf)]
+    if len(mine) == 1 == len(there):
+        return mine[0]
+    name = peek.session(conf) or "spp"
+    return mine[0] if name not in there and len(mine) == 1 else name

@@ -1,0 +1,72 @@
+"""Asks for the password, once, in the terminal where wakeup runs, and only where sudo would ask in a pane."""
+
+import contextlib
+import getpass
+import logging
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sppr.errors import HostError
+from sppr.host.root import askpass, privilege
+from sppr.host.run_directory import make_private
+
+TRIES = 3
+
+
+class Rights(contextlib.ExitStack):
+    """Root for what needs it while a lab comes up. ``programs``: what panes run as root; ``folder``: its run directory;
+    ``line``: what would make the question needless."""
+
+    def __init__(self, programs: Sequence[str], folder: Path, line: str) -> None:
+        super().__init__()
+        self.programs, self.folder, self.line, self._have = programs, folder, line, privilege.is_root()
+
+    def ask(self) -> None:
+        """Have them. HostError where there is no sudo, nobody to ask, or not the password. The second time: nothing."""
+        if self._have or not self.programs:
+            return
+        privilege.check(self.programs, self.line)
+        if privilege.asks_in_panes(self.programs):
+            password = self._password()
+            make_private(self.folder)
+            self.enter_context(privilege.helped_by(self.enter_context(askpass.served(self.folder, password))))
+        self._have = True
+
+    def _password(self) -> str:
+        """The user's password, as sudo takes it. Neither argv nor environment, log or file ever has it."""
+        prompt = f"[sppr] sudo password for {privilege.user()} (spp_primary and spp_nfv run as root): "
+        for _ in range(TRIES):
+            password = getpass.getpass(prompt)
+            # -k: a ticket of this terminal says nothing about the password.
+            status, said, _ = privilege.sudo(["-S", "-k", "-p", "", "-v"], stdin=f"{password}\n")
+            if status == 0:
+                return password
+            if "incorrect password" not in said and "no password was provided" not in said:
+                raise HostError(f"sudo: {said}", hint=f"as root, with visudo: {self.line}")
+            click.echo("Sorry, try again.", err=True)
+        what = f"sudo did not take the password, {TRIES} times"
+        raise HostError(what, hint=f"nothing was started; to be asked no more, as root, with visudo: {self.line}")
+
+
+class _Shown(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            click.echo(record.getMessage(), err=True)
+
+
+def show_commands() -> None:
+    """From here on each command that is run as root is shown before it is run."""
+    if not privilege.log.handlers:
+        privilege.log.addHandler(_Shown())
+        privilege.log.setLevel(logging.INFO)
+
+
+def of_lab(plan: Any, start: Collection[str]) -> Rights:
+    """Those that these parts of a plan need."""
+    from sppr.lab import sudoers
+
+    show_commands()
+    return Rights(sudoers.programs(plan.chosen(start)), Path(plan.run), sudoers.sudoers_line(plan))

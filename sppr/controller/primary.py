@@ -1,0 +1,79 @@
+"""What only the primary can: start secondaries, steer its NICs by flow rules (spp-facts 3.5); who uses what lcore."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sppr.controller import launch as launches
+from sppr.controller.errors import Refused
+from sppr.controller.patch_panel import Panel
+from sppr.controller.server.reply import Reply
+from sppr.spp.names import PRIMARY
+
+#: A pattern item or action of a flow rule, as ``eth dst is 0a:00:00:00:00:01``.
+RULE = r"[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*"
+
+
+async def launch(
+    panel: Panel, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]
+) -> None:
+    """Let the primary start a secondary; see ``launch.command`` for the options that are allowed."""
+    await _ask(panel, launches.command(panel.lab, client_id, program, eal, app))
+
+
+async def create_rule(panel: Panel, port: int, rule: Mapping[str, object], verb: str) -> dict[str, object]:
+    """``verb``: validate or create. ``rule`` as of the REST call, checked by its body."""
+    words = ["flow", verb, f"phy:{port}"]
+    words += [f"{key} {rule[key]}" for key in ("group", "priority") if rule.get(key) is not None]
+    words += ["transfer"] if rule.get("transfer") else []
+    words.append(str(rule["direction"]))
+    return await _flow(panel, " ".join([*words, *_items("pattern", rule), *_items("actions", rule)]))
+
+
+def _items(title: str, rule: Mapping[str, object]) -> list[str]:
+    items = rule[title]
+    assert isinstance(items, Sequence)
+    return [title, *(f"{item} /" for item in items), "end"]
+
+
+async def destroy_rule(panel: Panel, port: int, rule: str) -> dict[str, object]:
+    """``rule``: its number, or ``ALL``."""
+    return await _flow(panel, f"flow destroy phy:{port} {rule}")
+
+
+async def _flow(panel: Panel, command: str) -> dict[str, object]:
+    reply = await _ask(panel, command)
+    return reply.data or {"result": "success", "message": reply.text}
+
+
+async def _ask(panel: Panel, command: str) -> Reply:
+    reply = await panel.ask(PRIMARY, command)
+    if reply.echo or reply.data is None:
+        raise Refused(f"the primary does not know `{command.split()[0]}`", hint="it is of an older SPP")
+    return reply
+
+
+def usage(kind: str, status: Mapping[str, object]) -> dict[str, object]:
+    """``{"master-lcore", "lcores"}`` of a process, out of its status in REST's form."""
+    master, lcores = status.get("master-lcore"), status.get("lcores")
+    if kind not in ("primary", "nfv", "vm"):
+        entries = status.get("components", status.get("core"))
+        used = [e.get("core") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+        lcores = sorted({n for n in (master, *used) if isinstance(n, int)})
+    found: dict[str, object] = {"lcores": lcores if isinstance(lcores, list) else []}
+    return found if master is None else {"master-lcore": master, **found}
+
+
+def cpu_layout(sysfs: Path = Path("/sys/devices/system/cpu")) -> list[dict[str, object]]:
+    """``[{"socket_id": 0, "cores": [{"core_id": 0, "lcores": [0, 8]}]}]`` of this machine."""
+    sockets: dict[int, dict[int, list[int]]] = {}
+    for topology in sysfs.glob("cpu[0-9]*/topology"):
+        try:
+            package, core = (int((topology / name).read_text()) for name in ("physical_package_id", "core_id"))
+        except (OSError, ValueError):
+            continue
+        lcore = int(topology.parent.name.removeprefix("cpu"))
+        sockets.setdefault(max(package, 0), {}).setdefault(core, []).append(lcore)
+    return [
+        {"socket_id": s, "cores": [{"core_id": c, "lcores": sorted(cores[c])} for c in sorted(cores)]}
+        for s, cores in sorted(sockets.items())
+    ]

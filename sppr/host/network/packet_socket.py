@@ -1,0 +1,149 @@
+"""Send frames at a network interface, receive those to one MAC address, and enter network namespaces.
+
+Linux keeps the namespace per thread, and a socket stays in the one where it was made. All of it needs root.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from sppr.host.network import netns
+
+T = TypeVar("T")
+
+_SO_ATTACH_FILTER, _ETH_P_ALL, _CLONE_NEWNET = 26, 3, 0x40000000
+_SOL_PACKET, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 263, 6, 23
+#: The longest frame that is received.
+_LONGEST = 0xFFFF
+_LOAD_WORD, _LOAD_HALF, _JUMP_EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
+
+
+def inside(name: str | None, act: Callable[[], T]) -> T:
+    """Call ``act`` in a thread that has entered the network namespace of this name; None: in that of this process.
+    Raises what ``act`` raises, and OSError where the namespace cannot be entered."""
+    if name is None:
+        return act()
+    found: list[T] = []
+    failed: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            fd = os.open(netns.FOLDER / name, os.O_RDONLY)
+            try:
+                _setns(fd)
+            finally:
+                os.close(fd)
+            found.append(act())
+        except BaseException as e:
+            failed.append(e)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return found[0]
+
+
+def _setns(fd: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(fd, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+class Sniffer:
+    """Receives the frames to ``mac`` that an interface passes to the kernel: of a tap, those that a data plane sends.
+    Frames that this machine sends there are not among them."""
+
+    def __init__(self, interface: str, mac: str, name: str | None = None) -> None:
+        self._sock = _socket(name)
+        words = [struct.pack("HBBI", *line) for line in _program(mac)]
+        buffer = ctypes.create_string_buffer(b"".join(words))
+        program = struct.pack("HL", len(words), ctypes.addressof(buffer))
+        with _closed_on_error(self._sock):
+            self._sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+            self._sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            self._sock.bind((interface, _ETH_P_ALL))
+
+    def read(self) -> list[bytes]:
+        """Return the frames that came since the last call. None come while the interface is down."""
+        found = []
+        try:
+            while True:
+                found.append(self._sock.recv(_LONGEST))
+        except OSError as e:
+            if e.errno not in (errno.EAGAIN, errno.ENETDOWN):
+                raise
+        return found
+
+    def count(self) -> int:
+        """Return how many frames came since the last call."""
+        return len(self.read())
+
+    def missed(self) -> int:
+        """Return how many frames the kernel had no room for since the last call."""
+        return int(struct.unpack("II", self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1])
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class Sender:
+    """Sends frames at an interface: of a tap, a data plane receives them. OSError where that is not possible."""
+
+    def __init__(self, interface: str, name: str | None = None) -> None:
+        self._sock = _socket(name)
+        with _closed_on_error(self._sock):
+            self._sock.bind((interface, 0))  # 0: receives nothing
+
+    def send(self, frame: bytes) -> bool:
+        """Send a frame without FCS. Return False where the queue is full."""
+        try:
+            self._sock.send(frame)
+        except OSError as e:
+            if e.errno in (errno.EAGAIN, errno.ENOBUFS):
+                return False
+            raise
+        return True
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def _socket(name: str | None) -> socket.socket:
+    """A packet socket in the network namespace of this name. It receives nothing before it is bound."""
+    made = inside(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+    made.setblocking(False)
+    return made
+
+
+@contextlib.contextmanager
+def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _program(mac: str) -> list[tuple[int, int, int, int]]:
+    """A filter of classic BPF that passes frames to ``mac``, whole."""
+    high, low = int(mac.replace(":", "")[:8], 16), int(mac.replace(":", "")[8:], 16)
+    return [
+        (_LOAD_WORD, 0, 0, 0),
+        (_JUMP_EQUAL, 0, 3, high),
+        (_LOAD_HALF, 0, 0, 4),
+        (_JUMP_EQUAL, 0, 1, low),
+        (_RETURN, 0, 0, _LONGEST),
+        (_RETURN, 0, 0, 0),
+    ]

@@ -1,0 +1,69 @@
+"""Gives sudo in a lab's panes the password that wakeup was told: from memory, over a private socket, while it runs."""
+
+import contextlib
+import os
+import shlex
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from sppr.host.facts import unix_listening
+
+#: The program that sudo runs, and that asks at the socket: the first word of what ``helper`` starts.
+CLIENT = Path(__file__).resolve().parent.parent.parent / "cli" / "terminal" / "askpass.py"
+_PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+
+def _socket(folder: Path) -> Path:
+    return folder / "ask.sock"
+
+
+def _helper(folder: Path) -> Path:
+    return folder / "askpass"
+
+
+def helper(folder: Path) -> Path | None:
+    """What SUDO_ASKPASS is to be in the session of ``folder``; None where no wakeup serves it any more."""
+    return _helper(folder) if str(_socket(folder)) in unix_listening() else None
+
+
+@contextlib.contextmanager
+def served(folder: Path, password: str) -> Iterator[Path]:
+    """Serve ``password`` to this user's own processes below ``folder``, which is 0700. Yields the helper."""
+    path, script = _socket(folder), _helper(folder)
+    path.unlink(missing_ok=True)  # of a wakeup that was killed: this one holds the session
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(16)
+        words = [sys.executable, "-I", str(CLIENT), str(path)]
+        script.write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n")
+        script.chmod(0o700)
+        server = threading.Thread(target=_serve, args=(listener, password), name="askpass", daemon=True)
+        server.start()
+        try:
+            yield script
+        finally:
+            path.unlink(missing_ok=True)
+            script.unlink(missing_ok=True)
+            listener.shutdown(socket.SHUT_RDWR)
+            server.join()
+
+
+def _serve(listener: socket.socket, password: str) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # shut down
+            return
+        with connection, contextlib.suppress(OSError):
+            if peer_uid(connection) == os.getuid():
+                connection.sendall(password.encode() + b"\n")
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Who is at the other end, by the kernel's word."""
+    return int(_PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])

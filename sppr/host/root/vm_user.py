@@ -1,0 +1,61 @@
+"""The user that QEMU runs as in a lab of root. QEMU starts as root, opens its files, and then drops to this user.
+
+So a guest that breaks out of QEMU is neither root nor the lab's user. `sppr setup` adds the user. In a lab of another
+user QEMU runs as that user.
+"""
+
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+
+NAME = "sppr-vm"
+
+
+def find() -> pwd.struct_passwd | None:
+    """Return the user, or None where QEMU does not drop to it: the lab is not root's, or the user does not exist."""
+    try:
+        return pwd.getpwnam(NAME) if os.geteuid() == 0 else None
+    except KeyError:
+        return None
+
+
+def problem(*folders: Path) -> str:
+    """Return why QEMU cannot run as this user in a lab of root; empty where it can. ``folders``: where its sockets lie,
+    which it opens again after a restart of the other side."""
+    if os.geteuid() != 0:
+        return ""
+    if find() is None:
+        return f"there is no user {NAME}"
+    closed = next((parent for folder in folders for parent in _parents(folder) if not _is_open(parent)), None)
+    return f"{closed} is closed to user {NAME} (no x for others)" if closed else ""
+
+
+def _parents(folder: Path) -> list[Path]:
+    return [path for path in folder.resolve().parents if path.is_dir()]
+
+
+def _is_open(folder: Path) -> bool:
+    user, stat = find(), folder.stat()
+    of_group = user is not None and stat.st_gid == user.pw_gid and bool(stat.st_mode & 0o010)
+    return of_group or bool(stat.st_mode & 0o001)
+
+
+def ensure(note: Callable[[str], None]) -> None:
+    """Make the user where root calls this and it does not exist."""
+    from sppr.host.root import privilege  # `sppr status` starts faster without it
+
+    if os.geteuid() != 0 or find() is not None:
+        return
+    note(f"user {NAME}: VMs of root's labs run as this user")
+    privilege.as_root(
+        ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
+         "--shell", "/usr/sbin/nologin", NAME]
+    )  # fmt: skip
+
+
+def open_folder(folder: Path) -> None:
+    """Let the user pass through a private folder of root's, without reading it: x for its group."""
+    if (user := find()) is not None and os.geteuid() == 0:
+        os.chown(folder, -1, user.pw_gid, follow_symlinks=False)
+        folder.chmod(0o710)

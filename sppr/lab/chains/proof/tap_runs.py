@@ -1,0 +1,250 @@
+"""Send frames from tap to tap by packet sockets (AF_PACKET), and check them when they arrive.
+
+For chains whose ends cannot be probes. The ends and the patches of the chain do not change.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import select
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from sppr.host.network import packet_socket
+from sppr.lab.chains import ends
+from sppr.lab.chains.proof.probe_runs import LONGEST, QUIET, SPARE
+from sppr.lab.chains.proof.result import Run
+from sppr.lab.chains.wiring import ChainWiring, Leg
+from sppr.lab.state.state import State
+from sppr.spp import ports
+
+#: The highest rate in frames/s. Python makes and checks each frame.
+FASTEST = 2000
+#: Seconds without an arrival after which the frames in flight count as lost, and the window opens again.
+STALLED = 1.0
+#: For local experiments (IEEE 802). No program of the host handles such a frame.
+ETHERTYPE = 0x88B5
+DIGEST, FCS = 16, 4
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+
+
+@dataclass(frozen=True)
+class Tap:
+    """The kernel's side of a tap. ``netns``: the name of its network namespace; None: the one of this process."""
+
+    port: str
+    interface: str
+    netns: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.port} ({self.interface})"
+
+
+class TapError(Exception):
+    """Frames cannot be sent or received at a tap. The text has the tap, the reason, and perhaps the fix."""
+
+    def __init__(self, tap: Tap, cause: OSError) -> None:
+        inside = f"-n {tap.netns} " if tap.netns else ""
+        hints = {
+            errno.EMSGSIZE: " (the largest --size is its MTU and 18)",
+            errno.ENETDOWN: f" (ip {inside}link set {tap.interface} up)",
+        }
+        super().__init__(f"{tap}: {cause.strerror or cause}{hints.get(cause.errno or 0, '')}")
+
+
+@contextlib.contextmanager
+def _naming(tap: Tap) -> Iterator[None]:
+    """Raise TapError in place of OSError."""
+    try:
+        yield
+    except OSError as e:
+        raise TapError(tap, e) from e
+
+
+def interfaces(state: State, chain: ChainWiring) -> tuple[Tap, Tap] | str:
+    """Return both ends of a chain, or why frames cannot be sent from one to the other."""
+    known = ports.tap_interfaces(state.plan.part("pri").program)
+    spaces = {end.interface: ends.name_of(state.plan, end) for end in state.plan.wiring.ends}
+    for port in (chain.path[0], chain.path[-1]):
+        if port not in known:
+            return f"{port} is not a tap of the primary, so the host's kernel cannot send frames there"
+    if os.geteuid() != 0:
+        return "only root can send frames at its taps"
+    near, far = (Tap(port, known[port], spaces.get(known[port])) for port in (chain.path[0], chain.path[-1]))
+    return near, far
+
+
+class TapRuns:
+    """The runs of one proof between two taps. ``macs``: the destination address of each direction.
+
+    A context manager that opens the packet sockets. TapError where an interface does not exist, is down, refuses
+    frames of this size, or drops frames before they are received here.
+    """
+
+    def __init__(self, chain: ChainWiring, near: Tap, far: Tap, macs: Mapping[str, str]) -> None:
+        self._chain, self._near, self._far, self._macs = chain, near, far, macs
+        self._stack = contextlib.ExitStack()
+        self._links: dict[str, _Link] = {}
+        self._key = os.urandom(32)
+        self._number = 0  # of the run
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+
+            def sniffer(tap: Tap, mac: str) -> packet_socket.Sniffer:
+                with _naming(tap):
+                    return stack.enter_context(contextlib.closing(packet_socket.Sniffer(tap.interface, mac, tap.netns)))
+
+            for direction, mac in self._macs.items():
+                source, sink = (self._near, self._far) if direction == "forward" else (self._far, self._near)
+                with _naming(source):
+                    sender = stack.enter_context(
+                        contextlib.closing(packet_socket.Sender(source.interface, source.netns))
+                    )
+                self._links[direction] = _Link(source, sink, mac, sender, sniffer(sink, mac), sniffer(source, mac))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def legs(self, direction: str) -> tuple[Leg, ...]:
+        """Return the patches of a direction."""
+        return self._chain.forward if direction == "forward" else self._chain.reverse
+
+    def frames(self, directions: Sequence[str], count: int, rate: int, *, size: int, window: int) -> list[Run]:
+        """Send frames in these directions at once, and wait until they have arrived or are lost: until nothing new has
+        arrived for QUIET seconds."""
+        self._number += 1
+        flows = [
+            _Flow(self._links[direction], _Frames(self._key, self._number, self._links[direction].mac, size), count)
+            for direction in directions
+        ]
+        sinks = [sniffer for flow in flows for sniffer in (flow.link.received, flow.link.reflected)]
+        began = progress = time.monotonic()
+        while not all(flow.is_over for flow in flows):
+            now = time.monotonic()
+            if now - progress > QUIET or now - began > count / rate * LONGEST + SPARE:
+                break
+            for flow in flows:
+                flow.send(min(count, int((now - began) * rate) + 1), window)
+            select.select(sinks, [], [], 0.001)
+            arrived = [flow.receive() for flow in flows]
+            if any(arrived):
+                progress = time.monotonic()
+        time.sleep(0.05)  # a duplicate of the last frame may still arrive
+        for flow in flows:
+            flow.receive()
+        return [flow.result(direction, size) for direction, flow in zip(directions, flows, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Link:
+    """The packet sockets of one direction. ``reflected``: receives frames that come back to the tap that sent them."""
+
+    source: Tap
+    sink: Tap
+    mac: str
+    sender: packet_socket.Sender
+    received: packet_socket.Sniffer
+    reflected: packet_socket.Sniffer
+
+
+class _Frames:
+    """The frames of one run: header, number of the run, number of the frame, keyed BLAKE2 digest, pattern."""
+
+    def __init__(self, key: bytes, run: int, mac: str, size: int) -> None:
+        self._key = key
+        source = b"\x02SPP" + run.to_bytes(2)
+        self._head = bytes.fromhex(mac.replace(":", "")) + source + ETHERTYPE.to_bytes(2) + run.to_bytes(4)
+        self._tail = bytes(n & 0xFF for n in range(size - FCS - len(self._head) - 4 - DIGEST))
+
+    def make(self, number: int) -> bytes:
+        head = self._head + number.to_bytes(4)
+        return head + self._digest(head) + self._tail
+
+    def number(self, frame: bytes) -> int | None:
+        """Return the number of a frame; None where the frame differs from the one that was sent."""
+        start = len(self._head)
+        number = int.from_bytes(frame[start : start + 4])
+        return number if frame == self.make(number) else None
+
+    def _digest(self, head: bytes) -> bytes:
+        return hashlib.blake2b(head + self._tail, key=self._key, digest_size=DIGEST).digest()
+
+
+@dataclass
+class _Flow:
+    """One direction of a run, with its counters."""
+
+    link: _Link
+    made: _Frames
+    count: int
+    sent: int = 0
+    highest: int = -1
+    reordered: int = 0
+    duplicate: int = 0
+    corrupt: int = 0
+    misdelivered: int = 0
+    times: dict[int, int] = field(default_factory=dict)  # sending times of the frames that have not arrived, ns
+    latencies: list[int] = field(default_factory=list)  # of the frames that have arrived, ns
+    first_ns: int = 0
+    last_ns: int = 0
+    settled: int = 0  # all frames below this number have arrived or count as lost
+    progress: float = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return self.sent == self.count == len(self.latencies)
+
+    def send(self, due: int, window: int) -> None:
+        """Send the frames below ``due`` that the window allows."""
+        now = time.monotonic()
+        if self.settled == self.sent:
+            self.progress = now
+        elif now - self.progress > STALLED:
+            self.settled, self.progress = self.sent, now
+        while self.sent < due and self.sent - self.settled < window:
+            frame, now_ns = self.made.make(self.sent), time.monotonic_ns()
+            with _naming(self.link.source):
+                if not self.link.sender.send(frame):
+                    return
+            self.times[self.sent] = now_ns
+            self.first_ns, self.last_ns = self.first_ns or now_ns, now_ns
+            self.sent += 1
+
+    def receive(self) -> bool:
+        """Check the frames that have arrived. Return whether an expected frame was among them."""
+        self.misdelivered += len(self.link.reflected.read())
+        frames, now = self.link.received.read(), time.monotonic_ns()
+        if self.link.received.missed():
+            raise TapError(self.link.sink, OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)))
+        before = len(self.latencies)
+        for frame in frames:
+            self._take(self.made.number(frame), now)
+        return len(self.latencies) > before
+
+    def _take(self, number: int | None, now: int) -> None:
+        if number is None:
+            self.corrupt += 1
+        elif number not in self.times:
+            self.duplicate += 1
+        else:
+            self.latencies.append(now - self.times.pop(number))
+            self.reordered += number < self.highest
+            self.highest = max(self.highest, number)
+            self.settled, self.progress = max(self.settled, number + 1), time.monotonic()
+
+    def result(self, direction: str, size: int) -> Run:
+        ordered = sorted(self.latencies)
+        latency = {name: ordered[int(share * (len(ordered) - 1))] for name, share in PERCENTILES.items() if ordered}
+        if ordered:
+            latency |= {"min": ordered[0], "max": ordered[-1], "mean": sum(ordered) // len(ordered)}
+        return Run(
+            direction=direction, wanted=self.count, sent=self.sent, received=len(ordered), reordered=self.reordered,
+            duplicate=self.duplicate, corrupt=self.corrupt, misdelivered=self.misdelivered, foreign=0, size=size,
+            latency_ns=latency, seconds=round((self.last_ns - self.first_ns) / 1e9, 6),
+        )  # fmt: skip

@@ -1,0 +1,60 @@
+"""What a session leaves outside of its folder, in a small file of its own: for when state.json cannot be read."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from sppr.host import atomic_write
+from sppr.lab import shape
+from sppr.lab.plan.plan import Plan
+
+_NAME = "traces.json"
+
+
+@dataclass(frozen=True)
+class Traces:
+    """``socket_name``: of its tmux server. ``conf``: the conf.yml of the lab; empty: not noted."""
+
+    socket_name: str | None
+    file_prefix: str
+    huge_dir: str
+    sockets: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    conf: str = ""
+
+
+def keep(plan: Plan) -> None:
+    """Note those of the plan in the session's folder, where they are not noted."""
+    folder = Path(plan.run)
+    ours = Traces(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions, plan.conf)
+    if read(folder) != ours:
+        atomic_write.write(folder / _NAME, json.dumps(asdict(ours)) + "\n")
+
+
+def read(folder: Path) -> Traces | None:
+    """None where they were not noted, or cannot be understood."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
+        data: dict[str, Any] = json.loads((folder / _NAME).read_text())
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        found = Traces(**values)
+        shape.check(found)
+        return found
+    return None
+
+
+def prefixes(programs: Iterable[Sequence[str]]) -> dict[str, str]:
+    """``--file-prefix`` of each of these command lines that has one -> its ``--huge-dir``, empty without one."""
+    found = {}
+    for words in programs:
+        if prefix := _value(words, "--file-prefix"):
+            found[prefix] = _value(words, "--huge-dir")
+    return found
+
+
+def _value(words: Sequence[str], option: str) -> str:
+    after = [b for a, b in pairwise(words) if a == option]
+    return next(iter(after + [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]), "")

@@ -1,0 +1,138 @@
+"""The truth about a session, part by part: pid + start time + the part's own sign of readiness."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from sppr.lab.state import state as states
+from sppr.lab.state.state import State
+from sppr.parts.part import Part, serving_part
+from sppr.parts.readiness import Probe, of
+from sppr.tmux.pane import PaneFiles
+from sppr.wait import last_lines
+
+Standing = Literal["absent", "starting", "ready", "dead", "stopping"]
+UNASKED = "runs; the controller, which knows whether it is ready, does not answer"
+NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
+RENAMED = "; spp.py gives id 0 to the second process of an id"
+OLD_PRIMARY = "has the memory of a primary that is gone: sppr restart it"
+UNHEARD = "was ready, and does not answer now: it may hang; see its pane"
+LOST = "{}; sppr up adds the port again"
+NO_SOCKET = "{} is gone, so QEMU cannot connect again: sppr restart pri"
+ALONE = "runs as it did when it was ready; the controller does not answer now"
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One row. ``exit``: status of the last run of a dead part, None where nobody saw it; ``when`` it ended, ISO 8601;
+    ``last``: its last line. ``note``: what the state alone does not tell.
+    ``restarts``: how often it was run again by itself."""
+
+    name: str
+    role: str
+    id: int | None
+    state: Standing
+    pid: int | None
+    window: str
+    window_id: str | None
+    pane: str | None
+    exit: int | None = None
+    when: str | None = None
+    last: str | None = None
+    ready_after: float | None = None
+    note: str | None = None
+    restarts: int = 0
+
+
+def status(state: State) -> list[PartStatus]:
+    """A row for each part of the plan, in the order of start."""
+    probe = of(state.plan.api, state.plan.parts)
+    probe.refresh()
+    at_work = state.phase == "stopping" and states.at_work(state.plan.session)
+    rows = [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
+    strangers = probe.strangers(state.plan.parts) if any(part.real for part in state.plan.parts) else []
+    if strangers and rows[0].state == "ready":
+        renamed = any(name.endswith(":0") for name in strangers)
+        told = f"{', '.join(strangers)}: connected, and none of this lab" + RENAMED * renamed
+        rows[0] = replace(rows[0], note=told)
+    return rows
+
+
+def left_half_way(state: State) -> str | None:
+    """What was begun with the whole session and not ended; None where nothing was, or somebody is at it."""
+    if state.phase == "up" or states.at_work(state.plan.session):
+        return None
+    flag = states.flag(state.plan.session)
+    if state.phase == "stopping":
+        return f"sppr down was interrupted: sppr down{flag} goes on, sppr up brings it up again"
+    what = "a part failed" if state.phase == "failed" else "wakeup was interrupted"
+    return f"{what}: sppr up goes on, sppr down{flag} ends it"
+
+
+def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
+    files = part.files(state.folder)
+    proc = states.process(files)
+    living = proc is not None and proc.alive() and not state.stale
+    ended = None if living else states.ended(files)
+    standing: Standing = "dead" if ended is not None else "absent"
+    note = None
+    if living and proc:
+        was_ready = state.ready_pid.get(part.name) == proc.pid
+        standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
+    if standing == "ready" and part.is_vm:
+        standing, note = _served(state, part, probe, note)
+    if standing == "ready" and part.role == "secondary" and states.outlived(state.folder, part.name):
+        standing, note = "starting", OLD_PRIMARY
+    lines = last_lines(files.log, 1) if standing == "dead" else []
+    window_id, pane = state.panes.get(part.name, (None, None))
+    if states.pane_is_gone(files):
+        window_id, pane = None, None
+        note = note or (NO_PANE if living else None)
+    return PartStatus(
+        name=part.name,
+        role=part.role,
+        id=part.id,
+        state=standing,
+        pid=proc.pid if living and proc else None,
+        window=part.window,
+        window_id=window_id,
+        pane=pane,
+        exit=ended.shown if ended else None,
+        when=_when(files) if standing == "dead" else None,
+        last=lines[0] if lines else None,
+        ready_after=state.ready.get(part.name),
+        note=note,
+        restarts=states.restarts(files),
+    )
+
+
+def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[Standing, str | None]:
+    """A part that runs. Where nobody can be asked, what was seen of this very process is all there is."""
+    if probe.ready(part):
+        return "ready", None
+    if probe.answered or part.role == "controller":
+        return "starting", UNHEARD if was_ready else None
+    return ("ready", ALONE) if was_ready else ("starting", UNASKED)
+
+
+def _served(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[Standing, str | None]:
+    """A VM that is ready by its own sign, but has lost a port on the host, is not ready. Where its server does not run,
+    the server's own row tells that."""
+    if not vm.server:
+        gone = [socket for socket in vm.sockets if not vm.makes_sockets and not Path(socket).is_socket()]
+        return "ready", NO_SOCKET.format(", ".join(gone)) if gone else note
+    server = states.process(PaneFiles(state.folder, serving_part(vm.server)))
+    if server is None or not server.alive():
+        return "ready", note
+    lost = probe.lost_ports(vm)
+    return ("starting", LOST.format(", ".join(lost.values()))) if lost else ("ready", note)
+
+
+def _when(files: PaneFiles) -> str | None:
+    """When the last run ended: its pane wrote that down. None where the pane went with it."""
+    try:
+        ended = files.exit.stat().st_mtime
+    except OSError:
+        return None
+    return datetime.fromtimestamp(ended).astimezone().isoformat(timespec="seconds")

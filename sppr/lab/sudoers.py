@@ -1,0 +1,40 @@
+"""What of a lab runs as root, and the line in sudoers that lets its user have it without a password."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from sppr.host.network import netns
+from sppr.host.root import leftovers, privilege
+from sppr.lab.chains import ends
+from sppr.lab.plan.plan import Plan
+from sppr.parts.part import Part
+from sppr.run import which
+from sppr.spp.tree import OURS
+
+
+def programs(parts: Iterable[Part]) -> list[str]:
+    """Paths of the programs that the panes of these parts run as root."""
+    return list(dict.fromkeys(part.program[0] for part in parts if part.as_root))
+
+
+def sudoers_line(plan: Plan) -> str:
+    """Programs with any arguments; what ``down`` sweeps to the letter; and kill, for a program that hangs.
+
+    SPP's own programs cannot hand their sockets to the user, so chown is among them where those run.
+    """
+    commands = [[program] for program in programs(plan.parts)]
+    commands += leftovers.sweeps(plan.file_prefix, Path(plan.huge_dir))
+    for end in plan.wiring.ends:
+        name = ends.name_of(plan, end)
+        commands += [
+            *netns.creating(name),
+            *netns.taking(end.interface, name, end.address or None),
+            netns.removing(name),
+        ]
+    commands.append([which("kill") or "/usr/bin/kill"])
+    if any(Path(program).parent != OURS for program in programs(plan.parts)):
+        sockets = (*plan.vdev_sockets, *(s for part in plan.parts for s in part.sockets))
+        chown = which("chown") or "/usr/bin/chown"
+        commands += [[chown, "-h", str(os.getuid()), socket] for socket in sockets]
+    return privilege.sudoers_line(commands)

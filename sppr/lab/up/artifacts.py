@@ -1,0 +1,74 @@
+"""What must lie there before parts start: the way free for their sockets, regions, the lab's ssh key, images."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from sppr.host import shared_region
+from sppr.host.facts import Facts
+from sppr.host.ownership import as_its_folder
+from sppr.host.process import sockets
+from sppr.host.root import privilege
+from sppr.images.store import Filler, Store
+from sppr.lab.paths import Site
+from sppr.lab.plan.plan import Image, Plan, images
+from sppr.lab.plan.vms import accel
+from sppr.lab.up.provision import Provisioner
+from sppr.run import run
+
+Note = Callable[[str], None]
+
+
+def prepare(plan: Plan, start: Collection[str], site: Site, found: Facts, note: Note) -> None:
+    """All that the parts ``start`` need. What others have or use stays as it is."""
+    parts = plan.chosen(start)
+    sockets = [*(plan.vdev_sockets if "pri" in start else ()), *(s for part in parts for s in part.sockets)]
+    for path in map(Path, sockets):
+        clear_stale_socket(path)
+    for path in (Path(r) for part in parts for r in part.regions):
+        shared_region.make(path)
+    if site.store is not None and any(part.is_vm for part in parts):
+        make_key(site.public_key)
+        write_ssh_config(plan, site.public_key)
+        filler = Provisioner(accel(plan.accel, found), steps=site.steps, folder=site.folder)
+        make_images(images(parts), site.store, note, filler)
+
+
+def clear_stale_socket(path: Path) -> None:
+    """Make way for a socket: only that very path, and only if nobody has it."""
+    for stale in sockets.stale([path]):
+        privilege.remove(stale)
+
+
+def make_key(public: Path) -> None:
+    """The lab's ssh key pair, made when missing; the private half is its user's alone (0600)."""
+    if not public.exists():
+        private = public.with_suffix("")
+        if private.exists():
+            private.rename(private.with_name(f"{private.name}.old"))
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sppr lab", "-f", private])
+        as_its_folder(private, public)
+
+
+def write_ssh_config(plan: Plan, public_key: Path) -> None:
+    """``ssh -F ssh_config vm-v11``: a host for each VM of the plan, beside the lab's key.
+
+    A VM made anew has a new host key on the same port of the loopback, so none is kept.
+    """
+    hosts = [f"Host {name}\n    Port {port}\n" for name, port in plan.ssh.items()]
+    common = (
+        f"    HostName 127.0.0.1\n    User root\n    IdentityFile {public_key.with_suffix('')}\n"
+        "    IdentitiesOnly yes\n    StrictHostKeyChecking no\n    UserKnownHostsFile /dev/null\n    LogLevel ERROR\n"
+    )
+    text = "# Written by each bring-up of the lab.\n" + "".join(hosts) + "Host vm-*\n" + common
+    config = public_key.with_name("ssh_config")
+    config.write_text(text)
+    as_its_folder(config)
+
+
+def make_images(wanted: Sequence[Image], store: Store, report: Note, filler: Filler | None = None) -> None:
+    """Templates and instances, those that are missing; new templates with what ``filler`` puts in."""
+    for image in wanted:
+        if image.vm_id:
+            store.ensure_instance(image.kind, image.vm_id, report, filler)
+        else:
+            store.ensure_template(image.kind, report, filler)
