@@ -1,7 +1,10 @@
-"""``sppr status``: each part of the lab as it is."""
+"""The verbs that look and change nothing: ``status``, ``plan``, ``logs``, ``save``."""
 
 import json
+import math
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,8 +17,6 @@ _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "dead"
 
 def _owner(plan: Any) -> str:
     """Whose lab it is, and whether that is this folder's."""
-    from pathlib import Path
-
     from sppr.config import peek
     from sppr.lab.state import state as states
 
@@ -28,14 +29,14 @@ def _owner(plan: Any) -> str:
 @click.command(cls=Edge, context_settings=CONTEXT)
 @options.verb_session
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
-def main(session: str | None, as_json: bool) -> int:
+def status(session: str | None, as_json: bool) -> int:
     """Show each part of the lab as it is now, and its chains. Exit status 0 when all are ready and up, 1 when not."""
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
-    from sppr.lab.state.status import left_half_way, status
+    from sppr.lab.state.status import left_half_way, part_statuses
 
     there = states.check_living(load(session_of(session), session))
-    rows = status(there)
+    rows = part_statuses(there)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
     else:
@@ -61,6 +62,134 @@ def _chains(there: Any) -> list[tuple[str, str, str]]:
     """Name, state and first reason of each chain of the lab."""
     if not there.plan.wiring.chains:
         return []
-    from sppr.lab.chains import status
+    from sppr.lab.chains import status as chain_status
 
-    return [(row.name, row.state, row.why[0] if row.why else "") for row in status.chains(there, interval=0)]
+    return [(row.name, row.state, row.why[0] if row.why else "") for row in chain_status.chains(there, interval=0)]
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.lab
+@click.option("--json", "as_json", is_flag=True, help="The plan as it is kept on disk.")
+def plan(conf: Path | None, session: str | None, socket_name: str | None, as_json: bool, **flags: Any) -> None:
+    """Print every window, folder and command of up; touch nothing."""
+    from sppr.cli.context import gather
+
+    lab = gather(conf, session, socket_name, flags)
+    if as_json:
+        click.echo(json.dumps(asdict(lab.plan), indent=1))
+        return
+    show_plan(lab)
+
+
+def show_plan(lab: Any) -> None:
+    """The plan as text: a window a paragraph, each pane with its folder, its line and what that becomes."""
+    from sppr.host import checks
+    from sppr.host.checks import cores
+
+    click.echo("\n".join(plan_text(lab.plan)))
+    for left in lab.plan.wiring.left_out:
+        click.echo(f"note: chain {left.name} is left out: {left.why}", err=True)
+    for finding in cores.exist(lab.facts, checks.Needs(lcores=lab.plan.lcores)):
+        click.echo(f"note: {finding.what}", err=True)
+    if lab.site.no_store is not None and lab.plan.images:
+        click.echo(f"note: {lab.site.no_store.what}: {lab.site.no_store.hint}", err=True)
+
+
+def plan_text(plan: Any) -> list[str]:
+    """Lines of the plan."""
+    from sppr.cli.chain.commands import wired
+    from sppr.host.root.privilege import is_root
+    from sppr.run import pasteable
+
+    socket = f"-L {plan.socket_name} " if plan.socket_name else ""
+    lines = [f"session {plan.session}   (tmux {socket}attach -t ={plan.session}), state in {plan.run}"]
+    parts = {part.name: part for part in plan.parts}
+    for window in plan.windows:
+        lines.append(f"\nwindow {window.name}")
+        for pane in window.panes:
+            if pane not in parts:
+                lines += [f"  {pane}: your shell", f"    in:      {plan.folder}"]
+                continue
+            part = parts[pane]
+            lines.append(f"  {pane}: after {', '.join(part.needs)}" if part.needs else f"  {pane}:")
+            lines += [f"    in:      {plan.folder}", f"    command: {pasteable(part.command)}"]
+            if part.ports:
+                server = part.server or "the primary's vdevs"
+                where = f"listening at {', '.join(part.sockets)}" if part.sockets else f"in {', '.join(part.regions)}"
+                label = "first:  " if part.sockets else "then:   "
+                lines.append(f"    {label} {', '.join(part.ports)} on {server}, {where}")
+            if part.disk:
+                lines.append(f"    disk:    {part.disk}")
+            program = pasteable(part.program)
+            lines.append(f"    becomes: {'sudo -- ' * (part.as_root and not is_root())}{program}")
+    if plan.wiring.chains:
+        lines += ["", "chains", *(f"  {line}" for line in wired(plan.wiring))]
+    return lines
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.part_name
+@click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, over restarts, until Ctrl-C or the end.")
+@click.option("--raw", is_flag=True, help="Keep colours and other terminal escapes.  [default: in a terminal]")
+@options.verb_session
+def logs(name: str, follow: bool, raw: bool, session: str | None) -> None:
+    """Print what a part (as `sppr status` names it) has printed since its first byte, also when it has ended. A pipe or
+    a file gets plain lines, as they stood in the terminal in the end."""
+    from sppr import rotation
+    from sppr.cli.session import load, session_of
+    from sppr.cli.terminal.plain_text import PlainText
+    from sppr.deadline import Deadline
+    from sppr.lab.state import state as states
+    from sppr.lab.state.state import check_names
+
+    state = load(session_of(session), session)
+    check_names(state, [name])
+    log = state.plan.part(name).files(state.folder).log
+    if rotation.lost(log):
+        click.echo(f"{name}: it has printed more than is kept: the first bytes are gone", err=True)
+    plain = None if raw or sys.stdout.isatty() else PlainText()
+    ticks = Deadline(math.inf).ticks(0.1) if follow else ()
+    for chunk in rotation.read(log, lambda: follow and states.there(state.plan.session), ticks):
+        sys.stdout.buffer.write(plain.feed(chunk) if plain else chunk)
+        sys.stdout.buffer.flush()
+    if plain:
+        sys.stdout.buffer.write(plain.end())
+        sys.stdout.buffer.flush()
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.verb_session
+@click.option(
+    "--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Write commands of SPP's prompt: playback FILE."
+)
+def save(session: str | None, recipe: Path | None) -> None:
+    """Print what runs now as chains: of conf.yml where it can be read as chains, the rest as patches:."""
+    from sppr.cli.context import again
+    from sppr.cli.session import load, session_of
+    from sppr.errors import SpprError
+    from sppr.lab.chains import observe
+    from sppr.lab.chains import save as saving
+    from sppr.lab.chains.proof import testbed
+    from sppr.lab.state import state as states
+
+    state = states.check_living(load(session_of(session), session))
+    if busy := testbed.in_use(state.folder):
+        raise SpprError(
+            f"a proof of {', '.join(busy)} is running, with probes at the ends", hint="save when it has ended"
+        )
+    parts = [part for part in state.plan.parts if part.name not in states.dead_parts(state)]
+    guests = [f"nfv:{part.id}" for part in parts if part.is_vm]
+    asked = [*observe.processes(parts, state.plan.wiring), *guests]
+    observed = observe.look(state.plan.api, dict.fromkeys(asked))
+    silent = [f"{name} {why}" for name, why in observed.silent.items() if name in asked and name not in guests]
+    if silent:
+        raise SpprError(f"not all can be saved: {'; '.join(silent)}", hint="sppr status")
+    if recipe is not None:
+        lines = saving.recipe(parts, observed)
+        recipe.write_text("\n".join(lines) + "\n")
+        click.echo(f"{recipe}: {len(lines)} commands; at the prompt in ctrler: playback {recipe}")
+        return
+    lab = again(state)
+    if lab is None:
+        raise SpprError(f"{state.plan.conf} is gone, and it says what its parts are", hint="sppr save --recipe FILE")
+    click.echo(saving.save(lab.config, state.plan.wiring, parts, observed).text(), nl=False)

@@ -1,4 +1,4 @@
-"""What ``start``, ``stop`` and ``restart`` share: the session, its lock, conf.yml as it is now."""
+"""The verbs that start and stop a lab or parts of it: ``down``, ``start``, ``stop``, ``restart``, ``attach``."""
 
 import contextlib
 import os
@@ -7,27 +7,123 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sppr.cli.errors import say
-from sppr.cli.session import load, own_session
-from sppr.cli.terminal import sudo_prompt
-from sppr.cli.terminal.progress import progress
-from sppr.errors import ConfigError, Stopped
-from sppr.lab import lifecycle, machine
-from sppr.lab.paths import Site
-from sppr.lab.state import state as states
-from sppr.lab.state.reconcile import Todo
-from sppr.lab.state.state import State
-from sppr.parts.part import Part
-from sppr.tmux.server import Tmux
+import click
+
+from sppr.cli import options
+from sppr.cli.errors import CONTEXT, Edge, say
 
 if TYPE_CHECKING:
     from sppr.cli.context import Lab
+    from sppr.lab.paths import Site
+    from sppr.lab.state.reconcile import Todo
+    from sppr.lab.state.state import State
+    from sppr.parts.part import Part
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.verb_session
+@options.powerdown
+def down(session: str | None, powerdown: float) -> int:
+    """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
+    from sppr import log
+    from sppr.cli.session import check_lost_owner, own_session
+    from sppr.cli.terminal.sudo_prompt import show_commands
+    from sppr.lab.down import recovery, teardown
+    from sppr.lab.state import state as states
+    from sppr.tmux.server import Tmux
+
+    name = own_session(session)
+    show_commands()
+    with states.locked(name):
+        log.log_to(states.log_path())
+        try:
+            state = states.load(name)
+        except states.NoSession as e:
+            if session is None:
+                check_lost_owner(name)
+            others = ", ".join(states.sessions())
+            if recovery.lost(name, say):
+                say(f"session {name} is down")
+            else:
+                click.echo(e.what + (f"; running: {others}" if others else ""))
+            return 0
+        except states.Broken as e:
+            click.echo(f"warning: {e.what}; ending what its pid records name")
+            sure = recovery.wreck(name, say)
+            say(f"session {name} is down")
+            return 0 if sure else 1
+        tmux = Tmux(state.plan.socket_name)
+        if state.stale:
+            teardown.sweep_stale(state, tmux)
+            click.echo(f"session {name} was up before the machine was restarted: what it left was swept")
+            return 0
+        teardown.down(state, tmux, say, powerdown)
+        say(f"session {name} is down")
+    return 0
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.part_names
+@options.verb_session
+def start(names: tuple[str, ...], session: str | None) -> None:
+    """Start parts that were stopped or have died, each in its own pane, with conf.yml as it is now."""
+    from sppr.lab import lifecycle
+
+    with locked_session(session, names) as state:
+        replanned, site, lab = replan(state, names)
+        todo = lifecycle.to_start(state, names, replanned, say, lab.plan if lab else None)
+        if todo.start:
+            execute(todo, state, site, lab)
+            report_ready(todo)
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.part_names
+@options.verb_session
+@options.powerdown
+def stop(names: tuple[str, ...], session: str | None, powerdown: float) -> None:
+    """End parts; the primary takes its secondaries along. Their panes stay, with the command one arrow-up away."""
+    from sppr.lab import lifecycle
+
+    with locked_session(session, names) as state:
+        lifecycle.stop(state, names, say, powerdown)
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.part_names
+@options.verb_session
+def restart(names: tuple[str, ...], session: str | None) -> None:
+    """End parts (as `sppr status` names them) and start them again, each in its own pane, with conf.yml as it is now.
+    The primary takes its secondaries along; ports and patches come back. VMs run on."""
+    from sppr.lab import lifecycle
+    from sppr.lab.state import observe, reconcile
+
+    with locked_session(session, names) as state:
+        running = observe.running(state.folder, state.plan.parts)
+        chosen = reconcile.with_secondaries(state.plan, names, running)
+        replanned, site, lab = replan(state, chosen)
+        todo = lifecycle.to_restart(state, chosen, replanned, lab.plan if lab else None)
+        execute(todo, state, site, lab)
+        report_ready(todo)
+
+
+@click.command(cls=Edge, context_settings=CONTEXT)
+@options.verb_session
+def attach(session: str | None) -> None:
+    """Show the lab in this terminal; inside its tmux: switch to it."""
+    from sppr.cli.session import load, session_of
+    from sppr.tmux.server import Tmux, attach_terminal
+
+    state = load(session_of(session), session)
+    attach_terminal(Tmux(state.plan.socket_name), state.plan.session)
 
 
 @contextlib.contextmanager
-def session(named: str | None, names: Sequence[str]) -> Iterator[State]:
+def locked_session(named: str | None, names: Sequence[str]) -> "Iterator[State]":
     """The state of a session, held for this verb. SpprError where it is not there, or has no such part."""
     from sppr import log
+    from sppr.cli.session import load, own_session
+    from sppr.lab.state import state as states
 
     name = own_session(named)
     states.check_names(states.check_living(load(name, named)), names)
@@ -36,13 +132,13 @@ def session(named: str | None, names: Sequence[str]) -> Iterator[State]:
         yield states.living(name)
 
 
-def outlive_own_pane(state: State) -> None:
+def outlive_own_pane(state: "State") -> None:
     """A verb typed into the very pane that it starts anew goes on to its end."""
     if os.environ.get("TMUX_PANE") in {pane for _, pane in state.panes.values()}:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def replan(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | None, "Lab | None"]:
+def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], Site | None, Lab | None]":
     """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. The lab as
     conf.yml has it comes last, None where that is gone.
 
@@ -50,6 +146,8 @@ def replan(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | 
     nothing is to be ended then.
     """
     from sppr.cli.context import again
+    from sppr.errors import ConfigError
+    from sppr.lab import lifecycle
 
     names = lifecycle.with_orphans(state, names)
     try:
@@ -68,11 +166,16 @@ def replan(state: State, names: Sequence[str]) -> tuple[dict[str, Part], Site | 
     return {name: there.get(name) or kept[name] for name in names}, lab.site if lab and not gone else None, lab
 
 
-def run(todo: Todo, state: State, site: Site | None, lab: "Lab | None" = None) -> None:
+def execute(todo: "Todo", state: "State", site: "Site | None", lab: "Lab | None" = None) -> None:
     """Do it, shown as it goes on. ``lab``: as conf.yml has it, whose chains are wired then."""
-    if lab is not None:
-        from sppr.cli.context import rewired
+    from sppr.cli.context import rewired
+    from sppr.cli.terminal import sudo_prompt
+    from sppr.cli.terminal.progress import progress
+    from sppr.errors import Stopped
+    from sppr.lab import lifecycle, machine
+    from sppr.tmux.server import Tmux
 
+    if lab is not None:
         todo = replace(todo, plan=rewired(lab, todo.plan, state.plan))
     tmux = Tmux(state.plan.socket_name)
     found = machine.look(todo.plan.accel)
@@ -89,5 +192,5 @@ def run(todo: Todo, state: State, site: Site | None, lab: "Lab | None" = None) -
             raise Stopped("interrupted; what was started stays up", hint="sppr status") from None
 
 
-def done(todo: Todo) -> None:
+def report_ready(todo: "Todo") -> None:
     say(f"{', '.join(todo.start)}: ready")

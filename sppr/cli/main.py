@@ -7,23 +7,23 @@ import click
 
 from sppr.cli.errors import CONTEXT, Edge
 
-#: verb -> module below sppr.cli, whose ``main`` it is; and its line in the help.
+#: verb -> module below sppr.cli, name of its command there, and its line in the help.
 VERBS = {
-    "up": ("up", "Bring the lab up and show it."),
-    "down": ("down", "End the lab: every process, window, socket and hugepage of it."),
-    "status": ("inspect", "Show each part of the lab as it is."),
-    "start": ("start", "Start parts that do not run."),
-    "stop": ("stop", "End parts; the rest runs on."),
-    "restart": ("restart", "End parts and start them again, each in its own pane."),
-    "attach": ("attach", "Show the lab in this terminal."),
-    "plan": ("plan", "Print every window, folder and command of up; touch nothing."),
-    "logs": ("logs", "Print what a part has printed since its first byte."),
-    "doctor": ("doctor", "Check what is known to stop a lab; mend it, explain a log."),
-    "setup": ("setup", "Make this machine ready: hugepages, hugetlbfs, a base image."),
-    "image": ("image", "Images: list, build, add, template, provision, reset, rm, check."),
-    "chain": ("chain.commands", "Service chains: show, apply, prove with packets, measure; a shell at an end."),
-    "save": ("save", "Print what runs now as chains: and patches: of conf.yml."),
-    "run": ("part.run", "One process of the lab, as the runscripts start it."),
+    "up": ("up", "main", "Bring the lab up and show it."),
+    "down": ("lifecycle", "down", "End the lab: every process, window, socket and hugepage of it."),
+    "status": ("inspect", "status", "Show each part of the lab as it is."),
+    "start": ("lifecycle", "start", "Start parts that do not run."),
+    "stop": ("lifecycle", "stop", "End parts; the rest runs on."),
+    "restart": ("lifecycle", "restart", "End parts and start them again, each in its own pane."),
+    "attach": ("lifecycle", "attach", "Show the lab in this terminal."),
+    "plan": ("inspect", "plan", "Print every window, folder and command of up; touch nothing."),
+    "logs": ("inspect", "logs", "Print what a part has printed since its first byte."),
+    "doctor": ("doctor", "main", "Check what is known to stop a lab; mend it, explain a log."),
+    "setup": ("setup", "main", "Make this machine ready: hugepages, hugetlbfs, a base image."),
+    "image": ("image", "main", "Images: list, build, add, template, provision, reset, rm, check."),
+    "chain": ("chain.commands", "main", "Service chains: show, apply, prove with packets, measure; a shell at an end."),
+    "save": ("inspect", "save", "Print what runs now as chains: and patches: of conf.yml."),
+    "run": ("part.run", "main", "One process of the lab, as the runscripts start it."),
 }
 
 
@@ -36,14 +36,15 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        command = importlib.import_module(f"sppr.cli.{VERBS[cmd_name][0]}").main
+        module, name, _ = VERBS[cmd_name]
+        command = getattr(importlib.import_module(f"sppr.cli.{module}"), name)
         assert isinstance(command, click.Command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The verbs with their lines, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+            formatter.write_dl([(verb, text) for verb, (_, _, text) in VERBS.items()])
 
 
 class Main(Edge, Verbs):

@@ -110,14 +110,14 @@ def _log_in(guest: Any, user: str) -> int:
 def _console(session: str, guest: Any) -> int:
     from sppr.errors import HostError
     from sppr.lab.state import state as states
-    from sppr.tmux.server import Tmux, attach
+    from sppr.tmux.server import Tmux, attach_terminal
 
     if guest.pane is None:
         what = f"{guest.host}: was started by hand, and its console is in the terminal where that was done"
         raise HostError(what, hint=f"log in instead: sppsh {guest.id}")
     tmux = Tmux(states.load(session).plan.socket_name)
     tmux.select(guest.pane)
-    attach(tmux, session)
+    attach_terminal(tmux, session)
     return 0
 
 

@@ -32,11 +32,11 @@ def main(
     """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs, each when the one before
     is ready. Windows: ctrler pri sec vm_r vm_v w0."""
     from sppr.cli.context import gather
-    from sppr.cli.plan import show
+    from sppr.cli.inspect import show_plan
 
     lab = gather(conf, session, socket_name, flags)
     if dry_run:
-        show(lab)
+        show_plan(lab)
         return 0
     changed = bring_up(lab, [name for name in keep_chains.split(",") if name])
     status = _prove(lab, changed) if prove else 0
@@ -146,7 +146,7 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
     from dataclasses import replace
 
     from sppr.lab.state import state
-    from sppr.lab.state.status import status
+    from sppr.lab.state.status import part_statuses
     from sppr.lab.up.panes import Panes
     from sppr.tmux.server import attach_line
 
@@ -154,7 +154,7 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
     shells = Panes(todo.plan, tmux, old.panes).missing_shells(seen)
     if todo.start or shells or not seen.session:
         return False
-    rows = {row.name: row for row in status(replace(old, phase="up"))}
+    rows = {row.name: row for row in part_statuses(replace(old, phase="up"))}
     if any(rows[name].state != "ready" for name in todo.wait) or chains_to_change(todo.plan, old):
         return False
     if old.phase != "up":
@@ -212,10 +212,10 @@ def _no_terminal() -> bool:
 
 
 def _attach(lab: Any, detach: bool) -> None:
-    from sppr.tmux.server import Tmux, attach, attach_line
+    from sppr.tmux.server import Tmux, attach_line, attach_terminal
 
     tmux = Tmux(lab.plan.socket_name)
     if detach or _no_terminal():
         click.echo(f"session {lab.plan.session} is up; attach: {attach_line(tmux, lab.plan.session)}")
         return
-    attach(tmux, lab.plan.session)
+    attach_terminal(tmux, lab.plan.session)

@@ -20,7 +20,7 @@ from sppr.host.root import vm_user
 from sppr.images.store import name_note
 from sppr.lab.paths import KEY_NAME
 from sppr.lab.state import state as states
-from sppr.lab.state.status import status
+from sppr.lab.state.status import part_statuses
 from sppr.qemu import monitor
 
 _FORWARD = re.compile(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22")
@@ -83,7 +83,7 @@ def guests(session: str) -> list[Guest]:
         state = states.load(session)
     except states.NoSession:
         return sorted(_by_hand(session, set()), key=lambda guest: guest.id)
-    rows = {row.name: row for row in status(state)}
+    rows = {row.name: row for row in part_statuses(state)}
     found = []
     for part in state.plan.parts:
         if not part.is_vm:

@@ -241,7 +241,7 @@ class Tmux:
         return bool(os.environ.get("TMUX")) and not self._inside()
 
 
-def attach(tmux: Tmux, session: str) -> None:
+def attach_terminal(tmux: Tmux, session: str) -> None:
     """Become the tmux client that shows ``session``. HostError inside another tmux server."""
     argv = tmux.attach_argv(session)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.cli import lifecycle as verbs
+from sppr.cli import lifecycle
 from sppr.cli.context import site_of
 from sppr.cli.session import own_session, session_of
 from sppr.config import peek
@@ -198,10 +198,10 @@ def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path
     running = state.State(planner.make(config, Flags(), Facts(cpus=(0,)), where), "boot")
     vm = next(part.name for part in running.plan.parts if part.is_vm)
     with pytest.raises(SeveralBases):
-        verbs.replan(running, [vm])
-    assert verbs.replan(running, ["pri"])[1] is not None
+        lifecycle.replan(running, [vm])
+    assert lifecycle.replan(running, ["pri"])[1] is not None
     (images / "b.qcow2").unlink()
-    assert verbs.replan(running, [vm])[1] is not None
+    assert lifecycle.replan(running, [vm])[1] is not None
 
 
 def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

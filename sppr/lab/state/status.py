@@ -45,7 +45,7 @@ class PartStatus:
     restarts: int = 0
 
 
-def status(state: State) -> list[PartStatus]:
+def part_statuses(state: State) -> list[PartStatus]:
     """A row for each part of the plan, in the order of start."""
     probe = of(state.plan.api, state.plan.parts)
     probe.refresh()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sppr.cli.context import gather
-from sppr.cli.plan import text
+from sppr.cli.inspect import plan_text
 from sppr.config.load import load, parse
 from sppr.config.model import Config
 from sppr.errors import ConfigError, HostError
@@ -112,7 +112,7 @@ def plan(config: Config, facts: Facts = MACHINE, **flags: object) -> Plan:
     ],
 )
 def test_plans_as_printed(config: Config, golden: Golden, name: str, flags: dict[str, object]) -> None:
-    printed = "\n".join(text(plan(config, **flags))).replace(os.path.realpath(os.sys.executable), "PYTHON")  # type: ignore[attr-defined]
+    printed = "\n".join(plan_text(plan(config, **flags))).replace(os.path.realpath(os.sys.executable), "PYTHON")  # type: ignore[attr-defined]
     printed = "\n".join(
         line if "-m sppr.controller" not in line else "    becomes: (controller)" for line in printed.split("\n")
     )
