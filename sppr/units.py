@@ -1,7 +1,8 @@
-"""Small values of the field: coremasks, lists of ids, sizes, MAC addresses. Pure, and each error says what is wrong."""
+"""Values of the field: coremasks, lists of ids, sizes, MAC addresses, releases of SPP. Each error names the mistake."""
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _SIZE = re.compile(r"([0-9]{1,12})\s*([kKmMgG]?)(?:i?[bB])?")
@@ -75,3 +76,10 @@ def mac_of(kind: int, vm_id: int, index: int) -> str:
 def is_name(text: str) -> bool:
     """Whether tmux can target a session of this name: it reads ``.`` and ``:`` as separators. A server's, too."""
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}", text) is not None
+
+
+#: In the order of release. HEAD: the source after the last release.
+SppVersion = Literal[
+    "auto", "16.07", "17.02", "17.05", "17.08", "17.11", "18.02", "18.05",
+    "18.08.1", "18.08.2", "18.08.3", "18.08.4", "19.08", "19.11", "HEAD",
+]  # fmt: skip

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sppr.cli.context import site_of  # noqa: E402
-from sppr.host import pids  # noqa: E402
 from sppr.host.facts import Facts  # noqa: E402
+from sppr.host.process import pids  # noqa: E402
 from sppr.images.build import BASE_NAME  # noqa: E402
 from sppr.images.qemu_img import overlay  # noqa: E402
 from sppr.lab.plan import planner  # noqa: E402

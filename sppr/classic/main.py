@@ -13,7 +13,7 @@ from sppr.classic.http import Server
 from sppr.classic.service import Service
 from sppr.classic.terminal import Keeper
 from sppr.deadline import Deadline
-from sppr.spp import era
+from sppr.spp import releases
 from sppr.spp.releases import VERSIONS, Version
 
 #: Seconds the kernel keeps a port of connections that were closed; spp.py of before 17.08 cannot take it before.
@@ -34,7 +34,7 @@ def main() -> int:
         wait_for_ports([int(port) for port in words.ports.split(",") if port])
     bare = version.since("18.05") and words.kind == "nfv"
     host, _, port = (words.manage or "").rpartition(":")
-    if bare and era.major(words.argv[0]) >= 3:
+    if bare and releases.major(words.argv[0]) >= 3:
         port = ""  # there its management port ends in a TypeError: it takes bytes for text
     keeper = Keeper(words.argv)
     for number in (signal.SIGTERM, signal.SIGHUP):

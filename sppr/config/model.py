@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from sppr import units
-from sppr.config.releases import SppVersion
+from sppr.units import SppVersion
 
 
 def _mask(value: object) -> object:

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from sppr.host import pids
+from sppr.host.process import pids
 
 
 def beside(target: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sppr.errors import HostError, LaunchError
 from sppr.host import facts
 from sppr.host.checks import memory
-from sppr.host.fixes import Step
+from sppr.host.checks.check import Step
 from sppr.host.root import privilege
 
 #: Hugepage memory kept free beside the primary's.

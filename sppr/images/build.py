@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError
-from sppr.host.ownership import as_its_folder
+from sppr.host.root.privilege import as_its_folder
 from sppr.images.bootdisk import make_disk
 from sppr.images.rootfs import SUITE, SUITES, as_root, make_root
 from sppr.run import find_program, run, which

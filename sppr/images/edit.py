@@ -12,8 +12,8 @@ from pathlib import Path
 from sppr.errors import HostError
 from sppr.images import listing, qemu_img
 from sppr.images.listing import Entry
-from sppr.images.marks import mark_of
 from sppr.images.store import PREFIX, SUFFIXES, check_free, end_hint, name_note
+from sppr.images.template_note import mark_of
 
 Progress = Callable[[float], None]
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")

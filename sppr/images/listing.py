@@ -10,7 +10,7 @@ from sppr.errors import HostError
 from sppr.host.checks import Finding
 from sppr.host.process import processes
 from sppr.host.process.processes import Holder
-from sppr.images import marks, qemu_img, store
+from sppr.images import qemu_img, store, template_note
 from sppr.images.store import LETTER, PREFIX, Kind, Store
 
 Role = Literal["base", "template", "instance"]
@@ -58,7 +58,7 @@ def named(folder: Path) -> Iterator[Entry]:
         yield Entry(folder / name, "base", None, name)
     for kind, prefix in PREFIX.items():
         for path in sorted(folder.glob(f"{prefix}*")):
-            carries = marks.carries_spp_vm(path)
+            carries = template_note.carries_spp_vm(path)
             yield Entry(path, "template", kind, path.name.removeprefix(prefix), spp_vm=carries)
     kinds = {letter: kind for kind, letter in LETTER.items()}
     instances = [(match, path) for path in (folder / "img").glob("*") if (match := _INSTANCE.fullmatch(path.name))]

@@ -13,7 +13,7 @@ from pathlib import Path
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
 from sppr.host import atomic_write
-from sppr.host.ownership import as_its_folder
+from sppr.host.root.privilege import as_its_folder
 from sppr.run import run, run_telling
 
 #: ``    (42.01/100%)``, as ``-p`` prints it over and over.

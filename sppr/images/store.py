@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from sppr.errors import HostError
 from sppr.host import atomic_write
-from sppr.host.ownership import as_its_folder
+from sppr.host.root.privilege import as_its_folder
 from sppr.images import qemu_img
-from sppr.images.marks import carries_spp_vm, mark_of, read_mark
+from sppr.images.template_note import carries_spp_vm, mark_of, read_mark
 
 if TYPE_CHECKING:
     from sppr.host.process.processes import Holder

@@ -14,8 +14,9 @@ import psutil
 
 from sppr.deadline import Deadline
 from sppr.errors import ConfigError, HostError, SpprError
-from sppr.host import atomic_write, pids
-from sppr.host.pids import Proc
+from sppr.host import atomic_write
+from sppr.host.process import pids
+from sppr.host.process.pids import Proc
 from sppr.host.root import vm_user
 from sppr.images.store import name_note
 from sppr.lab.paths import KEY_NAME

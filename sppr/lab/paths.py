@@ -14,7 +14,7 @@ from sppr.images import store as images
 from sppr.images.store import Store
 from sppr.qemu import devices
 from sppr.run import which
-from sppr.spp import era, tree
+from sppr.spp import releases, tree
 from sppr.spp.releases import Version
 
 if TYPE_CHECKING:  # pydantic takes 60 ms, and not every command needs it
@@ -95,7 +95,7 @@ class Site:
 
     def with_tree(self, root: Path) -> "Site":
         """The same with another SPP tree."""
-        return replace(self, tree=root, version=Version(era.detect(root) or "HEAD", self.version.under_ours))
+        return replace(self, tree=root, version=Version(releases.detect(root) or "HEAD", self.version.under_ours))
 
     def interpreter(self, program: str) -> str:
         """Path of the Python for one of the tree's controllers; its bare name where there is none."""
@@ -106,15 +106,15 @@ class Site:
         """HostError for a controller of the tree that is not there, or whose Python is not or lacks a module."""
         if self.tree is None or self.version.era == "ours":
             return
-        era.check(self.tree, self.version)
+        releases.check(self.tree, self.version)
         for program in programs:
             wanted = self.python or self.version.python(program)
-            if not era.script(self.tree, program).is_file():
-                raise HostError(f"tried: {era.script(self.tree, program)}: not there", hint="is the tree whole?")
+            if not releases.script(self.tree, program).is_file():
+                raise HostError(f"tried: {releases.script(self.tree, program)}: not there", hint="is the tree whole?")
             if which(wanted) is None:
                 what = f"{program} of SPP {self.version.name} wants {wanted}, which is not installed"
                 raise HostError(what, hint="name one: spp: {python: PATH}")
-            era.check_python(self.interpreter(program), self.version, program)
+            releases.check_python(self.interpreter(program), self.version, program)
 
 
 def images_folder(folder: Path, images_dir: str) -> Path:
@@ -131,7 +131,7 @@ def _version(root: Path | None, wanted: str, under_ours: bool) -> Version:
     """What the tree is. A tree that is none counts as the newest until that is told with the rest."""
     if root is None:
         return Version()
-    return Version(wanted if wanted != "auto" else era.detect(root) or "HEAD", under_ours)
+    return Version(wanted if wanted != "auto" else releases.detect(root) or "HEAD", under_ours)
 
 
 def gather(config: "Config", conf: Path, session: str | None) -> Site:

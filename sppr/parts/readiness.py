@@ -9,7 +9,7 @@ from typing import Any
 
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, HostError, LaunchError, NotReady
-from sppr.images import marks
+from sppr.images import template_note
 from sppr.parts.part import Part
 from sppr.qemu import console
 from sppr.spp.control import Address, ControlClient
@@ -181,7 +181,7 @@ def what(part: Part) -> str:
 def carries_spp_vm(part: Part) -> bool:
     """Whether the VM's template was given spp_vm when it was made. A template that is booted itself: no."""
     told = any("opt/sppr/controller" in word for word in part.program)  # a controller that would take it
-    return told and bool(part.template) and marks.carries_spp_vm(Path(part.template))
+    return told and bool(part.template) and template_note.carries_spp_vm(Path(part.template))
 
 
 def fatal(part: Part) -> re.Pattern[str] | None:

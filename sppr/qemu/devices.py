@@ -7,11 +7,11 @@ import itertools
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal, Protocol
 
 from sppr.errors import ConfigError
-from sppr.qemu.opts import opts
 
 QEMU = "qemu-system-x86_64"
 Accel = Literal["kvm", "tcg"]
@@ -304,3 +304,25 @@ _OURS = {
 def argv(program: str, parts: Sequence[Part]) -> list[str]:
     """The command line of a machine made of ``parts``."""
     return [program, *(word for part in parts for word in part.argv())]
+
+
+Value = str | int | bool | PathLike[str]
+
+
+def opts(*words: str, **values: Value | None) -> str:
+    """``opts("socket", id="c0", path=p)`` -> ``socket,id=c0,path=…``. True is ``on``, False ``off``, None left out.
+
+    A trailing or doubled ``_`` in a name keeps Python happy: ``if_`` is ``if``, ``memory_backend`` is
+    ``memory-backend``.
+    """
+    parts = [_escape(word) for word in words]
+    for name, value in values.items():
+        if value is None:
+            continue
+        text = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        parts.append(f"{name.rstrip('_').replace('_', '-')}={_escape(text)}")
+    return ",".join(parts)
+
+
+def _escape(text: str) -> str:
+    return text.replace(",", ",,")

@@ -4,8 +4,7 @@ options of today's, and no file that keeps what the console printed."""
 from dataclasses import dataclass
 from pathlib import Path
 
-from sppr.qemu.devices import Accel
-from sppr.qemu.opts import opts
+from sppr.qemu.devices import Accel, opts
 
 
 @dataclass(frozen=True)

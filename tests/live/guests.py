@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pexpect.popen_spawn import PopenSpawn
 
-from sppr.controller.server.vm_socket import HELLO
+from sppr.controller.server.access import HELLO
 from sppr.images.build import SHELL_READY
 from sppr.parts.vm import Machine
 from tests.live.dataplane import REPLY_SIZE, Connection

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.controller.server.vm_socket import HELLO
+from sppr.controller.server.access import HELLO
 from sppr.host import shared_region
 from sppr.images.store import Store
 from sppr.lab.up.provision import Provisioner

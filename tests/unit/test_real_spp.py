@@ -20,7 +20,7 @@ from sppr.host.facts import Facts
 from sppr.lab import paths
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
-from sppr.spp import era, ivshmem, tree
+from sppr.spp import ivshmem, releases, tree
 from sppr.spp.releases import VERSIONS, Version
 from tests.fakes import classic_nfv, link, nfv
 from tests.fakes import tree as fake_tree
@@ -66,11 +66,11 @@ def test_nothing_of_an_earlier_command_stays_behind_a_reply(version: str) -> Non
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_tree_is_told_by_what_is_in_it(tmp_path: Path, version: str) -> None:
     root = fake_tree.make(tmp_path, version)
-    assert era.detect(root) == SAME.get(version, version)
+    assert releases.detect(root) == SAME.get(version, version)
     for kind in Version(version).kinds:
         found = tree.binary(kind, root, fake_tree.TARGET)
         assert found.is_file() and (f"/src/{kind}/src/{kind}/" in str(found)) == (version in ("16.07", "17.02"))
-    era.check(root, Version(version))
+    releases.check(root, Version(version))
 
 
 @pytest.mark.parametrize("form", ["{k}/{t}/app", "{k}/{t}", "{k}/src/{k}/{t}/app", "{k}/src/{k}/{t}"])
@@ -83,11 +83,11 @@ def test_programs_are_found_in_every_form_of_path(tmp_path: Path, form: str) -> 
 
 def test_what_is_missing_is_told_with_every_path_that_was_tried(tmp_path: Path) -> None:
     with pytest.raises(HostError) as e:
-        era.check(tmp_path, Version("HEAD"))
+        releases.check(tmp_path, Version("HEAD"))
     assert f"tried: {tmp_path}/src/spp-ctl/spp-ctl" in e.value.what and f"tried: {tmp_path}/src/spp.py" in e.value.what
     fake_tree.make(tmp_path, "17.08", missing=("nfv",))
     with pytest.raises(HostError, match=r"no controller of SPP 19\.11") as e:
-        era.check(tmp_path, Version("19.11"))
+        releases.check(tmp_path, Version("19.11"))
     assert e.value.hint == "this tree is of SPP 17.08: spp.version"
     with pytest.raises(HostError) as e:
         paths.gather(conf(tmp_path), tmp_path / "conf.yml", None).check_binaries(["primary", "nfv"])
@@ -358,7 +358,7 @@ def test_what_18_05_says_of_nobody_is_no_status() -> None:
 
 def check_python(folder: Path, version: str, program: str, **answer: object) -> None:
     major = int(str(answer.pop("major", 3)))
-    era.check_python(str(fake_tree.python(folder, major, **answer)), Version(version), program)  # type: ignore[arg-type]
+    releases.check_python(str(fake_tree.python(folder, major, **answer)), Version(version), program)  # type: ignore[arg-type]
 
 
 def test_a_python_that_cannot_run_a_controller_is_told_before_it_starts(tmp_path: Path) -> None:
@@ -389,16 +389,16 @@ def test_pyyaml_6_is_told_where_the_cli_loads_yaml_without_a_loader(tmp_path: Pa
 
 
 def test_the_question_is_answered_by_a_real_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert era.major(sys.executable) == 3
+    assert releases.major(sys.executable) == 3
     monkeypatch.setattr(Version, "modules", lambda *_: ("json", "no_such_module_9", "yaml"))
     with pytest.raises(HostError, match="needs the Python module no_such_module_9, which") as e:
-        era.check_python(sys.executable, Version("HEAD"), "spp-ctl")
+        releases.check_python(sys.executable, Version("HEAD"), "spp-ctl")
     assert e.value.hint == f"{sys.executable} -m pip install no_such_module_9"
     liar = tmp_path / "liar"
     liar.write_text("#!/bin/sh\necho nothing of the kind\n")
     liar.chmod(0o755)
     with pytest.raises(HostError, match=r"liar: is it a Python\?"):
-        era.major(str(liar))
+        releases.major(str(liar))
 
 
 def test_preflight_asks_the_interpreter_of_each_controller(tmp_path: Path) -> None:

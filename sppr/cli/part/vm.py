@@ -56,8 +56,9 @@ def main(
     Several ids want a terminal each: inside tmux, all but the first get a window of their own.
     """
     from sppr.cli.context import site_of
-    from sppr.lab import machine, rings
+    from sppr.lab import machine
     from sppr.lab.plan import vms
+    from sppr.lab.up import artifacts
     from sppr.parts.part import vm_name
 
     ids = _checked(kind, ids, image, words)
@@ -87,7 +88,7 @@ def main(
         from sppr.qemu import passt
 
         passt.hand_over(passt.start())
-    become(parts[0].name, program, site.run, dry_run, more=rings.words(parts[0], site.run))
+    become(parts[0].name, program, site.run, dry_run, more=artifacts.words(parts[0], site.run))
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:

@@ -15,8 +15,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.patch_stdout import patch_stdout
 
-from sppr.controller.known import gather
-from sppr.controller.prompt.completion import Known, candidates
+from sppr.controller.prompt.completion import Known, candidates, gather
 from sppr.controller.prompt.shell import Shell
 from sppr.errors import EXIT_INTERRUPTED, ControlError
 

@@ -10,8 +10,10 @@ sockets and 4 ms with 4,000 (Linux 6.18, 2 cores); it is read only where the ker
 
 import contextlib
 import ipaddress
+import itertools
 import os
 import pwd
+import re
 import socket
 import struct
 import time
@@ -164,3 +166,25 @@ class RefusalLog:
             self._log("refused more connections than are logged")
         if len(self._logged) <= MAX_LOGGED:
             self._logged[reason] = now
+
+
+#: What spp_vm sends when it has connected (dataplane/control.c). No reply of an SPP process contains it.
+HELLO = b"\0spp_vm hello 1\0\n"
+#: Seconds in which the answer to a waiting question must follow a HELLO.
+HELLO_TIMEOUT = 1.0
+_NAME = re.compile(rb"guest=vm-[a-z](\d{1,3})(?:,|$)")
+
+
+def vm_id(sock: socket.socket, uids: frozenset[int], proc: Path = Path("/proc")) -> int | str:
+    """Return the id of the VM whose QEMU is connected to the unix socket ``sock``, or why the connection is refused."""
+    pid, uid, _ = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid not in uids:
+        return f"uid {uid} may not connect to the socket of VMs"
+    try:
+        words = (proc / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "its process has ended"
+    for option, value in itertools.pairwise(words):
+        if option == b"-name" and (found := _NAME.match(value)):
+            return int(found[1])
+    return f"pid {pid} is not the QEMU of a VM of this lab"

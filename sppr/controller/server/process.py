@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 from sppr.controller.errors import NoAnswer, NotConnected
 from sppr.controller.server import dialect, sockets
-from sppr.controller.server.access import End
+from sppr.controller.server.access import HELLO, HELLO_TIMEOUT, End
 from sppr.controller.server.reply import MOST, Reply, ReplyCutter
-from sppr.controller.server.vm_socket import HELLO, HELLO_TIMEOUT
 from sppr.spp.names import Target
 
 #: Seconds an exchange may take.

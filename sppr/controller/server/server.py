@@ -8,7 +8,7 @@ from typing import Any
 
 from sppr.controller.errors import NoAnswer, NotConnected
 from sppr.controller.restore import Memory
-from sppr.controller.server import access, vm_socket
+from sppr.controller.server import access
 from sppr.controller.server.process import TIMEOUT, Peer
 from sppr.controller.server.reply import Reply
 from sppr.spp.names import FIRST_ID, LAST_ID, printable
@@ -97,7 +97,7 @@ class Server:
         """Why this connection is refused, before a byte of it is read; empty when it is allowed."""
         if peer.ends is not None:
             return self._rules.refusal(*peer.ends)
-        found = vm_socket.vm_id(peer.socket, self._vm_users)
+        found = access.vm_id(peer.socket, self._vm_users)
         if isinstance(found, str):
             return found
         peer.vm_id, peer.address = found, f"VM {found}"

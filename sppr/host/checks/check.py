@@ -1,4 +1,4 @@
-"""The shapes of a check: what it looks at, what it tells, and the texts by which its trouble is known in a log."""
+"""The types of a check: what it inspects, what it reports, the commands that fix it, and the log texts it explains."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -6,10 +6,35 @@ from pathlib import Path
 from typing import Literal
 
 from sppr.host.facts import Facts
-from sppr.host.fixes import Step
+from sppr.run import pasteable
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Step:
+    """``argv``, and ``stdin`` where it is fed something."""
+
+    argv: tuple[str, ...]
+    stdin: str | None = None
+
+    def __str__(self) -> str:
+        line = pasteable(self.argv)
+        return line if self.stdin is None else f"echo {self.stdin.strip()} | {line}"
+
+
+def write_number(path: str, text: str) -> Step:
+    """Write a number into a file of /sys or /proc."""
+    return Step(("tee", path), f"{text}\n")
+
+
+def remove_files(*paths: str) -> Step:
+    return Step(("rm", "-f", "--", *paths))
+
+
+def remove_folder(path: str) -> Step:
+    return Step(("rm", "-rf", "--", path))
 
 
 @dataclass(frozen=True)

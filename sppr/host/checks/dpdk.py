@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from sppr.host import fixes
-from sppr.host.checks.check import Check, Finding, Needs, NotLooked, Process, listed
+from sppr.host.checks.check import Check, Finding, Needs, NotLooked, Process, listed, remove_folder
 from sppr.host.facts import Facts, Runtime
 
 
@@ -34,7 +33,7 @@ def _stale(facts: Facts, needs: Needs) -> Iterator[Finding]:
         elif not runtime.mappers:
             what = f"{runtime.path}: left by a primary that has ended"
             real = facts.root.rstrip("/") + runtime.path
-            yield Finding("dpdk-stale", "warning", what, "sppr doctor --fix", (fixes.remove_folder(real),))
+            yield Finding("dpdk-stale", "warning", what, "sppr doctor --fix", (remove_folder(real),))
 
 
 def _primary(needs: Needs) -> Process | None:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from sppr.host import fixes
-from sppr.host.checks.check import Check, Finding, Needs, NotLooked, listed, no_images, options
+from sppr.host.checks.check import Check, Finding, Needs, NotLooked, listed, no_images, options, remove_files
 from sppr.host.facts import Facts
 
 _SLOW = "guests run on TCG, about 10 times slower"
@@ -63,7 +62,7 @@ def _partial(_: Facts, needs: Needs) -> Iterator[Finding]:
     for path in needs.torn:
         what = f"{path}: half-made by a run that was killed; no image of the lab has it"
         fix = "sppr doctor --fix   (making that image again removes it, too)"
-        yield Finding("img-partial", "warning", what, fix, (fixes.remove(path),))
+        yield Finding("img-partial", "warning", what, fix, (remove_files(path),))
 
 
 def _bridge(facts: Facts, needs: Needs) -> Iterator[Finding]:

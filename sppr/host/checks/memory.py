@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 
 from sppr import units
-from sppr.host import fixes
-from sppr.host.checks.check import Check, Finding, Needs, NotLooked, Process, listed, options
+from sppr.host.checks.check import (
+    Check,
+    Finding,
+    Needs,
+    NotLooked,
+    Process,
+    Step,
+    listed,
+    options,
+    remove_files,
+    write_number,
+)
 from sppr.host.facts import Facts
-from sppr.host.fixes import Step
 
 PAGES = "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 #: File systems whose files are memory all the same.
@@ -16,7 +25,7 @@ _IN_MEMORY = ("hugetlbfs", "tmpfs", "devtmpfs")
 def reserve(facts: Facts, mib: int) -> Step:
     """Reserve so many more MiB in pages of 2 MiB."""
     total = sum(size.total for size in facts.hugepages if size.size_kb == 2048)
-    return fixes.write(f"{facts.root.rstrip('/')}/{PAGES}", str(total + -(-mib // 2)))
+    return write_number(f"{facts.root.rstrip('/')}/{PAGES}", str(total + -(-mib // 2)))
 
 
 def mount(folder: str) -> tuple[Step, ...]:
@@ -130,7 +139,7 @@ def _leaks(facts: Facts, needs: Needs) -> Iterator[Finding]:
         what = f"hugepages: {len(paths)} files of --file-prefix {prefix} hold {mib} MiB, and no process maps them"
         if prefix == needs.file_prefix:
             real = tuple(facts.root.rstrip("/") + path for path in paths)
-            yield Finding("hp-leak", "warning", what, "sppr doctor --fix", (fixes.remove(*real),))
+            yield Finding("hp-leak", "warning", what, "sppr doctor --fix", (remove_files(*real),))
         else:
             yield Finding("hp-leak", "info", what, f"not ours: if nobody misses them: rm {' '.join(paths)}")
 

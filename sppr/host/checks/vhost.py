@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from sppr.host import fixes
-from sppr.host.checks.check import Check, Finding, Needs, options
+from sppr.host.checks.check import Check, Finding, Needs, options, remove_files
 from sppr.host.facts import Facts
 
 
@@ -20,7 +19,7 @@ def _stale(facts: Facts, needs: Needs) -> Iterator[Finding]:
         if path not in facts.unix_listening | facts.unix_bound:
             what = f"{path}: a socket that nobody listens on"
             fix = "sppr doctor --fix   (a bring-up of this lab removes it, too)"
-            yield Finding("vhost-stale", "warning", what, fix, (fixes.remove(path),))
+            yield Finding("vhost-stale", "warning", what, fix, (remove_files(path),))
 
 
 def _missing(_: Facts, needs: Needs) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ import psutil
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError
-from sppr.host import pids
+from sppr.host.process import pids
 from sppr.host.root import privilege
 
 log = logging.getLogger(__name__)

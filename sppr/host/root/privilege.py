@@ -163,3 +163,14 @@ def hand_over(path: Path) -> None:
     """Have a socket that root made open to this user: our data plane does that itself, SPP's own programs cannot."""
     if path.is_socket() and not path.is_symlink() and not os.access(path, os.W_OK):
         as_root(["chown", "-h", str(os.getuid()), path])  # -h: no link that takes its place is followed
+
+
+def as_its_folder(*paths: Path) -> None:
+    """Give files that root has just made to the owner of the folder each lies in. After ``sudo wakeup`` the images, the
+    ssh key and ssh_config beside conf.yml are still the user's. Anybody but root makes files of their own anyway."""
+    if os.geteuid() != 0:
+        return
+    for path in paths:
+        folder = path.parent.stat()
+        if folder.st_uid != 0:
+            os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)

@@ -19,7 +19,7 @@ from sppr.errors import HostError, LaunchError
 from sppr.host import atomic_write
 from sppr.host.network import netns, packet_socket
 from sppr.lab.state import state as states
-from sppr.spp import ports
+from sppr.spp import names
 
 if TYPE_CHECKING:
     from sppr.lab.chains.wiring import TapEnd
@@ -108,7 +108,7 @@ def move(plan: "Plan") -> list[str]:
 
 def taps(plan: "Plan") -> list[str]:
     """Return the interfaces of the primary's taps."""
-    return list(ports.tap_interfaces(plan.part("pri").program).values())
+    return list(names.tap_interfaces(plan.part("pri").program).values())
 
 
 def outside(plan: "Plan") -> list["TapEnd"]:

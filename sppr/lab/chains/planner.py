@@ -13,7 +13,7 @@ from sppr.config.model import Chain, Config
 from sppr.errors import ConfigError
 from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, TapEnd, Wiring
 from sppr.parts.part import Part, serving_part
-from sppr.spp import ports
+from sppr.spp import names
 
 #: Ports that one process holds: MAX_PORTS of our data plane, RTE_MAX_ETHPORTS of SPP's DPDK.
 MOST_PORTS, MOST_PORTS_OF_SPP = 256, 32
@@ -87,7 +87,7 @@ class _Planner:
         named = (word for entry in config.patches for text in entry.values() for word in text.split(" -> "))
         self.taken |= {word for word in named if word.startswith("ring:")}
         self.next_ring = 0
-        self.taps = ports.tap_interfaces(primary.program if primary else ())
+        self.taps = names.tap_interfaces(primary.program if primary else ())
         self.needed = ports_needed(config)
         self.used: dict[str, int] = {}  # VM -> ports that chains before have
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from sppr.deadline import Deadline
 from sppr.errors import ControlError, SpprError
 from sppr.host import atomic_write, shared_region
-from sppr.host.pids import Proc
 from sppr.host.process import memory, processes
 from sppr.host.process import sockets as unix
+from sppr.host.process.pids import Proc
 from sppr.host.root import leftovers, privilege
 from sppr.lab.chains import ends
 from sppr.lab.state import state as states

@@ -17,7 +17,7 @@ from sppr.lab.plan.plan import DEFAULTS, Flags, Plan, windows_of
 from sppr.lab.plan.vms import VmPlanner
 from sppr.parts.part import Part, secondary_name
 from sppr.parts.spp import Primary, Secondary
-from sppr.spp import ports
+from sppr.spp import names
 from sppr.spp.eal import Eal, lcores
 
 #: Ports that a DPDK process holds (RTE_MAX_ETHPORTS).
@@ -39,7 +39,7 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     parts = [_restarting(config, part) for part in parts]
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
-    vdev_sockets = [s for s in map(ports.vdev_socket, primary_vdevs(config, flags, facts, site)) if s]
+    vdev_sockets = [s for s in map(names.vdev_socket, primary_vdevs(config, flags, facts, site)) if s]
     return Plan(
         session=site.session,
         folder=str(site.folder),
@@ -79,14 +79,14 @@ def primary_vdevs(config: Config, flags: Flags, facts: Facts, site: Site) -> tup
     """
     version = site.version
     first = not version.since("17.02")
-    named = [*config.primary.vdevs, *flags.vdevs, *map(ports.tap_vdev, flags.vdev_tap)]
-    named += [ports.vhost_vdev(site.sock_dir, n, first) for n in flags.vdev_vhost]
+    named = [*config.primary.vdevs, *flags.vdevs, *map(names.tap_vdev, flags.vdev_tap)]
+    named += [names.vhost_vdev(site.sock_dir, n, first) for n in flags.vdev_vhost]
     if named or facts.nics:
         return tuple(named)
     portmask = config.primary.portmask if flags.portmask is None else flags.portmask
     if version.name:
-        return tuple(ports.null_vdev(n, first) for n in range(portmask.bit_length()))
-    return tuple(ports.tap_vdev(n) for n in range(portmask.bit_length()))
+        return tuple(names.null_vdev(n, first) for n in range(portmask.bit_length()))
+    return tuple(names.tap_vdev(n) for n in range(portmask.bit_length()))
 
 
 def _counted(config: Config, flags: Flags, site: Site) -> Flags:

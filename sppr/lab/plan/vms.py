@@ -18,7 +18,7 @@ from sppr.qemu.devices import Accel, Confinement
 from sppr.qemu.passt import OUTSIDE_FD
 from sppr.qemu.qemu_2_3 import Patched
 from sppr.run import which
-from sppr.spp import ports
+from sppr.spp import names
 
 #: Added to vm.ssh_port for the templates themselves, whose id is 0.
 _TEMPLATE_SSH: dict[AnyKind, int] = {"ring": 201, "vhost": 202, "normal": 203, "orig": 204}
@@ -70,8 +70,8 @@ class VmPlanner:
         patched = kind == "ring" and self.site.version.ivshmem
         numbers = () if patched else self._numbers(kind, vm) if numbers is None else numbers
         sock_dir = self.site.sock_dir
-        sockets = [ports.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
-        regions = [ports.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
+        sockets = [names.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
+        regions = [names.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
         server = self._server(kind, vm, place, numbers) if numbers else ""
         machine = self._machine(kind, vm, name, sockets, regions)
         machine = replace(machine, makes_sockets=machine.makes_sockets or server in self.clients)
@@ -87,7 +87,7 @@ class VmPlanner:
             program=tuple(self._patched(machine) if patched else machine.argv()),
             needs=self._needs(kind, vm, server),
             server=server,
-            ports=tuple(ports.uid("ivshmem" if kind == "ring" else "vhost", n) for n in numbers),
+            ports=tuple(names.uid("ivshmem" if kind == "ring" else "vhost", n) for n in numbers),
             sockets=tuple(map(str, sockets)),
             regions=tuple(map(str, regions)),
             disk=str(machine.disk),

@@ -15,8 +15,9 @@ from typing import IO, Any, Literal
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.host import atomic_write, pids
-from sppr.host.pids import Proc
+from sppr.host import atomic_write
+from sppr.host.process import pids
+from sppr.host.process.pids import Proc
 from sppr.host.run_directory import check_own, make_private, sessions_dir
 from sppr.lab import shape
 from sppr.lab.chains import wiring

@@ -1,19 +1,27 @@
-"""What must lie there before parts start: the way free for their sockets, regions, the lab's ssh key, images."""
+"""Artifacts that must exist before parts start: free socket paths, shared regions, the ssh key of the lab, images."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+import psutil
+
+from sppr.deadline import Deadline
+from sppr.errors import SpprError
 from sppr.host import shared_region
 from sppr.host.facts import Facts
-from sppr.host.ownership import as_its_folder
 from sppr.host.process import sockets
 from sppr.host.root import privilege
+from sppr.host.root.privilege import as_its_folder
 from sppr.images.store import Filler, Store
 from sppr.lab.paths import Site
 from sppr.lab.plan.plan import Image, Plan, images
 from sppr.lab.plan.vms import accel
+from sppr.lab.state import state as states
 from sppr.lab.up.provision import Provisioner
+from sppr.parts.part import Part
 from sppr.run import run
+from sppr.spp import ivshmem
+from sppr.tmux.pane import PaneFiles
 
 Note = Callable[[str], None]
 
@@ -72,3 +80,18 @@ def make_images(wanted: Sequence[Image], store: Store, report: Note, filler: Fil
             store.ensure_instance(image.kind, image.vm_id, report, filler)
         else:
             store.ensure_template(image.kind, report, filler)
+
+
+#: Seconds that a primary may take to write its line; the first of all, it maps its hugepages before.
+TIMEOUT = 40.0
+
+
+def words(part: Part, run: Path) -> list[str]:
+    """Further words for its QEMU; none for any other VM. SpprError where no primary runs, NotReady for a stale line."""
+    if part.kind != "ivshmem":
+        return []
+    primary = states.process(PaneFiles(run, "pri"))
+    if primary is None or not primary.alive():
+        raise SpprError(f"{part.name}: it has the primary's memory, and no primary runs", hint="sppr start pri")
+    # of a user's lab this is sudo, which is older than its program by a moment
+    return ivshmem.wait_line(psutil.Process(primary.pid).create_time(), Deadline(TIMEOUT))

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.host import facts, pids
+from sppr.host import facts
+from sppr.host.process import pids
 from sppr.host.process import processes as procs
 from sppr.host.run_directory import make_private
 from sppr.lab.chains import ends, status

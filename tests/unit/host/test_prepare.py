@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
-from sppr.host import fixes, setup
+from sppr.host import setup
+from sppr.host.checks.check import remove_files, remove_folder, write_number
 from tests.unit.host.test_facts import machine
 
 PAGES = "sys/kernel/mm/hugepages/hugepages-2048kB"
@@ -30,7 +31,7 @@ def test_missing_pages_are_reserved_and_the_command_is_shown(tmp_path: Path) -> 
 def test_a_step_that_fails_ends_it_with_what_the_command_said(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(HostError, match="No such file or directory"):
-        setup.mend((fixes.write(str(tmp_path / "no/where"), "1"), fixes.remove("/never")), said.append)
+        setup.mend((write_number(str(tmp_path / "no/where"), "1"), remove_files("/never")), said.append)
     assert said == [f"echo 1 | tee {tmp_path}/no/where"]
 
 
@@ -39,5 +40,5 @@ def test_only_what_is_named_is_removed(tmp_path: Path) -> None:
     (tmp_path / "-rf").touch()
     (tmp_path / "old").mkdir()
     (tmp_path / "old/config").touch()
-    setup.mend((fixes.remove(str(tmp_path / "-rf")), fixes.remove_folder(str(tmp_path / "old"))), lambda _: None)
+    setup.mend((remove_files(str(tmp_path / "-rf")), remove_folder(str(tmp_path / "old"))), lambda _: None)
     assert [p.name for p in tmp_path.iterdir() if p.is_file() or p.name == "old"] == ["keep"]

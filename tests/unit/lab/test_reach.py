@@ -10,7 +10,7 @@ import pytest
 
 from sppr.deadline import Deadline
 from sppr.errors import ConfigError
-from sppr.host import pids
+from sppr.host.process import pids
 from sppr.lab import guests
 from sppr.lab.guests import Guest, NoGuest
 

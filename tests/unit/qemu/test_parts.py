@@ -4,8 +4,7 @@ import pytest
 
 from sppr.errors import ConfigError
 from sppr.qemu import console
-from sppr.qemu.devices import Confinement, Extra, IvshmemPlain, VhostUserNic, has_seccomp, starts_programs
-from sppr.qemu.opts import opts
+from sppr.qemu.devices import Confinement, Extra, IvshmemPlain, VhostUserNic, has_seccomp, opts, starts_programs
 
 
 def test_commas_in_a_value_are_doubled_and_booleans_are_on_and_off() -> None:

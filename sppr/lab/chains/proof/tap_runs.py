@@ -19,7 +19,7 @@ from sppr.lab.chains.proof.probe_runs import LONGEST, QUIET, SPARE
 from sppr.lab.chains.proof.result import Run
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state.state import State
-from sppr.spp import ports
+from sppr.spp import names
 
 #: The highest rate in frames/s. Python makes and checks each frame.
 FASTEST = 2000
@@ -66,7 +66,7 @@ def _naming(tap: Tap) -> Iterator[None]:
 
 def interfaces(state: State, chain: ChainWiring) -> tuple[Tap, Tap] | str:
     """Return both ends of a chain, or why frames cannot be sent from one to the other."""
-    known = ports.tap_interfaces(state.plan.part("pri").program)
+    known = names.tap_interfaces(state.plan.part("pri").program)
     spaces = {end.interface: ends.name_of(state.plan, end) for end in state.plan.wiring.ends}
     for port in (chain.path[0], chain.path[-1]):
         if port not in known:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sppr.errors import ControlError
-from sppr.host import atomic_write, pids
+from sppr.host import atomic_write
+from sppr.host.process import pids
 from sppr.lab.chains import observe, reconcile
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state import state as states

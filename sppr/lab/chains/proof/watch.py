@@ -12,7 +12,7 @@ from sppr.lab.chains import ends, observe
 from sppr.lab.chains.observe import Observed
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state.state import State
-from sppr.spp import ports
+from sppr.spp import names
 
 
 class Watch:
@@ -36,7 +36,7 @@ class Watch:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            taps = ports.tap_interfaces(self._state.plan.part("pri").program)
+            taps = names.tap_interfaces(self._state.plan.part("pri").program)
             for name, leg in self._exits:
                 if os.geteuid() == 0 and leg.dst in taps:
                     self._sniffers[name, leg.dst] = self._sniff(taps[leg.dst], stack)
@@ -63,8 +63,8 @@ class Watch:
         return [*(ends.name_of(self._state.plan, end) for end in known), None]
 
     def _look(self) -> Observed:
-        names = dict.fromkeys(leg.process for _, leg in self._exits)
-        return observe.look(self._state.plan.api, names) if names else Observed({})
+        asked = dict.fromkeys(leg.process for _, leg in self._exits)
+        return observe.look(self._state.plan.api, asked) if asked else Observed({})
 
     def strays(self) -> list[str]:
         """Return a reason for each other end at which frames of the proof arrived."""
