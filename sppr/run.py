@@ -105,7 +105,7 @@ def run(
     return done
 
 
-def run_telling(argv: Argv, line: Callable[[str], None]) -> None:
+def run_streaming(argv: Argv, line: Callable[[str], None]) -> None:
     """Run ``argv`` to its end and hand on each line it prints, when it prints it; a carriage return ends one, too.
 
     LaunchError with its last lines where its status is not 0. It is ended when the wait for it is.

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from sppr.classic.terminal import Keeper
+from sppr.classic.terminal import Terminal
 from sppr.deadline import Deadline
 
 #: Connections a second to the management port. Each leaves a socket in TIME_WAIT for a minute.
@@ -34,11 +34,11 @@ class Refusal(Exception):
         self.status = status
 
 
-class Desk:
+class Client:
     """One question at a time, for all callers. ``manage``: (host, port) of the management port; None: the prompt.
     ``bare``: spp.py of 18.05, which takes ``pri;status`` and hands on the reply of a secondary unwrapped."""
 
-    def __init__(self, keeper: Keeper, manage: tuple[str, int] | None, bare: bool, timeout: float = 5.0) -> None:
+    def __init__(self, keeper: Terminal, manage: tuple[str, int] | None, bare: bool, timeout: float = 5.0) -> None:
         self._keeper, self._manage, self._timeout, self._bare = keeper, manage, timeout, bare
         self._pri = "pri;" if bare else "pri "
         self._lock = threading.Lock()

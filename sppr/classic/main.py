@@ -8,10 +8,10 @@ import socket
 import threading
 from pathlib import Path
 
-from sppr.classic.client import Desk
+from sppr.classic.client import Client
 from sppr.classic.http import Server
 from sppr.classic.service import Service
-from sppr.classic.terminal import Keeper
+from sppr.classic.terminal import Terminal
 from sppr.deadline import Deadline
 from sppr.spp import releases
 from sppr.spp.releases import VERSIONS, Version
@@ -36,10 +36,10 @@ def main() -> int:
     host, _, port = (words.manage or "").rpartition(":")
     if bare and releases.major(words.argv[0]) >= 3:
         port = ""  # there its management port ends in a TypeError: it takes bytes for text
-    keeper = Keeper(words.argv)
+    keeper = Terminal(words.argv)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: keeper.end())
-    desk = Desk(keeper, (host, int(port)) if port else None, bare)
+    desk = Client(keeper, (host, int(port)) if port else None, bare)
     server = Server(words.api_socket, Service(desk, words.kind))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sppr.classic.client import Desk, Refusal
+from sppr.classic.client import Client, Refusal
 from sppr.controller import verify
 from sppr.controller.errors import BadValue
 from sppr.controller.server import dialect
@@ -22,7 +22,7 @@ FRESH, MOST_ASKED = 2.0, 2
 class Service:
     """``kind``: of the secondaries that this controller serves, nfv or vf."""
 
-    def __init__(self, desk: Desk, kind: str) -> None:
+    def __init__(self, desk: Client, kind: str) -> None:
         self._desk, self._kind = desk, kind
         self._answered: dict[int | None, float] = {}
         self._lock = threading.Lock()

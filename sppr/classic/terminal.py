@@ -28,7 +28,7 @@ class Ended(Exception):
     """spp.py has ended."""
 
 
-class Keeper:
+class Terminal:
     """``run`` serves the user until spp.py ends; ``ask`` is called from other threads."""
 
     def __init__(self, argv: Sequence[str]) -> None:

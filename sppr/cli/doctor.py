@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 #: Bytes of a log that are looked at.
 _MOST = 64 << 20
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: id severity found fix fixable.")
 @click.option("--fix", is_flag=True, help="Mend what can be taken back, each command shown first; then check again.")

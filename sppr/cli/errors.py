@@ -19,7 +19,7 @@ atexit.register(gc.freeze)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-class Edge(click.Command):
+class ErrorReportingCommand(click.Command):
     """A command that ends as house rules say: our errors with their code and hint, Ctrl-C 130, a bug 70."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -76,7 +76,7 @@ def _folder_is_gone() -> bool:
     return False
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """A line for a user who may have gone: a verb may end the terminal it was typed into."""
     with contextlib.suppress(OSError):
         click.echo(line)
@@ -96,7 +96,7 @@ def _have_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for the rest of the process
 
 
-class EdgeGroup(Edge, click.Group):
+class ErrorReportingGroup(ErrorReportingCommand, click.Group):
     """A group that ends so."""
 
 

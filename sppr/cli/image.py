@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, EdgeGroup
+from sppr.cli.errors import CONTEXT, ErrorReportingGroup
 from sppr.images.build import MIN_MIB
 from sppr.images.rootfs import SUITE, SUITES
 from sppr.images.store import BUILD_HINT
@@ -18,7 +18,7 @@ from sppr.images.store import BUILD_HINT
 KIND = click.Choice(["ring", "vhost", "normal"])
 
 
-@click.group(cls=EdgeGroup, context_settings=CONTEXT)
+@click.group(cls=ErrorReportingGroup, context_settings=CONTEXT)
 def main() -> None:
     """Base images, the templates made over them, and the instances of VMs."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "dead": "red", "absent": None}
 
@@ -26,7 +26,7 @@ def _owner(plan: Any) -> str:
     return f"session {plan.session}, the lab of {owner}{gone or other}"
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
 def status(session: str | None, as_json: bool) -> int:
@@ -67,7 +67,7 @@ def _chains(there: Any) -> list[tuple[str, str, str]]:
     return [(row.name, row.state, row.why[0] if row.why else "") for row in chain_status.chains(there, interval=0)]
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
 @click.option("--json", "as_json", is_flag=True, help="The plan as it is kept on disk.")
 def plan(conf: Path | None, session: str | None, socket_name: str | None, as_json: bool, **flags: Any) -> None:
@@ -89,7 +89,7 @@ def show_plan(lab: Any) -> None:
     click.echo("\n".join(plan_text(lab.plan)))
     for left in lab.plan.wiring.left_out:
         click.echo(f"note: chain {left.name} is left out: {left.why}", err=True)
-    for finding in cores.exist(lab.facts, checks.Needs(lcores=lab.plan.lcores)):
+    for finding in cores.exist(lab.facts, checks.Requirements(lcores=lab.plan.lcores)):
         click.echo(f"note: {finding.what}", err=True)
     if lab.site.no_store is not None and lab.plan.images:
         click.echo(f"note: {lab.site.no_store.what}: {lab.site.no_store.hint}", err=True)
@@ -111,7 +111,7 @@ def plan_text(plan: Any) -> list[str]:
                 lines += [f"  {pane}: your shell", f"    in:      {plan.folder}"]
                 continue
             part = parts[pane]
-            lines.append(f"  {pane}: after {', '.join(part.needs)}" if part.needs else f"  {pane}:")
+            lines.append(f"  {pane}: after {', '.join(part.depends_on)}" if part.depends_on else f"  {pane}:")
             lines += [f"    in:      {plan.folder}", f"    command: {pasteable(part.command)}"]
             if part.ports:
                 server = part.server or "the primary's vdevs"
@@ -127,7 +127,7 @@ def plan_text(plan: Any) -> list[str]:
     return lines
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.part_name
 @click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, over restarts, until Ctrl-C or the end.")
 @click.option("--raw", is_flag=True, help="Keep colours and other terminal escapes.  [default: in a terminal]")
@@ -157,7 +157,7 @@ def logs(name: str, follow: bool, raw: bool, session: str | None) -> None:
         sys.stdout.buffer.flush()
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
 @click.option(
     "--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Write commands of SPP's prompt: playback FILE."

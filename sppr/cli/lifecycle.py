@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, Edge, say
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand, echo
 
 if TYPE_CHECKING:
     from sppr.cli.context import Lab
     from sppr.lab.paths import Site
-    from sppr.lab.state.reconcile import Todo
+    from sppr.lab.state.reconcile import Changes
     from sppr.lab.state.state import State
     from sppr.parts.part import Part
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
 @options.powerdown
 def down(session: str | None, powerdown: float) -> int:
@@ -42,27 +42,27 @@ def down(session: str | None, powerdown: float) -> int:
             if session is None:
                 check_lost_owner(name)
             others = ", ".join(states.sessions())
-            if recovery.lost(name, say):
-                say(f"session {name} is down")
+            if recovery.down_without_state(name, echo):
+                echo(f"session {name} is down")
             else:
                 click.echo(e.what + (f"; running: {others}" if others else ""))
             return 0
         except states.Broken as e:
             click.echo(f"warning: {e.what}; ending what its pid records name")
-            sure = recovery.wreck(name, say)
-            say(f"session {name} is down")
+            sure = recovery.down_corrupt_state(name, echo)
+            echo(f"session {name} is down")
             return 0 if sure else 1
         tmux = Tmux(state.plan.socket_name)
         if state.stale:
             teardown.sweep_stale(state, tmux)
             click.echo(f"session {name} was up before the machine was restarted: what it left was swept")
             return 0
-        teardown.down(state, tmux, say, powerdown)
-        say(f"session {name} is down")
+        teardown.down(state, tmux, echo, powerdown)
+        echo(f"session {name} is down")
     return 0
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.part_names
 @options.verb_session
 def start(names: tuple[str, ...], session: str | None) -> None:
@@ -71,13 +71,13 @@ def start(names: tuple[str, ...], session: str | None) -> None:
 
     with locked_session(session, names) as state:
         replanned, site, lab = replan(state, names)
-        todo = lifecycle.to_start(state, names, replanned, say, lab.plan if lab else None)
-        if todo.start:
-            execute(todo, state, site, lab)
-            report_ready(todo)
+        changes = lifecycle.to_start(state, names, replanned, echo, lab.plan if lab else None)
+        if changes.start:
+            execute(changes, state, site, lab)
+            report_ready(changes)
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.part_names
 @options.verb_session
 @options.powerdown
@@ -86,10 +86,10 @@ def stop(names: tuple[str, ...], session: str | None, powerdown: float) -> None:
     from sppr.lab import lifecycle
 
     with locked_session(session, names) as state:
-        lifecycle.stop(state, names, say, powerdown)
+        lifecycle.stop(state, names, echo, powerdown)
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.part_names
 @options.verb_session
 def restart(names: tuple[str, ...], session: str | None) -> None:
@@ -102,12 +102,12 @@ def restart(names: tuple[str, ...], session: str | None) -> None:
         running = observe.running(state.folder, state.plan.parts)
         chosen = reconcile.with_secondaries(state.plan, names, running)
         replanned, site, lab = replan(state, chosen)
-        todo = lifecycle.to_restart(state, chosen, replanned, lab.plan if lab else None)
-        execute(todo, state, site, lab)
-        report_ready(todo)
+        changes = lifecycle.to_restart(state, chosen, replanned, lab.plan if lab else None)
+        execute(changes, state, site, lab)
+        report_ready(changes)
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
 def attach(session: str | None) -> None:
     """Show the lab in this terminal; inside its tmux: switch to it."""
@@ -161,12 +161,12 @@ def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], Site
     gone = [name for name in names if name not in there]
     if gone:
         missing = f"{state.plan.conf} is gone" if lab is None else f"{state.plan.conf} has no such part any more"
-        say(f"{', '.join(gone)}: {missing}: started as it ran last")
-    kept = {name: lifecycle.as_it_ran(state, name) for name in gone}
+        echo(f"{', '.join(gone)}: {missing}: started as it ran last")
+    kept = {name: lifecycle.running_command(state, name) for name in gone}
     return {name: there.get(name) or kept[name] for name in names}, lab.site if lab and not gone else None, lab
 
 
-def execute(todo: "Todo", state: "State", site: "Site | None", lab: "Lab | None" = None) -> None:
+def execute(changes: "Changes", state: "State", site: "Site | None", lab: "Lab | None" = None) -> None:
     """Do it, shown as it goes on. ``lab``: as conf.yml has it, whose chains are wired then."""
     from sppr.cli.context import rewired
     from sppr.cli.terminal import sudo_prompt
@@ -176,21 +176,21 @@ def execute(todo: "Todo", state: "State", site: "Site | None", lab: "Lab | None"
     from sppr.tmux.server import Tmux
 
     if lab is not None:
-        todo = replace(todo, plan=rewired(lab, todo.plan, state.plan))
+        changes = replace(changes, plan=rewired(lab, changes.plan, state.plan))
     tmux = Tmux(state.plan.socket_name)
-    found = machine.look(todo.plan.accel)
-    findings = lifecycle.check(todo, site, found)
+    found = machine.look(changes.plan.accel)
+    findings = lifecycle.check(changes, site, found)
     outlive_own_pane(state)
-    root = sudo_prompt.of_lab(todo.plan, todo.start)
+    root = sudo_prompt.of_lab(changes.plan, changes.start)
     root.ask()
-    with root, progress(todo.plan, todo.start) as report:
+    with root, progress(changes.plan, changes.start) as report:
         for finding in findings:
             report.note(f"warning: {finding.what}")
         try:
-            lifecycle.execute(todo, state, site, tmux, report, found)
+            lifecycle.execute(changes, state, site, tmux, report, found)
         except KeyboardInterrupt:
             raise Stopped("interrupted; what was started stays up", hint="sppr status") from None
 
 
-def report_ready(todo: "Todo") -> None:
-    say(f"{', '.join(todo.start)}: ready")
+def report_ready(changes: "Changes") -> None:
+    echo(f"{', '.join(changes.start)}: ready")

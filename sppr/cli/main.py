@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sppr.cli.errors import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 #: verb -> module below sppr.cli, name of its command there, and its line in the help.
 VERBS = {
@@ -47,7 +47,7 @@ class Verbs(click.Group):
             formatter.write_dl([(verb, text) for verb, (_, _, text) in VERBS.items()])
 
 
-class Main(Edge, Verbs):
+class Main(ErrorReportingCommand, Verbs):
     """The verbs, with our errors told and turned into exit codes."""
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.conf
 @click.option("--no-image", is_flag=True, help="Do not build a base image where there is none.")
 def main(conf: Path | None, no_image: bool) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 #: The exit status of ssh for a connection that failed.
 SSH_FAILED = 255
 
 
-class Words(Edge):
+class Words(ErrorReportingCommand):
     """With -r all that follows TARGET is the command, its options too."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

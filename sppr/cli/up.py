@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, Edge
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 
-@click.command(cls=Edge, context_settings=CONTEXT)
+@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
 @click.option("--detach", is_flag=True, help="Do not show the session when it is up.")
 @click.option(
@@ -95,15 +95,15 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
         seen = observe.look(lab.site.run, lab.plan.session, parts.values(), tmux)
-        todo = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes, seen.outlived)
-        plan = rewired(lab, todo.plan, old.plan if old else None, keep_chains)
+        changes = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes, seen.outlived)
+        plan = rewired(lab, changes.plan, old.plan if old else None, keep_chains)
         notes = [f"chain {left.name}: left out: {left.why}" for left in plan.wiring.left_out]
-        todo = replace(todo, plan=plan, notes=(*todo.notes, *notes))
-        if old is not None and all_is_well(todo, old, tmux, seen):
+        changes = replace(changes, plan=plan, notes=(*changes.notes, *notes))
+        if old is not None and all_is_well(changes, old, tmux, seen):
             return False
         if old is not None:
-            lifecycle.check_address(old, lab.plan, todo.start, seen.running)
-        run(todo, old, lab, tmux)
+            lifecycle.check_address(old, lab.plan, changes.start, seen.running)
+        run(changes, old, lab, tmux)
         load(lab.plan.session, None, lab.site.conf)  # puts the ends back of a proof that was cut off
     return True
 
@@ -141,7 +141,7 @@ def _same_server(lab: Any, old: Any) -> Any:
     return Tmux(lab.plan.socket_name)
 
 
-def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
+def all_is_well(changes: Any, old: Any, tmux: Any, seen: Any) -> bool:
     """Whether nothing is to be done, which is said then."""
     from dataclasses import replace
 
@@ -151,17 +151,17 @@ def all_is_well(todo: Any, old: Any, tmux: Any, seen: Any) -> bool:
     from sppr.tmux.server import attach_line
 
     session = old.plan.session
-    shells = Panes(todo.plan, tmux, old.panes).missing_shells(seen)
-    if todo.start or shells or not seen.session:
+    shells = Panes(changes.plan, tmux, old.panes).missing_shells(seen)
+    if changes.start or shells or not seen.session:
         return False
     rows = {row.name: row for row in part_statuses(replace(old, phase="up"))}
-    if any(rows[name].state != "ready" for name in todo.wait) or chains_to_change(todo.plan, old):
+    if any(rows[name].state != "ready" for name in changes.wait) or chains_to_change(changes.plan, old):
         return False
     if old.phase != "up":
         replace(old, phase="up", stopping=()).save()
-    for line in todo.notes:
+    for line in changes.notes:
         click.echo(line)
-    click.echo(f"session {session} is running already, with all its {len(todo.wait)} parts: nothing was changed")
+    click.echo(f"session {session} is running already, with all its {len(changes.wait)} parts: nothing was changed")
     click.echo(f"hint: {attach_line(tmux, session)}   or end it: sppr down{state.flag(session)}")
     return True
 
@@ -179,7 +179,7 @@ def chains_to_change(plan: Any, old: Any) -> bool:
     return bool(reconcile.steps(plan.wiring, observed))
 
 
-def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
+def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
     """Do what is to be done, shown as it goes on."""
     from sppr.cli.terminal import sudo_prompt
     from sppr.cli.terminal.progress import progress
@@ -189,16 +189,16 @@ def run(todo: Any, old: Any, lab: Any, tmux: Any) -> None:
     from sppr.lab.up import preflight
     from sppr.lab.up.bringup import BringUp
 
-    flag = state.flag(todo.plan.session)
-    found = machine.look(todo.plan.accel)  # anew, now that nobody else can be at it
-    findings = preflight.check(todo.plan, lab.site, found, todo.fresh)
-    root = sudo_prompt.of_lab(todo.plan, todo.start)
+    flag = state.flag(changes.plan.session)
+    found = machine.look(changes.plan.accel)  # anew, now that nobody else can be at it
+    findings = preflight.check(changes.plan, lab.site, found, changes.fresh)
+    root = sudo_prompt.of_lab(changes.plan, changes.start)
     root.ask()
-    with root, progress(todo.plan, (*todo.start, *todo.wait)) as report:
-        for line in (*(f"warning: {finding.what}" for finding in findings), *todo.notes):
+    with root, progress(changes.plan, (*changes.start, *changes.wait)) as report:
+        for line in (*(f"warning: {finding.what}" for finding in findings), *changes.notes):
             report.note(line)
         try:
-            BringUp(todo, old, lab.site, tmux, report).execute(found)
+            BringUp(changes, old, lab.site, tmux, report).execute(found)
         except KeyboardInterrupt:
             hint = f"sppr up goes on, sppr down{flag} ends it"
             raise Stopped("interrupted; what was started stays up", hint=hint) from None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sppr.controller import verify
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
-from sppr.controller.patch_panel import Panel, no_effect
+from sppr.controller.patch_panel import PatchPanel, no_effect
 from sppr.controller.server.process import Peer
 from sppr.spp.names import Target
 
@@ -18,7 +18,7 @@ NAME = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,30}"
 MAC = r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
 
 
-async def start(panel: Panel, target: Target, name: str, core: int, kind: str) -> None:
+async def start(panel: PatchPanel, target: Target, name: str, core: int, kind: str) -> None:
     """Start a component. What is called ``classifier`` was ``classifier_mac`` until 18.08.3."""
     old = kind == "classifier" and panel.peer(target).staged
     try:
@@ -29,12 +29,18 @@ async def start(panel: Panel, target: Target, name: str, core: int, kind: str) -
         await _change(panel, target, f"component start {name} {core} classifier_mac")
 
 
-async def stop(panel: Panel, target: Target, name: str) -> None:
+async def stop(panel: PatchPanel, target: Target, name: str) -> None:
     await _change(panel, target, f"component stop {name}")
 
 
 async def port(
-    panel: Panel, target: Target, action: str, uid: str, way: str, name: str, vlan: Mapping[str, object] | None = None
+    panel: PatchPanel,
+    target: Target,
+    action: str,
+    uid: str,
+    way: str,
+    name: str,
+    vlan: Mapping[str, object] | None = None,
 ) -> None:
     """``action``: attach or detach; ``way``: rx or tx; ``vlan``, vf only: ``{"operation", "id", "pcp"}``."""
     _known(uid)
@@ -47,18 +53,18 @@ async def port(
     await _change(panel, target, " ".join(words))
 
 
-async def classify(panel: Panel, target: Target, action: str, mac: str, uid: str, vlan: int | None = None) -> None:
+async def classify(panel: PatchPanel, target: Target, action: str, mac: str, uid: str, vlan: int | None = None) -> None:
     """Frames to ``mac`` (or ``default``), of ``vlan`` if one is given, leave by ``uid``; or no longer."""
     _known(uid)
     kind = ["mac"] if vlan is None else ["vlan", str(vlan)]
     await _change(panel, target, " ".join(["classifier_table", action, *kind, mac, uid]))
 
 
-async def capture(panel: Panel, target: Target, *, start: bool) -> None:
+async def capture(panel: PatchPanel, target: Target, *, start: bool) -> None:
     await _change(panel, target, "start" if start else "stop")
 
 
-async def _change(panel: Panel, target: Target, command: str) -> None:
+async def _change(panel: PatchPanel, target: Target, command: str) -> None:
     """Send a change, and compare the status with it afterwards. vf up to 18.05 keeps a change back until ``flush`` and
     forgets it on ``cancel``."""
     peer = panel.peer(target)
@@ -75,7 +81,7 @@ async def _change(panel: Panel, target: Target, command: str) -> None:
         await _check_done(panel, target, peer, command)
 
 
-async def _check_done(panel: Panel, target: Target, peer: Peer, command: str) -> None:
+async def _check_done(panel: PatchPanel, target: Target, peer: Peer, command: str) -> None:
     """Refused where the process answered success and its status still shows something else after ``SETTLE``."""
     for pause in SETTLE:
         await asyncio.sleep(pause)

@@ -17,12 +17,12 @@ from typing import Protocol
 from aiohttp import web
 
 from sppr.controller.launch import Lab
-from sppr.controller.patch_panel import Panel
+from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.prompt.hosts import Host, Local, Remote
 from sppr.controller.prompt.shell import Shell
 from sppr.controller.rest import app as api
 from sppr.controller.rest import limits
-from sppr.controller.restore import Memory
+from sppr.controller.restore import Restorer
 from sppr.controller.server import access, sockets
 from sppr.controller.server.process import TIMEOUT
 from sppr.controller.server.server import Server
@@ -78,10 +78,10 @@ async def serve(options: Options) -> int:
         pri_port, sec_port = primary.getsockname()[1], secondary.getsockname()[1]
         most = limits.raise_limit()
         rules = access.of(options.allow_users, options.allow)
-        memory = Memory(front.log, options.wiring)
+        memory = Restorer(front.log, options.wiring)
         vm_uid = access.uid_of(options.vm_user) if options.vm_user else None
         server = Server(front.log, most=most // 2, timeout=options.timeout, memory=memory, rules=rules, vm_uid=vm_uid)
-        panel = Panel(server, Lab(options.file_prefix, options.host, sec_port))
+        panel = PatchPanel(server, Lab(options.file_prefix, options.host, sec_port))
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
         served = await stack.enter_async_context(_api(panel, info, options, _refusal(rules, front.log)))
         guest = _guests(stack, options)
@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextlib.asynccontextmanager
 async def _api(
-    panel: Panel, info: dict[str, object], options: Options, refusal: limits.Refusal
+    panel: PatchPanel, info: dict[str, object], options: Options, refusal: limits.Refusal
 ) -> AsyncIterator[list[str]]:
     """Serve REST where the options say; yields these places as text. The unix socket is removed afterwards."""
     async with contextlib.AsyncExitStack() as stack:

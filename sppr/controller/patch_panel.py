@@ -28,7 +28,7 @@ _FIXED = {"phy": "the primary gets its NICs when it starts", "pipe": "pipes are 
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
 
 
-class Panel:
+class PatchPanel:
     """The connected processes as one panel: ``server`` holds them, ``lab`` is what ``launch`` starts others with."""
 
     def __init__(self, server: Server, lab: Lab | None = None) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sppr.controller import launch as launches
 from sppr.controller.errors import Refused
-from sppr.controller.patch_panel import Panel
+from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.server.reply import Reply
 from sppr.spp.names import PRIMARY
 
@@ -14,13 +14,13 @@ RULE = r"[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*"
 
 
 async def launch(
-    panel: Panel, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]
+    panel: PatchPanel, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]
 ) -> None:
     """Let the primary start a secondary; see ``launch.command`` for the options that are allowed."""
     await _ask(panel, launches.command(panel.lab, client_id, program, eal, app))
 
 
-async def create_rule(panel: Panel, port: int, rule: Mapping[str, object], verb: str) -> dict[str, object]:
+async def create_rule(panel: PatchPanel, port: int, rule: Mapping[str, object], verb: str) -> dict[str, object]:
     """``verb``: validate or create. ``rule`` as of the REST call, checked by its body."""
     words = ["flow", verb, f"phy:{port}"]
     words += [f"{key} {rule[key]}" for key in ("group", "priority") if rule.get(key) is not None]
@@ -35,17 +35,17 @@ def _items(title: str, rule: Mapping[str, object]) -> list[str]:
     return [title, *(f"{item} /" for item in items), "end"]
 
 
-async def destroy_rule(panel: Panel, port: int, rule: str) -> dict[str, object]:
+async def destroy_rule(panel: PatchPanel, port: int, rule: str) -> dict[str, object]:
     """``rule``: its number, or ``ALL``."""
     return await _flow(panel, f"flow destroy phy:{port} {rule}")
 
 
-async def _flow(panel: Panel, command: str) -> dict[str, object]:
+async def _flow(panel: PatchPanel, command: str) -> dict[str, object]:
     reply = await _ask(panel, command)
     return reply.data or {"result": "success", "message": reply.text}
 
 
-async def _ask(panel: Panel, command: str) -> Reply:
+async def _ask(panel: PatchPanel, command: str) -> Reply:
     reply = await panel.ask(PRIMARY, command)
     if reply.echo or reply.data is None:
         raise Refused(f"the primary does not know `{command.split()[0]}`", hint="it is of an older SPP")

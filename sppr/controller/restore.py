@@ -19,7 +19,7 @@ _KINDS = ("primary", "nfv", "vm")
 _VERSION = 1
 
 
-class Memory:
+class Restorer:
     """``path``: where it is kept over a restart of the controller; None: nowhere. ``log`` gets lines for the pane.
 
     Classic processes, whose status is text, are not remembered.

@@ -14,7 +14,7 @@ from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
 from sppr.host import atomic_write
 from sppr.host.root.privilege import as_its_folder
-from sppr.run import run, run_telling
+from sppr.run import run, run_streaming
 
 #: ``    (42.01/100%)``, as ``-p`` prints it over and over.
 _PERCENT = re.compile(r"\((\d+\.\d+)/100%\)")
@@ -137,7 +137,7 @@ def convert(source: ImageInfo, target: Path, progress: Callable[[float], None]) 
             progress(float(shown[1]) / 100)
 
     ends = [_plain(source.path), _plain(target)]
-    run_telling(["qemu-img", "convert", "-p", "-f", source.format, "-O", "qcow2", *ends], line)
+    run_streaming(["qemu-img", "convert", "-p", "-f", source.format, "-O", "qcow2", *ends], line)
 
 
 def overlay(

@@ -16,13 +16,13 @@ from sppr.lab.up import preflight
 
 
 @dataclass(frozen=True)
-class Looked:
+class Diagnosis:
     """``facts`` and ``needs``: what the checks were given. ``session``: of the lab whose findings these are; empty
     where only the machine was looked at."""
 
     findings: list[checks.Finding]
     facts: Facts
-    needs: checks.Needs
+    required: checks.Requirements
     session: str = ""
 
     @property
@@ -32,7 +32,7 @@ class Looked:
         found = [_row(f.id, f.severity, f.what, f.fix, bool(f.mend)) for f in self.findings]
         known = {finding.id for finding in self.findings}
         quiet = [c for c in checks.REGISTRY if c.id not in known and (self.session or c.host)]
-        return found + [self._quiet(c.id, c.fine(self.facts, self.needs)) for c in quiet if callable(c.fine)]
+        return found + [self._quiet(c.id, c.fine(self.facts, self.required)) for c in quiet if callable(c.fine)]
 
     @staticmethod
     def _quiet(identity: str, seen: str | checks.NotLooked) -> dict[str, Any]:
@@ -41,22 +41,22 @@ class Looked:
         return _row(identity, "ok", seen, "", False)
 
 
-def of_lab(plan: Plan, site: Site) -> Looked:
+def of_lab(plan: Plan, site: Site) -> Diagnosis:
     """Of a lab that can be planned."""
     facts = machine.look(plan.accel)
     findings, needed = preflight.inspect(plan, site, facts)
-    return Looked(findings, facts, needed, plan.session)
+    return Diagnosis(findings, facts, needed, plan.session)
 
 
-def of_host(error: SpprError) -> Looked:
+def of_host(error: SpprError) -> Diagnosis:
     """Of the machine alone, with what keeps the lab from being planned."""
     identity = "conf" if isinstance(error, ConfigError) else "lab"
     found = checks.Finding(identity, "error", error.what, error.hint or "mend conf.yml, then again")
     facts, needed = machine.look(), requirements.of_host()
-    return Looked(checks.in_order([found, *checks.check(facts, needed)]), facts, needed)
+    return Diagnosis(checks.in_order([found, *checks.check(facts, needed)]), facts, needed)
 
 
-def mend(look: Callable[[], Looked], note: Callable[[str], None]) -> None:
+def mend(look: Callable[[], Diagnosis], note: Callable[[str], None]) -> None:
     """Run what mends each finding, and can be taken back. Nobody else may be at the session meanwhile."""
     session = look().session
     if not session:

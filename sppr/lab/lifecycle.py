@@ -12,7 +12,7 @@ from sppr.lab.paths import Site
 from sppr.lab.plan.plan import Plan
 from sppr.lab.state import observe, reconcile
 from sppr.lab.state import state as states
-from sppr.lab.state.reconcile import Todo
+from sppr.lab.state.reconcile import Changes
 from sppr.lab.state.state import State
 from sppr.lab.up import preflight
 from sppr.lab.up.bringup import BringUp, Report
@@ -21,7 +21,7 @@ from sppr.run import PYTHON
 from sppr.tmux.server import Tmux
 
 
-def as_it_ran(state: State, name: str) -> Part:
+def running_command(state: State, name: str) -> Part:
     """The part with what it became last, and a line that does that again without conf.yml."""
     part = state.plan.part(name)
     command = (PYTHON, "-m", "sppr", "run", "part", name, "--session", state.plan.session)
@@ -46,12 +46,14 @@ def stop(state: State, names: Sequence[str], note: teardown.Note, powerdown: flo
             state.save()
 
 
-def to_restart(state: State, names: Sequence[str], anew: Mapping[str, Part], wanted: Plan | None = None) -> Todo:
+def to_restart(
+    state: State, names: Sequence[str], replanned: Mapping[str, Part], wanted: Plan | None = None
+) -> Changes:
     """These parts ended where they run, and started; with the primary the secondaries that run."""
     running = observe.running(state.folder, state.plan.parts)
     chosen = reconcile.with_secondaries(state.plan, names, running)
     check_address(state, wanted, chosen, running)
-    return _checked(state, reconcile.again(state.plan, chosen, running, anew, wanted), running)
+    return _checked(state, reconcile.again(state.plan, chosen, running, replanned, wanted), running)
 
 
 def with_orphans(state: State, names: Sequence[str]) -> list[str]:
@@ -64,8 +66,8 @@ def with_orphans(state: State, names: Sequence[str]) -> list[str]:
 
 
 def to_start(
-    state: State, names: Sequence[str], anew: Mapping[str, Part], note: teardown.Note, wanted: Plan | None = None
-) -> Todo:
+    state: State, names: Sequence[str], replanned: Mapping[str, Part], note: teardown.Note, wanted: Plan | None = None
+) -> Changes:
     """Start the parts that do not run. With the primary, its secondaries that still run are stopped, and started after
     it, as ``restart`` and ``wakeup`` do."""
     running = observe.running(state.folder, state.plan.parts)
@@ -77,7 +79,7 @@ def to_start(
         elif name in names:
             note(f"{name} runs already")
     check_address(state, wanted, chosen, running)
-    return _checked(state, reconcile.again(state.plan, chosen, running, anew, wanted), running)
+    return _checked(state, reconcile.again(state.plan, chosen, running, replanned, wanted), running)
 
 
 def check_address(state: State, wanted: Plan | None, names: Collection[str], running: reconcile.Running) -> None:
@@ -93,27 +95,27 @@ def check_address(state: State, wanted: Plan | None, names: Collection[str], run
     raise SpprError(what, hint=f"sppr restart {' '.join(every)}{states.flag(state.plan.session)}")
 
 
-def _checked(state: State, todo: Todo, running: Collection[str]) -> Todo:
-    missing = [name for name in todo.wait if name not in running]
+def _checked(state: State, changes: Changes, running: Collection[str]) -> Changes:
+    missing = [name for name in changes.wait if name not in running]
     if missing:
-        what = f"{', '.join(todo.start)}: {', '.join(missing)} must run first"
-        names = " ".join([*missing, *todo.start])
+        what = f"{', '.join(changes.start)}: {', '.join(missing)} must run first"
+        names = " ".join([*missing, *changes.start])
         raise SpprError(what, hint=f"sppr start {names}{states.flag(state.plan.session)}")
-    return todo
+    return changes
 
 
-def check(todo: Todo, site: Site | None, found: Facts) -> list[Finding]:
+def check(changes: Changes, site: Site | None, found: Facts) -> list[Finding]:
     """Return the warnings of preflight about the parts to be started. HostError with all that would keep them from
     starting: nothing was changed then. What they hold now counts as free. Without conf.yml nothing is checked."""
-    if site is None or not todo.start:
+    if site is None or not changes.start:
         return []
     try:
-        return preflight.check(todo.plan, site, found, todo.start, todo.stop)
+        return preflight.check(changes.plan, site, found, changes.start, changes.stop)
     except HostError as e:
         e.what += "\nnothing was changed"
         raise
 
 
-def execute(todo: Todo, state: State, site: Site | None, tmux: Tmux, report: Report, found: Facts) -> None:
-    if todo.start:
-        BringUp(todo, state, site, tmux, report).execute(found)
+def execute(changes: Changes, state: State, site: Site | None, tmux: Tmux, report: Report, found: Facts) -> None:
+    if changes.start:
+        BringUp(changes, state, site, tmux, report).execute(found)

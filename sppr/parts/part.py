@@ -31,7 +31,7 @@ class Part:
     window: str
     command: tuple[str, ...]
     program: tuple[str, ...]
-    needs: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
     server: str = ""
     ports: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()

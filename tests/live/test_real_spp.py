@@ -16,7 +16,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from sppr.classic.client import Desk
+from sppr.classic.client import Client
 from sppr.cli.terminal.progress import Lines
 from sppr.deadline import Deadline
 from sppr.errors import ControlError
@@ -24,7 +24,7 @@ from sppr.lab.chains import reconcile
 from sppr.lab.chains.proof.prove import prove
 from sppr.lab.chains.proof.result import Options
 from sppr.lab.state import state as states
-from sppr.lab.state.reconcile import Todo
+from sppr.lab.state.reconcile import Changes
 from sppr.lab.up.bringup import BringUp
 from sppr.parts import readiness
 from sppr.parts.part import Part
@@ -173,11 +173,11 @@ def test_a_restarted_secondary_of_spp_gets_the_ports_of_a_vm_that_runs_over_a_st
     monkeypatch.setenv("SPPR_RUN_DIR", lab.env["SPPR_RUN_DIR"])
     state = states.load(lab.session)
     vm = Part("vm_v901", "vm_vhost", 901, "vm_v", (), (), server="nfv:1", ports=("vhost:901",), sockets=(str(path),))
-    todo = Todo(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
+    changes = Changes(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
     said: list[str] = []
     report = Lines()
     report.note = said.append  # type: ignore[method-assign]
-    BringUp(todo, state, None, Tmux(lab.session), report)._serve_again(state.plan.part("sec1"))
+    BringUp(changes, state, None, Tmux(lab.session), report)._serve_again(state.plan.part("sec1"))
     assert said == [] and "vhost:901" in ControlClient(f"127.0.0.1:{lab.rest}").ports("nfv:1")
 
 
@@ -209,7 +209,7 @@ def test_the_management_port_gets_five_connections_a_second_at_most() -> None:
                     sock.close()
 
         threading.Thread(target=serve, daemon=True).start()
-        desk = Desk(None, server.getsockname(), False)  # type: ignore[arg-type]
+        desk = Client(None, server.getsockname(), False)  # type: ignore[arg-type]
 
         def ask() -> None:
             while time.monotonic() < began + 2.5:

@@ -31,7 +31,9 @@ def sppr(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_bug_is_status_70_with_its_traceback_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bug.py"
-    head = "import click\nfrom sppr.cli.errors import Edge\n@click.command(cls=Edge)\n"
+    head = (
+        "import click\nfrom sppr.cli.errors import ErrorReportingCommand\n@click.command(cls=ErrorReportingCommand)\n"
+    )
     program.write_text(head + "def main():\n    raise ZeroDivisionError\nmain()\n")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.classic.client import Desk, Refusal
+from sppr.classic.client import Client, Refusal
 from sppr.classic.service import Service
 from sppr.config import load
 from sppr.config.model import Chain, Config
@@ -111,7 +111,7 @@ def test_controllers_of_each_release(tmp_path: Path, version: str) -> None:
         )  # fmt: skip
         words = ("-b", "127.0.0.1", "-a", "7777") if version == "18.08.1" else ("-b", "127.0.0.1:7777")
         assert made.part("cli").program == (sys.executable, f"{root}/src/spp.py", *words)
-        assert made.api == "127.0.0.1:7777" and made.part("cli").needs == ("ctrler",)
+        assert made.api == "127.0.0.1:7777" and made.part("cli").depends_on == ("ctrler",)
         return
     words = first.program[first.program.index("--") + 1 :]
     manage = ("-m", "7777", "-ip", "127.0.0.1") if VERSIONS.index(version) >= VERSIONS.index("17.08") else ()
@@ -161,7 +161,7 @@ def test_vf_of_17_11_has_a_controller_of_its_own(tmp_path: Path) -> None:
     assert made.windows[0].panes == ("ctrler", "vfctrl") and made.tcp_ports == (5555, 6666, 7777, 5556, 6667)
     controller, vf = made.part("vfctrl"), made.part("sec2")
     assert controller.program[-4:] == ("-p", "5556", "-s", "6667") and "--manage" not in controller.program
-    assert "127.0.0.1:6667" in vf.program and vf.control == controller.control and vf.needs == ("pri", "vfctrl")
+    assert "127.0.0.1:6667" in vf.program and vf.control == controller.control and vf.depends_on == ("pri", "vfctrl")
     assert "127.0.0.1:6666" in made.part("sec1").program and made.part("sec1").control == ""
 
 
@@ -201,7 +201,7 @@ def test_a_ring_vm_of_16_07_is_run_by_the_patched_qemu(tmp_path: Path) -> None:
     ring = load.parse(b"vms_ring: [{id: 6}]", "c").vms_ring
     config = config.model_copy(update={"vms_ring": ring})
     part = plan(config, tmp_path, nof_ring=1).part("vm_r6")
-    assert (part.kind, part.ports, part.regions, part.needs) == ("ivshmem", (), (), ("pri",))
+    assert (part.kind, part.ports, part.regions, part.depends_on) == ("ivshmem", (), (), ("pri",))
     assert part.program[:5] == ("/opt/qemu-2.3.0", "-name", "vm-r6", "-m", "256")
     assert part.program[part.program.index("-serial") + 1] == "mon:stdio" and "-fw_cfg" not in part.program
     with pytest.raises(ConfigError, match=r"SPP 16\.07: ring VMs want the QEMU that was patched"):
@@ -261,7 +261,7 @@ class Said:
 
 def served(bare: bool, kind: str = "nfv", **texts: str) -> Service:
     lines = {f"sec {key[1:]};status" if key[1:].isdigit() else "status": text for key, text in texts.items()}
-    return Service(Desk(Said(lines), None, bare), kind)  # type: ignore[arg-type]
+    return Service(Client(Said(lines), None, bare), kind)  # type: ignore[arg-type]
 
 
 VF = """recv:6:len:231:
@@ -304,7 +304,7 @@ def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> N
         "status": "primary: 0\nsecondary count: 1\nConnected secondary id: 1\n",
         "sec 1;status": "status: idling\nports: ''",
     }
-    service = Service(Desk(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
+    service = Service(Client(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
     assert service.processes() == [{"type": "nfv", "client-id": 1}]
     texts["sec 1;status"] = "closing:<socket"
     assert service.processes() == [{"type": "nfv", "client-id": 1}], "its answer counts for 2 s"
@@ -321,7 +321,7 @@ def test_a_change_that_a_classic_process_only_echoes_is_compared_with_its_status
         "sec 1;patch reset": "patch reset", "sec 1;add vhost 1": "add vhost 1", "sec 1;forward": "forward",
         "sec 1;patch phy:1 ring:5": "patch phy:1 ring:5",
     }  # fmt: skip
-    service = Service(Desk(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
+    service = Service(Client(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
     for call, what in (
         (lambda: service.reset(1), "`patch reset` had no effect as asked: phy:0 -> ring:5 is there"),
         (lambda: service.port(1, "add", "vhost:1"), "`add vhost:1` had no effect as asked: vhost:1 is missing"),

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, EdgeGroup
+from sppr.cli.errors import CONTEXT, ErrorReportingGroup
 
 #: What stands where there is no number.
 NONE = "–"  # noqa: RUF001 - a dash, as in a table
@@ -51,7 +51,7 @@ def _chosen(state: Any, names: Sequence[str]) -> None:
             raise SpprError(f"{name}: no chain of session {state.plan.session}", hint=listed)
 
 
-@click.group(cls=EdgeGroup, context_settings=CONTEXT, invoke_without_command=True)
+@click.group(cls=ErrorReportingGroup, context_settings=CONTEXT, invoke_without_command=True)
 @options.verb_session
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name state path forward reverse dropped why.")
 @click.pass_context
@@ -154,8 +154,8 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
         _chosen(state, names)
         for line in (*ends.prepare(state.plan), *ends.move(state.plan)):
             click.echo(line)
-        todo, observed = reconcile.apply(state.plan, states.dead_parts(state), names or None)
-        for step in todo:
+        changes, observed = reconcile.apply(state.plan, states.dead_parts(state), names or None)
+        for step in changes:
             click.echo(str(step))
         if not names:
             state.plan = state.plan.unretired(observed)

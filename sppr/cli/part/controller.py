@@ -6,10 +6,10 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT
-from sppr.cli.part.exec_part import PartEdge, become, begin
+from sppr.cli.part.exec_part import PartCommand, begin, exec_part
 
 
-@click.command(cls=PartEdge, context_settings=CONTEXT)
+@click.command(cls=PartCommand, context_settings=CONTEXT)
 @options.conf
 @options.session
 @click.option("-ch", "--host", help="Address to listen on.  [default: conf.yml]")
@@ -48,4 +48,4 @@ def main(
     if not dry_run:
         site.check_controllers([p for p in (made[name].kind,) if p not in ("", "cli")])
         make_private(site.run)
-    become(name, made[name].program, site.run, dry_run)
+    exec_part(name, made[name].program, site.run, dry_run)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sppr.cli.errors import Edge
+from sppr.cli.errors import ErrorReportingCommand
 from sppr.cli.session import check_owner
 from sppr.errors import LaunchError, SpprError
 from sppr.host.root import privilege
@@ -16,7 +16,7 @@ from sppr.run import pasteable
 from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
 
 
-class PartEdge(Edge):
+class PartCommand(ErrorReportingCommand):
     """A runscript's edge. In a pane it runs the part anew: the exit status that stands there is of the run before."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -43,7 +43,7 @@ def begin(name: str, run: Path, dry_run: bool, conf: Path | None = None) -> None
         )
 
 
-def become(
+def exec_part(
     name: str, argv: Sequence[str], run: Path, dry_run: bool, as_root: bool = False, more: Sequence[str] = ()
 ) -> None:
     """Record that this process is the part ``name`` of the session in ``run``, and exec ``argv``; or just print it.

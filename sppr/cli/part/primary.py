@@ -7,10 +7,10 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT
-from sppr.cli.part.exec_part import PartEdge, become, begin
+from sppr.cli.part.exec_part import PartCommand, begin, exec_part
 
 
-@click.command(cls=PartEdge, context_settings=CONTEXT)
+@click.command(cls=PartCommand, context_settings=CONTEXT)
 @options.conf
 @options.session
 @options.vdevs
@@ -31,4 +31,4 @@ def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) ->
     made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
     if not dry_run:
         site.check_binaries(["primary"])
-    become("pri", made.part("pri").program, site.run, dry_run, as_root=True)
+    exec_part("pri", made.part("pri").program, site.run, dry_run, as_root=True)

@@ -3,20 +3,20 @@
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, EdgeGroup
+from sppr.cli.errors import CONTEXT, ErrorReportingGroup
 from sppr.cli.part.controller import main as controller
-from sppr.cli.part.exec_part import PartEdge, become, begin
+from sppr.cli.part.exec_part import PartCommand, begin, exec_part
 from sppr.cli.part.primary import main as primary
 from sppr.cli.part.secondary import main as secondary
 from sppr.cli.part.vm import main as vm
 
 
-@click.group(cls=EdgeGroup, context_settings=CONTEXT)
+@click.group(cls=ErrorReportingGroup, context_settings=CONTEXT)
 def main() -> None:
     """One process of the lab, in this terminal."""
 
 
-@click.command(cls=PartEdge, context_settings=CONTEXT)
+@click.command(cls=PartCommand, context_settings=CONTEXT)
 @options.part_name
 @options.session
 @options.dry_run
@@ -28,7 +28,7 @@ def part(name: str, session: str | None, dry_run: bool) -> None:
     state = states.living(session_of(session))
     states.check_names(state, [name])
     begin(name, state.folder, dry_run)
-    become(name, state.plan.part(name).program, state.folder, dry_run)
+    exec_part(name, state.plan.part(name).program, state.folder, dry_run)
 
 
 for _name, _command in (

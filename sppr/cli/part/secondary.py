@@ -7,10 +7,10 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT
-from sppr.cli.part.exec_part import PartEdge, become, begin
+from sppr.cli.part.exec_part import PartCommand, begin, exec_part
 
 
-@click.command(cls=PartEdge, context_settings=CONTEXT)
+@click.command(cls=PartCommand, context_settings=CONTEXT)
 @click.option("-i", "--id", "secondary_id", type=click.IntRange(1, 127), required=True, help="Id of the secondary.")
 @options.conf
 @options.session
@@ -32,4 +32,4 @@ def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: boo
     )
     if not dry_run:
         site.check_binaries([made.part(name).kind])
-    become(name, made.part(name).program, site.run, dry_run, as_root=True)
+    exec_part(name, made.part(name).program, site.run, dry_run, as_root=True)

@@ -10,10 +10,10 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT
-from sppr.cli.part.exec_part import PartEdge, become, begin
+from sppr.cli.part.exec_part import PartCommand, begin, exec_part
 
 
-@click.command(cls=PartEdge, context_settings=CONTEXT)
+@click.command(cls=PartCommand, context_settings=CONTEXT)
 @click.option(
     "-t", "--type", "kind", type=click.Choice(["ring", "vhost", "normal", "orig"]), required=True,
     help="Kind of VM; normal: without ports of SPP; orig: the image itself, which it changes.",
@@ -75,7 +75,7 @@ def main(
     parts = [vms.by_hand(config, found, site, kind, i, n, shape) for i, n in zip(ids, shares, strict=True)]
     if dry_run:
         for part in parts:
-            become(part.name, part.program, site.run, dry_run=True)
+            exec_part(part.name, part.program, site.run, dry_run=True)
         return
     begin(vm_name(kind, ids[0]), site.run, dry_run, None if session else site.conf)
     if len(ids) > 1:
@@ -88,7 +88,7 @@ def main(
         from sppr.qemu import passt
 
         passt.hand_over(passt.start())
-    become(parts[0].name, program, site.run, dry_run, more=artifacts.words(parts[0], site.run))
+    exec_part(parts[0].name, program, site.run, dry_run, more=artifacts.words(parts[0], site.run))
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ class Table:
         self._console = console
         self._lock = threading.Lock()
         self._rows: dict[str, tuple[str, float, float | None]] = {
-            part.name: (f"after {', '.join(part.needs)}" if part.needs else "", 0.0, None)
+            part.name: (f"after {', '.join(part.depends_on)}" if part.depends_on else "", 0.0, None)
             for part in plan.chosen(shown)
         }
 

@@ -16,7 +16,7 @@ from sppr.host.run_directory import make_private
 TRIES = 3
 
 
-class Rights(contextlib.ExitStack):
+class SudoPrompt(contextlib.ExitStack):
     """Root for what needs it while a lab comes up. ``programs``: what panes run as root; ``folder``: its run directory;
     ``line``: what would make the question needless."""
 
@@ -64,9 +64,9 @@ def show_commands() -> None:
         privilege.log.setLevel(logging.INFO)
 
 
-def of_lab(plan: Any, start: Collection[str]) -> Rights:
+def of_lab(plan: Any, start: Collection[str]) -> SudoPrompt:
     """Those that these parts of a plan need."""
     from sppr.lab import sudoers
 
     show_commands()
-    return Rights(sudoers.programs(plan.chosen(start)), Path(plan.run), sudoers.sudoers_line(plan))
+    return SudoPrompt(sudoers.programs(plan.chosen(start)), Path(plan.run), sudoers.sudoers_line(plan))

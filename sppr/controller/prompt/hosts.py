@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sppr.controller import components
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
-from sppr.controller.patch_panel import Panel
+from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.prompt.request import base
 from sppr.controller.rest import bodies
 from sppr.controller.rest.routes import PARTS, ROUTES, Call
@@ -46,7 +46,7 @@ class Host(Protocol):
 class Local:
     """The controller this prompt is part of: no HTTP in between."""
 
-    def __init__(self, panel: Panel, address: str, sec_address: str = "127.0.0.1:6666") -> None:
+    def __init__(self, panel: PatchPanel, address: str, sec_address: str = "127.0.0.1:6666") -> None:
         self.address = address
         self.sec_address = sec_address
         self._panel = panel

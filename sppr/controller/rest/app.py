@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
-from sppr.controller.patch_panel import Panel
+from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.rest import bodies, limits, openapi
 from sppr.controller.rest.routes import PARTS, ROUTES, Call, Route
 from sppr.spp.names import PRIMARY, Target
@@ -25,7 +25,7 @@ LARGEST_BODY = 65536
 
 
 def application(
-    panel: Panel,
+    panel: PatchPanel,
     info: dict[str, object],
     connections: list[limits.ConnectionLimit] | None = None,
     bound: str = "127.0.0.1",
@@ -56,7 +56,7 @@ def application(
     return app
 
 
-def _handler(panel: Panel, route: Route) -> Handler:
+def _handler(panel: PatchPanel, route: Route) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         body = bodies.read(await request.read(), route.body) if route.body else None
         number = request.match_info.get("id")

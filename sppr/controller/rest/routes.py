@@ -6,7 +6,7 @@ from typing import Any
 
 from sppr.controller import components, primary
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
-from sppr.controller.patch_panel import Panel
+from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.rest import bodies
 from sppr.spp.names import PRIMARY, Target
 
@@ -15,7 +15,7 @@ from sppr.spp.names import PRIMARY, Target
 class Call:
     """One call: whom it is for, what its path and its body say."""
 
-    panel: Panel
+    panel: PatchPanel
     target: Target = PRIMARY
     path: dict[str, str] = field(default_factory=dict)
     body: Any = None

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sppr.controller.errors import NoAnswer, NotConnected
-from sppr.controller.restore import Memory
+from sppr.controller.restore import Restorer
 from sppr.controller.server import access
 from sppr.controller.server.process import TIMEOUT, Peer
 from sppr.controller.server.reply import Reply
@@ -30,7 +30,7 @@ class Server:
         log: Callable[[str], None],
         *,
         timeout: float = TIMEOUT,
-        memory: Memory | None = None,
+        memory: Restorer | None = None,
         most: int = MOST_PEERS,
         rules: access.Access | None = None,
         vm_uid: int | None = None,
@@ -39,7 +39,7 @@ class Server:
         self.secondaries: dict[int, Peer] = {}
         self.timeout = timeout
         self._most = min(most, MOST_PEERS)
-        self.memory = memory or Memory(log)
+        self.memory = memory or Restorer(log)
         self._log = log
         self._rules = rules or access.of()
         self._vm_users = self._rules.users | ({vm_uid} if vm_uid is not None else set())

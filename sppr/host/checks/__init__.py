@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sppr.host.checks import access, cores, dpdk, guests, memory, nics, seen, tools, vhost
-from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, Needs, NotLooked, Process, Severity, options
+from sppr.host.checks.check import SEVERITIES, Check, Disk, Finding, NotLooked, Process, Requirements, Severity, options
 from sppr.host.facts import Facts
 
 __all__ = [
@@ -17,9 +17,9 @@ __all__ = [
     "Disk",
     "Explained",
     "Finding",
-    "Needs",
     "NotLooked",
     "Process",
+    "Requirements",
     "Severity",
     "check",
     "explain",
@@ -50,9 +50,9 @@ class Explained:
     checks: tuple[Check, ...]
 
 
-def check(facts: Facts, needs: Needs) -> list[Finding]:
+def check(facts: Facts, required: Requirements) -> list[Finding]:
     """Every finding, the worst first."""
-    return in_order(finding for one in REGISTRY if one.look for finding in one.look(facts, needs))
+    return in_order(finding for one in REGISTRY if one.look for finding in one.look(facts, required))
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address
 
-from sppr.host.checks.check import Check, Finding, Needs, Process, listed
+from sppr.host.checks.check import Check, Finding, Process, Requirements, listed
 from sppr.host.facts import Facts
 
 _OWN = "sppr.controller"
 
 
-def _reach(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for process in needs.processes:
+def _reach(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for process in required.processes:
         if process.role != "controller":
             continue
         if _OWN in process.argv:
-            yield _own_controller(process, needs.user)
+            yield _own_controller(process, required.user)
         elif not any("cli" in word for word in process.argv):
             what = (
                 f"{process.name}: SPP's own controller serves every user of this machine, every guest under any id, and"
@@ -48,29 +48,29 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def _vm_user(_: Facts, needs: Needs) -> Iterator[Finding]:
-    if needs.vm_user_problem and needs.vms:
-        what = f"VMs of this lab run as root: {needs.vm_user_problem}"
+def _vm_user(_: Facts, required: Requirements) -> Iterator[Finding]:
+    if required.vm_user_problem and required.vms:
+        what = f"VMs of this lab run as root: {required.vm_user_problem}"
         fix = (
             "sppr setup   (adds user sppr-vm)"
-            if "no user" in needs.vm_user_problem
+            if "no user" in required.vm_user_problem
             else ("chmod o+x that folder, or move it: SPPR_RUN_DIR, spp.sock_dir in conf.yml")
         )
         yield Finding("vm-user", "warning", what, fix)
 
 
-def _reach_seen(_: Facts, needs: Needs) -> str:
-    names = [process.name for process in needs.processes if process.role == "controller"]
+def _reach_seen(_: Facts, required: Requirements) -> str:
+    names = [process.name for process in required.processes if process.role == "controller"]
     return f"controllers of this lab: {listed(names, 'none')}; none of them opens a port to others"
 
 
-def _vm_user_seen(_: Facts, needs: Needs) -> str:
-    if not needs.vms:
+def _vm_user_seen(_: Facts, required: Requirements) -> str:
+    if not required.vms:
         return "no VM is planned"
-    names = listed((vm.name for vm in needs.vms), "none")
-    if needs.is_root:
+    names = listed((vm.name for vm in required.vms), "none")
+    if required.is_root:
         return f"VMs {names}: user sppr-vm exists and reaches the folders of the lab"
-    return f"VMs {names} run as {needs.user or 'this user'}"
+    return f"VMs {names} run as {required.user or 'this user'}"
 
 
 CHECKS = (

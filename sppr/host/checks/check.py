@@ -53,13 +53,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the lab as it will run. ``needs``: what must be ready before it; ``sockets``: of its vhost ports.
+    """A process of the lab as it will run.
+
+    ``depends_on``: the parts that must be ready before it. ``sockets``: paths of its vhost ports.
     ``real``: a program of an SPP tree, whose worker lcores poll all the time."""
 
     name: str
     role: str
     argv: tuple[str, ...]
-    needs: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()
     real: bool = False
 
@@ -93,7 +95,7 @@ def _somebody(_: int) -> str:
 
 
 @dataclass(frozen=True)
-class Needs:
+class Requirements:
     """What a lab wants of the machine.
 
     ``programs``: name -> path or None where it is missing. ``tcp_ports``: port -> what for. ``lcores``: all that
@@ -170,9 +172,9 @@ class NotLooked:
     why: str
 
 
-Look = Callable[[Facts, Needs], Iterator[Finding]]
+Look = Callable[[Facts, Requirements], Iterator[Finding]]
 #: Returns what a check saw where it found nothing: numbers and names, and no claim beyond them.
-Fine = Callable[[Facts, Needs], str | NotLooked]
+Fine = Callable[[Facts, Requirements], str | NotLooked]
 
 
 @dataclass(frozen=True)
@@ -200,9 +202,9 @@ def listed(words: Iterable[object], none: str) -> str:
     return ", ".join(map(str, words)) or none
 
 
-def no_images(needs: Needs) -> str | NotLooked:
+def no_images(required: Requirements) -> str | NotLooked:
     """The answer of a check about the folder of images where there is none to look at."""
-    if all(vm.name in needs.living for vm in needs.vms):
+    if all(vm.name in required.living for vm in required.vms):
         return "no VM is to start"
     return NotLooked("there is no folder for images")
 

@@ -5,28 +5,28 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from sppr import units
-from sppr.host.checks.check import Check, Finding, Needs, Process, listed
+from sppr.host.checks.check import Check, Finding, Process, Requirements, listed
 from sppr.host.facts import Facts
 
 #: RTE_MAX_LCORE of DPDK's usual builds.
 MAX_LCORE = 128
 
 
-def exist(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    beyond = [lcore for lcore in needs.lcores if lcore not in facts.cpus]
+def exist(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    beyond = [lcore for lcore in required.lcores if lcore not in facts.cpus]
     if beyond:
         there = ",".join(map(str, facts.cpus))
         what = (
-            f"{len(needs.lcores)} lcores on {len(facts.cpus)} cores ({there}): lcores are mapped onto the cores there "
-            "are (--lcores L@C), so they share them"
+            f"{len(required.lcores)} lcores on {len(facts.cpus)} cores ({there}): lcores are mapped onto the cores "
+            "there are (--lcores L@C), so they share them"
         )
         fits = units.format_mask(units.mask(facts.cpus))
         yield Finding("cores-exist", "warning", what, f"use masks within {fits} where speed matters")
 
 
-def _exist(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    yield from exist(facts, needs)
-    workers = sum(max(0, len(lcores(p)) - 1) for p in needs.spp if p.real and p.role == "secondary")
+def _exist(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    yield from exist(facts, required)
+    workers = sum(max(0, len(lcores(p)) - 1) for p in required.spp if p.real and p.role == "secondary")
     if workers and workers >= len(facts.cpus):
         what = (
             f"{workers} polling lcores share {len(facts.cpus)} cores: SPP's own programs never sleep, so their main "
@@ -35,11 +35,11 @@ def _exist(facts: Facts, needs: Needs) -> Iterator[Finding]:
         yield Finding("cores-exist", "warning", what, "fewer secondaries (-ns), or a machine with more cores")
 
 
-def _exist_seen(facts: Facts, needs: Needs) -> str:
+def _exist_seen(facts: Facts, required: Requirements) -> str:
     there = f"this process may use {len(facts.cpus)} cores ({listed(facts.cpus, 'none')})"
-    if not needs.lcores:
+    if not required.lcores:
         return f"{there}; no primary is to start, so no masks were compared"
-    return f"{there}; lcores of this lab: {listed(needs.lcores, 'none')}"
+    return f"{there}; lcores of this lab: {listed(required.lcores, 'none')}"
 
 
 def lcores(process: Process) -> set[int]:
@@ -58,15 +58,15 @@ def lcores(process: Process) -> set[int]:
     return found
 
 
-def _overlap(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for one, other in combinations(needs.spp, 2):
+def _overlap(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for one, other in combinations(required.spp, 2):
         if shared := sorted(lcores(one) & lcores(other)):
             what = f"{one.name} and {other.name} share lcore {shared[0]}: that corrupts the memory pool's caches"
             yield Finding("cores-overlap", "error", what, "give each a coremask of its own in conf.yml")
 
 
-def _beyond(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for process in needs.spp:
+def _beyond(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for process in required.spp:
         if beyond := sorted(lcore for lcore in lcores(process) if lcore >= MAX_LCORE):
             what = f"{process.name} has lcore {beyond[0]}, and DPDK is built for {MAX_LCORE} (RTE_MAX_LCORE)"
             yield Finding(
@@ -74,30 +74,30 @@ def _beyond(_: Facts, needs: Needs) -> Iterator[Finding]:
             )
 
 
-def _mask_option(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for process in needs.spp:
+def _mask_option(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for process in required.spp:
         if "-c" in process.eal():
             listed = ",".join(map(str, sorted(lcores(process))))
             yield Finding("cores-c", "warning", f"{process.name} is given -c, which DPDK gives up", f"use -l {listed}")
 
 
-def _lcores_seen(_: Facts, needs: Needs) -> str:
-    if len(needs.spp) < 2:
-        return f"there are not two SPP processes to compare ({listed((p.name for p in needs.spp), 'none')})"
-    return "lcores: " + "; ".join(f"{p.name} {listed(sorted(lcores(p)), 'none')}" for p in needs.spp)
+def _lcores_seen(_: Facts, required: Requirements) -> str:
+    if len(required.spp) < 2:
+        return f"there are not two SPP processes to compare ({listed((p.name for p in required.spp), 'none')})"
+    return "lcores: " + "; ".join(f"{p.name} {listed(sorted(lcores(p)), 'none')}" for p in required.spp)
 
 
-def _beyond_seen(_: Facts, needs: Needs) -> str:
-    found = [lcore for process in needs.spp for lcore in lcores(process)]
+def _beyond_seen(_: Facts, required: Requirements) -> str:
+    found = [lcore for process in required.spp for lcore in lcores(process)]
     if not found:
         return "no SPP process of this lab has lcores"
     return f"the highest lcore is {max(found)}, of 0 to {MAX_LCORE - 1}"
 
 
-def _mask_option_seen(_: Facts, needs: Needs) -> str:
-    if not needs.spp:
+def _mask_option_seen(_: Facts, required: Requirements) -> str:
+    if not required.spp:
         return "no SPP process is planned"
-    return f"no -c among the EAL options of {listed((p.name for p in needs.spp), 'none')}"
+    return f"no -c among the EAL options of {listed((p.name for p in required.spp), 'none')}"
 
 
 CHECKS = (

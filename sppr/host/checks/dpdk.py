@@ -2,30 +2,30 @@
 
 from collections.abc import Iterator
 
-from sppr.host.checks.check import Check, Finding, Needs, NotLooked, Process, listed, remove_folder
+from sppr.host.checks.check import Check, Finding, NotLooked, Process, Requirements, listed, remove_folder
 from sppr.host.facts import Facts, Runtime
 
 
-def _ours(facts: Facts, needs: Needs) -> list[Runtime]:
-    return [r for r in facts.runtimes if needs.file_prefix and r.prefix == needs.file_prefix]
+def _ours(facts: Facts, required: Requirements) -> list[Runtime]:
+    return [r for r in facts.runtimes if required.file_prefix and r.prefix == required.file_prefix]
 
 
-def _lock(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    for runtime in _ours(facts, needs):
-        if runtime.holder is not None and runtime.holder not in needs.own:
-            who = needs.name_of(runtime.holder)
+def _lock(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    for runtime in _ours(facts, required):
+        if runtime.holder is not None and runtime.holder not in required.own:
+            who = required.name_of(runtime.holder)
             what = f"{runtime.path}/config: {who} is a primary with --file-prefix {runtime.prefix} already"
             fix = f"end it: kill {runtime.holder}; or another prefix: spp: {{file_prefix: NAME}} in conf.yml"
             yield Finding("dpdk-lock", "error", what, fix)
 
 
-def _stale(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    for runtime in _ours(facts, needs):
+def _stale(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    for runtime in _ours(facts, required):
         if runtime.holder is not None:
             continue
-        strangers = tuple(pid for pid in runtime.mappers if pid not in needs.own)
+        strangers = tuple(pid for pid in runtime.mappers if pid not in required.own)
         if strangers:
-            what = f"{runtime.path}: its primary is gone, but {needs.named(strangers)} still run over what it left"
+            what = f"{runtime.path}: its primary is gone, but {required.named(strangers)} still run over what it left"
             yield Finding("dpdk-stale", "error", what, f"end them: kill {' '.join(map(str, strangers))}")
         elif not runtime.writable:
             what = f"{runtime.path}: left by a primary of another user, and not yours to clear"
@@ -36,29 +36,29 @@ def _stale(facts: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("dpdk-stale", "warning", what, "sppr doctor --fix", (remove_folder(real),))
 
 
-def _primary(needs: Needs) -> Process | None:
-    return next((p for p in needs.spp if p.role == "primary"), None)
+def _primary(required: Requirements) -> Process | None:
+    return next((p for p in required.spp if p.role == "primary"), None)
 
 
-def _secondaries(needs: Needs) -> list[Process]:
-    return [p for p in needs.spp if p.role == "secondary"]
+def _secondaries(required: Requirements) -> list[Process]:
+    return [p for p in required.spp if p.role == "secondary"]
 
 
-def _first(_: Facts, needs: Needs) -> Iterator[Finding]:
-    primary = _primary(needs)
-    for process in _secondaries(needs) if primary else []:
-        if primary and primary.name not in process.needs:
+def _first(_: Facts, required: Requirements) -> Iterator[Finding]:
+    primary = _primary(required)
+    for process in _secondaries(required) if primary else []:
+        if primary and primary.name not in process.depends_on:
             what = f"{process.name} would start without waiting for {primary.name}"
             yield Finding("sec-first", "error", what, "start the primary first")
 
 
-def _prefix(_: Facts, needs: Needs) -> Iterator[Finding]:
-    yield from _same(needs, "--file-prefix", "sec-prefix")
+def _prefix(_: Facts, required: Requirements) -> Iterator[Finding]:
+    yield from _same(required, "--file-prefix", "sec-prefix")
 
 
-def _same(needs: Needs, option: str, identity: str) -> Iterator[Finding]:
-    primary = _primary(needs)
-    for process in _secondaries(needs) if primary else []:
+def _same(required: Requirements, option: str, identity: str) -> Iterator[Finding]:
+    primary = _primary(required)
+    for process in _secondaries(required) if primary else []:
         mine, its = _value(process, option), _value(primary, option) if primary else ""
         if mine != its:
             what = f"{process.name} has {option} {mine or 'not'}, the primary {its or 'not'}"
@@ -69,15 +69,15 @@ def _value(process: Process, option: str) -> str:
     return (process.values(option) or [""])[-1]
 
 
-def _build(_: Facts, needs: Needs) -> Iterator[Finding]:
-    if len(set(needs.builds.values())) > 1:
-        told = ", ".join(f"{program} on {build}" for program, build in sorted(needs.builds.items()))
+def _build(_: Facts, required: Requirements) -> Iterator[Finding]:
+    if len(set(required.builds.values())) > 1:
+        told = ", ".join(f"{program} on {build}" for program, build in sorted(required.builds.items()))
         yield Finding("sec-ver", "error", f"built on different DPDKs: {told}", "build both from one tree, on one DPDK")
 
 
-def _flags(_: Facts, needs: Needs) -> Iterator[Finding]:
-    primary = _primary(needs)
-    for process in _secondaries(needs) if primary else []:
+def _flags(_: Facts, required: Requirements) -> Iterator[Finding]:
+    primary = _primary(required)
+    for process in _secondaries(required) if primary else []:
         for flag in ("--legacy-mem", "--single-file-segments"):
             if primary and (flag in primary.eal()) != (flag in process.eal()):
                 having, other = (primary, process) if flag in primary.eal() else (process, primary)
@@ -85,71 +85,75 @@ def _flags(_: Facts, needs: Needs) -> Iterator[Finding]:
                 yield Finding("sec-flags", "error", what, "give it to both, or to none")
 
 
-def _aslr(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    if facts.aslr and _secondaries(needs):
+def _aslr(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    if facts.aslr and _secondaries(required):
         what = "address space randomisation is on: seldom a secondary cannot map what the primary has"
         fix = "if one says so: --base-virtaddr 0x100000000 on the primary, or sysctl -w kernel.randomize_va_space=0"
         yield Finding("sec-map", "info", what, fix)
 
 
-def _no_folder(needs: Needs) -> str | NotLooked:
-    if not needs.is_root:
+def _no_folder(required: Requirements) -> str | NotLooked:
+    if not required.is_root:
         return NotLooked("/run/dpdk can be read by root alone")
-    return f"no runtime folder of --file-prefix {needs.file_prefix or 'none'}"
+    return f"no runtime folder of --file-prefix {required.file_prefix or 'none'}"
 
 
-def _lock_seen(facts: Facts, needs: Needs) -> str | NotLooked:
-    held = [f"{r.path}/config: locked by this lab's {needs.name_of(r.holder)}" for r in _ours(facts, needs) if r.holder]
-    free = [f"{r.path}/config: nobody has locked it" for r in _ours(facts, needs) if not r.holder]
-    return "; ".join([*held, *free]) or _no_folder(needs)
+def _lock_seen(facts: Facts, required: Requirements) -> str | NotLooked:
+    held = [
+        f"{r.path}/config: locked by this lab's {required.name_of(r.holder)}"
+        for r in _ours(facts, required)
+        if r.holder
+    ]
+    free = [f"{r.path}/config: nobody has locked it" for r in _ours(facts, required) if not r.holder]
+    return "; ".join([*held, *free]) or _no_folder(required)
 
 
-def _stale_seen(facts: Facts, needs: Needs) -> str | NotLooked:
-    return "; ".join(_used(r, needs) for r in _ours(facts, needs)) or _no_folder(needs)
+def _stale_seen(facts: Facts, required: Requirements) -> str | NotLooked:
+    return "; ".join(_used(r, required) for r in _ours(facts, required)) or _no_folder(required)
 
 
-def _used(runtime: Runtime, needs: Needs) -> str:
+def _used(runtime: Runtime, required: Requirements) -> str:
     if runtime.holder is not None:
-        return f"{runtime.path}: its primary runs, {needs.name_of(runtime.holder)}"
-    return f"{runtime.path}: its primary has ended, this lab's {needs.named(runtime.mappers)} still use it"
+        return f"{runtime.path}: its primary runs, {required.name_of(runtime.holder)}"
+    return f"{runtime.path}: its primary has ended, this lab's {required.named(runtime.mappers)} still use it"
 
 
-def _pairs(needs: Needs) -> tuple[Process, list[Process]] | str:
+def _pairs(required: Requirements) -> tuple[Process, list[Process]] | str:
     """The primary and its secondaries; or what is missing."""
-    primary, secondaries = _primary(needs), _secondaries(needs)
+    primary, secondaries = _primary(required), _secondaries(required)
     if primary is None:
         return "no primary is planned"
     return (primary, secondaries) if secondaries else "no secondary is planned"
 
 
-def _first_seen(_: Facts, needs: Needs) -> str:
-    pairs = _pairs(needs)
+def _first_seen(_: Facts, required: Requirements) -> str:
+    pairs = _pairs(required)
     if isinstance(pairs, str):
         return pairs
     return f"what waits for {pairs[0].name}: {listed((p.name for p in pairs[1]), 'none')}"
 
 
-def _prefix_seen(_: Facts, needs: Needs) -> str:
-    pairs = _pairs(needs)
+def _prefix_seen(_: Facts, required: Requirements) -> str:
+    pairs = _pairs(required)
     if isinstance(pairs, str):
         return pairs
     names = listed((p.name for p in (pairs[0], *pairs[1])), "none")
     return f"--file-prefix {_value(pairs[0], '--file-prefix') or 'not given'}: {names}"
 
 
-def _build_seen(_: Facts, needs: Needs) -> str | NotLooked:
-    if not needs.builds:
+def _build_seen(_: Facts, required: Requirements) -> str | NotLooked:
+    if not required.builds:
         return NotLooked("no program shows which DPDK it is linked to")
-    return listed((f"{program} is linked to {build}" for program, build in sorted(needs.builds.items())), "none")
+    return listed((f"{program} is linked to {build}" for program, build in sorted(required.builds.items())), "none")
 
 
-def _aslr_seen(facts: Facts, needs: Needs) -> str:
-    secondaries = listed((p.name for p in _secondaries(needs)), "none")
+def _aslr_seen(facts: Facts, required: Requirements) -> str:
+    secondaries = listed((p.name for p in _secondaries(required)), "none")
     return f"kernel.randomize_va_space is {facts.aslr}; secondaries: {secondaries}"
 
 
-def _flags_seen(_: Facts, needs: Needs) -> str:
-    pairs = _pairs(needs)
+def _flags_seen(_: Facts, required: Requirements) -> str:
+    pairs = _pairs(required)
     if isinstance(pairs, str):
         return pairs
     given = [flag for flag in ("--legacy-mem", "--single-file-segments") if flag in pairs[0].eal()]

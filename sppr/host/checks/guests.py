@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from sppr.host.checks.check import Check, Finding, Needs, NotLooked, listed, no_images, options, remove_files
+from sppr.host.checks.check import Check, Finding, NotLooked, Requirements, listed, no_images, options, remove_files
 from sppr.host.facts import Facts
 
 _SLOW = "guests run on TCG, about 10 times slower"
 
 
-def _kvm(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    if needs.accel == "tcg" or facts.kvm_usable() or (facts.kvm_there and not facts.kvm_device):
+def _kvm(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    if required.accel == "tcg" or facts.kvm_usable() or (facts.kvm_there and not facts.kvm_device):
         return
     if not facts.kvm_device:
         why, fix = "there is no /dev/kvm", "enable VT-x or AMD-V in the firmware; modprobe kvm_intel (or kvm_amd)"
@@ -20,37 +20,37 @@ def _kvm(facts: Facts, needs: Needs) -> Iterator[Finding]:
             "/dev/kvm opens, but a tiny guest did not come up in it",
             "dmesg | grep kvm; nested: enable it outside",
         )
-    yield _told("kvm-none", needs, why, fix)
+    yield _told("kvm-none", required, why, fix)
 
 
-def _told(identity: str, needs: Needs, why: str, fix: str) -> Finding:
-    if needs.accel == "kvm":
+def _told(identity: str, required: Requirements, why: str, fix: str) -> Finding:
+    if required.accel == "kvm":
         return Finding(identity, "error", f"vm.accel is kvm, but {why}", f"{fix}; or set vm.accel: auto in conf.yml")
     return Finding(identity, "info", f"{why}: {_SLOW}", fix)
 
 
-def _kvm_permission(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    if needs.accel != "tcg" and facts.kvm_there and not facts.kvm_device:
-        fix = f"usermod -aG kvm {needs.user or '$USER'}, and log in again"
-        yield _told("kvm-perm", needs, "/dev/kvm cannot be opened by this user", fix)
+def _kvm_permission(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    if required.accel != "tcg" and facts.kvm_there and not facts.kvm_device:
+        fix = f"usermod -aG kvm {required.user or '$USER'}, and log in again"
+        yield _told("kvm-perm", required, "/dev/kvm cannot be opened by this user", fix)
 
 
-def _lock(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for path, pid in sorted(needs.holders.items()):
-        if pid not in needs.own:
-            what = f"{path}: {needs.name_of(pid)} has this disk open"
+def _lock(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for path, pid in sorted(required.holders.items()):
+        if pid not in required.own:
+            what = f"{path}: {required.name_of(pid)} has this disk open"
             yield Finding("img-lock", "error", what, f"end it: kill {pid}")
 
 
-def _format(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for disk in needs.disks:
+def _format(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for disk in required.disks:
         if disk.backing and not disk.backing_format:
             what = f"{disk.path}: names what it stands on, but not its format"
             yield Finding("img-fmt", "error", what, f"qemu-img rebase -u -F qcow2 -b {disk.backing} {disk.path}")
 
 
-def _base(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for disk in needs.disks:
+def _base(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for disk in required.disks:
         if disk.backing and not disk.backing_there:
             what = f"{disk.path}: stands on {disk.backing}, which is not there"
             rebase = f"qemu-img rebase -u -F {disk.backing_format or 'qcow2'} -b PATH {disk.path}"
@@ -58,15 +58,15 @@ def _base(_: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("img-base", "error", what, fix)
 
 
-def _partial(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for path in needs.torn:
+def _partial(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for path in required.torn:
         what = f"{path}: half-made by a run that was killed; no image of the lab has it"
         fix = "sppr doctor --fix   (making that image again removes it, too)"
         yield Finding("img-partial", "warning", what, fix, (remove_files(path),))
 
 
-def _bridge(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    for vm in needs.vms:
+def _bridge(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    for vm in required.vms:
         for given in map(options, [*vm.values("-netdev"), *vm.values("-nic")]):
             if given.get("", "") != "bridge":
                 continue
@@ -79,15 +79,15 @@ def _bridge(facts: Facts, needs: Needs) -> Iterator[Finding]:
                 yield Finding("net-bridge", "error", what, f"echo allow {bridge} >> /etc/qemu/bridge.conf")
 
 
-def _ports(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    for port, purpose in needs.tcp_ports.items():
-        if port in facts.tcp_listening and port not in needs.listening_own:
-            what = f"port {port} ({purpose}) is taken by {needs.who_listens(port)}"
+def _ports(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    for port, purpose in required.tcp_ports.items():
+        if port in facts.tcp_listening and port not in required.listening_own:
+            what = f"port {port} ({purpose}) is taken by {required.who_listens(port)}"
             yield Finding("net-port", "error", what, "end that process, or choose another port in conf.yml")
 
 
-def _kvm_seen(facts: Facts, needs: Needs) -> str | NotLooked:
-    if needs.accel == "tcg":
+def _kvm_seen(facts: Facts, required: Requirements) -> str | NotLooked:
+    if required.accel == "tcg":
         cpu = "vmx or svm" if facts.virtualisation else "neither vmx nor svm"
         device = "there is a /dev/kvm" if facts.kvm_there else "there is no /dev/kvm"
         return NotLooked(f"no VM is to start in KVM; the CPU has {cpu}, and {device}")
@@ -98,7 +98,7 @@ def _kvm_seen(facts: Facts, needs: Needs) -> str | NotLooked:
     return NotLooked("no guest was tried in KVM")
 
 
-def _kvm_permission_seen(facts: Facts, _: Needs) -> str | NotLooked:
+def _kvm_permission_seen(facts: Facts, _: Requirements) -> str | NotLooked:
     if not facts.kvm_there:
         return "there is no /dev/kvm"
     if not facts.kvm_device:
@@ -106,51 +106,51 @@ def _kvm_permission_seen(facts: Facts, _: Needs) -> str | NotLooked:
     return "/dev/kvm opens for reading and writing"
 
 
-def _lock_seen(_: Facts, needs: Needs) -> str:
-    if not needs.disks:
+def _lock_seen(_: Facts, required: Requirements) -> str:
+    if not required.disks:
         return "no image of a VM that is to start exists yet"
-    own = [f"{path} by this lab's {needs.name_of(pid)}" for path, pid in sorted(needs.holders.items())]
-    whose = "" if needs.is_root else " (processes of other users were not looked at)"
-    return f"images that exist: {_count(needs)}; open: {listed(own, 'none')}{whose}"
+    own = [f"{path} by this lab's {required.name_of(pid)}" for path, pid in sorted(required.holders.items())]
+    whose = "" if required.is_root else " (processes of other users were not looked at)"
+    return f"images that exist: {_count(required)}; open: {listed(own, 'none')}{whose}"
 
 
-def _count(needs: Needs) -> str:
-    return f"{len(needs.disks)} ({listed((disk.path for disk in needs.disks), 'none')})"
+def _count(required: Requirements) -> str:
+    return f"{len(required.disks)} ({listed((disk.path for disk in required.disks), 'none')})"
 
 
-def _format_seen(_: Facts, needs: Needs) -> str:
-    overlays = [disk for disk in needs.disks if disk.backing]
+def _format_seen(_: Facts, required: Requirements) -> str:
+    overlays = [disk for disk in required.disks if disk.backing]
     if not overlays:
         return "no overlay of a VM that is to start exists yet"
     return listed((f"{disk.path}: its base is {disk.backing_format}" for disk in overlays), "none")
 
 
-def _base_seen(_: Facts, needs: Needs) -> str:
-    overlays = [disk for disk in needs.disks if disk.backing]
+def _base_seen(_: Facts, required: Requirements) -> str:
+    overlays = [disk for disk in required.disks if disk.backing]
     if not overlays:
         return "no overlay of a VM that is to start exists yet"
     return listed((f"{disk.path}: {disk.backing} exists" for disk in overlays), "none")
 
 
-def _partial_seen(_: Facts, needs: Needs) -> str | NotLooked:
-    if not needs.disk_folder:
-        return no_images(needs)
-    return f"temporary images of runs that have ended in {needs.disk_folder}: none"
+def _partial_seen(_: Facts, required: Requirements) -> str | NotLooked:
+    if not required.disk_folder:
+        return no_images(required)
+    return f"temporary images of runs that have ended in {required.disk_folder}: none"
 
 
-def _bridge_seen(_: Facts, needs: Needs) -> str:
-    if not needs.vms:
+def _bridge_seen(_: Facts, required: Requirements) -> str:
+    if not required.vms:
         return "no VM is planned"
-    given = [options(v) for vm in needs.vms for v in (*vm.values("-netdev"), *vm.values("-nic"))]
+    given = [options(v) for vm in required.vms for v in (*vm.values("-netdev"), *vm.values("-nic"))]
     bridges = dict.fromkeys(nic.get("br", "br0") for nic in given if nic.get("") == "bridge")
-    return f"bridges that {listed((vm.name for vm in needs.vms), 'none')} use: {listed(bridges, 'none')}"
+    return f"bridges that {listed((vm.name for vm in required.vms), 'none')} use: {listed(bridges, 'none')}"
 
 
-def _ports_seen(facts: Facts, needs: Needs) -> str:
-    if not needs.tcp_ports:
+def _ports_seen(facts: Facts, required: Requirements) -> str:
+    if not required.tcp_ports:
         return "no part that is to start listens on a TCP port"
-    free = [port for port in needs.tcp_ports if port not in facts.tcp_listening]
-    ours = [port for port in needs.tcp_ports if port in facts.tcp_listening]
+    free = [port for port in required.tcp_ports if port not in facts.tcp_listening]
+    ours = [port for port in required.tcp_ports if port in facts.tcp_listening]
     more = f"; this lab listens on {listed(ours, 'none')}" if ours else ""
     return f"nobody listens on TCP ports {listed(free, 'none')}{more}"
 

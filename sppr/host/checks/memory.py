@@ -6,9 +6,9 @@ from sppr import units
 from sppr.host.checks.check import (
     Check,
     Finding,
-    Needs,
     NotLooked,
     Process,
+    Requirements,
     Step,
     listed,
     options,
@@ -35,43 +35,45 @@ def mount(folder: str) -> tuple[Step, ...]:
     )
 
 
-def _free(facts: Facts, needs: Needs) -> int:
+def _free(facts: Facts, required: Requirements) -> int:
     """MiB that are free, or this very lab's already: what its primary has, or left for the next one to take."""
-    mine = [f for f in facts.huge_files if f.prefix == needs.file_prefix]
-    ours = sum(f.mib for f in mine if not f.mappers or set(f.mappers) & needs.own)
+    mine = [f for f in facts.huge_files if f.prefix == required.file_prefix]
+    ours = sum(f.mib for f in mine if not f.mappers or set(f.mappers) & required.own)
     return sum(size.free_mib for size in facts.hugepages) + ours
 
 
-def _none(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    free = _free(facts, needs)
-    if needs.hugepage_mib and free < needs.hugepage_mib:
+def _none(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    free = _free(facts, required)
+    if required.hugepage_mib and free < required.hugepage_mib:
         total = sum(size.total * size.size_kb // 1024 for size in facts.hugepages)
-        what = f"hugepages: the primary needs {needs.hugepage_mib} MiB, {free} MiB are free (of {total} MiB reserved)"
+        what = (
+            f"hugepages: the primary needs {required.hugepage_mib} MiB, {free} MiB are free (of {total} MiB reserved)"
+        )
         if len(facts.nodes) > 1:
             what += "; " + ", ".join(f"node {n.number}: {n.free_mib} MiB free" for n in facts.nodes)
-        step = reserve(facts, needs.hugepage_mib - free)
+        step = reserve(facts, required.hugepage_mib - free)
         pages = (step.stdin or "").strip()
         fix = f"sppr setup, or sppr doctor --fix   (echo {pages} > {step.argv[1]})"
         yield Finding("hp-none", "error", what, fix, (step,))
 
 
-def _one_gib(facts: Facts, _: Needs) -> Iterator[Finding]:
+def _one_gib(facts: Facts, _: Requirements) -> Iterator[Finding]:
     sizes = {size.size_kb: size for size in facts.hugepages}
     if 1048576 in sizes and not sizes[1048576].total and 2048 in sizes and sizes[2048].total:
         what = "hugepages: of 2 MiB only; DPDK says that there are none of 1 GiB"
         yield Finding("hp-1g-note", "info", what, "nothing: it is harmless")
 
 
-def _sum(facts: Facts, needs: Needs) -> Iterator[Finding]:
+def _sum(facts: Facts, required: Requirements) -> Iterator[Finding]:
     """Ours take no hugepages: VMs' memory is a memfd of plain pages. What the two ask for is told together."""
     # A guest that runs has its memory already.
-    starting = [vm for vm in needs.vms if vm.name not in needs.living]
+    starting = [vm for vm in required.vms if vm.name not in required.living]
     who = [f"{vm.name} {_vm_mib(vm)}" for vm in starting]
     total = sum(map(_vm_mib, starting))
     if total > facts.memory_free_mib > 0:
         what = (
             f"memory: the VMs need {total} MiB ({', '.join(who)}), {facts.memory_free_mib} MiB are available; "
-            f"the primary's {needs.hugepage_mib} MiB come from hugepages"
+            f"the primary's {required.hugepage_mib} MiB come from hugepages"
         )
         yield Finding("hp-sum", "error", what, "fewer VMs (-nr, -nv), or vm.memory lower in conf.yml")
 
@@ -84,9 +86,9 @@ def _vm_mib(vm: Process) -> int:
         return 0
 
 
-def _mounted(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    folder = needs.hugepage_dir
-    if not needs.hugepage_mib or needs.hugepage_file:
+def _mounted(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    folder = required.hugepage_dir
+    if not required.hugepage_mib or required.hugepage_file:
         return
     if folder not in facts.hugetlbfs:
         fix = f"sppr setup, or sppr doctor --fix   (mount -t hugetlbfs -o pagesize=2M nodev {folder})"
@@ -104,13 +106,13 @@ def _short(size_kb: int) -> str:
     return f"{size_kb >> 20}G" if size_kb >= 1 << 20 else f"{size_kb >> 10}M"
 
 
-def _not_a_mount(facts: Facts, needs: Needs) -> Iterator[Finding]:
+def _not_a_mount(facts: Facts, required: Requirements) -> Iterator[Finding]:
     """Without a message QEMU makes a regular file there, and fills the host's memory or disk."""
-    if needs.hugepage_file:
-        what = f"{needs.hugepage_dir}: is a file, not a folder with hugetlbfs: a QEMU made it that was told mem-path"
-        fix = f"look at it, and remove it: rm {needs.hugepage_dir}; then: sppr doctor --fix"
+    if required.hugepage_file:
+        what = f"{required.hugepage_dir}: is a file, not a folder with hugetlbfs: a QEMU made it that was told mem-path"
+        fix = f"look at it, and remove it: rm {required.hugepage_dir}; then: sppr doctor --fix"
         yield Finding("hp-notfs", "error", what, fix)
-    for vm in needs.vms:
+    for vm in required.vms:
         for path in _memory_paths(vm):
             kind = facts.file_system(path)
             if kind not in _IN_MEMORY:
@@ -128,7 +130,7 @@ def _memory_paths(vm: Process) -> list[str]:
     return [*(o["mem-path"] for o in backends if "mem-path" in o), *vm.values("-mem-path")]
 
 
-def _leaks(facts: Facts, needs: Needs) -> Iterator[Finding]:
+def _leaks(facts: Facts, required: Requirements) -> Iterator[Finding]:
     by_prefix: dict[str, list[str]] = {}
     for file in facts.huge_files:
         if not file.mappers:
@@ -137,17 +139,17 @@ def _leaks(facts: Facts, needs: Needs) -> Iterator[Finding]:
     for prefix, paths in sorted(by_prefix.items()):
         mib = sum(sizes[path] for path in paths)
         what = f"hugepages: {len(paths)} files of --file-prefix {prefix} hold {mib} MiB, and no process maps them"
-        if prefix == needs.file_prefix:
+        if prefix == required.file_prefix:
             real = tuple(facts.root.rstrip("/") + path for path in paths)
             yield Finding("hp-leak", "warning", what, "sppr doctor --fix", (remove_files(*real),))
         else:
             yield Finding("hp-leak", "info", what, f"not ours: if nobody misses them: rm {' '.join(paths)}")
 
 
-def _numa(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    if len(facts.nodes) < 2 or not needs.hugepage_mib:
+def _numa(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    if len(facts.nodes) < 2 or not required.hugepage_mib:
         return
-    bare = [n for n in facts.nodes if set(n.cpus) & set(needs.lcores) and not n.free_mib]
+    bare = [n for n in facts.nodes if set(n.cpus) & set(required.lcores) and not n.free_mib]
     for node in bare:
         what = f"NUMA: lcores of this lab are on node {node.number}, which has no free hugepages"
         pages = f"/sys/devices/system/node/node{node.number}/hugepages/hugepages-2048kB/nr_hugepages"
@@ -158,52 +160,52 @@ def _numa(facts: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("numa", "warning", what, f"reserve pages on node {port.node}")
 
 
-def _none_seen(facts: Facts, needs: Needs) -> str:
-    wanted = f"the primary needs {needs.hugepage_mib} MiB" if needs.hugepage_mib else "no primary is to start"
-    return f"hugepages: {_free(facts, needs)} MiB are free or this lab's; {wanted}"
+def _none_seen(facts: Facts, required: Requirements) -> str:
+    wanted = f"the primary needs {required.hugepage_mib} MiB" if required.hugepage_mib else "no primary is to start"
+    return f"hugepages: {_free(facts, required)} MiB are free or this lab's; {wanted}"
 
 
-def _one_gib_seen(facts: Facts, _: Needs) -> str:
+def _one_gib_seen(facts: Facts, _: Requirements) -> str:
     sizes = [f"{size.total} of {_short(size.size_kb)}" for size in facts.hugepages]
     return f"hugepages that are reserved: {listed(sizes, 'none, the kernel lists no size')}"
 
 
-def _sum_seen(facts: Facts, needs: Needs) -> str | NotLooked:
+def _sum_seen(facts: Facts, required: Requirements) -> str | NotLooked:
     if not facts.memory_free_mib:
         return NotLooked("/proc/meminfo does not say how much memory is available")
-    starting = [f"{vm.name} {_vm_mib(vm)} MiB" for vm in needs.vms if vm.name not in needs.living]
+    starting = [f"{vm.name} {_vm_mib(vm)} MiB" for vm in required.vms if vm.name not in required.living]
     return f"memory: {facts.memory_free_mib} MiB are available; VMs that are to start: {listed(starting, 'none')}"
 
 
-def _mounted_seen(facts: Facts, needs: Needs) -> str:
-    folder = needs.hugepage_dir
-    if needs.hugepage_file or folder not in facts.hugetlbfs:
-        kind = "a file" if needs.hugepage_file else "no hugetlbfs mount"
+def _mounted_seen(facts: Facts, required: Requirements) -> str:
+    folder = required.hugepage_dir
+    if required.hugepage_file or folder not in facts.hugetlbfs:
+        kind = "a file" if required.hugepage_file else "no hugetlbfs mount"
         return f"no primary is to start there; {folder} is {kind}"
     sizes = [option for m in facts.mounts if m.point == folder for option in m.options if option.startswith("pagesize")]
     return f"{folder} is a hugetlbfs mount, {listed(sizes, 'no pagesize shown')}"
 
 
-def _not_a_mount_seen(facts: Facts, needs: Needs) -> str:
-    paths = [(vm.name, path) for vm in needs.vms for path in _memory_paths(vm)]
+def _not_a_mount_seen(facts: Facts, required: Requirements) -> str:
+    paths = [(vm.name, path) for vm in required.vms for path in _memory_paths(vm)]
     lying = [f"{name}: mem-path {path} lies on {facts.file_system(path)}" for name, path in paths]
-    return f"VMs with memory in a file: {listed(lying, 'none')} (of {len(needs.vms)} VMs)"
+    return f"VMs with memory in a file: {listed(lying, 'none')} (of {len(required.vms)} VMs)"
 
 
-def _leaks_seen(facts: Facts, needs: Needs) -> str:
+def _leaks_seen(facts: Facts, required: Requirements) -> str:
     if not facts.hugetlbfs:
         return "no hugetlbfs is mounted"
-    whose = "" if needs.is_root else " of this user"
+    whose = "" if required.is_root else " of this user"
     mapped = ", each mapped by a process" if facts.huge_files else ""
     return f"DPDK files{whose} in {listed(facts.hugetlbfs, 'none')}: {len(facts.huge_files)}{mapped}"
 
 
-def _numa_seen(facts: Facts, needs: Needs) -> str:
+def _numa_seen(facts: Facts, required: Requirements) -> str:
     if len(facts.nodes) < 2:
         return f"NUMA nodes: {listed((node.number for node in facts.nodes), 'the kernel lists none')}"
-    if not needs.hugepage_mib:
+    if not required.hugepage_mib:
         return "no primary is to start"
-    used = [node for node in facts.nodes if set(node.cpus) & set(needs.lcores)]
+    used = [node for node in facts.nodes if set(node.cpus) & set(required.lcores)]
     free = (f"node {node.number} with {node.free_mib} MiB of hugepages free" for node in used)
     return f"lcores of this lab are on {listed(free, 'no node that the kernel lists')}"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sppr import units
-from sppr.host.checks.check import Check, Finding, Needs, Process
+from sppr.host.checks.check import Check, Finding, Process, Requirements
 from sppr.host.facts import Facts
 
 _NO_NIC = "not checked: no NIC is bound to a DPDK driver"
@@ -11,8 +11,8 @@ _NO_NIC = "not checked: no NIC is bound to a DPDK driver"
 _MEMLOCK_MIB = 64
 
 
-def _ports(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    for process in needs.processes:
+def _ports(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    for process in required.processes:
         if process.role != "primary" or "--" not in process.argv:
             continue
         after = Process(process.name, process.role, process.argv[len(process.eal()) :])
@@ -26,18 +26,20 @@ def _ports(facts: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("ports", "error", what, f"-p {units.format_mask((1 << devices) - 1)}, or primary.portmask")
 
 
-def _tap_name(facts: Facts, needs: Needs) -> Iterator[Finding]:
+def _tap_name(facts: Facts, required: Requirements) -> Iterator[Finding]:
     """net_tap attaches to a multi-queue tap that exists, and creates a missing one; EAL continues without any other."""
     there = {interface.name: interface for interface in facts.interfaces}
-    for name, vdev in needs.taps.items():
+    for name, vdev in required.taps.items():
         interface = there.get(name)
-        if interface is None or needs.own & set(interface.holders):
+        if interface is None or required.own & set(interface.holders):
             continue
         other = f"or another iface= for {vdev}: primary.vdevs in conf.yml"
         what = f"{name}: exists already, and {vdev} of the primary must create it: it is {_a(interface.kind)}"
         if interface.holders:
             pids = " ".join(map(str, interface.holders))
-            yield Finding("tap-name", "error", f"{what} of {needs.named(interface.holders)}", f"kill {pids}, {other}")
+            yield Finding(
+                "tap-name", "error", f"{what} of {required.named(interface.holders)}", f"kill {pids}, {other}"
+            )
         elif interface.kind != "tap":
             yield Finding("tap-name", "error", what, f"ip link del {name}, {other}")
         elif not interface.multi_queue:
@@ -48,13 +50,13 @@ def _a(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-def _bound(facts: Facts, _: Needs) -> Iterator[Finding]:
+def _bound(facts: Facts, _: Requirements) -> Iterator[Finding]:
     if not facts.ports:
         what = "no NIC is bound to a DPDK driver: the lab's ports are vdevs (taps)"
         yield Finding("nic-bind", "info", what, "for a NIC: dpdk-devbind.py --status; dpdk-devbind.py -b vfio-pci NIC")
 
 
-def _iommu(facts: Facts, _: Needs) -> Iterator[Finding]:
+def _iommu(facts: Facts, _: Requirements) -> Iterator[Finding]:
     vfio = [port.address for port in facts.ports if port.driver == "vfio-pci"]
     if not facts.ports:
         state = "on" if facts.iommu else "off"
@@ -64,7 +66,7 @@ def _iommu(facts: Facts, _: Needs) -> Iterator[Finding]:
         yield Finding("iommu-off", "warning", what, "boot with intel_iommu=on iommu=pt (or amd_iommu=on)")
 
 
-def _group(facts: Facts, _: Needs) -> Iterator[Finding]:
+def _group(facts: Facts, _: Requirements) -> Iterator[Finding]:
     if not facts.ports:
         yield Finding("iommu-group", "info", _NO_NIC, "nothing, until a NIC is to be used")
     for port in facts.ports:
@@ -74,16 +76,16 @@ def _group(facts: Facts, _: Needs) -> Iterator[Finding]:
             yield Finding("iommu-group", "error", what, f"dpdk-devbind.py -b vfio-pci {loose}, or -u {loose}")
 
 
-def _iova(facts: Facts, needs: Needs) -> Iterator[Finding]:
+def _iova(facts: Facts, required: Requirements) -> Iterator[Finding]:
     if not facts.ports:
         yield Finding("iova", "info", _NO_NIC, "nothing, until a NIC is to be used")
-    given = any("--iova-mode" in word for process in needs.spp for word in process.eal())
-    if facts.ports and not needs.is_root and not given:
+    given = any("--iova-mode" in word for process in required.spp for word in process.eal())
+    if facts.ports and not required.is_root and not given:
         what = "not root: physical addresses cannot be seen (/proc/self/pagemap)"
         yield Finding("iova", "warning", what, "run as root, or --iova-mode va behind an IOMMU")
 
 
-def _vfio(facts: Facts, _: Needs) -> Iterator[Finding]:
+def _vfio(facts: Facts, _: Requirements) -> Iterator[Finding]:
     if not facts.ports:
         yield Finding("vfio-perm", "info", _NO_NIC, "nothing, until a NIC is to be used")
     for port in facts.ports:

@@ -1,48 +1,48 @@
 """What the checks of vhost.py and nics.py saw where they found nothing."""
 
 from sppr import units
-from sppr.host.checks.check import Fine, Needs, NotLooked, Process, listed, options
+from sppr.host.checks.check import Fine, NotLooked, Process, Requirements, listed, options
 from sppr.host.facts import Facts
 
 _NO_SOCKET = "no vhost-user socket is to be made"
 _NO_NIC = "no NIC is bound to a DPDK driver"
 
 
-def _taken(_: Facts, needs: Needs) -> str:
-    return f"no process has {', '.join(needs.sockets)}" if needs.sockets else _NO_SOCKET
+def _taken(_: Facts, required: Requirements) -> str:
+    return f"no process has {', '.join(required.sockets)}" if required.sockets else _NO_SOCKET
 
 
-def _stale(_: Facts, needs: Needs) -> str:
-    return f"sockets left over among {', '.join(needs.sockets)}: none" if needs.sockets else _NO_SOCKET
+def _stale(_: Facts, required: Requirements) -> str:
+    return f"sockets left over among {', '.join(required.sockets)}: none" if required.sockets else _NO_SOCKET
 
 
-def _with_sockets(needs: Needs) -> list[Process]:
-    return [vm for vm in needs.vms if vm.sockets]
+def _with_sockets(required: Requirements) -> list[Process]:
+    return [vm for vm in required.vms if vm.sockets]
 
 
-def _missing(_: Facts, needs: Needs) -> str:
-    vms = [f"{vm.name} waits for {listed(vm.needs, 'nothing')}" for vm in _with_sockets(needs)]
+def _missing(_: Facts, required: Requirements) -> str:
+    vms = [f"{vm.name} waits for {listed(vm.depends_on, 'nothing')}" for vm in _with_sockets(required)]
     return "; ".join(vms) or "no VM has a vhost-user port"
 
 
-def _permission(facts: Facts, needs: Needs) -> str:
-    if not needs.sockets:
+def _permission(facts: Facts, required: Requirements) -> str:
+    if not required.sockets:
         return _NO_SOCKET
-    folder = needs.sockets[0].rpartition("/")[0]
+    folder = required.sockets[0].rpartition("/")[0]
     selinux = "enforces" if facts.selinux else "does not enforce"
     return f"this user may make files in {folder}, or it is not there yet; SELinux {selinux}"
 
 
-def _share(_: Facts, needs: Needs) -> str:
-    vms = _with_sockets(needs)
+def _share(_: Facts, required: Requirements) -> str:
+    vms = _with_sockets(required)
     if not vms:
         return "no VM has a vhost-user port"
     return f"the memory of {', '.join(vm.name for vm in vms)} has share=on"
 
 
-def _reconnect(_: Facts, needs: Needs) -> str:
+def _reconnect(_: Facts, required: Requirements) -> str:
     found = []
-    for vm in _with_sockets(needs):
+    for vm in _with_sockets(required):
         given = [options(value) for value in vm.values("-chardev")]
         for one in (g for g in given if g.get("path") in vm.sockets):
             server = one.get("server") in ("on", "yes", "true")
@@ -51,8 +51,8 @@ def _reconnect(_: Facts, needs: Needs) -> str:
     return "; ".join(found) or "no VM has a vhost-user port"
 
 
-def _ports(facts: Facts, needs: Needs) -> str | NotLooked:
-    primary = next((p for p in needs.processes if p.role == "primary" and "--" in p.argv), None)
+def _ports(facts: Facts, required: Requirements) -> str | NotLooked:
+    primary = next((p for p in required.processes if p.role == "primary" and "--" in p.argv), None)
     if primary is None:
         return "no primary is planned"
     after = Process(primary.name, primary.role, primary.argv[len(primary.eal()) :])
@@ -69,26 +69,26 @@ def _nics(facts: Facts) -> str:
     return listed((f"{port.address} on {port.driver}" for port in facts.ports), "none")
 
 
-def _bound(facts: Facts, _: Needs) -> str:
+def _bound(facts: Facts, _: Requirements) -> str:
     return f"NICs: {_nics(facts)}" if facts.ports else _NO_NIC
 
 
-def _iommu(facts: Facts, _: Needs) -> str:
+def _iommu(facts: Facts, _: Requirements) -> str:
     return f"the IOMMU is {'on' if facts.iommu else 'off'}; NICs: {_nics(facts)}" if facts.ports else _NO_NIC
 
 
-def _group(facts: Facts, _: Needs) -> str:
+def _group(facts: Facts, _: Requirements) -> str:
     groups = [f"{p.address} in group {'none' if p.group is None else p.group}" for p in facts.ports]
     return f"{', '.join(groups)}; devices there with a kernel driver: none" if groups else _NO_NIC
 
 
-def _iova(facts: Facts, needs: Needs) -> str:
+def _iova(facts: Facts, required: Requirements) -> str:
     if not facts.ports:
         return _NO_NIC
-    return "this is root" if needs.is_root else "not root; --iova-mode is given"
+    return "this is root" if required.is_root else "not root; --iova-mode is given"
 
 
-def _vfio(facts: Facts, _: Needs) -> str:
+def _vfio(facts: Facts, _: Requirements) -> str:
     if not facts.ports:
         return _NO_NIC
     vfio = [f"/dev/vfio/{port.group}" for port in facts.ports if port.driver == "vfio-pci"]
@@ -96,11 +96,11 @@ def _vfio(facts: Facts, _: Needs) -> str:
     return f"groups that open: {listed(vfio, 'none is used')}; memory that may be locked: {limit}"
 
 
-def _taps(facts: Facts, needs: Needs) -> str:
-    if not needs.taps:
+def _taps(facts: Facts, required: Requirements) -> str:
+    if not required.taps:
         return "the primary has no taps"
     there = {interface.name for interface in facts.interfaces}
-    names = [f"{name} {'can be used' if name in there else 'does not exist'}" for name in needs.taps]
+    names = [f"{name} {'can be used' if name in there else 'does not exist'}" for name in required.taps]
     return f"interfaces: {', '.join(names)}"
 
 

@@ -2,50 +2,50 @@
 
 from collections.abc import Iterator
 
-from sppr.host.checks.check import Check, Finding, Needs, options, remove_files
+from sppr.host.checks.check import Check, Finding, Requirements, options, remove_files
 from sppr.host.facts import Facts
 
 
-def _taken(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    for path in needs.sockets:
+def _taken(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    for path in required.sockets:
         if path in facts.unix_listening | facts.unix_bound:
             how = "listens on" if path in facts.unix_listening else "has"
             what = f"{path}: another process {how} this vhost-user socket"
             yield Finding("vhost-taken", "error", what, "end it, or set vhosts: or spp.sock_dir: in conf.yml")
 
 
-def _stale(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    for path in needs.stale:
+def _stale(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    for path in required.stale:
         if path not in facts.unix_listening | facts.unix_bound:
             what = f"{path}: a socket that nobody listens on"
             fix = "sppr doctor --fix   (a bring-up of this lab removes it, too)"
             yield Finding("vhost-stale", "warning", what, fix, (remove_files(path),))
 
 
-def _missing(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for vm in needs.vms:
-        if vm.sockets and not vm.needs:
+def _missing(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for vm in required.vms:
+        if vm.sockets and not vm.depends_on:
             what = f"{vm.name}: would start without waiting for who serves {', '.join(vm.sockets)}"
             yield Finding("vhost-missing", "error", what, "start the secondary that serves it first")
 
 
-def _permission(facts: Facts, needs: Needs) -> Iterator[Finding]:
-    if not needs.sockets:
+def _permission(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    if not required.sockets:
         return
-    if not needs.sock_dir_open:
-        folder = needs.sockets[0].rpartition("/")[0]
+    if not required.sock_dir_open:
+        folder = required.sockets[0].rpartition("/")[0]
         what = f"{folder}: this user may not make sockets there"
         yield Finding(
-            "vhost-perm", "error", what, f"chown {needs.user or '$USER'} {folder}, or spp.sock_dir: in conf.yml"
+            "vhost-perm", "error", what, f"chown {required.user or '$USER'} {folder}, or spp.sock_dir: in conf.yml"
         )
     if facts.selinux:
         what = "SELinux enforces: it may keep QEMU from vhost-user sockets"
         yield Finding("vhost-perm", "warning", what, "if a VM says Permission denied: setenforce 0 for the run")
 
 
-def _share(_: Facts, needs: Needs) -> Iterator[Finding]:
+def _share(_: Facts, required: Requirements) -> Iterator[Finding]:
     """Without share=on the link comes up and carries nothing, with no message."""
-    for vm in needs.vms:
+    for vm in required.vms:
         if not vm.sockets:
             continue
         objects = [options(value) for value in vm.values("-object")]
@@ -60,8 +60,8 @@ def _share(_: Facts, needs: Needs) -> Iterator[Finding]:
             yield Finding("vhost-share", "error", what, "share=on in vm.args, or leave memory out of them")
 
 
-def _reconnect(_: Facts, needs: Needs) -> Iterator[Finding]:
-    for vm in needs.vms:
+def _reconnect(_: Facts, required: Requirements) -> Iterator[Finding]:
+    for vm in required.vms:
         for value in vm.values("-chardev"):
             given = options(value)
             client = given.get("path") in vm.sockets and given.get("server") not in ("on", "yes", "true")

@@ -133,21 +133,21 @@ def apply(
     """
     asked = processes(plan.parts, plan.wiring)
     observed = look(plan.api, asked, dead)
-    todo = steps(plan.wiring, observed, names)
-    if todo:
-        execute(ControlClient(plan.api), todo)
+    changes = steps(plan.wiring, observed, names)
+    if changes:
+        execute(ControlClient(plan.api), changes)
         observed = look(plan.api, asked, dead)
-    return todo, observed
+    return changes, observed
 
 
-def execute(client: ControlClient, todo: Sequence[Step]) -> None:
+def execute(client: ControlClient, changes: Sequence[Step]) -> None:
     """Send each step. Where a process refuses one, the rest of its chain is not sent, and the other chains are.
 
     ControlError at the end, with the first refusal of each chain; at once where the controller does not answer.
     """
     refused: dict[str, str] = {}
     hint = None
-    for step in todo:
+    for step in changes:
         if step.chain and step.chain in refused:
             continue
         try:

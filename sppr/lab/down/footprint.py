@@ -16,7 +16,7 @@ _NAME = "traces.json"
 
 
 @dataclass(frozen=True)
-class Traces:
+class Footprint:
     """``socket_name``: of its tmux server. ``conf``: the conf.yml of the lab; empty: not noted."""
 
     socket_name: str | None
@@ -27,20 +27,20 @@ class Traces:
     conf: str = ""
 
 
-def keep(plan: Plan) -> None:
+def write(plan: Plan) -> None:
     """Note those of the plan in the session's folder, where they are not noted."""
     folder = Path(plan.run)
-    ours = Traces(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions, plan.conf)
+    ours = Footprint(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions, plan.conf)
     if read(folder) != ours:
         atomic_write.write(folder / _NAME, json.dumps(asdict(ours)) + "\n")
 
 
-def read(folder: Path) -> Traces | None:
+def read(folder: Path) -> Footprint | None:
     """None where they were not noted, or cannot be understood."""
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
         data: dict[str, Any] = json.loads((folder / _NAME).read_text())
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        found = Traces(**values)
+        found = Footprint(**values)
         shape.check(found)
         return found
     return None

@@ -66,7 +66,7 @@ def _folder(pid: int) -> Path | None:
         return None
 
 
-def wreck(session: str, note: Note) -> bool:
+def down_corrupt_state(session: str, note: Note) -> bool:
     """End a session whose state cannot be read: what its pid records name, its tmux session, and the traces it noted
     when it was started. False where it noted none: something may be left then, which was said."""
     folder = states.folder_of(session)
@@ -90,7 +90,7 @@ def wreck(session: str, note: Note) -> bool:
     return kept is not None
 
 
-def lost(session: str, note: Note) -> bool:
+def down_without_state(session: str, note: Note) -> bool:
     """End what lives of a session that has no state: its tmux session is known by its mark. False where there is
     none. NotEnded where a process with its ``--file-prefix`` lives after that."""
     programs, left = _end_session(session, states.folder_of(session))

@@ -28,7 +28,7 @@ def controllers(config: Config, site: Site, chosen: Sequence[Secondary]) -> list
         shown = _part(site, "cli", "cli", cli.argv(), "--cli")
         return [
             _part(site, "ctrler", "spp-ctl", ctl.argv()),
-            replace(shown, needs=("ctrler",), console=str(run / "cli.log")),
+            replace(shown, depends_on=("ctrler",), console=str(run / "cli.log")),
         ]
     manage = c.rest_port if version.management else 0
     ports = c.pri_port, c.sec_port, manage

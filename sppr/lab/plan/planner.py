@@ -191,7 +191,7 @@ class _Planner:
         options += ["-vdt", ",".join(map(str, flags.vdev_tap))] if flags.vdev_tap else []
         options += ["-vdv", ",".join(map(str, flags.vdev_vhost))] if flags.vdev_vhost else []
         command = (*self.site.runscript("primary.py"), *options)
-        made = Part("pri", "primary", None, "pri", command, tuple(program), needs=("ctrler",), real=self.real)
+        made = Part("pri", "primary", None, "pri", command, tuple(program), depends_on=("ctrler",), real=self.real)
         return self._part(made)
 
     def _portmask(self, devices: int) -> int:
@@ -232,7 +232,7 @@ class _Planner:
             window="sec",
             command=(*self.site.runscript("secondary.py"), "-i", str(s.id)),
             program=tuple(made.argv()),
-            needs=("pri", "vfctrl") if apart else ("pri",),
+            depends_on=("pri", "vfctrl") if apart else ("pri",),
             kind=s.type,
             control=str(controllers.vf_socket(self.site.run)) if apart else "",
             real=self.real,

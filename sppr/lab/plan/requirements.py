@@ -31,9 +31,9 @@ _EAL = re.compile(rb"librte_eal\.so\.\d+")
 
 def of_host(
     programs: Sequence[str] = ("tmux", "qemu-img", QEMU, "ssh-keygen"), rooted: Sequence[str] = ()
-) -> checks.Needs:
+) -> checks.Requirements:
     """Without a lab: who the user is, and what the tools are. ``rooted``: programs that run as root."""
-    return checks.Needs(
+    return checks.Requirements(
         programs={program: which(program) for program in programs},
         packages=PACKAGES,
         is_root=privilege.is_root(),
@@ -48,7 +48,7 @@ def of_host(
     )
 
 
-def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str, int]) -> checks.Needs:
+def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str, int]) -> checks.Requirements:
     """What the parts ``start`` want, among those that are ``living`` (part -> pid)."""
     parts = plan.chosen(start)
     made, primary, as_root = images(parts), "pri" in start, sudoers.programs(parts)
@@ -70,7 +70,7 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         hugepage_file=Path(plan.huge_dir).is_file(),
         file_prefix=plan.file_prefix,
         accel=plan.accel if made else "tcg",
-        processes=tuple(checks.Process(p.name, p.role, p.program, p.needs, p.sockets, p.real) for p in plan.parts),
+        processes=tuple(checks.Process(p.name, p.role, p.program, p.depends_on, p.sockets, p.real) for p in plan.parts),
         builds=_builds(plan),
         living=dict(living),
         recorded=_recorded(plan.session, [part.name for part in plan.parts]),

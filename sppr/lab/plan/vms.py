@@ -85,7 +85,7 @@ class VmPlanner:
             window=f"vm_{kind[0]}",
             command=(*command, *self.site.flags()),
             program=tuple(self._patched(machine) if patched else machine.argv()),
-            needs=self._needs(kind, vm, server),
+            depends_on=self._needs(kind, vm, server),
             server=server,
             ports=tuple(names.uid("ivshmem" if kind == "ring" else "vhost", n) for n in numbers),
             sockets=tuple(map(str, sockets)),

@@ -15,7 +15,7 @@ from sppr.tmux.server import Tmux, attach_line
 
 
 @dataclass(frozen=True)
-class Survey:
+class Observed:
     """``running``: part -> what it became. ``panes``: part or work window -> its pane. ``session``: one of ours.
     ``outlived``: secondaries that run with the memory of a primary that ended."""
 
@@ -29,7 +29,7 @@ class Survey:
 STARTING = 10.0
 
 
-def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Survey:
+def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Observed:
     """SpprError where tmux has a session of that name that sppr did not make.
 
     A part whose gate a launcher opened before it was killed is waited for until it runs, or has ended.
@@ -47,7 +47,7 @@ def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Surve
     run = running(folder, parts)
     secondaries = [part.name for part in parts if part.role == "secondary" and part.name in run]
     outlived = tuple(name for name in secondaries if states.outlived(folder, name))
-    return Survey(run, panes, listed is not None, outlived)
+    return Observed(run, panes, listed is not None, outlived)
 
 
 def _is_starting(files: PaneFiles) -> bool:
@@ -66,5 +66,5 @@ def running(folder: Path, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def of(state: State, tmux: Tmux) -> Survey:
+def of(state: State, tmux: Tmux) -> Observed:
     return look(state.folder, state.plan.session, state.plan.parts, tmux)

@@ -15,7 +15,7 @@ ROLES = ("controller", "primary", "secondary", "vm_ring", "vm_vhost")
 
 
 @dataclass(frozen=True)
-class Todo:
+class Changes:
     """``plan``: what the session is from now on. ``start``: parts to be started, each in its pane; ``stop``: those of
     them that run and are stopped first; ``wait``: parts that run, and must be ready in the end. ``notes``: lines for
     the user.
@@ -35,7 +35,7 @@ class Todo:
 
 def reconcile(
     wanted: Plan, old: Plan | None, running: Running, panes: Collection[str], outlived: Collection[str] = ()
-) -> Todo:
+) -> Changes:
     """Start what is missing or dead, leave what runs, tell what differs. A part that runs stays as it was planned, also
     where its pane is not among ``panes``: to end it for that alone would cost a guest its state.
 
@@ -59,7 +59,7 @@ def reconcile(
         *(f"{name}: still uses the memory of a primary that is gone: it is restarted" for name in orphans),
     ]  # fmt: skip
     start = [p.name for p in parts if p.name in orphans or (p.name in asked and p.name not in running)]
-    return Todo(
+    return Changes(
         plan=_merged(wanted, old, parts, keep_primary="pri" in running),
         start=tuple(start),
         stop=tuple(orphans),
@@ -69,16 +69,20 @@ def reconcile(
 
 
 def again(
-    plan: Plan, names: Collection[str], running: Collection[str], anew: Mapping[str, Part], wanted: Plan | None = None
-) -> Todo:
+    plan: Plan,
+    names: Collection[str],
+    running: Collection[str],
+    replanned: Mapping[str, Part],
+    wanted: Plan | None = None,
+) -> Changes:
     """Start these parts of a session (once more, where they run), as ``anew`` has them. ``wanted``: the plan of
     conf.yml as it is now; None: that is gone. Parts that do not run are known as it has them, too."""
     now = {part.name: part for part in wanted.parts} if wanted else {}
     idle = {p.name: now[p.name] for p in plan.parts if p.name not in running and p.name in now}
-    parts = tuple((anew if p.name in names else idle).get(p.name, p) for p in plan.parts)
+    parts = tuple((replanned if p.name in names else idle).get(p.name, p) for p in plan.parts)
     chosen = [p for p in parts if p.name in names]
-    needs = {need for part in chosen for need in part.needs} - set(names)
-    return Todo(
+    needs = {need for part in chosen for need in part.depends_on} - set(names)
+    return Changes(
         plan=replace(_taken_along(plan, names, wanted), parts=parts),
         start=tuple(p.name for p in chosen),
         stop=tuple(p.name for p in chosen if p.name in running),

@@ -63,7 +63,7 @@ class State:
 
     def save(self) -> None:
         """Write state.json whole or not at all."""
-        footprint.keep(self.plan)
+        footprint.write(self.plan)
         atomic_write.write(self.folder / _NAME, json.dumps(asdict(self), indent=1) + "\n")
 
 

@@ -21,7 +21,7 @@ from sppr.lab.down import teardown
 from sppr.lab.paths import Site
 from sppr.lab.state import observe
 from sppr.lab.state import state as states
-from sppr.lab.state.reconcile import Todo
+from sppr.lab.state.reconcile import Changes
 from sppr.lab.state.state import State
 from sppr.lab.up import artifacts
 from sppr.lab.up.panes import Panes
@@ -69,8 +69,8 @@ class BringUp:
     ``up`` goes on from there.
     """
 
-    def __init__(self, todo: Todo, state: State | None, site: Site | None, tmux: Tmux, report: Report) -> None:
-        self.todo, self.plan, self.site, self.tmux, self.report = todo, todo.plan, site, tmux, report
+    def __init__(self, changes: Changes, state: State | None, site: Site | None, tmux: Tmux, report: Report) -> None:
+        self.changes, self.plan, self.site, self.tmux, self.report = changes, changes.plan, site, tmux, report
         self.run = Path(self.plan.run)
         self.old_prefix = state.plan.file_prefix if state else ""
         self.state = State(self.plan, pids.boot_id())
@@ -92,7 +92,7 @@ class BringUp:
             self.serve_first()
             self.end_first()
             if self.site is not None:
-                artifacts.prepare(self.plan, self.todo.start, self.site, found, self.report.note)
+                artifacts.prepare(self.plan, self.changes.start, self.site, found, self.report.note)
                 self.report.step("materials")
             self.make_namespaces()
             self.open_panes()
@@ -109,22 +109,22 @@ class BringUp:
     def serve_first(self) -> None:
         """Serve the ports of VMs that are to be restarted, where their servers run on. Where that fails no VM is ended
         in vain."""
-        for vm in self.plan.chosen(self.todo.stop):
-            if vm.sockets and vm.server and not vm.makes_sockets and serving_part(vm.server) not in self.todo.start:
+        for vm in self.plan.chosen(self.changes.stop):
+            if vm.sockets and vm.server and not vm.makes_sockets and serving_part(vm.server) not in self.changes.start:
                 self._serve_ports(vm)
 
     def end_first(self) -> None:
         """End the parts that are to be started anew; and what a primary that has gone left, for the next one."""
-        for name in self.todo.start:
+        for name in self.changes.start:
             self.state.ready.pop(name, None)
-        if self.todo.stop:
-            self.state.stopping = self.todo.stop
+        if self.changes.stop:
+            self.state.stopping = self.changes.stop
             self._save("starting")
-            teardown.end_parts(self.state, self.todo.stop, self.report.note)
+            teardown.end_parts(self.state, self.changes.stop, self.report.note)
             self.state.stopping = ()
             self._save("starting")
             self.report.step("ended")
-        if "pri" in self.todo.start:
+        if "pri" in self.changes.start:
             for prefix in {self.plan.file_prefix, self.old_prefix} - {""}:
                 teardown.sweep_dpdk(prefix, Path(self.plan.huge_dir))
             self.report.step("swept")
@@ -132,7 +132,7 @@ class BringUp:
     def open_panes(self) -> None:
         """A pane for each part to start; its script waits at its gate."""
         seen = observe.of(self.state, self.tmux)
-        panes = Panes(self.plan, self.tmux, self.state.panes).open(self.todo.start, seen)
+        panes = Panes(self.plan, self.tmux, self.state.panes).open(self.changes.start, seen)
         self.state.panes.update({name: (p.window, p.pane) for name, p in panes.items()})
         self._save("starting")
         self.report.step("panes")
@@ -140,12 +140,12 @@ class BringUp:
     def start_parts(self) -> None:
         """Each part in a thread of its own, so that independent ones start side by side. The first error ends all."""
         for part in self.plan.parts:
-            if part.name not in (*self.todo.start, *self.todo.wait):
+            if part.name not in (*self.changes.start, *self.changes.wait):
                 self._done[part.name].set()
         with ThreadPoolExecutor(max_workers=max(1, len(self.plan.parts))) as pool:
             futures: list[Future[None]] = [
-                *(pool.submit(self._start, part) for part in self.plan.chosen(self.todo.start)),
-                *(pool.submit(self._keep, part) for part in self.plan.chosen(self.todo.wait)),
+                *(pool.submit(self._start, part) for part in self.plan.chosen(self.changes.start)),
+                *(pool.submit(self._keep, part) for part in self.plan.chosen(self.changes.wait)),
             ]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
@@ -170,12 +170,12 @@ class BringUp:
         if wiring.is_nothing:
             return
         self._wait_for_processes()
-        todo, observed = chains.apply(self.plan, states.dead_parts(self.state))
+        changes, observed = chains.apply(self.plan, states.dead_parts(self.state))
         observed = self._wait_for_links(observed)
         self.plan = self.plan.unretired(observed)
         self.state.plan = self.plan
-        if todo:
-            self.report.note(f"chains: {len(todo)} change{'s' * (len(todo) != 1)} made")
+        if changes:
+            self.report.note(f"chains: {len(changes)} change{'s' * (len(changes) != 1)} made")
         standing = status.states_of(self.plan, observed)
         for chain in wiring.chains:
             state, why = standing[chain.name]
@@ -207,7 +207,7 @@ class BringUp:
         return observed
 
     def _start(self, part: Part) -> None:
-        for need in part.needs:
+        for need in part.depends_on:
             self._wait_for(need, part)
         self._give_up(part)
         try:
@@ -319,7 +319,7 @@ class BringUp:
     def _serve_again(self, part: Part) -> None:
         """Ports of VMs that run on while their server was started anew; the controller gave back what it remembers."""
         for vm in self.plan.parts:
-            if vm.name not in self.todo.start and vm.server and serving_part(vm.server) == part.name:
+            if vm.name not in self.changes.start and vm.server and serving_part(vm.server) == part.name:
                 try:
                     self._serve_ports(vm)
                 except SpprError as e:

@@ -11,7 +11,7 @@ from sppr.host.process import processes
 from sppr.host.root import privilege
 from sppr.host.run_directory import sessions_dir
 from sppr.lab.plan.plan import Plan, Window
-from sppr.lab.state.observe import Survey
+from sppr.lab.state.observe import Observed
 from sppr.tmux import pane
 from sppr.tmux.commands import Pane, PaneSpec, WindowSpec
 from sppr.tmux.pane import user_shell
@@ -40,13 +40,13 @@ class Panes:
         kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         self.tmux.env = {**kept, "HOME": privilege.home(), "SPPR_RUN_DIR": str(sessions_dir())}
 
-    def missing_shells(self, seen: Survey) -> list[str]:
+    def missing_shells(self, seen: Observed) -> list[str]:
         """Work windows that are to be made."""
         parts = {part.name for part in self.plan.parts}
         shells = [name for window in self.plan.windows for name in window.panes if name not in parts]
         return [name for name in shells if name not in seen.panes and (not seen.session or name not in self.known)]
 
-    def open(self, start: Collection[str], seen: Survey) -> dict[str, Pane]:
+    def open(self, start: Collection[str], seen: Observed) -> dict[str, Pane]:
         """All panes of the session afterwards, by name."""
         wanted = {*start, *self.missing_shells(seen)}
         if seen.session:
@@ -92,7 +92,7 @@ class Panes:
         if part is None:
             return PaneSpec(name, folder, (user_shell(), "-i"))
         files = part.files(Path(self.plan.run))
-        pane.write(files, part.command, folder, part.needs, self.tmux.env, part.restart)
+        pane.write(files, part.command, folder, part.depends_on, self.tmux.env, part.restart)
         return PaneSpec(name, folder, ("/bin/sh", str(files.script)), files.log)
 
 

@@ -51,7 +51,7 @@ def look(
 
 def inspect(
     plan: Plan, site: Site, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
-) -> tuple[list[checks.Finding], checks.Needs]:
+) -> tuple[list[checks.Finding], checks.Requirements]:
     """Return the findings as ``look`` does, and what they were compared with."""
     living = requirements.living(plan.session)
     broken = _raised("state", lambda: _check_state(plan.session))
@@ -108,8 +108,8 @@ def _held(session: str, stop: Collection[str]) -> frozenset[str]:
 
 
 def _freed(
-    found: Facts, wanted: checks.Needs, pids: Collection[int], held: Collection[str]
-) -> tuple[Facts, checks.Needs]:
+    found: Facts, wanted: checks.Requirements, pids: Collection[int], held: Collection[str]
+) -> tuple[Facts, checks.Requirements]:
     """The machine and the needs as they are once the processes have ended."""
     memory = 0
     for pid in pids:

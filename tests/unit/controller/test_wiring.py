@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sppr.controller.restore import Memory
+from sppr.controller.restore import Restorer
 from sppr.controller.wiring import Seen, Wiring, dump, parse, seen
 
 
@@ -117,7 +117,7 @@ GOOD = {"ports": {"ring:0": []}, "patches": {"ring:0": "ring:0"}, "running": Tru
 
 def loaded(path: Path) -> tuple[list[str], dict[str, Wiring]]:
     said: list[str] = []
-    return said, Memory(said.append, path)._wirings
+    return said, Restorer(said.append, path)._wirings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sppr.host.checks import REGISTRY, Disk, Finding, Needs, NotLooked, Process, check
+from sppr.host.checks import REGISTRY, Disk, Finding, NotLooked, Process, Requirements, check
 from sppr.host.facts import Facts, HugeFile, Hugepages, Interface, Mount, Nic, Node, Runtime
 from sppr.lab import doctor
 from tests.conftest import Golden
@@ -45,7 +45,7 @@ MEMORY = (
 )
 CHARDEV = ("-chardev", "socket,id=chr0,path=/tmp/sock11,reconnect=1")
 VM = Process("vm_v11", "vm_vhost", ("qemu", *MEMORY, *CHARDEV), ("sec1",), ("/tmp/sock11",))
-NEEDS = Needs(
+NEEDS = Requirements(
     programs={"tmux": "/usr/bin/tmux"},
     packages={"tmux": "tmux"},
     tcp_ports={5555: "controller.pri_port"},
@@ -74,11 +74,11 @@ def real(number: int) -> Process:
     return Process(f"sec{number}", "secondary", argv, ("pri",), real=True)
 
 
-def with_vm(*words: str, **more: Any) -> Needs:
+def with_vm(*words: str, **more: Any) -> Requirements:
     return replace(NEEDS, processes=(PRIMARY, SECONDARY, replace(VM, argv=("qemu", *words), **more)))
 
 
-def with_controller(*words: str) -> Needs:
+def with_controller(*words: str) -> Requirements:
     argv = (
         "python3",
         "-m",
@@ -112,7 +112,7 @@ NOT_CHECKED = "not checked: no NIC is bound to a DPDK driver"
 VETH = Interface("vtap0", "veth")
 TAPS = {"vtap0": "net_tap0"}
 
-CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
+CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
     (GOOD, replace(NEEDS, programs={"tmux": None}), "program", "error",
      "tmux: not installed", "make up   (or: apt-get install tmux)"),
     (DRY, NEEDS, "hp-none", "error",
@@ -156,7 +156,7 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
      "end them: kill 78 79"),
     (replace(GOOD, runtimes=(replace(LEFT, writable=False),)), NEEDS, "dpdk-stale", "error",
      "/run/dpdk/lab: left by a primary of another user, and not yours to clear", "sudo rm -r /run/dpdk/lab"),
-    (GOOD, replace(NEEDS, processes=(PRIMARY, replace(SECONDARY, needs=()))), "sec-first", "error",
+    (GOOD, replace(NEEDS, processes=(PRIMARY, replace(SECONDARY, depends_on=()))), "sec-first", "error",
      "sec1 would start without waiting for pri", "start the primary first"),
     (GOOD, replace(NEEDS, processes=(PRIMARY, other(SECONDARY, "--lcores", "2@2", "--file-prefix", "rte", "--"))),
      "sec-prefix", "error", "sec1 has --file-prefix rte, the primary lab", "give both the same"),
@@ -211,7 +211,7 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
     (replace(GOOD, unix_listening=frozenset({"/tmp/sock11"})), NEEDS, "vhost-taken", "error",
      "/tmp/sock11: another process listens on this vhost-user socket",
      "end it, or set vhosts: or spp.sock_dir: in conf.yml"),
-    (GOOD, with_vm(*MEMORY, *CHARDEV, needs=()), "vhost-missing", "error",
+    (GOOD, with_vm(*MEMORY, *CHARDEV, depends_on=()), "vhost-missing", "error",
      "vm_v11: would start without waiting for who serves /tmp/sock11", "start the secondary that serves it first"),
     (GOOD, replace(NEEDS, sock_dir_open=False), "vhost-perm", "error",
      "/tmp: this user may not make sockets there", "chown ann /tmp, or spp.sock_dir: in conf.yml"),
@@ -290,11 +290,11 @@ CASES: list[tuple[Facts, Needs, str, str, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("facts", "needs", "identity", "severity", "what", "fix"), CASES)
+@pytest.mark.parametrize(("facts", "required", "identity", "severity", "what", "fix"), CASES)
 def test_what_is_wrong_is_told_with_its_fix(
-    facts: Facts, needs: Needs, identity: str, severity: str, what: str, fix: str
+    facts: Facts, required: Requirements, identity: str, severity: str, what: str, fix: str
 ) -> None:
-    [finding] = check(facts, needs)
+    [finding] = check(facts, required)
     assert (finding.id, finding.severity, finding.what, finding.fix) == (identity, severity, what, fix)
 
 
@@ -304,22 +304,24 @@ def test_no_warning_for_our_own_programs_or_with_a_core_to_spare() -> None:
     assert check(GOOD, replace(NEEDS, lcores=(), processes=(PRIMARY, *map(real, (1, 2, 3))))) == []
 
 
-def seen(facts: Facts, needs: Needs) -> dict[str, str | NotLooked]:
+def seen(facts: Facts, required: Requirements) -> dict[str, str | NotLooked]:
     assert not any(isinstance(one.fine, str) for one in REGISTRY)
-    return {one.id: one.fine(facts, needs) for one in REGISTRY if callable(one.fine)}
+    return {one.id: one.fine(facts, required) for one in REGISTRY if callable(one.fine)}
 
 
 @pytest.mark.parametrize(
-    ("name", "facts", "needs"),
+    ("name", "facts", "required"),
     [
         ("good", GOOD, NEEDS),
-        ("nothing", Facts(cpus=()), Needs()),
-        ("no-lab", GOOD, Needs(tmux_version="tmux 3.3a")),
+        ("nothing", Facts(cpus=()), Requirements()),
+        ("no-lab", GOOD, Requirements(tmux_version="tmux 3.3a")),
         ("no-machine", Facts(cpus=()), NEEDS),
     ],
 )
-def test_a_row_states_what_was_seen_and_no_more(golden: Golden, name: str, facts: Facts, needs: Needs) -> None:
-    rows = doctor.Looked([], facts, needs, "lab").rows
+def test_a_row_states_what_was_seen_and_no_more(
+    golden: Golden, name: str, facts: Facts, required: Requirements
+) -> None:
+    rows = doctor.Diagnosis([], facts, required, "lab").rows
     text = "".join(f"{row['severity']:5} {row['id']:16} {row['found']}\n" for row in rows)
     golden.check(Path(__file__).parent / f"data/seen-{name}.txt", text)
 
@@ -365,10 +367,10 @@ def test_the_processes_of_a_running_lab_are_named() -> None:
 
 
 def test_doctor_shows_a_check_that_looked_at_nothing_as_such() -> None:
-    rows = {row["id"]: row for row in doctor.Looked([], GOOD, replace(NEEDS, accel="tcg"), "lab").rows}
+    rows = {row["id"]: row for row in doctor.Diagnosis([], GOOD, replace(NEEDS, accel="tcg"), "lab").rows}
     assert rows["kvm-none"]["severity"] == "info" and rows["kvm-none"]["found"].startswith("not looked at: no VM")
     assert rows["tmux-ver"]["severity"] == "ok" and rows["tmux-ver"]["found"].startswith("tmux 3.3a")
-    alone = [row["id"] for row in doctor.Looked([], GOOD, NEEDS).rows]
+    alone = [row["id"] for row in doctor.Diagnosis([], GOOD, NEEDS).rows]
     assert "net-port" not in alone and "program" in alone
 
 
@@ -442,7 +444,7 @@ def test_pages_that_a_dead_primary_of_this_lab_left_are_there_for_the_next_one()
 
 
 @pytest.mark.parametrize(
-    ("facts", "needs", "commands"),
+    ("facts", "required", "commands"),
     [
         (DRY, NEEDS, [f"echo 346 | tee {ECHO}"]),
         (replace(GOOD, hugetlbfs=()), NEEDS,
@@ -453,8 +455,8 @@ def test_pages_that_a_dead_primary_of_this_lab_left_are_there_for_the_next_one()
         (GOOD, replace(NEEDS, torn=("/lab/.ov-base.5.tmp",)), ["rm -f -- /lab/.ov-base.5.tmp"]),
     ],
 )  # fmt: skip
-def test_what_can_be_taken_back_has_its_commands(facts: Facts, needs: Needs, commands: list[str]) -> None:
-    [finding] = check(facts, needs)
+def test_what_can_be_taken_back_has_its_commands(facts: Facts, required: Requirements, commands: list[str]) -> None:
+    [finding] = check(facts, required)
     assert list(map(str, finding.mend)) == commands
 
 
@@ -488,5 +490,5 @@ def test_ids_are_given_once() -> None:
     ids=["nobody has it open", "this lab has it open", "another name"],
 )
 def test_a_tap_that_the_primary_can_have_is_no_trouble(interface: Interface) -> None:
-    needs = replace(NEEDS, taps=TAPS, recorded=frozenset({77}))
-    assert check(replace(GOOD, interfaces=(interface,)), needs) == []
+    required = replace(NEEDS, taps=TAPS, recorded=frozenset({77}))
+    assert check(replace(GOOD, interfaces=(interface,)), required) == []

@@ -32,10 +32,10 @@ def fresh() -> Observed:
     return Observed({name: Seen(frozenset(ports)) for name, ports in found.items()})
 
 
-def after(observed: Observed, todo: list[Step]) -> Observed:
+def after(observed: Observed, changes: list[Step]) -> Observed:
     """What the processes report once these steps are done."""
     seen = dict(observed.seen)
-    for step in todo:
+    for step in changes:
         one = seen[step.process]
         match step.verb, step.args:
             case "add", (port,):
@@ -71,15 +71,15 @@ def test_all_is_added_patched_and_forwards_and_a_second_time_nothing_is_sent() -
 
 def test_no_frame_gets_into_a_half_built_chain() -> None:
     """At each step: the patch at which frames enter a direction is made when all behind it is there and forwards."""
-    observed, todo = fresh(), steps(WIRING, fresh())
-    for number, step in enumerate(todo):
+    observed, changes = fresh(), steps(WIRING, fresh())
+    for number, step in enumerate(changes):
         for chain in WIRING.chains:
             for _, legs in chain.directions:
                 if step.verb == "patch" and (step.process, step.args) == (legs[0].process, (legs[0].src, legs[0].dst)):
-                    now = after(observed, todo[:number])
+                    now = after(observed, changes[:number])
                     assert all(now.patch(leg.process, leg.src) == leg.dst for leg in legs[1:])
                     assert all(now.seen[leg.process].running for leg in legs)
-    order = [step.verb for step in todo]
+    order = [step.verb for step in changes]
     assert order.index("patch") > max(n for n, verb in enumerate(order) if verb == "add")
 
 
@@ -154,13 +154,13 @@ def test_a_process_that_does_not_answer(process: str, why: str) -> None:
 
 def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_from_its_near_end() -> None:
     without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
-    todo = steps(without, applied())
-    assert todo[0] == Step("nfv:1", "disconnect", ("tap:0",))
-    assert sum(step.verb == "disconnect" for step in todo) == len(WEB.legs)
-    assert [str(step) for step in todo if step.verb == "del"] == [
+    changes = steps(without, applied())
+    assert changes[0] == Step("nfv:1", "disconnect", ("tap:0",))
+    assert sum(step.verb == "disconnect" for step in changes) == len(WEB.legs)
+    assert [str(step) for step in changes if step.verb == "del"] == [
         "nfv:1; del ring:0", "nfv:2; del ring:0", "nfv:2; del ring:1", "nfv:1; del ring:1"
     ]  # fmt: skip
-    observed = after(applied(), todo)
+    observed = after(applied(), changes)
     assert state_of(WIRING.chain("b"), without, observed) == ("up", []) and steps(without, observed) == []
 
 
@@ -179,8 +179,8 @@ def test_a_moved_chain_retires_just_what_it_no_longer_has() -> None:
         f"{leg.process} {leg.src} {leg.dst}" for leg in moved.replacing(WIRING).retired
     }
     observed = applied()
-    todo = steps(moved.replacing(WIRING), observed)
-    done = after(observed, todo)
+    changes = steps(moved.replacing(WIRING), observed)
+    done = after(observed, changes)
     assert [state_of(chain, moved, done)[0] for chain in moved.chains] == ["up", "up"]
 
 

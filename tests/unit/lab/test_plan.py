@@ -178,14 +178,14 @@ def test_vhost_vms_take_turns_on_the_secondaries_and_the_primary_serves_where_th
     servers = [p.server for p in plan(config, nof_vhost=3).parts if p.role == "vm_vhost"]
     assert servers == ["nfv:1", "nfv:2", "nfv:1"]
     assert plan(config, nof_sec=0).part("vm_v11").server == "primary"
-    assert plan(config, nof_sec=0).part("vm_v11").needs == ("pri",)
+    assert plan(config, nof_sec=0).part("vm_v11").depends_on == ("pri",)
 
 
 def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
     secondaries = b"secondaries: [{id: 1, coremask: 0x0C}, {id: 2, coremask: 0x30}]\n"
     config = parse(secondaries + b"vms_vhost: [{id: 11, secondary: 2, vhosts: [4, 5]}]", "c")
     part = make(config, Flags(nof_ring=0), MACHINE, site()).part("vm_v11")
-    assert part.server == "nfv:2" and part.needs == ("sec2",)
+    assert part.server == "nfv:2" and part.depends_on == ("sec2",)
     assert part.sockets == ("/tmp/sock4", "/tmp/sock5") and part.command[-2:] == ("-d", "4,5")
     with pytest.raises(ConfigError, match="VM 11 wants secondary 2, which is not among the 1 that start"):
         make(config, Flags(nof_sec=1, nof_ring=0), MACHINE, site())
@@ -195,7 +195,7 @@ def test_a_vhost_vm_whose_socket_is_a_vdev_of_the_primary_asks_nobody(config: Co
     made = plan(config, vdev_vhost=(11,), portmask=1)
     part = made.part("vm_v11")
     assert made.wiring.left_out[0].why.startswith("the ports of vm_v11 are the primary's own (-vdv)")
-    assert part.server == "" and part.sockets == ("/tmp/sock11",) and part.needs == ("pri",)
+    assert part.server == "" and part.sockets == ("/tmp/sock11",) and part.depends_on == ("pri",)
 
 
 def test_a_plan_comes_back_from_disk_as_it_was(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from sppr.config.model import Config
 from sppr.host.facts import Facts
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
-from sppr.lab.state.reconcile import Todo, again, apart, difference, reconcile, with_secondaries
+from sppr.lab.state.reconcile import Changes, again, apart, difference, reconcile, with_secondaries
 from tests.conftest import ROOT
 from tests.unit.lab.test_plan import site
 
@@ -20,7 +20,7 @@ def plan(config: Config | None = None, **flags: int) -> Plan:
     return make(config or load(ROOT / "conf.yml"), Flags(**flags), Facts(cpus=(0, 1)), site())  # type: ignore[arg-type]
 
 
-def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Todo:
+def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Changes:
     """``running``: as the old plan says they were started."""
     return reconcile(wanted, old, {name: (old or wanted).part(name).program for name in running}, running)
 
@@ -42,59 +42,59 @@ def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Todo:
 def test_what_is_missing_is_started_and_what_runs_is_left(
     running: tuple[str, ...], start: tuple[str, ...], stop: tuple[str, ...]
 ) -> None:
-    todo = do(plan(), plan(), running)
-    assert (todo.start, todo.stop) == (start, stop)
-    assert set(todo.wait) == set(running) - set(stop), "what runs must be ready in the end"
-    assert set(todo.fresh) == set(ALL) - set(running)
-    assert todo.plan == plan()
+    changes = do(plan(), plan(), running)
+    assert (changes.start, changes.stop) == (start, stop)
+    assert set(changes.wait) == set(running) - set(stop), "what runs must be ready in the end"
+    assert set(changes.fresh) == set(ALL) - set(running)
+    assert changes.plan == plan()
 
 
 def test_a_first_start_is_the_plan_itself() -> None:
-    todo = reconcile(plan(), None, {}, ())
-    assert todo == Todo(plan(), ALL)
+    changes = reconcile(plan(), None, {}, ())
+    assert changes == Changes(plan(), ALL)
 
 
 def test_more_than_before_is_added_in_the_order_of_the_plan() -> None:
-    todo = do(plan(nof_sec=3, nof_vhost=2, nof_working=2), plan(), ALL)
-    assert todo.start == ("sec3", "vm_v12") and not todo.stop and not todo.notes
-    assert [w.name for w in todo.plan.windows] == ["ctrler", "pri", "sec", "vm_r", "vm_v", "w0", "w1"]
-    assert todo.plan.windows[2].panes == ("sec1", "sec2", "sec3") and todo.plan.flags.nof_sec == 3
+    changes = do(plan(nof_sec=3, nof_vhost=2, nof_working=2), plan(), ALL)
+    assert changes.start == ("sec3", "vm_v12") and not changes.stop and not changes.notes
+    assert [w.name for w in changes.plan.windows] == ["ctrler", "pri", "sec", "vm_r", "vm_v", "w0", "w1"]
+    assert changes.plan.windows[2].panes == ("sec1", "sec2", "sec3") and changes.plan.flags.nof_sec == 3
 
 
 def test_fewer_than_before_is_told_and_left() -> None:
     old = plan(nof_sec=3, nof_vhost=2, nof_working=2)
     running = tuple(part.name for part in old.parts)
-    todo = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, running)
-    assert not todo.start and not todo.stop and todo.wait == ("ctrler", "pri", "sec1")
-    assert [part.name for part in todo.plan.parts] == list(running), "still known, for status and down"
-    assert todo.plan.windows == old.windows
-    assert todo.plan.flags.nof_sec == 3 and todo.plan.flags.nof_working == 2
-    assert "vm_v12: runs, not asked for now: left as it is" in todo.notes and len(todo.notes) == 5
+    changes = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, running)
+    assert not changes.start and not changes.stop and changes.wait == ("ctrler", "pri", "sec1")
+    assert [part.name for part in changes.plan.parts] == list(running), "still known, for status and down"
+    assert changes.plan.windows == old.windows
+    assert changes.plan.flags.nof_sec == 3 and changes.plan.flags.nof_working == 2
+    assert "vm_v12: runs, not asked for now: left as it is" in changes.notes and len(changes.notes) == 5
     dead = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, ("ctrler", "pri", "sec1"))
     assert not dead.start and "sec2: is there, not asked for now: left as it is" in dead.notes
 
 
 def test_a_conf_that_differs_is_told_part_by_part_and_changes_nothing() -> None:
     text = (ROOT / "conf.yml").read_text().replace("0x0C", "0x30000").encode()
-    todo = do(plan(parse(text, "c")), plan(), ALL)
-    assert todo.notes == (
+    changes = do(plan(parse(text, "c")), plan(), ALL)
+    assert changes.notes == (
         "sec1: runs with --lcores 2@0,3@1, conf.yml and flags say --lcores 16@0,17@1: sppr restart sec1",
     )
-    assert not todo.start and todo.plan.part("sec1") == plan().part("sec1"), "known as it runs"
+    assert not changes.start and changes.plan.part("sec1") == plan().part("sec1"), "known as it runs"
 
 
 def test_a_part_started_by_hand_in_another_way_is_known_as_it_runs() -> None:
     program = (*plan().part("sec1").program, "--more")
-    todo = reconcile(plan(), plan(), {"sec1": program, "ctrler": (), "pri": ()}, ALL)
-    assert todo.plan.part("sec1").program == program
-    assert todo.notes == ("sec1: runs with --more, which conf.yml and flags do not say: sppr restart sec1",)
+    changes = reconcile(plan(), plan(), {"sec1": program, "ctrler": (), "pri": ()}, ALL)
+    assert changes.plan.part("sec1").program == program
+    assert changes.notes == ("sec1: runs with --more, which conf.yml and flags do not say: sppr restart sec1",)
 
 
 def test_a_part_that_runs_keeps_its_server_when_turns_change() -> None:
     old, wanted = plan(nof_sec=1, nof_vhost=2), plan(nof_sec=2, nof_vhost=2)
     assert old.part("vm_v12").server != wanted.part("vm_v12").server
-    todo = do(wanted, old, tuple(p.name for p in old.parts))
-    assert todo.plan.part("vm_v12").server == old.part("vm_v12").server and not todo.notes
+    changes = do(wanted, old, tuple(p.name for p in old.parts))
+    assert changes.plan.part("vm_v12").server == old.part("vm_v12").server and not changes.notes
 
 
 def test_what_the_primary_that_runs_left_stays_known() -> None:
@@ -106,15 +106,17 @@ def test_what_the_primary_that_runs_left_stays_known() -> None:
 
 def test_a_part_whose_pane_is_gone_is_told_and_left() -> None:
     there = plan()
-    todo = reconcile(there, there, {p.name: p.program for p in there.parts}, ("ctrler", "pri", "sec1", "sec2", "vm_r6"))
-    assert not todo.start and todo.notes == ("vm_v11: runs, but its pane is gone: sppr restart vm_v11",)
+    changes = reconcile(
+        there, there, {p.name: p.program for p in there.parts}, ("ctrler", "pri", "sec1", "sec2", "vm_r6")
+    )
+    assert not changes.start and changes.notes == ("vm_v11: runs, but its pane is gone: sppr restart vm_v11",)
 
 
 def test_a_secondary_that_outlived_its_primary_is_started_again() -> None:
     there = plan()
-    todo = reconcile(there, there, {p.name: p.program for p in there.parts}, ALL, ("sec2",))
-    assert (todo.start, todo.stop) == (("sec2",), ("sec2",)) and "pri" in todo.wait
-    assert todo.notes == ("sec2: still uses the memory of a primary that is gone: it is restarted",)
+    changes = reconcile(there, there, {p.name: p.program for p in there.parts}, ALL, ("sec2",))
+    assert (changes.start, changes.stop) == (("sec2",), ("sec2",)) and "pri" in changes.wait
+    assert changes.notes == ("sec2: still uses the memory of a primary that is gone: it is restarted",)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +139,8 @@ def test_restart_takes_along_what_must(
 ) -> None:
     there = plan()
     chosen = with_secondaries(there, names, running)
-    todo = again(there, chosen, running, {})
-    assert (todo.start, todo.stop, todo.wait) == (start, stop, wait)
+    changes = again(there, chosen, running, {})
+    assert (changes.start, changes.stop, changes.wait) == (start, stop, wait)
 
 
 def moved(key: str = "pri_port: 5555", to: str = "pri_port: 5556") -> Plan:
@@ -179,8 +181,8 @@ def test_a_restart_takes_the_settings_of_the_lab_along() -> None:
     assert again(plan(), ["pri"], ALL, {}, wanted).plan.memory == 640
     ports = moved()
     assert again(plan(), ["pri"], ALL, {}, ports).plan.tcp_ports == plan().tcp_ports
-    todo = again(plan(), ["ctrler"], ("ctrler", "pri"), {}, ports)
-    assert todo.plan.tcp_ports == ports.tcp_ports and todo.plan.part("pri") == plan().part("pri")
+    changes = again(plan(), ["ctrler"], ("ctrler", "pri"), {}, ports)
+    assert changes.plan.tcp_ports == ports.tcp_ports and changes.plan.part("pri") == plan().part("pri")
     idle = again(plan(), ["ctrler"], ("ctrler",), {}, ports)
     assert idle.plan.part("pri") == ports.part("pri"), "what does not run is known as conf.yml has it"
 
