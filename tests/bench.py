@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sppr.cli.context import site_of  # noqa: E402
+from sppr.cli.context import load_paths  # noqa: E402
 from sppr.host.facts import Facts  # noqa: E402
 from sppr.host.process import pids  # noqa: E402
 from sppr.images.build import BASE_NAME  # noqa: E402
@@ -168,8 +168,8 @@ def status_of_32(results: Results, folder: Path) -> None:
     _secondaries(lab, 30)
     lab.state.mkdir(parents=True)
     os.environ["SPPR_RUN_DIR"] = lab.env["SPPR_RUN_DIR"]
-    config, site = site_of(lab.conf, None)
-    plan = planner.make(config, Flags(nof_sec=30, nof_ring=0, nof_vhost=0), Facts(cpus=(0, 1)), site)
+    config, paths = load_paths(lab.conf, None)
+    plan = planner.make(config, Flags(nof_sec=30, nof_ring=0, nof_vhost=0), Facts(cpus=(0, 1)), paths)
     assert len(plan.parts) == 32
     State(plan, pids.boot_id(), "up").save()
     ours = pids.current(os.getpid())

@@ -11,9 +11,10 @@ from sppr.config import load, peek
 from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
-from sppr.lab import machine, paths
+from sppr.lab import machine
 from sppr.lab.chains.planner import chains
 from sppr.lab.chains.wiring import Wiring
+from sppr.lab.paths import LabPaths, gather_paths
 from sppr.lab.plan import plan, planner
 from sppr.lab.state.state import State
 
@@ -24,16 +25,16 @@ class Lab:
 
     config: Config
     facts: Facts
-    site: paths.Site
+    paths: LabPaths
     plan: plan.Plan
 
 
-def site_of(conf: Path | None, session: str | None) -> tuple[Config, paths.Site]:
+def load_paths(conf: Path | None, session: str | None) -> tuple[Config, LabPaths]:
     """conf.yml and where its lab lives. ConfigError for a session name that tmux cannot target."""
     check_name("--session", session)
     path = peek.find_conf(conf)
     config = load.load(path)
-    return config, paths.gather(config, path, session)
+    return config, gather_paths(config, path, session)
 
 
 def gather(
@@ -41,7 +42,7 @@ def gather(
 ) -> Lab:
     """Read conf.yml and the machine, and plan. ``named_base``: refuse where it is not clear which base its VMs have."""
     check_name("--socket-name", socket_name)
-    config, where = site_of(conf, session)
+    config, where = load_paths(conf, session)
     found = machine.look(config.vm.accel, mappers=False)
     with _placed(where.conf):
         made = planner.make(config, plan.Flags(**flags), found, where, socket_name)
@@ -58,7 +59,7 @@ def again(state: State) -> Lab | None:
     old = state.plan
     if not Path(old.conf).exists():
         return None
-    config, where = site_of(Path(old.conf), old.session)
+    config, where = load_paths(Path(old.conf), old.session)
     found = machine.look(config.vm.accel, mappers=False)
     with _placed(where.conf):
         return Lab(config, found, where, planner.make(config, old.flags, found, where, old.socket_name))
@@ -78,7 +79,7 @@ def rewired(lab: Lab, made: plan.Plan, old: plan.Plan | None = None, keep: Seque
         raise ConfigError(f"--keep-chains: no chain {', '.join(unknown)}", hint=f"chains of this session: {listed}")
     kept = [chain for chain in before.chains if chain.name in names and chain.name not in lab.config.chains]
     ends = [end for end in before.ends if end.chain in {chain.name for chain in kept}]
-    with _placed(lab.site.conf):
+    with _placed(lab.paths.conf):
         wiring = chains(lab.config, made.parts, kept)
     wiring = replace(wiring, ends=(*wiring.ends, *ends), kept=tuple(chain.name for chain in kept))
     return replace(made, wiring=before).rewired(wiring)
@@ -94,7 +95,7 @@ def _placed(conf: Path) -> Iterator[None]:
         raise
 
 
-def overridden(config: Config, where: paths.Site, part: str | int, words: dict[str, Any]) -> tuple[Config, paths.Site]:
+def overridden(config: Config, where: LabPaths, part: str | int, words: dict[str, Any]) -> tuple[Config, LabPaths]:
     """conf.yml with the options a runscript was given in its place; ``part``: ``primary``, or a secondary's id."""
     given = {name: value for name, value in words.items() if value is not None}
     controller: dict[str, Any] = {name: given.pop(name) for name in ("host", "pri_port", "sec_port") if name in given}
@@ -108,7 +109,7 @@ def overridden(config: Config, where: paths.Site, part: str | int, words: dict[s
     return config.model_copy(update=update), where
 
 
-def _secondaries(config: Config, where: paths.Site, wanted: int, coremask: int | None) -> tuple[Secondary, ...]:
+def _secondaries(config: Config, where: LabPaths, wanted: int, coremask: int | None) -> tuple[Secondary, ...]:
     """The secondaries, ``wanted`` among them: one that conf.yml does not know must be given its coremask."""
     known = {s.id: s for s in config.secondaries}
     if coremask is not None:

@@ -66,7 +66,7 @@ def _look(conf: Path | None, session: str | None, socket_name: str | None, flags
         lab = gather(conf, session, socket_name, flags, named_base=False)  # preflight tells it with the rest
     except SpprError as e:
         return doctor.of_host(e)
-    return doctor.of_lab(lab.plan, lab.site)
+    return doctor.of_lab(lab.plan, lab.paths)
 
 
 def _table(rows: list[dict[str, Any]], verbose: bool) -> None:

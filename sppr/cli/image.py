@@ -25,11 +25,11 @@ def main() -> None:
 
 def _folder(conf: Path | None) -> tuple[Any, Any, Path]:
     """conf.yml, the site, and the folder of images."""
-    from sppr.cli.context import site_of
+    from sppr.cli.context import load_paths
     from sppr.lab.paths import images_folder
 
-    config, site = site_of(conf, None)
-    return config, site, images_folder(site.folder, config.images.dir)
+    config, paths = load_paths(conf, None)
+    return config, paths, images_folder(paths.folder, config.images.dir)
 
 
 @contextmanager
@@ -162,10 +162,10 @@ def template(conf: Path | None, kind: Any) -> None:
     """Make the template of ring or vhost VMs, where it is missing. wakeup does so, too."""
     from sppr.lab.up import provision
 
-    config, site, _ = _folder(conf)
-    store = site.need_store()
+    config, paths, _ = _folder(conf)
+    store = paths.need_store()
     there = store.template(kind).exists()
-    made = store.ensure_template(kind, click.echo, provision.of(config, site.folder))
+    made = store.ensure_template(kind, click.echo, provision.of(config, paths.folder))
     click.echo(f"{made}{': is there already; a new one: sppr image provision ' + kind if there else ''}")
 
 
@@ -179,8 +179,8 @@ def provision_(conf: Path | None, kind: Any) -> None:
     """
     from sppr.lab.up import provision
 
-    config, site, _ = _folder(conf)
-    click.echo(site.need_store().provision(kind, click.echo, provision.of(config, site.folder)))
+    config, paths, _ = _folder(conf)
+    click.echo(paths.need_store().provision(kind, click.echo, provision.of(config, paths.folder)))
 
 
 @main.command()

@@ -91,8 +91,8 @@ def show_plan(lab: Any) -> None:
         click.echo(f"note: chain {left.name} is left out: {left.why}", err=True)
     for finding in cores.exist(lab.facts, checks.Requirements(lcores=lab.plan.lcores)):
         click.echo(f"note: {finding.what}", err=True)
-    if lab.site.no_store is not None and lab.plan.images:
-        click.echo(f"note: {lab.site.no_store.what}: {lab.site.no_store.hint}", err=True)
+    if lab.paths.no_store is not None and lab.plan.images:
+        click.echo(f"note: {lab.paths.no_store.what}: {lab.paths.no_store.hint}", err=True)
 
 
 def plan_text(plan: Any) -> list[str]:

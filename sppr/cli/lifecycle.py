@@ -14,7 +14,7 @@ from sppr.cli.errors import CONTEXT, ErrorReportingCommand, echo
 
 if TYPE_CHECKING:
     from sppr.cli.context import Lab
-    from sppr.lab.paths import Site
+    from sppr.lab.paths import LabPaths
     from sppr.lab.state.reconcile import Changes
     from sppr.lab.state.state import State
     from sppr.parts.part import Part
@@ -70,10 +70,10 @@ def start(names: tuple[str, ...], session: str | None) -> None:
     from sppr.lab import lifecycle
 
     with locked_session(session, names) as state:
-        replanned, site, lab = replan(state, names)
+        replanned, paths, lab = replan(state, names)
         changes = lifecycle.to_start(state, names, replanned, echo, lab.plan if lab else None)
         if changes.start:
-            execute(changes, state, site, lab)
+            execute(changes, state, paths, lab)
             report_ready(changes)
 
 
@@ -101,9 +101,9 @@ def restart(names: tuple[str, ...], session: str | None) -> None:
     with locked_session(session, names) as state:
         running = observe.running(state.folder, state.plan.parts)
         chosen = reconcile.with_secondaries(state.plan, names, running)
-        replanned, site, lab = replan(state, chosen)
+        replanned, paths, lab = replan(state, chosen)
         changes = lifecycle.to_restart(state, chosen, replanned, lab.plan if lab else None)
-        execute(changes, state, site, lab)
+        execute(changes, state, paths, lab)
         report_ready(changes)
 
 
@@ -138,7 +138,7 @@ def outlive_own_pane(state: "State") -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], Site | None, Lab | None]":
+def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], LabPaths | None, Lab | None]":
     """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. The lab as
     conf.yml has it comes last, None where that is gone.
 
@@ -157,16 +157,16 @@ def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], Site
         raise
     there = {part.name: part for part in lab.plan.parts} if lab else {}
     if lab:
-        lab.site.check_base_named(there[name] for name in names if name in there)
+        lab.paths.check_base_named(there[name] for name in names if name in there)
     gone = [name for name in names if name not in there]
     if gone:
         missing = f"{state.plan.conf} is gone" if lab is None else f"{state.plan.conf} has no such part any more"
         echo(f"{', '.join(gone)}: {missing}: started as it ran last")
     kept = {name: lifecycle.running_command(state, name) for name in gone}
-    return {name: there.get(name) or kept[name] for name in names}, lab.site if lab and not gone else None, lab
+    return {name: there.get(name) or kept[name] for name in names}, lab.paths if lab and not gone else None, lab
 
 
-def execute(changes: "Changes", state: "State", site: "Site | None", lab: "Lab | None" = None) -> None:
+def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "Lab | None" = None) -> None:
     """Do it, shown as it goes on. ``lab``: as conf.yml has it, whose chains are wired then."""
     from sppr.cli.context import rewired
     from sppr.cli.terminal import sudo_prompt
@@ -179,7 +179,7 @@ def execute(changes: "Changes", state: "State", site: "Site | None", lab: "Lab |
         changes = replace(changes, plan=rewired(lab, changes.plan, state.plan))
     tmux = Tmux(state.plan.socket_name)
     found = machine.look(changes.plan.accel)
-    findings = lifecycle.check(changes, site, found)
+    findings = lifecycle.check(changes, paths, found)
     outlive_own_pane(state)
     root = sudo_prompt.of_lab(changes.plan, changes.start)
     root.ask()
@@ -187,7 +187,7 @@ def execute(changes: "Changes", state: "State", site: "Site | None", lab: "Lab |
         for finding in findings:
             report.note(f"warning: {finding.what}")
         try:
-            lifecycle.execute(changes, state, site, tmux, report, found)
+            lifecycle.execute(changes, state, paths, tmux, report, found)
         except KeyboardInterrupt:
             raise Stopped("interrupted; what was started stays up", hint="sppr status") from None
 

@@ -17,7 +17,7 @@ def main(conf: Path | None, no_image: bool) -> None:
     Reserves hugepages, mounts hugetlbfs, adds the user that VMs run as, and builds the data plane and a base image from
     Debian's packages. What is there already is left alone.
     """
-    from sppr.cli.context import site_of
+    from sppr.cli.context import load_paths
     from sppr.cli.terminal.sudo_prompt import show_commands
     from sppr.host import setup
     from sppr.host.root import vm_user
@@ -27,15 +27,15 @@ def main(conf: Path | None, no_image: bool) -> None:
     from sppr.spp import tree
 
     show_commands()
-    config, site = site_of(conf, None)
-    used = setup.used_mib(Path(config.hugepages), config.spp.file_prefix or site.session)
+    config, paths = load_paths(conf, None)
+    used = setup.used_mib(Path(config.hugepages), config.spp.file_prefix or paths.session)
     setup.hugepages(config.primary.memory + setup.SPARE_MIB - used, click.echo)
     setup.hugetlbfs(Path(config.hugepages), click.echo)
     vm_user.ensure(click.echo)
     if config.spp.dir is None and not (tree.OURS / "spp_primary").exists():
         click.echo(f"data plane: building it in {tree.OURS.parent}")
         run(["make", "-s", "-C", tree.OURS.parent])
-    folder = images_folder(site.folder, config.images.dir)
+    folder = images_folder(paths.folder, config.images.dir)
     if not no_image and config.images.base is None and not candidates(folder):
         from sppr.images.build import BASE_NAME, ensure_base
 

@@ -89,12 +89,12 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
     tmux = Tmux(lab.plan.socket_name)
     with state.locked(lab.plan.session):
         log.log_to(state.log_path())
-        check_owner(lab.plan.session, lab.site.conf)
+        check_owner(lab.plan.session, lab.paths.conf)
         old = _known(lab, tmux)
         if old is not None and old.plan.socket_name != lab.plan.socket_name:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
-        seen = observe.look(lab.site.run, lab.plan.session, parts.values(), tmux)
+        seen = observe.look(lab.paths.run, lab.plan.session, parts.values(), tmux)
         changes = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes, seen.outlived)
         plan = rewired(lab, changes.plan, old.plan if old else None, keep_chains)
         notes = [f"chain {left.name}: left out: {left.why}" for left in plan.wiring.left_out]
@@ -104,7 +104,7 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
         if old is not None:
             lifecycle.check_address(old, lab.plan, changes.start, seen.running)
         run(changes, old, lab, tmux)
-        load(lab.plan.session, None, lab.site.conf)  # puts the ends back of a proof that was cut off
+        load(lab.plan.session, None, lab.paths.conf)  # puts the ends back of a proof that was cut off
     return True
 
 
@@ -115,7 +115,7 @@ def _known(lab: Any, tmux: Any) -> Any:
 
     session = lab.plan.session
     try:
-        old = load(session, None, lab.site.conf)
+        old = load(session, None, lab.paths.conf)
     except state.NoSession:
         return None
     if not old.stale:
@@ -191,14 +191,14 @@ def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
 
     flag = state.flag(changes.plan.session)
     found = machine.look(changes.plan.accel)  # anew, now that nobody else can be at it
-    findings = preflight.check(changes.plan, lab.site, found, changes.fresh)
+    findings = preflight.check(changes.plan, lab.paths, found, changes.fresh)
     root = sudo_prompt.of_lab(changes.plan, changes.start)
     root.ask()
     with root, progress(changes.plan, (*changes.start, *changes.wait)) as report:
         for line in (*(f"warning: {finding.what}" for finding in findings), *changes.notes):
             report.note(line)
         try:
-            BringUp(changes, old, lab.site, tmux, report).execute(found)
+            BringUp(changes, old, lab.paths, tmux, report).execute(found)
         except KeyboardInterrupt:
             hint = f"sppr up goes on, sppr down{flag} ends it"
             raise Stopped("interrupted; what was started stays up", hint=hint) from None

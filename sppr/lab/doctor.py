@@ -8,7 +8,7 @@ from sppr.errors import ConfigError, HostError, SpprError
 from sppr.host import checks, setup
 from sppr.host.facts import Facts
 from sppr.lab import machine
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan import requirements
 from sppr.lab.plan.plan import Plan
 from sppr.lab.state import state as states
@@ -41,10 +41,10 @@ class Diagnosis:
         return _row(identity, "ok", seen, "", False)
 
 
-def of_lab(plan: Plan, site: Site) -> Diagnosis:
+def of_lab(plan: Plan, paths: LabPaths) -> Diagnosis:
     """Of a lab that can be planned."""
     facts = machine.look(plan.accel)
-    findings, needed = preflight.inspect(plan, site, facts)
+    findings, needed = preflight.inspect(plan, paths, facts)
     return Diagnosis(findings, facts, needed, plan.session)
 
 

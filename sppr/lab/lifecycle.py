@@ -8,7 +8,7 @@ from sppr.errors import HostError, SpprError
 from sppr.host.checks import Finding
 from sppr.host.facts import Facts
 from sppr.lab.down import teardown
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Plan
 from sppr.lab.state import observe, reconcile
 from sppr.lab.state import state as states
@@ -104,18 +104,18 @@ def _checked(state: State, changes: Changes, running: Collection[str]) -> Change
     return changes
 
 
-def check(changes: Changes, site: Site | None, found: Facts) -> list[Finding]:
+def check(changes: Changes, paths: LabPaths | None, found: Facts) -> list[Finding]:
     """Return the warnings of preflight about the parts to be started. HostError with all that would keep them from
     starting: nothing was changed then. What they hold now counts as free. Without conf.yml nothing is checked."""
-    if site is None or not changes.start:
+    if paths is None or not changes.start:
         return []
     try:
-        return preflight.check(changes.plan, site, found, changes.start, changes.stop)
+        return preflight.check(changes.plan, paths, found, changes.start, changes.stop)
     except HostError as e:
         e.what += "\nnothing was changed"
         raise
 
 
-def execute(changes: Changes, state: State, site: Site | None, tmux: Tmux, report: Report, found: Facts) -> None:
+def execute(changes: Changes, state: State, paths: LabPaths | None, tmux: Tmux, report: Report, found: Facts) -> None:
     if changes.start:
-        BringUp(changes, state, site, tmux, report).execute(found)
+        BringUp(changes, state, paths, tmux, report).execute(found)

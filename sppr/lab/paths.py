@@ -26,7 +26,7 @@ KEY_NAME = "lab_key"
 
 
 @dataclass(frozen=True)
-class Site:
+class LabPaths:
     """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state.
 
     ``vm_user``, ``vm_uid``: the user that QEMU drops to, empty and 0 for none. ``sandbox``: QEMU has seccomp.
@@ -93,7 +93,7 @@ class Site:
         for kind in kinds:
             tree.binary(kind, self.tree, self.target)
 
-    def with_tree(self, root: Path) -> "Site":
+    def with_tree(self, root: Path) -> "LabPaths":
         """The same with another SPP tree."""
         return replace(self, tree=root, version=Version(releases.detect(root) or "HEAD", self.version.under_ours))
 
@@ -134,7 +134,7 @@ def _version(root: Path | None, wanted: str, under_ours: bool) -> Version:
     return Version(wanted if wanted != "auto" else releases.detect(root) or "HEAD", under_ours)
 
 
-def gather(config: "Config", conf: Path, session: str | None) -> Site:
+def gather_paths(config: "Config", conf: Path, session: str | None) -> LabPaths:
     """The site of a lab. Reads folders, touches nothing; a base image that is missing is told later, with the rest."""
     folder = conf.parent
     name = session or config.session
@@ -156,7 +156,7 @@ def gather(config: "Config", conf: Path, session: str | None) -> Site:
     scripts = next((p for p in (folder / "runscripts", PROJECT / "runscripts") if (p / "primary.py").is_file()), None)
     if scripts is not None and scripts.parent != folder and not flags:
         flags += ["--conf", str(conf)]
-    return Site(
+    return LabPaths(
         session=name,
         conf=conf,
         folder=folder,

@@ -29,9 +29,9 @@ def _fetch() -> None:
         (apt / name).mkdir(parents=True, exist_ok=True)
     suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
     sites = _run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").split()
-    site = next(s for s in sites if s.rstrip("/").endswith("/debian"))
+    paths = next(s for s in sites if s.rstrip("/").endswith("/debian"))
     (apt / "sources").write_text(
-        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {site} {suite}-backports main\n"
+        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {paths} {suite}-backports main\n"
     )
     own = [f"Dir::Etc::sourcelist={apt}/sources", "Dir::Etc::sourceparts=-", f"Dir::State::lists={apt}/lists"]
     own += [f"Dir::Cache={apt}/cache", "APT::Sandbox::User=root"]

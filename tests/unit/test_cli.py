@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sppr.cli import lifecycle
-from sppr.cli.context import site_of
+from sppr.cli.context import load_paths
 from sppr.cli.session import own_session, session_of
 from sppr.config import peek
 from sppr.config.load import load
@@ -196,7 +196,7 @@ def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path
         done = sppr(verb, "--conf", str(conf), cwd=tmp_path)
         assert done.returncode == 3 and "several base images: a.qcow2, b.qcow2" in done.stderr, done.stderr
         assert "images: {base: a.qcow2}" in done.stderr
-    config, where = site_of(conf, None)
+    config, where = load_paths(conf, None)
     running = state.State(planner.make(config, Flags(), Facts(cpus=(0,)), where), "boot")
     vm = next(part.name for part in running.plan.parts if part.is_vm)
     with pytest.raises(SeveralBases):
@@ -262,7 +262,7 @@ def test_a_closed_stream_or_a_full_one_is_no_bug_of_ours(tmp_path: Path) -> None
 def test_a_state_that_cannot_be_understood_is_told(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = planner.make(load(ROOT / "conf.yml"), Flags(), Facts(cpus=(0,)), site_of(ROOT / "conf.yml", "spp")[1])
+    made = planner.make(load(ROOT / "conf.yml"), Flags(), Facts(cpus=(0,)), load_paths(ROOT / "conf.yml", "spp")[1])
     monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
     folder = tmp_path / "spp"
     folder.mkdir()

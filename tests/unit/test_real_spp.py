@@ -17,7 +17,7 @@ from sppr.config.model import Chain, Config
 from sppr.deadline import Deadline
 from sppr.errors import ConfigError, HostError, NotReady
 from sppr.host.facts import Facts
-from sppr.lab import paths
+from sppr.lab.paths import gather_paths
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
 from sppr.spp import ivshmem, releases, tree
@@ -40,7 +40,7 @@ def conf(root: Path, secondaries: str = "{id: 1, coremask: 0x6}", more: str = ""
 
 
 def plan(config: Config, folder: Path, **flags: object) -> Plan:
-    where = paths.gather(config, folder / "conf.yml", None)
+    where = gather_paths(config, folder / "conf.yml", None)
     return make(config, Flags(**{"nof_ring": None, "nof_vhost": 0, **flags}), Facts(cpus=(0, 1)), where)  # type: ignore[arg-type]
 
 
@@ -90,12 +90,12 @@ def test_what_is_missing_is_told_with_every_path_that_was_tried(tmp_path: Path) 
         releases.check(tmp_path, Version("19.11"))
     assert e.value.hint == "this tree is of SPP 17.08: spp.version"
     with pytest.raises(HostError) as e:
-        paths.gather(conf(tmp_path), tmp_path / "conf.yml", None).check_binaries(["primary", "nfv"])
+        gather_paths(conf(tmp_path), tmp_path / "conf.yml", None).check_binaries(["primary", "nfv"])
     assert e.value.what.count("tried: ") == 4
     with pytest.raises(HostError, match="wants nopython9, which is not installed"):
-        where = replace(paths.gather(conf(tmp_path), tmp_path / "conf.yml", None), python="nopython9")
+        where = replace(gather_paths(conf(tmp_path), tmp_path / "conf.yml", None), python="nopython9")
         where.check_controllers(["spp.py"])
-    assert paths.gather(conf(tmp_path / "none"), tmp_path / "conf.yml", None).version == Version("HEAD")
+    assert gather_paths(conf(tmp_path / "none"), tmp_path / "conf.yml", None).version == Version("HEAD")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -403,7 +403,7 @@ def test_the_question_is_answered_by_a_real_interpreter(tmp_path: Path, monkeypa
 
 def test_preflight_asks_the_interpreter_of_each_controller(tmp_path: Path) -> None:
     root = fake_tree.make(tmp_path / "spp", "19.11")
-    where = paths.gather(conf(root), tmp_path / "conf.yml", None)
+    where = gather_paths(conf(root), tmp_path / "conf.yml", None)
     good, bad = fake_tree.python(tmp_path / "a", 3), fake_tree.python(tmp_path / "b", 3, missing=("netaddr",))
     replace(where, python=str(good)).check_controllers(["spp-ctl", "spp.py"])
     with pytest.raises(HostError, match="module netaddr"):

@@ -30,22 +30,22 @@ def main(
     dry_run: bool,
 ) -> None:
     """Run the controller: SPP processes connect to it, you type at its prompt, the launcher asks it."""
-    from sppr.cli.context import site_of
+    from sppr.cli.context import load_paths
     from sppr.errors import ConfigError
     from sppr.host.run_directory import make_private
     from sppr.lab.plan import controllers
 
-    config, site = site_of(conf, session)
+    config, paths = load_paths(conf, session)
     name = which or "ctrler"
-    begin(name, site.run, dry_run, None if session else site.conf)
+    begin(name, paths.run, dry_run, None if session else paths.conf)
     given = {"host": host, "pri_port": pri_port, "sec_port": sec_port, "rest_port": rest_port}
     given = {key: value for key, value in given.items() if value is not None}
     config = config.model_copy(update={"controller": config.controller.model_copy(update=given)})
-    made = {part.name: part for part in controllers.controllers(config, site, config.secondaries)}
+    made = {part.name: part for part in controllers.controllers(config, paths, config.secondaries)}
     if name not in made:
-        shown = f"SPP {site.version.name}" if site.tree else "our own data plane"
+        shown = f"SPP {paths.version.name}" if paths.tree else "our own data plane"
         raise ConfigError(f"{name}: {shown} has no such controller", hint=f"it has: {', '.join(made)}")
     if not dry_run:
-        site.check_controllers([p for p in (made[name].kind,) if p not in ("", "cli")])
-        make_private(site.run)
-    exec_part(name, made[name].program, site.run, dry_run)
+        paths.check_controllers([p for p in (made[name].kind,) if p not in ("", "cli")])
+        make_private(paths.run)
+    exec_part(name, made[name].program, paths.run, dry_run)

@@ -20,15 +20,15 @@ from sppr.cli.part.exec_part import PartCommand, begin, exec_part
 @options.dry_run
 def main(conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
     """Run spp_primary: it owns ports, hugepages and rings. What is not given comes from conf.yml."""
-    from sppr.cli.context import overridden, site_of
+    from sppr.cli.context import load_paths, overridden
     from sppr.host import facts
     from sppr.lab.plan import plan, planner
 
     flags = {name: words.pop(name) for name in ("portmask", "vdevs", "vdev_tap", "vdev_vhost")}
-    config, site = site_of(conf, session)
-    begin("pri", site.run, dry_run, None if session else site.conf)
-    config, site = overridden(config, site, "primary", words)
-    made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), site)
+    config, paths = load_paths(conf, session)
+    begin("pri", paths.run, dry_run, None if session else paths.conf)
+    config, paths = overridden(config, paths, "primary", words)
+    made = planner.make(config, plan.Flags(nof_sec=0, nof_ring=0, nof_vhost=0, **flags), facts.read(), paths)
     if not dry_run:
-        site.check_binaries(["primary"])
-    exec_part("pri", made.part("pri").program, site.run, dry_run, as_root=True)
+        paths.check_binaries(["primary"])
+    exec_part("pri", made.part("pri").program, paths.run, dry_run, as_root=True)

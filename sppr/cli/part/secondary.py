@@ -18,18 +18,18 @@ from sppr.cli.part.exec_part import PartCommand, begin, exec_part
 @options.dry_run
 def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: bool, **words: Any) -> None:
     """Run spp_nfv, the secondary that patches ports together, or what its type says. The rest comes from conf.yml."""
-    from sppr.cli.context import overridden, site_of
+    from sppr.cli.context import load_paths, overridden
     from sppr.host import facts
     from sppr.lab.plan import plan, planner
     from sppr.parts.part import secondary_name
 
-    config, site = site_of(conf, session)
+    config, paths = load_paths(conf, session)
     name = secondary_name(secondary_id)
-    begin(name, site.run, dry_run, None if session else site.conf)
-    config, site = overridden(config, site, secondary_id, words)
+    begin(name, paths.run, dry_run, None if session else paths.conf)
+    config, paths = overridden(config, paths, secondary_id, words)
     made = planner.make(
-        config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), site
+        config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), paths
     )
     if not dry_run:
-        site.check_binaries([made.part(name).kind])
-    exec_part(name, made.part(name).program, site.run, dry_run, as_root=True)
+        paths.check_binaries([made.part(name).kind])
+    exec_part(name, made.part(name).program, paths.run, dry_run, as_root=True)

@@ -55,7 +55,7 @@ def main(
 
     Several ids want a terminal each: inside tmux, all but the first get a window of their own.
     """
-    from sppr.cli.context import site_of
+    from sppr.cli.context import load_paths
     from sppr.lab import machine
     from sppr.lab.plan import vms
     from sppr.lab.up import artifacts
@@ -64,23 +64,23 @@ def main(
     ids = _checked(kind, ids, image, words)
     if len(ids) > 1 and not dry_run and not os.environ.get("TMUX"):
         raise click.UsageError("several VMs want several terminals: inside tmux, or one id at a time")
-    config, site = site_of(conf, session)
+    config, paths = load_paths(conf, session)
     shape = vms.Shape(words.pop("nics"), words.pop("graphic"), words.pop("vhost_client"))
     given = {name: value for name, value in words.items() if value is not None}
     config = config.model_copy(update={"vm": config.vm.model_copy(update=given)})
     if image is not None:
-        site, shape = _with_image(site, shape, kind, image)
+        paths, shape = _with_image(paths, shape, kind, image)
     shares = _shares(ids, numbers)
     found = machine.look(config.vm.accel)
-    parts = [vms.by_hand(config, found, site, kind, i, n, shape) for i, n in zip(ids, shares, strict=True)]
+    parts = [vms.by_hand(config, found, paths, kind, i, n, shape) for i, n in zip(ids, shares, strict=True)]
     if dry_run:
         for part in parts:
-            exec_part(part.name, part.program, site.run, dry_run=True)
+            exec_part(part.name, part.program, paths.run, dry_run=True)
         return
-    begin(vm_name(kind, ids[0]), site.run, dry_run, None if session else site.conf)
+    begin(vm_name(kind, ids[0]), paths.run, dry_run, None if session else paths.conf)
     if len(ids) > 1:
         _open_windows(ids, shares)
-    _make_ready(parts[0], config, site, kind, ids[0], shape)
+    _make_ready(parts[0], config, paths, kind, ids[0], shape)
     program = parts[0].program
     if parts[0].console.endswith(".console"):  # else it is the log of the pane
         Path(parts[0].console).write_bytes(b"")
@@ -88,7 +88,7 @@ def main(
         from sppr.qemu import passt
 
         passt.hand_over(passt.start())
-    exec_part(parts[0].name, program, site.run, dry_run, more=artifacts.words(parts[0], site.run))
+    exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.words(parts[0], paths.run))
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:
@@ -119,7 +119,7 @@ def _shares(ids: Sequence[int], numbers: tuple[int, ...] | None) -> list[tuple[i
     return [numbers[n * each : (n + 1) * each] for n in range(len(ids))]
 
 
-def _with_image(site: Any, shape: Any, kind: str, image: Path) -> tuple[Any, Any]:
+def _with_image(paths: Any, shape: Any, kind: str, image: Path) -> tuple[Any, Any]:
     """The site with ``image`` as its base; for orig the image itself."""
     from sppr.images import qemu_img
     from sppr.images.store import Store
@@ -127,8 +127,8 @@ def _with_image(site: Any, shape: Any, kind: str, image: Path) -> tuple[Any, Any
     path = image.absolute()
     found = qemu_img.info(path)
     if kind == "orig":
-        return site, replace(shape, image=(path, found.format))
-    return replace(site, store=Store(path.parent, path.name, found.format), no_store=None), shape
+        return paths, replace(shape, image=(path, found.format))
+    return replace(paths, store=Store(path.parent, path.name, found.format), no_store=None), shape
 
 
 def _open_windows(ids: Sequence[int], shares: Sequence[tuple[int, ...] | None]) -> None:
@@ -158,7 +158,7 @@ def _without(words: Sequence[str], *names: str) -> list[str]:
     return left
 
 
-def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape: Any) -> None:
+def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, shape: Any) -> None:
     """Its disk, its key, its cores, and its vhost sockets: asked for at the controller where nobody listens yet."""
     from sppr.deadline import Deadline
     from sppr.host import shared_region
@@ -175,19 +175,19 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
 
     find_program(QEMU)
     _check_display(shape)
-    make_private(site.run)
+    make_private(paths.run)
     if kind == "orig":
         _check_orig(Path(part.disk))
-        site.public_key.parent.mkdir(parents=True, exist_ok=True)
+        paths.public_key.parent.mkdir(parents=True, exist_ok=True)
     else:
-        site.need_store()
-    make_key(site.public_key)
+        paths.need_store()
+    make_key(paths.public_key)
     if kind != "orig":
-        _make_disk(config, site, kind, vm_id)
+        _make_disk(config, paths, kind, vm_id)
     _pin(part)
     for path in part.regions:
         shared_region.make(Path(path))
-    api = controllers.rest(config, site) or api_socket(site.run)
+    api = controllers.rest(config, paths) or api_socket(paths.run)
     if part.regions:
         _serve_regions(part, api)
     if part.makes_sockets:
@@ -199,17 +199,17 @@ def _make_ready(part: Any, config: Any, site: Any, kind: Any, vm_id: int, shape:
         check_owner(Path(path))
 
 
-def _make_disk(config: Any, site: Any, kind: Any, vm_id: int) -> None:
+def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:
     from sppr.lab.plan.plan import Image
     from sppr.lab.up import provision
     from sppr.lab.up.artifacts import make_images
 
-    store = site.need_store()
+    store = paths.need_store()
     if vm_id == 0:
         store.check_template_free(kind)
     store.check_base()
     store.check_made(kind, vm_id)
-    filler = provision.of(config, site.folder)
+    filler = provision.of(config, paths.folder)
     make_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
 
 

@@ -6,43 +6,43 @@ from pathlib import Path
 
 from sppr.config.model import Config, Secondary
 from sppr.errors import ConfigError
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Flags, api_socket, guests_socket, wiring_file
 from sppr.parts.controller import Controller
 from sppr.parts.part import Part
 from sppr.parts.spp_tree import Classic, Cli, SppCtl, local
 
 
-def controllers(config: Config, site: Site, chosen: Sequence[Secondary]) -> list[Part]:
+def controllers(config: Config, paths: LabPaths, chosen: Sequence[Secondary]) -> list[Part]:
     """All in the window ``ctrler``: ours; spp-ctl and SPP's CLI; or spp.py, and spp_vf.py where a vf is to start."""
-    c, version, run = config.controller, site.version, site.run
-    if site.tree is None or version.era == "ours":
+    c, version, run = config.controller, paths.version, paths.run
+    if paths.tree is None or version.era == "ours":
         ours = Controller(
             c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run), c.rest_host, c.rest_port,
-            guests_socket(run), config.spp.file_prefix or site.session, c.allow_users, c.allow, site.vm_user,
+            guests_socket(run), config.spp.file_prefix or paths.session, c.allow_users, c.allow, paths.vm_user,
         )  # fmt: skip
-        return [_part(site, "ctrler", "", ours.argv())]
+        return [_part(paths, "ctrler", "", ours.argv())]
     if version.era == "spp-ctl":
-        ctl = SppCtl(site.interpreter("spp-ctl"), site.tree, c.host, c.pri_port, c.sec_port, c.rest_port)
-        cli = Cli(site.interpreter("spp.py"), site.tree, version, local(c.host), c.rest_port)
-        shown = _part(site, "cli", "cli", cli.argv(), "--cli")
+        ctl = SppCtl(paths.interpreter("spp-ctl"), paths.tree, c.host, c.pri_port, c.sec_port, c.rest_port)
+        cli = Cli(paths.interpreter("spp.py"), paths.tree, version, local(c.host), c.rest_port)
+        shown = _part(paths, "cli", "cli", cli.argv(), "--cli")
         return [
-            _part(site, "ctrler", "spp-ctl", ctl.argv()),
+            _part(paths, "ctrler", "spp-ctl", ctl.argv()),
             replace(shown, depends_on=("ctrler",), console=str(run / "cli.log")),
         ]
     manage = c.rest_port if version.management else 0
     ports = c.pri_port, c.sec_port, manage
-    spp = Classic(site.interpreter("spp.py"), site.tree, version, "spp.py", c.host, *ports, api_socket(run))
-    made = [_part(site, "ctrler", "spp.py", spp.argv())]
+    spp = Classic(paths.interpreter("spp.py"), paths.tree, version, "spp.py", c.host, *ports, api_socket(run))
+    made = [_part(paths, "ctrler", "spp.py", spp.argv())]
     if version.vf_apart and any(s.type == "vf" for s in chosen):
         ports = c.vf_pri_port, c.vf_sec_port, 0
-        vf = Classic(site.interpreter("spp_vf.py"), site.tree, version, "spp_vf.py", c.host, *ports, vf_socket(run))
-        made.append(replace(_part(site, "vfctrl", "spp_vf.py", vf.argv(), "--vf"), control=str(vf_socket(run))))
+        vf = Classic(paths.interpreter("spp_vf.py"), paths.tree, version, "spp_vf.py", c.host, *ports, vf_socket(run))
+        made.append(replace(_part(paths, "vfctrl", "spp_vf.py", vf.argv(), "--vf"), control=str(vf_socket(run))))
     return made
 
 
-def _part(site: Site, name: str, kind: str, program: Sequence[str], *options: str) -> Part:
-    command = (*site.runscript("controller.py"), *options, *site.flags())
+def _part(paths: LabPaths, name: str, kind: str, program: Sequence[str], *options: str) -> Part:
+    command = (*paths.runscript("controller.py"), *options, *paths.flags())
     return Part(name, "controller", None, "ctrler", command, tuple(program), kind=kind, real=bool(kind))
 
 
@@ -51,24 +51,24 @@ def vf_socket(run: Path) -> Path:
     return run / "vf.sock"
 
 
-def rest(config: Config, site: Site) -> str:
+def rest(config: Config, paths: LabPaths) -> str:
     """``host:port`` where the launcher asks spp-ctl; empty for all other controllers, which have a socket."""
     c = config.controller
-    return f"{local(c.host)}:{c.rest_port}" if site.version.era == "spp-ctl" and site.tree is not None else ""
+    return f"{local(c.host)}:{c.rest_port}" if paths.version.era == "spp-ctl" and paths.tree is not None else ""
 
 
-def check(config: Config, flags: Flags, site: Site) -> None:
+def check(config: Config, flags: Flags, paths: LabPaths) -> None:
     """ConfigError that names all that the release of SPP in ``spp.dir`` cannot do."""
-    if site.tree is None or not site.version.name:
+    if paths.tree is None or not paths.version.name:
         return
-    problems = list(_problems(config, flags, site))
+    problems = list(_problems(config, flags, paths))
     if problems:
-        what = "\n".join(f"SPP {site.version.name}: {problem}" for problem in problems)
+        what = "\n".join(f"SPP {paths.version.name}: {problem}" for problem in problems)
         raise ConfigError(what, hint="docs/real-spp.md has what each release can do; spp.version names another")
 
 
-def _problems(config: Config, flags: Flags, site: Site) -> Iterator[str]:
-    version = site.version
+def _problems(config: Config, flags: Flags, paths: LabPaths) -> Iterator[str]:
+    version = paths.version
     chosen = config.secondaries[: flags.nof_sec]
     for secondary in chosen:
         if secondary.type not in version.kinds:
@@ -88,16 +88,16 @@ def _problems(config: Config, flags: Flags, site: Site) -> Iterator[str]:
         yield "vhost VMs want an nfv that serves their ports: its primary cannot forward"
     if config.spp.sock_dir not in (None, "/tmp") and (flags.nof_vhost or flags.vdev_vhost):  # noqa: S108 - SPP's own place
         yield f"spp.sock_dir: {config.spp.sock_dir}, but its programs know /tmp only"
-    yield from _of_chains(config, site)
+    yield from _of_chains(config, paths)
     if flags.vdev_tap and not version.since("17.02"):
         yield "-vdt: its DPDK has no taps"
 
 
-def _of_chains(config: Config, site: Site) -> Iterator[str]:
+def _of_chains(config: Config, paths: LabPaths) -> Iterator[str]:
     """Ports of chains that this release does not have."""
     first = {"memif": "19.11", "nullpmd": "18.02", "pcap": "18.02"}
     for name, chain in config.chains.items():
         for element in chain.path:
             since = first.get(element.partition(":")[0])
-            if since and not site.version.since(since):
+            if since and not paths.version.since(since):
                 yield f"chain {name}: {element} is of {since} and later"

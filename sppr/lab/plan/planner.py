@@ -11,7 +11,7 @@ from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.lab.chains.ends import FILE
 from sppr.lab.chains.planner import chains
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan import controllers
 from sppr.lab.plan.plan import DEFAULTS, Flags, Plan, windows_of
 from sppr.lab.plan.vms import VmPlanner
@@ -24,14 +24,14 @@ from sppr.spp.eal import Eal, lcores
 MAX_PORTS = 32
 
 
-def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: str | None = None) -> Plan:
+def make(config: Config, flags: Flags, facts: Facts, paths: LabPaths, socket_name: str | None = None) -> Plan:
     """The plan. ConfigError where the flags ask for more than conf.yml has, or the ports do not fit the portmask."""
-    flags = _counted(config, flags, site)
-    controllers.check(config, flags, site)
-    planner = _Planner(config, flags, facts, site)
-    vms = VmPlanner(config, flags, facts, site)
+    flags = _counted(config, flags, paths)
+    controllers.check(config, flags, paths)
+    planner = _Planner(config, flags, facts, paths)
+    vms = VmPlanner(config, flags, facts, paths)
     parts = [
-        *controllers.controllers(config, site, planner.chosen),
+        *controllers.controllers(config, paths, planner.chosen),
         planner.primary(),
         *planner.secondaries(),
         *vms.all(),
@@ -39,12 +39,12 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
     parts = [_restarting(config, part) for part in parts]
     _check_vhosts(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
-    vdev_sockets = [s for s in map(names.vdev_socket, primary_vdevs(config, flags, facts, site)) if s]
+    vdev_sockets = [s for s in map(names.vdev_socket, primary_vdevs(config, flags, facts, paths)) if s]
     return Plan(
-        session=site.session,
-        folder=str(site.folder),
-        run=str(site.run),
-        conf=str(site.conf),
+        session=paths.session,
+        folder=str(paths.folder),
+        run=str(paths.run),
+        conf=str(paths.conf),
         host=config.controller.host,
         tcp_ports=_tcp_ports(config, parts),
         lcores=tuple(units.bits(sum(used))),
@@ -52,14 +52,14 @@ def make(config: Config, flags: Flags, facts: Facts, site: Site, socket_name: st
         huge_dir=config.hugepages,
         memory=config.primary.memory,
         accel=config.vm.accel,
-        sock_dir=site.sock_dir,
+        sock_dir=paths.sock_dir,
         vdev_sockets=tuple(map(str, vdev_sockets)),
         windows=windows_of(parts, flags.nof_working),
         parts=tuple(parts),
         ready_timeout=config.vm.ready_timeout,
         flags=flags,
         socket_name=socket_name,
-        rest=controllers.rest(config, site),
+        rest=controllers.rest(config, paths),
         wiring=chains(config, parts),
     )
 
@@ -71,16 +71,16 @@ def _tcp_ports(config: Config, parts: Sequence[Part]) -> tuple[int, ...]:
     return tuple(port for port in own if port)
 
 
-def primary_vdevs(config: Config, flags: Flags, facts: Facts, site: Site) -> tuple[str, ...]:
+def primary_vdevs(config: Config, flags: Flags, facts: Facts, paths: LabPaths) -> tuple[str, ...]:
     """EAL devices of the primary: those of conf.yml and of the flags.
 
     Where no NIC is bound to DPDK and no device is named, the bits of the portmask are served by net_tap0, net_tap1, …;
     of a real SPP by null devices: a tap's signals throw its primary off the controller (spp-facts 12.3).
     """
-    version = site.version
+    version = paths.version
     first = not version.since("17.02")
     named = [*config.primary.vdevs, *flags.vdevs, *map(names.tap_vdev, flags.vdev_tap)]
-    named += [names.vhost_vdev(site.sock_dir, n, first) for n in flags.vdev_vhost]
+    named += [names.vhost_vdev(paths.sock_dir, n, first) for n in flags.vdev_vhost]
     if named or facts.nics:
         return tuple(named)
     portmask = config.primary.portmask if flags.portmask is None else flags.portmask
@@ -89,7 +89,7 @@ def primary_vdevs(config: Config, flags: Flags, facts: Facts, site: Site) -> tup
     return tuple(names.tap_vdev(n) for n in range(portmask.bit_length()))
 
 
-def _counted(config: Config, flags: Flags, site: Site) -> Flags:
+def _counted(config: Config, flags: Flags, paths: LabPaths) -> Flags:
     """The flags with a number for every kind: the default, or as many as conf.yml has where it has fewer; no ring VMs
     where SPP cannot have them.
 
@@ -97,7 +97,7 @@ def _counted(config: Config, flags: Flags, site: Site) -> Flags:
     """
     problems: list[str] = []
     counts: dict[str, Any] = {}
-    if flags.nof_ring is None and site.version.name and not (site.version.ivshmem and config.spp.qemu):
+    if flags.nof_ring is None and paths.version.name and not (paths.version.ivshmem and config.spp.qemu):
         flags = replace(flags, nof_ring=0)
     for section, flag in (("secondaries", "nof_sec"), ("vms_ring", "nof_ring"), ("vms_vhost", "nof_vhost")):
         has, wanted = len(getattr(config, section)), getattr(flags, flag)
@@ -139,15 +139,15 @@ def _restarting(config: Config, part: Part) -> Part:
 class _Planner:
     """Makes the parts of one lab."""
 
-    def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site) -> None:
-        self.config, self.flags, self.facts, self.site = config, flags, facts, site
+    def __init__(self, config: Config, flags: Flags, facts: Facts, paths: LabPaths) -> None:
+        self.config, self.flags, self.facts, self.paths = config, flags, facts, paths
         # A file of 2017 knows no prefix: the session's name keeps two labs apart.
-        self.prefix = config.spp.file_prefix or site.session
-        self.real = bool(site.version.name)
+        self.prefix = config.spp.file_prefix or paths.session
+        self.real = bool(paths.version.name)
         self.chosen = config.secondaries[: flags.nof_sec]
 
     def _part(self, part: Part) -> Part:
-        return replace(part, command=(*part.command, *self.site.flags()))
+        return replace(part, command=(*part.command, *self.paths.flags()))
 
     def _eal(self, coremask: int, primary: bool) -> Eal:
         p = self.config.primary
@@ -159,30 +159,30 @@ class _Planner:
             pci=bool(self.facts.nics),
             socket_mem=p.memory if primary else None,
             huge_dir=self.config.hugepages if primary else None,
-            vdevs=primary_vdevs(self.config, self.flags, self.facts, self.site) if primary else (),
-            base_virtaddr=self.site.version.base_virtaddr if primary else None,
+            vdevs=primary_vdevs(self.config, self.flags, self.facts, self.paths) if primary else (),
+            base_virtaddr=self.paths.version.base_virtaddr if primary else None,
         )
 
     def _sockets(self) -> tuple[str, ...]:
         """The folder of vhost sockets and the user who gets them. SPP's own programs do not have these options."""
         if self.real:
             return ()
-        other = self.site.sock_dir != "/tmp"  # noqa: S108
-        folder = ("--sock-dir", self.site.sock_dir) if other else ()
-        return (*folder, "--sock-uid", str(self.site.vm_uid)) if self.site.vm_uid else folder
+        other = self.paths.sock_dir != "/tmp"  # noqa: S108
+        folder = ("--sock-dir", self.paths.sock_dir) if other else ()
+        return (*folder, "--sock-uid", str(self.paths.vm_uid)) if self.paths.vm_uid else folder
 
     def _ends(self) -> tuple[str, ...]:
         """The file of the taps that the primary moves into namespaces."""
         if not any(chain.ends for chain in self.config.chains.values()):
             return ()
-        return ("--tap-ends", str(self.site.run / FILE))
+        return ("--tap-ends", str(self.paths.run / FILE))
 
     def primary(self) -> Part:
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
         portmask = self._portmask(len(eal.vdevs) + len(self.facts.nics))
         program = Primary(
-            self.site.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, (*self._sockets(), *self._ends())
+            self.paths.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, (*self._sockets(), *self._ends())
         ).argv()
         options: list[str] = []
         if flags.portmask is not None:
@@ -190,7 +190,7 @@ class _Planner:
         options += [word for vdev in flags.vdevs for word in ("-vd", vdev)]
         options += ["-vdt", ",".join(map(str, flags.vdev_tap))] if flags.vdev_tap else []
         options += ["-vdv", ",".join(map(str, flags.vdev_vhost))] if flags.vdev_vhost else []
-        command = (*self.site.runscript("primary.py"), *options)
+        command = (*self.paths.runscript("primary.py"), *options)
         made = Part("pri", "primary", None, "pri", command, tuple(program), depends_on=("ctrler",), real=self.real)
         return self._part(made)
 
@@ -218,22 +218,22 @@ class _Planner:
 
     def _secondary(self, s: SecondarySettings) -> Part:
         c = self.config.controller
-        apart = s.type == "vf" and self.site.version.vf_apart
+        apart = s.type == "vf" and self.paths.version.vf_apart
         extra = [*self._sockets(), *(["--vhost-client"] if s.vhost_client else [])]
         if s.type == "pcap":
             extra += ["-c", s.port, *(["--out-dir", s.out_dir] if s.out_dir else [])]
         port = c.vf_sec_port if apart else c.sec_port
         eal = self._eal(s.coremask, primary=False)
-        made = Secondary(self.site.binary(s.type), eal, s.id, c.host, port, tuple(extra), s.type)
+        made = Secondary(self.paths.binary(s.type), eal, s.id, c.host, port, tuple(extra), s.type)
         return Part(
             name=secondary_name(s.id),
             role="secondary",
             id=s.id,
             window="sec",
-            command=(*self.site.runscript("secondary.py"), "-i", str(s.id)),
+            command=(*self.paths.runscript("secondary.py"), "-i", str(s.id)),
             program=tuple(made.argv()),
             depends_on=("pri", "vfctrl") if apart else ("pri",),
             kind=s.type,
-            control=str(controllers.vf_socket(self.site.run)) if apart else "",
+            control=str(controllers.vf_socket(self.paths.run)) if apart else "",
             real=self.real,
         )

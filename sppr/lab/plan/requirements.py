@@ -16,7 +16,7 @@ from sppr.host.root import privilege, vm_user
 from sppr.images import qemu_img
 from sppr.images.store import Store
 from sppr.lab import sudoers
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Image, Plan, images
 from sppr.lab.state import state as states
 from sppr.parts.part import serving_part
@@ -48,13 +48,13 @@ def of_host(
     )
 
 
-def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str, int]) -> checks.Requirements:
+def of_plan(plan: Plan, paths: LabPaths, start: Collection[str], living: Mapping[str, int]) -> checks.Requirements:
     """What the parts ``start`` want, among those that are ``living`` (part -> pid)."""
     parts = plan.chosen(start)
     made, primary, as_root = images(parts), "pri" in start, sudoers.programs(parts)
     sockets = _sockets(plan, start)
     folder = Path(plan.sock_dir)
-    store = site.store if made else None
+    store = paths.store if made else None
     disks = _disks(made, store) if store else {}
     return replace(
         of_host(rooted=as_root) if made else of_host(("tmux",), as_root),
@@ -80,13 +80,13 @@ def of_plan(plan: Plan, site: Site, start: Collection[str], living: Mapping[str,
         torn=_torn(store) if store else (),
         disk_folder=str(store.folder) if store else "",
         disk_mib=_room(made, store) if store else (0, 0),
-        vm_user_problem="" if site.vm_user else vm_user.problem(site.run, folder) or _spp_tree(site),
+        vm_user_problem="" if paths.vm_user else vm_user.problem(paths.run, folder) or _spp_tree(paths),
     )
 
 
-def _spp_tree(site: Site) -> str:
+def _spp_tree(paths: LabPaths) -> str:
     """SPP's own programs make their vhost sockets for root alone."""
-    return "SPP's own programs make sockets that only root can open" if site.tree and privilege.is_root() else ""
+    return "SPP's own programs make sockets that only root can open" if paths.tree and privilege.is_root() else ""
 
 
 def _sudo(programs: Sequence[str]) -> bool | None:

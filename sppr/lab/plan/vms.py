@@ -9,7 +9,7 @@ from sppr.config.model import Config, Vm, VmRing, VmVhost
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
 from sppr.images.store import Kind
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Flags, guests_socket
 from sppr.parts.part import Part, Role, serving_part, vm_name
 from sppr.parts.spp_tree import local
@@ -44,8 +44,8 @@ def accel(wanted: str, facts: Facts) -> Accel:
 class VmPlanner:
     """Makes the VM parts of one lab."""
 
-    def __init__(self, config: Config, flags: Flags, facts: Facts, site: Site, shape: Shape = Shape()) -> None:
-        self.config, self.flags, self.site, self.shape = config, flags, site, shape
+    def __init__(self, config: Config, flags: Flags, facts: Facts, paths: LabPaths, shape: Shape = Shape()) -> None:
+        self.config, self.flags, self.paths, self.shape = config, flags, paths, shape
         self.accel: Accel = accel(config.vm.accel, facts)
         self.ports_of_chains, self.servers_by_via = ports_needed(config), servers_by_via(config)
         chosen = [s for s in config.secondaries[: flags.nof_sec] if s.type == "nfv"]
@@ -67,15 +67,15 @@ class VmPlanner:
     def one(self, kind: AnyKind, vm: Vm, place: int = 0, numbers: Sequence[int] | None = None) -> Part:
         """One VM; ``numbers``: of its ports where they differ from what conf.yml and the flags say."""
         name = vm_name(kind, vm.id)
-        patched = kind == "ring" and self.site.version.ivshmem
+        patched = kind == "ring" and self.paths.version.ivshmem
         numbers = () if patched else self._numbers(kind, vm) if numbers is None else numbers
-        sock_dir = self.site.sock_dir
+        sock_dir = self.paths.sock_dir
         sockets = [names.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
         regions = [names.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
         server = self._server(kind, vm, place, numbers) if numbers else ""
         machine = self._machine(kind, vm, name, sockets, regions)
         machine = replace(machine, makes_sockets=machine.makes_sockets or server in self.clients)
-        command = [*self.site.runscript("run-vm.py"), "-t", kind, "-i", str(vm.id)]
+        command = [*self.paths.runscript("run-vm.py"), "-t", kind, "-i", str(vm.id)]
         if numbers and tuple(numbers) != default_numbers(vm.id, 1):
             command += ["-d", ",".join(map(str, numbers))]
         return Part(
@@ -83,7 +83,7 @@ class VmPlanner:
             role=_ROLES[kind],
             id=vm.id,
             window=f"vm_{kind[0]}",
-            command=(*command, *self.site.flags()),
+            command=(*command, *self.paths.flags()),
             program=tuple(self._patched(machine) if patched else machine.argv()),
             depends_on=self._needs(kind, vm, server),
             server=server,
@@ -91,9 +91,9 @@ class VmPlanner:
             sockets=tuple(map(str, sockets)),
             regions=tuple(map(str, regions)),
             disk=str(machine.disk),
-            template=str(self.site.store.template(kind)) if self.site.store and vm.id and kind != "orig" else "",
+            template=str(self.paths.store.template(kind)) if self.paths.store and vm.id and kind != "orig" else "",
             qmp=str(machine.qmp),
-            console=str(self.site.run / f"{name}.log" if patched else machine.console),
+            console=str(self.paths.run / f"{name}.log" if patched else machine.console),
             ssh_port=machine.ssh_port,
             cpus=vm.cpus or (),
             makes_sockets=machine.makes_sockets,
@@ -116,7 +116,7 @@ class VmPlanner:
         return (serving_part(server),) if kind == "vhost" and server else ("pri",)
 
     def _machine(self, kind: AnyKind, vm: Vm, name: str, sockets: Sequence[Path], regions: Sequence[Path]) -> Machine:
-        settings, store = self.config.vm, self.site.store
+        settings, store = self.config.vm, self.paths.store
         disk, disk_format = Path("(no base image)"), "qcow2"
         if kind == "orig":
             assert self.shape.image is not None
@@ -130,27 +130,27 @@ class VmPlanner:
             memory=vm.memory or settings.memory,
             cores=vm.cores or settings.cores,
             accel=self.accel,
-            qmp=self.site.run / f"{name}.qmp",
-            console=self.site.run / f"{name}.console",
+            qmp=self.paths.run / f"{name}.qmp",
+            console=self.paths.run / f"{name}.console",
             ssh_port=self._ssh_port(kind, vm.id),
             sockets=tuple(sockets),
             regions=tuple(regions),
-            controller=self._controller() if vm.id and self.site.version.guests_register else None,
+            controller=self._controller() if vm.id and self.paths.version.guests_register else None,
             outside_fd=OUTSIDE_FD if settings.network == "open" and vm.id else None,
-            authorized_keys=self.site.public_key,
+            authorized_keys=self.paths.public_key,
             extra=settings.args if vm.args is None else vm.args,
             disk_format=disk_format,
             nics=self.shape.nics,
             graphic=self.shape.graphic,
             makes_sockets=self.shape.makes_sockets,
-            confinement=Confinement(self.site.vm_user, self.site.sandbox),
+            confinement=Confinement(self.paths.vm_user, self.paths.sandbox),
         )
 
     def _controller(self) -> tuple[Path | str, int]:
         """Where QEMU connects for the guest: the socket of VMs of our controller, or the port of SPP's own."""
         c = self.config.controller
-        if self.site.version.era == "ours":
-            return guests_socket(self.site.run), c.sec_port
+        if self.paths.version.era == "ours":
+            return guests_socket(self.paths.run), c.sec_port
         return local(c.host), c.sec_port
 
     def _ssh_port(self, kind: AnyKind, vm_id: int) -> int:
@@ -195,7 +195,7 @@ TEMPLATE = Vm.model_construct(id=0)
 def by_hand(
     config: Config,
     facts: Facts,
-    site: Site,
+    paths: LabPaths,
     kind: AnyKind,
     vm_id: int,
     numbers: Sequence[int] | None,
@@ -204,7 +204,7 @@ def by_hand(
     """The part of one VM started by hand (runscripts/run-vm.py). ConfigError where conf.yml has no such VM; a normal
     one it need not know."""
     section: Sequence[Vm] = config.vms_ring if kind == "ring" else config.vms_vhost
-    planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, site, shape)
+    planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, paths, shape)
     if vm_id == 0 or kind == "orig":
         return planner.one(kind, TEMPLATE)
     if kind == "normal":
@@ -213,4 +213,4 @@ def by_hand(
         if vm.id == vm_id:
             return planner.one(kind, vm, place, numbers)
     listed = ", ".join(str(vm.id) for vm in section) or "none"
-    raise ConfigError(f"vms_{kind}: no VM {vm_id} in {site.conf}", hint=f"its ids there: {listed}")
+    raise ConfigError(f"vms_{kind}: no VM {vm_id} in {paths.conf}", hint=f"its ids there: {listed}")

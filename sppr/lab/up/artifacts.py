@@ -13,7 +13,7 @@ from sppr.host.process import sockets
 from sppr.host.root import privilege
 from sppr.host.root.privilege import as_its_folder
 from sppr.images.store import Filler, Store
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Image, Plan, images
 from sppr.lab.plan.vms import accel
 from sppr.lab.state import state as states
@@ -26,7 +26,7 @@ from sppr.tmux.pane import PaneFiles
 Note = Callable[[str], None]
 
 
-def prepare(plan: Plan, start: Collection[str], site: Site, found: Facts, note: Note) -> None:
+def prepare(plan: Plan, start: Collection[str], paths: LabPaths, found: Facts, note: Note) -> None:
     """All that the parts ``start`` need. What others have or use stays as it is."""
     parts = plan.chosen(start)
     sockets = [*(plan.vdev_sockets if "pri" in start else ()), *(s for part in parts for s in part.sockets)]
@@ -34,11 +34,11 @@ def prepare(plan: Plan, start: Collection[str], site: Site, found: Facts, note: 
         clear_stale_socket(path)
     for path in (Path(r) for part in parts for r in part.regions):
         shared_region.make(path)
-    if site.store is not None and any(part.is_vm for part in parts):
-        make_key(site.public_key)
-        write_ssh_config(plan, site.public_key)
-        filler = Provisioner(accel(plan.accel, found), steps=site.steps, folder=site.folder)
-        make_images(images(parts), site.store, note, filler)
+    if paths.store is not None and any(part.is_vm for part in parts):
+        make_key(paths.public_key)
+        write_ssh_config(plan, paths.public_key)
+        filler = Provisioner(accel(plan.accel, found), steps=paths.steps, folder=paths.folder)
+        make_images(images(parts), paths.store, note, filler)
 
 
 def clear_stale_socket(path: Path) -> None:

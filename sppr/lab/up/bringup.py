@@ -18,7 +18,7 @@ from sppr.lab.chains import ends, status
 from sppr.lab.chains import reconcile as chains
 from sppr.lab.chains.observe import Observed, look, processes, unlinked
 from sppr.lab.down import teardown
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.state import observe
 from sppr.lab.state import state as states
 from sppr.lab.state.reconcile import Changes
@@ -69,8 +69,10 @@ class BringUp:
     ``up`` goes on from there.
     """
 
-    def __init__(self, changes: Changes, state: State | None, site: Site | None, tmux: Tmux, report: Report) -> None:
-        self.changes, self.plan, self.site, self.tmux, self.report = changes, changes.plan, site, tmux, report
+    def __init__(
+        self, changes: Changes, state: State | None, paths: LabPaths | None, tmux: Tmux, report: Report
+    ) -> None:
+        self.changes, self.plan, self.paths, self.tmux, self.report = changes, changes.plan, paths, tmux, report
         self.run = Path(self.plan.run)
         self.old_prefix = state.plan.file_prefix if state else ""
         self.state = State(self.plan, pids.boot_id())
@@ -91,8 +93,8 @@ class BringUp:
         try:
             self.serve_first()
             self.end_first()
-            if self.site is not None:
-                artifacts.prepare(self.plan, self.changes.start, self.site, found, self.report.note)
+            if self.paths is not None:
+                artifacts.prepare(self.plan, self.changes.start, self.paths, found, self.report.note)
                 self.report.step("materials")
             self.make_namespaces()
             self.open_panes()

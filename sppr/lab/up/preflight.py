@@ -15,7 +15,7 @@ from sppr.host.facts import Facts
 from sppr.images.store import BUILD_HINT
 from sppr.lab.chains import ends
 from sppr.lab.down import recovery
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan import requirements
 from sppr.lab.plan.plan import Image, Plan, images
 from sppr.lab.state import state as states
@@ -28,13 +28,13 @@ TAP_GONE = 5.0
 
 
 def check(
-    plan: Plan, site: Site, found: Facts, start: Collection[str], stop: Collection[str] = ()
+    plan: Plan, paths: LabPaths, found: Facts, start: Collection[str], stop: Collection[str] = ()
 ) -> list[checks.Finding]:
     """Warnings that bring-up does not mend by itself, or a HostError with all that must be mended before these parts
     start; the others run already. ``stop``: those of them that run, and are stopped first."""
     if "pri" in start and "pri" not in stop:
         found = _without_going_taps(plan, found)
-    findings = look(plan, site, found, start, stop)
+    findings = look(plan, paths, found, start, stop)
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
@@ -42,15 +42,15 @@ def check(
 
 
 def look(
-    plan: Plan, site: Site, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
+    plan: Plan, paths: LabPaths, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
 ) -> list[checks.Finding]:
     """Every finding about this lab on this machine, the worst first. ``start``: what is to start; by default all that
     does not run. ``stop``: those of them that run: what they hold counts as free."""
-    return inspect(plan, site, found, start, stop)[0]
+    return inspect(plan, paths, found, start, stop)[0]
 
 
 def inspect(
-    plan: Plan, site: Site, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
+    plan: Plan, paths: LabPaths, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
 ) -> tuple[list[checks.Finding], checks.Requirements]:
     """Return the findings as ``look`` does, and what they were compared with."""
     living = requirements.living(plan.session)
@@ -59,20 +59,20 @@ def inspect(
     start = [p.name for p in plan.parts if p.name not in living] if start is None else start
     parts = plan.chosen(start)
     disks = images(parts)
-    wanted = requirements.of_plan(plan, site, start, living)
+    wanted = requirements.of_plan(plan, paths, start, living)
     held, stopping = _held(plan.session, stop), [living[name] for name in stop if name in living]
     if stop:
         found, wanted = _freed(found, wanted, stopping, held)
     findings = [*broken, *checks.check(found, wanted)]
     kinds = [p.kind or "primary" for p in parts if p.role in ("primary", "secondary")]
-    findings += _raised("paths", lambda: site.check_binaries(list(dict.fromkeys(kinds))))
+    findings += _raised("paths", lambda: paths.check_binaries(list(dict.fromkeys(kinds))))
     scripts = {"cli": "spp.py"}
     programs = [scripts.get(p.kind, p.kind) for p in parts if p.role == "controller" and p.real]
-    findings += _raised("paths", lambda: site.check_controllers(programs))
+    findings += _raised("paths", lambda: paths.check_controllers(programs))
     if disks and not any(f.id.startswith("img-") and f.severity == "error" for f in findings):
-        findings += _raised("paths", lambda: _check_images(disks, site, stopping))
+        findings += _raised("paths", lambda: _check_images(disks, paths, stopping))
     for image in disks:
-        if image.vm_id == 0 and (store := site.store):
+        if image.vm_id == 0 and (store := paths.store):
             findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
     places = {*wanted.sockets, *(s for part in parts for s in part.sockets)}
     findings += [f for path in sorted(places) for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
@@ -125,12 +125,12 @@ def _freed(
     )
 
 
-def _check_images(disks: Collection[Image], site: Site, stopping: Collection[int]) -> None:
-    if site.store is None:
-        raise site.no_store or HostError("no base image", hint=BUILD_HINT)
-    site.store.check_base()
+def _check_images(disks: Collection[Image], paths: LabPaths, stopping: Collection[int]) -> None:
+    if paths.store is None:
+        raise paths.no_store or HostError("no base image", hint=BUILD_HINT)
+    paths.store.check_base()
     for image in disks:
-        site.store.check_made(image.kind, image.vm_id, stopping)
+        paths.store.check_made(image.kind, image.vm_id, stopping)
 
 
 def _check_state(session: str) -> None:

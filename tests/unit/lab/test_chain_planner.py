@@ -22,7 +22,7 @@ from sppr.lab.chains.planner import chains
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
-from tests.unit.lab.test_plan import site
+from tests.unit.lab.test_plan import paths
 from tests.unit.lab.walk import walk
 
 TWO = """
@@ -37,7 +37,7 @@ def planned(text: str, **flags: int) -> Plan:
     counts = {
         "nof_sec": len(config.secondaries), "nof_ring": len(config.vms_ring), "nof_vhost": len(config.vms_vhost)
     }  # fmt: skip
-    return make(config, Flags(**{**counts, **flags}), Facts(cpus=(0, 1)), site())
+    return make(config, Flags(**{**counts, **flags}), Facts(cpus=(0, 1)), paths())
 
 
 def lines(legs: Sequence[Leg]) -> list[str]:

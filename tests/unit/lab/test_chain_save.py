@@ -14,7 +14,7 @@ from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
 from tests.unit.lab.test_chain_planner import TWO
 from tests.unit.lab.test_chain_reconcile import after
-from tests.unit.lab.test_plan import site
+from tests.unit.lab.test_plan import paths
 
 #: Two ports for each VM, so that chains by hand have a way through them.
 LAB = TWO.replace("{id: 6,", "{id: 6, rings: [6, 106],").replace("{id: 11,", "{id: 11, vhosts: [11, 111],")
@@ -22,7 +22,7 @@ LAB = TWO.replace("{id: 6,", "{id: 6, rings: [6, 106],").replace("{id: 11,", "{i
 
 def lab(extra: str) -> tuple[Config, Plan]:
     config = parse((LAB + extra).encode(), "conf.yml")
-    return config, make(config, Flags(2, 1, 2), Facts(cpus=(0, 1)), site())
+    return config, make(config, Flags(2, 1, 2), Facts(cpus=(0, 1)), paths())
 
 
 def fresh(plan: Plan) -> Observed:

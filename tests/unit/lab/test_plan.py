@@ -13,7 +13,7 @@ from sppr.config.model import Config
 from sppr.errors import ConfigError, HostError
 from sppr.host.facts import Facts, Interface
 from sppr.images.store import Store
-from sppr.lab.paths import Site
+from sppr.lab.paths import LabPaths
 from sppr.lab.plan import requirements
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
@@ -31,9 +31,9 @@ def config() -> Config:
     return load(ROOT / "conf.yml")
 
 
-def site(folder: str = "/lab") -> Site:
+def paths(folder: str = "/lab") -> LabPaths:
     where = Path(folder)
-    return Site(
+    return LabPaths(
         session="spp",
         conf=where / "conf.yml",
         folder=where,
@@ -61,7 +61,7 @@ def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> No
     conf = tmp_path / "conf.yml"
     conf.write_text((ROOT / "conf.yml").read_text() + "\nspp: {sock_dir: /no-such-dir}\n")
     lab = gather(conf, None, None, {"nof_vhost": 2, "vhost_num": 2})
-    found = preflight.look(lab.plan, lab.site, lab.facts)
+    found = preflight.look(lab.plan, lab.paths, lab.facts)
     assert [f.what for f in found if "no such folder for" in f.what] == [
         "/no-such-dir: no such folder for the vhost-user sockets"
     ]
@@ -78,10 +78,10 @@ def test_only_a_primary_that_is_gone_is_waited_for_to_lose_its_tap(
     monkeypatch.setattr(preflight.facts, "interfaces", lambda _: waits.append(1) or (tap,))
     made, found = plan(config), replace(MACHINE, interfaces=(tap,))
     assert "vtap0" in requirements.taps(made)
-    preflight.check(made, site(), found, ("pri",), ("pri",))
-    preflight.check(made, site(), found, ("sec1",))
+    preflight.check(made, paths(), found, ("pri",), ("pri",))
+    preflight.check(made, paths(), found, ("sec1",))
     assert waits == []
-    preflight.check(made, site(), found, ("pri",))
+    preflight.check(made, paths(), found, ("pri",))
     assert waits
 
 
@@ -98,7 +98,7 @@ def test_the_controller_is_given_the_users_and_networks_of_conf_yml() -> None:
 
 
 def plan(config: Config, facts: Facts = MACHINE, **flags: object) -> Plan:
-    return make(config, Flags(**flags), facts, site())  # type: ignore[arg-type]
+    return make(config, Flags(**flags), facts, paths())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,11 @@ def test_vhost_vms_take_turns_on_the_secondaries_and_the_primary_serves_where_th
 def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
     secondaries = b"secondaries: [{id: 1, coremask: 0x0C}, {id: 2, coremask: 0x30}]\n"
     config = parse(secondaries + b"vms_vhost: [{id: 11, secondary: 2, vhosts: [4, 5]}]", "c")
-    part = make(config, Flags(nof_ring=0), MACHINE, site()).part("vm_v11")
+    part = make(config, Flags(nof_ring=0), MACHINE, paths()).part("vm_v11")
     assert part.server == "nfv:2" and part.depends_on == ("sec2",)
     assert part.sockets == ("/tmp/sock4", "/tmp/sock5") and part.command[-2:] == ("-d", "4,5")
     with pytest.raises(ConfigError, match="VM 11 wants secondary 2, which is not among the 1 that start"):
-        make(config, Flags(nof_sec=1, nof_ring=0), MACHINE, site())
+        make(config, Flags(nof_sec=1, nof_ring=0), MACHINE, paths())
 
 
 def test_a_vhost_vm_whose_socket_is_a_vdev_of_the_primary_asks_nobody(config: Config) -> None:
@@ -211,32 +211,32 @@ def test_a_plan_comes_back_from_disk_as_it_was(config: Config, tmp_path: Path, m
 def test_vhost_numbers_of_many_nics_may_not_meet() -> None:
     config = parse(b"vms_vhost: [{id: 11}, {id: 111}]", "c")
     with pytest.raises(ConfigError, match="vhost:111 would serve both VM 11 and VM 111") as e:
-        make(config, Flags(nof_sec=0, nof_ring=0, nof_vhost=2, vhost_num=2), MACHINE, site())
+        make(config, Flags(nof_sec=0, nof_ring=0, nof_vhost=2, vhost_num=2), MACHINE, paths())
     assert e.value.hint and "vhosts: [N, …]" in e.value.hint
 
 
 def test_one_vm_by_hand(config: Config) -> None:
-    assert by_hand(config, MACHINE, site(), "vhost", 12, None).sockets == ("/tmp/sock12",)
-    assert by_hand(config, MACHINE, site(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
-    assert by_hand(config, MACHINE, site(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
+    assert by_hand(config, MACHINE, paths(), "vhost", 12, None).sockets == ("/tmp/sock12",)
+    assert by_hand(config, MACHINE, paths(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
+    assert by_hand(config, MACHINE, paths(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
     with pytest.raises(ConfigError, match="vms_ring: no VM 99") as e:
-        by_hand(config, MACHINE, site(), "ring", 99, None)
+        by_hand(config, MACHINE, paths(), "ring", 99, None)
     assert e.value.hint == "its ids there: 6, 7, 8, 9, 10"
 
 
 def test_a_normal_vm_has_no_ports_and_nobody_serves_it(config: Config) -> None:
-    part = by_hand(config, MACHINE, site(), "normal", 5, None)
+    part = by_hand(config, MACHINE, paths(), "normal", 5, None)
     assert (part.role, part.ports, part.server, part.is_vm) == ("vm_normal", (), "", True)
     assert part.disk == "/lab/runscripts/img/n5-base.qcow2" and part.template == "/lab/runscripts/on-base.qcow2"
 
 
 def test_a_vm_is_kept_on_the_cores_conf_yml_names() -> None:
     config = parse(b"vms_ring: [{id: 6, cpus: [2, 3]}, {id: 7}]", "conf.yml")
-    assert [by_hand(config, MACHINE, site(), "ring", vm, None).cpus for vm in (6, 7)] == [(2, 3), ()]
+    assert [by_hand(config, MACHINE, paths(), "ring", vm, None).cpus for vm in (6, 7)] == [(2, 3), ()]
 
 
 def test_a_folder_too_long_for_sockets_is_refused_before_the_start(config: Config) -> None:
-    made = make(config, Flags(), MACHINE, site())
+    made = make(config, Flags(), MACHINE, paths())
     preflight._check_length(replace(made, sock_dir=f"/{'x' * 94}"))
     with pytest.raises(HostError, match=r"too long for the folder of vhost-user sockets \(95 bytes at most\)"):
         preflight._check_length(replace(made, sock_dir=f"/{'x' * 95}"))

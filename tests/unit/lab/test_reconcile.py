@@ -11,13 +11,13 @@ from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
 from sppr.lab.state.reconcile import Changes, again, apart, difference, reconcile, with_secondaries
 from tests.conftest import ROOT
-from tests.unit.lab.test_plan import site
+from tests.unit.lab.test_plan import paths
 
 ALL = ("ctrler", "pri", "sec1", "sec2", "vm_r6", "vm_v11")
 
 
 def plan(config: Config | None = None, **flags: int) -> Plan:
-    return make(config or load(ROOT / "conf.yml"), Flags(**flags), Facts(cpus=(0, 1)), site())  # type: ignore[arg-type]
+    return make(config or load(ROOT / "conf.yml"), Flags(**flags), Facts(cpus=(0, 1)), paths())  # type: ignore[arg-type]
 
 
 def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Changes:
