@@ -64,7 +64,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(BIN)/ruff check . bin runscripts
 	@$(BIN)/ruff format --check -q . bin runscripts
 	@$(BIN)/mypy
-	@$(BIN)/clang-format --dry-run -Werror sppr/dataplane/*.c sppr/dataplane/*.h sppr/dataplane/guest/*.[ch] sppr/dataplane/fuzz/*.c
+	@$(BIN)/clang-format --dry-run -Werror $$(find sppr/dataplane -name build -prune -o -name '*.[ch]' -print)
 	@$(MAKE) -s -C sppr/dataplane check
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
@@ -86,7 +86,7 @@ kill-campaign: packages-test setup $(VENV)/.test ## kill the launcher at 100 ran
 fmt: $(VENV)/.test ## format Python and C
 	@$(BIN)/ruff check -q --fix . bin runscripts || true
 	@$(BIN)/ruff format -q . bin runscripts
-	@$(BIN)/clang-format -i sppr/dataplane/*.c sppr/dataplane/*.h sppr/dataplane/guest/*.[ch]
+	@$(BIN)/clang-format -i $$(find sppr/dataplane -name build -prune -o -name '*.[ch]' -print)
 
 clean: ## remove what was built; images and .venv stay
 	@$(MAKE) -s -C sppr/dataplane clean

@@ -2,7 +2,7 @@
 
 A secondary runs as root, and EAL has options that load a library, read a file or move its directories. A request comes
 over a socket, so only the options below are passed on; each value has a pattern, and none can hold a path. Our own
-primary has its own list (dataplane/launch_options.c), without names that DPDK 22.11 does not know.
+primary has its own list (dataplane/launch/options.c), without names that DPDK 22.11 does not know.
 """
 
 import re

@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 
-#include "config.h"
-#include "port.h"
-#include "shared.h"
+#include "base/config.h"
+#include "port/port.h"
+#include "shm/shared.h"
 
 #define MAX_PIPES 16
 

@@ -10,13 +10,13 @@
 #include <rte_lcore.h>
 
 #include "app.h"
-#include "forward.h"
-#include "invoker.h"
-#include "patch.h"
-#include "privileges.h"
-#include "process.h"
-#include "roster.h"
-#include "say.h"
+#include "base/log.h"
+#include "control/process.h"
+#include "forward/patch.h"
+#include "forward/patch_registry.h"
+#include "forward/worker.h"
+#include "security/privileges.h"
+#include "security/sudo_user.h"
 
 static struct app app;
 

@@ -8,17 +8,17 @@
 #include <rte_lcore.h>
 
 #include "app.h"
-#include "ethdev_start.h"
-#include "forward.h"
-#include "invoker.h"
-#include "patch.h"
-#include "pipe.h"
-#include "privileges.h"
-#include "process.h"
-#include "roster.h"
-#include "say.h"
-#include "tapends.h"
-#include "telemetry.h"
+#include "base/log.h"
+#include "control/process.h"
+#include "control/telemetry.h"
+#include "ethdev/ethdev_start.h"
+#include "ethdev/tap_ends.h"
+#include "forward/patch.h"
+#include "forward/patch_registry.h"
+#include "forward/worker.h"
+#include "port/types/pipe.h"
+#include "security/privileges.h"
+#include "security/sudo_user.h"
 
 static struct app app;
 

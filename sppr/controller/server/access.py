@@ -168,7 +168,7 @@ class RefusalLog:
             self._logged[reason] = now
 
 
-#: What spp_vm sends when it has connected (dataplane/control.c). No reply of an SPP process contains it.
+#: What spp_vm sends when it has connected (dataplane/control/connection.c). No reply of an SPP process contains it.
 HELLO = b"\0spp_vm hello 1\0\n"
 #: Seconds in which the answer to a waiting question must follow a HELLO.
 HELLO_TIMEOUT = 1.0

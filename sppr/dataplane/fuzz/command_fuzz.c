@@ -7,11 +7,11 @@
 #include <rte_bus_vdev.h>
 #include <rte_eth_ring.h>
 
-#include "../command.h"
-#include "../ethdev_start.h"
-#include "../patch.h"
-#include "../pipe.h"
-#include "../say.h"
+#include "base/log.h"
+#include "control/command.h"
+#include "ethdev/ethdev_start.h"
+#include "forward/patch.h"
+#include "port/types/pipe.h"
 
 /* Whatever a controller sends: the first byte says which program it goes to, then a command a
  * line. DPDK is not running; what would touch the host (sockets, taps, files) is left out.

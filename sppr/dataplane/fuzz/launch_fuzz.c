@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../launch_options.h"
-#include "../tokens.h"
+#include "control/tokens.h"
+#include "launch/options.h"
 
 /* Any command line: one that passes names no file, loads no library, and keeps to this primary's
  * prefix.

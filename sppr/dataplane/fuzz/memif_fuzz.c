@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../memif_peer.h"
+#include "memif/peer.h"
 
 /* Whatever a client sends and writes: a byte says which fd comes along, then a message of 128
  * bytes, or, with 255, where in the memory the next 32 bytes go. After each the rings are used as a

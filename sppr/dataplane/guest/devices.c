@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "devices.h"
+#include "guest/devices.h"
 
 #define VENDOR "0x1af4"
 #define DEVICE "0x1110"

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../check.h"
-#include "devices.h"
+#include "base/check.h"
+#include "guest/devices.h"
 
 static char root[] = "/tmp/devicesXXXXXX";
 

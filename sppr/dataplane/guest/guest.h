@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../config.h"
-#include "../uid.h"
-#include "vport.h"
+#include "base/config.h"
+#include "guest/vport.h"
+#include "port/port_id.h"
 
 /* spp_vm's side of app.h: command.c and control.c are compiled for both, this for the guest. There
  * is no DPDK in a guest, no hugepage and no bound NIC.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
 
-#include "../patch.h"
-#include "../say.h"
+#include "base/log.h"
+#include "forward/patch.h"
 
 /* patch.h for a guest: one thread, so changes are between two rounds and need no care. */
 

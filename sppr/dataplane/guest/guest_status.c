@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../status.h"
+#include "control/status.h"
 
 /* status.h for a guest: an nfv as the controller sees it. */
 

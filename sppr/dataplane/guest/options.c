@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "options.h"
+#include "guest/options.h"
 
 #define MAX_WORDS 32
 

@@ -2,7 +2,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
-#include "../config.h"
+#include "base/config.h"
 
 struct options {
 	uint64_t port_mask;   /* of the guest's NICs; all of them without -p */

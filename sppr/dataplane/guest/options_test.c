@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "../check.h"
-#include "options.h"
+#include "base/check.h"
+#include "guest/options.h"
 
 #define PARSE(...)                                       \
 	parse((const char *[]){ "spp_vm", __VA_ARGS__ }, \

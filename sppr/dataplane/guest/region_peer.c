@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../region.h"
+#include "shm/region.h"
 
 /* For tests and bench: a guest's end of a region without a guest. */
 

@@ -8,13 +8,13 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#include "../control.h"
-#include "../patch.h"
-#include "../say.h"
-#include "../stop.h"
-#include "devices.h"
-#include "guest.h"
-#include "options.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "control/connection.h"
+#include "forward/patch.h"
+#include "guest/devices.h"
+#include "guest/guest.h"
+#include "guest/options.h"
 
 #define TICK_NS 250000000L
 #define SLEEP_MIN_NS 20000L

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../porttable.h"
-#include "../uid.h"
+#include "port/port_id.h"
+#include "port/port_table.h"
 
 /* Ports of a guest: phy, a NIC of the kernel's by AF_PACKET, and ring, an ivshmem device. */
 

@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../say.h"
-#include "vport.h"
+#include "base/log.h"
+#include "guest/vport.h"
 
 #define BUFFER_BYTES (4 << 20)
 #define MACS 12 /* both addresses, ahead of where a tag goes */

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../region.h"
-#include "../say.h"
-#include "devices.h"
-#include "vport.h"
+#include "base/log.h"
+#include "guest/devices.h"
+#include "guest/vport.h"
+#include "shm/region.h"
 
 /* The guest's end of a region: the memory of an ivshmem device, mapped without a driver. */
 struct vport_ring {

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/log.h"
+
+enum long_option {
+	OPT_DISP_STATS = 256,
+	OPT_PORT_NUM,
+	OPT_VHOST_CLIENT,
+	OPT_SOCK_DIR,
+	OPT_SOCK_UID,
+	OPT_LOG_DIR,
+	OPT_TAP_ENDS,
+	OPT_HELP,
+};
+
+static const struct option primary_options[] = {
+	{ "disp-stats", no_argument, NULL, OPT_DISP_STATS },
+	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
+	{ "port-num", required_argument, NULL, OPT_PORT_NUM },
+	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
+	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
+	{ "tap-ends", required_argument, NULL, OPT_TAP_ENDS },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct option nfv_options[] = {
+	{ "vhost-client", no_argument, NULL, OPT_VHOST_CLIENT },
+	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
+	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int
+parse_number(const char *text, int base, uint64_t min, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	if (!isxdigit((unsigned char)*text)) /* strtoull takes signs and spaces */
+		return -1;
+	errno = 0;
+	*out = strtoull(text, &end, base);
+	return errno != 0 || *end != '\0' || *out < min || *out > max ? -1 : 0;
+}
+
+/* Dotted IPv4 only, as every SPP. */
+static int
+parse_controller(struct config *cfg, const char *text)
+{
+	char host[INET_ADDRSTRLEN];
+	const char *colon = strrchr(text, ':');
+	uint64_t port;
+	size_t len;
+
+	if (colon == NULL || (len = (size_t)(colon - text)) >= sizeof(host))
+		return -1;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	if (inet_pton(AF_INET, host, &cfg->controller.sin_addr) != 1 ||
+			parse_number(colon + 1, 10, 1, 65535, &port) < 0)
+		return -1;
+	cfg->controller.sin_family = AF_INET;
+	cfg->controller.sin_port = htons((uint16_t)port);
+	snprintf(cfg->controller_text, sizeof(cfg->controller_text), "%s:%u", host,
+			(unsigned int)port);
+	return 0;
+}
+
+/* One option; the error text, or NULL when it was fine. */
+static const char *
+take_option(struct config *cfg, int opt, const char *arg)
+{
+	uint64_t number;
+
+	switch (opt) {
+	case 'p':
+		if (parse_number(arg, 16, 1, UINT64_MAX, &cfg->port_mask) < 0)
+			return "-p wants a port mask in hex that is not 0, as 0x03";
+		return NULL;
+	case 'n':
+		if (cfg->primary) {
+			if (parse_number(arg, 10, 1, MAX_RINGS, &number) < 0)
+				return "-n wants the number of rings, 1 to 98";
+			cfg->nrings = (uint16_t)number;
+		} else {
+			if (parse_number(arg, 10, 1, MAX_CLIENT_ID, &number) < 0)
+				return "-n wants the secondary's id, 1 to 127";
+			cfg->client_id = (uint16_t)number;
+		}
+		return NULL;
+	case 's':
+		if (parse_controller(cfg, arg) < 0)
+			return "-s wants the controller as IPv4:PORT, as 127.0.0.1:6666";
+		return NULL;
+	case OPT_DISP_STATS:
+		cfg->disp_stats = true;
+		return NULL;
+	case OPT_VHOST_CLIENT:
+		cfg->vhost_client = true;
+		return NULL;
+	case OPT_SOCK_DIR:
+		/* a socket's whole path must fit into sun_path */
+		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->sock_dir))
+			return "--sock-dir wants a path of at most 95 characters";
+		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
+		return NULL;
+	case OPT_SOCK_UID:
+		if (parse_number(arg, 10, 1, UINT32_MAX - 1, &number) < 0)
+			return "--sock-uid wants the uid of the user that QEMU runs as";
+		snprintf(cfg->sock_uid, sizeof(cfg->sock_uid), "%" PRIu64, number);
+		return NULL;
+	case OPT_LOG_DIR:
+		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->log_dir))
+			return "--log-dir wants a path of at most 255 characters";
+		snprintf(cfg->log_dir, sizeof(cfg->log_dir), "%s", arg);
+		return NULL;
+	case OPT_TAP_ENDS:
+		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->tap_ends))
+			return "--tap-ends wants a path of at most 255 characters";
+		snprintf(cfg->tap_ends, sizeof(cfg->tap_ends), "%s", arg);
+		return NULL;
+	default:
+		return "not an option, or its value is missing";
+	}
+}
+
+/* `--port-num ID rxq N txq M`: getopt took ID, the other four words are for us. */
+static const char *
+take_port_num(struct config *cfg, const char *id_text, int argc, char **argv)
+{
+	uint64_t id, rx, tx;
+
+	if (argc < optind + 4 || parse_number(id_text, 10, 0, MAX_PORT_IDS - 1, &id) < 0 ||
+			strcmp(argv[optind], "rxq") != 0 || strcmp(argv[optind + 2], "txq") != 0 ||
+			parse_number(argv[optind + 1], 10, 1, MAX_QUEUES, &rx) < 0 ||
+			parse_number(argv[optind + 3], 10, 1, MAX_QUEUES, &tx) < 0)
+		return "--port-num wants ID rxq N txq M, up to 32 queues each";
+	optind += 4;
+	cfg->queues[id].rx = (uint16_t)rx;
+	cfg->queues[id].tx = (uint16_t)tx;
+	return NULL;
+}
+
+static const char *
+missing_option(const struct config *cfg)
+{
+	if (cfg->primary && cfg->port_mask == 0)
+		return "-p HEX is missing: the mask of ports to use";
+	if (cfg->primary && cfg->nrings == 0)
+		return "-n NUM is missing: the number of rings";
+	if (!cfg->primary && cfg->client_id == 0)
+		return "-n ID is missing: the secondary's id";
+	if (cfg->controller.sin_port == 0)
+		return "-s IP:PORT is missing: the controller's address";
+	return NULL;
+}
+
+enum config_result
+config_parse(struct config *cfg, bool primary, int argc, char **argv, char *error,
+		unsigned int size)
+{
+	const struct option *options = primary ? primary_options : nfv_options;
+	const char *why;
+	int opt;
+
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->primary = primary;
+	snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), CONFIG_SOCK_DIR);
+	opterr = 0;
+	optind = 1;
+	while ((opt = getopt_long(argc, argv, primary ? "+p:n:s:h" : "+n:s:h", options, NULL)) !=
+			-1) {
+		if (opt == 'h' || opt == OPT_HELP)
+			return CONFIG_HELP;
+		why = opt == OPT_PORT_NUM ? take_port_num(cfg, optarg, argc, argv)
+					  : take_option(cfg, opt, optarg);
+		if (why != NULL) {
+			snprintf(error, size, "%s: %s", argv[optind - 1], why);
+			return CONFIG_BAD;
+		}
+	}
+	if (optind < argc) {
+		snprintf(error, size, "%s: one argument too many", argv[optind]);
+		return CONFIG_BAD;
+	}
+	why = missing_option(cfg);
+	if (why != NULL) {
+		snprintf(error, size, "%s", why);
+		return CONFIG_BAD;
+	}
+	return CONFIG_OK;
+}
+
+const char *
+config_usage(bool primary)
+{
+	return primary ? "spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
+			 "[--port-num ID rxq N txq M] [--sock-dir DIR] [--sock-uid UID] "
+			 "[--log-dir DIR] [--tap-ends FILE]"
+		       : "spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
+			 "[--sock-dir DIR] [--sock-uid UID]";
+}
+
+void
+config_print(const struct config *cfg)
+{
+	if (cfg->primary)
+		say("config: ports 0x%" PRIx64 ", %u rings, controller %s, sockets in %s%s",
+				cfg->port_mask, cfg->nrings, cfg->controller_text, cfg->sock_dir,
+				cfg->disp_stats ? ", disp-stats" : "");
+	else
+		say("config: id %u, controller %s, sockets in %s%s", cfg->client_id,
+				cfg->controller_text, cfg->sock_dir,
+				cfg->vhost_client ? ", vhost-client" : "");
+}

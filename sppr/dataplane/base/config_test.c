@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/check.h"
+#include "base/config.h"
+
+static enum config_result
+parse(struct config *cfg, bool primary, const char *line, char *error)
+{
+	char text[512], *argv[32] = { text }, *save = NULL, *t;
+	int argc = 0;
+
+	snprintf(text, sizeof(text), "%s", line);
+	for (t = strtok_r(text, " ", &save); t != NULL; t = strtok_r(NULL, " ", &save))
+		argv[argc++] = t;
+	return config_parse(cfg, primary, argc, argv, error, 256);
+}
+
+static void
+test_good(void)
+{
+	struct config cfg;
+	char error[256];
+
+	CHECK(parse(&cfg, true, "-- -p 0x03 -n 10 -s 127.0.0.1:5555", error) == CONFIG_OK);
+	CHECK(cfg.port_mask == 3 && cfg.nrings == 10 && !cfg.disp_stats);
+	CHECK_STR(cfg.controller_text, "127.0.0.1:5555");
+	CHECK_STR(cfg.sock_dir, "/tmp");
+	CHECK(parse(&cfg, true, "-- -p ff -n 98 -s 1.2.3.4:1 --disp-stats", error) == CONFIG_OK);
+	CHECK(cfg.port_mask == 255 && cfg.disp_stats && cfg.queues[0].rx == 0);
+	CHECK(parse(&cfg, true,
+			      "-- -p 1 --port-num 0 rxq 3 txq 4 --port-num 1 rxq 2 txq 2 -n 1 "
+			      "-s 1.2.3.4:1",
+			      error) == CONFIG_OK);
+	CHECK(cfg.queues[0].rx == 3 && cfg.queues[0].tx == 4 && cfg.queues[1].rx == 2);
+	CHECK(parse(&cfg, false, "-- -n 127 -s 1.2.3.4:65535 --vhost-client --sock-dir /x",
+			      error) == CONFIG_OK);
+	CHECK(cfg.client_id == 127 && cfg.vhost_client);
+	CHECK_STR(cfg.sock_dir, "/x");
+	CHECK_STR(cfg.sock_uid, "");
+	CHECK(parse(&cfg, false, "-- --help", error) == CONFIG_HELP);
+}
+
+static void
+test_bad(void)
+{
+	static const char *const primary[] = { "--", "-- -p 1 -n 1", "-- -p 1 -s 1.2.3.4:1",
+		"-- -n 1 -s 1.2.3.4:1", "-- -p 0 -n 1 -s 1.2.3.4:1", "-- -p x -n 1 -s 1.2.3.4:1",
+		"-- -p -1 -n 1 -s 1.2.3.4:1", "-- -p 1 -n 0 -s 1.2.3.4:1",
+		"-- -p 1 -n 99 -s 1.2.3.4:1", "-- -p 1 -n 1 -s localhost:5555",
+		"-- -p 1 -n 1 -s 1.2.3.4", "-- -p 1 -n 1 -s 1.2.3.4:0",
+		"-- -p 1 -n 1 -s 1.2.3.4:65536", "-- -p 1 -n 1 -s 1.2.3.4:1 more",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --vhost-client", "-- -p 1 -n 1 -s",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 2 txq",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 2 rxq 2",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 0 txq 1",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 99 rxq 1 txq 1",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 33 txq 1" };
+	static const char *const nfv[] = { "-- -n 0 -s 1.2.3.4:1", "-- -n 128 -s 1.2.3.4:1",
+		"-- -n a -s 1.2.3.4:1", "-- -s 1.2.3.4:1", "-- -n 1", "-- -n 1 -s 1.2.3.4:1 -p 1" };
+	struct config cfg;
+	char error[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(primary) / sizeof(primary[0]); i++) {
+		error[0] = '\0';
+		CHECK(parse(&cfg, true, primary[i], error) == CONFIG_BAD && error[0] != '\0');
+	}
+	for (i = 0; i < sizeof(nfv) / sizeof(nfv[0]); i++) {
+		error[0] = '\0';
+		CHECK(parse(&cfg, false, nfv[i], error) == CONFIG_BAD && error[0] != '\0');
+	}
+}
+
+int
+main(void)
+{
+	test_good();
+	test_bad();
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/tun_fd.h"
+
+/* The kernel adds a line `iff:\tNAME` to what it tells of a tun fd. */
+static bool
+is_queue_of(int dir, const char *entry, const char *ifname)
+{
+	int fd = openat(dir, entry, O_RDONLY | O_CLOEXEC);
+	char line[256], *save = NULL, *name;
+	bool found = false;
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+
+	if (f == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (!found && fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, "iff:", 4) != 0)
+			continue;
+		name = strtok_r(line + 4, " \t\n", &save);
+		found = name != NULL && strcmp(name, ifname) == 0;
+	}
+	fclose(f);
+	return found;
+}
+
+int
+tunfd_find(const char *fdinfo_dir, const char *ifname)
+{
+	DIR *d = opendir(fdinfo_dir);
+	struct dirent *e;
+	int fd, best = -1;
+
+	if (d == NULL)
+		return -1;
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.' || !is_queue_of(dirfd(d), e->d_name, ifname))
+			continue;
+		fd = atoi(e->d_name);
+		if (best < 0 || fd < best)
+			best = fd;
+	}
+	closedir(d);
+	return best;
+}

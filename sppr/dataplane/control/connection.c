@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/connection.h"
+#ifndef SPP_GUEST
+#include "security/peer_owner.h"
+#include "security/sudo_user.h"
+#endif
+#include "base/log.h"
+
+#define SECOND_NS 1000000000ULL
+#define CONNECT_GIVE_UP_NS (5 * SECOND_NS)
+#define WRITE_GIVE_UP_NS (5 * SECOND_NS)
+#define WAIT_MS 250
+#define WAIT_CHECK_MS 10 /* a controller accepts at once; a slow one gets WAIT_MS */
+
+void
+control_init(struct control *c, struct app *app, int stop_fd)
+{
+	memset(c, 0, sizeof(*c));
+	c->app = app;
+	c->fd = -1;
+	c->stop_fd = stop_fd;
+}
+
+void
+control_close(struct control *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	c->connected = false;
+	c->checking = false;
+}
+
+static void
+failed(struct control *c, const char *why)
+{
+	if (c->connected)
+		say("lost the controller %s (%s); state kept, trying again each second",
+				c->app->cfg.controller_text, why);
+	else if (!c->complained)
+		say("no controller at %s (%s); trying again each second",
+				c->app->cfg.controller_text, why);
+	c->complained = true;
+	control_close(c);
+	c->deadline_ns = monotonic_ns() + SECOND_NS;
+}
+
+#ifdef SPP_GUEST
+/* QEMU keeps its connection to the controller while processes of the guest come and go behind it: a
+ * new one says so. The controller knows this text (controller/guests.py).
+ */
+static void
+say_hello(const struct control *c)
+{
+	static const char hello[] = "\0spp_vm hello 1\0\n";
+
+	if (c->app->cfg.hello && send(c->fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0)
+		say("no hello to the controller: %s", strerror(errno));
+}
+#endif
+
+static void
+connected(struct control *c)
+{
+	const struct config *cfg = &c->app->cfg;
+	int one = 1;
+
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	c->connected = true;
+	c->checking = false;
+	c->complained = false;
+	c->refused = false;
+#ifdef SPP_GUEST
+	say_hello(c);
+#endif
+	if (cfg->primary)
+		say("connected to %s as primary", cfg->controller_text);
+	else
+		say("connected to %s as id %u", cfg->controller_text, cfg->client_id);
+}
+
+#ifdef SPP_GUEST
+/* The controller is on the host. */
+static void
+check_owner(struct control *c)
+{
+	connected(c);
+}
+#else
+static void
+refuse(struct control *c, uid_t uid)
+{
+	if (!c->refused)
+		say("the controller at %s belongs to uid %u, which is neither root nor the user of "
+		    "this lab; not connecting",
+				c->app->cfg.controller_text, uid);
+	c->refused = true;
+	control_close(c);
+	c->deadline_ns = monotonic_ns() + SECOND_NS;
+}
+
+/* A controller has the rights of this process, which are root's. Nothing is received before this.
+ * There is no time limit: a connection that nobody accepts obeys nobody.
+ */
+static void
+check_owner(struct control *c)
+{
+	uid_t uid;
+
+	switch (peer_owner_find(c->fd, &uid)) {
+	case PEER_REMOTE:
+		connected(c);
+		break;
+	case PEER_FOUND:
+		if (invoker_trusts(uid))
+			connected(c);
+		else
+			refuse(c, uid);
+		break;
+	case PEER_PENDING:
+	case PEER_UNKNOWN:
+		break;
+	}
+}
+#endif
+
+static void
+start_check(struct control *c)
+{
+	c->checking = true;
+	c->checking_ns = monotonic_ns();
+	check_owner(c);
+}
+
+static void
+start_connect(struct control *c)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&c->app->cfg.controller;
+
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->fd < 0) {
+		failed(c, strerror(errno));
+		return;
+	}
+	if (connect(c->fd, to, sizeof(c->app->cfg.controller)) == 0)
+		start_check(c);
+	else if (errno == EINPROGRESS || errno == EINTR)
+		c->deadline_ns = monotonic_ns() + CONNECT_GIVE_UP_NS;
+	else
+		failed(c, strerror(errno));
+}
+
+void
+control_tick(struct control *c)
+{
+	if (c->checking)
+		check_owner(c);
+	else if (c->connected || monotonic_ns() < c->deadline_ns)
+		return;
+	else if (c->fd < 0)
+		start_connect(c);
+	else
+		failed(c, "no answer");
+}
+
+short
+control_events(const struct control *c)
+{
+	if (c->checking)
+		return POLLRDHUP; /* what was sent to us waits */
+	return c->connected ? POLLIN : POLLOUT;
+}
+
+int
+control_wait_ms(const struct control *c)
+{
+	return c->checking && monotonic_ns() - c->checking_ns < SECOND_NS ? WAIT_CHECK_MS : WAIT_MS;
+}
+
+static void
+finish_connect(struct control *c)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error != 0)
+		failed(c, strerror(error));
+	else
+		start_check(c);
+}
+
+/* Wait till the controller takes more; -1 when it does not, or when the process is to end. */
+static int
+wait_writable(const struct control *c, uint64_t deadline_ns)
+{
+	struct pollfd fds[2] = {
+		{ .fd = c->fd, .events = POLLOUT },
+		{ .fd = c->stop_fd, .events = POLLIN },
+	};
+	uint64_t now = monotonic_ns();
+
+	if (now >= deadline_ns)
+		return -1;
+	if (poll(fds, 2, (int)((deadline_ns - now) / 1000000) + 1) < 0)
+		return errno == EINTR ? 0 : -1;
+	return fds[1].revents != 0 ? -1 : 0;
+}
+
+static int
+send_reply(struct control *c)
+{
+	uint64_t deadline_ns = monotonic_ns() + WRITE_GIVE_UP_NS;
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < REPLY_SIZE) {
+		n = send(c->fd, c->reply + done, REPLY_SIZE - done, MSG_NOSIGNAL);
+		if (n > 0) {
+			done += (size_t)n;
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN)
+			return -1;
+		if (wait_writable(c, deadline_ns) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+bool
+control_handle(struct control *c, short revents)
+{
+	ssize_t n;
+	bool end;
+
+	if (revents == 0 || c->fd < 0)
+		return false;
+	if (c->checking) {
+		failed(c, "it closed the connection");
+		return false;
+	}
+	if (!c->connected) {
+		finish_connect(c);
+		return false;
+	}
+	n = recv(c->fd, c->buf, REPLY_SIZE, 0);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return false;
+	if (n <= 0) {
+		failed(c, n == 0 ? "it closed the connection" : strerror(errno));
+		return false;
+	}
+	end = command_run(c->app, c->buf, (size_t)n, c->reply);
+	if (send_reply(c) < 0)
+		failed(c, "it does not take the answer");
+	return end;
+}

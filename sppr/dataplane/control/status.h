@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef STATUS_H
+#define STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app.h"
+#include "control/json.h"
+
+void status_nfv(const struct app *app, char *reply, size_t size);
+void status_primary(const struct app *app, char *reply, size_t size);
+void status_clear(struct app *app);
+
+/* For --disp-stats: the counters on stdout, a line each. */
+void status_print(const struct app *app);
+
+/* Opens an object with the counters of a port, which the caller ends. The controller reads those of
+ * the data plane and of a guest alike.
+ */
+static inline void
+status_open_counters(struct json *w, const char *port, uint64_t rx, uint64_t rx_drop, uint64_t tx,
+		uint64_t tx_drop)
+{
+	json_object(w, NULL);
+	json_string(w, "port", port);
+	json_uint(w, "rx", rx);
+	json_uint(w, "rx_drop", rx_drop);
+	json_uint(w, "tx", tx);
+	json_uint(w, "tx_drop", tx_drop);
+}
+
+#endif

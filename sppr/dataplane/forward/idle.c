@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "forward/idle.h"
+
+#define NAP_MIN_NS 10000
+#define NAP_MAX_NS 500000
+/* A process killed between taking our token and sending loses one wake-up: look anyway. */
+#define LOOK_ANYWAY_NS 100000000
+
+enum {
+	FD_CONTROL,
+	FD_WAKER,
+	FD_PORTS
+};
+
+int
+sleeper_open(struct sleeper *s)
+{
+	s->nap_ns = NAP_MIN_NS;
+	s->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->control_fd < 0 || waker_open(&s->waker) < 0) {
+		say("no eventfd or socket for a worker");
+		return -1;
+	}
+	s->fds[FD_CONTROL] = (struct pollfd){ .fd = s->control_fd, .events = POLLIN };
+	s->fds[FD_WAKER] = (struct pollfd){ .fd = s->waker.fd, .events = POLLIN };
+	return 0;
+}
+
+void
+sleeper_close(struct sleeper *s)
+{
+	close(s->control_fd);
+	waker_close(&s->waker);
+}
+
+void
+sleeper_wake(const struct sleeper *s)
+{
+	uint64_t one = 1;
+
+	if (write(s->control_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it is awake */
+}
+
+void
+sleeper_rested(struct sleeper *s)
+{
+	s->nap_ns = NAP_MIN_NS;
+}
+
+static int
+arm_port(struct port *port, uint64_t token)
+{
+	return port->ops->arm != NULL ? port->ops->arm(port, token) : port->wait_fd;
+}
+
+void
+sleeper_arm(struct sleeper *s, const struct table *table)
+{
+	unsigned int i;
+	int fd;
+
+	s->n = FD_PORTS;
+	for (i = 0; i < table->n; i++) {
+		fd = arm_port(table->pair[i].src, s->waker.token);
+		s->of_pair[i] = fd;
+		if (fd < 0)
+			continue;
+		s->of_pair[i] = (int)s->n;
+		s->fds[s->n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	}
+	if (table->n > 0)
+		waker_barrier();
+}
+
+/* Naps grow while a source has no event. */
+static struct timespec
+time_to_sleep(struct sleeper *s, const struct table *table)
+{
+	bool events = true;
+	unsigned int i, nap_ns = s->nap_ns;
+
+	for (i = 0; i < table->n; i++)
+		events &= s->of_pair[i] != WAIT_POLL;
+	if (events)
+		return (struct timespec){ 0, LOOK_ANYWAY_NS };
+	s->nap_ns = RTE_MIN(nap_ns * 2, (unsigned int)NAP_MAX_NS);
+	return (struct timespec){ 0, (long)nap_ns };
+}
+
+/* An fd that is readable no more but broken (its interface was removed) is no event to wait on. */
+static bool
+broken(const struct sleeper *s)
+{
+	unsigned int i;
+	bool any = false;
+
+	for (i = 0; i < s->n; i++) {
+		if ((s->fds[i].revents & POLLIN) != 0)
+			return false;
+		any |= s->fds[i].revents != 0;
+	}
+	return any;
+}
+
+void
+sleeper_wait(struct sleeper *s, const struct table *table)
+{
+	struct timespec t = time_to_sleep(s, table), nap = { 0, NAP_MAX_NS };
+	unsigned int i;
+	uint64_t count;
+
+	for (i = 0; i < s->n; i++)
+		s->fds[i].revents = 0;
+	if (ppoll(s->fds, s->n, table->n > 0 ? &t : NULL, NULL) <= 0)
+		return;
+	if (s->fds[FD_WAKER].revents != 0)
+		waker_drain(&s->waker);
+	if (s->fds[FD_CONTROL].revents != 0 && read(s->control_fd, &count, sizeof(count)) < 0)
+		return;
+	if (broken(s))
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+}
+
+void
+sleeper_disarm(struct sleeper *s, const struct table *table)
+{
+	struct port *port;
+	unsigned int i;
+	int at;
+
+	for (i = 0; i < table->n; i++) {
+		port = table->pair[i].src;
+		at = s->of_pair[i];
+		if (port->ops->disarm != NULL)
+			port->ops->disarm(port, at >= 0 && (s->fds[at].revents & POLLIN) != 0);
+	}
+}

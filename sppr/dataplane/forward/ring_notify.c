@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/membarrier.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "forward/ring_notify.h"
+
+bool waker_needs_fence = true;
+
+static int send_fd = -1;
+
+static socklen_t
+address_of(uint64_t token, struct sockaddr_un *address)
+{
+	int len;
+
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	/* a leading NUL: the abstract name space */
+	len = snprintf(address->sun_path + 1, sizeof(address->sun_path) - 1, "sppr-%016" PRIx64,
+			token);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+}
+
+void
+waker_set_up(void)
+{
+	if (send_fd < 0)
+		send_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	waker_needs_fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0,
+					    0) != 0;
+}
+
+void
+waker_barrier(void)
+{
+	if (!waker_needs_fence)
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+	rte_smp_mb();
+}
+
+int
+waker_open(struct waker *waker)
+{
+	struct sockaddr_un address;
+	socklen_t len;
+
+	waker->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	do {
+		if (getrandom(&waker->token, sizeof(waker->token), 0) !=
+				(ssize_t)sizeof(waker->token))
+			waker->token = 0;
+	} while (waker->token == 0);
+	len = address_of(waker->token, &address);
+	if (waker->fd < 0 || bind(waker->fd, (struct sockaddr *)&address, len) < 0) {
+		say("no socket to be woken by: %s", strerror(errno));
+		waker_close(waker);
+		return -1;
+	}
+	return 0;
+}
+
+void
+waker_close(struct waker *waker)
+{
+	if (waker->fd >= 0)
+		close(waker->fd);
+	waker->fd = -1;
+}
+
+void
+waker_drain(const struct waker *waker)
+{
+	char byte;
+
+	while (recv(waker->fd, &byte, sizeof(byte), 0) >= 0)
+		;
+}
+
+void
+waker_send(uint64_t *sleeper)
+{
+	uint64_t token = __atomic_exchange_n(sleeper, 0, __ATOMIC_ACQ_REL);
+	struct sockaddr_un address;
+	socklen_t len;
+
+	if (token == 0)
+		return; /* it woke by itself */
+	len = address_of(token, &address);
+	/* refused: it was killed in its sleep. Full: it has been woken. */
+	(void)!sendto(send_fd, "", 1, 0, (struct sockaddr *)&address, len);
+}

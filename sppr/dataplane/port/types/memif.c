@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <rte_branch_prediction.h>
+
+#include "base/eventfd_notify.h"
+#include "base/log.h"
+#include "forward/worker.h"
+#include "memif/server.h"
+#include "port/port.h"
+
+/* memif:N, the server of interface N. Not DPDK's net_memif, which works in the primary only and
+ * believes what the client writes. Frames are copied out of and into the client's memory.
+ */
+#define FRAME_MIN 14
+#define FRAME_MAX 16384 /* what a client can make us take mbufs for */
+
+struct port_memif {
+	struct port port;
+	struct memif_endpoint endpoint;
+	struct rte_mempool *pool;
+	struct memif_link *link;  /* written by the control thread, read by workers */
+	struct memif_link *armed; /* the worker's: whose event it waits for */
+	struct kick kick;
+};
+
+static struct memif_link *
+link_of(const struct port_memif *p)
+{
+	return __atomic_load_n(&p->link, __ATOMIC_ACQUIRE);
+}
+
+/* Into an empty mbuf, and more chained to it where one is too small. */
+static bool
+copy_in(struct port_memif *p, struct rte_mbuf *head, const struct memif_frame *frame)
+{
+	struct rte_mbuf *m = head;
+	uint32_t from, len;
+	unsigned int i;
+
+	for (i = 0; i < frame->n; i++) {
+		for (from = 0; from < frame->piece[i].len; from += len) {
+			if (rte_pktmbuf_tailroom(m) == 0) {
+				m->next = rte_pktmbuf_alloc(p->pool);
+				if (m->next == NULL)
+					return false;
+				m = m->next;
+				head->nb_segs++;
+			}
+			len = RTE_MIN(frame->piece[i].len - from,
+					(uint32_t)rte_pktmbuf_tailroom(m));
+			memcpy(rte_pktmbuf_mtod_offset(m, void *, m->data_len),
+					frame->piece[i].data + from, len);
+			m->data_len = (uint16_t)(m->data_len + len);
+			head->pkt_len += len;
+		}
+	}
+	return true;
+}
+
+static uint16_t
+memif_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+{
+	struct port_memif *p = (struct port_memif *)port;
+	struct memif_link *link = link_of(p);
+	uint16_t there, count, used, taken = 0, good = 0, bad = 0;
+	struct memif_frame frame;
+
+	if (link == NULL)
+		return 0;
+	there = memif_queue_count(&link->in);
+	count = RTE_MIN(there, n);
+	/* no mbufs: the frames wait where they are */
+	if (count == 0 || rte_pktmbuf_alloc_bulk(p->pool, bufs, count) != 0)
+		return 0;
+	while (good + bad < count && taken < there) {
+		used = memif_queue_frame(&link->in, taken, there, &frame);
+		if (unlikely(frame.len < FRAME_MIN || frame.len > FRAME_MAX))
+			bad++;
+		else if (likely(copy_in(p, bufs[good], &frame)))
+			good++;
+		else
+			break;
+		taken = (uint16_t)(taken + used);
+	}
+	memif_queue_release(&link->in, taken);
+	port->stats->rx_drop += bad;
+	rte_pktmbuf_free_bulk(&bufs[good], (unsigned int)(count - good));
+	return good;
+}
+
+/* From descriptor i on; how many it took, 0 when they do not suffice. */
+static uint16_t
+copy_out(struct port *port, struct memif_queue *out, uint16_t i, uint16_t there, struct rte_mbuf *m)
+{
+	uint32_t at, len;
+	struct memif_piece piece;
+	uint16_t used = 0;
+	const void *from;
+
+	for (at = 0; at < m->pkt_len; at += len) {
+		if (i + used == there)
+			return 0;
+		if (unlikely(!memif_queue_piece(out, (uint16_t)(i + used), &piece) ||
+				    piece.len == 0)) {
+			/* the client gave a buffer that is none: this frame it does not get */
+			port->stats->tx_drop++;
+			memif_queue_spoil(out, i, ++used);
+			return used;
+		}
+		len = RTE_MIN(m->pkt_len - at, piece.len);
+		from = rte_pktmbuf_read(m, at, len, piece.data);
+		if (from != piece.data)
+			memcpy(piece.data, from, len);
+		memif_queue_fill(out, (uint16_t)(i + used++), len, at + len < m->pkt_len);
+	}
+	return used;
+}
+
+static uint16_t
+memif_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+{
+	struct port_memif *p = (struct port_memif *)port;
+	struct memif_link *link = link_of(p);
+	uint16_t there, used, filled = 0, i;
+
+	if (link == NULL)
+		return 0;
+	there = memif_queue_count(&link->out);
+	for (i = 0; i < n && filled < there; i++) {
+		used = copy_out(port, &link->out, filled, there, bufs[i]);
+		if (used == 0)
+			break;
+		filled = (uint16_t)(filled + used);
+	}
+	if (filled == 0)
+		return 0;
+	memif_queue_release(&link->out, filled);
+	if (memif_queue_wants_event(&link->out))
+		kick_send(&p->kick, link->out_event);
+	rte_pktmbuf_free_bulk(bufs, i);
+	return i;
+}
+
+/* The client sends events while we sleep. It does so without a fence, as DPDK's, and may miss that
+ * we have just lain down; the sleeper's look every 100 ms is what bounds that.
+ */
+static int
+memif_arm(struct port *port, uint64_t waker)
+{
+	struct port_memif *p = (struct port_memif *)port;
+
+	(void)waker;
+	p->armed = link_of(p);
+	if (p->armed == NULL)
+		return WAIT_NONE; /* on_connected wakes us */
+	memif_queue_want_events(&p->armed->in, true);
+	return p->armed->in_wait;
+}
+
+static void
+memif_disarm(struct port *port, bool event)
+{
+	struct port_memif *p = (struct port_memif *)port;
+	struct epoll_event told;
+
+	/* on_gone waits for us, so what we armed is still there */
+	if (p->armed == NULL)
+		return;
+	memif_queue_want_events(&p->armed->in, false);
+	if (event)
+		epoll_wait(p->armed->in_wait, &told, 1, 0);
+	p->armed = NULL;
+}
+
+static void
+memif_close(struct port *port)
+{
+	struct port_memif *p = (struct port_memif *)port;
+
+	memif_server_remove(&p->endpoint);
+	kick_close(&p->kick);
+}
+
+static bool
+memif_port_link(const struct port *port)
+{
+	return link_of((const struct port_memif *)port) != NULL;
+}
+
+static const struct port_ops memif_ops = {
+	.link = memif_port_link,
+	.rx_burst = memif_rx,
+	.tx_burst = memif_tx,
+	.close = memif_close,
+	.arm = memif_arm,
+	.disarm = memif_disarm,
+};
+
+static struct port_memif *
+port_of(struct memif_endpoint *endpoint)
+{
+	return container_of(endpoint, struct port_memif, endpoint);
+}
+
+static void
+on_connected(struct memif_endpoint *endpoint, struct memif_link *link)
+{
+	__atomic_store_n(&port_of(endpoint)->link, link, __ATOMIC_RELEASE);
+	forward_wake();
+}
+
+static void
+on_gone(struct memif_endpoint *endpoint)
+{
+	struct port_memif *p = port_of(endpoint);
+	const struct memif_link *link = p->link;
+
+	__atomic_store_n(&p->link, NULL, __ATOMIC_RELEASE);
+	forward_synchronize();
+	if (link->in.corrupt + link->out.corrupt + link->in.bad + link->out.bad > 0)
+		say("memif:%u: the peer's indexes were impossible %lu times, its descriptors %lu "
+		    "times",
+				endpoint->id, (unsigned long)(link->in.corrupt + link->out.corrupt),
+				(unsigned long)(link->in.bad + link->out.bad));
+}
+
+struct port *
+port_memif_open(const struct port_env *env, struct uid uid)
+{
+	struct port_memif *p = port_alloc(sizeof(*p), uid, &memif_ops);
+
+	if (p == NULL)
+		return NULL;
+	p->pool = env->view->pool;
+	p->endpoint.id = uid.number;
+	p->endpoint.connected = on_connected;
+	p->endpoint.gone = on_gone;
+	if (kick_open(&p->kick) == 0) {
+		/* client_id is 0 on the primary */
+		if (memif_server_add(&p->endpoint, env->cfg->sock_dir, env->cfg->client_id) == 0)
+			return &p->port;
+		kick_close(&p->kick);
+	}
+	free(p);
+	return NULL;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <net/if.h>
+
+#include <rte_ethdev.h>
+
+#include "base/tun_fd.h"
+#include "port/port.h"
+
+/* An ethdev that the primary configured and started: phy:N, and its vdevs. */
+struct port_ethdev {
+	struct port port;
+	uint16_t id;
+	uint16_t queue;
+};
+
+static uint16_t
+ethdev_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+{
+	const struct port_ethdev *p = (struct port_ethdev *)port;
+
+	return rte_eth_rx_burst(p->id, p->queue, bufs, n);
+}
+
+static uint16_t
+ethdev_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+{
+	const struct port_ethdev *p = (struct port_ethdev *)port;
+
+	return rte_eth_tx_burst(p->id, p->queue, bufs, n);
+}
+
+static void
+ethdev_close(struct port *port)
+{
+	(void)port; /* the primary stops its devices when it ends */
+}
+
+static const struct port_ops ethdev_ops = {
+	.rx_burst = ethdev_rx,
+	.tx_burst = ethdev_tx,
+	.close = ethdev_close,
+};
+
+/* A queue number that only one direction has. */
+static const struct port_ops rx_only_ops = {
+	.rx_burst = ethdev_rx,
+	.close = ethdev_close,
+};
+
+static const struct port_ops tx_only_ops = {
+	.tx_burst = ethdev_tx,
+	.close = ethdev_close,
+};
+
+static const struct port_ops *
+ops_for(const struct shared_port *dev, uint16_t queue)
+{
+	if (queue >= dev->ntxq)
+		return &rx_only_ops;
+	return queue >= dev->nrxq ? &tx_only_ops : &ethdev_ops;
+}
+
+/* A tap is readable when a frame has come; of several queues' fds nothing tells which is which.
+ * Other devices: no event a secondary can wait on.
+ */
+static int
+event_of(const struct shared_port *dev)
+{
+	char name[IF_NAMESIZE];
+	struct rte_eth_dev_info info;
+
+	if (dev->type != PORT_TAP || rte_eth_dev_info_get(dev->ethdev, &info) < 0 ||
+			dev->nrxq != 1 || if_indextoname(info.if_index, name) == NULL)
+		return WAIT_POLL;
+	return tunfd_find("/proc/self/fdinfo", name);
+}
+
+static struct port *
+ethdev_open(const struct shared_port *dev, struct uid uid, uint16_t queue)
+{
+	struct port_ethdev *p = port_alloc(sizeof(*p), uid, ops_for(dev, queue));
+
+	if (p == NULL)
+		return NULL;
+	p->queue = queue;
+	p->id = dev->ethdev;
+	p->port.wait_fd = event_of(dev);
+	return &p->port;
+}
+
+/* net_null without options is the nullpmd of this process: the driver frees one mbuf at a time,
+ * and took 95 % of a patch null to null (docs/dataplane.md, figures).
+ */
+struct port *
+port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue)
+{
+	struct shared *info = env->view->info;
+	struct shared_port *dev = &info->port[index];
+	struct uid uid = { (enum port_type)dev->type, dev->number, 0 };
+	bool both = queue < dev->nrxq && queue < dev->ntxq;
+	struct port *port;
+
+	if (dev->nrxq > 1 || dev->ntxq > 1)
+		uid.nq = (uint16_t)(queue + 1);
+	port = dev->plain_null && both ? port_null_open(env, uid) : ethdev_open(dev, uid, queue);
+	if (port == NULL)
+		return NULL;
+	port->stats = &info->port_stats[index][queue];
+	port->users = &dev->users[queue];
+	port->fixed = true;
+	return port;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PROBE_REPLY_H
+#define PROBE_REPLY_H
+
+#include "probe/slot.h"
+
+/* The replies to `probe result` and `probe histogram`. `name` is the port's. */
+void probe_reply_result(const struct probe_slot *slot, const char *name, char *reply, size_t size);
+void probe_reply_histogram(
+		const struct probe_slot *slot, const char *name, char *reply, size_t size);
+
+#endif

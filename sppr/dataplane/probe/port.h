@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PORT_PROBE_H
+#define PORT_PROBE_H
+
+#include "port/port.h"
+#include "probe/source.h"
+
+/* For the control thread. The port must be a probe. They may be called while workers use it. */
+
+/* Reset the source's counters and make frames. */
+void probe_start(struct port *port, const struct probe_run *run);
+
+/* Make no more frames. The counters stay. */
+void probe_stop(struct port *port);
+
+/* Reset the sink's counters, and expect this flow and key. */
+void probe_expect(struct port *port, uint16_t flow, uint32_t key);
+
+const struct probe_slot *probe_slot_of(const struct port *port);
+
+uint64_t probe_tsc_to_ns(uint64_t tsc);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "security/sudo_user.h"
+
+static bool
+number(const char *name, unsigned int *out)
+{
+	const char *text = getenv(name);
+	unsigned long value;
+	char *end;
+
+	if (text == NULL || *text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	*out = (unsigned int)value;
+	return errno == 0 && *end == '\0' && value < (uid_t)-1;
+}
+
+/* The user that QEMU runs as in a lab of root; 0: QEMU is root, too. */
+static uid_t qemu_uid;
+
+/* A user other than root, on whose behalf this is root. */
+static bool
+invoker(uid_t *uid, gid_t *gid)
+{
+	return geteuid() == 0 && number("SUDO_UID", uid) && *uid != 0 && number("SUDO_GID", gid);
+}
+
+bool
+invoker_exists(void)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return invoker(&uid, &gid);
+}
+
+bool
+invoker_is(uid_t uid)
+{
+	uid_t user;
+	gid_t group;
+
+	return invoker(&user, &group) && user == uid;
+}
+
+bool
+invoker_trusts(uid_t uid)
+{
+	return uid == 0 || uid == geteuid() || uid == getuid() || invoker_is(uid);
+}
+
+void
+invoker_set_qemu(const char *uid)
+{
+	qemu_uid = geteuid() == 0 ? (uid_t)strtoul(uid, NULL, 10) : 0;
+}
+
+bool
+invoker_owns_sockets(uid_t uid)
+{
+	return invoker_trusts(uid) || (qemu_uid != 0 && uid == qemu_uid);
+}
+
+void
+invoker_enter(void)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (!invoker(&uid, &gid))
+		return;
+	setfsgid(gid);
+	setfsuid(uid);
+}
+
+void
+invoker_leave(void)
+{
+	setfsuid(geteuid());
+	setfsgid(getegid());
+}
+
+void
+invoker_own_socket(const char *path)
+{
+	struct stat st;
+	uid_t uid;
+	gid_t gid;
+	int fd;
+
+	if (qemu_uid != 0) {
+		uid = qemu_uid;
+		gid = (gid_t)-1;
+	} else if (!invoker(&uid, &gid)) {
+		return;
+	}
+	/* the very file that is looked at is given away, whatever the path means by then */
+	errno = 0;
+	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+			fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		say("%s: cannot be given to user %u: %s", path, uid,
+				fd >= 0 && errno == 0 ? "is no socket" : strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "security/sudo_user.h"
+#include "security/trusted_file.h"
+
+#define NAME_TRIES 20
+#define NAME_WAIT_US 5000
+
+const char *
+ownfile_refusal(int fd)
+{
+	struct stat st;
+	int i;
+
+	for (i = 0; i < NAME_TRIES; i++) {
+		if (fstat(fd, &st) < 0)
+			return strerror(errno);
+		if (!S_ISREG(st.st_mode))
+			return "is not a regular file";
+		if (!invoker_trusts(st.st_uid))
+			return "belongs to another user";
+		if (st.st_nlink <= 1)
+			return NULL;
+		/* sppr makes the file of a region under another name first */
+		usleep(NAME_WAIT_US);
+	}
+	return "has a second name (a hard link)";
+}
+
+int
+ownfile_open(const char *path, int flags, mode_t mode, const char **why)
+{
+	int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode);
+
+	*why = NULL;
+	if (fd < 0) {
+		*why = errno == ELOOP ? "is a symbolic link" : strerror(errno);
+		return -1;
+	}
+	*why = ownfile_refusal(fd);
+	if (*why == NULL)
+		return fd;
+	close(fd);
+	errno = EPERM;
+	return -1;
+}

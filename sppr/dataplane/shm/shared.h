@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SHARED_H
+#define SHARED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <rte_common.h>
+#include <rte_config.h>
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include "base/config.h"
+#include "port/port_id.h"
+#include "probe/slot.h"
+#include "shm/mempool_ops.h"
+#include "shm/process_id.h"
+
+#define SHARED_POOL_NAME "MProc_pktmbuf_pool"
+#define SHARED_ZONE_NAME "MProc_port_info"
+#define SHARED_RING_NAME "eth_ring%u"
+#define SHARED_RING_SLOTS \
+	1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
+#define SHARED_MAGIC 0x53505052 /* "SPPR" */
+#define SHARED_VERSION 5
+
+/* The side that polls a port and the side that fills it may be two processes: a cache line each. */
+struct port_stats {
+	uint64_t rx;
+	uint64_t rx_drop;
+	uint64_t tx __rte_cache_aligned;
+	uint64_t tx_drop;
+} __rte_cache_aligned;
+
+/* Which process polls and which fills a port. A ring has one producer and one consumer, an
+ * ethdev queue one user; a second one would corrupt it.
+ */
+struct port_users {
+	process_id rx;
+	process_id tx;
+};
+
+/* The worker that sleeps until somebody fills this ring (see waker.h); 0: it is awake. */
+struct ring_sleeper {
+	uint64_t token;
+	uint32_t foreign; /* filled by a process that knows nothing of this */
+} __rte_cache_aligned;
+
+struct shared_port {
+	uint16_t ethdev;
+	uint16_t type; /* enum port_type */
+	uint16_t number;
+	uint16_t nrxq;
+	uint16_t ntxq;
+	bool plain_null; /* net_null without options: a secondary does not see them */
+	struct port_users users[MAX_QUEUES];
+	char name[RTE_ETH_NAME_MAX_LEN];
+};
+
+#define ROSTER_SIZE 64
+#define ROSTER_PATCHES 64
+
+/* What a process is patched; see roster.h. */
+struct roster_entry {
+	process_id process;
+	uint32_t sequence;
+	uint16_t id; /* the primary: 0 */
+	bool running;
+	unsigned int npatches;
+	struct {
+		struct uid src;
+		struct uid dst;
+	} patch[ROSTER_PATCHES];
+};
+
+/* The memzone MProc_port_info, written by the primary once its ports run. Counters only grow:
+ * each has one writer, so `clear` is a baseline the primary subtracts, not a write.
+ */
+struct shared {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t size;
+	uint32_t primary_pid;
+	uint64_t published_ns; /* CLOCK_MONOTONIC */
+	/* the primary's pool handlers by index: the order depends on how DPDK was linked or loaded
+	 */
+	handler_names handler;
+	uint16_t nports;
+	uint16_t nrings;
+	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */
+	struct shared_port port[RTE_MAX_ETHPORTS];
+	struct port_users ring_users[MAX_RINGS];
+	/* a queue each: two queues of a port may be two processes' */
+	struct port_stats port_stats[RTE_MAX_ETHPORTS][MAX_QUEUES];
+	struct port_stats ring_stats[MAX_RINGS];
+	struct ring_sleeper ring_sleeper[MAX_RINGS];
+	struct roster_entry roster[ROSTER_SIZE];
+	struct probe_slot probe[MAX_PROBES]; /* by the number of the port */
+};
+
+/* One process's view. */
+struct shared_view {
+	struct shared *info;
+	struct rte_mempool *pool;
+	struct rte_ring *ring[MAX_RINGS];
+};
+
+int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings);
+int shared_publish(struct shared_view *view, const struct shared_port *ports, uint16_t nports,
+		uint16_t nrings);
+int shared_attach(struct shared_view *view);
+
+/* All queues of a port. */
+struct port_stats shared_port_stats(const struct shared *info, uint16_t port);
+
+/* Take the pool caches of this process's worker lcores; 0, or -1 after saying who has one. The
+ * primary did it when it published.
+ */
+int shared_claim_lcores(const struct shared_view *view);
+
+/* Once the workers have stopped: what their caches hold is good for the next user. */
+void shared_release_lcores(const struct shared_view *view);
+
+/* Become the one user of a side of a port; 0, or the pid of the live process that has it.
+ * *inherited says that the former user died holding it.
+ */
+pid_t shared_hold(process_id *slot, bool *inherited);
+void shared_release(process_id *slot);
+bool shared_alive(process_id process);
+
+uint64_t monotonic_ns(void);
+
+#endif
