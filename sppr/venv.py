@@ -8,7 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-NEEDED = ("click", "libtmux", "yaml", "pydantic", "psutil", "aiohttp", "qemu.qmp", "rich", "prompt_toolkit", "pexpect")
+NEEDED = (
+    "click", "libtmux", "yaml", "pydantic", "psutil", "aiohttp", "qemu.qmp", "rich", "msgspec", "prompt_toolkit",
+    "pexpect",
+)  # fmt: skip
 
 
 def enter(root: Path) -> None:

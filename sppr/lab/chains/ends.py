@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from sppr.errors import HostError, LaunchError
 from sppr.host import atomic_write
 from sppr.host.network import netns, packet_socket
@@ -208,9 +210,8 @@ def remove(folder: Path, keep: Iterable[str] = (), taps: Sequence[str] = ()) -> 
 
 def _noted(folder: Path) -> dict[str, int]:
     try:
-        found = json.loads((folder / _NOTE).read_text())
-        return {name: made for name, made in found.items() if isinstance(name, str) and isinstance(made, int)}
-    except (OSError, ValueError, AttributeError):
+        return msgspec.json.decode((folder / _NOTE).read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.MsgspecError, ValueError):
         return {}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 #: Port types that all processes of a lab share, except its guests.
 SHARED = ("tap", "phy", "ring")
@@ -133,26 +132,3 @@ class Wiring:
 def ports_of(legs: tuple[Leg, ...]) -> Iterator[tuple[str, str]]:
     """Yield the ports that these patches use, as (process, port), each once."""
     yield from dict.fromkeys((leg.process, port) for leg in legs if not leg.own for port in (leg.src, leg.dst))
-
-
-def parse(data: dict[str, Any]) -> Wiring:
-    """Return the value that ``dataclasses.asdict`` wrote. TypeError or LookupError for anything else."""
-    return Wiring(
-        tuple(
-            ChainWiring(
-                name=c["name"],
-                path=tuple(c["path"]),
-                forward=tuple(Leg(**leg) for leg in c["forward"]),
-                reverse=tuple(Leg(**leg) for leg in c["reverse"]),
-                parts=tuple(c["parts"]),
-            )
-            for c in data["chains"]
-        ),
-        tuple(LeftOut(c["name"], tuple(c["path"]), c["why"]) for c in data["left_out"]),
-        tuple(Leg(**leg) for leg in data["retired"]),
-        tuple(TapEnd(**end) for end in data["ends"]),
-        tuple(Leg(**leg) for leg in data["patches"]),
-        tuple((process, port) for process, port in data["ports"]),
-        tuple(data["idle"]),
-        tuple(data["kept"]),
-    )

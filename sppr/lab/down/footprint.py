@@ -1,15 +1,14 @@
 """What a session leaves outside of its folder, in a small file of its own: for when state.json cannot be read."""
 
-import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from sppr.host import atomic_write
-from sppr.lab import shape
 from sppr.lab.plan.plan import Plan
 
 _NAME = "traces.json"
@@ -37,13 +36,10 @@ def write(plan: Plan) -> None:
 
 def read(folder: Path) -> Footprint | None:
     """None where they were not noted, or cannot be understood."""
-    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
-        data: dict[str, Any] = json.loads((folder / _NAME).read_text())
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        found = Footprint(**values)
-        shape.check(found)
-        return found
-    return None
+    try:
+        return msgspec.json.decode((folder / _NAME).read_bytes(), type=Footprint)
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def prefixes(programs: Iterable[Sequence[str]]) -> dict[str, str]:

@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
+
+import msgspec
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
@@ -19,11 +21,8 @@ from sppr.host import atomic_write
 from sppr.host.process import pids
 from sppr.host.process.pids import Proc
 from sppr.host.run_directory import check_own, make_private, sessions_dir
-from sppr.lab import shape
-from sppr.lab.chains import wiring
 from sppr.lab.down import footprint
-from sppr.lab.plan.plan import VERSION, Flags, Plan, Window
-from sppr.parts.part import Part
+from sppr.lab.plan.plan import VERSION, Plan
 from sppr.tmux.pane import EXIT_VARIABLE, POLICY_VARIABLE, PaneFiles
 from sppr.wait import Exit
 
@@ -37,6 +36,18 @@ class NoSession(SpprError):
 
 class Broken(SpprError):
     """The state of a session cannot be understood: half-written by a full disk, or edited."""
+
+
+@dataclass
+class _PlanVersion:
+    version: int
+
+
+@dataclass
+class _Versioned:
+    """The one field of state.json that is read before the rest."""
+
+    plan: _PlanVersion
 
 
 @dataclass
@@ -78,37 +89,16 @@ def load(session: str) -> State:
     check_own(folder_of(session))
     path = folder_of(session) / _NAME
     try:
-        data = json.loads(path.read_text())
-        if data["plan"]["version"] != VERSION:
+        text = path.read_bytes()
+        if msgspec.json.decode(text, type=_Versioned).plan.version != VERSION:
             what = f"session {session}: {path} was written by another version of sppr"
             raise Broken(what, hint=f"sppr down --session {session} ends what is left of it")
-        state = _state(data)
-        chains = state.plan.wiring
-        values = (state, state.plan, state.plan.flags, *state.plan.parts, *state.plan.windows)
-        for value in (*values, *chains.chains, *chains.left_out, *chains.legs, *chains.retired, *chains.ends):
-            shape.check(value)
-        return state
+        return msgspec.json.decode(text, type=State)
     except (FileNotFoundError, NotADirectoryError):
         raise NoSession(f"session {session}: not running", hint=f"sppr up{flag(session)}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, IsADirectoryError, RecursionError) as e:
+    except (msgspec.MsgspecError, ValueError, IsADirectoryError, RecursionError) as e:
         what = f"{path}: cannot be understood ({type(e).__name__}: {e})"
         raise Broken(what, hint=f"sppr down --session {session} ends what is left of it") from None
-
-
-def _tupled(value: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only; our values are tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
-
-
-def _state(data: dict[str, Any]) -> State:
-    plan = data["plan"]
-    values = _tupled(plan)
-    values["parts"] = tuple(Part(**_tupled(p)) for p in plan["parts"])
-    values["windows"] = tuple(Window(w["name"], tuple(w["panes"])) for w in plan["windows"])
-    values["flags"] = Flags(**_tupled(plan["flags"]))
-    values["wiring"] = wiring.parse(plan["wiring"])
-    panes = {name: (window, pane) for name, (window, pane) in data["panes"].items()}
-    return State(**{**_tupled(data), "plan": Plan(**values), "panes": panes})
 
 
 def flag(session: str) -> str:

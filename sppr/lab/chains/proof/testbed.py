@@ -10,10 +10,11 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from sppr.errors import ControlError
 from sppr.host import atomic_write
@@ -41,6 +42,20 @@ class Plug:
     @property
     def uid(self) -> str:
         return f"probe:{self.number}"
+
+
+@dataclass(frozen=True)
+class _Note:
+    """The file that outlives a crash: which process replaced the ends of which chains.
+
+    ``plugs``: (process, probe). ``legs``: (process, source, destination), the patches at the ends.
+    """
+
+    chains: list[str]
+    pid: int
+    started: int
+    plugs: list[tuple[str, str]]
+    legs: list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -132,20 +147,20 @@ def put_back(state: State) -> bool:
     client = ControlClient(state.plan.api)
     wanted = {leg.patch for leg in state.plan.wiring.legs}
     whole = True
-    for process, src, dst in noted["legs"]:
+    for process, src, dst in noted.legs:
         if process not in asked or (process, src, dst) not in wanted:
             continue  # the lab has no such part or patch any more
         if process not in observed.seen:
             whole = False
         elif observed.patch(process, src) != dst:
             client.patch(process, src, dst)
-    for process, uid in noted["plugs"]:
+    for process, uid in noted.plugs:
         seen = observed.seen.get(process)
         if seen is None:
             whole = whole and process not in asked
         elif uid in seen.ports:
             client.del_port(process, uid)
-    known = [chain.name for chain in state.plan.wiring.chains if chain.name in noted["chains"]]
+    known = [chain.name for chain in state.plan.wiring.chains if chain.name in noted.chains]
     if known:
         reconcile.apply(state.plan, dead, known)
     if whole:
@@ -161,17 +176,17 @@ def left(folder: Path) -> str:
 def in_use(folder: Path) -> list[str]:
     """Return the chains whose ends a process that runs has replaced by probes."""
     noted = _read(folder)
-    return list(noted["chains"]) if noted is not None and _runs(noted) else []
+    return noted.chains if noted is not None and _runs(noted) else []
 
 
 def cut_off(folder: Path) -> str:
     """Return the chains whose ends a process that no longer runs has replaced, in words; empty where there are none."""
     noted = _read(folder)
-    return ", ".join(noted["chains"]) if noted is not None and not _runs(noted) else ""
+    return ", ".join(noted.chains) if noted is not None and not _runs(noted) else ""
 
 
-def _runs(noted: Mapping[str, Any]) -> bool:
-    return pids.Proc(noted["pid"], noted["started"]).alive()
+def _runs(noted: _Note) -> bool:
+    return pids.Proc(noted.pid, noted.started).alive()
 
 
 def restore(state: State) -> str | None:
@@ -197,26 +212,21 @@ def restore(state: State) -> str | None:
 def _note(folder: Path, chains: Sequence[ChainWiring], plugs: Sequence[Plug]) -> None:
     this = pids.current(os.getpid())
     legs = [leg for chain in chains for way in (chain.forward, chain.reverse) for leg in (*way[-1:], *way[:1])]
-    noted = {
-        "chains": [chain.name for chain in chains],
-        "pid": os.getpid(),
-        "started": this.started if this else 0,
-        "plugs": [[plug.process, plug.uid] for plug in plugs],
-        "legs": [list(leg.patch) for leg in legs],
-    }
-    atomic_write.write(folder / _NOTE, json.dumps(noted) + "\n")
+    note = _Note(
+        [chain.name for chain in chains],
+        os.getpid(),
+        this.started if this else 0,
+        [(plug.process, plug.uid) for plug in plugs],
+        [leg.patch for leg in legs],
+    )
+    atomic_write.write(folder / _NOTE, json.dumps(asdict(note)) + "\n")
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
-    """The note. None where there is none, or where it cannot be understood."""
+def _read(folder: Path) -> _Note | None:
+    """Return the note. None where there is none, or where it is damaged."""
     try:
-        found: dict[str, Any] = json.loads((folder / _NOTE).read_text())
-        good = isinstance(found["pid"], int) and isinstance(found["started"], int)
-        good = good and all(isinstance(name, str) for name in found["chains"])
-        good = good and all(len(plug) == 2 and all(isinstance(w, str) for w in plug) for plug in found["plugs"])
-        good = good and all(len(leg) == 3 and all(isinstance(w, str) for w in leg) for leg in found["legs"])
-        return found if good else None
-    except (OSError, ValueError, LookupError, TypeError):
+        return msgspec.json.decode((folder / _NOTE).read_bytes(), type=_Note)
+    except (OSError, msgspec.MsgspecError, ValueError):
         return None
 
 
