@@ -9,20 +9,23 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, ErrorReportingCommand
+from sppr.cli.errors import CONTEXT, ErrorReportingGroup, renamed
 
 #: Bytes of a log that are looked at.
 _MOST = 64 << 20
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
 
 
-@click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
+@click.group(cls=ErrorReportingGroup, context_settings=CONTEXT, invoke_without_command=True)
+@click.pass_context
 @options.lab
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: id severity found fix fixable.")
-@click.option("--fix", is_flag=True, help="Mend what can be taken back, each command shown first; then check again.")
-@click.option("--log", metavar="FILE", help="Explain a log instead: a file, a part's (pri), or standard input (-).")
+@click.option("--fix", is_flag=True, help="Fix what can be undone, each command shown first; then check again.")
+@click.option("--log", metavar="FILE", hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Also the checks that found nothing.")
 def main(
+    ctx: click.Context,
+    /,
     conf: Path | None,
     session: str | None,
     socket_name: str | None,
@@ -31,7 +34,7 @@ def main(
     log: str | None,
     verbose: bool,
     **flags: Any,
-) -> int:
+) -> int | None:
     """Check all that is known to stop or spoil a lab: hugepages, mounts, leftovers, ports, cores, KVM, images, tmux.
 
     Takes what `up` takes, and says whether that would come up. --fix reserves hugepages, mounts hugetlbfs, and removes
@@ -40,9 +43,11 @@ def main(
 
     \b
     Exit status: 0 no errors (there may be warnings), 1 errors.
-    With --log:  0 nothing known in it, 1 something was explained.
     """
+    if ctx.invoked_subcommand is not None:
+        return None
     if log is not None:
+        renamed("sppr doctor --log", "sppr doctor explain")
         return _explain(log, session, as_json)
     from sppr.lab import doctor
 
@@ -54,6 +59,18 @@ def main(
     else:
         _table(rows, verbose)
     return 1 if any(row["severity"] == "error" for row in rows) else 0
+
+
+@main.command()
+@click.argument("log", metavar="FILE")
+@options.verb_session
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: line text id severity means fix.")
+def explain(log: str, session: str | None, as_json: bool) -> int:
+    """Explain the known errors in a log: a file, the log of a part (pri), or standard input (-).
+
+    Exit status: 0 no known error, 1 at least one.
+    """
+    return _explain(log, session, as_json)
 
 
 def _look(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Any:
@@ -127,7 +144,7 @@ def _read(log: str, session: str | None) -> bytes:
         return sys.stdin.buffer.read(_MOST)
     if Path(log).exists():
         if not Path(log).is_file():
-            raise SpprError(f"{log}: is no regular file", hint="pipe it: … | sppr doctor --log -")
+            raise SpprError(f"{log}: is no regular file", hint="pipe it: … | sppr doctor explain -")
         with Path(log).open("rb") as f:
             f.seek(max(0, f.seek(0, os.SEEK_END) - _MOST))
             return f.read(_MOST)

@@ -82,6 +82,11 @@ def echo(line: str) -> None:
         click.echo(line)
 
 
+def renamed(old: str, new: str) -> None:
+    """Print the new name of a command or option that still works under its old one."""
+    click.echo(f"note: {old} is now {new}", err=True)
+
+
 def _whole_word(error: click.NoSuchOption, words: Sequence[str]) -> click.NoSuchOption:
     """click tells of ``-nx`` only its first letter, ``-n``: name the word as it was typed."""
     short = error.option_name

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, ErrorReportingGroup
+from sppr.cli.errors import CONTEXT, ErrorReportingGroup, renamed
 from sppr.images.build import MIN_MIB
 from sppr.images.rootfs import SUITE, SUITES
 from sppr.images.store import BUILD_HINT
@@ -127,18 +127,39 @@ def build(conf: Path | None, output: Path | None, suite: str, size: int) -> None
     click.echo(str(target))
 
 
-@main.command()
-@options.conf
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="Its file name as a base.  [default: that of FILE, .qcow2]")
-@click.option("--format", "image_format", type=click.Choice(["raw"]), help="FILE is a raw disk, whatever it is called.")
-@click.option("--flatten", is_flag=True, help="Take in what FILE shows of other files; tells which. Only if trusted.")
+def _imported(command: Any) -> Any:
+    """Add the options of ``image import`` to a command."""
+    for option in reversed((
+        options.conf,
+        click.argument("file", type=click.Path(path_type=Path)),
+        click.option("--name", help="Its file name as a base.  [default: that of FILE, .qcow2]"),
+        click.option("--format", "image_format", type=click.Choice(["raw"]), help="FILE is a raw disk."),
+        click.option("--flatten", is_flag=True, help="Copy in the other files that FILE uses, and list them."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command("import")
+@_imported
+def import_(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
+    """Copy FILE to the base images, as a qcow2: any Linux cloud or server image, in any format of QEMU."""
+    _import(conf, file, name, image_format, flatten)
+
+
+@main.command(hidden=True)
+@_imported
 def add(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
-    """Put a copy of FILE among the base images, as a qcow2: any Linux cloud or server image, in any format of QEMU."""
+    """The name of ``import`` up to 0.1."""
+    renamed("sppr image add", "sppr image import")
+    _import(conf, file, name, image_format, flatten)
+
+
+def _import(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
     from sppr.images import edit, store
 
     config, _, folder = _folder(conf)
-    with _bar(f"adding {file.name}") as progress:
+    with _bar(f"importing {file.name}") as progress:
         reads = (lambda part: click.echo(f"reads {part}")) if flatten else None
         target = edit.add(folder, file, name, image_format, progress, reads)
     click.echo(str(target))
@@ -157,30 +178,47 @@ def add(conf: Path | None, file: Path, name: str | None, image_format: str | Non
 
 @main.command()
 @options.conf
+@click.option("--force", is_flag=True, help="Build it again where there is one. Refused while instances use it.")
 @click.argument("kind", type=KIND)
-def template(conf: Path | None, kind: Any) -> None:
-    """Make the template of ring or vhost VMs, where it is missing. wakeup does so, too."""
+def build_template(conf: Path | None, kind: Any, force: bool) -> None:
+    """Build the template of ring or vhost VMs, with the provision steps of conf.yml and spp_vm. wakeup does so, too.
+
+    With --force, the old template stays until the new one is complete.
+    """
+    _build_template(conf, kind, force)
+
+
+def _build_template(conf: Path | None, kind: Any, force: bool) -> None:
     from sppr.lab.up import provision
 
     config, paths, _ = _folder(conf)
-    store = paths.need_store()
+    store, filler = paths.need_store(), provision.of(config, paths.folder)
+    if force:
+        click.echo(store.provision(kind, click.echo, filler))
+        return
     there = store.template(kind).exists()
-    made = store.ensure_template(kind, click.echo, provision.of(config, paths.folder))
-    click.echo(f"{made}{': is there already; a new one: sppr image provision ' + kind if there else ''}")
+    made = store.ensure_template(kind, click.echo, filler)
+    click.echo(
+        f"{made}{': exists already; to build it again: sppr image build-template --force ' + kind if there else ''}"
+    )
 
 
-@main.command("provision")
+@main.command(hidden=True)
+@options.conf
+@click.argument("kind", type=KIND)
+def template(conf: Path | None, kind: Any) -> None:
+    """The name of ``build-template`` up to 0.1."""
+    renamed("sppr image template", "sppr image build-template")
+    _build_template(conf, kind, force=False)
+
+
+@main.command("provision", hidden=True)
 @options.conf
 @click.argument("kind", type=KIND)
 def provision_(conf: Path | None, kind: Any) -> None:
-    """Make the template of ring or vhost VMs anew, with the steps of conf.yml's provision: and spp_vm in it.
-
-    The old one stays until all of it is done, and if any of it fails. Refused while instances stand on it.
-    """
-    from sppr.lab.up import provision
-
-    config, paths, _ = _folder(conf)
-    click.echo(paths.need_store().provision(kind, click.echo, provision.of(config, paths.folder)))
+    """The name of ``build-template --force`` up to 0.1."""
+    renamed("sppr image provision", "sppr image build-template --force")
+    _build_template(conf, kind, force=True)
 
 
 @main.command()

@@ -12,7 +12,7 @@ import click
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
-_COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "dead": "red", "absent": None}
+_COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "failed": "red", "stopped": None}
 
 
 def _owner(plan: Any) -> str:

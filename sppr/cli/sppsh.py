@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sppr.cli import options
-from sppr.cli.errors import CONTEXT, ErrorReportingCommand
+from sppr.cli.errors import CONTEXT, ErrorReportingCommand, renamed
 
 #: The exit status of ssh for a connection that failed.
 SSH_FAILED = 255
@@ -30,7 +30,8 @@ class Words(ErrorReportingCommand):
 @click.option("-a", "--account", "user", default="root", show_default=True, metavar="USER", help="Who to log in as.")
 @click.option("-c", "--console", metavar="TARGET", help="Show the guest's serial console instead.")
 @click.option("-r", "--run", "run_on", metavar="TARGET", help="Run CMD there, or on all; its exit status is ours.")
-@click.option("-u", "--update", nargs=2, metavar="TARGET NAME", help="Give the guest another host name.")
+@click.option("--rename", nargs=2, metavar="TARGET NAME", help="Give the guest another host name.")
+@click.option("-u", "--update", nargs=2, metavar="TARGET NAME", hidden=True)
 @click.option("--shutdown", metavar="TARGET", help="Power the guest off.")
 @click.option("--shutdown-all", is_flag=True, help="Power all guests off.")
 @click.option("--powerdown", type=float, default=60.0, show_default=True, help="Seconds a guest has to power off.")
@@ -48,6 +49,9 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
     from sppr.cli.session import own_session, session_of
     from sppr.lab import guests
 
+    if given["update"] and not given["rename"]:
+        renamed("sppsh -u", "sppsh --rename")
+        given["rename"] = given["update"]
     _one_verb(given, words)
     name = session_of(session) if given["list_"] else own_session(session)
     found = guests.guests(name)
@@ -57,8 +61,8 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
         return _console(name, guests.running(guests.select(found, given["console"])[0]))
     if given["run_on"]:
         return _run(found, given["run_on"], given["user"], words)
-    if given["update"]:
-        return _rename(found, given["user"], *given["update"])
+    if given["rename"]:
+        return _rename(found, given["user"], *given["rename"])
     if given["shutdown"] or given["shutdown_all"]:
         return _shut_down(found, given["shutdown"], given["powerdown"])
     return _log_in(guests.running(guests.select(found, words[0])[0]), given["user"])
@@ -67,9 +71,9 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
 def _one_verb(given: dict[str, Any], words: Sequence[str]) -> None:
     if not given["user"] or given["user"].startswith("-"):
         raise click.UsageError(f"-a {given['user']}: is no name of a user: sppsh -a debian 11")
-    verbs = [key for key in ("list_", "console", "run_on", "update", "shutdown", "shutdown_all") if given[key]]
+    verbs = [key for key in ("list_", "console", "run_on", "rename", "shutdown", "shutdown_all") if given[key]]
     if len(verbs) > 1:
-        raise click.UsageError("one of -l, -c, -r, -u, --shutdown and --shutdown-all at a time")
+        raise click.UsageError("one of -l, -c, -r, --rename, --shutdown and --shutdown-all at a time")
     if verbs == ["run_on"] and not words:
         raise click.UsageError("-r TARGET wants a command: sppsh -r 11 uname -r")
     if verbs and verbs != ["run_on"] and words:

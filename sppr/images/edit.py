@@ -73,7 +73,9 @@ def _check_alone(found: qemu_img.ImageInfo, *, allowed: bool) -> None:
     others = [str(found.backing_path)] * (found.backing is not None) + list(found.outside)
     if others and not allowed:
         what = f"{found.path}: is not the whole image: it would be filled up from {', '.join(others)}"
-        raise HostError(what, hint=f"if you trust it and want these files in it: sppr image add {found.path} --flatten")
+        raise HostError(
+            what, hint=f"if you trust it and want these files in it: sppr image import {found.path} --flatten"
+        )
 
 
 def _base_name(name: str) -> str:
@@ -109,7 +111,7 @@ def reset(folder: Path, words: Sequence[str], report: Callable[[str], None]) -> 
     for entry in chosen:
         _check_stopped(entry)
         if not _template(entry).is_file():
-            hint = f"sppr image template {entry.kind}; the instance stays as it is"
+            hint = f"sppr image build-template {entry.kind}; the instance stays as it is"
             raise HostError(f"{entry.path}: its template {_template(entry).name} is missing", hint=hint)
     for entry in chosen:
         qemu_img.overlay(_template(entry), "qcow2", entry.path, 0o644, replace=True)

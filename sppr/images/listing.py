@@ -105,7 +105,7 @@ def _check(entry: Entry, image_format: str) -> Iterator[Finding]:
         yield Finding(_IDS.get(type(entry.fault), "img-broken"), "error", entry.fault.what, entry.fault.hint or "")
     elif entry.role == "base" and entry.format != image_format:
         what = f"{path}: is {entry.format}, not {image_format}"
-        fix = f"sppr image add {path} --name {path.stem}-2.qcow2, or set images.format: {entry.format} in conf.yml"
+        fix = f"sppr image import {path} --name {path.stem}-2.qcow2, or set images.format: {entry.format} in conf.yml"
         yield Finding("img-format", "error", what, fix)
     elif writers := [holder for holder in entry.holders if holder.writes]:
         what = f"{path}: is in use by {', '.join(map(str, writers))}; not looked into"
@@ -124,7 +124,7 @@ def _remedy(entry: Entry) -> str:
         return f"sppr image reset {entry.vm}   (a new one from its template; what was in it is lost)"
     if entry.role == "template":
         return f"sppr image rm {entry.name}   (the next wakeup makes a new one)"
-    return "copy it there anew, by: sppr image add FILE"
+    return "copy it there anew, by: sppr image import FILE"
 
 
 def _leftovers(folder: Path) -> Iterator[Finding]:

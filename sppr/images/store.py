@@ -78,7 +78,7 @@ class Store:
         wanted = filler.digest() if filler else None
         if wanted and mark.get("spp_vm") != wanted:
             has = "another spp_vm, or other steps, than those of now" if mark.get("spp_vm") else "no spp_vm"
-            again = f"a new one: sppr image provision {kind}"
+            again = f"a new one: sppr image build-template --force {kind}"
             report(f"template {template.name} carries {has}: it stays as it is; {again}")
         return template
 

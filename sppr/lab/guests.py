@@ -178,7 +178,7 @@ def note_name(guest: Guest, name: str) -> None:
 
 
 def renamed(disk: Path) -> str | None:
-    """The name that a guest was given by ``sppsh -u``; it goes with its disk."""
+    """The name that a guest was given by ``sppsh --rename``; it goes with its disk."""
     try:
         name = json.loads(name_note(disk).read_text())["hostname"]
     except (OSError, ValueError, LookupError, TypeError):

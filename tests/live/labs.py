@@ -244,7 +244,7 @@ def wait_exit(lab: Lab, name: str, status: int, seconds: float = 30) -> dict[str
     """Wait until a part is dead with this exit status, which its pane's shell writes a moment later. Its row."""
     row: dict[str, Any] = wait_for(
         f"{name} dead with exit status {status}",
-        lambda: r if (r := lab.status()[name])["state"] == "dead" and r["exit"] == status else None,
+        lambda: r if (r := lab.status()[name])["state"] in ("stopped", "failed") and r["exit"] == status else None,
         seconds,
     )
     return row

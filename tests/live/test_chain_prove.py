@@ -179,7 +179,7 @@ def test_a_chain_that_is_down_is_inconclusive(lab: Lab) -> None:
     os.kill(pid, signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 8 and "sec2 ended during the proof" in out, out + err
-    wait_state(lab, "sec2", "dead")
+    wait_state(lab, "sec2", "failed")
     text = proved(lab, status=8)
     assert "the chain is down: sec2 does not run" in text and "inconclusive: consistency" in text
     assert lab.wakeup(*ALL, "--prove").returncode == 0 and not (lab.state / "prove.json").exists()
@@ -212,7 +212,7 @@ def test_a_controller_that_dies_during_the_proof(lab: Lab) -> None:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 8 and "ctrler ended during the proof" in out, out + err
     assert "could not be put back yet" in out
-    wait_state(lab, "ctrler", "dead")
+    wait_state(lab, "ctrler", "failed")
     run_again(lab, row["pane"], "controller.py")
     wait_for("the controller", lambda: lab.sppr("chain").returncode == 0, 30)
     assert ends_are_back(lab)

@@ -132,7 +132,7 @@ def test_a_killed_secondary_that_is_run_again_by_hand_is_wired_by_the_controller
     row = lab.status()["sec1"]
     os.kill(row["pid"], signal.SIGKILL)
     soon(lab, "down", "sec1 does not run", time.monotonic())
-    wait_state(lab, "sec1", "dead")
+    wait_state(lab, "sec1", "failed")
     run_again(lab, row["pane"], "-i 1")
     up_again(lab)
 

@@ -204,7 +204,7 @@ def test_a_lab_that_runs_is_well_and_its_logs_are_explained(own: Lab) -> None:
     assert own.status()["pri"]["state"] == own.status()["sec1"]["state"] == "ready", "doctor harms no lab that runs"
     with (own.state / "pri.log").open("a") as log:
         log.write("\x1b[31mEAL: lcore 12 unavailable\x1b[0m\r\n")
-    told = doctor(own, "--log", "pri", "--session", own.session)
+    told = doctor(own, "explain", "pri", "--session", own.session)
     assert told.returncode == 1 and "EAL: lcore 12 unavailable\n    cores-exist: a coremask names" in told.stdout
     assert own.down().returncode == 0 and own.leftovers() == []
 
@@ -212,17 +212,17 @@ def test_a_lab_that_runs_is_well_and_its_logs_are_explained(own: Lab) -> None:
 def test_a_log_is_explained_line_by_line(own: Lab) -> None:
     log = own.folder / "some.log"
     log.write_text("EAL: fine\nEAL: Cannot create lock on 'x'. Is another primary process running?\n")
-    done = doctor(own, "--log", str(log))
+    done = doctor(own, "explain", str(log))
     assert done.returncode == 1 and done.stdout.splitlines()[:3] == [
         f"{log}:2: EAL: Cannot create lock on 'x'. Is another primary process running?",
         "    dpdk-lock: another primary runs with this --file-prefix",
         "    fix: sppr doctor   (names it): end it, or spp.file_prefix in conf.yml; is it this lab? sppr status",
     ]
-    [row] = json.loads(doctor(own, "--log", str(log), "--json").stdout)
+    [row] = json.loads(doctor(own, "explain", str(log), "--json").stdout)
     assert (row["id"], row["line"], row["severity"]) == ("dpdk-lock", 2, "error")
     log.write_text("all is well\n")
-    assert doctor(own, "--log", str(log)).returncode == 0
-    missing = doctor(own, "--log", str(own.folder / "none"))
+    assert doctor(own, "explain", str(log)).returncode == 0
+    missing = doctor(own, "explain", str(own.folder / "none"))
     assert missing.returncode == 1 and "no such file, and no part of a lab that runs" in missing.stderr
 
 

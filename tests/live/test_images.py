@@ -47,7 +47,7 @@ def test_a_disk_that_gets_full_while_a_template_boots_is_reported_at_once(lab: L
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80M", "tmpfs", images], check=True)
     try:
         (images / base_image.name).symlink_to(base_image)
-        done = lab.sppr("image", "template", "ring", timeout=100)
+        done = lab.sppr("image", "build-template", "ring", timeout=100)
         assert done.returncode == 3 and "No space left on device" in done.stderr, done.stdout + done.stderr
         assert "while a template was filled" in done.stderr and f"df -h {images}" in done.stderr
         assert [path.name for path in images.iterdir()] == [base_image.name]
@@ -61,7 +61,7 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
     with_base(lab, base_image, steps)
     (lab.folder / "tool").write_text("#!/bin/sh\necho by the tool >> /root/made\n")
     (lab.folder / "tool").chmod(0o755)
-    done = lab.sppr("image", "template", "ring")
+    done = lab.sppr("image", "build-template", "ring")
     assert done.returncode == 0, done.stdout + done.stderr
     said = ("a root shell after", "step 1 of 3: echo made", "step 2 of 3: copy tool", "step 3 of 3", "spp_vm is in")
     order = [done.stdout.index(text) for text in (*said, "made over")]
@@ -70,13 +70,13 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
     before = template.read_bytes()
 
     lab.write(steps + "  - echo almost; false\n")
-    done = lab.sppr("image", "provision", "ring")
+    done = lab.sppr("image", "build-template", "--force", "ring")
     assert done.returncode == 4 and "ended with status 1" in done.stderr and "last: almost" in done.stderr, done.stderr
     assert "step 4 of 4: echo almost; false" in done.stdout
     assert template.read_bytes() == before
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "sppr", "image", "provision", "ring"], env=lab.env, cwd=lab.folder,
+        [sys.executable, "-m", "sppr", "image", "build-template", "--force", "ring"], env=lab.env, cwd=lab.folder,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     guest = wait_for("its guest", lambda: [p for p in processes_on(lab.folder) if p.name().startswith("qemu-system")])
@@ -88,7 +88,7 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
     assert left == ["img-partial"]
 
     lab.write(steps)
-    done = lab.sppr("image", "provision", "ring")
+    done = lab.sppr("image", "build-template", "--force", "ring")
     assert done.returncode == 0, done.stderr
     assert template.read_bytes() != before and listing.check(lab.folder / "runscripts", "qcow2") == []
     vm = Guest(template, tmp_path, 6)
@@ -101,9 +101,9 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
 
 @pytest.mark.timeout(1800)  # two minutes on a machine that does nothing else
 def test_a_cloud_image_not_of_ours_becomes_a_ring_vm(lab: Lab) -> None:
-    """Added by `image add`, let in by cloud-init's seed; its VM connects, has its name, and takes the lab's ssh key."""
+    """Imported, opened by the cloud-init seed; its VM connects, has its name, and accepts the ssh key of the lab."""
     lab.write()
-    done = lab.sppr("image", "add", str(cloud.ensure()), "--name", "cloud.qcow2")
+    done = lab.sppr("image", "import", str(cloud.ensure()), "--name", "cloud.qcow2")
     assert done.returncode == 0, done.stderr
     done = lab.wakeup("-ns", "1", "-nr", "1", "-nv", "0", timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr

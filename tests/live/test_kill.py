@@ -167,5 +167,5 @@ def test_each_part_killed_while_up(vm_lab: Lab) -> None:
         assert anew == ({"pri", "sec1"} if name == "pri" else {name})
     os.kill(int(vm_lab.tmux("display-message", "-p", "#{pid}")), signal.SIGKILL)
     for name in vm_lab.status():
-        wait_state(vm_lab, name, "dead")
+        wait_state(vm_lab, name, "failed")
     assert_down_leaves_nothing(vm_lab, "its tmux server killed")

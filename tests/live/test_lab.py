@@ -114,7 +114,7 @@ def test_a_vhost_vm_answers_a_ping_through_its_port_killed_and_back_too(lab: Lab
     row, console = lab.status()["sec1"], lab.state / "vm_v11.console"
     said = console.read_bytes()
     os.kill(row["pid"], signal.SIGKILL)
-    wait_state(lab, "sec1", "dead")
+    wait_state(lab, "sec1", "failed")
     assert not pings(tap, 1)
     run_again(lab, row["pane"], "-i 1")
     wait_state(lab, "sec1", "ready")
@@ -151,7 +151,7 @@ def test_ctrl_c_arrow_up_and_enter_run_a_part_again(lab: Lab) -> None:
     row = lab.status()["sec2"]
     lab.tmux("send-keys", "-t", row["pane"], "C-c")
     wait_for("its exit status", lambda: lab.status()["sec2"]["exit"] == 0)
-    dead = wait_state(lab, "sec2", "dead")
+    dead = wait_state(lab, "sec2", "stopped")
     assert dead["last"].startswith("spp_nfv:"), "the part's own last line, not the shell's"
     run_again(lab, row["pane"], "-i 2")
     again = wait_state(lab, "sec2", "ready")
@@ -175,7 +175,7 @@ def test_a_part_that_runs_cannot_be_started_twice(lab: Lab) -> None:
 def test_a_run_again_that_fails_at_once_has_its_own_exit_status(lab: Lab) -> None:
     row = lab.status()["sec2"]
     lab.tmux("send-keys", "-t", row["pane"], "C-c")
-    wait_state(lab, "sec2", "dead")
+    wait_state(lab, "sec2", "stopped")
     good = lab.conf.read_text()
     lab.conf.write_text("controler: {}\n")
     run_again(lab, row["pane"], "-i 2")
@@ -199,7 +199,7 @@ def test_ssh_needs_no_questions_and_spp_vm_of_a_guest_has_its_patches_again(lab:
 def test_status_tells_a_part_that_was_killed(lab: Lab) -> None:
     row = lab.status()["sec2"]
     subprocess.run(["kill", "-KILL", str(row["pid"])], check=True)
-    dead = wait_state(lab, "sec2", "dead")
+    dead = wait_state(lab, "sec2", "failed")
     assert dead["pid"] is None and lab.sppr("status", "--session", "testlab1").returncode == 1
 
 

@@ -134,7 +134,7 @@ def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_
     assert pids(small)["vm_v11"] == guest and all_ready(small)
     wait_for("its port", lambda: "vhost:11" in small.control.nfv_status(1)["ports"])
     verb(small, "stop", "vm_v11")
-    assert small.status()["vm_v11"]["state"] == "dead"
+    assert small.status()["vm_v11"]["state"] == "stopped"
     verb(small, "start", "vm_v11")
     assert all_ready(small) and small.down().returncode == 0 and small.leftovers() == []
 
@@ -163,7 +163,7 @@ def test_restart_keeps_pane_history_and_log_and_does_not_ask_a_wrong_conf(small:
     again = small.status()["sec1"]
     assert again["pane"] == row["pane"] and again["pid"] != row["pid"]
     small.tmux("send-keys", "-t", row["pane"], "C-c")
-    wait_state(small, "sec1", "dead")
+    wait_state(small, "sec1", "stopped")
     wait_for("a shell", lambda: last_line(small, row["pane"]).endswith(("$", "#")))
     small.tmux("send-keys", "-t", row["pane"], "Up")
     wait_for("the command", lambda: "secondary.py -i 1" in last_line(small, row["pane"]))
@@ -273,7 +273,7 @@ def test_stop_and_start_of_single_parts(small: Lab) -> None:
     said = verb(small, "stop", "pri")
     assert said.index("sec1 ended (exit)") < said.index("pri ended (exit)")
     rows = small.status()
-    assert [rows[n]["state"] for n in ("ctrler", "pri", "sec1")] == ["ready", "dead", "dead"]
+    assert [rows[n]["state"] for n in ("ctrler", "pri", "sec1")] == ["ready", "stopped", "stopped"]
     assert "pri does not run" in verb(small, "stop", "pri")
     said = verb(small, "start", "sec1", status=1)
     assert "pri must run first" in said and f"hint: sppr start pri sec1 --session {NAME}" in said
@@ -304,7 +304,7 @@ def test_a_restart_typed_into_the_very_pane_goes_on_to_its_end(small: Lab) -> No
 
 def test_without_its_controller_a_part_is_not_taken_for_starting(small: Lab) -> None:
     kill(pids(small)["ctrler"])
-    wait_state(small, "ctrler", "dead")
+    wait_state(small, "ctrler", "failed")
     row = small.status()["sec1"]
     assert row["state"] == "ready" and "the controller does not answer" in row["note"]
     assert small.wakeup(*SMALL).returncode == 0 and all_ready(small) and small.status()["sec1"]["note"] is None
@@ -338,7 +338,7 @@ def test_what_is_left_when_the_tmux_server_was_killed(small: Lab) -> None:
     for pid in before.values():
         wait_for("their end", lambda: not psutil.pid_exists(pid))  # noqa: B023
     rows = small.status()
-    assert all(row["state"] == "dead" and row["pane"] is None for row in rows.values())
+    assert all(row["state"] == "failed" and row["pane"] is None for row in rows.values())
     assert "as id 1" in verb(small, "logs", "sec1")
     done = small.wakeup(*SMALL)
     assert done.returncode == 0 and all_ready(small), done.stdout + done.stderr
@@ -369,7 +369,7 @@ def start(lab: Lab) -> "subprocess.Popen[bytes]":
 
 def test_a_pane_that_its_user_closed_is_made_again_where_it_was(small: Lab) -> None:
     small.tmux("kill-pane", "-t", small.status()["pri"]["pane"])
-    wait_state(small, "pri", "dead")
+    wait_state(small, "pri", "failed")
     assert panes(small) == ["ctrler:ctrler", "sec:sec1", "w0:w0"]
     done = small.wakeup(*SMALL)
     assert done.returncode == 0 and all_ready(small), done.stdout + done.stderr

@@ -240,7 +240,7 @@ def test_password_is_asked_once_and_is_nowhere_to_be_read(lab: Lab, user: tuple[
         (Path("/run/sudo/ts") / owner.name).unlink()
         row = lab.status()["sec2"]
         lab.tmux("send-keys", "-t", row["pane"], "C-c")
-        wait_state(lab, "sec2", "dead")
+        wait_state(lab, "sec2", "stopped")
         again(lab, row["pane"])
         wait_for("sudo", lambda: PANE_PROMPT in lab.tmux("capture-pane", "-p", "-t", row["pane"]))
         type_secret(lab, row["pane"], owner.password)

@@ -129,7 +129,7 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
     row = lab.status()["pri"]
     old = {"state": "starting", "note": "has the memory of a primary that is gone: sppr restart it"}
     os.kill(row["pid"], signal.SIGKILL)
-    wait_state(lab, "pri", "dead")
+    wait_state(lab, "pri", "failed")
     assert lab.status()["sec1"].items() >= old.items()
     run_again(lab, row["pane"], "primary.py")
     wait_state(lab, "pri", "ready")
@@ -232,7 +232,7 @@ def test_a_secondary_that_was_killed_can_be_started_again(lab: Lab) -> None:
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     os.kill(lab.status()["sec1"]["pid"], signal.SIGKILL)
-    wait_state(lab, "sec1", "dead")
+    wait_state(lab, "sec1", "failed")
     done = lab.sppr("restart", "sec1", "--session", lab.session)
     assert done.returncode == 0, done.stdout + done.stderr
     address = lab.state / "api.sock" if (lab.state / "api.sock").exists() else f"127.0.0.1:{lab.rest}"

@@ -133,9 +133,9 @@ def test_the_console_is_the_vms_pane(lab: Lab) -> None:
 
 def test_a_host_name_is_changed_in_the_guest_and_in_the_list(lab: Lab) -> None:
     for name, told in (("vm-r7", "is the name of vm-r7"), ("a b", "cannot be a host name"), ("12", "means something")):
-        done = sppsh(lab, "-u", "6", name)
+        done = sppsh(lab, "--rename", "6", name)
         assert done.returncode == 2 and told in done.stderr, done.stderr
-    done = sppsh(lab, "-u", "vm-r6", "web")
+    done = sppsh(lab, "--rename", "vm-r6", "web")
     assert done.returncode == 0 and "vm-r6 is web now" in done.stdout, done.stderr
     assert listed(lab)[6]["host"] == "web"
     done = sppsh(lab, "-r", "web", "hostname; cat /etc/hostname; grep web /etc/hosts")
@@ -148,7 +148,7 @@ def test_one_is_shut_down_and_then_all(lab: Lab) -> None:
     """The last of them: after it none runs."""
     done = sppsh(lab, "--shutdown", "vm-v11")
     assert (done.returncode, done.stdout) == (0, "vm-v11 is off\n"), done.stderr
-    assert listed(lab)[11]["state"] == "dead"
+    assert listed(lab)[11]["state"] == "stopped"
     done = sppsh(lab, "-r", "11", "true")
     assert done.returncode == 1 and "vm-v11: does not run (dead)" in done.stderr
     done = sppsh(lab, "--shutdown-all")

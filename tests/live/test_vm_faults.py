@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_lef
         before = contents(images)
         early = lab.wakeup(*RING, "-nr", "1")
         assert early.returncode == 3 and "MiB free, and the images to be made may take" in early.stderr, early.stderr
-        done = lab.sppr("image", "template", "ring")
+        done = lab.sppr("image", "build-template", "ring")
         assert done.returncode == 3, done.stdout + done.stderr
         assert (
             told in done.stderr and "No space left on device" in done.stderr and f"hint: df -h {images}" in done.stderr

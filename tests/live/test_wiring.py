@@ -231,7 +231,7 @@ def test_a_secondary_that_was_killed_and_run_again_carries_packets_again(lab: La
     packets_cross(lab)
     row = lab.status()["sec2"]
     os.kill(row["pid"], signal.SIGKILL)
-    wait_state(lab, "sec2", "dead")
+    wait_state(lab, "sec2", "failed")
     run_again(lab, row["pane"], "-i 2")
     wait_state(lab, "sec2", "ready")
     packets_cross(lab)
@@ -242,7 +242,7 @@ def test_the_controller_and_a_secondary_run_again_lose_nothing(lab: Lab) -> None
     rows = lab.status()
     for name in ("ctrler", "sec1"):
         os.kill(rows[name]["pid"], signal.SIGKILL)
-        wait_state(lab, name, "dead")
+        wait_state(lab, name, "failed")
     for name, command in (("ctrler", "controller.py"), ("sec1", "-i 1")):
         run_again(lab, rows[name]["pane"], command)
         wait_state(lab, name, "ready")
@@ -253,7 +253,7 @@ def test_the_primary_and_its_secondaries_run_again_carry_packets_again(lab: Lab)
     rows = {name: row for name, row in lab.status().items() if name != "ctrler"}
     for row in reversed(rows.values()):
         lab.tmux("send-keys", "-t", row["pane"], "C-c")
-        wait_state(lab, row["name"], "dead")
+        wait_state(lab, row["name"], "stopped")
     for name, command in (("pri", "primary.py"), ("sec1", "-i 1"), ("sec2", "-i 2")):
         run_again(lab, rows[name]["pane"], command)
         wait_state(lab, name, "ready")

@@ -223,9 +223,9 @@ def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest
 def test_an_image_added_beside_another_says_that_one_must_be_named(tmp_path: Path) -> None:
     (tmp_path / "conf.yml").write_text((ROOT / "conf.yml").read_text())
     image(tmp_path / "u.qcow2")
-    first = sppr("image", "add", "u.qcow2", "--name", "a.qcow2", cwd=tmp_path)
+    first = sppr("image", "import", "u.qcow2", "--name", "a.qcow2", cwd=tmp_path)
     assert first.returncode == 0 and "base:" not in first.stdout, first.stderr
-    done = sppr("image", "add", "u.qcow2", cwd=tmp_path)
+    done = sppr("image", "import", "u.qcow2", cwd=tmp_path)
     assert "conf.yml must name one from now on" in done.stdout, done.stderr
     assert "{base: u.qcow2}   to use the new one" in done.stdout and "{base: a.qcow2}   to go on" in done.stdout
 
@@ -289,7 +289,7 @@ def test_a_state_that_cannot_be_understood_is_told(
 def test_a_full_disk_behind_standard_output_is_named() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "sppr", "doctor", "--log", "-"], stdin=subprocess.DEVNULL, stdout=full,
+            [sys.executable, "-m", "sppr", "doctor", "explain", "-"], stdin=subprocess.DEVNULL, stdout=full,
             stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 3 and done.stderr == "error: standard output: No space left on device\n"
@@ -319,3 +319,19 @@ def test_a_verb_starts_without_what_only_other_verbs_need(modules: str, without:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert set(modules.split()) <= loaded and not loaded & without
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["image", "add", "no.img"], "sppr image add is now sppr image import"),
+        (["image", "template", "ring"], "sppr image template is now sppr image build-template"),
+        (["image", "provision", "ring"], "sppr image provision is now sppr image build-template --force"),
+        (["doctor", "--log", "no.log"], "sppr doctor --log is now sppr doctor explain"),
+    ],
+)
+def test_a_former_name_still_works_and_prints_the_new_one(tmp_path: Path, old: list[str], new: str) -> None:
+    (tmp_path / "conf.yml").touch()
+    first, *rest = sppr(*old, cwd=tmp_path).stderr.splitlines()
+    assert first == f"note: {new}" and any(line.startswith("error: ") for line in rest), rest
+    assert f"\n  {old[1]} " not in sppr(old[0], "-h", cwd=tmp_path).stdout, "the help lists the new name only"

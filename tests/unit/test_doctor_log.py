@@ -1,4 +1,4 @@
-"""What ``sppr doctor --log`` reads: all pieces of a part's log, files to their last 64 MiB, and nothing without end."""
+"""``sppr doctor explain`` reads all pieces of the log of a part, the last 64 MiB of a file, and regular files only."""
 
 import json
 import os
@@ -15,7 +15,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
     path = {"fifo": tmp_path / "fifo", "device": Path("/dev/zero"), "folder": tmp_path}[kind]
     if kind == "fifo":
         os.mkfifo(path)
-    done = CliRunner().invoke(doctor.main, ["--log", str(path)])
+    done = CliRunner().invoke(doctor.main, ["explain", str(path)])
     assert done.exit_code == 1 and f"{path}: is no regular file" in done.output
 
 
@@ -27,5 +27,5 @@ def test_of_a_large_file_the_end_is_read(tmp_path: Path) -> None:
         f.write(b"\nEAL: Cannot create lock on '/run/dpdk/x/config'. Is another primary process running?\n")
         f.seek(0)
         f.write(b"EAL: Cannot init memzone\n")
-    done = CliRunner().invoke(doctor.main, ["--json", "--log", str(log)])
+    done = CliRunner().invoke(doctor.main, ["explain", "--json", str(log)])
     assert [row["id"] for row in json.loads(done.output)] == ["dpdk-lock"]

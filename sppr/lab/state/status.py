@@ -1,5 +1,6 @@
 """The truth about a session, part by part: pid + start time + the part's own sign of readiness."""
 
+import signal
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,9 +11,10 @@ from sppr.lab.state.state import State
 from sppr.parts.part import Part, serving_part
 from sppr.parts.readiness import Probe, of
 from sppr.tmux.pane import PaneFiles
-from sppr.wait import last_lines
+from sppr.wait import Exit, last_lines
 
-Standing = Literal["absent", "starting", "ready", "dead", "stopping"]
+#: ``stopped``: not started, stopped by a verb, or ended as asked (status 0 or Ctrl-C). ``failed``: ended otherwise.
+PartState = Literal["stopped", "starting", "ready", "failed", "stopping"]
 UNASKED = "runs; the controller, which knows whether it is ready, does not answer"
 NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
 RENAMED = "; spp.py gives id 0 to the second process of an id"
@@ -25,14 +27,16 @@ ALONE = "runs as it did when it was ready; the controller does not answer now"
 
 @dataclass(frozen=True)
 class PartStatus:
-    """One row. ``exit``: status of the last run of a dead part, None where nobody saw it; ``when`` it ended, ISO 8601;
-    ``last``: its last line. ``note``: what the state alone does not tell.
-    ``restarts``: how often it was run again by itself."""
+    """One part, as ``sppr status`` shows it.
+
+    ``exit``: exit status of the last run, None if unknown. ``when``: time of its end, ISO 8601. ``last``: last line
+    of its log. ``note``: a reason that the state alone does not give. ``restarts``: restarts by the policy.
+    """
 
     name: str
     role: str
     id: int | None
-    state: Standing
+    state: PartState
     pid: int | None
     window: str
     window_id: str | None
@@ -75,7 +79,7 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
     proc = states.process(files)
     living = proc is not None and proc.alive() and not state.stale
     ended = None if living else states.ended(files)
-    standing: Standing = "dead" if ended is not None else "absent"
+    standing: PartState = "stopped" if ended is None or _ended_as_asked(files, ended) else "failed"
     note = None
     if living and proc:
         was_ready = state.ready_pid.get(part.name) == proc.pid
@@ -84,7 +88,7 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
         standing, note = _served(state, part, probe, note)
     if standing == "ready" and part.role == "secondary" and states.outlived(state.folder, part.name):
         standing, note = "starting", OLD_PRIMARY
-    lines = last_lines(files.log, 1) if standing == "dead" else []
+    lines = last_lines(files.log, 1) if ended is not None else []
     window_id, pane = state.panes.get(part.name, (None, None))
     if states.pane_is_gone(files):
         window_id, pane = None, None
@@ -99,7 +103,7 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
         window_id=window_id,
         pane=pane,
         exit=ended.shown if ended else None,
-        when=_when(files) if standing == "dead" else None,
+        when=_when(files) if ended is not None else None,
         last=lines[0] if lines else None,
         ready_after=state.ready.get(part.name),
         note=note,
@@ -107,7 +111,12 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
     )
 
 
-def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[Standing, str | None]:
+def _ended_as_asked(files: PaneFiles, ended: Exit) -> bool:
+    """Whether a verb stopped the part, or it ended with status 0 or by Ctrl-C."""
+    return files.stopped.exists() or ended.shown in (0, 128 + signal.SIGINT)
+
+
+def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[PartState, str | None]:
     """A part that runs. Where nobody can be asked, what was seen of this very process is all there is."""
     if probe.ready(part):
         return "ready", None
@@ -116,7 +125,7 @@ def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[Standing, str | N
     return ("ready", ALONE) if was_ready else ("starting", UNASKED)
 
 
-def _served(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[Standing, str | None]:
+def _served(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[PartState, str | None]:
     """A VM that is ready by its own sign, but has lost a port on the host, is not ready. Where its server does not run,
     the server's own row tells that."""
     if not vm.server:

@@ -134,7 +134,7 @@ def test_an_overlay_is_added_whole(folder: Path, tmp_path: Path) -> None:
     source = folder / "img/r6-base.qcow2"
     with pytest.raises(HostError, match=r"is not the whole image: it would be filled up from .*or-base\.qcow2") as e:
         add(tmp_path / "there", source, "flat.qcow2")
-    assert e.value.hint and e.value.hint.endswith(f"sppr image add {source} --flatten")
+    assert e.value.hint and e.value.hint.endswith(f"sppr image import {source} --flatten")
     assert not (tmp_path / "there").exists()
     edit.add(tmp_path / "there", source, "flat.qcow2", None, lambda _: None, read.append)
     assert [Path(part).name for part in read] == ["r6-base.qcow2", "or-base.qcow2", "base.qcow2"]
@@ -275,7 +275,7 @@ def test_reset_wants_the_template(folder: Path) -> None:
     (folder / "or-base.qcow2").unlink()
     with pytest.raises(HostError, match=r"its template or-base\.qcow2 is missing") as e:
         edit.reset(folder, ["r6"], lambda _: None)
-    assert e.value.hint and e.value.hint.startswith("sppr image template ring")
+    assert e.value.hint and e.value.hint.startswith("sppr image build-template ring")
 
 
 def test_one_id_in_two_bases_must_be_told_apart(folder: Path) -> None:

@@ -17,7 +17,7 @@ from sppr.lab.guests import Guest, NoGuest
 
 def guest(vm: str, folder: Path = Path("/i"), host: str = "", port: int = 22000, running: bool = True) -> Guest:
     disk = folder / "img" / f"{vm}-base.qcow2"
-    state = "ready" if running else "dead"
+    state = "ready" if running else "failed"
     return Guest(
         int(vm[1:]), vm, host or f"vm-{vm}", state, port, disk, Path("/q"), pids.Proc(1, 1) if running else None
     )
@@ -45,7 +45,7 @@ def test_all_are_those_that_run() -> None:
     assert [found.vm for found in guests.select(GUESTS, "all")] == ["r1", "v11", "r2"]
     with pytest.raises(NoGuest, match="no guest runs"):
         guests.select([guest("v12", running=False)], "all")
-    with pytest.raises(NoGuest, match=r"vm-v12: does not run \(dead\)"):
+    with pytest.raises(NoGuest, match=r"vm-v12: does not run \(failed\)"):
         guests.running(GUESTS[2])
 
 
