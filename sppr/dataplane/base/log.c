@@ -9,25 +9,25 @@ static const char *program = "spp";
 static __thread char last[512];
 
 void
-say_program(const char *name)
+log_set_program(const char *name)
 {
 	program = name;
 }
 
 void
-say_forget(void)
+log_clear_last(void)
 {
 	last[0] = '\0';
 }
 
 const char *
-say_last(void)
+log_last(void)
 {
 	return last;
 }
 
 void
-say(const char *fmt, ...)
+log_line(const char *fmt, ...)
 {
 	char line[1024];
 	va_list ap;

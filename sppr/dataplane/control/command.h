@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef COMMAND_H
-#define COMMAND_H
+#ifndef CONTROL_COMMAND_H
+#define CONTROL_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -30,9 +30,9 @@ state(const struct app *app)
 static void
 put_counters(struct json *w, const struct port *port)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 
-	uid_format_status(port->uid, text);
+	port_id_format_status(port->id, text);
 	status_open_counters(w, text, port->stats->rx, port->stats->rx_drop, port->stats->tx,
 			port->stats->tx_drop);
 	if (port->ops->link != NULL)
@@ -44,7 +44,7 @@ static void
 put_patches(const struct app *app, struct json *w)
 {
 	const struct port_table *t = &app->ports;
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	unsigned int i;
 
 	json_array(w, "counters"); /* not SPP's: docs/dataplane.md */
@@ -53,7 +53,7 @@ put_patches(const struct app *app, struct json *w)
 	json_end(w);
 	json_array(w, "ports");
 	for (i = 0; i < t->n; i++) {
-		uid_format_status(t->port[i]->uid, text);
+		port_id_format_status(t->port[i]->id, text);
 		json_string(w, NULL, text);
 	}
 	json_end(w);
@@ -62,9 +62,9 @@ put_patches(const struct app *app, struct json *w)
 		if (t->port[i]->patched_to == NULL)
 			continue;
 		json_object(w, NULL);
-		uid_format_status(t->port[i]->uid, text);
+		port_id_format_status(t->port[i]->id, text);
 		json_string(w, "src", text);
-		uid_format_status(t->port[i]->patched_to->uid, text);
+		port_id_format_status(t->port[i]->patched_to->id, text);
 		json_string(w, "dst", text);
 		json_end(w);
 	}
@@ -114,9 +114,9 @@ put_phy_port(const struct app *app, struct json *w, uint16_t i)
 	const struct shared_port *port = &app->view.info->port[i];
 	struct port_stats all = shared_port_stats(app->view.info, i);
 	struct port_stats s = since(&all, &app->port_base[i]);
-	char mac[RTE_ETHER_ADDR_FMT_SIZE], text[UID_STRLEN];
+	char mac[RTE_ETHER_ADDR_FMT_SIZE], text[PORT_ID_STRLEN];
 
-	uid_format((struct uid){ (enum port_type)port->type, port->number, 0 }, text);
+	port_id_format((struct port_id){ (enum port_type_id)port->type, port->number, 0 }, text);
 	mac_text(port->ethdev, mac);
 	json_object(w, NULL);
 	json_uint(w, "id", port->ethdev);
@@ -206,19 +206,19 @@ status_print(const struct app *app)
 {
 	const struct shared *info = app->view.info;
 	struct port_stats s;
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	uint16_t i;
 
 	for (i = 0; i < info->nports; i++) {
-		uid_format((struct uid){ (enum port_type)info->port[i].type, info->port[i].number,
-					   0 },
+		port_id_format((struct port_id){ (enum port_type_id)info->port[i].type,
+					       info->port[i].number, 0 },
 				text);
 		s = shared_port_stats(info, i);
 		s = since(&s, &app->port_base[i]);
 		print_stats(text, &s);
 	}
 	for (i = 0; i < info->nrings; i++) {
-		uid_format((struct uid){ PORT_RING, i, 0 }, text);
+		port_id_format((struct port_id){ PORT_RING, i, 0 }, text);
 		s = since(&info->ring_stats[i], &app->ring_base[i]);
 		print_stats(text, &s);
 	}

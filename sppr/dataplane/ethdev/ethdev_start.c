@@ -17,12 +17,12 @@
 #define DESCRIPTORS 512
 
 static bool
-name_taken(const struct shared_port *ports, uint16_t n, struct uid uid)
+name_taken(const struct shared_port *ports, uint16_t n, struct port_id port_id)
 {
 	uint16_t i;
 
 	for (i = 0; i < n; i++)
-		if (ports[i].type == uid.type && ports[i].number == uid.number)
+		if (ports[i].type == port_id.type && ports[i].number == port_id.number)
 			return true;
 	return false;
 }
@@ -39,12 +39,12 @@ has_options(uint16_t id)
 }
 
 uint16_t
-ethdev_pick(const struct config *cfg, struct shared_port *ports, uint64_t *missing)
+ethdev_select(const struct config *cfg, struct shared_port *ports, uint64_t *missing)
 {
 	const uint64_t mask = cfg->port_mask;
 	uint16_t id, n = 0, phys = 0;
 	uint64_t found = 0;
-	struct uid uid;
+	struct port_id port_id;
 
 	RTE_ETH_FOREACH_DEV(id) {
 		if (id >= 64 || (mask & (1ULL << id)) == 0)
@@ -53,12 +53,13 @@ ethdev_pick(const struct config *cfg, struct shared_port *ports, uint64_t *missi
 		memset(&ports[n], 0, sizeof(ports[n]));
 		if (rte_eth_dev_get_name_by_port(id, ports[n].name) < 0)
 			continue;
-		if (uid_from_ethdev_name(ports[n].name, &uid) < 0 || name_taken(ports, n, uid))
-			uid = (struct uid){ PORT_PHY, phys++, 0 };
+		if (port_id_from_ethdev_name(ports[n].name, &port_id) < 0 ||
+				name_taken(ports, n, port_id))
+			port_id = (struct port_id){ PORT_PHY, phys++, 0 };
 		ports[n].ethdev = id;
-		ports[n].type = uid.type;
-		ports[n].number = uid.number;
-		ports[n].plain_null = uid.type == PORT_NULL && !has_options(id);
+		ports[n].type = port_id.type;
+		ports[n].number = port_id.number;
+		ports[n].plain_null = port_id.type == PORT_NULL && !has_options(id);
 		ports[n].nrxq = ports[n].ntxq = 1;
 		if (id < MAX_PORT_IDS && cfg->queues[id].rx > 0) {
 			ports[n].nrxq = cfg->queues[id].rx;
@@ -149,14 +150,14 @@ check_device(const char *given, bool vdev)
 	if ((vdev && !is_network(name)) || has_ethdev(name))
 		return true;
 	if (has_taken_interface(given, taken, sizeof(taken)))
-		say("%s: an interface %s exists already", name, taken);
+		log_line("%s: an interface %s exists already", name, taken);
 	else
-		say("%s: EAL did not create this port; its lines above say why", name);
+		log_line("%s: EAL did not create this port; its lines above say why", name);
 	return false;
 }
 
 int
-ethdev_check_given(int argc, char **argv)
+ethdev_check_requested(int argc, char **argv)
 {
 	static const char *const vdev_options[] = { "--vdev", NULL };
 	static const char *const pci_options[] = { "-a", "--allow", "-w", "--pci-whitelist", NULL };
@@ -219,12 +220,12 @@ ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 	if (ret == 0)
 		ret = rte_eth_dev_start(port->ethdev);
 	if (ret < 0) {
-		say("cannot start port %s: %s", port->name, rte_strerror(-ret));
+		log_line("cannot start port %s: %s", port->name, rte_strerror(-ret));
 		return -1;
 	}
 	ret = rte_eth_promiscuous_enable(port->ethdev);
 	if (ret < 0 && ret != -ENOTSUP)
-		say("warning: port %s is not promiscuous: %s", port->name, rte_strerror(-ret));
+		log_line("warning: port %s is not promiscuous: %s", port->name, rte_strerror(-ret));
 	return 0;
 }
 

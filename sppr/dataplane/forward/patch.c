@@ -20,8 +20,8 @@ pipe_has(const struct app *app, const struct port *port, bool tx)
 {
 	unsigned int i;
 
-	for (i = 0; port->uid.type == PORT_RING && i < app->npipes; i++)
-		if (port->uid.number == (tx ? app->pipe[i].tx : app->pipe[i].rx))
+	for (i = 0; port->id.type == PORT_RING && i < app->npipes; i++)
+		if (port->id.number == (tx ? app->pipe[i].tx : app->pipe[i].rx))
 			return true;
 	return false;
 }
@@ -45,39 +45,39 @@ release_unused(struct app *app)
 }
 
 static int
-hold_side(const struct app *app, struct port *port, bool tx)
+claim_side(const struct app *app, struct port *port, bool tx)
 {
-	char text[UID_STRLEN];
-	bool inherited;
+	char text[PORT_ID_STRLEN];
+	bool stale;
 	pid_t other;
 
 	if (port->users == NULL)
 		return 0;
 	if (pipe_has(app, port, tx)) {
-		say("ring:%u: a pipe has that side", port->uid.number);
+		log_line("ring:%u: a pipe has that side", port->id.number);
 		return -1;
 	}
-	other = shared_hold(tx ? &port->users->tx : &port->users->rx, &inherited);
+	other = shared_claim(tx ? &port->users->tx : &port->users->rx, &stale);
 	if (other != 0) {
-		uid_format(port->uid, text);
-		say("%s: process %d is patched %s it already; one at a time", text, other,
+		port_id_format(port->id, text);
+		log_line("%s: process %d is patched %s it already; one at a time", text, other,
 				tx ? "to" : "from");
 		return -1;
 	}
-	if (inherited && port->ops->inherit != NULL)
-		port->ops->inherit(port, tx);
+	if (stale && port->ops->recover != NULL)
+		port->ops->recover(port, tx);
 	return 0;
 }
 
 static struct port *
-find_or_say(const struct app *app, struct uid uid)
+find_port(const struct app *app, struct port_id id)
 {
-	struct port *port = port_find(&app->ports, uid);
-	char text[UID_STRLEN];
+	struct port *port = port_table_find(&app->ports, id);
+	char text[PORT_ID_STRLEN];
 
-	uid_format(uid, text);
+	port_id_format(id, text);
 	if (port == NULL)
-		say("%s: no such port here", text);
+		log_line("%s: no such port here", text);
 	return port;
 }
 
@@ -85,30 +85,30 @@ find_or_say(const struct app *app, struct uid uid)
 static int
 check_side(const struct port *port, bool tx)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 
 	if (tx ? port->ops->tx_burst != NULL : port->ops->rx_burst != NULL)
 		return 0;
-	uid_format(port->uid, text);
-	say("%s has no %s queue", text, tx ? "tx" : "rx");
+	port_id_format(port->id, text);
+	log_line("%s has no %s queue", text, tx ? "tx" : "rx");
 	return -1;
 }
 
 int
-patch_add_port(struct app *app, struct uid uid)
+patch_add_port(struct app *app, struct port_id id)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	struct port *port;
 
-	if (port_find(&app->ports, uid) != NULL) {
-		uid_format(uid, text);
-		say("%s is there already", text);
+	if (port_table_find(&app->ports, id) != NULL) {
+		port_id_format(id, text);
+		log_line("%s is there already", text);
 		return -1;
 	}
-	port = port_open(&app->env, uid);
+	port = port_open(&app->env, id);
 	if (port == NULL)
 		return -1;
-	if (port_insert(&app->ports, port) < 0) {
+	if (port_table_insert(&app->ports, port) < 0) {
 		port_close(port);
 		return -1;
 	}
@@ -116,44 +116,44 @@ patch_add_port(struct app *app, struct uid uid)
 }
 
 int
-patch_del_port(struct app *app, struct uid uid)
+patch_del_port(struct app *app, struct port_id id)
 {
-	struct port *port = find_or_say(app, uid);
+	struct port *port = find_port(app, id);
 
 	if (port == NULL)
 		return -1;
 	if (port->fixed) {
-		say("the primary's own ports stay");
+		log_line("the primary's own ports stay");
 		return -1;
 	}
-	port_unpatch(&app->ports, port);
-	if (forward_apply(&app->ports, app->running) < 0) {
+	port_table_unpatch(&app->ports, port);
+	if (workers_apply(&app->ports, app->running) < 0) {
 		/* no memory for new tables; stopping needs none, and the port must go */
-		say("stopped forwarding");
+		log_line("stopped forwarding");
 		patch_run(app, false);
 	}
 	release_unused(app);
-	port_remove(&app->ports, port);
+	port_table_remove(&app->ports, port);
 	port_close(port);
 	return 0;
 }
 
 int
-patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
+patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id)
 {
-	struct port *src = find_or_say(app, src_uid);
-	struct port *dst = src != NULL ? find_or_say(app, dst_uid) : NULL;
+	struct port *src = find_port(app, src_id);
+	struct port *dst = src != NULL ? find_port(app, dst_id) : NULL;
 	struct port *before;
 
 	if (src == NULL || dst == NULL || check_side(src, false) < 0 || check_side(dst, true) < 0)
 		return -1;
-	if (hold_side(app, src, false) < 0 || hold_side(app, dst, true) < 0) {
+	if (claim_side(app, src, false) < 0 || claim_side(app, dst, true) < 0) {
 		release_unused(app);
 		return -1;
 	}
 	before = src->patched_to;
 	src->patched_to = dst;
-	if (forward_apply(&app->ports, app->running) < 0) {
+	if (workers_apply(&app->ports, app->running) < 0) {
 		src->patched_to = before;
 		release_unused(app);
 		return -1;
@@ -163,16 +163,16 @@ patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 }
 
 int
-patch_disconnect(struct app *app, struct uid uid)
+patch_disconnect(struct app *app, struct port_id id)
 {
-	struct port *src = find_or_say(app, uid);
+	struct port *src = find_port(app, id);
 	struct port *before;
 
 	if (src == NULL)
 		return -1;
 	before = src->patched_to;
 	src->patched_to = NULL;
-	if (forward_apply(&app->ports, app->running) < 0) {
+	if (workers_apply(&app->ports, app->running) < 0) {
 		src->patched_to = before;
 		return -1;
 	}
@@ -191,7 +191,7 @@ patch_reset(struct app *app)
 		before[i] = app->ports.port[i]->patched_to;
 		app->ports.port[i]->patched_to = NULL;
 	}
-	ret = forward_apply(&app->ports, app->running);
+	ret = workers_apply(&app->ports, app->running);
 	for (i = 0; ret < 0 && i < app->ports.n; i++)
 		app->ports.port[i]->patched_to = before[i];
 	release_unused(app);
@@ -201,7 +201,7 @@ patch_reset(struct app *app)
 int
 patch_run(struct app *app, bool running)
 {
-	if (forward_apply(&app->ports, running) < 0)
+	if (workers_apply(&app->ports, running) < 0)
 		return -1;
 	app->running = running;
 	return 0;

@@ -29,19 +29,19 @@ static struct rte_ring *ring[NRINGS];
 static char last[512];
 
 void
-say_forget(void)
+log_clear_last(void)
 {
 	last[0] = '\0';
 }
 
 const char *
-say_last(void)
+log_last(void)
 {
 	return last;
 }
 
 void
-say(const char *fmt, ...)
+log_line(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -51,33 +51,33 @@ say(const char *fmt, ...)
 }
 
 struct port *
-port_vhost_open(const struct port_env *env, struct uid uid)
+port_vhost_open(const struct port_env *env, struct port_id id)
 {
-	return port_null_open(env, uid);
+	return port_null_open(env, id);
 }
 
 struct port *
-port_tap_open(const struct port_env *env, struct uid uid)
+port_tap_open(const struct port_env *env, struct port_id id)
 {
-	return port_null_open(env, uid);
+	return port_null_open(env, id);
 }
 
 struct port *
-port_pcap_open(const struct port_env *env, struct uid uid)
+port_pcap_open(const struct port_env *env, struct port_id id)
 {
-	return port_null_open(env, uid);
+	return port_null_open(env, id);
 }
 
 struct port *
-port_ivshmem_open(const struct port_env *env, struct uid uid)
+port_ivshmem_open(const struct port_env *env, struct port_id id)
 {
-	return port_null_open(env, uid);
+	return port_null_open(env, id);
 }
 
 struct port *
-port_memif_open(const struct port_env *env, struct uid uid)
+port_memif_open(const struct port_env *env, struct port_id id)
 {
-	return env->cfg->primary ? port_null_open(env, uid) : NULL;
+	return env->cfg->primary ? port_null_open(env, id) : NULL;
 }
 
 int

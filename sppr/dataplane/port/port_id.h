@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef UID_H
-#define UID_H
+#ifndef PORT_PORT_ID_H
+#define PORT_PORT_ID_H
 
 #include <stdint.h>
 
@@ -8,7 +8,7 @@
  * several is `phy:0nq3`, which a status spells `phy:0 nq 3`.
  */
 
-enum port_type {
+enum port_type_id {
 	PORT_PHY,
 	PORT_RING,
 	PORT_VHOST,
@@ -20,22 +20,22 @@ enum port_type {
 	PORT_PROBE,
 };
 
-#define UID_MAX_NUMBER 9999
-#define UID_MAX_QUEUE 1023
-#define UID_STRLEN 24
+#define PORT_ID_MAX_NUMBER 9999
+#define PORT_ID_MAX_QUEUE 1023
+#define PORT_ID_STRLEN 24
 
-struct uid {
-	enum port_type type;
+struct port_id {
+	enum port_type_id type;
 	uint16_t number;
 	uint16_t nq; /* the queue's number + 1; 0: the port has one queue only */
 };
 
-int uid_parse(const char *text, struct uid *uid);
-void uid_format(struct uid uid, char text[UID_STRLEN]);
-void uid_format_status(struct uid uid, char text[UID_STRLEN]);
-int uid_equal(struct uid a, struct uid b);
+int port_id_parse(const char *text, struct port_id *id);
+void port_id_format(struct port_id id, char text[PORT_ID_STRLEN]);
+void port_id_format_status(struct port_id id, char text[PORT_ID_STRLEN]);
+int port_id_equal(struct port_id a, struct port_id b);
 
 /* What SPP calls an ethdev of this name; -1 for anything without a name of its own: a phy. */
-int uid_from_ethdev_name(const char *name, struct uid *uid);
+int port_id_from_ethdev_name(const char *name, struct port_id *id);
 
 #endif

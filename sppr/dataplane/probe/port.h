@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PORT_PROBE_H
-#define PORT_PROBE_H
+#ifndef PROBE_PORT_H
+#define PROBE_PORT_H
 
 #include "port/port.h"
 #include "probe/source.h"

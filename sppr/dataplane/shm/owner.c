@@ -46,19 +46,19 @@ own_id(void)
 }
 
 pid_t
-shared_hold(process_id *slot, bool *inherited)
+shared_claim(process_id *slot, bool *stale)
 {
 	process_id owner = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 	pid_t pid;
 
-	*inherited = false;
+	*stale = false;
 	for (;;) {
 		if (owner == own_id())
 			return 0;
 		pid = (pid_t)(owner >> 32);
 		if (owner != 0 && find_process(pid) == owner)
 			return pid;
-		*inherited = owner != 0;
+		*stale = owner != 0;
 		if (__atomic_compare_exchange_n(slot, &owner, own_id(), false, __ATOMIC_ACQ_REL,
 				    __ATOMIC_ACQUIRE))
 			return 0;
@@ -91,8 +91,8 @@ drop_cache(const struct shared_view *view, unsigned int lcore)
 	if (cache == NULL)
 		return;
 	if (cache->len > 0)
-		say("lcore %u: its last user was killed; %u mbufs of its cache are lost", lcore,
-				cache->len);
+		log_line("lcore %u: its last user was killed; %u mbufs of its cache are lost",
+				lcore, cache->len);
 	cache->len = 0;
 }
 
@@ -102,18 +102,20 @@ shared_claim_lcores(const struct shared_view *view)
 	struct shared *info = view->info;
 	unsigned int lcore;
 	pid_t owner;
-	bool inherited;
+	bool stale;
 
 	RTE_LCORE_FOREACH_WORKER(lcore) {
-		owner = shared_hold(&info->lcore_user[lcore], &inherited);
+		owner = shared_claim(&info->lcore_user[lcore], &stale);
 		if (owner != 0) {
-			say("lcore %u is in use by process %d: give each process worker lcore ids "
-			    "of "
-			    "its own (they may share a CPU, as --lcores 0@0,%u@1); not starting",
+			log_line("lcore %u is in use by process %d: give each process worker lcore "
+				 "ids "
+				 "of "
+				 "its own (they may share a CPU, as --lcores 0@0,%u@1); not "
+				 "starting",
 					lcore, owner, lcore + 1);
 			return -1;
 		}
-		if (inherited)
+		if (stale)
 			drop_cache(view, lcore);
 	}
 	return 0;

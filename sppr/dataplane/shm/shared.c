@@ -42,7 +42,7 @@ shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int n
 		view->pool = rte_pktmbuf_pool_create_by_ops(SHARED_POOL_NAME, n, POOL_CACHE, 0,
 				RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id(), ops[i]);
 	if (view->pool == NULL) {
-		say("cannot make %s of %u mbufs: %s (more --socket-mem, fewer rings?)",
+		log_line("cannot make %s of %u mbufs: %s (more --socket-mem, fewer rings?)",
 				SHARED_POOL_NAME, n, rte_strerror(rte_errno));
 		return -1;
 	}
@@ -60,7 +60,7 @@ create_rings(struct shared_view *view, uint16_t nrings)
 		view->ring[i] = rte_ring_create(name, SHARED_RING_SLOTS, (int)rte_socket_id(),
 				RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (view->ring[i] == NULL) {
-			say("cannot make %s: %s", name, rte_strerror(rte_errno));
+			log_line("cannot make %s: %s", name, rte_strerror(rte_errno));
 			return -1;
 		}
 	}
@@ -78,7 +78,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 		return -1;
 	zone = rte_memzone_reserve(SHARED_ZONE_NAME, sizeof(*info), (int)rte_socket_id(), 0);
 	if (zone == NULL) {
-		say("cannot make %s: %s", SHARED_ZONE_NAME, rte_strerror(rte_errno));
+		log_line("cannot make %s: %s", SHARED_ZONE_NAME, rte_strerror(rte_errno));
 		return -1;
 	}
 	info = zone->addr;
@@ -86,7 +86,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	info->version = SHARED_VERSION;
 	info->size = sizeof(*info);
 	info->primary_pid = (uint32_t)getpid();
-	handlers_publish(info->handler);
+	mempool_ops_publish(info->mempool_ops);
 	info->nports = nports;
 	info->nrings = nrings;
 	memcpy(info->port, ports, nports * sizeof(ports[0]));
@@ -140,13 +140,13 @@ shared_attach(struct shared_view *view)
 	uint16_t i;
 
 	if (info == NULL) {
-		say("the primary of this --file-prefix has no " SHARED_ZONE_NAME
-		    " of ours: not a spp_primary of this build, or not ready; not starting");
+		log_line("the primary of this --file-prefix has no " SHARED_ZONE_NAME
+			 " of ours: not a spp_primary of this build, or not ready; not starting");
 		return -1;
 	}
 	if (info->version != SHARED_VERSION || info->size != sizeof(*info)) {
-		say("the primary speaks version %u (%u bytes) of " SHARED_ZONE_NAME
-		    ", this program %u (%zu bytes): use programs of one build; not starting",
+		log_line("the primary speaks version %u (%u bytes) of " SHARED_ZONE_NAME
+			 ", this program %u (%zu bytes): use programs of one build; not starting",
 				info->version, info->size, SHARED_VERSION, sizeof(*info));
 		return -1;
 	}
@@ -159,11 +159,11 @@ shared_attach(struct shared_view *view)
 			break;
 	}
 	if (view->pool == NULL || i < info->nrings) {
-		say("the primary's pool or rings are missing; not starting");
+		log_line("the primary's pool or rings are missing; not starting");
 		return -1;
 	}
-	if (handlers_follow(info->handler, (unsigned int)view->pool->ops_index) < 0) {
-		say("the primary's DPDK has other pool handlers than this one; not starting");
+	if (mempool_ops_reorder(info->mempool_ops, (unsigned int)view->pool->ops_index) < 0) {
+		log_line("the primary's DPDK has other pool handlers than this one; not starting");
 		return -1;
 	}
 	return 0;

@@ -90,11 +90,12 @@ ivshmem_close(struct port *port)
 	const struct region *r = &p->region;
 
 	if (r->in.corrupt + r->out.corrupt + r->in.bad > 0)
-		say("ivshmem:%u: the guest's indexes were impossible %lu times, its lengths %lu "
-		    "times",
-				port->uid.number, (unsigned long)(r->in.corrupt + r->out.corrupt),
+		log_line("ivshmem:%u: the guest's indexes were impossible %lu times, its lengths "
+			 "%lu "
+			 "times",
+				port->id.number, (unsigned long)(r->in.corrupt + r->out.corrupt),
 				(unsigned long)r->in.bad);
-	regionfile_close(p->fd, p->base); /* the file stays: a VM has it */
+	region_file_close(p->fd, p->base); /* the file stays: a VM has it */
 }
 
 static const struct port_ops ivshmem_ops = {
@@ -104,16 +105,16 @@ static const struct port_ops ivshmem_ops = {
 };
 
 struct port *
-port_ivshmem_open(const struct port_env *env, struct uid uid)
+port_ivshmem_open(const struct port_env *env, struct port_id id)
 {
-	struct port_ivshmem *p = port_alloc(sizeof(*p), uid, &ivshmem_ops);
+	struct port_ivshmem *p = port_alloc(sizeof(*p), id, &ivshmem_ops);
 	char path[128];
 
 	if (p == NULL)
 		return NULL;
-	snprintf(path, sizeof(path), "%s/ivshmem%u", env->cfg->sock_dir, uid.number);
+	snprintf(path, sizeof(path), "%s/ivshmem%u", env->cfg->sock_dir, id.number);
 	p->pool = env->view->pool;
-	p->fd = regionfile_open(path, &p->base);
+	p->fd = region_file_open(path, &p->base);
 	if (p->fd < 0) {
 		free(p);
 		return NULL;

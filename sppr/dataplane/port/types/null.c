@@ -45,9 +45,9 @@ static const struct port_ops null_ops = {
 };
 
 struct port *
-port_null_open(const struct port_env *env, struct uid uid)
+port_null_open(const struct port_env *env, struct port_id id)
 {
-	struct port_null *p = port_alloc(sizeof(*p), uid, &null_ops);
+	struct port_null *p = port_alloc(sizeof(*p), id, &null_ops);
 
 	if (p == NULL)
 		return NULL;

@@ -9,7 +9,7 @@
 /* An ethdev that the primary configured and started: phy:N, and its vdevs. */
 struct port_ethdev {
 	struct port port;
-	uint16_t id;
+	uint16_t ethdev;
 	uint16_t queue;
 };
 
@@ -18,7 +18,7 @@ ethdev_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
 	const struct port_ethdev *p = (struct port_ethdev *)port;
 
-	return rte_eth_rx_burst(p->id, p->queue, bufs, n);
+	return rte_eth_rx_burst(p->ethdev, p->queue, bufs, n);
 }
 
 static uint16_t
@@ -26,7 +26,7 @@ ethdev_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
 	const struct port_ethdev *p = (struct port_ethdev *)port;
 
-	return rte_eth_tx_burst(p->id, p->queue, bufs, n);
+	return rte_eth_tx_burst(p->ethdev, p->queue, bufs, n);
 }
 
 static void
@@ -72,18 +72,18 @@ event_of(const struct shared_port *dev)
 	if (dev->type != PORT_TAP || rte_eth_dev_info_get(dev->ethdev, &info) < 0 ||
 			dev->nrxq != 1 || if_indextoname(info.if_index, name) == NULL)
 		return WAIT_POLL;
-	return tunfd_find("/proc/self/fdinfo", name);
+	return tun_fd_find("/proc/self/fdinfo", name);
 }
 
 static struct port *
-ethdev_open(const struct shared_port *dev, struct uid uid, uint16_t queue)
+ethdev_open(const struct shared_port *dev, struct port_id id, uint16_t queue)
 {
-	struct port_ethdev *p = port_alloc(sizeof(*p), uid, ops_for(dev, queue));
+	struct port_ethdev *p = port_alloc(sizeof(*p), id, ops_for(dev, queue));
 
 	if (p == NULL)
 		return NULL;
 	p->queue = queue;
-	p->id = dev->ethdev;
+	p->ethdev = dev->ethdev;
 	p->port.wait_fd = event_of(dev);
 	return &p->port;
 }
@@ -96,13 +96,13 @@ port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue)
 {
 	struct shared *info = env->view->info;
 	struct shared_port *dev = &info->port[index];
-	struct uid uid = { (enum port_type)dev->type, dev->number, 0 };
+	struct port_id id = { (enum port_type_id)dev->type, dev->number, 0 };
 	bool both = queue < dev->nrxq && queue < dev->ntxq;
 	struct port *port;
 
 	if (dev->nrxq > 1 || dev->ntxq > 1)
-		uid.nq = (uint16_t)(queue + 1);
-	port = dev->plain_null && both ? port_null_open(env, uid) : ethdev_open(dev, uid, queue);
+		id.nq = (uint16_t)(queue + 1);
+	port = dev->plain_null && both ? port_null_open(env, id) : ethdev_open(dev, id, queue);
 	if (port == NULL)
 		return NULL;
 	port->stats = &info->port_stats[index][queue];

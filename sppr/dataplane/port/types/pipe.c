@@ -18,19 +18,19 @@ pipe_is(const char *text)
 	return strncmp(text, PREFIX, strlen(PREFIX)) == 0;
 }
 
-/* Numbered as every port is; pipe is no port of a patch, so not in uid.c. */
+/* Numbered as every port is; pipe is no port of a patch, so not in port_id.c. */
 static bool
 parse(const char *text, uint16_t *number)
 {
-	char as_ring[UID_STRLEN];
-	struct uid uid;
+	char as_ring[PORT_ID_STRLEN];
+	struct port_id id;
 
 	if (!pipe_is(text) || strlen(text) >= sizeof(as_ring))
 		return false;
 	snprintf(as_ring, sizeof(as_ring), "ring:%s", text + strlen(PREFIX));
-	if (uid_parse(as_ring, &uid) < 0)
+	if (port_id_parse(as_ring, &id) < 0)
 		return false;
-	*number = uid.number;
+	*number = id.number;
 	return true;
 }
 
@@ -48,19 +48,19 @@ find(const struct app *app, uint16_t number)
 static bool
 ring_word(const struct app *app, const char *text, uint16_t *ring)
 {
-	struct uid uid;
+	struct port_id id;
 
-	if (uid_parse(text, &uid) < 0 || uid.type != PORT_RING ||
-			uid.number >= app->view.info->nrings) {
-		say("\"%.40s\" is not a ring of this primary", text);
+	if (port_id_parse(text, &id) < 0 || id.type != PORT_RING ||
+			id.number >= app->view.info->nrings) {
+		log_line("\"%.40s\" is not a ring of this primary", text);
 		return false;
 	}
-	*ring = uid.number;
+	*ring = id.number;
 	return true;
 }
 
 static void
-let_go(struct app *app, const struct pipe *p)
+release_sides(struct app *app, const struct pipe *p)
 {
 	struct shared *info = app->view.info;
 
@@ -74,12 +74,12 @@ static bool
 hold(struct app *app, const struct pipe *p)
 {
 	struct shared *info = app->view.info;
-	bool inherited;
+	bool stale;
 	unsigned int i;
 
 	for (i = 0; i < app->npipes; i++)
 		if (app->pipe[i].rx == p->rx || app->pipe[i].tx == p->tx) {
-			say("pipe:%u has that ring already", app->pipe[i].number);
+			log_line("pipe:%u has that ring already", app->pipe[i].number);
 			return false;
 		}
 	for (i = 0; i < app->ports.n; i++) {
@@ -87,17 +87,17 @@ hold(struct app *app, const struct pipe *p)
 
 		if (port->patched_to == NULL)
 			continue;
-		if ((port->uid.type == PORT_RING && port->uid.number == p->rx) ||
-				(port->patched_to->uid.type == PORT_RING &&
-						port->patched_to->uid.number == p->tx)) {
-			say("the ring is patched here already");
+		if ((port->id.type == PORT_RING && port->id.number == p->rx) ||
+				(port->patched_to->id.type == PORT_RING &&
+						port->patched_to->id.number == p->tx)) {
+			log_line("the ring is patched here already");
 			return false;
 		}
 	}
-	if (shared_hold(&info->ring_users[p->rx].rx, &inherited) != 0 ||
-			shared_hold(&info->ring_users[p->tx].tx, &inherited) != 0) {
-		say("a process is patched to the far end's side of the ring already");
-		let_go(app, p);
+	if (shared_claim(&info->ring_users[p->rx].rx, &stale) != 0 ||
+			shared_claim(&info->ring_users[p->tx].tx, &stale) != 0) {
+		log_line("a process is patched to the far end's side of the ring already");
+		release_sides(app, p);
 		return false;
 	}
 	info->ring_sleeper[p->tx].foreign = 1;
@@ -113,7 +113,7 @@ pipe_add(struct app *app, const char *name, const char *rx, const char *tx)
 	int id;
 
 	if (!parse(name, &p->number) || find(app, p->number) >= 0 || app->npipes == MAX_PIPES) {
-		say("\"%.40s\": not a new pipe, or one too many", name);
+		log_line("\"%.40s\": not a new pipe, or one too many", name);
 		return false;
 	}
 	if (!ring_word(app, rx, &p->rx) || !ring_word(app, tx, &p->tx) || !hold(app, p))
@@ -124,8 +124,8 @@ pipe_add(struct app *app, const char *name, const char *rx, const char *tx)
 	snprintf(port.name, sizeof(port.name), "net_ring_%s", vdev);
 	port.ethdev = (uint16_t)id;
 	if (id < 0 || ethdev_start(&port, app->view.pool) < 0) {
-		say("cannot make %s: %s", port.name, rte_strerror(rte_errno));
-		let_go(app, p);
+		log_line("cannot make %s: %s", port.name, rte_strerror(rte_errno));
+		release_sides(app, p);
 		return false;
 	}
 	p->ethdev = port.ethdev;
@@ -142,14 +142,14 @@ pipe_del(struct app *app, const char *name)
 	int at;
 
 	if (!parse(name, &number) || (at = find(app, number)) < 0) {
-		say("\"%.40s\": no such pipe", name);
+		log_line("\"%.40s\": no such pipe", name);
 		return false;
 	}
 	p = &app->pipe[at];
 	snprintf(vdev, sizeof(vdev), "net_ring_spp_pipe%u", number);
 	rte_eth_dev_stop(p->ethdev);
 	rte_vdev_uninit(vdev);
-	let_go(app, p);
+	release_sides(app, p);
 	*p = app->pipe[--app->npipes];
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PIPE_H
-#define PIPE_H
+#ifndef PORT_TYPES_PIPE_H
+#define PORT_TYPES_PIPE_H
 
 #include <stdbool.h>
 

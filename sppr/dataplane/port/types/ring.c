@@ -26,18 +26,18 @@ ring_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	struct port_ring *p = (struct port_ring *)port;
 	unsigned int sent = rte_ring_sp_enqueue_burst(p->ring, (void **)bufs, n, NULL);
 
-	waker_notice(&p->sleeper->token);
+	ring_notify_filled(&p->sleeper->token);
 	return (uint16_t)sent;
 }
 
 static int
-ring_arm(struct port *port, uint64_t waker)
+ring_arm(struct port *port, uint64_t token)
 {
 	const struct port_ring *p = (struct port_ring *)port;
 
 	if (p->sleeper->foreign != 0)
 		return WAIT_POLL;
-	__atomic_store_n(&p->sleeper->token, waker, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->sleeper->token, token, __ATOMIC_RELEASE);
 	return WAIT_NONE;
 }
 
@@ -58,13 +58,13 @@ ring_close(struct port *port)
  * was never handed over. Without this the next user would publish or reuse stale slots.
  */
 static void
-ring_inherit(struct port *port, bool tx)
+ring_recover(struct port *port, bool tx)
 {
 	struct rte_ring *ring = ((struct port_ring *)port)->ring;
 	struct rte_ring_headtail *side = tx ? &ring->prod : &ring->cons;
 
 	if (side->head != side->tail)
-		say("ring:%u: mended after its %s died", port->uid.number,
+		log_line("ring:%u: mended after its %s died", port->id.number,
 				tx ? "producer" : "consumer");
 	side->head = side->tail;
 }
@@ -73,27 +73,27 @@ static const struct port_ops ring_ops = {
 	.rx_burst = ring_rx,
 	.tx_burst = ring_tx,
 	.close = ring_close,
-	.inherit = ring_inherit,
+	.recover = ring_recover,
 	.arm = ring_arm,
 	.disarm = ring_disarm,
 };
 
 struct port *
-port_ring_open(const struct port_env *env, struct uid uid)
+port_ring_open(const struct port_env *env, struct port_id id)
 {
 	struct shared *info = env->view->info;
 	struct port_ring *p;
 
-	if (uid.number >= info->nrings) {
-		say("ring:%u: the primary has %u rings", uid.number, info->nrings);
+	if (id.number >= info->nrings) {
+		log_line("ring:%u: the primary has %u rings", id.number, info->nrings);
 		return NULL;
 	}
-	p = port_alloc(sizeof(*p), uid, &ring_ops);
+	p = port_alloc(sizeof(*p), id, &ring_ops);
 	if (p == NULL)
 		return NULL;
-	p->ring = env->view->ring[uid.number];
-	p->sleeper = &info->ring_sleeper[uid.number];
-	p->port.stats = &info->ring_stats[uid.number];
-	p->port.users = &info->ring_users[uid.number];
+	p->ring = env->view->ring[id.number];
+	p->sleeper = &info->ring_sleeper[id.number];
+	p->port.stats = &info->ring_stats[id.number];
+	p->port.users = &info->ring_users[id.number];
 	return &p->port;
 }

@@ -122,7 +122,7 @@ open_tap(const char *name)
 	req.ifr_flags = IFF_TAP | IFF_NO_PI;
 	snprintf(req.ifr_name, IFNAMSIZ, "%s", name);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &req) < 0 || bring_up(name) < 0) {
-		say("tap %s: %s", name, strerror(errno));
+		log_line("tap %s: %s", name, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -131,14 +131,14 @@ open_tap(const char *name)
 }
 
 struct port *
-port_tap_open(const struct port_env *env, struct uid uid)
+port_tap_open(const struct port_env *env, struct port_id id)
 {
-	struct port_tap *p = port_alloc(sizeof(*p), uid, &tap_ops);
+	struct port_tap *p = port_alloc(sizeof(*p), id, &tap_ops);
 	char name[IFNAMSIZ];
 
 	if (p == NULL)
 		return NULL;
-	snprintf(name, sizeof(name), "vtap%u", uid.number);
+	snprintf(name, sizeof(name), "vtap%u", id.number);
 	p->pool = env->view->pool;
 	p->fd = open_tap(name);
 	if (p->fd < 0) {
