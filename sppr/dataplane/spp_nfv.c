@@ -10,6 +10,7 @@
 #include <rte_lcore.h>
 
 #include "app.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/process.h"
 #include "forward/patch.h"

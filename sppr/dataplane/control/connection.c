@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "control/connection.h"
 #ifndef SPP_GUEST
 #include "security/peer_owner.h"

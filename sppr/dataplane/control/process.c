@@ -9,6 +9,7 @@
 #include <rte_eal.h>
 #include <rte_log.h>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "base/signals.h"

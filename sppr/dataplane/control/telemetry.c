@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/telemetry.h"
 #include "forward/patch_registry.h"
+#include "shm/owner.h"
 
 static struct shared_view view;
 
@@ -172,7 +173,7 @@ probes(const char *cmd, const char *params, struct rte_tel_data *d)
 	(void)params;
 	rte_tel_data_start_dict(d);
 	for (i = 0; i < MAX_PROBES; i++) {
-		if (!shared_alive(__atomic_load_n(&p[i].process, __ATOMIC_ACQUIRE)) ||
+		if (!owner_alive(__atomic_load_n(&p[i].process, __ATOMIC_ACQUIRE)) ||
 				(one = rte_tel_data_alloc()) == NULL)
 			continue;
 		put_probe(one, &p[i]);

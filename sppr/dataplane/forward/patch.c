@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "forward/patch.h"
 #include "forward/worker.h"
+#include "shm/owner.h"
 
 static bool
 is_destination(const struct app *app, const struct port *port)
@@ -38,9 +39,9 @@ release_unused(struct app *app)
 		if (p->users == NULL)
 			continue;
 		if (p->patched_to == NULL && !pipe_has(app, p, false))
-			shared_release(&p->users->rx);
+			owner_release(&p->users->rx);
 		if (!is_destination(app, p) && !pipe_has(app, p, true))
-			shared_release(&p->users->tx);
+			owner_release(&p->users->tx);
 	}
 }
 
@@ -57,7 +58,7 @@ claim_side(const struct app *app, struct port *port, bool tx)
 		log_line("ring:%u: a pipe has that side", port->id.number);
 		return -1;
 	}
-	other = shared_claim(tx ? &port->users->tx : &port->users->rx, &stale);
+	other = owner_claim(tx ? &port->users->tx : &port->users->rx, &stale);
 	if (other != 0) {
 		port_id_format(port->id, text);
 		log_line("%s: process %d is patched %s it already; one at a time", text, other,

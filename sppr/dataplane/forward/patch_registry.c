@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "forward/patch_registry.h"
+#include "shm/owner.h"
 
 #define READ_TRIES 100
 
@@ -15,7 +16,7 @@ patch_registry_join(struct app *app)
 	unsigned int i;
 
 	for (i = 0; i < PATCH_REGISTRY_SIZE && own == NULL; i++)
-		if (shared_claim(&info->patch_registry[i].process, &stale) == 0)
+		if (owner_claim(&info->patch_registry[i].process, &stale) == 0)
 			own = &info->patch_registry[i];
 	patch_registry_update(app);
 }
@@ -51,7 +52,7 @@ patch_registry_count_others(struct shared *info)
 
 	for (i = 0; i < PATCH_REGISTRY_SIZE; i++)
 		if (&info->patch_registry[i] != own &&
-				shared_alive(__atomic_load_n(&info->patch_registry[i].process,
+				owner_alive(__atomic_load_n(&info->patch_registry[i].process,
 						__ATOMIC_ACQUIRE)))
 			n++;
 	return n;
@@ -63,7 +64,7 @@ patch_registry_read(struct shared *info, unsigned int i, struct patch_registry_e
 	const struct patch_registry_entry *entry = &info->patch_registry[i];
 	uint32_t before, after, tries;
 
-	if (!shared_alive(__atomic_load_n(&entry->process, __ATOMIC_ACQUIRE)))
+	if (!owner_alive(__atomic_load_n(&entry->process, __ATOMIC_ACQUIRE)))
 		return false;
 	for (tries = 0; tries < READ_TRIES; tries++) {
 		before = __atomic_load_n(&entry->sequence, __ATOMIC_ACQUIRE);

@@ -19,8 +19,6 @@ struct app {
 	bool running;
 };
 
-uint64_t monotonic_ns(void);
-
 /* One round over all patches; how many frames were received. */
 unsigned int guest_forward(struct app *app);
 

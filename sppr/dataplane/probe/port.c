@@ -5,6 +5,7 @@
 #include "forward/worker.h"
 #include "probe/port.h"
 #include "probe/sink.h"
+#include "shm/owner.h"
 
 /* Test equipment: a source of frames that prove what happened to them, and a sink that checks
  * them. Different workers may use the two.
@@ -61,7 +62,7 @@ probe_close(struct port *port)
 	struct port_probe *p = (struct port_probe *)port;
 
 	probe_source_stop(&p->source);
-	shared_release(&p->slot->process);
+	owner_release(&p->slot->process);
 }
 
 static const struct port_ops probe_ops = {
@@ -107,7 +108,7 @@ static int
 take_slot(struct probe_slot *slot, struct port_id id)
 {
 	bool stale;
-	pid_t other = shared_claim(&slot->process, &stale);
+	pid_t other = owner_claim(&slot->process, &stale);
 
 	if (other == 0)
 		return 0;
@@ -131,7 +132,7 @@ port_probe_open(const struct port_env *env, struct port_id id)
 		return NULL;
 	p = port_alloc(sizeof(*p), id, &probe_ops);
 	if (p == NULL) {
-		shared_release(&slot->process);
+		owner_release(&slot->process);
 		return NULL;
 	}
 	p->slot = slot;

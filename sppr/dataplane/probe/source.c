@@ -14,8 +14,9 @@ static const uint8_t imix[] = { 0, 1, 0, 0, 1, 0, 1, 0, 0, 1, 0, 2 };
 #define IMIX_MIDDLE 570
 #define IMIX_LARGE 1518
 #define MS_PER_SECOND 1000
-#define STALL_TIMEOUT_MS 1000 /* without progress of the peer: what is on its way counts as lost \
-			       */
+#define STALL_TIMEOUT_MS                                                        \
+	1000 /* without progress of the peer: what is on its way counts as lost \
+	      */
 
 void
 probe_source_stop(struct probe_source *s)

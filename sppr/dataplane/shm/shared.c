@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -10,23 +9,16 @@
 #include <rte_mbuf.h>
 #include <rte_memzone.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "shm/mempool_ops.h"
+#include "shm/owner.h"
 #include "shm/shared.h"
 
 #define MBUFS_EACH 1536 /* a ring or a port, as SPP */
 #define POOL_CACHE 256
 #define ATTACH_TRIES 20
 #define ATTACH_WAIT_US 100000
-
-uint64_t
-monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* lf_stack outlives a process killed inside an operation; the ring handlers may not, and then
  * the next user spins for ever.
@@ -65,6 +57,57 @@ create_rings(struct shared_view *view, uint16_t nrings)
 		}
 	}
 	return 0;
+}
+
+/* A kill inside the pool's put or get leaves entries in the cache that are in use elsewhere too,
+ * and nothing tells: what is in it, at most 1.5 * POOL_CACHE mbufs, is lost rather than handed out
+ * twice.
+ */
+static void
+drop_cache(const struct shared_view *view, unsigned int lcore)
+{
+	struct rte_mempool_cache *cache = rte_mempool_default_cache(view->pool, lcore);
+
+	if (cache == NULL)
+		return;
+	if (cache->len > 0)
+		log_line("lcore %u: its last user was killed; %u mbufs of its cache are lost",
+				lcore, cache->len);
+	cache->len = 0;
+}
+
+int
+shared_claim_lcores(const struct shared_view *view)
+{
+	struct shared *info = view->info;
+	unsigned int lcore;
+	pid_t owner;
+	bool stale;
+
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		owner = owner_claim(&info->lcore_user[lcore], &stale);
+		if (owner != 0) {
+			log_line("lcore %u is in use by process %d: give each process worker lcore "
+				 "ids "
+				 "of "
+				 "its own (they may share a CPU, as --lcores 0@0,%u@1); not "
+				 "starting",
+					lcore, owner, lcore + 1);
+			return -1;
+		}
+		if (stale)
+			drop_cache(view, lcore);
+	}
+	return 0;
+}
+
+void
+shared_release_lcores(const struct shared_view *view)
+{
+	unsigned int lcore;
+
+	RTE_LCORE_FOREACH_WORKER(lcore)
+		owner_release(&view->info->lcore_user[lcore]);
 }
 
 int

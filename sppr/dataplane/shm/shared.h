@@ -123,13 +123,4 @@ int shared_claim_lcores(const struct shared_view *view);
 /* Once the workers have stopped: what their caches hold is good for the next user. */
 void shared_release_lcores(const struct shared_view *view);
 
-/* Become the one user of a side of a port; 0, or the pid of the live process that has it.
- * *stale says that the former user died holding it.
- */
-pid_t shared_claim(process_id *slot, bool *stale);
-void shared_release(process_id *slot);
-bool shared_alive(process_id process);
-
-uint64_t monotonic_ns(void);
-
 #endif

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "ethdev/ethdev_start.h"
 #include "port/types/pipe.h"
+#include "shm/owner.h"
 
 #define PREFIX "pipe:"
 
@@ -65,8 +66,8 @@ release_sides(struct app *app, const struct pipe *p)
 	struct shared *info = app->view.info;
 
 	info->ring_sleeper[p->tx].foreign = 0;
-	shared_release(&info->ring_users[p->rx].rx);
-	shared_release(&info->ring_users[p->tx].tx);
+	owner_release(&info->ring_users[p->rx].rx);
+	owner_release(&info->ring_users[p->tx].tx);
 }
 
 /* The far end's sides of both rings: no patch may have them as well. */
@@ -94,8 +95,8 @@ hold(struct app *app, const struct pipe *p)
 			return false;
 		}
 	}
-	if (shared_claim(&info->ring_users[p->rx].rx, &stale) != 0 ||
-			shared_claim(&info->ring_users[p->tx].tx, &stale) != 0) {
+	if (owner_claim(&info->ring_users[p->rx].rx, &stale) != 0 ||
+			owner_claim(&info->ring_users[p->tx].tx, &stale) != 0) {
 		log_line("a process is patched to the far end's side of the ring already");
 		release_sides(app, p);
 		return false;
