@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/process.h"
+#include "ethdev/ethdev_ports.h"
 #include "forward/patch.h"
 #include "forward/patch_registry.h"
 #include "forward/worker.h"
@@ -31,7 +32,7 @@ set_up(void)
 	if (shared_claim_lcores(&app.view) < 0)
 		return -1;
 	app.env = (struct port_env){ &app.view, &app.cfg };
-	if (port_add_ethdevs(&app.ports, &app.env) < 0 || workers_start() < 0)
+	if (ethdev_ports_add(&app.ports, &app.env) < 0 || workers_start() < 0)
 		return -1;
 	app.has_forwarder = true;
 	patch_registry_join(&app);

@@ -11,12 +11,14 @@
 #include "base/log.h"
 #include "control/process.h"
 #include "control/telemetry.h"
+#include "ethdev/ethdev_ports.h"
+#include "ethdev/ethdev_select.h"
 #include "ethdev/ethdev_start.h"
 #include "ethdev/tap_ends.h"
 #include "forward/patch.h"
 #include "forward/patch_registry.h"
 #include "forward/worker.h"
-#include "port/types/pipe.h"
+#include "port/registry.h"
 #include "security/privileges.h"
 #include "security/sudo_user.h"
 
@@ -83,7 +85,7 @@ set_up_forwarder(void)
 	app.has_forwarder = rte_lcore_count() >= 2 && !app.cfg.disp_stats;
 	if (!app.has_forwarder)
 		return 0;
-	if (port_add_ethdevs(&app.ports, &app.env) < 0)
+	if (ethdev_ports_add(&app.ports, &app.env) < 0)
 		return -1;
 	return workers_start();
 }
@@ -125,7 +127,7 @@ run(int argc, char **argv)
 	}
 	workers_stop();
 	patch_close_all(&app);
-	pipe_del_all(&app);
+	port_registry_close_all(&app);
 	used_by_others = nports > 0 && app.view.info != NULL &&
 			 patch_registry_count_others(app.view.info) > 0;
 	if (used_by_others)

@@ -7,11 +7,18 @@
 
 static const char *program = "spp";
 static __thread char last[512];
+static bool to_stderr = true;
 
 void
 log_set_program(const char *name)
 {
 	program = name;
+}
+
+void
+log_to_stderr(bool on)
+{
+	to_stderr = on;
 }
 
 void
@@ -42,6 +49,6 @@ log_line(const char *fmt, ...)
 	if (n > (int)sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+	if (to_stderr && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return; /* nowhere left to complain to */
 }

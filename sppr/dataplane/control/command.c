@@ -2,18 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/json.h"
-#include "control/request.h"
-#ifndef SPP_GUEST
-#include "forward/patch_registry.h"
-#include "launch/launch.h"
-#include "port/types/pipe.h"
-#include "probe/command/dispatch.h"
-#endif
 #include "base/log.h"
+#include "control/command.h"
+#include "control/json.h"
 #include "control/status.h"
 #include "control/tokens.h"
 #include "forward/patch.h"
+#ifndef SPP_GUEST
+#include "forward/patch_registry.h"
+#include "launch/launch.h"
+#include "port/registry.h"
+#endif
 
 static bool
 may_forward(const struct request *r)
@@ -80,24 +79,6 @@ static void
 do_launch(struct request *r)
 {
 	request_reply(r, launch_run(r->app, r->word + 1, r->n - 1), NULL, NULL);
-}
-
-static void
-do_pipe(struct request *r)
-{
-	bool add = strcmp(request_word(r, 0), "add") == 0;
-	bool ok = request_has_words(r, add ? 4 : 2) &&
-		  (add ? pipe_add(r->app, request_word(r, 1), request_word(r, 2),
-					 request_word(r, 3))
-		       : pipe_del(r->app, request_word(r, 1)));
-
-	request_reply(r, ok, "port", request_word(r, 1));
-}
-
-static bool
-is_pipe(const struct request *r)
-{
-	return r->app->cfg.primary && pipe_is(request_word(r, 1));
 }
 #endif
 
@@ -177,55 +158,47 @@ do_too_long(struct request *r)
 	request_reply(r, false, NULL, NULL);
 }
 
-enum {
-	NFV = 1,
-	PRIMARY = 2,
-	BOTH = NFV | PRIMARY
+static const struct command commands[] = {
+	{ .name = "_get_client_id", .processes = COMMAND_NFV, .run = do_get_client_id },
+	{ .name = "_set_client_id", .processes = COMMAND_NFV, .run = do_set_client_id },
+	{ .name = "status", .processes = COMMAND_BOTH, .run = do_status },
+	{ .name = "add", .processes = COMMAND_BOTH, .run = do_add },
+	{ .name = "del", .processes = COMMAND_BOTH, .run = do_del },
+	{ .name = "patch", .processes = COMMAND_BOTH, .run = do_patch },
+	{ .name = "forward", .processes = COMMAND_BOTH, .run = do_forward },
+	{ .name = "stop", .processes = COMMAND_BOTH, .run = do_stop },
+	{ .name = "exit", .processes = COMMAND_BOTH, .run = do_exit },
+	{ .name = "clear", .processes = COMMAND_PRIMARY, .run = do_clear },
+#ifndef SPP_GUEST
+	{ .name = "launch", .processes = COMMAND_PRIMARY, .run = do_launch },
+#endif
+	{ .name = "flow", .processes = COMMAND_PRIMARY, .run = do_unsupported },
+	{ .name = NULL },
 };
 
-static const struct {
-	const char *name;
-	int who;
-	void (*run)(struct request *r);
-} commands[] = {
-	{ "_get_client_id", NFV, do_get_client_id },
-	{ "_set_client_id", NFV, do_set_client_id },
-	{ "status", BOTH, do_status },
-	{ "add", BOTH, do_add },
-	{ "del", BOTH, do_del },
-	{ "patch", BOTH, do_patch },
-	{ "forward", BOTH, do_forward },
-	{ "stop", BOTH, do_stop },
-	{ "exit", BOTH, do_exit },
-	{ "clear", PRIMARY, do_clear },
+static const struct command *
+find_command(const struct request *r)
+{
 #ifndef SPP_GUEST
-	{ "launch", PRIMARY, do_launch },
-	{ "probe", BOTH, probe_command },
+	const struct command *of_port_type = port_registry_find_command(r);
+
+	if (of_port_type != NULL)
+		return of_port_type;
 #endif
-	{ "flow", PRIMARY, do_unsupported },
-};
+	return request_find_command(r, commands);
+}
 
 static void
 dispatch(struct request *r)
 {
-	int who = r->app->cfg.primary ? PRIMARY : NFV;
-	size_t i;
+	const struct command *command = find_command(r);
 
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if ((commands[i].who & who) == 0 ||
-				strcmp(commands[i].name, request_word(r, 0)) != 0)
-			continue;
-		if (r->n > MAX_TOKENS)
-			do_too_long(r);
-#ifndef SPP_GUEST
-		else if ((commands[i].run == do_add || commands[i].run == do_del) && is_pipe(r))
-			do_pipe(r);
-#endif
-		else
-			commands[i].run(r);
-		return;
-	}
-	request_echo(r);
+	if (command == NULL)
+		request_echo(r);
+	else if (r->n > MAX_TOKENS)
+		do_too_long(r);
+	else
+		command->run(r);
 }
 
 bool

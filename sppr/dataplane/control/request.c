@@ -11,6 +11,21 @@ request_word(const struct request *r, unsigned int i)
 	return i < r->n ? r->word[i] : "";
 }
 
+const struct command *
+request_find_command(const struct request *r, const struct command *commands)
+{
+	unsigned int process = r->app->cfg.primary ? COMMAND_PRIMARY : COMMAND_NFV;
+	const struct command *c;
+
+	for (c = commands; c != NULL && c->name != NULL; c++)
+		if ((c->processes & process) != 0 && strcmp(c->name, request_word(r, 0)) == 0 &&
+				(c->port_prefix == NULL ||
+						strncmp(request_word(r, 1), c->port_prefix,
+								strlen(c->port_prefix)) == 0))
+			return c;
+	return NULL;
+}
+
 /* Not SPP's, but its controllers pass over a key they do not know: why it failed. */
 static void
 put_message(struct json *w, bool ok)

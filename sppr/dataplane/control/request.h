@@ -2,7 +2,13 @@
 #ifndef CONTROL_REQUEST_H
 #define CONTROL_REQUEST_H
 
-#include "control/command.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app.h"
+
+#define REPLY_SIZE 32768 /* always sent whole, NUL padded */
+#define MAX_TOKENS 48
 
 /* One command in hand. */
 struct request {
@@ -14,6 +20,23 @@ struct request {
 	char *reply;
 	bool end;
 };
+
+/* Which processes have a command. */
+enum {
+	COMMAND_NFV = 1,
+	COMMAND_PRIMARY = 2,
+	COMMAND_BOTH = COMMAND_NFV | COMMAND_PRIMARY,
+};
+
+struct command {
+	const char *name; /* NULL: the end of a list */
+	unsigned int processes;
+	void (*run)(struct request *r);
+	const char *port_prefix; /* the second word must start with this; NULL: any */
+};
+
+/* The command of a list (which may be NULL) that this request is, or NULL. */
+const struct command *request_find_command(const struct request *r, const struct command *commands);
 
 /* Word i, or "". */
 const char *request_word(const struct request *r, unsigned int i);

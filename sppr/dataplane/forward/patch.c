@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "forward/patch.h"
 #include "forward/worker.h"
+#include "port/registry.h"
 #include "shm/owner.h"
 
 static bool
@@ -15,16 +16,10 @@ is_destination(const struct app *app, const struct port *port)
 	return false;
 }
 
-/* A pipe has this side of a ring for a process that is not ours. */
-static bool
-pipe_has(const struct app *app, const struct port *port, bool tx)
+static const char *
+reserved(const struct port *port, bool tx)
 {
-	unsigned int i;
-
-	for (i = 0; port->id.type == PORT_RING && i < app->npipes; i++)
-		if (port->id.number == (tx ? app->pipe[i].tx : app->pipe[i].rx))
-			return true;
-	return false;
+	return port->ops->reserved != NULL ? port->ops->reserved(port, tx) : NULL;
 }
 
 /* Give up in the shared memory what no patch uses any more. */
@@ -38,29 +33,30 @@ release_unused(struct app *app)
 
 		if (p->users == NULL)
 			continue;
-		if (p->patched_to == NULL && !pipe_has(app, p, false))
+		if (p->patched_to == NULL && reserved(p, false) == NULL)
 			owner_release(&p->users->rx);
-		if (!is_destination(app, p) && !pipe_has(app, p, true))
+		if (!is_destination(app, p) && reserved(p, true) == NULL)
 			owner_release(&p->users->tx);
 	}
 }
 
 static int
-claim_side(const struct app *app, struct port *port, bool tx)
+claim_side(struct port *port, bool tx)
 {
+	const char *why = reserved(port, tx);
 	char text[PORT_ID_STRLEN];
 	bool stale;
 	pid_t other;
 
 	if (port->users == NULL)
 		return 0;
-	if (pipe_has(app, port, tx)) {
-		log_line("ring:%u: a pipe has that side", port->id.number);
+	port_id_format(port->id, text);
+	if (why != NULL) {
+		log_line("%s: %s", text, why);
 		return -1;
 	}
 	other = owner_claim(tx ? &port->users->tx : &port->users->rx, &stale);
 	if (other != 0) {
-		port_id_format(port->id, text);
 		log_line("%s: process %d is patched %s it already; one at a time", text, other,
 				tx ? "to" : "from");
 		return -1;
@@ -106,7 +102,7 @@ patch_add_port(struct app *app, struct port_id id)
 		log_line("%s is there already", text);
 		return -1;
 	}
-	port = port_open(&app->env, id);
+	port = port_registry_open(&app->env, id);
 	if (port == NULL)
 		return -1;
 	if (port_table_insert(&app->ports, port) < 0) {
@@ -148,7 +144,7 @@ patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id)
 
 	if (src == NULL || dst == NULL || check_side(src, false) < 0 || check_side(dst, true) < 0)
 		return -1;
-	if (claim_side(app, src, false) < 0 || claim_side(app, dst, true) < 0) {
+	if (claim_side(src, false) < 0 || claim_side(dst, true) < 0) {
 		release_unused(app);
 		return -1;
 	}

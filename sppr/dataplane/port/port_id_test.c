@@ -49,26 +49,11 @@ test_queues(void)
 	CHECK_STR(text, "phy:0");
 }
 
-static void
-test_ethdev_names(void)
-{
-	struct port_id id;
-
-	CHECK(port_id_from_ethdev_name("net_tap3", &id) == 0 && id.type == PORT_TAP);
-	CHECK(id.number == 3);
-	CHECK(port_id_from_ethdev_name("eth_null0", &id) == 0 && id.type == PORT_NULL);
-	CHECK(port_id_from_ethdev_name("net_vhost1", &id) == 0 && id.type == PORT_VHOST);
-	CHECK(port_id_from_ethdev_name("0000:00:04.0", &id) < 0);
-	CHECK(port_id_from_ethdev_name("net_ring0", &id) < 0);
-	CHECK(port_id_from_ethdev_name("net_tap_a", &id) < 0);
-}
-
 int
 main(void)
 {
 	test_good();
 	test_bad();
 	test_queues();
-	test_ethdev_names();
 	return 0;
 }

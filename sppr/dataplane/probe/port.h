@@ -5,6 +5,8 @@
 #include "port/port.h"
 #include "probe/source.h"
 
+struct port *port_probe_open(const struct port_env *env, struct port_id id);
+
 /* For the control thread. The port must be a probe. They may be called while workers use it. */
 
 /* Reset the source's counters and make frames. */

@@ -100,11 +100,18 @@ struct shared {
 	struct probe_slot probe[MAX_PROBES]; /* by the number of the port */
 };
 
+/* Sides of a ring that a pipe has for a process that is not ours. */
+struct ring_reserved {
+	bool rx;
+	bool tx;
+};
+
 /* One process's view. */
 struct shared_view {
 	struct shared *info;
 	struct rte_mempool *pool;
 	struct rte_ring *ring[MAX_RINGS];
+	struct ring_reserved ring_reserved[MAX_RINGS]; /* by pipes of this process */
 };
 
 int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "port/port.h"
+#include "port/port_type.h"
 #include "shm/region.h"
 #include "shm/region_file.h"
 
@@ -104,7 +105,7 @@ static const struct port_ops ivshmem_ops = {
 	.close = ivshmem_close,
 };
 
-struct port *
+static struct port *
 port_ivshmem_open(const struct port_env *env, struct port_id id)
 {
 	struct port_ivshmem *p = port_alloc(sizeof(*p), id, &ivshmem_ops);
@@ -122,3 +123,7 @@ port_ivshmem_open(const struct port_env *env, struct port_id id)
 	region_attach(&p->region, p->base, REGION_HOST);
 	return &p->port;
 }
+
+const struct port_type port_type_ivshmem = {
+	.open = port_ivshmem_open,
+};

@@ -10,6 +10,7 @@
 #include "forward/worker.h"
 #include "memif/server.h"
 #include "port/port.h"
+#include "port/port_type.h"
 
 /* memif:N, the server of interface N. Not DPDK's net_memif, which works in the primary only and
  * believes what the client writes. Frames are copied out of and into the client's memory.
@@ -228,7 +229,7 @@ on_disconnected(struct memif_endpoint *endpoint)
 				(unsigned long)(link->in.bad + link->out.bad));
 }
 
-struct port *
+static struct port *
 port_memif_open(const struct port_env *env, struct port_id id)
 {
 	struct port_memif *p = port_alloc(sizeof(*p), id, &memif_ops);
@@ -248,3 +249,11 @@ port_memif_open(const struct port_env *env, struct port_id id)
 	free(p);
 	return NULL;
 }
+
+static const char *const ethdev_names[] = { "net_memif", NULL };
+
+const struct port_type port_type_memif = {
+	.open = port_memif_open,
+	.ethdev_names = ethdev_names,
+	.ethdev_is_private = true,
+};

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "port/port.h"
+#include "port/port_type.h"
 #include "security/sudo_user.h"
 #include "security/trusted_file.h"
 
@@ -187,7 +188,7 @@ open_files(struct port_pcap *p, const char *folder, unsigned int number)
 	return open_rx(p, rx) < 0 || open_tx(p, tx) < 0 ? -1 : 0;
 }
 
-struct port *
+static struct port *
 port_pcap_open(const struct port_env *env, struct port_id id)
 {
 	struct port_pcap *p = port_alloc(sizeof(*p), id, &pcap_ops);
@@ -201,3 +202,10 @@ port_pcap_open(const struct port_env *env, struct port_id id)
 	}
 	return &p->port;
 }
+
+static const char *const ethdev_names[] = { "net_pcap", "eth_pcap", NULL };
+
+const struct port_type port_type_pcap = {
+	.open = port_pcap_open,
+	.ethdev_names = ethdev_names,
+};

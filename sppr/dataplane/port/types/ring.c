@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
 #include <rte_ring.h>
 
+#include "app.h"
 #include "base/log.h"
+#include "control/json.h"
 #include "forward/ring_notify.h"
 #include "port/port.h"
+#include "port/port_stats.h"
+#include "port/port_type.h"
 
 /* A ring of the primary, used as it is: no ethdev around it, so no hot plug. */
 struct port_ring {
 	struct port port;
 	struct rte_ring *ring;
 	struct ring_sleeper *sleeper; /* shared: the worker that sleeps on this ring */
+	const struct ring_reserved *reserved;
 };
 
 static uint16_t
@@ -69,16 +76,25 @@ ring_recover(struct port *port, bool tx)
 	side->head = side->tail;
 }
 
+static const char *
+ring_reserved(const struct port *port, bool tx)
+{
+	const struct ring_reserved *reserved = ((const struct port_ring *)port)->reserved;
+
+	return (tx ? reserved->tx : reserved->rx) ? "a pipe has that side" : NULL;
+}
+
 static const struct port_ops ring_ops = {
 	.rx_burst = ring_rx,
 	.tx_burst = ring_tx,
 	.close = ring_close,
 	.recover = ring_recover,
+	.reserved = ring_reserved,
 	.arm = ring_arm,
 	.disarm = ring_disarm,
 };
 
-struct port *
+static struct port *
 port_ring_open(const struct port_env *env, struct port_id id)
 {
 	struct shared *info = env->view->info;
@@ -93,7 +109,58 @@ port_ring_open(const struct port_env *env, struct port_id id)
 		return NULL;
 	p->ring = env->view->ring[id.number];
 	p->sleeper = &info->ring_sleeper[id.number];
+	p->reserved = &env->view->ring_reserved[id.number];
 	p->port.stats = &info->ring_stats[id.number];
 	p->port.users = &info->ring_users[id.number];
 	return &p->port;
 }
+
+static void
+put_ring(const struct app *app, struct json *w, uint16_t i)
+{
+	struct port_stats s = port_stats_since(&app->view.info->ring_stats[i], &app->ring_base[i]);
+
+	json_object(w, NULL);
+	json_uint(w, "id", i);
+	json_uint(w, "rx", s.rx);
+	json_uint(w, "rx_drop", s.rx_drop);
+	json_uint(w, "tx", s.tx);
+	json_uint(w, "tx_drop", s.tx_drop);
+	json_end(w);
+}
+
+static void
+put_status(const struct app *app, struct json *w)
+{
+	uint16_t i;
+
+	json_array(w, "ring_ports");
+	for (i = 0; i < app->view.info->nrings; i++)
+		put_ring(app, w, i);
+	json_end(w);
+}
+
+static void
+clear_stats(struct app *app)
+{
+	memcpy(app->ring_base, app->view.info->ring_stats, sizeof(app->ring_base));
+}
+
+static void
+print_stats(const struct app *app)
+{
+	struct port_stats s;
+	uint16_t i;
+
+	for (i = 0; i < app->view.info->nrings; i++) {
+		s = port_stats_since(&app->view.info->ring_stats[i], &app->ring_base[i]);
+		port_stats_print((struct port_id){ PORT_RING, i, 0 }, &s);
+	}
+}
+
+const struct port_type port_type_ring = {
+	.open = port_ring_open,
+	.put_status = put_status,
+	.clear_stats = clear_stats,
+	.print_stats = print_stats,
+};

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "port/port.h"
+#include "port/port_type.h"
 
 #define MAX_SEGMENTS 16
 
@@ -130,7 +131,7 @@ open_tap(const char *name)
 	return fd;
 }
 
-struct port *
+static struct port *
 port_tap_open(const struct port_env *env, struct port_id id)
 {
 	struct port_tap *p = port_alloc(sizeof(*p), id, &tap_ops);
@@ -148,3 +149,10 @@ port_tap_open(const struct port_env *env, struct port_id id)
 	p->port.wait_fd = p->fd;
 	return &p->port;
 }
+
+static const char *const ethdev_names[] = { "net_tap", "eth_tap", NULL };
+
+const struct port_type port_type_tap = {
+	.open = port_tap_open,
+	.ethdev_names = ethdev_names,
+};

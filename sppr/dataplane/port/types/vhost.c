@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "forward/worker.h"
 #include "port/port.h"
+#include "port/port_type.h"
 #include "security/socket_file.h"
 #include "security/sudo_user.h"
 
@@ -219,7 +220,7 @@ start_driver(struct port_vhost *p, bool client)
 	return 0;
 }
 
-struct port *
+static struct port *
 port_vhost_open(const struct port_env *env, struct port_id id)
 {
 	struct port_vhost *p = port_alloc(sizeof(*p), id, &vhost_ops);
@@ -238,3 +239,11 @@ port_vhost_open(const struct port_env *env, struct port_id id)
 	}
 	return &p->port;
 }
+
+static const char *const ethdev_names[] = { "net_vhost", "eth_vhost", NULL };
+
+const struct port_type port_type_vhost = {
+	.open = port_vhost_open,
+	.ethdev_names = ethdev_names,
+	.ethdev_is_private = true,
+};
