@@ -10,8 +10,10 @@
 #include <rte_lcore.h>
 
 #include "app.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/process.h"
+#include "ethdev/ethdev_ports.h"
 #include "forward/patch.h"
 #include "forward/patch_registry.h"
 #include "forward/worker.h"
@@ -24,16 +26,16 @@ static int
 set_up(void)
 {
 	if (rte_lcore_count() < 2) {
-		say("needs two lcores or more: one for control, the others forward");
+		log_line("needs two lcores or more: one for control, the others forward");
 		return -1;
 	}
 	if (shared_claim_lcores(&app.view) < 0)
 		return -1;
 	app.env = (struct port_env){ &app.view, &app.cfg };
-	if (port_add_ethdevs(&app.ports, &app.env) < 0 || forward_start() < 0)
+	if (ethdev_ports_add(&app.ports, &app.env) < 0 || workers_start() < 0)
 		return -1;
 	app.has_forwarder = true;
-	roster_join(&app);
+	patch_registry_join(&app);
 	return process_catch_signals();
 }
 
@@ -41,14 +43,14 @@ set_up(void)
  * did cannot be done again in one process: start over, once, now that the primary is ready.
  */
 static void
-start_over(char **argv)
+restart(char **argv)
 {
-	say("started while the primary was still starting; once more");
+	log_line("started while the primary was still starting; once more");
 	rte_eal_cleanup();
 	/* at the exec, not before: EAL's worker threads still read from theirs */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	execv("/proc/self/exe", argv);
-	say("cannot run myself again: %s", strerror(errno));
+	log_line("cannot run myself again: %s", strerror(errno));
 	exit(1);
 }
 
@@ -70,14 +72,14 @@ main(int argc, char **argv)
 	char **own_argv = copy_argv(argc, argv); /* EAL reorders argv */
 	int eal_argc, status = 1;
 
-	say_program("spp_nfv");
+	log_set_program("spp_nfv");
 	eal_argc = process_arguments(&app.cfg, false, argc, argv);
-	invoker_set_qemu(app.cfg.sock_uid);
+	sudo_user_set_qemu(app.cfg.sock_uid);
 	if (process_check_primary(eal_argc, argv) < 0 || privileges_drop(&app.cfg, argc, argv) < 0)
 		return 1;
 	process_quiet_libraries();
 	if (rte_eal_init(eal_argc, argv) < 0) {
-		say("EAL did not start; its lines above say why");
+		log_line("EAL did not start; its lines above say why");
 		return 1;
 	}
 	/* Pool caches are kept by lcore id in the shared memory, and control threads of several
@@ -86,15 +88,15 @@ main(int argc, char **argv)
 	RTE_PER_LCORE(_lcore_id) = LCORE_ID_ANY;
 	config_print(&app.cfg);
 	if (rte_eal_process_type() != RTE_PROC_SECONDARY) {
-		say("must be a secondary process: --proc-type secondary");
+		log_line("must be a secondary process: --proc-type secondary");
 	} else if (shared_attach(&app.view) == 0) {
 		if (app.view.info->published_ns > start_ns)
-			start_over(own_argv);
+			restart(own_argv);
 		if (set_up() == 0)
 			status = process_loop(&app);
 	}
 	free(own_argv);
-	forward_stop();
+	workers_stop();
 	patch_close_all(&app);
 	if (app.view.info != NULL)
 		shared_release_lcores(&app.view);

@@ -11,12 +11,14 @@
 #include "base/log.h"
 #include "control/process.h"
 #include "control/telemetry.h"
+#include "ethdev/ethdev_ports.h"
+#include "ethdev/ethdev_select.h"
 #include "ethdev/ethdev_start.h"
 #include "ethdev/tap_ends.h"
 #include "forward/patch.h"
 #include "forward/patch_registry.h"
 #include "forward/worker.h"
-#include "port/types/pipe.h"
+#include "port/registry.h"
 #include "security/privileges.h"
 #include "security/sudo_user.h"
 
@@ -37,7 +39,7 @@ on_sigio(int signo)
  * nothing by it, and every system call of this process would be interrupted.
  */
 static void
-take_sigio(void)
+handle_sigio(void)
 {
 	struct sigaction action;
 
@@ -54,14 +56,15 @@ static int
 set_up_shared(struct shared_port *ports, uint16_t *nports)
 {
 	uint64_t missing;
-	uint16_t i, n = ethdev_pick(&app.cfg, ports, &missing), queues = 0;
+	uint16_t i, n = ethdev_select(&app.cfg, ports, &missing), queues = 0;
 
 	if (n == 0) {
-		say("no port of -p exists: give --vdev or bind a NIC");
+		log_line("no port of -p exists: give --vdev or bind a NIC");
 		return -1;
 	}
 	if (missing != 0) {
-		say("-p 0x%" PRIx64 " names ports that do not exist (0x%" PRIx64 "): there are %u",
+		log_line("-p 0x%" PRIx64 " names ports that do not exist (0x%" PRIx64
+			 "): there are %u",
 				app.cfg.port_mask, missing, rte_eth_dev_count_avail());
 		return -1;
 	}
@@ -82,14 +85,14 @@ set_up_forwarder(void)
 	app.has_forwarder = rte_lcore_count() >= 2 && !app.cfg.disp_stats;
 	if (!app.has_forwarder)
 		return 0;
-	if (port_add_ethdevs(&app.ports, &app.env) < 0)
+	if (ethdev_ports_add(&app.ports, &app.env) < 0)
 		return -1;
-	return forward_start();
+	return workers_start();
 }
 
 /* Sockets of `--vdev net_vhostN,iface=PATH` are made by DPDK's driver. */
 static void
-own_vdev_sockets(int argc, char **argv)
+chown_vhost_sockets(int argc, char **argv)
 {
 	const char *vdev, *iface;
 	char path[108];
@@ -102,7 +105,7 @@ own_vdev_sockets(int argc, char **argv)
 			continue;
 		iface += strlen(",iface=");
 		snprintf(path, sizeof(path), "%.*s", (int)strcspn(iface, ","), iface);
-		invoker_own_socket(path);
+		sudo_user_chown_socket(path);
 	}
 }
 
@@ -113,21 +116,23 @@ run(int argc, char **argv)
 	uint16_t i, nports = 0;
 	int status = 1;
 
-	if (ethdev_check_given(argc, argv) == 0 && set_up_shared(ports, &nports) == 0 &&
+	if (ethdev_check_requested(argc, argv) == 0 && set_up_shared(ports, &nports) == 0 &&
 			set_up_forwarder() == 0 && telemetry_set_up(&app) == 0 &&
 			process_catch_signals() == 0) {
-		own_vdev_sockets(argc, argv);
-		tapends_move();
-		roster_join(&app);
-		say("Finished Process Init.");
+		chown_vhost_sockets(argc, argv);
+		tap_ends_move();
+		patch_registry_join(&app);
+		log_line("Finished Process Init.");
 		status = process_loop(&app);
 	}
-	forward_stop();
+	workers_stop();
 	patch_close_all(&app);
-	pipe_del_all(&app);
-	used_by_others = nports > 0 && app.view.info != NULL && roster_others(app.view.info) > 0;
+	port_registry_close_all(&app);
+	used_by_others = nports > 0 && app.view.info != NULL &&
+			 patch_registry_count_others(app.view.info) > 0;
 	if (used_by_others)
-		say("secondaries still run: they end now, for their memory goes with this process");
+		log_line("secondaries still run: they end now, for their memory goes with this "
+			 "process");
 	for (i = 0; i < nports; i++)
 		ethdev_stop(&ports[i], !used_by_others || ports[i].type == PORT_VHOST);
 	return status;
@@ -138,21 +143,22 @@ main(int argc, char **argv)
 {
 	int eal_argc, status;
 
-	say_program("spp_primary");
+	log_set_program("spp_primary");
 	eal_argc = process_arguments(&app.cfg, true, argc, argv);
-	invoker_set_qemu(app.cfg.sock_uid);
-	tapends_open(app.cfg.tap_ends);
+	sudo_user_set_qemu(app.cfg.sock_uid);
+	tap_ends_open(app.cfg.tap_ends);
 	if (privileges_drop(&app.cfg, argc, argv) < 0)
 		return 1;
 	process_quiet_libraries();
-	take_sigio();
+	handle_sigio();
 	if (rte_eal_init(eal_argc, argv) < 0) {
-		say("EAL did not start; its lines above say why");
+		log_line("EAL did not start; its lines above say why");
 		return 1;
 	}
 	config_print(&app.cfg);
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		say("must be the primary process: --proc-type primary, no other primary running");
+		log_line("must be the primary process: --proc-type primary, no other primary "
+			 "running");
 		status = 1;
 	} else {
 		status = run(argc, argv);

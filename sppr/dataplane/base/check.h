@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef CHECK_H
-#define CHECK_H
+#ifndef BASE_CHECK_H
+#define BASE_CHECK_H
 
 #include <stdio.h>
 #include <stdlib.h>

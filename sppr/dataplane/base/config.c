@@ -215,11 +215,11 @@ void
 config_print(const struct config *cfg)
 {
 	if (cfg->primary)
-		say("config: ports 0x%" PRIx64 ", %u rings, controller %s, sockets in %s%s",
+		log_line("config: ports 0x%" PRIx64 ", %u rings, controller %s, sockets in %s%s",
 				cfg->port_mask, cfg->nrings, cfg->controller_text, cfg->sock_dir,
 				cfg->disp_stats ? ", disp-stats" : "");
 	else
-		say("config: id %u, controller %s, sockets in %s%s", cfg->client_id,
+		log_line("config: id %u, controller %s, sockets in %s%s", cfg->client_id,
 				cfg->controller_text, cfg->sock_dir,
 				cfg->vhost_client ? ", vhost-client" : "");
 }

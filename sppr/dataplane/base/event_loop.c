@@ -9,37 +9,37 @@
 static int set = -1;
 
 int
-watch_add(struct watch *watch)
+event_loop_add(struct event_source *source)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = watch };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
 
 	if (set < 0)
 		set = epoll_create1(EPOLL_CLOEXEC);
-	return set < 0 ? -1 : epoll_ctl(set, EPOLL_CTL_ADD, watch->fd, &event);
+	return set < 0 ? -1 : epoll_ctl(set, EPOLL_CTL_ADD, source->fd, &event);
 }
 
 void
-watch_remove(struct watch *watch)
+event_loop_remove(struct event_source *source)
 {
-	epoll_ctl(set, EPOLL_CTL_DEL, watch->fd, NULL);
+	epoll_ctl(set, EPOLL_CTL_DEL, source->fd, NULL);
 }
 
 int
-watch_fd(void)
+event_loop_fd(void)
 {
 	return set;
 }
 
 void
-watch_handle(void)
+event_loop_dispatch(void)
 {
 	struct epoll_event event;
-	struct watch *watch;
+	struct event_source *source;
 	int i;
 
 	/* one by one: what one event frees, the next may be of */
 	for (i = 0; i < EVENTS_AT_ONCE && epoll_wait(set, &event, 1, 0) == 1; i++) {
-		watch = event.data.ptr;
-		watch->ready(watch);
+		source = event.data.ptr;
+		source->ready(source);
 	}
 }

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef WATCH_H
-#define WATCH_H
+#ifndef BASE_EVENT_LOOP_H
+#define BASE_EVENT_LOOP_H
 
 /* An fd the control thread looks after beside the controller's. Embedded in what it belongs to. */
-struct watch {
+struct event_source {
 	int fd;
-	void (*ready)(struct watch *watch); /* may remove and free it */
+	void (*ready)(struct event_source *source); /* may remove and free it */
 };
 
 /* 0, or -1 with errno. */
-int watch_add(struct watch *watch);
-void watch_remove(struct watch *watch);
+int event_loop_add(struct event_source *source);
+void event_loop_remove(struct event_source *source);
 
-/* Readable when watch_handle has something to do; -1 while nothing is watched. */
-int watch_fd(void);
-void watch_handle(void);
+/* Readable when event_loop_dispatch has something to do; -1 while nothing is watched. */
+int event_loop_fd(void);
+void event_loop_dispatch(void);
 
 #endif

@@ -10,36 +10,36 @@
 #include "base/log.h"
 
 int
-kick_open(struct kick *kick)
+eventfd_notify_open(struct eventfd_notify *notify)
 {
-	kick->context = 0;
-	kick->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (kick->nothing < 0 || syscall(SYS_io_setup, 1, &kick->context) < 0) {
-		say("no asynchronous I/O to send events by: %s", strerror(errno));
-		kick_close(kick);
+	notify->context = 0;
+	notify->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (notify->null_fd < 0 || syscall(SYS_io_setup, 1, &notify->context) < 0) {
+		log_line("no asynchronous I/O to send events by: %s", strerror(errno));
+		eventfd_notify_close(notify);
 		return -1;
 	}
 	return 0;
 }
 
 void
-kick_close(struct kick *kick)
+eventfd_notify_close(struct eventfd_notify *notify)
 {
-	if (kick->context != 0)
-		syscall(SYS_io_destroy, kick->context);
-	if (kick->nothing >= 0)
-		close(kick->nothing);
-	kick->context = 0;
-	kick->nothing = -1;
+	if (notify->context != 0)
+		syscall(SYS_io_destroy, notify->context);
+	if (notify->null_fd >= 0)
+		close(notify->null_fd);
+	notify->context = 0;
+	notify->null_fd = -1;
 }
 
 void
-kick_send(const struct kick *kick, int eventfd)
+eventfd_notify_send(const struct eventfd_notify *notify, int eventfd)
 {
 	struct io_event done;
 	struct iocb read = {
 		.aio_lio_opcode = IOCB_CMD_PREAD,
-		.aio_fildes = (uint32_t)kick->nothing,
+		.aio_fildes = (uint32_t)notify->null_fd,
 		.aio_buf = (uint64_t)(uintptr_t)&done,
 		.aio_nbytes = 1,
 		.aio_flags = IOCB_FLAG_RESFD,
@@ -47,6 +47,6 @@ kick_send(const struct kick *kick, int eventfd)
 	};
 	struct iocb *list = &read;
 
-	if (syscall(SYS_io_submit, kick->context, 1, &list) == 1)
-		syscall(SYS_io_getevents, kick->context, 0, 1, &done, NULL);
+	if (syscall(SYS_io_submit, notify->context, 1, &list) == 1)
+		syscall(SYS_io_getevents, notify->context, 0, 1, &done, NULL);
 }

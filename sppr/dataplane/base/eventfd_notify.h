@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef KICK_H
-#define KICK_H
+#ifndef BASE_EVENTFD_NOTIFY_H
+#define BASE_EVENTFD_NOTIFY_H
 
 #include <linux/aio_abi.h>
 
@@ -8,16 +8,16 @@
  * side fills the counter and takes O_NONBLOCK away. The kernel's own signal at the end of an
  * asynchronous read never does. 750 ns.
  */
-struct kick {
+struct eventfd_notify {
 	aio_context_t context;
-	int nothing; /* what is read: /dev/null */
+	int null_fd; /* what is read: /dev/null */
 };
 
 /* 0, or -1 after saying why. */
-int kick_open(struct kick *kick);
-void kick_close(struct kick *kick);
+int eventfd_notify_open(struct eventfd_notify *notify);
+void eventfd_notify_close(struct eventfd_notify *notify);
 
 /* From one thread at a time. An fd that is no eventfd is passed over. */
-void kick_send(const struct kick *kick, int eventfd);
+void eventfd_notify_send(const struct eventfd_notify *notify, int eventfd);
 
 #endif

@@ -7,27 +7,34 @@
 
 static const char *program = "spp";
 static __thread char last[512];
+static bool to_stderr = true;
 
 void
-say_program(const char *name)
+log_set_program(const char *name)
 {
 	program = name;
 }
 
 void
-say_forget(void)
+log_to_stderr(bool on)
+{
+	to_stderr = on;
+}
+
+void
+log_clear_last(void)
 {
 	last[0] = '\0';
 }
 
 const char *
-say_last(void)
+log_last(void)
 {
 	return last;
 }
 
 void
-say(const char *fmt, ...)
+log_line(const char *fmt, ...)
 {
 	char line[1024];
 	va_list ap;
@@ -42,6 +49,6 @@ say(const char *fmt, ...)
 	if (n > (int)sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+	if (to_stderr && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return; /* nowhere left to complain to */
 }

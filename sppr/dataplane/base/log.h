@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef SAY_H
-#define SAY_H
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
 
 /* One line on stderr, written at once so that lines of two threads do not mix. */
-void say_program(const char *name);
+void log_set_program(const char *name);
 /* What the calling thread said last since it forgot; "" for nothing. */
-void say_forget(void);
-const char *say_last(void);
+void log_clear_last(void);
+const char *log_last(void);
 
-void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* false: log_line only keeps the last line. */
+void log_to_stderr(bool on);
+
+void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -23,7 +23,7 @@ on_signal(int signo)
 }
 
 int
-stop_open(void)
+signals_open(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };

@@ -34,7 +34,7 @@ is_queue_of(int dir, const char *entry, const char *ifname)
 }
 
 int
-tunfd_find(const char *fdinfo_dir, const char *ifname)
+tun_fd_find(const char *fdinfo_dir, const char *ifname)
 {
 	DIR *d = opendir(fdinfo_dir);
 	struct dirent *e;

@@ -28,9 +28,9 @@ main(void)
 	put(dir, "12", "pos:\t0\nflags:\t0104002\niff:\ttapa\n");
 	put(dir, "7", "pos:\t0\niff:\ttapa\n");
 	put(dir, "4", "pos:\t0\niff:\t\n"); /* net_tap's detached keep-alive queue */
-	CHECK(tunfd_find(dir, "tapa") == 7);
-	CHECK(tunfd_find(dir, "tap") == -1);
-	CHECK(tunfd_find("/nowhere", "tapa") == -1);
+	CHECK(tun_fd_find(dir, "tapa") == 7);
+	CHECK(tun_fd_find(dir, "tap") == -1);
+	CHECK(tun_fd_find("/nowhere", "tapa") == -1);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);

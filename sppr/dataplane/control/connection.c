@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "control/connection.h"
 #ifndef SPP_GUEST
 #include "security/peer_owner.h"
@@ -15,13 +16,13 @@
 #include "base/log.h"
 
 #define SECOND_NS 1000000000ULL
-#define CONNECT_GIVE_UP_NS (5 * SECOND_NS)
-#define WRITE_GIVE_UP_NS (5 * SECOND_NS)
+#define CONNECT_TIMEOUT_NS (5 * SECOND_NS)
+#define WRITE_TIMEOUT_NS (5 * SECOND_NS)
 #define WAIT_MS 250
 #define WAIT_CHECK_MS 10 /* a controller accepts at once; a slow one gets WAIT_MS */
 
 void
-control_init(struct control *c, struct app *app, int stop_fd)
+connection_init(struct connection *c, struct app *app, int stop_fd)
 {
 	memset(c, 0, sizeof(*c));
 	c->app = app;
@@ -30,7 +31,7 @@ control_init(struct control *c, struct app *app, int stop_fd)
 }
 
 void
-control_close(struct control *c)
+connection_close(struct connection *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
@@ -40,16 +41,16 @@ control_close(struct control *c)
 }
 
 static void
-failed(struct control *c, const char *why)
+failed(struct connection *c, const char *why)
 {
 	if (c->connected)
-		say("lost the controller %s (%s); state kept, trying again each second",
+		log_line("lost the controller %s (%s); state kept, trying again each second",
 				c->app->cfg.controller_text, why);
-	else if (!c->complained)
-		say("no controller at %s (%s); trying again each second",
+	else if (!c->logged_failure)
+		log_line("no controller at %s (%s); trying again each second",
 				c->app->cfg.controller_text, why);
-	c->complained = true;
-	control_close(c);
+	c->logged_failure = true;
+	connection_close(c);
 	c->deadline_ns = monotonic_ns() + SECOND_NS;
 }
 
@@ -58,17 +59,17 @@ failed(struct control *c, const char *why)
  * new one says so. The controller knows this text (controller/guests.py).
  */
 static void
-say_hello(const struct control *c)
+send_hello(const struct connection *c)
 {
 	static const char hello[] = "\0spp_vm hello 1\0\n";
 
 	if (c->app->cfg.hello && send(c->fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0)
-		say("no hello to the controller: %s", strerror(errno));
+		log_line("no hello to the controller: %s", strerror(errno));
 }
 #endif
 
 static void
-connected(struct control *c)
+connected(struct connection *c)
 {
 	const struct config *cfg = &c->app->cfg;
 	int one = 1;
@@ -77,34 +78,35 @@ connected(struct control *c)
 	setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	c->connected = true;
 	c->checking = false;
-	c->complained = false;
+	c->logged_failure = false;
 	c->refused = false;
 #ifdef SPP_GUEST
-	say_hello(c);
+	send_hello(c);
 #endif
 	if (cfg->primary)
-		say("connected to %s as primary", cfg->controller_text);
+		log_line("connected to %s as primary", cfg->controller_text);
 	else
-		say("connected to %s as id %u", cfg->controller_text, cfg->client_id);
+		log_line("connected to %s as id %u", cfg->controller_text, cfg->client_id);
 }
 
 #ifdef SPP_GUEST
 /* The controller is on the host. */
 static void
-check_owner(struct control *c)
+check_owner(struct connection *c)
 {
 	connected(c);
 }
 #else
 static void
-refuse(struct control *c, uid_t uid)
+refuse(struct connection *c, uid_t uid)
 {
 	if (!c->refused)
-		say("the controller at %s belongs to uid %u, which is neither root nor the user of "
-		    "this lab; not connecting",
+		log_line("the controller at %s belongs to uid %u, which is neither root nor the "
+			 "user of "
+			 "this lab; not connecting",
 				c->app->cfg.controller_text, uid);
 	c->refused = true;
-	control_close(c);
+	connection_close(c);
 	c->deadline_ns = monotonic_ns() + SECOND_NS;
 }
 
@@ -112,7 +114,7 @@ refuse(struct control *c, uid_t uid)
  * There is no time limit: a connection that nobody accepts obeys nobody.
  */
 static void
-check_owner(struct control *c)
+check_owner(struct connection *c)
 {
 	uid_t uid;
 
@@ -121,7 +123,7 @@ check_owner(struct control *c)
 		connected(c);
 		break;
 	case PEER_FOUND:
-		if (invoker_trusts(uid))
+		if (sudo_user_is_trusted(uid))
 			connected(c);
 		else
 			refuse(c, uid);
@@ -134,7 +136,7 @@ check_owner(struct control *c)
 #endif
 
 static void
-start_check(struct control *c)
+start_check(struct connection *c)
 {
 	c->checking = true;
 	c->checking_ns = monotonic_ns();
@@ -142,7 +144,7 @@ start_check(struct control *c)
 }
 
 static void
-start_connect(struct control *c)
+start_connect(struct connection *c)
 {
 	const struct sockaddr *to = (const struct sockaddr *)&c->app->cfg.controller;
 
@@ -154,13 +156,13 @@ start_connect(struct control *c)
 	if (connect(c->fd, to, sizeof(c->app->cfg.controller)) == 0)
 		start_check(c);
 	else if (errno == EINPROGRESS || errno == EINTR)
-		c->deadline_ns = monotonic_ns() + CONNECT_GIVE_UP_NS;
+		c->deadline_ns = monotonic_ns() + CONNECT_TIMEOUT_NS;
 	else
 		failed(c, strerror(errno));
 }
 
 void
-control_tick(struct control *c)
+connection_tick(struct connection *c)
 {
 	if (c->checking)
 		check_owner(c);
@@ -173,7 +175,7 @@ control_tick(struct control *c)
 }
 
 short
-control_events(const struct control *c)
+connection_events(const struct connection *c)
 {
 	if (c->checking)
 		return POLLRDHUP; /* what was sent to us waits */
@@ -181,13 +183,13 @@ control_events(const struct control *c)
 }
 
 int
-control_wait_ms(const struct control *c)
+connection_wait_ms(const struct connection *c)
 {
 	return c->checking && monotonic_ns() - c->checking_ns < SECOND_NS ? WAIT_CHECK_MS : WAIT_MS;
 }
 
 static void
-finish_connect(struct control *c)
+finish_connect(struct connection *c)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
@@ -202,7 +204,7 @@ finish_connect(struct control *c)
 
 /* Wait till the controller takes more; -1 when it does not, or when the process is to end. */
 static int
-wait_writable(const struct control *c, uint64_t deadline_ns)
+wait_writable(const struct connection *c, uint64_t deadline_ns)
 {
 	struct pollfd fds[2] = {
 		{ .fd = c->fd, .events = POLLOUT },
@@ -218,9 +220,9 @@ wait_writable(const struct control *c, uint64_t deadline_ns)
 }
 
 static int
-send_reply(struct control *c)
+send_reply(struct connection *c)
 {
-	uint64_t deadline_ns = monotonic_ns() + WRITE_GIVE_UP_NS;
+	uint64_t deadline_ns = monotonic_ns() + WRITE_TIMEOUT_NS;
 	size_t done = 0;
 	ssize_t n;
 
@@ -241,7 +243,7 @@ send_reply(struct control *c)
 }
 
 bool
-control_handle(struct control *c, short revents)
+connection_handle(struct connection *c, short revents)
 {
 	ssize_t n;
 	bool end;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef JSON_H
-#define JSON_H
+#ifndef CONTROL_JSON_H
+#define CONTROL_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

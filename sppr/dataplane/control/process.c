@@ -9,6 +9,7 @@
 #include <rte_eal.h>
 #include <rte_log.h>
 
+#include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -37,7 +38,7 @@ process_arguments(struct config *cfg, bool primary, int argc, char **argv)
 		exit(0);
 	}
 	if (result == CONFIG_BAD) {
-		say("%s\nusage: %s", error, config_usage(primary));
+		log_line("%s\nusage: %s", error, config_usage(primary));
 		exit(1);
 	}
 	return i;
@@ -68,11 +69,12 @@ process_check_primary(int argc, char **argv)
 
 	config_path(argc, argv, path, sizeof(path));
 	if (access(path, F_OK) < 0) {
-		say("no primary: %s does not exist; start spp_primary first; not starting", path);
+		log_line("no primary: %s does not exist; start spp_primary first; not starting",
+				path);
 		return -1;
 	}
 	if (!rte_eal_primary_proc_alive(path)) {
-		say("the primary of %s is dead; start spp_primary first; not starting", path);
+		log_line("the primary of %s is dead; start spp_primary first; not starting", path);
 		return -1;
 	}
 	return 0;
@@ -88,7 +90,7 @@ process_quiet_libraries(void)
 int
 process_catch_signals(void)
 {
-	stop_fd = stop_open();
+	stop_fd = signals_open();
 	return stop_fd < 0 ? -1 : 0;
 }
 
@@ -97,7 +99,7 @@ static bool
 each_second(struct app *app)
 {
 	if (!app->cfg.primary && !rte_eal_primary_proc_alive(NULL)) {
-		say("the primary died, and this process's memory with it; ending");
+		log_line("the primary died, and this process's memory with it; ending");
 		return false;
 	}
 	if (app->cfg.disp_stats)
@@ -108,14 +110,14 @@ each_second(struct app *app)
 int
 process_loop(struct app *app)
 {
-	static struct control control; /* 64 KiB of buffers */
+	static struct connection connection; /* 64 KiB of buffers */
 	uint64_t next_tick_ns = 0;
 	struct pollfd fds[3];
 	int status = 0, ready;
 
-	control_init(&control, app, stop_fd);
+	connection_init(&connection, app, stop_fd);
 	for (;;) {
-		control_tick(&control);
+		connection_tick(&connection);
 		if (monotonic_ns() >= next_tick_ns) {
 			next_tick_ns = monotonic_ns() + TICK_MS * 1000000ULL;
 			if (!each_second(app)) {
@@ -124,21 +126,22 @@ process_loop(struct app *app)
 			}
 		}
 		fds[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
-		fds[1] = (struct pollfd){ .fd = control.fd, .events = control_events(&control) };
-		fds[2] = (struct pollfd){ .fd = watch_fd(), .events = POLLIN };
-		ready = poll(fds, 3, control_wait_ms(&control));
+		fds[1] = (struct pollfd){ .fd = connection.fd,
+			.events = connection_events(&connection) };
+		fds[2] = (struct pollfd){ .fd = event_loop_fd(), .events = POLLIN };
+		ready = poll(fds, 3, connection_wait_ms(&connection));
 		if (ready < 0 && errno != EINTR) {
-			say("poll: %s", strerror(errno));
+			log_line("poll: %s", strerror(errno));
 			status = 1;
 			break;
 		}
 		if (ready > 0 && fds[0].revents != 0)
 			break;
 		if (ready > 0 && fds[2].revents != 0)
-			watch_handle();
-		if (ready > 0 && control_handle(&control, fds[1].revents))
+			event_loop_dispatch();
+		if (ready > 0 && connection_handle(&connection, fds[1].revents))
 			break;
 	}
-	control_close(&control);
+	connection_close(&connection);
 	return status;
 }

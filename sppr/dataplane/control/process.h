@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PROCESS_H
-#define PROCESS_H
+#ifndef CONTROL_PROCESS_H
+#define CONTROL_PROCESS_H
 
 #include "app.h"
 

@@ -6,9 +6,24 @@
 #include "control/request.h"
 
 const char *
-call_word(const struct call *c, unsigned int i)
+request_word(const struct request *r, unsigned int i)
 {
-	return i < c->n ? c->word[i] : "";
+	return i < r->n ? r->word[i] : "";
+}
+
+const struct command *
+request_find_command(const struct request *r, const struct command *commands)
+{
+	unsigned int process = r->app->cfg.primary ? COMMAND_PRIMARY : COMMAND_NFV;
+	const struct command *c;
+
+	for (c = commands; c != NULL && c->name != NULL; c++)
+		if ((c->processes & process) != 0 && strcmp(c->name, request_word(r, 0)) == 0 &&
+				(c->port_prefix == NULL ||
+						strncmp(request_word(r, 1), c->port_prefix,
+								strlen(c->port_prefix)) == 0))
+			return c;
+	return NULL;
 }
 
 /* Not SPP's, but its controllers pass over a key they do not know: why it failed. */
@@ -16,17 +31,17 @@ static void
 put_message(struct json *w, bool ok)
 {
 	if (!ok)
-		json_string(w, "message", *say_last() != '\0' ? say_last() : "not understood");
+		json_string(w, "message", *log_last() != '\0' ? log_last() : "not understood");
 }
 
 void
-call_reply(struct call *c, bool ok, const char *key, const char *value)
+request_reply(struct request *r, bool ok, const char *key, const char *value)
 {
 	struct json w;
 
-	json_start(&w, c->reply, REPLY_SIZE);
+	json_start(&w, r->reply, REPLY_SIZE);
 	json_string(&w, "result", ok ? "succeeded" : "failed");
-	json_string(&w, "command", call_word(c, 0));
+	json_string(&w, "command", request_word(r, 0));
 	if (key != NULL)
 		json_string(&w, key, value);
 	put_message(&w, ok);
@@ -34,41 +49,42 @@ call_reply(struct call *c, bool ok, const char *key, const char *value)
 }
 
 bool
-call_port(const struct call *c, unsigned int i, struct uid *uid)
+request_port(const struct request *r, unsigned int i, struct port_id *id)
 {
-	if (uid_parse(call_word(c, i), uid) == 0)
+	if (port_id_parse(request_word(r, i), id) == 0)
 		return true;
-	say("\"%.40s\" is not a port: wanted TYPE:NUMBER, as ring:0 or phy:0nq1", call_word(c, i));
+	log_line("\"%.40s\" is not a port: wanted TYPE:NUMBER, as ring:0 or phy:0nq1",
+			request_word(r, i));
 	return false;
 }
 
 bool
-call_has_words(const struct call *c, unsigned int n)
+request_has_words(const struct request *r, unsigned int n)
 {
-	if (c->n == n)
+	if (r->n == n)
 		return true;
-	say("%.20s: wrong number of words (%u, not %u)", call_word(c, 0), c->n, n);
+	log_line("%.20s: wrong number of words (%u, not %u)", request_word(r, 0), r->n, n);
 	return false;
 }
 
 /* SPP sends its receive buffer back where it has no answer of its own. */
 void
-call_echo(struct call *c)
+request_echo(struct request *r)
 {
-	memcpy(c->reply, c->text, c->len < REPLY_SIZE ? c->len : REPLY_SIZE);
+	memcpy(r->reply, r->text, r->len < REPLY_SIZE ? r->len : REPLY_SIZE);
 }
 
 void
-call_reply_patch(struct call *c, bool ok)
+request_reply_patch(struct request *r, bool ok)
 {
 	struct json w;
 
-	json_start(&w, c->reply, REPLY_SIZE);
+	json_start(&w, r->reply, REPLY_SIZE);
 	json_string(&w, "result", ok ? "succeeded" : "failed");
-	json_string(&w, "command", call_word(c, 0));
+	json_string(&w, "command", request_word(r, 0));
 	json_object(&w, "ports");
-	json_string(&w, "src", call_word(c, 1));
-	json_string(&w, "dst", call_word(c, 2));
+	json_string(&w, "src", request_word(r, 1));
+	json_string(&w, "dst", request_word(r, 2));
 	json_end(&w);
 	put_message(&w, ok);
 	json_finish(&w);

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef CALL_H
-#define CALL_H
+#ifndef CONTROL_REQUEST_H
+#define CONTROL_REQUEST_H
 
-#include "control/command.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app.h"
+
+#define REPLY_SIZE 32768 /* always sent whole, NUL padded */
+#define MAX_TOKENS 48
 
 /* One command in hand. */
-struct call {
+struct request {
 	struct app *app;
 	const char *text; /* as received, spaces turned into NULs */
 	size_t len;
@@ -15,20 +21,37 @@ struct call {
 	bool end;
 };
 
+/* Which processes have a command. */
+enum {
+	COMMAND_NFV = 1,
+	COMMAND_PRIMARY = 2,
+	COMMAND_BOTH = COMMAND_NFV | COMMAND_PRIMARY,
+};
+
+struct command {
+	const char *name; /* NULL: the end of a list */
+	unsigned int processes;
+	void (*run)(struct request *r);
+	const char *port_prefix; /* the second word must start with this; NULL: any */
+};
+
+/* The command of a list (which may be NULL) that this request is, or NULL. */
+const struct command *request_find_command(const struct request *r, const struct command *commands);
+
 /* Word i, or "". */
-const char *call_word(const struct call *c, unsigned int i);
+const char *request_word(const struct request *r, unsigned int i);
 
 /* Whether there are n words; false after saying that there are not. */
-bool call_has_words(const struct call *c, unsigned int n);
+bool request_has_words(const struct request *r, unsigned int n);
 
 /* Word i as a port; false after saying that it is none. */
-bool call_port(const struct call *c, unsigned int i, struct uid *uid);
+bool request_port(const struct request *r, unsigned int i, struct port_id *id);
 
 /* The answers: a result and why it failed; with a member of its own unless key is NULL. */
-void call_reply(struct call *c, bool ok, const char *key, const char *value);
-void call_reply_patch(struct call *c, bool ok);
+void request_reply(struct request *r, bool ok, const char *key, const char *value);
+void request_reply_patch(struct request *r, bool ok);
 
 /* What was received, back: SPP does so where it has no answer of its own. */
-void call_echo(struct call *c);
+void request_echo(struct request *r);
 
 #endif

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
-#include <rte_ether.h>
 #include <rte_lcore.h>
 
 #include "control/status.h"
+#include "port/registry.h"
 
 static void
 put_lcores(struct json *w)
@@ -30,9 +28,9 @@ state(const struct app *app)
 static void
 put_counters(struct json *w, const struct port *port)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 
-	uid_format_status(port->uid, text);
+	port_id_format_status(port->id, text);
 	status_open_counters(w, text, port->stats->rx, port->stats->rx_drop, port->stats->tx,
 			port->stats->tx_drop);
 	if (port->ops->link != NULL)
@@ -44,7 +42,7 @@ static void
 put_patches(const struct app *app, struct json *w)
 {
 	const struct port_table *t = &app->ports;
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	unsigned int i;
 
 	json_array(w, "counters"); /* not SPP's: docs/dataplane.md */
@@ -53,7 +51,7 @@ put_patches(const struct app *app, struct json *w)
 	json_end(w);
 	json_array(w, "ports");
 	for (i = 0; i < t->n; i++) {
-		uid_format_status(t->port[i]->uid, text);
+		port_id_format_status(t->port[i]->id, text);
 		json_string(w, NULL, text);
 	}
 	json_end(w);
@@ -62,9 +60,9 @@ put_patches(const struct app *app, struct json *w)
 		if (t->port[i]->patched_to == NULL)
 			continue;
 		json_object(w, NULL);
-		uid_format_status(t->port[i]->uid, text);
+		port_id_format_status(t->port[i]->id, text);
 		json_string(w, "src", text);
-		uid_format_status(t->port[i]->patched_to->uid, text);
+		port_id_format_status(t->port[i]->patched_to->id, text);
 		json_string(w, "dst", text);
 		json_end(w);
 	}
@@ -84,76 +82,10 @@ status_nfv(const struct app *app, char *reply, size_t size)
 	json_finish(&w);
 }
 
-/* What was counted since the last `clear`. */
-static struct port_stats
-since(const struct port_stats *now, const struct port_stats *base)
-{
-	return (struct port_stats){
-		.rx = now->rx - base->rx,
-		.rx_drop = now->rx_drop - base->rx_drop,
-		.tx = now->tx - base->tx,
-		.tx_drop = now->tx_drop - base->tx_drop,
-	};
-}
-
-static void
-mac_text(uint16_t ethdev, char text[RTE_ETHER_ADDR_FMT_SIZE])
-{
-	struct rte_ether_addr mac;
-
-	if (rte_eth_macaddr_get(ethdev, &mac) < 0)
-		memset(&mac, 0, sizeof(mac));
-	/* lower case, as SPP writes it */
-	snprintf(text, RTE_ETHER_ADDR_FMT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x",
-			RTE_ETHER_ADDR_BYTES(&mac));
-}
-
-static void
-put_phy_port(const struct app *app, struct json *w, uint16_t i)
-{
-	const struct shared_port *port = &app->view.info->port[i];
-	struct port_stats all = shared_port_stats(app->view.info, i);
-	struct port_stats s = since(&all, &app->port_base[i]);
-	char mac[RTE_ETHER_ADDR_FMT_SIZE], text[UID_STRLEN];
-
-	uid_format((struct uid){ (enum port_type)port->type, port->number, 0 }, text);
-	mac_text(port->ethdev, mac);
-	json_object(w, NULL);
-	json_uint(w, "id", port->ethdev);
-	json_string(w, "eth", mac);
-	json_uint(w, "rx", s.rx);
-	json_uint(w, "tx", s.tx);
-	json_uint(w, "tx_drop", s.tx_drop);
-	json_object(w, "nof_queues");
-	json_uint(w, "rx", port->nrxq);
-	json_uint(w, "tx", port->ntxq);
-	json_end(w);
-	json_array(w, "flow");
-	json_end(w);
-	json_string(w, "port", text);
-	json_end(w);
-}
-
-static void
-put_ring(const struct app *app, struct json *w, uint16_t i)
-{
-	struct port_stats s = since(&app->view.info->ring_stats[i], &app->ring_base[i]);
-
-	json_object(w, NULL);
-	json_uint(w, "id", i);
-	json_uint(w, "rx", s.rx);
-	json_uint(w, "rx_drop", s.rx_drop);
-	json_uint(w, "tx", s.tx);
-	json_uint(w, "tx_drop", s.tx_drop);
-	json_end(w);
-}
-
 void
 status_primary(const struct app *app, char *reply, size_t size)
 {
-	const struct shared *info = app->view.info;
 	struct json w;
-	uint16_t i;
 
 	json_start(&w, reply, size);
 	json_string(&w, "data_plane", "sppr"); /* what differs from SPP's: docs/dataplane.md */
@@ -164,64 +96,20 @@ status_primary(const struct app *app, char *reply, size_t size)
 		put_patches(app, &w);
 		json_end(&w);
 	}
-	json_array(&w, "phy_ports");
-	for (i = 0; i < info->nports; i++)
-		put_phy_port(app, &w, i);
-	json_end(&w);
-	json_array(&w, "ring_ports");
-	for (i = 0; i < info->nrings; i++)
-		put_ring(app, &w, i);
-	json_end(&w);
-	json_array(&w, "pipes");
-	for (i = 0; i < app->npipes; i++) {
-		json_object(&w, NULL);
-		json_uint(&w, "id", app->pipe[i].number);
-		json_uint(&w, "rx", app->pipe[i].rx);
-		json_uint(&w, "tx", app->pipe[i].tx);
-		json_end(&w);
-	}
-	json_end(&w);
+	port_registry_put_status(app, &w);
 	json_finish(&w);
 }
 
 void
 status_clear(struct app *app)
 {
-	uint16_t i;
-
-	for (i = 0; i < app->view.info->nports; i++)
-		app->port_base[i] = shared_port_stats(app->view.info, i);
-	memcpy(app->ring_base, app->view.info->ring_stats, sizeof(app->ring_base));
-}
-
-static void
-print_stats(const char *what, const struct port_stats *s)
-{
-	printf("%-10s rx %12" PRIu64 "  tx %12" PRIu64 "  tx_drop %12" PRIu64 "\n", what, s->rx,
-			s->tx, s->tx_drop);
+	port_registry_clear_stats(app);
 }
 
 void
 status_print(const struct app *app)
 {
-	const struct shared *info = app->view.info;
-	struct port_stats s;
-	char text[UID_STRLEN];
-	uint16_t i;
-
-	for (i = 0; i < info->nports; i++) {
-		uid_format((struct uid){ (enum port_type)info->port[i].type, info->port[i].number,
-					   0 },
-				text);
-		s = shared_port_stats(info, i);
-		s = since(&s, &app->port_base[i]);
-		print_stats(text, &s);
-	}
-	for (i = 0; i < info->nrings; i++) {
-		uid_format((struct uid){ PORT_RING, i, 0 }, text);
-		s = since(&info->ring_stats[i], &app->ring_base[i]);
-		print_stats(text, &s);
-	}
+	port_registry_print_stats(app);
 	printf("\n");
 	fflush(stdout);
 }

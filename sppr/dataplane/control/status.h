@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef STATUS_H
-#define STATUS_H
+#ifndef CONTROL_STATUS_H
+#define CONTROL_STATUS_H
 
 #include <stddef.h>
 #include <stdint.h>

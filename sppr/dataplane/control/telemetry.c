@@ -7,14 +7,15 @@
 #include "base/log.h"
 #include "control/telemetry.h"
 #include "forward/patch_registry.h"
+#include "shm/owner.h"
 
 static struct shared_view view;
 
 /* `ring_0`: telemetry takes no colon in the name of a member. */
 static void
-member_name(struct uid uid, char text[UID_STRLEN])
+member_name(struct port_id id, char text[PORT_ID_STRLEN])
 {
-	uid_format(uid, text);
+	port_id_format(id, text);
 	*strchr(text, ':') = '_';
 }
 
@@ -41,14 +42,14 @@ put_stats(struct rte_tel_data *d, const char *name, const struct port_stats *s,
 static int
 rings(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	uint16_t i;
 
 	(void)cmd;
 	(void)params;
 	rte_tel_data_start_dict(d);
 	for (i = 0; i < view.info->nrings; i++) {
-		member_name((struct uid){ PORT_RING, i, 0 }, text);
+		member_name((struct port_id){ PORT_RING, i, 0 }, text);
 		put_stats(d, text, &view.info->ring_stats[i], view.ring[i]);
 	}
 	return 0;
@@ -59,7 +60,7 @@ ports(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	const struct shared_port *port;
 	struct port_stats s;
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	uint16_t i;
 
 	(void)cmd;
@@ -67,7 +68,8 @@ ports(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	for (i = 0; i < view.info->nports; i++) {
 		port = &view.info->port[i];
-		member_name((struct uid){ (enum port_type)port->type, port->number, 0 }, text);
+		member_name((struct port_id){ (enum port_type_id)port->type, port->number, 0 },
+				text);
 		s = shared_port_stats(view.info, i);
 		put_stats(d, text, &s, NULL);
 	}
@@ -75,7 +77,7 @@ ports(const char *cmd, const char *params, struct rte_tel_data *d)
 }
 
 static void
-put_process(struct rte_tel_data *one, const struct roster_entry *e)
+put_process(struct rte_tel_data *one, const struct patch_registry_entry *e)
 {
 	rte_tel_data_start_dict(one);
 	rte_tel_data_add_dict_u64(one, "pid", e->process >> 32);
@@ -84,15 +86,15 @@ put_process(struct rte_tel_data *one, const struct roster_entry *e)
 }
 
 static void
-put_patches(struct rte_tel_data *one, const struct roster_entry *e)
+put_patches(struct rte_tel_data *one, const struct patch_registry_entry *e)
 {
-	char src[UID_STRLEN], dst[UID_STRLEN], text[2 * UID_STRLEN + 8];
+	char src[PORT_ID_STRLEN], dst[PORT_ID_STRLEN], text[2 * PORT_ID_STRLEN + 8];
 	unsigned int i;
 
 	rte_tel_data_start_array(one, RTE_TEL_STRING_VAL);
 	for (i = 0; i < e->npatches; i++) {
-		uid_format(e->patch[i].src, src);
-		uid_format(e->patch[i].dst, dst);
+		port_id_format(e->patch[i].src, src);
+		port_id_format(e->patch[i].dst, dst);
 		snprintf(text, sizeof(text), "%s %s", src, dst);
 		rte_tel_data_add_array_string(one, text);
 	}
@@ -101,16 +103,16 @@ put_patches(struct rte_tel_data *one, const struct roster_entry *e)
 /* One member a live process, by its id; the primary is 0. */
 static int
 each_process(struct rte_tel_data *d,
-		void (*put)(struct rte_tel_data *one, const struct roster_entry *e))
+		void (*put)(struct rte_tel_data *one, const struct patch_registry_entry *e))
 {
 	struct rte_tel_data *one;
-	struct roster_entry e;
+	struct patch_registry_entry e;
 	unsigned int i;
 	char id[16];
 
 	rte_tel_data_start_dict(d);
-	for (i = 0; i < ROSTER_SIZE; i++) {
-		if (!roster_read(view.info, i, &e) || (one = rte_tel_data_alloc()) == NULL)
+	for (i = 0; i < PATCH_REGISTRY_SIZE; i++) {
+		if (!patch_registry_read(view.info, i, &e) || (one = rte_tel_data_alloc()) == NULL)
 			continue;
 		put(one, &e);
 		snprintf(id, sizeof(id), "%u", e.id);
@@ -164,18 +166,18 @@ probes(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	const struct probe_slot *p = view.info->probe;
 	struct rte_tel_data *one;
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	uint16_t i;
 
 	(void)cmd;
 	(void)params;
 	rte_tel_data_start_dict(d);
 	for (i = 0; i < MAX_PROBES; i++) {
-		if (!shared_alive(__atomic_load_n(&p[i].process, __ATOMIC_ACQUIRE)) ||
+		if (!owner_alive(__atomic_load_n(&p[i].process, __ATOMIC_ACQUIRE)) ||
 				(one = rte_tel_data_alloc()) == NULL)
 			continue;
 		put_probe(one, &p[i]);
-		member_name((struct uid){ PORT_PROBE, i, 0 }, text);
+		member_name((struct port_id){ PORT_PROBE, i, 0 }, text);
 		rte_tel_data_add_dict_container(d, text, one, 0);
 	}
 	return 0;
@@ -195,7 +197,7 @@ telemetry_set_up(const struct app *app)
 					"\"SRC DST\" of each, by process. No parameters.") < 0 ||
 			rte_telemetry_register_cmd("/spp/probes", probes,
 					"Counters of each probe. No parameters.") < 0) {
-		say("cannot register with telemetry");
+		log_line("cannot register with telemetry");
 		return -1;
 	}
 	return 0;

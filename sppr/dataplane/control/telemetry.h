@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef TELEMETRY_H
-#define TELEMETRY_H
+#ifndef CONTROL_TELEMETRY_H
+#define CONTROL_TELEMETRY_H
 
 #include "app.h"
 

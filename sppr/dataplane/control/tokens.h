@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef TOKENS_H
-#define TOKENS_H
+#ifndef CONTROL_TOKENS_H
+#define CONTROL_TOKENS_H
 
 /* Cuts text at its spaces, in place, into at most max words; their number, or max + 1 when there
  * are more. What is left in text is what SPP echoes: a NUL for the space after each word.

@@ -16,7 +16,7 @@
 #include "ethdev/tap_ends.h"
 #include "security/trusted_file.h"
 
-static struct tapend ends[TAPENDS_MAX];
+static struct tap_end ends[TAP_ENDS_MAX];
 static unsigned int n_ends;
 
 static bool
@@ -28,7 +28,7 @@ is_name(const char *text)
 }
 
 int
-tapend_parse(const char *line, struct tapend *end)
+tap_end_parse(const char *line, struct tap_end *end)
 {
 	char address[32], *slash, *rest, excess[2];
 	unsigned long prefix;
@@ -56,15 +56,15 @@ tapend_parse(const char *line, struct tapend *end)
 
 /* A netlink socket stays in the namespace where it was made. */
 static int
-open_namespace(struct tapend *end)
+open_namespace(struct tap_end *end)
 {
-	char path[sizeof("/run/netns/") + TAPENDS_NAME];
+	char path[sizeof("/run/netns/") + TAP_ENDS_NAME];
 	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 
 	snprintf(path, sizeof(path), "/run/netns/%s", end->netns);
 	end->netns_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (own < 0 || end->netns_fd < 0 || setns(end->netns_fd, CLONE_NEWNET) < 0) {
-		say("%s stays in the host's namespace: %s: %s", end->interface, path,
+		log_line("%s stays in the host's namespace: %s: %s", end->interface, path,
 				strerror(errno));
 		if (own >= 0)
 			close(own);
@@ -72,10 +72,10 @@ open_namespace(struct tapend *end)
 	}
 	end->route_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (end->route_fd < 0)
-		say("%s stays in the host's namespace: netlink: %s", end->interface,
+		log_line("%s stays in the host's namespace: netlink: %s", end->interface,
 				strerror(errno));
 	if (setns(own, CLONE_NEWNET) < 0) {
-		say("cannot return to the host's network namespace: %s", strerror(errno));
+		log_line("cannot return to the host's network namespace: %s", strerror(errno));
 		abort(); /* the controller would be out of reach */
 	}
 	close(own);
@@ -83,7 +83,7 @@ open_namespace(struct tapend *end)
 }
 
 void
-tapends_open(const char *path)
+tap_ends_open(const char *path)
 {
 	const char *why;
 	char line[256];
@@ -92,10 +92,10 @@ tapends_open(const char *path)
 
 	if (*path == '\0')
 		return;
-	fd = ownfile_open(path, O_RDONLY, 0, &why);
+	fd = trusted_file_open(path, O_RDONLY, 0, &why);
 	if (fd < 0) {
 		if (errno != ENOENT)
-			say("%s: %s; not used", path, why);
+			log_line("%s: %s; not used", path, why);
 		return;
 	}
 	f = fdopen(fd, "r");
@@ -104,20 +104,20 @@ tapends_open(const char *path)
 		return;
 	}
 	while (fgets(line, sizeof(line), f) != NULL) {
-		if (n_ends == TAPENDS_MAX) {
-			say("%s: more than %u ends; the others stay in the host's namespace", path,
-					TAPENDS_MAX);
+		if (n_ends == TAP_ENDS_MAX) {
+			log_line("%s: more than %u ends; the others stay in the host's namespace",
+					path, TAP_ENDS_MAX);
 			break;
 		}
-		if (tapend_parse(line, &ends[n_ends]) < 0)
-			say("%s: a line that cannot be understood", path);
+		if (tap_end_parse(line, &ends[n_ends]) < 0)
+			log_line("%s: a line that cannot be understood", path);
 		else if (open_namespace(&ends[n_ends]) == 0)
 			n_ends++;
 	}
 	fclose(f);
 }
 
-struct request {
+struct netlink_request {
 	struct nlmsghdr head;
 	union {
 		struct ifinfomsg link;
@@ -127,7 +127,7 @@ struct request {
 };
 
 static void
-put(struct request *r, unsigned short type, const void *data, unsigned short len)
+put(struct netlink_request *r, unsigned short type, const void *data, unsigned short len)
 {
 	struct rtattr *attribute = (struct rtattr *)((char *)r + NLMSG_ALIGN(r->head.nlmsg_len));
 
@@ -139,7 +139,7 @@ put(struct request *r, unsigned short type, const void *data, unsigned short len
 
 /* Send a request and wait for the kernel's answer. Returns 0, or -1 with errno. */
 static int
-send_request(int fd, struct request *r)
+send_request(int fd, struct netlink_request *r)
 {
 	struct {
 		struct nlmsghdr head;
@@ -159,10 +159,10 @@ send_request(int fd, struct request *r)
 	return answer.error.error == 0 ? 0 : -1;
 }
 
-static struct request
+static struct netlink_request
 new_request(unsigned short type, size_t body)
 {
-	struct request r;
+	struct netlink_request r;
 
 	memset(&r, 0, sizeof(r));
 	r.head.nlmsg_type = type;
@@ -171,9 +171,9 @@ new_request(unsigned short type, size_t body)
 }
 
 static int
-move(const struct tapend *end, int host)
+move(const struct tap_end *end, int host)
 {
-	struct request r = new_request(RTM_NEWLINK, sizeof(r.link));
+	struct netlink_request r = new_request(RTM_NEWLINK, sizeof(r.link));
 
 	r.link.ifi_index = (int)if_nametoindex(end->interface);
 	if (r.link.ifi_index == 0)
@@ -183,9 +183,9 @@ move(const struct tapend *end, int host)
 }
 
 static int
-index_in_namespace(const struct tapend *end)
+index_in_namespace(const struct tap_end *end)
 {
-	struct request r = new_request(RTM_GETLINK, sizeof(r.link));
+	struct netlink_request r = new_request(RTM_GETLINK, sizeof(r.link));
 	char answer[8192];
 	const struct nlmsghdr *head = (const struct nlmsghdr *)answer;
 
@@ -200,9 +200,9 @@ index_in_namespace(const struct tapend *end)
 }
 
 static int
-configure(const struct tapend *end)
+configure(const struct tap_end *end)
 {
-	struct request r = new_request(RTM_NEWADDR, sizeof(r.address));
+	struct netlink_request r = new_request(RTM_NEWADDR, sizeof(r.address));
 	int index = index_in_namespace(end);
 
 	if (index == 0)
@@ -225,20 +225,20 @@ configure(const struct tapend *end)
 }
 
 void
-tapends_move(void)
+tap_ends_move(void)
 {
 	int host = n_ends == 0 ? -1 : socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	unsigned int i;
 
 	for (i = 0; i < n_ends; i++) {
 		if (host < 0 || move(&ends[i], host) < 0)
-			say("%s stays in the host's namespace: %s", ends[i].interface,
+			log_line("%s stays in the host's namespace: %s", ends[i].interface,
 					strerror(errno));
 		else if (configure(&ends[i]) < 0)
-			say("%s is in namespace %s, without its address: %s", ends[i].interface,
-					ends[i].netns, strerror(errno));
+			log_line("%s is in namespace %s, without its address: %s",
+					ends[i].interface, ends[i].netns, strerror(errno));
 		else
-			say("%s is in namespace %s", ends[i].interface, ends[i].netns);
+			log_line("%s is in namespace %s", ends[i].interface, ends[i].netns);
 		close(ends[i].netns_fd);
 		close(ends[i].route_fd);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef TAPENDS_H
-#define TAPENDS_H
+#ifndef ETHDEV_TAP_ENDS_H
+#define ETHDEV_TAP_ENDS_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -10,12 +10,12 @@
  * The launcher makes the namespaces and the file; a primary that is run again reads it again.
  */
 
-#define TAPENDS_MAX 64
-#define TAPENDS_NAME 81
+#define TAP_ENDS_MAX 64
+#define TAP_ENDS_NAME 81
 
-struct tapend {
+struct tap_end {
 	char interface[16];
-	char netns[TAPENDS_NAME];
+	char netns[TAP_ENDS_NAME];
 	bool has_address;
 	struct in_addr address;
 	unsigned int prefix;
@@ -24,14 +24,14 @@ struct tapend {
 };
 
 /* Parse one line. Returns -1 if it is malformed. */
-int tapend_parse(const char *line, struct tapend *end);
+int tap_end_parse(const char *line, struct tap_end *end);
 
 /* Read the file and open each namespace, while this process still may enter one: before
  * privileges_drop. A file that is not there names nothing. Logs what cannot be used.
  */
-void tapends_open(const char *path);
+void tap_ends_open(const char *path);
 
 /* Move the taps, which exist now. Logs each move and each failure. */
-void tapends_move(void);
+void tap_ends_move(void);
 
 #endif

@@ -11,37 +11,37 @@
 #define NAP_MIN_NS 10000
 #define NAP_MAX_NS 500000
 /* A process killed between taking our token and sending loses one wake-up: look anyway. */
-#define LOOK_ANYWAY_NS 100000000
+#define SLEEP_MAX_NS 100000000
 
 enum {
 	FD_CONTROL,
-	FD_WAKER,
+	FD_RING,
 	FD_PORTS
 };
 
 int
-sleeper_open(struct sleeper *s)
+idle_open(struct idle *s)
 {
 	s->nap_ns = NAP_MIN_NS;
 	s->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->control_fd < 0 || waker_open(&s->waker) < 0) {
-		say("no eventfd or socket for a worker");
+	if (s->control_fd < 0 || ring_notify_open(&s->notify) < 0) {
+		log_line("no eventfd or socket for a worker");
 		return -1;
 	}
 	s->fds[FD_CONTROL] = (struct pollfd){ .fd = s->control_fd, .events = POLLIN };
-	s->fds[FD_WAKER] = (struct pollfd){ .fd = s->waker.fd, .events = POLLIN };
+	s->fds[FD_RING] = (struct pollfd){ .fd = s->notify.fd, .events = POLLIN };
 	return 0;
 }
 
 void
-sleeper_close(struct sleeper *s)
+idle_close(struct idle *s)
 {
 	close(s->control_fd);
-	waker_close(&s->waker);
+	ring_notify_close(&s->notify);
 }
 
 void
-sleeper_wake(const struct sleeper *s)
+idle_wake(const struct idle *s)
 {
 	uint64_t one = 1;
 
@@ -50,7 +50,7 @@ sleeper_wake(const struct sleeper *s)
 }
 
 void
-sleeper_rested(struct sleeper *s)
+idle_reset(struct idle *s)
 {
 	s->nap_ns = NAP_MIN_NS;
 }
@@ -62,42 +62,42 @@ arm_port(struct port *port, uint64_t token)
 }
 
 void
-sleeper_arm(struct sleeper *s, const struct table *table)
+idle_arm(struct idle *s, const struct patch_table *table)
 {
 	unsigned int i;
 	int fd;
 
 	s->n = FD_PORTS;
 	for (i = 0; i < table->n; i++) {
-		fd = arm_port(table->pair[i].src, s->waker.token);
-		s->of_pair[i] = fd;
+		fd = arm_port(table->entry[i].src, s->notify.token);
+		s->fd_of[i] = fd;
 		if (fd < 0)
 			continue;
-		s->of_pair[i] = (int)s->n;
+		s->fd_of[i] = (int)s->n;
 		s->fds[s->n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
 	if (table->n > 0)
-		waker_barrier();
+		ring_notify_barrier();
 }
 
 /* Naps grow while a source has no event. */
 static struct timespec
-time_to_sleep(struct sleeper *s, const struct table *table)
+sleep_time(struct idle *s, const struct patch_table *table)
 {
 	bool events = true;
 	unsigned int i, nap_ns = s->nap_ns;
 
 	for (i = 0; i < table->n; i++)
-		events &= s->of_pair[i] != WAIT_POLL;
+		events &= s->fd_of[i] != WAIT_POLL;
 	if (events)
-		return (struct timespec){ 0, LOOK_ANYWAY_NS };
+		return (struct timespec){ 0, SLEEP_MAX_NS };
 	s->nap_ns = RTE_MIN(nap_ns * 2, (unsigned int)NAP_MAX_NS);
 	return (struct timespec){ 0, (long)nap_ns };
 }
 
 /* An fd that is readable no more but broken (its interface was removed) is no event to wait on. */
 static bool
-broken(const struct sleeper *s)
+broken(const struct idle *s)
 {
 	unsigned int i;
 	bool any = false;
@@ -111,9 +111,9 @@ broken(const struct sleeper *s)
 }
 
 void
-sleeper_wait(struct sleeper *s, const struct table *table)
+idle_wait(struct idle *s, const struct patch_table *table)
 {
-	struct timespec t = time_to_sleep(s, table), nap = { 0, NAP_MAX_NS };
+	struct timespec t = sleep_time(s, table), nap = { 0, NAP_MAX_NS };
 	unsigned int i;
 	uint64_t count;
 
@@ -121,8 +121,8 @@ sleeper_wait(struct sleeper *s, const struct table *table)
 		s->fds[i].revents = 0;
 	if (ppoll(s->fds, s->n, table->n > 0 ? &t : NULL, NULL) <= 0)
 		return;
-	if (s->fds[FD_WAKER].revents != 0)
-		waker_drain(&s->waker);
+	if (s->fds[FD_RING].revents != 0)
+		ring_notify_drain(&s->notify);
 	if (s->fds[FD_CONTROL].revents != 0 && read(s->control_fd, &count, sizeof(count)) < 0)
 		return;
 	if (broken(s))
@@ -130,15 +130,15 @@ sleeper_wait(struct sleeper *s, const struct table *table)
 }
 
 void
-sleeper_disarm(struct sleeper *s, const struct table *table)
+idle_disarm(struct idle *s, const struct patch_table *table)
 {
 	struct port *port;
 	unsigned int i;
 	int at;
 
 	for (i = 0; i < table->n; i++) {
-		port = table->pair[i].src;
-		at = s->of_pair[i];
+		port = table->entry[i].src;
+		at = s->fd_of[i];
 		if (port->ops->disarm != NULL)
 			port->ops->disarm(port, at >= 0 && (s->fds[at].revents & POLLIN) != 0);
 	}

@@ -4,7 +4,7 @@
 #include "forward/lcore_assign.h"
 
 static unsigned int
-load_of(const struct plan_item *items, unsigned int n, int worker)
+load_of(const struct lcore_assign_item *items, unsigned int n, int worker)
 {
 	unsigned int i, load = 0;
 
@@ -14,7 +14,7 @@ load_of(const struct plan_item *items, unsigned int n, int worker)
 }
 
 static int
-least_loaded(const struct plan_item *items, unsigned int n, unsigned int nworkers)
+least_loaded(const struct lcore_assign_item *items, unsigned int n, unsigned int nworkers)
 {
 	unsigned int w, best = 0;
 
@@ -25,7 +25,7 @@ least_loaded(const struct plan_item *items, unsigned int n, unsigned int nworker
 }
 
 static void
-give_group(struct plan_item *items, unsigned int n, const void *dst, int worker)
+give_group(struct lcore_assign_item *items, unsigned int n, const void *dst, int worker)
 {
 	unsigned int i;
 
@@ -35,7 +35,7 @@ give_group(struct plan_item *items, unsigned int n, const void *dst, int worker)
 }
 
 void
-plan_divide(struct plan_item *items, unsigned int n, unsigned int nworkers)
+lcore_assign(struct lcore_assign_item *items, unsigned int n, unsigned int nworkers)
 {
 	unsigned int i;
 

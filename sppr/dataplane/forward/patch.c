@@ -2,6 +2,8 @@
 #include "base/log.h"
 #include "forward/patch.h"
 #include "forward/worker.h"
+#include "port/registry.h"
+#include "shm/owner.h"
 
 static bool
 is_destination(const struct app *app, const struct port *port)
@@ -14,16 +16,10 @@ is_destination(const struct app *app, const struct port *port)
 	return false;
 }
 
-/* A pipe has this side of a ring for a process that is not ours. */
-static bool
-pipe_has(const struct app *app, const struct port *port, bool tx)
+static const char *
+reserved(const struct port *port, bool tx)
 {
-	unsigned int i;
-
-	for (i = 0; port->uid.type == PORT_RING && i < app->npipes; i++)
-		if (port->uid.number == (tx ? app->pipe[i].tx : app->pipe[i].rx))
-			return true;
-	return false;
+	return port->ops->reserved != NULL ? port->ops->reserved(port, tx) : NULL;
 }
 
 /* Give up in the shared memory what no patch uses any more. */
@@ -37,47 +33,48 @@ release_unused(struct app *app)
 
 		if (p->users == NULL)
 			continue;
-		if (p->patched_to == NULL && !pipe_has(app, p, false))
-			shared_release(&p->users->rx);
-		if (!is_destination(app, p) && !pipe_has(app, p, true))
-			shared_release(&p->users->tx);
+		if (p->patched_to == NULL && reserved(p, false) == NULL)
+			owner_release(&p->users->rx);
+		if (!is_destination(app, p) && reserved(p, true) == NULL)
+			owner_release(&p->users->tx);
 	}
 }
 
 static int
-hold_side(const struct app *app, struct port *port, bool tx)
+claim_side(struct port *port, bool tx)
 {
-	char text[UID_STRLEN];
-	bool inherited;
+	const char *why = reserved(port, tx);
+	char text[PORT_ID_STRLEN];
+	bool stale;
 	pid_t other;
 
 	if (port->users == NULL)
 		return 0;
-	if (pipe_has(app, port, tx)) {
-		say("ring:%u: a pipe has that side", port->uid.number);
+	port_id_format(port->id, text);
+	if (why != NULL) {
+		log_line("%s: %s", text, why);
 		return -1;
 	}
-	other = shared_hold(tx ? &port->users->tx : &port->users->rx, &inherited);
+	other = owner_claim(tx ? &port->users->tx : &port->users->rx, &stale);
 	if (other != 0) {
-		uid_format(port->uid, text);
-		say("%s: process %d is patched %s it already; one at a time", text, other,
+		log_line("%s: process %d is patched %s it already; one at a time", text, other,
 				tx ? "to" : "from");
 		return -1;
 	}
-	if (inherited && port->ops->inherit != NULL)
-		port->ops->inherit(port, tx);
+	if (stale && port->ops->recover != NULL)
+		port->ops->recover(port, tx);
 	return 0;
 }
 
 static struct port *
-find_or_say(const struct app *app, struct uid uid)
+find_port(const struct app *app, struct port_id id)
 {
-	struct port *port = port_find(&app->ports, uid);
-	char text[UID_STRLEN];
+	struct port *port = port_table_find(&app->ports, id);
+	char text[PORT_ID_STRLEN];
 
-	uid_format(uid, text);
+	port_id_format(id, text);
 	if (port == NULL)
-		say("%s: no such port here", text);
+		log_line("%s: no such port here", text);
 	return port;
 }
 
@@ -85,30 +82,30 @@ find_or_say(const struct app *app, struct uid uid)
 static int
 check_side(const struct port *port, bool tx)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 
 	if (tx ? port->ops->tx_burst != NULL : port->ops->rx_burst != NULL)
 		return 0;
-	uid_format(port->uid, text);
-	say("%s has no %s queue", text, tx ? "tx" : "rx");
+	port_id_format(port->id, text);
+	log_line("%s has no %s queue", text, tx ? "tx" : "rx");
 	return -1;
 }
 
 int
-patch_add_port(struct app *app, struct uid uid)
+patch_add_port(struct app *app, struct port_id id)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	struct port *port;
 
-	if (port_find(&app->ports, uid) != NULL) {
-		uid_format(uid, text);
-		say("%s is there already", text);
+	if (port_table_find(&app->ports, id) != NULL) {
+		port_id_format(id, text);
+		log_line("%s is there already", text);
 		return -1;
 	}
-	port = port_open(&app->env, uid);
+	port = port_registry_open(&app->env, id);
 	if (port == NULL)
 		return -1;
-	if (port_insert(&app->ports, port) < 0) {
+	if (port_table_insert(&app->ports, port) < 0) {
 		port_close(port);
 		return -1;
 	}
@@ -116,44 +113,44 @@ patch_add_port(struct app *app, struct uid uid)
 }
 
 int
-patch_del_port(struct app *app, struct uid uid)
+patch_del_port(struct app *app, struct port_id id)
 {
-	struct port *port = find_or_say(app, uid);
+	struct port *port = find_port(app, id);
 
 	if (port == NULL)
 		return -1;
 	if (port->fixed) {
-		say("the primary's own ports stay");
+		log_line("the primary's own ports stay");
 		return -1;
 	}
-	port_unpatch(&app->ports, port);
-	if (forward_apply(&app->ports, app->running) < 0) {
+	port_table_unpatch(&app->ports, port);
+	if (workers_apply(&app->ports, app->running) < 0) {
 		/* no memory for new tables; stopping needs none, and the port must go */
-		say("stopped forwarding");
+		log_line("stopped forwarding");
 		patch_run(app, false);
 	}
 	release_unused(app);
-	port_remove(&app->ports, port);
+	port_table_remove(&app->ports, port);
 	port_close(port);
 	return 0;
 }
 
 int
-patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
+patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id)
 {
-	struct port *src = find_or_say(app, src_uid);
-	struct port *dst = src != NULL ? find_or_say(app, dst_uid) : NULL;
+	struct port *src = find_port(app, src_id);
+	struct port *dst = src != NULL ? find_port(app, dst_id) : NULL;
 	struct port *before;
 
 	if (src == NULL || dst == NULL || check_side(src, false) < 0 || check_side(dst, true) < 0)
 		return -1;
-	if (hold_side(app, src, false) < 0 || hold_side(app, dst, true) < 0) {
+	if (claim_side(src, false) < 0 || claim_side(dst, true) < 0) {
 		release_unused(app);
 		return -1;
 	}
 	before = src->patched_to;
 	src->patched_to = dst;
-	if (forward_apply(&app->ports, app->running) < 0) {
+	if (workers_apply(&app->ports, app->running) < 0) {
 		src->patched_to = before;
 		release_unused(app);
 		return -1;
@@ -163,16 +160,16 @@ patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 }
 
 int
-patch_disconnect(struct app *app, struct uid uid)
+patch_disconnect(struct app *app, struct port_id id)
 {
-	struct port *src = find_or_say(app, uid);
+	struct port *src = find_port(app, id);
 	struct port *before;
 
 	if (src == NULL)
 		return -1;
 	before = src->patched_to;
 	src->patched_to = NULL;
-	if (forward_apply(&app->ports, app->running) < 0) {
+	if (workers_apply(&app->ports, app->running) < 0) {
 		src->patched_to = before;
 		return -1;
 	}
@@ -191,7 +188,7 @@ patch_reset(struct app *app)
 		before[i] = app->ports.port[i]->patched_to;
 		app->ports.port[i]->patched_to = NULL;
 	}
-	ret = forward_apply(&app->ports, app->running);
+	ret = workers_apply(&app->ports, app->running);
 	for (i = 0; ret < 0 && i < app->ports.n; i++)
 		app->ports.port[i]->patched_to = before[i];
 	release_unused(app);
@@ -201,7 +198,7 @@ patch_reset(struct app *app)
 int
 patch_run(struct app *app, bool running)
 {
-	if (forward_apply(&app->ports, running) < 0)
+	if (workers_apply(&app->ports, running) < 0)
 		return -1;
 	app->running = running;
 	return 0;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PATCH_H
-#define PATCH_H
+#ifndef FORWARD_PATCH_H
+#define FORWARD_PATCH_H
 
 #include "app.h"
 
 /* Changes to ports and patches, made while the workers run. 0, or -1 and nothing changed. */
 
-int patch_add_port(struct app *app, struct uid uid);
-int patch_del_port(struct app *app, struct uid uid);
-int patch_connect(struct app *app, struct uid src, struct uid dst);
+int patch_add_port(struct app *app, struct port_id id);
+int patch_del_port(struct app *app, struct port_id id);
+int patch_connect(struct app *app, struct port_id src, struct port_id dst);
 /* Takes away the patch from this port, leaves the others running; not SPP's. */
-int patch_disconnect(struct app *app, struct uid src);
+int patch_disconnect(struct app *app, struct port_id src);
 int patch_reset(struct app *app);
 int patch_run(struct app *app, bool running);
 

@@ -2,27 +2,28 @@
 #include <string.h>
 
 #include "forward/patch_registry.h"
+#include "shm/owner.h"
 
 #define READ_TRIES 100
 
-static struct roster_entry *own;
+static struct patch_registry_entry *own;
 
 void
-roster_join(struct app *app)
+patch_registry_join(struct app *app)
 {
 	struct shared *info = app->view.info;
-	bool inherited;
+	bool stale;
 	unsigned int i;
 
-	for (i = 0; i < ROSTER_SIZE && own == NULL; i++)
-		if (shared_hold(&info->roster[i].process, &inherited) == 0)
-			own = &info->roster[i];
-	roster_update(app);
+	for (i = 0; i < PATCH_REGISTRY_SIZE && own == NULL; i++)
+		if (owner_claim(&info->patch_registry[i].process, &stale) == 0)
+			own = &info->patch_registry[i];
+	patch_registry_update(app);
 }
 
 /* Odd while it is being written: a reader that saw the number change reads again. */
 void
-roster_update(const struct app *app)
+patch_registry_update(const struct app *app)
 {
 	unsigned int i, n = 0;
 
@@ -32,38 +33,38 @@ roster_update(const struct app *app)
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	own->id = app->cfg.primary ? 0 : app->cfg.client_id;
 	own->running = app->running;
-	for (i = 0; i < app->ports.n && n < ROSTER_PATCHES; i++) {
+	for (i = 0; i < app->ports.n && n < PATCH_REGISTRY_PATCHES; i++) {
 		const struct port *p = app->ports.port[i];
 
 		if (p->patched_to == NULL)
 			continue;
-		own->patch[n].src = p->uid;
-		own->patch[n++].dst = p->patched_to->uid;
+		own->patch[n].src = p->id;
+		own->patch[n++].dst = p->patched_to->id;
 	}
 	own->npatches = n;
 	__atomic_store_n(&own->sequence, own->sequence + 1, __ATOMIC_RELEASE);
 }
 
 unsigned int
-roster_others(struct shared *info)
+patch_registry_count_others(struct shared *info)
 {
 	unsigned int i, n = 0;
 
-	for (i = 0; i < ROSTER_SIZE; i++)
-		if (&info->roster[i] != own &&
-				shared_alive(__atomic_load_n(
-						&info->roster[i].process, __ATOMIC_ACQUIRE)))
+	for (i = 0; i < PATCH_REGISTRY_SIZE; i++)
+		if (&info->patch_registry[i] != own &&
+				owner_alive(__atomic_load_n(&info->patch_registry[i].process,
+						__ATOMIC_ACQUIRE)))
 			n++;
 	return n;
 }
 
 bool
-roster_read(struct shared *info, unsigned int i, struct roster_entry *copy)
+patch_registry_read(struct shared *info, unsigned int i, struct patch_registry_entry *copy)
 {
-	const struct roster_entry *entry = &info->roster[i];
+	const struct patch_registry_entry *entry = &info->patch_registry[i];
 	uint32_t before, after, tries;
 
-	if (!shared_alive(__atomic_load_n(&entry->process, __ATOMIC_ACQUIRE)))
+	if (!owner_alive(__atomic_load_n(&entry->process, __ATOMIC_ACQUIRE)))
 		return false;
 	for (tries = 0; tries < READ_TRIES; tries++) {
 		before = __atomic_load_n(&entry->sequence, __ATOMIC_ACQUIRE);
@@ -71,7 +72,7 @@ roster_read(struct shared *info, unsigned int i, struct roster_entry *copy)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		after = __atomic_load_n(&entry->sequence, __ATOMIC_RELAXED);
 		if (before == after && (before & 1) == 0)
-			return copy->npatches <= ROSTER_PATCHES;
+			return copy->npatches <= PATCH_REGISTRY_PATCHES;
 	}
 	return false; /* killed while writing */
 }

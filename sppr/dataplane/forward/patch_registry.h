@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef ROSTER_H
-#define ROSTER_H
+#ifndef FORWARD_PATCH_REGISTRY_H
+#define FORWARD_PATCH_REGISTRY_H
 
 #include "app.h"
 
@@ -9,15 +9,15 @@
  */
 
 /* Takes a free entry for this process; none left costs only the telemetry. */
-void roster_join(struct app *app);
+void patch_registry_join(struct app *app);
 
 /* After each change, by the control thread. */
-void roster_update(const struct app *app);
+void patch_registry_update(const struct app *app);
 
 /* How many other live processes work in the shared memory. */
-unsigned int roster_others(struct shared *info);
+unsigned int patch_registry_count_others(struct shared *info);
 
 /* A copy of entry i as it was at one moment; false when no live process has it. From any thread. */
-bool roster_read(struct shared *info, unsigned int i, struct roster_entry *copy);
+bool patch_registry_read(struct shared *info, unsigned int i, struct patch_registry_entry *copy);
 
 #endif

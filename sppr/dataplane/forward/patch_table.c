@@ -4,38 +4,38 @@
 #include "base/log.h"
 #include "forward/patch_table.h"
 
-struct table table_of_nothing;
+struct patch_table patch_table_empty;
 
-static struct table *
+static struct patch_table *
 new_table(unsigned int n)
 {
-	struct table *t;
+	struct patch_table *t;
 
 	if (n == 0)
-		return &table_of_nothing;
-	t = malloc(sizeof(struct table) + n * sizeof(struct pair));
+		return &patch_table_empty;
+	t = malloc(sizeof(struct patch_table) + n * sizeof(struct patch_entry));
 	if (t != NULL)
 		t->n = 0;
 	return t;
 }
 
 void
-table_free(struct table *table)
+patch_table_free(struct patch_table *table)
 {
-	if (table != &table_of_nothing)
+	if (table != &patch_table_empty)
 		free(table);
 }
 
 /* Whether a worker may use both ends at once with what the others do now. */
 static bool
-free_for(const struct port *src, const struct port *dst, int worker)
+is_free_for(const struct port *src, const struct port *dst, int worker)
 {
 	return (src->rx_worker < 0 || src->rx_worker == worker) &&
 	       (dst->tx_worker < 0 || dst->tx_worker == worker);
 }
 
 void
-division_make(struct division *d, const struct port_table *ports, bool running,
+patch_assignment_make(struct patch_assignment *d, const struct port_table *ports, bool running,
 		unsigned int nworkers)
 {
 	unsigned int i;
@@ -50,46 +50,47 @@ division_make(struct division *d, const struct port_table *ports, bool running,
 		d->item[d->n].dst = p->patched_to;
 		d->item[d->n++].was = p->patched_to->tx_worker;
 	}
-	plan_divide(d->item, d->n, nworkers);
+	lcore_assign(d->item, d->n, nworkers);
 }
 
 bool
-division_moves(const struct division *d)
+patch_assignment_moves_port(const struct patch_assignment *d)
 {
 	unsigned int i;
 
 	for (i = 0; i < d->n; i++)
-		if (!free_for(d->src[i], d->src[i]->patched_to, d->item[i].worker))
+		if (!is_free_for(d->src[i], d->src[i]->patched_to, d->item[i].worker))
 			return true;
 	return false;
 }
 
 static void
-fill_one(const struct division *d, struct table *t, int worker, bool only_free)
+fill_one(const struct patch_assignment *d, struct patch_table *t, int worker, bool only_free)
 {
 	unsigned int i;
 
 	for (i = 0; i < d->n; i++) {
 		struct port *src = d->src[i], *dst = src->patched_to;
 
-		if (d->item[i].worker != worker || (only_free && !free_for(src, dst, worker)))
+		if (d->item[i].worker != worker || (only_free && !is_free_for(src, dst, worker)))
 			continue;
-		t->pair[t->n++] = (struct pair){ src->ops->rx_burst, dst->ops->tx_burst, src, dst };
+		t->entry[t->n++] = (struct patch_entry){ src->ops->rx_burst, dst->ops->tx_burst,
+			src, dst };
 	}
 }
 
 int
-division_fill(const struct division *d, struct table **tables, unsigned int nworkers,
-		bool only_free)
+patch_assignment_make_tables(const struct patch_assignment *d, struct patch_table **tables,
+		unsigned int nworkers, bool only_free)
 {
 	unsigned int w;
 
 	for (w = 0; w < nworkers; w++) {
 		tables[w] = new_table(d->n);
 		if (tables[w] == NULL) {
-			say("no memory for a patch table");
+			log_line("no memory for a patch table");
 			while (w-- > 0)
-				table_free(tables[w]);
+				patch_table_free(tables[w]);
 			return -1;
 		}
 		fill_one(d, tables[w], (int)w, only_free);
@@ -98,7 +99,7 @@ division_fill(const struct division *d, struct table **tables, unsigned int nwor
 }
 
 void
-division_record(const struct division *d, const struct port_table *ports)
+patch_assignment_record(const struct patch_assignment *d, const struct port_table *ports)
 {
 	unsigned int i;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef TABLE_H
-#define TABLE_H
+#ifndef FORWARD_PATCH_TABLE_H
+#define FORWARD_PATCH_TABLE_H
 
 #include <stdbool.h>
 
@@ -8,43 +8,43 @@
 #include "port/port.h"
 
 /* What one worker does over and over: its patches. */
-struct pair {
+struct patch_entry {
 	uint16_t (*rx)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
 	uint16_t (*tx)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
 	struct port *src;
 	struct port *dst;
 };
 
-struct table {
+struct patch_table {
 	unsigned int n;
-	struct pair pair[];
+	struct patch_entry entry[];
 };
 
 /* The patches of a set of ports, divided among workers. */
-struct division {
+struct patch_assignment {
 	struct port *src[MAX_PORTS];
-	struct plan_item item[MAX_PORTS];
+	struct lcore_assign_item item[MAX_PORTS];
 	unsigned int n;
 };
 
 /* The table of a worker with nothing to do: takes no memory, so stopping cannot fail. */
-extern struct table table_of_nothing;
+extern struct patch_table patch_table_empty;
 
-void table_free(struct table *table);
+void patch_table_free(struct patch_table *table);
 
-void division_make(struct division *d, const struct port_table *ports, bool running,
+void patch_assignment_make(struct patch_assignment *d, const struct port_table *ports, bool running,
 		unsigned int nworkers);
 
 /* Whether some port goes from one worker to another. */
-bool division_moves(const struct division *d);
+bool patch_assignment_moves_port(const struct patch_assignment *d);
 
 /* One table a worker; with only_free without the patches another worker still has a hand on. -1
  * when there is no memory.
  */
-int division_fill(const struct division *d, struct table **tables, unsigned int nworkers,
-		bool only_free);
+int patch_assignment_make_tables(const struct patch_assignment *d, struct patch_table **tables,
+		unsigned int nworkers, bool only_free);
 
 /* The workers now do as divided. */
-void division_record(const struct division *d, const struct port_table *ports);
+void patch_assignment_record(const struct patch_assignment *d, const struct port_table *ports);
 
 #endif

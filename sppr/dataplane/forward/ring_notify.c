@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "forward/ring_notify.h"
 
-bool waker_needs_fence = true;
+bool ring_notify_needs_fence = true;
 
 static int send_fd = -1;
 
@@ -32,62 +32,62 @@ address_of(uint64_t token, struct sockaddr_un *address)
 }
 
 void
-waker_set_up(void)
+ring_notify_init(void)
 {
 	if (send_fd < 0)
 		send_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	waker_needs_fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0,
-					    0) != 0;
+	ring_notify_needs_fence = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
+						  0, 0) != 0;
 }
 
 void
-waker_barrier(void)
+ring_notify_barrier(void)
 {
-	if (!waker_needs_fence)
+	if (!ring_notify_needs_fence)
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
 	rte_smp_mb();
 }
 
 int
-waker_open(struct waker *waker)
+ring_notify_open(struct ring_notify *notify)
 {
 	struct sockaddr_un address;
 	socklen_t len;
 
-	waker->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	do {
-		if (getrandom(&waker->token, sizeof(waker->token), 0) !=
-				(ssize_t)sizeof(waker->token))
-			waker->token = 0;
-	} while (waker->token == 0);
-	len = address_of(waker->token, &address);
-	if (waker->fd < 0 || bind(waker->fd, (struct sockaddr *)&address, len) < 0) {
-		say("no socket to be woken by: %s", strerror(errno));
-		waker_close(waker);
+		if (getrandom(&notify->token, sizeof(notify->token), 0) !=
+				(ssize_t)sizeof(notify->token))
+			notify->token = 0;
+	} while (notify->token == 0);
+	len = address_of(notify->token, &address);
+	if (notify->fd < 0 || bind(notify->fd, (struct sockaddr *)&address, len) < 0) {
+		log_line("no socket to be woken by: %s", strerror(errno));
+		ring_notify_close(notify);
 		return -1;
 	}
 	return 0;
 }
 
 void
-waker_close(struct waker *waker)
+ring_notify_close(struct ring_notify *notify)
 {
-	if (waker->fd >= 0)
-		close(waker->fd);
-	waker->fd = -1;
+	if (notify->fd >= 0)
+		close(notify->fd);
+	notify->fd = -1;
 }
 
 void
-waker_drain(const struct waker *waker)
+ring_notify_drain(const struct ring_notify *notify)
 {
 	char byte;
 
-	while (recv(waker->fd, &byte, sizeof(byte), 0) >= 0)
+	while (recv(notify->fd, &byte, sizeof(byte), 0) >= 0)
 		;
 }
 
 void
-waker_send(uint64_t *sleeper)
+ring_notify_send(uint64_t *sleeper)
 {
 	uint64_t token = __atomic_exchange_n(sleeper, 0, __ATOMIC_ACQ_REL);
 	struct sockaddr_un address;

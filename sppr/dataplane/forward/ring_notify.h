@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef WAKER_H
-#define WAKER_H
+#ifndef FORWARD_RING_NOTIFY_H
+#define FORWARD_RING_NOTIFY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,39 +12,39 @@
  * datagram socket in the abstract name space (a kill leaves nothing behind) and puts the socket's
  * token into a word of the shared memory; whoever fills the ring takes the token out and sends.
  */
-struct waker {
+struct ring_notify {
 	int fd; /* readable when somebody woke us */
 	uint64_t token;
 };
 
 /* Once a process, before its first worker runs. */
-void waker_set_up(void);
+void ring_notify_init(void);
 
-int waker_open(struct waker *waker);
-void waker_close(struct waker *waker);
-void waker_drain(const struct waker *waker);
+int ring_notify_open(struct ring_notify *notify);
+void ring_notify_close(struct ring_notify *notify);
+void ring_notify_drain(const struct ring_notify *notify);
 
 /* Takes the token, if it is still there, and sends. */
-void waker_send(uint64_t *sleeper);
+void ring_notify_send(uint64_t *sleeper);
 
 /* Between announcing oneself asleep and the last look: orders our store against the loads of
- * every process that called waker_set_up, so that they need no fence a burst.
+ * every process that called ring_notify_init, so that they need no fence a burst.
  */
-void waker_barrier(void);
+void ring_notify_barrier(void);
 
 /* The kernel has no membarrier for several processes: the filling side fences itself. */
-extern bool waker_needs_fence;
+extern bool ring_notify_needs_fence;
 
 /* The filling side, after each burst. */
 static inline void
-waker_notice(uint64_t *sleeper)
+ring_notify_filled(uint64_t *sleeper)
 {
-	if (waker_needs_fence)
+	if (ring_notify_needs_fence)
 		rte_smp_mb();
 	else
 		rte_compiler_barrier();
 	if (unlikely(__atomic_load_n(sleeper, __ATOMIC_RELAXED) != 0))
-		waker_send(sleeper);
+		ring_notify_send(sleeper);
 }
 
 #endif

@@ -15,27 +15,27 @@
 /* Shorter, and the consumer of a busy ring sleeps between two bursts; each sleep costs both
  * sides a system call.
  */
-#define AWAKE_US 50
+#define BUSY_POLL_US 50
 #define SYNC_POLL_US 20
 
 struct worker {
-	struct table *table; /* replaced by the control thread */
-	uint64_t seen;	     /* the generation this worker works with */
+	struct patch_table *table; /* replaced by the control thread */
+	uint64_t seen;		   /* the generation this worker works with */
 	unsigned int lcore;
 	bool running;
 	bool stop;
-	struct sleeper sleeper;
+	struct idle idle;
 } __rte_cache_aligned;
 
 static struct {
 	uint64_t generation;
 	unsigned int nworkers;
 	struct worker worker[RTE_MAX_LCORE];
-} fwd;
+} workers;
 
 /* The hot path: no log, no system call, no allocation, no lock of its own. */
 static inline uint16_t
-move_burst(const struct pair *p)
+forward_burst(const struct patch_entry *p)
 {
 	struct rte_mbuf *bufs[BURST];
 	uint16_t received, sent;
@@ -54,36 +54,36 @@ move_burst(const struct pair *p)
 }
 
 static inline unsigned int
-move_all(const struct table *table)
+forward_all(const struct patch_table *table)
 {
 	unsigned int i, moved = 0;
 
 	for (i = 0; i < table->n; i++)
-		moved += move_burst(&table->pair[i]);
+		moved += forward_burst(&table->entry[i]);
 	return moved;
 }
 
 /* Asks for events, looks once more so that none is missed, and only then sleeps. */
 static unsigned int
-rest(struct sleeper *s, const struct table *table)
+sleep_until_event(struct idle *s, const struct patch_table *table)
 {
 	unsigned int moved;
 
-	sleeper_arm(s, table);
-	moved = move_all(table);
+	idle_arm(s, table);
+	moved = forward_all(table);
 	if (moved == 0)
-		sleeper_wait(s, table);
-	sleeper_disarm(s, table);
+		idle_wait(s, table);
+	idle_disarm(s, table);
 	return moved;
 }
 
-static const struct table *
-newest_table(struct worker *w)
+static const struct patch_table *
+current_table(struct worker *w)
 {
 	/* Generation before table: whoever waits for this generation knows that the table used
 	 * from here on is at least as new.
 	 */
-	uint64_t generation = __atomic_load_n(&fwd.generation, __ATOMIC_ACQUIRE);
+	uint64_t generation = __atomic_load_n(&workers.generation, __ATOMIC_ACQUIRE);
 
 	__atomic_store_n(&w->seen, generation, __ATOMIC_RELEASE);
 	return __atomic_load_n(&w->table, __ATOMIC_ACQUIRE);
@@ -92,22 +92,22 @@ newest_table(struct worker *w)
 static int
 worker_main(void *arg)
 {
-	const uint64_t awake = rte_get_tsc_hz() / 1000000 * AWAKE_US;
+	const uint64_t awake = rte_get_tsc_hz() / 1000000 * BUSY_POLL_US;
 	struct worker *w = arg;
 	uint64_t busy = rte_rdtsc(); /* when there was last something to do */
-	const struct table *table;
+	const struct patch_table *table;
 
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); /* 50 us by default: longer than our naps */
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-		table = newest_table(w);
-		if (likely(move_all(table) > 0)) {
+		table = current_table(w);
+		if (likely(forward_all(table) > 0)) {
 			busy = 0;
 			continue;
 		}
 		if (busy == 0) {
 			busy = rte_rdtsc();
-			sleeper_rested(&w->sleeper);
-		} else if (rte_rdtsc() - busy > awake && rest(&w->sleeper, table) > 0) {
+			idle_reset(&w->idle);
+		} else if (rte_rdtsc() - busy > awake && sleep_until_event(&w->idle, table) > 0) {
 			busy = 0;
 		}
 	}
@@ -116,101 +116,101 @@ worker_main(void *arg)
 }
 
 void
-forward_wake(void)
+workers_wake(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < fwd.nworkers; i++)
-		sleeper_wake(&fwd.worker[i].sleeper);
+	for (i = 0; i < workers.nworkers; i++)
+		idle_wake(&workers.worker[i].idle);
 }
 
 void
-forward_synchronize(void)
+workers_synchronize(void)
 {
-	uint64_t generation = __atomic_add_fetch(&fwd.generation, 1, __ATOMIC_SEQ_CST);
+	uint64_t generation = __atomic_add_fetch(&workers.generation, 1, __ATOMIC_SEQ_CST);
 	unsigned int i;
 
-	forward_wake();
-	for (i = 0; i < fwd.nworkers; i++)
-		while (__atomic_load_n(&fwd.worker[i].running, __ATOMIC_ACQUIRE) &&
-				__atomic_load_n(&fwd.worker[i].seen, __ATOMIC_ACQUIRE) < generation)
+	workers_wake();
+	for (i = 0; i < workers.nworkers; i++)
+		while (__atomic_load_n(&workers.worker[i].running, __ATOMIC_ACQUIRE) &&
+				__atomic_load_n(&workers.worker[i].seen, __ATOMIC_ACQUIRE) <
+						generation)
 			usleep(SYNC_POLL_US);
 }
 
 static void
-publish(struct table **tables)
+publish(struct patch_table **tables)
 {
-	struct table *old[RTE_MAX_LCORE];
+	struct patch_table *old[RTE_MAX_LCORE];
 	unsigned int i;
 
-	for (i = 0; i < fwd.nworkers; i++) {
-		old[i] = fwd.worker[i].table;
-		__atomic_store_n(&fwd.worker[i].table, tables[i], __ATOMIC_RELEASE);
+	for (i = 0; i < workers.nworkers; i++) {
+		old[i] = workers.worker[i].table;
+		__atomic_store_n(&workers.worker[i].table, tables[i], __ATOMIC_RELEASE);
 	}
-	forward_synchronize();
-	for (i = 0; i < fwd.nworkers; i++)
-		table_free(old[i]);
+	workers_synchronize();
+	for (i = 0; i < workers.nworkers; i++)
+		patch_table_free(old[i]);
 }
 
 int
-forward_apply(const struct port_table *ports, bool running)
+workers_apply(const struct port_table *ports, bool running)
 {
-	struct table *first[RTE_MAX_LCORE], *second[RTE_MAX_LCORE];
-	struct division division;
+	struct patch_table *first[RTE_MAX_LCORE], *second[RTE_MAX_LCORE];
+	struct patch_assignment assignment;
 	unsigned int i;
 
-	if (fwd.nworkers == 0)
+	if (workers.nworkers == 0)
 		return 0;
-	division_make(&division, ports, running, fwd.nworkers);
-	if (division_fill(&division, second, fwd.nworkers, false) < 0)
+	patch_assignment_make(&assignment, ports, running, workers.nworkers);
+	if (patch_assignment_make_tables(&assignment, second, workers.nworkers, false) < 0)
 		return -1;
-	if (division_moves(&division)) {
+	if (patch_assignment_moves_port(&assignment)) {
 		/* what changes hands is first dropped by the one worker, then taken by the other */
-		if (division_fill(&division, first, fwd.nworkers, true) < 0) {
-			for (i = 0; i < fwd.nworkers; i++)
-				table_free(second[i]);
+		if (patch_assignment_make_tables(&assignment, first, workers.nworkers, true) < 0) {
+			for (i = 0; i < workers.nworkers; i++)
+				patch_table_free(second[i]);
 			return -1;
 		}
 		publish(first);
 	}
 	publish(second);
-	division_record(&division, ports);
+	patch_assignment_record(&assignment, ports);
 	return 0;
 }
 
 int
-forward_start(void)
+workers_start(void)
 {
 	struct worker *w;
 	unsigned int lcore;
 
-	waker_set_up();
+	ring_notify_init();
 	RTE_LCORE_FOREACH_WORKER(lcore) {
-		w = &fwd.worker[fwd.nworkers];
-		w->table = &table_of_nothing;
+		w = &workers.worker[workers.nworkers];
+		w->table = &patch_table_empty;
 		w->lcore = lcore;
 		w->running = true;
-		if (sleeper_open(&w->sleeper) < 0 ||
-				rte_eal_remote_launch(worker_main, w, lcore) != 0) {
-			say("cannot start the worker on lcore %u", lcore);
+		if (idle_open(&w->idle) < 0 || rte_eal_remote_launch(worker_main, w, lcore) != 0) {
+			log_line("cannot start the worker on lcore %u", lcore);
 			return -1;
 		}
-		fwd.nworkers++;
+		workers.nworkers++;
 	}
 	return 0;
 }
 
 void
-forward_stop(void)
+workers_stop(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < fwd.nworkers; i++)
-		__atomic_store_n(&fwd.worker[i].stop, true, __ATOMIC_RELEASE);
-	forward_wake();
-	for (i = 0; i < fwd.nworkers; i++) {
-		rte_eal_wait_lcore(fwd.worker[i].lcore);
-		table_free(fwd.worker[i].table);
-		fwd.worker[i].table = &table_of_nothing;
+	for (i = 0; i < workers.nworkers; i++)
+		__atomic_store_n(&workers.worker[i].stop, true, __ATOMIC_RELEASE);
+	workers_wake();
+	for (i = 0; i < workers.nworkers; i++) {
+		rte_eal_wait_lcore(workers.worker[i].lcore);
+		patch_table_free(workers.worker[i].table);
+		workers.worker[i].table = &patch_table_empty;
 	}
 }

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_bus_vdev.h>
-#include <rte_eth_ring.h>
-
 #include "base/log.h"
 #include "control/command.h"
-#include "ethdev/ethdev_start.h"
+#include "ethdev/pipe_ethdev.h"
 #include "forward/patch.h"
-#include "port/types/pipe.h"
+#include "port/port_type.h"
+#include "port/registry.h"
 
 /* Whatever a controller sends: the first byte says which program it goes to, then a command a
  * line. DPDK is not running; what would touch the host (sockets, taps, files) is left out.
@@ -25,90 +21,33 @@ static struct app app;
 static struct shared shared;
 static struct rte_ring *ring[NRINGS];
 
-/* As say.c, without the line on stderr, which is libFuzzer's. */
-static char last[512];
+/* The types that would touch the host are null ports here. */
+const struct port_type *const port_types[N_PORT_TYPES] = {
+	[PORT_PHY] = &port_type_phy,
+	[PORT_RING] = &port_type_ring,
+	[PORT_VHOST] = &port_type_null,
+	[PORT_TAP] = &port_type_null,
+	[PORT_NULL] = &port_type_null,
+	[PORT_PCAP] = &port_type_null,
+	[PORT_MEMIF] = &port_type_null,
+	[PORT_IVSHMEM] = &port_type_null,
+	[PORT_PROBE] = &port_type_probe,
+	[PORT_PIPE] = &port_type_pipe,
+};
+
+int
+pipe_ethdev_create(const struct shared_view *view, uint16_t number, uint16_t rx, uint16_t tx)
+{
+	(void)view;
+	(void)number;
+	return rx == tx ? -1 : 0;
+}
 
 void
-say_forget(void)
+pipe_ethdev_remove(uint16_t number, uint16_t ethdev)
 {
-	last[0] = '\0';
-}
-
-const char *
-say_last(void)
-{
-	return last;
-}
-
-void
-say(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(last, sizeof(last), fmt, ap);
-	va_end(ap);
-}
-
-struct port *
-port_vhost_open(const struct port_env *env, struct uid uid)
-{
-	return port_null_open(env, uid);
-}
-
-struct port *
-port_tap_open(const struct port_env *env, struct uid uid)
-{
-	return port_null_open(env, uid);
-}
-
-struct port *
-port_pcap_open(const struct port_env *env, struct uid uid)
-{
-	return port_null_open(env, uid);
-}
-
-struct port *
-port_ivshmem_open(const struct port_env *env, struct uid uid)
-{
-	return port_null_open(env, uid);
-}
-
-struct port *
-port_memif_open(const struct port_env *env, struct uid uid)
-{
-	return env->cfg->primary ? port_null_open(env, uid) : NULL;
-}
-
-int
-ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
-{
-	(void)port;
-	(void)pool;
-	return 0;
-}
-
-int
-rte_eth_from_rings(const char *name, struct rte_ring *const rx[], const unsigned int nrx,
-		struct rte_ring *const tx[], const unsigned int ntx, const unsigned int socket)
-{
-	(void)name;
-	(void)socket;
-	return rx[0] == tx[0] && nrx == ntx ? -1 : 0;
-}
-
-int
-rte_eth_dev_stop(uint16_t id)
-{
-	(void)id;
-	return 0;
-}
-
-int
-rte_vdev_uninit(const char *name)
-{
-	(void)name;
-	return 0;
+	(void)number;
+	(void)ethdev;
 }
 
 int
@@ -118,6 +57,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
+	log_to_stderr(false); /* stderr is libFuzzer's */
 	for (i = 0; i < NRINGS; i++) {
 		ring[i] = aligned_alloc(RTE_CACHE_LINE_SIZE,
 				(size_t)rte_ring_get_memsize(SHARED_RING_SLOTS));
@@ -173,6 +113,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(reply, (char)*line);
 	}
 	patch_close_all(&app);
-	pipe_del_all(&app);
+	port_registry_close_all(&app);
 	return 0;
 }

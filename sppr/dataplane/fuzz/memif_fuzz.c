@@ -31,7 +31,7 @@ on_connected(struct memif_endpoint *e, struct memif_link *link)
 }
 
 static void
-on_gone(struct memif_endpoint *e)
+on_disconnected(struct memif_endpoint *e)
 {
 	(void)e;
 	used = NULL;
@@ -49,7 +49,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	memory = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
 	if (memory == MAP_FAILED)
 		abort();
-	endpoint = (struct memif_endpoint){ .connected = on_connected, .gone = on_gone };
+	endpoint = (struct memif_endpoint){ .connected = on_connected,
+		.disconnected = on_disconnected };
 	return 0;
 }
 
@@ -78,10 +79,10 @@ use(struct memif_queue *queue)
 	for (i = 0; i < n; i = (uint16_t)(i + memif_queue_frame(queue, i, n, &frame)))
 		;
 	for (j = 0; n > 0 && frame.len > 0 && j < frame.n; j++)
-		memset(frame.piece[j].data, 0, frame.piece[j].len);
-	memif_queue_spoil(queue, 0, n);
+		memset(frame.segment[j].data, 0, frame.segment[j].len);
+	memif_queue_clear(queue, 0, n);
 	memif_queue_release(queue, n);
-	memif_queue_wants_event(queue);
+	memif_queue_needs_event(queue);
 }
 
 int
@@ -101,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			size -= 35;
 		} else {
 			memcpy(&in, data + 1, sizeof(in));
-			why = memif_peer_take(&peer, &endpoint, &in, some_fd(data[0]), &answer);
+			why = memif_peer_handle(&peer, &endpoint, &in, some_fd(data[0]), &answer);
 			data += 1 + sizeof(in);
 			size -= 1 + sizeof(in);
 		}
@@ -110,6 +111,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			use(&used->out);
 		}
 	}
-	memif_peer_leave(&peer);
+	memif_peer_close(&peer);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef DEVICES_H
-#define DEVICES_H
+#ifndef GUEST_DEVICES_H
+#define GUEST_DEVICES_H
 
 #include <stddef.h>
 #include <stdint.h>

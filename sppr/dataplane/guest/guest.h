@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef GUEST_H
-#define GUEST_H
+#ifndef GUEST_GUEST_H
+#define GUEST_GUEST_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,10 +19,8 @@ struct app {
 	bool running;
 };
 
-uint64_t monotonic_ns(void);
-
 /* One round over all patches; how many frames were received. */
-unsigned int guest_move(struct app *app);
+unsigned int guest_forward(struct app *app);
 
 /* Whether a patch reads from a ring, which has no event to wait for. */
 bool guest_polls(const struct app *app);

@@ -28,22 +28,22 @@ apply(struct app *app)
 }
 
 int
-patch_add_port(struct app *app, struct uid uid)
+patch_add_port(struct app *app, struct port_id id)
 {
 	struct port *port;
 
-	if (uid.type != PORT_RING || uid.nq != 0) {
-		say("only ring:N can be added in a guest");
+	if (id.type != PORT_RING || id.nq != 0) {
+		log_line("only ring:N can be added in a guest");
 		return -1;
 	}
-	if (port_find(&app->ports, uid) != NULL) {
-		say("ring:%u is there already", uid.number);
+	if (port_table_find(&app->ports, id) != NULL) {
+		log_line("ring:%u is there already", id.number);
 		return -1;
 	}
-	port = vport_ring_open(uid.number);
+	port = vport_ring_open(id.number);
 	if (port == NULL)
 		return -1;
-	if (port_insert(&app->ports, port) < 0) {
+	if (port_table_insert(&app->ports, port) < 0) {
 		port->ops->close(port);
 		free(port);
 		return -1;
@@ -52,31 +52,31 @@ patch_add_port(struct app *app, struct uid uid)
 }
 
 int
-patch_del_port(struct app *app, struct uid uid)
+patch_del_port(struct app *app, struct port_id id)
 {
-	struct port *port = port_find(&app->ports, uid);
+	struct port *port = port_table_find(&app->ports, id);
 
 	if (port == NULL || port->fixed) {
-		say(port == NULL ? "no such port" : "a NIC cannot be deleted");
+		log_line(port == NULL ? "no such port" : "a NIC cannot be deleted");
 		return -1;
 	}
-	port_unpatch(&app->ports, port);
+	port_table_unpatch(&app->ports, port);
 	apply(app);
-	port_remove(&app->ports, port);
+	port_table_remove(&app->ports, port);
 	port->ops->close(port);
 	free(port);
 	return 0;
 }
 
 int
-patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
+patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id)
 {
-	struct port *src = port_find(&app->ports, src_uid);
-	struct port *dst = port_find(&app->ports, dst_uid);
+	struct port *src = port_table_find(&app->ports, src_id);
+	struct port *dst = port_table_find(&app->ports, dst_id);
 	struct port *before;
 
 	if (src == NULL || dst == NULL) {
-		say("no such port");
+		log_line("no such port");
 		return -1;
 	}
 	before = src->patched_to;
@@ -89,12 +89,12 @@ patch_connect(struct app *app, struct uid src_uid, struct uid dst_uid)
 }
 
 int
-patch_disconnect(struct app *app, struct uid uid)
+patch_disconnect(struct app *app, struct port_id id)
 {
-	struct port *src = port_find(&app->ports, uid);
+	struct port *src = port_table_find(&app->ports, id);
 
 	if (src == NULL) {
-		say("no such port");
+		log_line("no such port");
 		return -1;
 	}
 	src->patched_to = NULL;
@@ -137,7 +137,7 @@ patch_close_all(struct app *app)
 }
 
 static unsigned int
-move_burst(struct port *src)
+forward_burst(struct port *src)
 {
 	static struct frame frames[VPORT_BURST];
 	struct port *dst = src->patched_to;
@@ -153,7 +153,7 @@ move_burst(struct port *src)
 }
 
 unsigned int
-guest_move(struct app *app)
+guest_forward(struct app *app)
 {
 	unsigned int i, moved = 0;
 
@@ -161,7 +161,7 @@ guest_move(struct app *app)
 		struct port *p = app->ports.port[i];
 
 		if (p->listening && (p->ready || p->wait_fd < 0))
-			moved += move_burst(p);
+			moved += forward_burst(p);
 	}
 	return moved;
 }

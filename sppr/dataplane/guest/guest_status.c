@@ -6,12 +6,12 @@
 static void
 put_patch(struct json *w, const struct port *port)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 
 	json_object(w, NULL);
-	uid_format(port->uid, text);
+	port_id_format(port->id, text);
 	json_string(w, "src", text);
-	uid_format(port->patched_to->uid, text);
+	port_id_format(port->patched_to->id, text);
 	json_string(w, "dst", text);
 	json_end(w);
 }
@@ -19,9 +19,9 @@ put_patch(struct json *w, const struct port *port)
 static void
 put_counters(struct json *w, const struct port *port)
 {
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 
-	uid_format(port->uid, text);
+	port_id_format(port->id, text);
 	status_open_counters(w, text, port->rx, port->rx_drop, port->tx, port->tx_drop);
 	json_end(w);
 }
@@ -30,7 +30,7 @@ void
 status_nfv(const struct app *app, char *reply, size_t size)
 {
 	const struct port_table *t = &app->ports;
-	char text[UID_STRLEN];
+	char text[PORT_ID_STRLEN];
 	struct json w;
 	unsigned int i;
 
@@ -47,7 +47,7 @@ status_nfv(const struct app *app, char *reply, size_t size)
 	json_end(&w);
 	json_array(&w, "ports");
 	for (i = 0; i < t->n; i++) {
-		uid_format(t->port[i]->uid, text);
+		port_id_format(t->port[i]->id, text);
 		json_string(&w, NULL, text);
 	}
 	json_end(&w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef OPTIONS_H
-#define OPTIONS_H
+#ifndef GUEST_OPTIONS_H
+#define GUEST_OPTIONS_H
 
 #include "base/config.h"
 

@@ -32,17 +32,17 @@ add_ports(struct app *app, const struct options *options)
 		if ((options->port_mask >> i & 1) == 0)
 			continue;
 		port = vport_phy_open(number, names[i]);
-		if (port != NULL && port_insert(&app->ports, port) == 0)
+		if (port != NULL && port_table_insert(&app->ports, port) == 0)
 			number++;
 	}
 	n = devices_ivshmem("", names, DEVICES_MAX);
 	for (i = 0; i < n; i++)
-		patch_add_port(app, (struct uid){ .type = PORT_RING, .number = (uint16_t)i });
+		patch_add_port(app, (struct port_id){ .type = PORT_RING, .number = (uint16_t)i });
 }
 
 /* How long nothing needs doing: till an event, unless a ring has to be looked at. */
 static long
-patience(const struct app *app, unsigned int moved, long *sleep_ns)
+poll_timeout_ns(const struct app *app, unsigned int moved, long *sleep_ns)
 {
 	long ns = *sleep_ns;
 
@@ -57,19 +57,19 @@ patience(const struct app *app, unsigned int moved, long *sleep_ns)
 }
 
 static unsigned int
-fill(const struct app *app, struct control *control, int stop_fd, struct pollfd *fds,
-		struct port **who)
+fill(const struct app *app, struct connection *connection, int stop_fd, struct pollfd *fds,
+		struct port **ports)
 {
 	unsigned int i, n = 2;
 
 	fds[0] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
-	fds[1] = (struct pollfd){ .fd = control->fd, .events = control_events(control) };
+	fds[1] = (struct pollfd){ .fd = connection->fd, .events = connection_events(connection) };
 	for (i = 0; i < app->ports.n; i++) {
 		struct port *p = app->ports.port[i];
 
 		if (!p->listening || p->wait_fd < 0)
 			continue;
-		who[n] = p;
+		ports[n] = p;
 		fds[n++] = (struct pollfd){ .fd = p->wait_fd, .events = POLLIN };
 	}
 	return n;
@@ -78,33 +78,34 @@ fill(const struct app *app, struct control *control, int stop_fd, struct pollfd 
 static int
 loop(struct app *app, int stop_fd)
 {
-	static struct control control;
+	static struct connection connection;
 	struct pollfd fds[MAX_PORTS + 2];
-	struct port *who[MAX_PORTS + 2];
+	struct port *ports[MAX_PORTS + 2];
 	long sleep_ns = SLEEP_MIN_NS;
 	struct timespec timeout;
 	unsigned int i, n;
 	int status = 0;
 
-	control_init(&control, app, stop_fd);
+	connection_init(&connection, app, stop_fd);
 	for (;;) {
-		control_tick(&control);
-		timeout = (struct timespec){ 0, patience(app, guest_move(app), &sleep_ns) };
-		n = fill(app, &control, stop_fd, fds, who);
+		connection_tick(&connection);
+		timeout = (struct timespec){ 0,
+			poll_timeout_ns(app, guest_forward(app), &sleep_ns) };
+		n = fill(app, &connection, stop_fd, fds, ports);
 		if (ppoll(fds, n, &timeout, NULL) < 0) {
 			if (errno == EINTR)
 				continue;
-			say("poll: %s", strerror(errno));
+			log_line("poll: %s", strerror(errno));
 			status = 1;
 			break;
 		}
 		for (i = 2; i < n; i++)
-			who[i]->ready = who[i]->ready || fds[i].revents != 0;
+			ports[i]->ready = ports[i]->ready || fds[i].revents != 0;
 		/* last: a command may close ports */
-		if (fds[0].revents != 0 || control_handle(&control, fds[1].revents))
+		if (fds[0].revents != 0 || connection_handle(&connection, fds[1].revents))
 			break;
 	}
-	control_close(&control);
+	connection_close(&connection);
 	return status;
 }
 
@@ -116,21 +117,21 @@ main(int argc, char **argv)
 	char error[256];
 	int status = 1, stop_fd;
 
-	say_program("spp_vm");
+	log_set_program("spp_vm");
 	switch (options_parse(&options, &app.cfg, argc, argv, error, sizeof(error))) {
 	case CONFIG_HELP:
 		printf("usage: %s\n", OPTIONS_USAGE);
 		return 0;
 	case CONFIG_BAD:
-		say("%s\nusage: %s", error, OPTIONS_USAGE);
+		log_line("%s\nusage: %s", error, OPTIONS_USAGE);
 		return 1;
 	case CONFIG_OK:
 		break;
 	}
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
-	say("config: id %u, controller %s", app.cfg.client_id, app.cfg.controller_text);
+	log_line("config: id %u, controller %s", app.cfg.client_id, app.cfg.controller_text);
 	app.has_forwarder = true;
-	stop_fd = stop_open();
+	stop_fd = signals_open();
 	if (stop_fd >= 0) {
 		add_ports(&app, &options);
 		status = loop(&app, stop_fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VPORT_H
-#define VPORT_H
+#ifndef GUEST_VPORT_H
+#define GUEST_VPORT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,7 +33,7 @@ struct port_ops {
 
 struct port {
 	const struct port_ops *ops;
-	struct uid uid;
+	struct port_id id;
 	struct port *patched_to;
 	int wait_fd; /* readable when there are frames; -1: has to be polled */
 	bool ready;  /* worth a rx */

@@ -156,7 +156,7 @@ phy_listen(struct port *port, bool on)
 		close(port->wait_fd);
 	port->wait_fd = on ? open_socket(p->index, ETH_P_ALL) : -1;
 	if (on && port->wait_fd < 0)
-		say("phy:%u: %s", port->uid.number, strerror(errno));
+		log_line("phy:%u: %s", port->id.number, strerror(errno));
 	return on && port->wait_fd < 0 ? -1 : 0;
 }
 
@@ -210,15 +210,15 @@ vport_phy_open(uint16_t number, const char *interface)
 	p->index = (int)if_nametoindex(interface);
 	p->tx_fd = p->index == 0 ? -1 : open_socket(p->index, 0);
 	if (p->tx_fd < 0) {
-		say("phy:%u, %s: %s", number, interface, strerror(errno));
+		log_line("phy:%u, %s: %s", number, interface, strerror(errno));
 		free(p);
 		return NULL;
 	}
 	bring_up(p->tx_fd, interface);
 	p->port.ops = &phy_ops;
-	p->port.uid = (struct uid){ .type = PORT_PHY, .number = number };
+	p->port.id = (struct port_id){ .type = PORT_PHY, .number = number };
 	p->port.wait_fd = -1;
 	p->port.fixed = true;
-	say("phy:%u is %s", number, interface);
+	log_line("phy:%u is %s", number, interface);
 	return &p->port;
 }

@@ -86,7 +86,7 @@ enable(const char *address)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", address);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "1", 1) < 0)
-		say("%s: %s", path, strerror(errno));
+		log_line("%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 }
@@ -107,7 +107,7 @@ map_device(const char *address)
 			base = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	}
 	if (base == MAP_FAILED)
-		say("%s: %s", path, strerror(errno));
+		log_line("%s: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return base;
@@ -121,7 +121,7 @@ vport_ring_open(uint16_t number)
 	struct vport_ring *p;
 
 	if (number >= n) {
-		say("ring:%u: this machine has %u ivshmem devices", number, n);
+		log_line("ring:%u: this machine has %u ivshmem devices", number, n);
 		return NULL;
 	}
 	p = calloc(1, sizeof(*p));
@@ -130,7 +130,7 @@ vport_ring_open(uint16_t number)
 	enable(names[number]);
 	p->base = map_device(names[number]);
 	if (p->base != MAP_FAILED && region_attach(&p->region, p->base, REGION_GUEST) < 0) {
-		say("ring:%u: %s is laid out by another version", number, names[number]);
+		log_line("ring:%u: %s is laid out by another version", number, names[number]);
 		munmap(p->base, REGION_SIZE);
 		p->base = MAP_FAILED;
 	}
@@ -139,8 +139,8 @@ vport_ring_open(uint16_t number)
 		return NULL;
 	}
 	p->port.ops = &ring_ops;
-	p->port.uid = (struct uid){ .type = PORT_RING, .number = number };
+	p->port.id = (struct port_id){ .type = PORT_RING, .number = number };
 	p->port.wait_fd = -1;
-	say("ring:%u is %s", number, names[number]);
+	log_line("ring:%u is %s", number, names[number]);
 	return &p->port;
 }

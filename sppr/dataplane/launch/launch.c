@@ -33,12 +33,12 @@ find_program(const char *name, char *path, size_t size)
 	slash = strrchr(path, '/');
 	if (slash == NULL || !launch_program_allowed(name) ||
 			(size_t)(slash + 1 - path) + strlen(name) >= size) {
-		say("launch: the program is not one of spp_nfv, spp_vf, spp_mirror, spp_pcap");
+		log_line("launch: the program is not one of spp_nfv, spp_vf, spp_mirror, spp_pcap");
 		return false;
 	}
 	strcpy(slash + 1, name);
 	if (access(path, X_OK) < 0) {
-		say("launch: %s: %s", path, strerror(errno));
+		log_line("launch: %s: %s", path, strerror(errno));
 		return false;
 	}
 	return true;
@@ -53,11 +53,11 @@ open_log(const struct app *app, const char *name, const char *id)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s-%s.log", dir, name, id);
-	fd = ownfile_open(path, O_WRONLY | O_CREAT | O_APPEND, 0640, &why);
+	fd = trusted_file_open(path, O_WRONLY | O_CREAT | O_APPEND, 0640, &why);
 	if (fd < 0)
-		say("launch: %s: %s", path, why);
+		log_line("launch: %s: %s", path, why);
 	else
-		say("launch: %s %s, its output in %s", name, id, path);
+		log_line("launch: %s %s, its output in %s", name, id, path);
 	return fd;
 }
 
@@ -85,7 +85,7 @@ make_environment(void)
 
 /* Between fork and exec of a process with threads: system calls only. */
 static void
-become(char **argv, char **environment, const char *path, int log, int error_fd)
+exec_child(char **argv, char **environment, const char *path, int log, int error_fd)
 {
 	int i, null = open("/dev/null", O_RDONLY), error;
 
@@ -115,7 +115,7 @@ start(const char *path, char **argv, int log)
 	signal(SIGCHLD, SIG_IGN); /* the kernel reaps */
 	pid = fork();
 	if (pid == 0)
-		become(argv, environment, path, log, fds[1]);
+		exec_child(argv, environment, path, log, fds[1]);
 	close(fds[1]);
 	if (pid < 0)
 		error = errno;
@@ -123,7 +123,7 @@ start(const char *path, char **argv, int log)
 		error = 0; /* closed by the exec */
 	close(fds[0]);
 	if (error != 0)
-		say("launch: %s: %s", path, strerror(error));
+		log_line("launch: %s: %s", path, strerror(error));
 	return error == 0;
 }
 
@@ -192,14 +192,14 @@ launch_run(const struct app *app, char **words, unsigned int n)
 	int log;
 
 	if (n < 2 || n > MAX_ARGS || !is_id(words[0])) {
-		say("launch: expected ID PROC EAL options -- application options");
+		log_line("launch: expected ID PROC EAL options -- application options");
 		return false;
 	}
 	context.program = words[1];
 	if (!find_program(words[1], path, sizeof(path)))
 		return false;
 	if (!launch_options_check(&context, words + 2, n - 2, &found, error, sizeof(error))) {
-		say("launch: %s", error);
+		log_line("launch: %s", error);
 		return false;
 	}
 	make_argv(app, &context, &found, path, words + 2, n - 2, argv);

@@ -131,7 +131,7 @@ memif_link_ring(struct memif_link *link, const struct memif_add_ring *ring, int 
 	else if (!out)
 		why = wait_on(link, fd);
 	if (why == NULL)
-		why = memif_queue_place(queue, &link->memory, ring, out);
+		why = memif_queue_init(queue, &link->memory, ring, out);
 	if (why != NULL) {
 		close_fd(fd);
 		return why;
@@ -141,9 +141,9 @@ memif_link_ring(struct memif_link *link, const struct memif_add_ring *ring, int 
 }
 
 const char *
-memif_link_begin(struct memif_link *link)
+memif_link_start(struct memif_link *link)
 {
-	const char *why = memif_queue_begin(&link->in);
+	const char *why = memif_queue_start(&link->in);
 
-	return why != NULL ? why : memif_queue_begin(&link->out);
+	return why != NULL ? why : memif_queue_start(&link->out);
 }

@@ -24,6 +24,6 @@ const char *memif_link_region(
 		struct memif_link *link, const struct memif_add_region *region, int fd);
 const char *memif_link_ring(struct memif_link *link, const struct memif_add_ring *ring, int fd);
 
-const char *memif_link_begin(struct memif_link *link);
+const char *memif_link_start(struct memif_link *link);
 
 #endif

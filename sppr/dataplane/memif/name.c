@@ -45,13 +45,13 @@ clear_common(const struct memif_name *name)
 	if (lstat(name->common, &st) < 0)
 		return errno == ENOENT;
 	if (!S_ISLNK(st.st_mode)) /* SPP's own, net_memif's */
-		return !sockfile_listening("/proc/net/unix", name->common) &&
-		       sockfile_clear(name->common) == 0;
+		return !socket_file_listening("/proc/net/unix", name->common) &&
+		       socket_file_remove_stale(name->common) == 0;
 	if (!common_target(name, target, sizeof(target)))
 		return false;
 	snprintf(path, sizeof(path), "%.*s%s", (int)(base(name->common) - name->common),
 			name->common, target);
-	return !sockfile_listening("/proc/net/unix", path) && unlink(name->common) == 0;
+	return !socket_file_listening("/proc/net/unix", path) && unlink(name->common) == 0;
 }
 
 /* Whoever is first has it: symlink makes it at once or not at all. */
@@ -68,7 +68,7 @@ take_common(const struct memif_name *name)
 		if (errno != EEXIST)
 			return false;
 		/* of one with our number who was killed; another user could change it later */
-		if (lstat(name->common, &st) == 0 && invoker_trusts(st.st_uid) &&
+		if (lstat(name->common, &st) == 0 && sudo_user_is_trusted(st.st_uid) &&
 				common_target(name, target, sizeof(target)) &&
 				strcmp(target, base(name->own)) == 0)
 			return true;
@@ -87,13 +87,13 @@ listen_at(struct memif_name *name)
 
 	memcpy(address.sun_path, name->own, sizeof(address.sun_path));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		say("%s: %s", name->own, strerror(errno));
+		log_line("%s: %s", name->own, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
 	}
 	if (listen(fd, BACKLOG) < 0 || lstat(name->own, &st) < 0) {
-		say("%s: %s", name->own, strerror(errno));
+		log_line("%s: %s", name->own, strerror(errno));
 		unlink(name->own);
 		close(fd);
 		return -1;
@@ -111,16 +111,17 @@ memif_name_listen(struct memif_name *name, const char *dir, unsigned int number)
 	memset(name, 0, sizeof(*name));
 	snprintf(name->own, sizeof(name->own), "%s/spp-memif.%u.sock", dir, number);
 	snprintf(name->common, sizeof(name->common), "%s/spp-memif.sock", dir);
-	if (sockfile_clear(name->own) < 0)
+	if (socket_file_remove_stale(name->own) < 0)
 		return -1;
 	fd = listen_at(name);
 	if (fd < 0)
 		return -1;
-	invoker_own_socket(name->own);
+	sudo_user_chown_socket(name->own);
 	if (take_common(name))
-		say("memif peers connect to %s (%s)", name->common, base(name->own));
+		log_line("memif peers connect to %s (%s)", name->common, base(name->own));
 	else
-		say("memif peers connect to %s; %s is another process's", name->own, name->common);
+		log_line("memif peers connect to %s; %s is another process's", name->own,
+				name->common);
 	return fd;
 }
 

@@ -8,7 +8,7 @@
 #define OUR_NAME "sppr"
 
 void
-memif_hello(struct memif_message *message)
+memif_make_hello(struct memif_message *message)
 {
 	memset(message, 0, sizeof(*message));
 	message->type = MEMIF_HELLO;
@@ -22,7 +22,7 @@ memif_hello(struct memif_message *message)
 }
 
 void
-memif_goodbye(struct memif_message *message, const char *why)
+memif_make_disconnect(struct memif_message *message, const char *why)
 {
 	memset(message, 0, sizeof(*message));
 	message->type = MEMIF_DISCONNECT;
@@ -55,7 +55,7 @@ take_init(struct memif_peer *peer, struct memif_endpoint *endpoints, const struc
 static const char *
 take_connect(struct memif_peer *peer, struct memif_message *answer)
 {
-	const char *why = memif_link_begin(peer->link);
+	const char *why = memif_link_start(peer->link);
 
 	if (why != NULL)
 		return why;
@@ -84,7 +84,7 @@ expected(const struct memif_peer *peer, uint16_t type)
 }
 
 const char *
-memif_peer_take(struct memif_peer *peer, struct memif_endpoint *endpoints,
+memif_peer_handle(struct memif_peer *peer, struct memif_endpoint *endpoints,
 		const struct memif_message *in, int fd, struct memif_message *answer)
 {
 	memset(answer, 0, sizeof(*answer));
@@ -108,10 +108,10 @@ memif_peer_take(struct memif_peer *peer, struct memif_endpoint *endpoints,
 }
 
 void
-memif_peer_leave(struct memif_peer *peer)
+memif_peer_close(struct memif_peer *peer)
 {
 	if (peer->connected)
-		peer->endpoint->gone(peer->endpoint);
+		peer->endpoint->disconnected(peer->endpoint);
 	if (peer->endpoint != NULL)
 		peer->endpoint->peer = NULL;
 	memif_link_free(peer->link);

@@ -12,7 +12,7 @@ struct memif_endpoint {
 	struct memif_peer *peer; /* who has it */
 	void (*connected)(struct memif_endpoint *endpoint, struct memif_link *link);
 	/* Returns when no worker uses the link any more. */
-	void (*gone)(struct memif_endpoint *endpoint);
+	void (*disconnected)(struct memif_endpoint *endpoint);
 	struct memif_endpoint *next;
 };
 
@@ -23,16 +23,16 @@ struct memif_peer {
 	bool connected;
 };
 
-void memif_hello(struct memif_message *message);
-void memif_goodbye(struct memif_message *message, const char *why);
+void memif_make_hello(struct memif_message *message);
+void memif_make_disconnect(struct memif_message *message, const char *why);
 
 /* One message that is not DISCONNECT. Takes the fd. NULL with the answer (type 0: none), or why
  * the peer is to be refused.
  */
-const char *memif_peer_take(struct memif_peer *peer, struct memif_endpoint *endpoints,
+const char *memif_peer_handle(struct memif_peer *peer, struct memif_endpoint *endpoints,
 		const struct memif_message *in, int fd, struct memif_message *answer);
 
 /* Give up the endpoint and the memory. */
-void memif_peer_leave(struct memif_peer *peer);
+void memif_peer_close(struct memif_peer *peer);
 
 #endif

@@ -16,7 +16,7 @@ publish(struct memif_queue *q)
 }
 
 const char *
-memif_queue_place(struct memif_queue *q, const struct memif_memory *memory,
+memif_queue_init(struct memif_queue *q, const struct memif_memory *memory,
 		const struct memif_add_ring *where, bool out)
 {
 	uint64_t length = MEMIF_RING_DESC + ((uint64_t)MEMIF_DESC_SIZE << (where->log2 & 15));
@@ -38,7 +38,7 @@ memif_queue_place(struct memif_queue *q, const struct memif_memory *memory,
 }
 
 const char *
-memif_queue_begin(struct memif_queue *q)
+memif_queue_start(struct memif_queue *q)
 {
 	if (q->ring == NULL)
 		return "A ring is missing";
@@ -47,7 +47,7 @@ memif_queue_begin(struct memif_queue *q)
 	/* the client made the ring and says where it begins */
 	q->next = __atomic_load_n(word(q, MEMIF_RING_TAIL), __ATOMIC_ACQUIRE);
 	if (!q->out)
-		memif_queue_want_events(q, false);
+		memif_queue_enable_events(q, false);
 	return NULL;
 }
 
@@ -91,43 +91,43 @@ read32(const uint8_t *at)
 }
 
 bool
-memif_queue_piece(struct memif_queue *q, uint16_t i, struct memif_piece *piece)
+memif_queue_segment(struct memif_queue *q, uint16_t i, struct memif_segment *segment)
 {
 	const uint8_t *d = descriptor(q, i);
 	uint16_t region = read16(d + MEMIF_DESC_REGION);
 	uint32_t offset = read32(d + MEMIF_DESC_OFFSET);
 
-	piece->more = (read16(d + MEMIF_DESC_FLAGS) & MEMIF_MORE) != 0;
-	piece->len = read32(d + MEMIF_DESC_LENGTH);
+	segment->more = (read16(d + MEMIF_DESC_FLAGS) & MEMIF_MORE) != 0;
+	segment->len = read32(d + MEMIF_DESC_LENGTH);
 	if (region >= q->memory->n ||
-			(uint64_t)offset + piece->len > q->memory->region[region].size) {
+			(uint64_t)offset + segment->len > q->memory->region[region].size) {
 		q->bad++;
 		return false;
 	}
-	piece->data = q->memory->region[region].base + offset;
+	segment->data = q->memory->region[region].base + offset;
 	return true;
 }
 
 uint16_t
 memif_queue_frame(struct memif_queue *q, uint16_t i, uint16_t n, struct memif_frame *frame)
 {
-	struct memif_piece piece = { .more = true };
+	struct memif_segment segment = { .more = true };
 	uint16_t used = 0;
 	bool good = true;
 
 	frame->n = 0;
 	frame->len = 0;
-	while (piece.more && i + used < n) {
-		good &= memif_queue_piece(q, (uint16_t)(i + used), &piece) &&
-			frame->n < MEMIF_PIECES;
+	while (segment.more && i + used < n) {
+		good &= memif_queue_segment(q, (uint16_t)(i + used), &segment) &&
+			frame->n < MEMIF_SEGMENTS;
 		used++;
 		if (!good)
 			continue;
-		frame->piece[frame->n++] = piece;
-		frame->len += piece.len;
+		frame->segment[frame->n++] = segment;
+		frame->len += segment.len;
 	}
 	/* the last of a frame is handed over with the others */
-	if (!good || piece.more)
+	if (!good || segment.more)
 		frame->len = 0;
 	return used;
 }
@@ -143,7 +143,7 @@ memif_queue_fill(struct memif_queue *q, uint16_t i, uint32_t len, bool more)
 }
 
 void
-memif_queue_spoil(struct memif_queue *q, uint16_t i, uint16_t n)
+memif_queue_clear(struct memif_queue *q, uint16_t i, uint16_t n)
 {
 	uint16_t end = (uint16_t)(i + n);
 
@@ -159,14 +159,14 @@ memif_queue_release(struct memif_queue *q, uint16_t n)
 }
 
 void
-memif_queue_want_events(struct memif_queue *q, bool wanted)
+memif_queue_enable_events(struct memif_queue *q, bool wanted)
 {
 	__atomic_store_n(word(q, MEMIF_RING_FLAGS), wanted ? 0 : MEMIF_NO_INTERRUPT,
 			__ATOMIC_RELEASE);
 }
 
 bool
-memif_queue_wants_event(const struct memif_queue *q)
+memif_queue_needs_event(const struct memif_queue *q)
 {
 	/* our tail must be out before the look */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -33,44 +33,44 @@ struct memif_queue {
 } __attribute__((aligned(64)));
 
 /* What one descriptor points at. */
-struct memif_piece {
+struct memif_segment {
 	uint8_t *data;
 	uint32_t len;
 	bool more;
 };
 
-#define MEMIF_PIECES 16
+#define MEMIF_SEGMENTS 16
 
 /* A frame to take; len 0 when its descriptors are no frame. */
 struct memif_frame {
-	struct memif_piece piece[MEMIF_PIECES];
+	struct memif_segment segment[MEMIF_SEGMENTS];
 	unsigned int n;
 	uint64_t len;
 };
 
 /* NULL, or what is wrong with where the client says the ring is. */
-const char *memif_queue_place(struct memif_queue *queue, const struct memif_memory *memory,
+const char *memif_queue_init(struct memif_queue *queue, const struct memif_memory *memory,
 		const struct memif_add_ring *where, bool out);
 /* Once all regions are there: from here on it is used. NULL, or what is wrong with it. */
-const char *memif_queue_begin(struct memif_queue *queue);
+const char *memif_queue_start(struct memif_queue *queue);
 
 /* How many descriptors are ours now. */
 uint16_t memif_queue_count(struct memif_queue *queue);
 /* Descriptor i of those counted; false when it points nowhere. */
-bool memif_queue_piece(struct memif_queue *queue, uint16_t i, struct memif_piece *piece);
+bool memif_queue_segment(struct memif_queue *queue, uint16_t i, struct memif_segment *segment);
 /* The frame that begins at descriptor i of n counted; how many descriptors it has. */
 uint16_t memif_queue_frame(
 		struct memif_queue *queue, uint16_t i, uint16_t n, struct memif_frame *frame);
 /* Say of descriptor i what was put into it. */
 void memif_queue_fill(struct memif_queue *queue, uint16_t i, uint32_t len, bool more);
 /* Say of n descriptors from i on that nothing is in them. */
-void memif_queue_spoil(struct memif_queue *queue, uint16_t i, uint16_t n);
+void memif_queue_clear(struct memif_queue *queue, uint16_t i, uint16_t n);
 /* Hand the first n over. */
 void memif_queue_release(struct memif_queue *queue, uint16_t n);
 
 /* Whether the client is to send an event with each burst. */
-void memif_queue_want_events(struct memif_queue *queue, bool wanted);
+void memif_queue_enable_events(struct memif_queue *queue, bool wanted);
 /* Whether the client waits for one; after a release. */
-bool memif_queue_wants_event(const struct memif_queue *queue);
+bool memif_queue_needs_event(const struct memif_queue *queue);
 
 #endif

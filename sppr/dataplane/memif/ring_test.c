@@ -55,8 +55,8 @@ set_up(unsigned int index, bool out)
 	put16(MEMIF_RING_TAIL, index);
 	for (i = 0; i < SLOTS; i++)
 		describe(i, 0, 0, 64, RING_BYTES + i * 64);
-	CHECK(memif_queue_place(&queue, &memory, &place, out) == NULL);
-	CHECK(memif_queue_begin(&queue) == NULL);
+	CHECK(memif_queue_init(&queue, &memory, &place, out) == NULL);
+	CHECK(memif_queue_start(&queue) == NULL);
 }
 
 static void
@@ -65,26 +65,26 @@ test_place(void)
 	struct memif_add_ring where = place;
 
 	where.log2 = 15;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) != NULL);
+	CHECK(memif_queue_init(&queue, &memory, &where, false) != NULL);
 	where.log2 = 255;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) != NULL);
+	CHECK(memif_queue_init(&queue, &memory, &where, false) != NULL);
 	where.log2 = 14;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) != NULL);
+	CHECK(memif_queue_init(&queue, &memory, &where, false) != NULL);
 	where = place;
 	where.region = 1;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) != NULL);
+	CHECK(memif_queue_init(&queue, &memory, &where, false) != NULL);
 	where.region = 0;
 	where.offset = 2;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) != NULL);
+	CHECK(memif_queue_init(&queue, &memory, &where, false) != NULL);
 	where.offset = BYTES - RING_BYTES;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) == NULL);
-	CHECK(memif_queue_begin(&queue) != NULL); /* no cookie */
+	CHECK(memif_queue_init(&queue, &memory, &where, false) == NULL);
+	CHECK(memif_queue_start(&queue) != NULL); /* no cookie */
 	where.offset += 4;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) != NULL);
+	CHECK(memif_queue_init(&queue, &memory, &where, false) != NULL);
 	where.offset = UINT32_MAX - 3;
-	CHECK(memif_queue_place(&queue, &memory, &where, false) != NULL);
+	CHECK(memif_queue_init(&queue, &memory, &where, false) != NULL);
 	memset(&queue, 0, sizeof(queue));
-	CHECK(memif_queue_begin(&queue) != NULL);
+	CHECK(memif_queue_start(&queue) != NULL);
 }
 
 /* Over the end of the index's 16 bits and of the ring. */
@@ -105,7 +105,7 @@ test_frames(void)
 		CHECK(memif_queue_count(&queue) == 3);
 		CHECK(memif_queue_frame(&queue, 0, 3, &frame) == 2);
 		CHECK(frame.len == 74 && frame.n == 2);
-		CHECK(frame.piece[0].data == base + RING_BYTES && frame.piece[1].len == 64);
+		CHECK(frame.segment[0].data == base + RING_BYTES && frame.segment[1].len == 64);
 		CHECK(memif_queue_frame(&queue, 2, 3, &frame) == 1 && frame.len == 14);
 		memif_queue_release(&queue, 3);
 		CHECK(get16(MEMIF_RING_TAIL) == (head & 0xffff));
@@ -158,20 +158,20 @@ test_impossible_indexes(void)
 static void
 test_out(void)
 {
-	struct memif_piece piece;
+	struct memif_segment segment;
 
 	set_up(0, true);
-	CHECK(memif_queue_wants_event(&queue));
+	CHECK(memif_queue_needs_event(&queue));
 	put16(MEMIF_RING_FLAGS, MEMIF_NO_INTERRUPT);
-	CHECK(!memif_queue_wants_event(&queue));
+	CHECK(!memif_queue_needs_event(&queue));
 	put16(MEMIF_RING_HEAD, 3);
 	CHECK(memif_queue_count(&queue) == 3);
-	CHECK(memif_queue_piece(&queue, 1, &piece) && piece.len == 64);
+	CHECK(memif_queue_segment(&queue, 1, &segment) && segment.len == 64);
 	memif_queue_fill(&queue, 1, 60, true);
-	CHECK(memif_queue_piece(&queue, 1, &piece) && piece.len == 60 && piece.more);
-	memif_queue_spoil(&queue, 0, 2);
-	CHECK(memif_queue_piece(&queue, 1, &piece) && piece.len == 0 && !piece.more);
-	CHECK(memif_queue_piece(&queue, 2, &piece) && piece.len == 64);
+	CHECK(memif_queue_segment(&queue, 1, &segment) && segment.len == 60 && segment.more);
+	memif_queue_clear(&queue, 0, 2);
+	CHECK(memif_queue_segment(&queue, 1, &segment) && segment.len == 0 && !segment.more);
+	CHECK(memif_queue_segment(&queue, 2, &segment) && segment.len == 64);
 }
 
 /* What is counted, taken and filled lies in the memory, whatever is written there. */
@@ -191,8 +191,8 @@ test_scribbling(void)
 		for (i = 0; i < n; i += memif_queue_frame(&queue, (uint16_t)i, (uint16_t)n, &frame))
 			;
 		for (j = 0; n > 0 && frame.len > 0 && j < frame.n; j++)
-			memset(frame.piece[j].data, 0xff, frame.piece[j].len);
-		memif_queue_spoil(&queue, 0, (uint16_t)n);
+			memset(frame.segment[j].data, 0xff, frame.segment[j].len);
+		memif_queue_clear(&queue, 0, (uint16_t)n);
 		memif_queue_release(&queue, (uint16_t)n);
 	}
 }

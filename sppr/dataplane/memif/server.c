@@ -13,48 +13,48 @@
 #include "memif/server.h"
 #include "memif/socket.h"
 
-#define STRANGERS_MAX 8 /* connected, and have not said what they want */
+#define UNIDENTIFIED_MAX 8 /* connected, and have not said what they want */
 
-struct connection {
-	struct watch watch;
+struct client {
+	struct event_source source;
 	struct memif_peer peer;
-	struct connection *next;
+	struct client *next;
 };
 
 static struct {
-	struct watch watch; /* accepts */
+	struct event_source source; /* accepts */
 	struct memif_name name;
 	struct memif_endpoint *endpoints;
-	struct connection *connections; /* the oldest first */
-} server = { .watch.fd = -1 };
+	struct client *clients; /* the oldest first */
+} server = { .source.fd = -1 };
 
 /* why: what we do not like, or NULL: the peer has gone by itself. */
 static void
-drop(struct connection *c, const char *why)
+drop(struct client *c, const char *why)
 {
-	struct connection **link;
+	struct client **link;
 	struct memif_message message;
 
 	if (c->peer.endpoint != NULL)
-		say("memif:%u: the peer has gone%s%s", c->peer.endpoint->id,
+		log_line("memif:%u: the peer has gone%s%s", c->peer.endpoint->id,
 				why != NULL ? ": " : "", why != NULL ? why : "");
 	else if (why != NULL)
-		say("memif: a peer refused: %s", why);
+		log_line("memif: a peer refused: %s", why);
 	if (why != NULL) {
-		memif_goodbye(&message, why);
-		memif_send(c->watch.fd, &message);
+		memif_make_disconnect(&message, why);
+		memif_send(c->source.fd, &message);
 	}
-	memif_peer_leave(&c->peer);
-	watch_remove(&c->watch);
-	close(c->watch.fd);
-	for (link = &server.connections; *link != c; link = &(*link)->next)
+	memif_peer_close(&c->peer);
+	event_loop_remove(&c->source);
+	close(c->source.fd);
+	for (link = &server.clients; *link != c; link = &(*link)->next)
 		;
 	*link = c->next;
 	free(c);
 }
 
 static void
-take(struct connection *c, const struct memif_message *in, int fd)
+take(struct client *c, const struct memif_message *in, int fd)
 {
 	struct memif_message answer;
 	char text[sizeof(in->disconnect.reason)];
@@ -63,37 +63,37 @@ take(struct connection *c, const struct memif_message *in, int fd)
 	if (in->type == MEMIF_DISCONNECT) {
 		memif_text(text, sizeof(text), in->disconnect.reason, sizeof(text));
 		if (c->peer.endpoint != NULL && text[0] != '\0')
-			say("memif:%u: the peer says: %s", c->peer.endpoint->id, text);
+			log_line("memif:%u: the peer says: %s", c->peer.endpoint->id, text);
 		if (fd >= 0)
 			close(fd);
 		drop(c, NULL);
 		return;
 	}
-	why = memif_peer_take(&c->peer, server.endpoints, in, fd, &answer);
+	why = memif_peer_handle(&c->peer, server.endpoints, in, fd, &answer);
 	if (why != NULL) {
 		drop(c, why);
 		return;
 	}
 	if (in->type == MEMIF_CONNECT) {
 		memif_text(text, sizeof(text), in->connect.name, sizeof(in->connect.name));
-		say("memif:%u: a peer is there (%s)", c->peer.endpoint->id, text);
+		log_line("memif:%u: a peer is there (%s)", c->peer.endpoint->id, text);
 	}
-	if (answer.type != 0 && !memif_send(c->watch.fd, &answer))
+	if (answer.type != 0 && !memif_send(c->source.fd, &answer))
 		drop(c, NULL);
 }
 
 static void
-on_message(struct watch *watch)
+on_message(struct event_source *source)
 {
-	struct connection *c = (struct connection *)watch;
+	struct client *c = (struct client *)source;
 	struct memif_message message;
 	int fd;
 
-	switch (memif_receive(watch->fd, &message, &fd)) {
+	switch (memif_receive(source->fd, &message, &fd)) {
 	case MEMIF_MESSAGE:
 		take(c, &message, fd);
 		break;
-	case MEMIF_WRONG:
+	case MEMIF_INVALID:
 		drop(c, "Invalid message size");
 		break;
 	case MEMIF_CLOSED:
@@ -106,42 +106,42 @@ on_message(struct watch *watch)
 
 /* Room for a newcomer: whoever connects and says nothing keeps nobody out. */
 static void
-drop_stranger(void)
+drop_oldest_unidentified(void)
 {
-	struct connection *c, *oldest = NULL;
+	struct client *c, *oldest = NULL;
 	unsigned int n = 0;
 
-	for (c = server.connections; c != NULL; c = c->next) {
+	for (c = server.clients; c != NULL; c = c->next) {
 		if (c->peer.endpoint != NULL)
 			continue;
 		if (n++ == 0)
 			oldest = c;
 	}
-	if (n >= STRANGERS_MAX)
+	if (n >= UNIDENTIFIED_MAX)
 		drop(oldest, "Too many connections");
 }
 
 static void
-on_connect(struct watch *watch)
+on_connect(struct event_source *source)
 {
-	int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct connection **last, *c;
+	int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct client **last, *c;
 	struct memif_message hello;
 
 	if (fd < 0)
 		return;
-	drop_stranger();
+	drop_oldest_unidentified();
 	c = calloc(1, sizeof(*c));
 	if (c == NULL) {
 		close(fd);
 		return;
 	}
-	c->watch = (struct watch){ fd, on_message };
-	for (last = &server.connections; *last != NULL; last = &(*last)->next)
+	c->source = (struct event_source){ fd, on_message };
+	for (last = &server.clients; *last != NULL; last = &(*last)->next)
 		;
 	*last = c;
-	memif_hello(&hello);
-	if (watch_add(&c->watch) < 0 || !memif_send(fd, &hello))
+	memif_make_hello(&hello);
+	if (event_loop_add(&c->source) < 0 || !memif_send(fd, &hello))
 		drop(c, NULL);
 }
 
@@ -152,29 +152,29 @@ start(const char *dir, unsigned int number)
 
 	if (fd < 0)
 		return -1;
-	server.watch = (struct watch){ fd, on_connect };
-	if (watch_add(&server.watch) == 0)
+	server.source = (struct event_source){ fd, on_connect };
+	if (event_loop_add(&server.source) == 0)
 		return 0;
-	say("memif: %s", strerror(errno));
+	log_line("memif: %s", strerror(errno));
 	memif_name_close(&server.name, fd);
-	server.watch.fd = -1;
+	server.source.fd = -1;
 	return -1;
 }
 
 static void
 stop(void)
 {
-	while (server.connections != NULL)
-		drop(server.connections, "No port");
-	watch_remove(&server.watch);
-	memif_name_close(&server.name, server.watch.fd);
-	server.watch.fd = -1;
+	while (server.clients != NULL)
+		drop(server.clients, "No port");
+	event_loop_remove(&server.source);
+	memif_name_close(&server.name, server.source.fd);
+	server.source.fd = -1;
 }
 
 int
 memif_server_add(struct memif_endpoint *endpoint, const char *dir, unsigned int number)
 {
-	if (server.watch.fd < 0 && start(dir, number) < 0)
+	if (server.source.fd < 0 && start(dir, number) < 0)
 		return -1;
 	endpoint->peer = NULL;
 	endpoint->next = server.endpoints;
@@ -186,9 +186,9 @@ void
 memif_server_remove(struct memif_endpoint *endpoint)
 {
 	struct memif_endpoint **link;
-	struct connection *c;
+	struct client *c;
 
-	for (c = server.connections; c != NULL && c->peer.endpoint != endpoint; c = c->next)
+	for (c = server.clients; c != NULL && c->peer.endpoint != endpoint; c = c->next)
 		;
 	if (c != NULL)
 		drop(c, "Port deleted");

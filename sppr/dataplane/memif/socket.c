@@ -58,7 +58,7 @@ memif_receive(int sock, struct memif_message *message, int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
-	return n == 0 ? MEMIF_CLOSED : MEMIF_WRONG;
+	return n == 0 ? MEMIF_CLOSED : MEMIF_INVALID;
 }
 
 bool

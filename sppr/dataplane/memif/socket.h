@@ -9,7 +9,7 @@
 enum memif_received {
 	MEMIF_MESSAGE,
 	MEMIF_NOTHING, /* nothing there now */
-	MEMIF_WRONG,   /* not a message */
+	MEMIF_INVALID, /* not a message */
 	MEMIF_CLOSED,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PORT_H
-#define PORT_H
+#ifndef PORT_PORT_H
+#define PORT_PORT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,12 +26,14 @@ struct port_ops {
 	/* Takes the first mbufs, returns how many; the rest stay the caller's. */
 	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
 	void (*close)(struct port *port);
+	/* Optional: why no patch may use this side, or NULL. */
+	const char *(*reserved)(const struct port *port, bool tx);
 	/* Optional: a former user died holding this side; put it in order before use. */
-	void (*inherit)(struct port *port, bool tx);
+	void (*recover)(struct port *port, bool tx);
 	/* Optional, on the worker that polls it, around its sleep: ask for an event when packets
 	 * come. An fd that is then readable, WAIT_NONE or WAIT_POLL. waker is the worker's token.
 	 */
-	int (*arm)(struct port *port, uint64_t waker);
+	int (*arm)(struct port *port, uint64_t token);
 	/* event: the fd was readable */
 	void (*disarm)(struct port *port, bool event);
 	/* Optional, on the control thread: whether another side is there to send to. */
@@ -43,7 +45,7 @@ struct port {
 	struct port_stats *stats;
 	struct port *patched_to;  /* one-way; a source has at most one destination */
 	struct port_users *users; /* shared with other processes, or NULL */
-	struct uid uid;
+	struct port_id id;
 	int wait_fd;   /* without arm: readable when there may be packets, or WAIT_ */
 	int rx_worker; /* who polls it now, -1: nobody */
 	int tx_worker; /* who fills it now */
@@ -57,24 +59,9 @@ struct port_env {
 	const struct config *cfg;
 };
 
-/* Every ethdev of the primary that can work in this process. */
-int port_add_ethdevs(struct port_table *table, const struct port_env *env);
-
-/* Opens a port of a type that can be added; NULL after saying why. */
-struct port *port_open(const struct port_env *env, struct uid uid);
 void port_close(struct port *port);
 
 /* For the port types: a zeroed struct that starts with a struct port. */
-void *port_alloc(size_t size, struct uid uid, const struct port_ops *ops);
-
-struct port *port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue);
-struct port *port_ring_open(const struct port_env *env, struct uid uid);
-struct port *port_vhost_open(const struct port_env *env, struct uid uid);
-struct port *port_tap_open(const struct port_env *env, struct uid uid);
-struct port *port_null_open(const struct port_env *env, struct uid uid);
-struct port *port_memif_open(const struct port_env *env, struct uid uid);
-struct port *port_pcap_open(const struct port_env *env, struct uid uid);
-struct port *port_ivshmem_open(const struct port_env *env, struct uid uid);
-struct port *port_probe_open(const struct port_env *env, struct uid uid);
+void *port_alloc(size_t size, struct port_id id, const struct port_ops *ops);
 
 #endif

@@ -6,37 +6,12 @@
 
 #include "port/port_id.h"
 
-static const char *const type_names[] = {
-	[PORT_PHY] = "phy",
-	[PORT_RING] = "ring",
-	[PORT_VHOST] = "vhost",
-	[PORT_TAP] = "tap",
-	[PORT_NULL] = "nullpmd",
-	[PORT_PCAP] = "pcap",
-	[PORT_MEMIF] = "memif",
-	[PORT_IVSHMEM] = "ivshmem",
-	[PORT_PROBE] = "probe",
-};
-#define N_TYPES (sizeof(type_names) / sizeof(type_names[0]))
+#define PORT_TYPE_NAME(constant, object, name, form) [constant] = { name, form },
 
-/* Names the vdev drivers give their ethdevs. net_ring is left out on purpose: ring:N is the
- * rte_ring eth_ringN here, so a ring PMD of the primary is a phy like any other.
- */
 static const struct {
-	const char *prefix;
-	enum port_type type;
-} ethdev_prefixes[] = {
-	{ "net_tap", PORT_TAP },
-	{ "eth_tap", PORT_TAP },
-	{ "net_null", PORT_NULL },
-	{ "eth_null", PORT_NULL },
-	{ "net_vhost", PORT_VHOST },
-	{ "eth_vhost", PORT_VHOST },
-	{ "net_pcap", PORT_PCAP },
-	{ "eth_pcap", PORT_PCAP },
-	{ "net_memif", PORT_MEMIF },
-};
-#define N_PREFIXES (sizeof(ethdev_prefixes) / sizeof(ethdev_prefixes[0]))
+	const char *name;
+	enum port_id_form form;
+} types[N_PORT_TYPES] = { PORT_TYPES(PORT_TYPE_NAME) };
 
 /* Digits only, no sign, no leading zero: one port has one spelling. The text after them, or NULL.
  */
@@ -57,33 +32,33 @@ take_number(const char *text, unsigned int max, uint16_t *number)
 	return p;
 }
 
-static int
-parse_number(const char *text, uint16_t *number)
+int
+port_id_parse_number(const char *text, uint16_t *number)
 {
-	const char *rest = take_number(text, UID_MAX_NUMBER, number);
+	const char *rest = take_number(text, PORT_ID_MAX_NUMBER, number);
 
 	return rest != NULL && *rest == '\0' ? 0 : -1;
 }
 
 /* What follows the colon: `N`, or `NnqQ` where the primary may have started several queues. */
 static int
-parse_rest(const char *text, struct uid *uid)
+parse_rest(const char *text, struct port_id *id)
 {
-	bool queues = uid->type == PORT_PHY || uid->type == PORT_TAP || uid->type == PORT_NULL;
-	const char *rest = take_number(text, UID_MAX_NUMBER, &uid->number);
+	bool queues = types[id->type].form == PORT_ID_QUEUES;
+	const char *rest = take_number(text, PORT_ID_MAX_NUMBER, &id->number);
 
-	uid->nq = 0;
+	id->nq = 0;
 	if (rest == NULL || *rest == '\0')
 		return rest == NULL ? -1 : 0;
 	if (!queues || strncmp(rest, "nq", 2) != 0)
 		return -1;
-	rest = take_number(rest + 2, UID_MAX_QUEUE, &uid->nq);
-	uid->nq++;
+	rest = take_number(rest + 2, PORT_ID_MAX_QUEUE, &id->nq);
+	id->nq++;
 	return rest != NULL && *rest == '\0' ? 0 : -1;
 }
 
 int
-uid_parse(const char *text, struct uid *uid)
+port_id_parse(const char *text, struct port_id *id)
 {
 	const char *colon = strchr(text, ':');
 	size_t i, len;
@@ -91,51 +66,36 @@ uid_parse(const char *text, struct uid *uid)
 	if (colon == NULL)
 		return -1;
 	len = (size_t)(colon - text);
-	for (i = 0; i < N_TYPES; i++) {
-		if (strlen(type_names[i]) == len && memcmp(text, type_names[i], len) == 0) {
-			uid->type = (enum port_type)i;
-			return parse_rest(colon + 1, uid);
+	for (i = 0; i < N_PORT_TYPES; i++) {
+		if (types[i].form != PORT_ID_NOT_A_PORT && strlen(types[i].name) == len &&
+				memcmp(text, types[i].name, len) == 0) {
+			id->type = (enum port_type_id)i;
+			return parse_rest(colon + 1, id);
 		}
 	}
 	return -1;
 }
 
 void
-uid_format(struct uid uid, char text[UID_STRLEN])
+port_id_format(struct port_id id, char text[PORT_ID_STRLEN])
 {
-	int len = snprintf(text, UID_STRLEN, "%s:%u", type_names[uid.type], uid.number);
+	int len = snprintf(text, PORT_ID_STRLEN, "%s:%u", types[id.type].name, id.number);
 
-	if (uid.nq > 0)
-		snprintf(text + len, UID_STRLEN - (size_t)len, "nq%u", uid.nq - 1U);
+	if (id.nq > 0)
+		snprintf(text + len, PORT_ID_STRLEN - (size_t)len, "nq%u", id.nq - 1U);
 }
 
 void
-uid_format_status(struct uid uid, char text[UID_STRLEN])
+port_id_format_status(struct port_id id, char text[PORT_ID_STRLEN])
 {
-	int len = snprintf(text, UID_STRLEN, "%s:%u", type_names[uid.type], uid.number);
+	int len = snprintf(text, PORT_ID_STRLEN, "%s:%u", types[id.type].name, id.number);
 
-	if (uid.nq > 0)
-		snprintf(text + len, UID_STRLEN - (size_t)len, " nq %u", uid.nq - 1U);
+	if (id.nq > 0)
+		snprintf(text + len, PORT_ID_STRLEN - (size_t)len, " nq %u", id.nq - 1U);
 }
 
 int
-uid_equal(struct uid a, struct uid b)
+port_id_equal(struct port_id a, struct port_id b)
 {
 	return a.type == b.type && a.number == b.number && a.nq == b.nq;
-}
-
-int
-uid_from_ethdev_name(const char *name, struct uid *uid)
-{
-	size_t i, len;
-
-	for (i = 0; i < N_PREFIXES; i++) {
-		len = strlen(ethdev_prefixes[i].prefix);
-		if (strncmp(name, ethdev_prefixes[i].prefix, len) == 0) {
-			uid->type = ethdev_prefixes[i].type;
-			uid->nq = 0;
-			return parse_number(name + len, &uid->number);
-		}
-	}
-	return -1;
 }

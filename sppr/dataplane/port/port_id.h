@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef UID_H
-#define UID_H
+#ifndef PORT_PORT_ID_H
+#define PORT_PORT_ID_H
 
 #include <stdint.h>
 
@@ -8,34 +8,52 @@
  * several is `phy:0nq3`, which a status spells `phy:0 nq 3`.
  */
 
-enum port_type {
-	PORT_PHY,
-	PORT_RING,
-	PORT_VHOST,
-	PORT_TAP,
-	PORT_NULL,
-	PORT_PCAP,
-	PORT_MEMIF,
-	PORT_IVSHMEM,
-	PORT_PROBE,
+/* The form of what follows the colon. */
+enum port_id_form {
+	PORT_ID_NUMBER,	    /* `N` */
+	PORT_ID_QUEUES,	    /* `N`, or `NnqQ` where the primary may have started several queues */
+	PORT_ID_NOT_A_PORT, /* the type has commands of its own, and no port that can be patched */
 };
 
-#define UID_MAX_NUMBER 9999
-#define UID_MAX_QUEUE 1023
-#define UID_STRLEN 24
+/* The port types: the constant, the object port_type_NAME in port/types/, the name in commands and
+ * the form of the number. A type is one line here and one file there. The constants are in shared
+ * memory, so all processes of a lab must be of one build. `status` of the primary has the parts of
+ * the types in this order.
+ */
+#define PORT_TYPES(TYPE)                                       \
+	TYPE(PORT_PHY, phy, "phy", PORT_ID_QUEUES)             \
+	TYPE(PORT_RING, ring, "ring", PORT_ID_NUMBER)          \
+	TYPE(PORT_VHOST, vhost, "vhost", PORT_ID_NUMBER)       \
+	TYPE(PORT_TAP, tap, "tap", PORT_ID_QUEUES)             \
+	TYPE(PORT_NULL, null, "nullpmd", PORT_ID_QUEUES)       \
+	TYPE(PORT_PCAP, pcap, "pcap", PORT_ID_NUMBER)          \
+	TYPE(PORT_MEMIF, memif, "memif", PORT_ID_NUMBER)       \
+	TYPE(PORT_IVSHMEM, ivshmem, "ivshmem", PORT_ID_NUMBER) \
+	TYPE(PORT_PROBE, probe, "probe", PORT_ID_NUMBER)       \
+	TYPE(PORT_PIPE, pipe, "pipe", PORT_ID_NOT_A_PORT)
 
-struct uid {
-	enum port_type type;
+#define PORT_TYPE_CONSTANT(constant, object, name, form) constant,
+enum port_type_id {
+	PORT_TYPES(PORT_TYPE_CONSTANT) N_PORT_TYPES
+};
+#undef PORT_TYPE_CONSTANT
+
+#define PORT_ID_MAX_NUMBER 9999
+#define PORT_ID_MAX_QUEUE 1023
+#define PORT_ID_STRLEN 24
+
+struct port_id {
+	enum port_type_id type;
 	uint16_t number;
 	uint16_t nq; /* the queue's number + 1; 0: the port has one queue only */
 };
 
-int uid_parse(const char *text, struct uid *uid);
-void uid_format(struct uid uid, char text[UID_STRLEN]);
-void uid_format_status(struct uid uid, char text[UID_STRLEN]);
-int uid_equal(struct uid a, struct uid b);
+int port_id_parse(const char *text, struct port_id *id);
+void port_id_format(struct port_id id, char text[PORT_ID_STRLEN]);
+void port_id_format_status(struct port_id id, char text[PORT_ID_STRLEN]);
+int port_id_equal(struct port_id a, struct port_id b);
 
-/* What SPP calls an ethdev of this name; -1 for anything without a name of its own: a phy. */
-int uid_from_ethdev_name(const char *name, struct uid *uid);
+/* Parse the number of a port: digits without a leading zero. Returns 0 or -1. */
+int port_id_parse_number(const char *text, uint16_t *number);
 
 #endif

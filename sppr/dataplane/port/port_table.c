@@ -5,21 +5,21 @@
 #include "base/log.h"
 
 struct port *
-port_find(const struct port_table *table, struct uid uid)
+port_table_find(const struct port_table *table, struct port_id id)
 {
 	unsigned int i;
 
 	for (i = 0; i < table->n; i++)
-		if (uid_equal(table->port[i]->uid, uid))
+		if (port_id_equal(table->port[i]->id, id))
 			return table->port[i];
 	return NULL;
 }
 
 int
-port_insert(struct port_table *table, struct port *port)
+port_table_insert(struct port_table *table, struct port *port)
 {
 	if (table->n == MAX_PORTS) {
-		say("no room for more than %d ports", MAX_PORTS);
+		log_line("no room for more than %d ports", MAX_PORTS);
 		return -1;
 	}
 	table->port[table->n++] = port;
@@ -27,7 +27,7 @@ port_insert(struct port_table *table, struct port *port)
 }
 
 void
-port_remove(struct port_table *table, struct port *port)
+port_table_remove(struct port_table *table, struct port *port)
 {
 	unsigned int i;
 
@@ -40,7 +40,7 @@ port_remove(struct port_table *table, struct port *port)
 }
 
 void
-port_unpatch(const struct port_table *table, struct port *port)
+port_table_unpatch(const struct port_table *table, struct port *port)
 {
 	unsigned int i;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PORTTABLE_H
-#define PORTTABLE_H
+#ifndef PORT_PORT_TABLE_H
+#define PORT_PORT_TABLE_H
 
 #include "port/port_id.h"
 
@@ -14,11 +14,11 @@ struct port_table {
 	unsigned int n;
 };
 
-struct port *port_find(const struct port_table *table, struct uid uid);
-int port_insert(struct port_table *table, struct port *port);
-void port_remove(struct port_table *table, struct port *port);
+struct port *port_table_find(const struct port_table *table, struct port_id id);
+int port_table_insert(struct port_table *table, struct port *port);
+void port_table_remove(struct port_table *table, struct port *port);
 
 /* Drops the patches from and to this port. */
-void port_unpatch(const struct port_table *table, struct port *port);
+void port_table_unpatch(const struct port_table *table, struct port *port);
 
 #endif

@@ -5,6 +5,7 @@
 #include "forward/worker.h"
 #include "probe/port.h"
 #include "probe/sink.h"
+#include "shm/owner.h"
 
 /* Test equipment: a source of frames that prove what happened to them, and a sink that checks
  * them. Different workers may use the two.
@@ -49,9 +50,9 @@ probe_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 
 /* probe_start wakes the worker. */
 static int
-probe_arm(struct port *port, uint64_t waker)
+probe_arm(struct port *port, uint64_t token)
 {
-	(void)waker;
+	(void)token;
 	return probe_source_running(&((struct port_probe *)port)->source) ? WAIT_POLL : WAIT_NONE;
 }
 
@@ -61,7 +62,7 @@ probe_close(struct port *port)
 	struct port_probe *p = (struct port_probe *)port;
 
 	probe_source_stop(&p->source);
-	shared_release(&p->slot->process);
+	owner_release(&p->slot->process);
 }
 
 static const struct port_ops probe_ops = {
@@ -75,18 +76,18 @@ void
 probe_start(struct port *port, const struct probe_run *run)
 {
 	struct port_probe *p = (struct port_probe *)port;
-	const struct probe_slot *all = p->slot - port->uid.number;
+	const struct probe_slot *all = p->slot - port->id.number;
 
 	probe_stop(port);
 	probe_source_start(&p->source, run, &all[run->peer].sink.highest);
-	forward_wake();
+	workers_wake();
 }
 
 void
 probe_stop(struct port *port)
 {
 	probe_source_stop(&((struct port_probe *)port)->source);
-	forward_synchronize();
+	workers_synchronize();
 }
 
 void
@@ -104,34 +105,34 @@ probe_slot_of(const struct port *port)
 }
 
 static int
-take_slot(struct probe_slot *slot, struct uid uid)
+take_slot(struct probe_slot *slot, struct port_id id)
 {
-	bool inherited;
-	pid_t other = shared_hold(&slot->process, &inherited);
+	bool stale;
+	pid_t other = owner_claim(&slot->process, &stale);
 
 	if (other == 0)
 		return 0;
-	say("probe:%u: process %d has it; each probe number exists once in a lab", uid.number,
+	log_line("probe:%u: process %d has it; each probe number exists once in a lab", id.number,
 			other);
 	return -1;
 }
 
 struct port *
-port_probe_open(const struct port_env *env, struct uid uid)
+port_probe_open(const struct port_env *env, struct port_id id)
 {
 	struct probe_slot *slot;
 	struct port_probe *p;
 
-	if (uid.number >= MAX_PROBES) {
-		say("probe:%u: probes are probe:0 to probe:%d", uid.number, MAX_PROBES - 1);
+	if (id.number >= MAX_PROBES) {
+		log_line("probe:%u: probes are probe:0 to probe:%d", id.number, MAX_PROBES - 1);
 		return NULL;
 	}
-	slot = &env->view->info->probe[uid.number];
-	if (take_slot(slot, uid) < 0)
+	slot = &env->view->info->probe[id.number];
+	if (take_slot(slot, id) < 0)
 		return NULL;
-	p = port_alloc(sizeof(*p), uid, &probe_ops);
+	p = port_alloc(sizeof(*p), id, &probe_ops);
 	if (p == NULL) {
-		shared_release(&slot->process);
+		owner_release(&slot->process);
 		return NULL;
 	}
 	p->slot = slot;

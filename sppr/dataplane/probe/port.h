@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PORT_PROBE_H
-#define PORT_PROBE_H
+#ifndef PROBE_PORT_H
+#define PROBE_PORT_H
 
 #include "port/port.h"
 #include "probe/source.h"
+
+struct port *port_probe_open(const struct port_env *env, struct port_id id);
 
 /* For the control thread. The port must be a probe. They may be called while workers use it. */
 

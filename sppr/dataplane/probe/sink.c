@@ -81,7 +81,7 @@ void
 probe_sink_expect(struct probe_sink *s, const struct probe_expected *expected)
 {
 	__atomic_store_n(&s->ready, false, __ATOMIC_RELEASE);
-	forward_synchronize();
+	workers_synchronize();
 	memset(s->counters, 0, offsetof(struct probe_sink_counters, latency));
 	s->counters->highest = -1;
 	probe_histogram_reset(&s->counters->latency);

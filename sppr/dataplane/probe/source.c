@@ -14,7 +14,9 @@ static const uint8_t imix[] = { 0, 1, 0, 0, 1, 0, 1, 0, 0, 1, 0, 2 };
 #define IMIX_MIDDLE 570
 #define IMIX_LARGE 1518
 #define MS_PER_SECOND 1000
-#define GIVE_UP_MS 1000 /* without progress of the peer: what is on its way counts as lost */
+#define STALL_TIMEOUT_MS                                                        \
+	1000 /* without progress of the peer: what is on its way counts as lost \
+	      */
 
 void
 probe_source_stop(struct probe_source *s)
@@ -52,7 +54,7 @@ windowed(struct probe_source *s, uint64_t now, uint64_t n)
 	if (arrived > s->arrived) {
 		s->arrived = arrived;
 		s->progress_tsc = now;
-	} else if (now - s->progress_tsc > s->hz / MS_PER_SECOND * GIVE_UP_MS) {
+	} else if (now - s->progress_tsc > s->hz / MS_PER_SECOND * STALL_TIMEOUT_MS) {
 		s->arrived = s->counters->sent;
 		s->progress_tsc = now;
 	}

@@ -12,7 +12,7 @@
 
 #include "security/peer_owner.h"
 
-struct request {
+struct diag_request {
 	struct nlmsghdr header;
 	struct inet_diag_req_v2 body;
 };
@@ -52,7 +52,7 @@ enum peer_owner
 peer_owner_by_netlink(const struct sockaddr_in *peer, const struct sockaddr_in *own, uid_t *uid)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct request request = {
+	struct diag_request request = {
 		.header = {
 			.nlmsg_len = sizeof(request),
 			.nlmsg_type = SOCK_DIAG_BY_FAMILY,

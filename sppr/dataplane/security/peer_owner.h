@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PEER_OWNER_H
-#define PEER_OWNER_H
+#ifndef SECURITY_PEER_OWNER_H
+#define SECURITY_PEER_OWNER_H
 
 #include <stdbool.h>
 #include <sys/types.h>

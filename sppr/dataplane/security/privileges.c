@@ -38,9 +38,9 @@ static const struct {
 	{ CAP_NET_RAW, NEED_RAW | NEED_PCI, "net_raw" },
 	/* sockets, regions and logs in directories of the user who called sudo */
 	{ CAP_DAC_OVERRIDE, NEED_FILES, "dac_override" },
-	/* invoker_own_socket() */
+	/* sudo_user_chown_socket() */
 	{ CAP_CHOWN, NEED_FILES | NEED_OWNER, "chown" },
-	/* setfsuid() and setfsgid() of invoker_enter() */
+	/* setfsuid() and setfsgid() of sudo_user_enter() */
 	{ CAP_SETUID, NEED_FILES, "setuid" },
 	{ CAP_SETGID, NEED_FILES, "setgid" },
 	/* VFIO pins memory beyond RLIMIT_MEMLOCK */
@@ -95,7 +95,7 @@ needs_of(const struct config *cfg, int argc, char **argv)
 	char name[32];
 	int i;
 
-	if (invoker_exists() || is_of_another_user(cfg->sock_dir) ||
+	if (sudo_user_exists() || is_of_another_user(cfg->sock_dir) ||
 			(*cfg->log_dir != '\0' && is_of_another_user(cfg->log_dir)))
 		needs |= NEED_FILES;
 	if (*cfg->sock_uid != '\0')
@@ -162,7 +162,7 @@ print_kept(uint64_t kept)
 		if ((kept & BIT(candidates[i].cap)) != 0)
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
 					len > 0 ? ", " : "", candidates[i].name);
-	say("capabilities kept: %s", len > 0 ? text : "none");
+	log_line("capabilities kept: %s", len > 0 ? text : "none");
 }
 
 int
@@ -177,7 +177,7 @@ privileges_drop(const struct config *cfg, int argc, char **argv)
 			keep |= BIT(candidates[i].cap);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || drop_bounding_set(keep) < 0 ||
 			limit_permitted(&keep) < 0) {
-		say("cannot give up privileges: %s", strerror(errno));
+		log_line("cannot give up privileges: %s", strerror(errno));
 		return -1;
 	}
 	print_kept(keep);

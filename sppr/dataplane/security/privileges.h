@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PRIVILEGES_H
-#define PRIVILEGES_H
+#ifndef SECURITY_PRIVILEGES_H
+#define SECURITY_PRIVILEGES_H
 
 #include "base/config.h"
 

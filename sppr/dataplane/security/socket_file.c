@@ -12,7 +12,7 @@
 #define SO_ACCEPTS 0x00010000 /* __SO_ACCEPTCON: the flag of a listening socket */
 
 bool
-sockfile_listening(const char *proc_table, const char *path)
+socket_file_listening(const char *proc_table, const char *path)
 {
 	FILE *f = fopen(proc_table, "re");
 	char line[512];
@@ -36,48 +36,48 @@ sockfile_listening(const char *proc_table, const char *path)
 }
 
 int
-sockfile_clear(const char *path)
+socket_file_remove_stale(const char *path)
 {
 	struct stat st;
 
 	if (lstat(path, &st) < 0) {
 		if (errno == ENOENT)
 			return 0;
-		say("%s: %s", path, strerror(errno));
+		log_line("%s: %s", path, strerror(errno));
 		return -1;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		say("%s exists and is not a socket; left alone", path);
+		log_line("%s exists and is not a socket; left alone", path);
 		return -1;
 	}
-	if (!invoker_owns_sockets(st.st_uid)) {
-		say("%s belongs to user %u; left alone", path, st.st_uid);
+	if (!sudo_user_may_own_socket(st.st_uid)) {
+		log_line("%s belongs to user %u; left alone", path, st.st_uid);
 		return -1;
 	}
-	if (sockfile_listening("/proc/net/unix", path)) {
-		say("%s: another process listens there; left alone", path);
+	if (socket_file_listening("/proc/net/unix", path)) {
+		log_line("%s: another process listens there; left alone", path);
 		return -1;
 	}
 	if (unlink(path) < 0) {
-		say("%s: %s", path, strerror(errno));
+		log_line("%s: %s", path, strerror(errno));
 		return -1;
 	}
-	say("%s: removed a socket nobody listened on", path);
+	log_line("%s: removed a socket nobody listened on", path);
 	return 0;
 }
 
 bool
-sockfile_may_connect(const char *path)
+socket_file_may_connect(const char *path)
 {
 	struct stat st;
 
 	if (lstat(path, &st) < 0) {
 		if (errno != ENOENT)
-			say("%s: %s", path, strerror(errno));
+			log_line("%s: %s", path, strerror(errno));
 		return errno == ENOENT;
 	}
-	if (!S_ISSOCK(st.st_mode) || !invoker_owns_sockets(st.st_uid)) {
-		say("%s: %s; not used", path,
+	if (!S_ISSOCK(st.st_mode) || !sudo_user_may_own_socket(st.st_uid)) {
+		log_line("%s: %s; not used", path,
 				S_ISSOCK(st.st_mode) ? "belongs to another user"
 						     : "is not a socket");
 		return false;

@@ -19,13 +19,13 @@ test_table(void)
 		   "ffff: 00000002 00000000 00000000 0001 03 113\n"
 		   "ffff: 00000002 00000000 00010000 0001 01 114 /tmp/with space\n");
 	fclose(f);
-	CHECK(sockfile_listening(name, "/tmp/sock1"));
-	CHECK(!sockfile_listening(name, "/tmp/sock2"));
-	CHECK(!sockfile_listening(name, "/tmp/sock"));
-	CHECK(!sockfile_listening(name, "/tmp/sock11"));
-	CHECK(!sockfile_listening(name, "113"));
-	CHECK(sockfile_listening(name, "/tmp/with space"));
-	CHECK(sockfile_listening("/no/such/table", "/tmp/sock1"));
+	CHECK(socket_file_listening(name, "/tmp/sock1"));
+	CHECK(!socket_file_listening(name, "/tmp/sock2"));
+	CHECK(!socket_file_listening(name, "/tmp/sock"));
+	CHECK(!socket_file_listening(name, "/tmp/sock11"));
+	CHECK(!socket_file_listening(name, "113"));
+	CHECK(socket_file_listening(name, "/tmp/with space"));
+	CHECK(socket_file_listening("/no/such/table", "/tmp/sock1"));
 	unlink(name);
 }
 
@@ -38,10 +38,11 @@ test_of_another_user(const struct sockaddr_un *addr)
 	if (geteuid() == 0) {
 		unsetenv("SUDO_UID");
 		CHECK(bind(s, (const struct sockaddr *)addr, sizeof(*addr)) == 0);
-		CHECK(sockfile_may_connect(addr->sun_path));
+		CHECK(socket_file_may_connect(addr->sun_path));
 		CHECK(chown(addr->sun_path, 65534, 65534) == 0);
-		CHECK(sockfile_clear(addr->sun_path) < 0 && lstat(addr->sun_path, &st) == 0);
-		CHECK(!sockfile_may_connect(addr->sun_path));
+		CHECK(socket_file_remove_stale(addr->sun_path) < 0 &&
+				lstat(addr->sun_path, &st) == 0);
+		CHECK(!socket_file_may_connect(addr->sun_path));
 		CHECK(unlink(addr->sun_path) == 0);
 	}
 	close(s);
@@ -56,17 +57,17 @@ test_clear(void)
 	FILE *f;
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/sockfile_test.%d", getpid());
-	CHECK(sockfile_clear(addr.sun_path) == 0);
+	CHECK(socket_file_remove_stale(addr.sun_path) == 0);
 	CHECK(bind(s, (struct sockaddr *)&addr, sizeof(addr)) == 0 && listen(s, 1) == 0);
-	CHECK(sockfile_clear(addr.sun_path) < 0 && lstat(addr.sun_path, &st) == 0);
+	CHECK(socket_file_remove_stale(addr.sun_path) < 0 && lstat(addr.sun_path, &st) == 0);
 	close(s);
-	CHECK(sockfile_clear(addr.sun_path) == 0 && lstat(addr.sun_path, &st) < 0);
+	CHECK(socket_file_remove_stale(addr.sun_path) == 0 && lstat(addr.sun_path, &st) < 0);
 	test_of_another_user(&addr);
-	CHECK(sockfile_may_connect(addr.sun_path));
+	CHECK(socket_file_may_connect(addr.sun_path));
 	f = fopen(addr.sun_path, "w");
 	fclose(f);
-	CHECK(sockfile_clear(addr.sun_path) < 0 && lstat(addr.sun_path, &st) == 0);
-	CHECK(!sockfile_may_connect(addr.sun_path));
+	CHECK(socket_file_remove_stale(addr.sun_path) < 0 && lstat(addr.sun_path, &st) == 0);
+	CHECK(!socket_file_may_connect(addr.sun_path));
 	unlink(addr.sun_path);
 }
 

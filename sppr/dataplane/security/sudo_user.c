@@ -31,68 +31,68 @@ static uid_t qemu_uid;
 
 /* A user other than root, on whose behalf this is root. */
 static bool
-invoker(uid_t *uid, gid_t *gid)
+sudo_user(uid_t *uid, gid_t *gid)
 {
 	return geteuid() == 0 && number("SUDO_UID", uid) && *uid != 0 && number("SUDO_GID", gid);
 }
 
 bool
-invoker_exists(void)
+sudo_user_exists(void)
 {
 	uid_t uid;
 	gid_t gid;
 
-	return invoker(&uid, &gid);
+	return sudo_user(&uid, &gid);
 }
 
 bool
-invoker_is(uid_t uid)
+sudo_user_is(uid_t uid)
 {
 	uid_t user;
 	gid_t group;
 
-	return invoker(&user, &group) && user == uid;
+	return sudo_user(&user, &group) && user == uid;
 }
 
 bool
-invoker_trusts(uid_t uid)
+sudo_user_is_trusted(uid_t uid)
 {
-	return uid == 0 || uid == geteuid() || uid == getuid() || invoker_is(uid);
+	return uid == 0 || uid == geteuid() || uid == getuid() || sudo_user_is(uid);
 }
 
 void
-invoker_set_qemu(const char *uid)
+sudo_user_set_qemu(const char *uid)
 {
 	qemu_uid = geteuid() == 0 ? (uid_t)strtoul(uid, NULL, 10) : 0;
 }
 
 bool
-invoker_owns_sockets(uid_t uid)
+sudo_user_may_own_socket(uid_t uid)
 {
-	return invoker_trusts(uid) || (qemu_uid != 0 && uid == qemu_uid);
+	return sudo_user_is_trusted(uid) || (qemu_uid != 0 && uid == qemu_uid);
 }
 
 void
-invoker_enter(void)
+sudo_user_enter(void)
 {
 	uid_t uid;
 	gid_t gid;
 
-	if (!invoker(&uid, &gid))
+	if (!sudo_user(&uid, &gid))
 		return;
 	setfsgid(gid);
 	setfsuid(uid);
 }
 
 void
-invoker_leave(void)
+sudo_user_leave(void)
 {
 	setfsuid(geteuid());
 	setfsgid(getegid());
 }
 
 void
-invoker_own_socket(const char *path)
+sudo_user_chown_socket(const char *path)
 {
 	struct stat st;
 	uid_t uid;
@@ -102,7 +102,7 @@ invoker_own_socket(const char *path)
 	if (qemu_uid != 0) {
 		uid = qemu_uid;
 		gid = (gid_t)-1;
-	} else if (!invoker(&uid, &gid)) {
+	} else if (!sudo_user(&uid, &gid)) {
 		return;
 	}
 	/* the very file that is looked at is given away, whatever the path means by then */
@@ -110,7 +110,7 @@ invoker_own_socket(const char *path)
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) ||
 			fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		say("%s: cannot be given to user %u: %s", path, uid,
+		log_line("%s: cannot be given to user %u: %s", path, uid,
 				fd >= 0 && errno == 0 ? "is no socket" : strerror(errno));
 	if (fd >= 0)
 		close(fd);

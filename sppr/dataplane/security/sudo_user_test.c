@@ -44,34 +44,35 @@ main(void)
 	snprintf(file, sizeof(file), "%s/file", dir);
 	unsetenv("SUDO_UID");
 	listen_at(path);
-	invoker_own_socket(path);
-	CHECK(owner(path) == geteuid() && !invoker_is(geteuid()));
-	CHECK(invoker_trusts(0) && invoker_trusts(geteuid()) && !invoker_trusts(65534));
+	sudo_user_chown_socket(path);
+	CHECK(owner(path) == geteuid() && !sudo_user_is(geteuid()));
+	CHECK(sudo_user_is_trusted(0) && sudo_user_is_trusted(geteuid()) &&
+			!sudo_user_is_trusted(65534));
 	if (geteuid() == 0) {
 		setenv("SUDO_UID", "0", 1);
 		setenv("SUDO_GID", "0", 1);
-		CHECK(!invoker_is(0)); /* root who called sudo is root */
+		CHECK(!sudo_user_is(0)); /* root who called sudo is root */
 		setenv("SUDO_UID", "65534", 1);
-		CHECK(invoker_is(65534) && !invoker_is(65533));
-		CHECK(invoker_trusts(65534) && !invoker_trusts(65533));
+		CHECK(sudo_user_is(65534) && !sudo_user_is(65533));
+		CHECK(sudo_user_is_trusted(65534) && !sudo_user_is_trusted(65533));
 		CHECK(symlink(path, link) == 0);
-		invoker_own_socket(link); /* neither the link nor what it names */
+		sudo_user_chown_socket(link); /* neither the link nor what it names */
 		CHECK(owner(path) == 0 && owner(link) == 0);
 		CHECK(close(creat(file, 0600)) == 0);
-		invoker_own_socket(file);
+		sudo_user_chown_socket(file);
 		CHECK(owner(file) == 0);
-		invoker_own_socket(path);
+		sudo_user_chown_socket(path);
 		CHECK(owner(path) == 65534);
-		CHECK(!invoker_owns_sockets(65533));
-		invoker_set_qemu("65533"); /* sudo wakeup: a lab of root, and QEMU's own user */
-		CHECK(invoker_owns_sockets(65533) && !invoker_trusts(65533));
-		invoker_own_socket(path);
+		CHECK(!sudo_user_may_own_socket(65533));
+		sudo_user_set_qemu("65533"); /* sudo wakeup: a lab of root, and QEMU's own user */
+		CHECK(sudo_user_may_own_socket(65533) && !sudo_user_is_trusted(65533));
+		sudo_user_chown_socket(path);
 		CHECK(owner(path) == 65533);
-		invoker_set_qemu("");
-		CHECK(!invoker_owns_sockets(65533));
-		invoker_enter();
+		sudo_user_set_qemu("");
+		CHECK(!sudo_user_may_own_socket(65533));
+		sudo_user_enter();
 		CHECK(open(file, O_RDONLY) < 0); /* root's, 0600 */
-		invoker_leave();
+		sudo_user_leave();
 		CHECK(open(file, O_RDONLY) >= 0);
 		CHECK(unlink(file) == 0 && unlink(link) == 0);
 	}

@@ -12,7 +12,7 @@
 #define NAME_WAIT_US 5000
 
 const char *
-ownfile_refusal(int fd)
+trusted_file_check(int fd)
 {
 	struct stat st;
 	int i;
@@ -22,7 +22,7 @@ ownfile_refusal(int fd)
 			return strerror(errno);
 		if (!S_ISREG(st.st_mode))
 			return "is not a regular file";
-		if (!invoker_trusts(st.st_uid))
+		if (!sudo_user_is_trusted(st.st_uid))
 			return "belongs to another user";
 		if (st.st_nlink <= 1)
 			return NULL;
@@ -33,7 +33,7 @@ ownfile_refusal(int fd)
 }
 
 int
-ownfile_open(const char *path, int flags, mode_t mode, const char **why)
+trusted_file_open(const char *path, int flags, mode_t mode, const char **why)
 {
 	int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode);
 
@@ -42,7 +42,7 @@ ownfile_open(const char *path, int flags, mode_t mode, const char **why)
 		*why = errno == ELOOP ? "is a symbolic link" : strerror(errno);
 		return -1;
 	}
-	*why = ownfile_refusal(fd);
+	*why = trusted_file_check(fd);
 	if (*why == NULL)
 		return fd;
 	close(fd);

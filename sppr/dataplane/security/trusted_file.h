@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef OWNFILE_H
-#define OWNFILE_H
+#ifndef SECURITY_TRUSTED_FILE_H
+#define SECURITY_TRUSTED_FILE_H
 
 #include <sys/types.h>
 
@@ -9,9 +9,9 @@
  * Returns -1 with errno and *why set. A new file is made if flags has O_CREAT; an old one is not
  * truncated.
  */
-int ownfile_open(const char *path, int flags, mode_t mode, const char **why);
+int trusted_file_open(const char *path, int flags, mode_t mode, const char **why);
 
 /* The same checks for an open file. Returns the reason for a refusal, or NULL. */
-const char *ownfile_refusal(int fd);
+const char *trusted_file_check(int fd);
 
 #endif

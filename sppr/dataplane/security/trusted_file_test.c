@@ -15,7 +15,7 @@ static const char *why;
 static void
 test_refused(const char *path, const char *reason)
 {
-	CHECK(ownfile_open(path, FLAGS, 0600, &why) < 0);
+	CHECK(trusted_file_open(path, FLAGS, 0600, &why) < 0);
 	CHECK_STR(why, reason);
 }
 
@@ -29,10 +29,10 @@ main(void)
 	CHECK(mkdtemp(dir) != NULL);
 	snprintf(file, sizeof(file), "%s/file", dir);
 	snprintf(name, sizeof(name), "%s/name", dir);
-	CHECK(ownfile_open(file, O_RDONLY, 0, &why) < 0 && errno == ENOENT);
-	fd = ownfile_open(file, FLAGS, 0600, &why);
+	CHECK(trusted_file_open(file, O_RDONLY, 0, &why) < 0 && errno == ENOENT);
+	fd = trusted_file_open(file, FLAGS, 0600, &why);
 	CHECK(fd >= 0 && why == NULL && write(fd, "x", 1) == 1 && close(fd) == 0);
-	fd = ownfile_open(file, FLAGS, 0600, &why);
+	fd = trusted_file_open(file, FLAGS, 0600, &why);
 	CHECK(fd >= 0 && lseek(fd, 0, SEEK_END) == 1 && close(fd) == 0);
 
 	CHECK(symlink(file, name) == 0);
@@ -41,10 +41,10 @@ main(void)
 	test_refused(file, "has a second name (a hard link)");
 	CHECK(unlink(name) == 0 && mkfifo(name, 0600) == 0);
 	test_refused(name, strerror(ENXIO)); /* nobody reads it */
-	CHECK(ownfile_open(name, O_RDONLY, 0, &why) < 0);
+	CHECK(trusted_file_open(name, O_RDONLY, 0, &why) < 0);
 	CHECK_STR(why, "is not a regular file");
 	CHECK(unlink(name) == 0 && mkdir(name, 0700) == 0);
-	CHECK(ownfile_open(name, O_RDONLY, 0, &why) < 0);
+	CHECK(trusted_file_open(name, O_RDONLY, 0, &why) < 0);
 	CHECK_STR(why, "is not a regular file");
 	CHECK(rmdir(name) == 0);
 	if (geteuid() == 0) {
@@ -52,7 +52,7 @@ main(void)
 		test_refused(file, "belongs to another user");
 		setenv("SUDO_UID", "65534", 1);
 		setenv("SUDO_GID", "65534", 1);
-		fd = ownfile_open(file, FLAGS, 0600, &why);
+		fd = trusted_file_open(file, FLAGS, 0600, &why);
 		CHECK(fd >= 0 && close(fd) == 0);
 	}
 	CHECK(unlink(file) == 0 && rmdir(dir) == 0);

@@ -6,7 +6,7 @@
 #include "shm/mempool_ops.h"
 
 void
-handlers_publish(handler_names names)
+mempool_ops_publish(mempool_ops_names names)
 {
 	unsigned int i;
 
@@ -15,7 +15,7 @@ handlers_publish(handler_names names)
 }
 
 int
-handlers_follow(const handler_names names, unsigned int index)
+mempool_ops_reorder(const mempool_ops_names names, unsigned int index)
 {
 	struct rte_mempool_ops *ops = rte_mempool_ops_table.ops, swap;
 	unsigned int i, j, n = rte_mempool_ops_table.num_ops;

@@ -31,12 +31,12 @@ name_of(unsigned int i)
 static void
 another_order(void)
 {
-	handler_names names = { "" };
+	mempool_ops_names names = { "" };
 
 	table_of("ring", "stack", "lf_stack");
-	handlers_publish(names);
+	mempool_ops_publish(names);
 	table_of("lf_stack", "ring", "stack");
-	CHECK(handlers_follow(names, 2) == 0);
+	CHECK(mempool_ops_reorder(names, 2) == 0);
 	CHECK(strcmp(name_of(0), "ring") == 0);
 	CHECK(strcmp(name_of(1), "stack") == 0);
 	CHECK(strcmp(name_of(2), "lf_stack") == 0);
@@ -45,14 +45,14 @@ another_order(void)
 static void
 one_is_missing(void)
 {
-	handler_names names = { "" };
+	mempool_ops_names names = { "" };
 
 	table_of("ring", "bucket", "lf_stack");
-	handlers_publish(names);
+	mempool_ops_publish(names);
 	table_of("lf_stack", "ring", "stack");
-	CHECK(handlers_follow(names, 2) == 0);
-	CHECK(handlers_follow(names, 1) < 0);
-	CHECK(handlers_follow(names, 9) < 0);
+	CHECK(mempool_ops_reorder(names, 2) == 0);
+	CHECK(mempool_ops_reorder(names, 1) < 0);
+	CHECK(mempool_ops_reorder(names, 9) < 0);
 	CHECK(strcmp(name_of(0), "ring") == 0);
 }
 

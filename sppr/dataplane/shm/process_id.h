@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PROCESS_ID_H
-#define PROCESS_ID_H
+#ifndef SHM_PROCESS_ID_H
+#define SHM_PROCESS_ID_H
 
 #include <stdint.h>
 

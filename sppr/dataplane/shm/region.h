@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef REGION_H
-#define REGION_H
+#ifndef SHM_REGION_H
+#define SHM_REGION_H
 
 #include <stdbool.h>
 #include <stdint.h>

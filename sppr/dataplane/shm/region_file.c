@@ -47,10 +47,10 @@ make_file(const char *path)
 {
 	int made, failed;
 
-	invoker_enter();
+	sudo_user_enter();
 	made = make_whole(path);
 	failed = errno;
-	invoker_leave();
+	sudo_user_leave();
 	errno = failed;
 	return made;
 }
@@ -60,7 +60,7 @@ make_file(const char *path)
 static const char *
 refusal(int fd)
 {
-	const char *why = ownfile_refusal(fd);
+	const char *why = trusted_file_check(fd);
 	struct stat st;
 
 	if (why != NULL)
@@ -80,7 +80,7 @@ refusal(int fd)
 }
 
 int
-regionfile_open(const char *path, void **base)
+region_file_open(const char *path, void **base)
 {
 	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 	const char *why;
@@ -89,7 +89,7 @@ regionfile_open(const char *path, void **base)
 	if (fd < 0 && errno == ENOENT && make_file(path) == 0)
 		fd = open(path, flags);
 	if (fd < 0) {
-		say("%s: %s", path,
+		log_line("%s: %s", path,
 				errno == ELOOP ? "is a symbolic link; left alone"
 					       : strerror(errno));
 		return -1;
@@ -102,13 +102,13 @@ regionfile_open(const char *path, void **base)
 			return fd;
 		why = strerror(errno);
 	}
-	say("%s: %s; not used", path, why);
+	log_line("%s: %s; not used", path, why);
 	close(fd);
 	return -1;
 }
 
 void
-regionfile_close(int fd, void *base)
+region_file_close(int fd, void *base)
 {
 	munmap(base, REGION_SIZE);
 	close(fd);

@@ -30,7 +30,7 @@ refused(void)
 {
 	void *base;
 
-	CHECK(regionfile_open(path, &base) < 0);
+	CHECK(region_file_open(path, &base) < 0);
 }
 
 static void
@@ -38,7 +38,7 @@ test_made_when_missing_and_had_by_one(void)
 {
 	void *base, *again;
 	struct stat st;
-	int fd = regionfile_open(path, &base);
+	int fd = region_file_open(path, &base);
 
 	CHECK(fd >= 0 && stat(path, &st) == 0);
 	CHECK(st.st_size == REGION_SIZE && (st.st_mode & 07777) == 0600);
@@ -46,10 +46,10 @@ test_made_when_missing_and_had_by_one(void)
 	CHECK(entries() == 1);
 	memset(base, 7, REGION_SIZE);
 	refused(); /* flock is the open file's, so one process can try it on itself */
-	regionfile_close(fd, base);
-	fd = regionfile_open(path, &again);
+	region_file_close(fd, base);
+	fd = region_file_open(path, &again);
 	CHECK(fd >= 0 && *(char *)again == 7); /* as it was */
-	regionfile_close(fd, again);
+	region_file_close(fd, again);
 	unlink(path);
 }
 
@@ -64,12 +64,12 @@ test_of_the_user_who_called_sudo(void)
 		return;
 	CHECK(chmod(dir, 0777) == 0 && setenv("SUDO_UID", "65534", 1) == 0);
 	CHECK(setenv("SUDO_GID", "65533", 1) == 0);
-	fd = regionfile_open(path, &base);
+	fd = region_file_open(path, &base);
 	CHECK(fd >= 0 && stat(path, &st) == 0 && st.st_uid == 65534 && st.st_gid == 65533);
-	regionfile_close(fd, base);
-	fd = regionfile_open(path, &base); /* theirs, and ours to use */
+	region_file_close(fd, base);
+	fd = region_file_open(path, &base); /* theirs, and ours to use */
 	CHECK(fd >= 0);
-	regionfile_close(fd, base);
+	region_file_close(fd, base);
 	CHECK(unsetenv("SUDO_UID") == 0);
 	refused();
 	CHECK(setenv("SUDO_UID", "65535", 1) == 0);

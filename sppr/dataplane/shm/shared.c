@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -10,23 +9,16 @@
 #include <rte_mbuf.h>
 #include <rte_memzone.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "shm/mempool_ops.h"
+#include "shm/owner.h"
 #include "shm/shared.h"
 
 #define MBUFS_EACH 1536 /* a ring or a port, as SPP */
 #define POOL_CACHE 256
 #define ATTACH_TRIES 20
 #define ATTACH_WAIT_US 100000
-
-uint64_t
-monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* lf_stack outlives a process killed inside an operation; the ring handlers may not, and then
  * the next user spins for ever.
@@ -42,7 +34,7 @@ shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int n
 		view->pool = rte_pktmbuf_pool_create_by_ops(SHARED_POOL_NAME, n, POOL_CACHE, 0,
 				RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id(), ops[i]);
 	if (view->pool == NULL) {
-		say("cannot make %s of %u mbufs: %s (more --socket-mem, fewer rings?)",
+		log_line("cannot make %s of %u mbufs: %s (more --socket-mem, fewer rings?)",
 				SHARED_POOL_NAME, n, rte_strerror(rte_errno));
 		return -1;
 	}
@@ -60,11 +52,62 @@ create_rings(struct shared_view *view, uint16_t nrings)
 		view->ring[i] = rte_ring_create(name, SHARED_RING_SLOTS, (int)rte_socket_id(),
 				RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (view->ring[i] == NULL) {
-			say("cannot make %s: %s", name, rte_strerror(rte_errno));
+			log_line("cannot make %s: %s", name, rte_strerror(rte_errno));
 			return -1;
 		}
 	}
 	return 0;
+}
+
+/* A kill inside the pool's put or get leaves entries in the cache that are in use elsewhere too,
+ * and nothing tells: what is in it, at most 1.5 * POOL_CACHE mbufs, is lost rather than handed out
+ * twice.
+ */
+static void
+drop_cache(const struct shared_view *view, unsigned int lcore)
+{
+	struct rte_mempool_cache *cache = rte_mempool_default_cache(view->pool, lcore);
+
+	if (cache == NULL)
+		return;
+	if (cache->len > 0)
+		log_line("lcore %u: its last user was killed; %u mbufs of its cache are lost",
+				lcore, cache->len);
+	cache->len = 0;
+}
+
+int
+shared_claim_lcores(const struct shared_view *view)
+{
+	struct shared *info = view->info;
+	unsigned int lcore;
+	pid_t owner;
+	bool stale;
+
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		owner = owner_claim(&info->lcore_user[lcore], &stale);
+		if (owner != 0) {
+			log_line("lcore %u is in use by process %d: give each process worker lcore "
+				 "ids "
+				 "of "
+				 "its own (they may share a CPU, as --lcores 0@0,%u@1); not "
+				 "starting",
+					lcore, owner, lcore + 1);
+			return -1;
+		}
+		if (stale)
+			drop_cache(view, lcore);
+	}
+	return 0;
+}
+
+void
+shared_release_lcores(const struct shared_view *view)
+{
+	unsigned int lcore;
+
+	RTE_LCORE_FOREACH_WORKER(lcore)
+		owner_release(&view->info->lcore_user[lcore]);
 }
 
 int
@@ -78,7 +121,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 		return -1;
 	zone = rte_memzone_reserve(SHARED_ZONE_NAME, sizeof(*info), (int)rte_socket_id(), 0);
 	if (zone == NULL) {
-		say("cannot make %s: %s", SHARED_ZONE_NAME, rte_strerror(rte_errno));
+		log_line("cannot make %s: %s", SHARED_ZONE_NAME, rte_strerror(rte_errno));
 		return -1;
 	}
 	info = zone->addr;
@@ -86,7 +129,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	info->version = SHARED_VERSION;
 	info->size = sizeof(*info);
 	info->primary_pid = (uint32_t)getpid();
-	handlers_publish(info->handler);
+	mempool_ops_publish(info->mempool_ops);
 	info->nports = nports;
 	info->nrings = nrings;
 	memcpy(info->port, ports, nports * sizeof(ports[0]));
@@ -140,13 +183,13 @@ shared_attach(struct shared_view *view)
 	uint16_t i;
 
 	if (info == NULL) {
-		say("the primary of this --file-prefix has no " SHARED_ZONE_NAME
-		    " of ours: not a spp_primary of this build, or not ready; not starting");
+		log_line("the primary of this --file-prefix has no " SHARED_ZONE_NAME
+			 " of ours: not a spp_primary of this build, or not ready; not starting");
 		return -1;
 	}
 	if (info->version != SHARED_VERSION || info->size != sizeof(*info)) {
-		say("the primary speaks version %u (%u bytes) of " SHARED_ZONE_NAME
-		    ", this program %u (%zu bytes): use programs of one build; not starting",
+		log_line("the primary speaks version %u (%u bytes) of " SHARED_ZONE_NAME
+			 ", this program %u (%zu bytes): use programs of one build; not starting",
 				info->version, info->size, SHARED_VERSION, sizeof(*info));
 		return -1;
 	}
@@ -159,11 +202,11 @@ shared_attach(struct shared_view *view)
 			break;
 	}
 	if (view->pool == NULL || i < info->nrings) {
-		say("the primary's pool or rings are missing; not starting");
+		log_line("the primary's pool or rings are missing; not starting");
 		return -1;
 	}
-	if (handlers_follow(info->handler, (unsigned int)view->pool->ops_index) < 0) {
-		say("the primary's DPDK has other pool handlers than this one; not starting");
+	if (mempool_ops_reorder(info->mempool_ops, (unsigned int)view->pool->ops_index) < 0) {
+		log_line("the primary's DPDK has other pool handlers than this one; not starting");
 		return -1;
 	}
 	return 0;

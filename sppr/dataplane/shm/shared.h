@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef SHARED_H
-#define SHARED_H
+#ifndef SHM_SHARED_H
+#define SHM_SHARED_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,7 +50,7 @@ struct ring_sleeper {
 
 struct shared_port {
 	uint16_t ethdev;
-	uint16_t type; /* enum port_type */
+	uint16_t type; /* enum port_type_id */
 	uint16_t number;
 	uint16_t nrxq;
 	uint16_t ntxq;
@@ -59,20 +59,20 @@ struct shared_port {
 	char name[RTE_ETH_NAME_MAX_LEN];
 };
 
-#define ROSTER_SIZE 64
-#define ROSTER_PATCHES 64
+#define PATCH_REGISTRY_SIZE 64
+#define PATCH_REGISTRY_PATCHES 64
 
-/* What a process is patched; see roster.h. */
-struct roster_entry {
+/* What a process is patched; see patch_registry.h. */
+struct patch_registry_entry {
 	process_id process;
 	uint32_t sequence;
 	uint16_t id; /* the primary: 0 */
 	bool running;
 	unsigned int npatches;
 	struct {
-		struct uid src;
-		struct uid dst;
-	} patch[ROSTER_PATCHES];
+		struct port_id src;
+		struct port_id dst;
+	} patch[PATCH_REGISTRY_PATCHES];
 };
 
 /* The memzone MProc_port_info, written by the primary once its ports run. Counters only grow:
@@ -86,7 +86,7 @@ struct shared {
 	uint64_t published_ns; /* CLOCK_MONOTONIC */
 	/* the primary's pool handlers by index: the order depends on how DPDK was linked or loaded
 	 */
-	handler_names handler;
+	mempool_ops_names mempool_ops;
 	uint16_t nports;
 	uint16_t nrings;
 	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */
@@ -96,8 +96,14 @@ struct shared {
 	struct port_stats port_stats[RTE_MAX_ETHPORTS][MAX_QUEUES];
 	struct port_stats ring_stats[MAX_RINGS];
 	struct ring_sleeper ring_sleeper[MAX_RINGS];
-	struct roster_entry roster[ROSTER_SIZE];
+	struct patch_registry_entry patch_registry[PATCH_REGISTRY_SIZE];
 	struct probe_slot probe[MAX_PROBES]; /* by the number of the port */
+};
+
+/* Sides of a ring that a pipe has for a process that is not ours. */
+struct ring_reserved {
+	bool rx;
+	bool tx;
 };
 
 /* One process's view. */
@@ -105,6 +111,7 @@ struct shared_view {
 	struct shared *info;
 	struct rte_mempool *pool;
 	struct rte_ring *ring[MAX_RINGS];
+	struct ring_reserved ring_reserved[MAX_RINGS]; /* by pipes of this process */
 };
 
 int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings);
@@ -122,14 +129,5 @@ int shared_claim_lcores(const struct shared_view *view);
 
 /* Once the workers have stopped: what their caches hold is good for the next user. */
 void shared_release_lcores(const struct shared_view *view);
-
-/* Become the one user of a side of a port; 0, or the pid of the live process that has it.
- * *inherited says that the former user died holding it.
- */
-pid_t shared_hold(process_id *slot, bool *inherited);
-void shared_release(process_id *slot);
-bool shared_alive(process_id process);
-
-uint64_t monotonic_ns(void);
 
 #endif

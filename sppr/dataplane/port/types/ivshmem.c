@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "port/port.h"
+#include "port/port_type.h"
 #include "shm/region.h"
 #include "shm/region_file.h"
 
@@ -90,11 +91,12 @@ ivshmem_close(struct port *port)
 	const struct region *r = &p->region;
 
 	if (r->in.corrupt + r->out.corrupt + r->in.bad > 0)
-		say("ivshmem:%u: the guest's indexes were impossible %lu times, its lengths %lu "
-		    "times",
-				port->uid.number, (unsigned long)(r->in.corrupt + r->out.corrupt),
+		log_line("ivshmem:%u: the guest's indexes were impossible %lu times, its lengths "
+			 "%lu "
+			 "times",
+				port->id.number, (unsigned long)(r->in.corrupt + r->out.corrupt),
 				(unsigned long)r->in.bad);
-	regionfile_close(p->fd, p->base); /* the file stays: a VM has it */
+	region_file_close(p->fd, p->base); /* the file stays: a VM has it */
 }
 
 static const struct port_ops ivshmem_ops = {
@@ -103,17 +105,17 @@ static const struct port_ops ivshmem_ops = {
 	.close = ivshmem_close,
 };
 
-struct port *
-port_ivshmem_open(const struct port_env *env, struct uid uid)
+static struct port *
+port_ivshmem_open(const struct port_env *env, struct port_id id)
 {
-	struct port_ivshmem *p = port_alloc(sizeof(*p), uid, &ivshmem_ops);
+	struct port_ivshmem *p = port_alloc(sizeof(*p), id, &ivshmem_ops);
 	char path[128];
 
 	if (p == NULL)
 		return NULL;
-	snprintf(path, sizeof(path), "%s/ivshmem%u", env->cfg->sock_dir, uid.number);
+	snprintf(path, sizeof(path), "%s/ivshmem%u", env->cfg->sock_dir, id.number);
 	p->pool = env->view->pool;
-	p->fd = regionfile_open(path, &p->base);
+	p->fd = region_file_open(path, &p->base);
 	if (p->fd < 0) {
 		free(p);
 		return NULL;
@@ -121,3 +123,7 @@ port_ivshmem_open(const struct port_env *env, struct uid uid)
 	region_attach(&p->region, p->base, REGION_HOST);
 	return &p->port;
 }
+
+const struct port_type port_type_ivshmem = {
+	.open = port_ivshmem_open,
+};

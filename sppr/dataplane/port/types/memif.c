@@ -10,6 +10,7 @@
 #include "forward/worker.h"
 #include "memif/server.h"
 #include "port/port.h"
+#include "port/port_type.h"
 
 /* memif:N, the server of interface N. Not DPDK's net_memif, which works in the primary only and
  * believes what the client writes. Frames are copied out of and into the client's memory.
@@ -23,7 +24,7 @@ struct port_memif {
 	struct rte_mempool *pool;
 	struct memif_link *link;  /* written by the control thread, read by workers */
 	struct memif_link *armed; /* the worker's: whose event it waits for */
-	struct kick kick;
+	struct eventfd_notify notify;
 };
 
 static struct memif_link *
@@ -41,7 +42,7 @@ copy_in(struct port_memif *p, struct rte_mbuf *head, const struct memif_frame *f
 	unsigned int i;
 
 	for (i = 0; i < frame->n; i++) {
-		for (from = 0; from < frame->piece[i].len; from += len) {
+		for (from = 0; from < frame->segment[i].len; from += len) {
 			if (rte_pktmbuf_tailroom(m) == 0) {
 				m->next = rte_pktmbuf_alloc(p->pool);
 				if (m->next == NULL)
@@ -49,10 +50,10 @@ copy_in(struct port_memif *p, struct rte_mbuf *head, const struct memif_frame *f
 				m = m->next;
 				head->nb_segs++;
 			}
-			len = RTE_MIN(frame->piece[i].len - from,
+			len = RTE_MIN(frame->segment[i].len - from,
 					(uint32_t)rte_pktmbuf_tailroom(m));
 			memcpy(rte_pktmbuf_mtod_offset(m, void *, m->data_len),
-					frame->piece[i].data + from, len);
+					frame->segment[i].data + from, len);
 			m->data_len = (uint16_t)(m->data_len + len);
 			head->pkt_len += len;
 		}
@@ -96,24 +97,24 @@ static uint16_t
 copy_out(struct port *port, struct memif_queue *out, uint16_t i, uint16_t there, struct rte_mbuf *m)
 {
 	uint32_t at, len;
-	struct memif_piece piece;
+	struct memif_segment segment;
 	uint16_t used = 0;
 	const void *from;
 
 	for (at = 0; at < m->pkt_len; at += len) {
 		if (i + used == there)
 			return 0;
-		if (unlikely(!memif_queue_piece(out, (uint16_t)(i + used), &piece) ||
-				    piece.len == 0)) {
+		if (unlikely(!memif_queue_segment(out, (uint16_t)(i + used), &segment) ||
+				    segment.len == 0)) {
 			/* the client gave a buffer that is none: this frame it does not get */
 			port->stats->tx_drop++;
-			memif_queue_spoil(out, i, ++used);
+			memif_queue_clear(out, i, ++used);
 			return used;
 		}
-		len = RTE_MIN(m->pkt_len - at, piece.len);
-		from = rte_pktmbuf_read(m, at, len, piece.data);
-		if (from != piece.data)
-			memcpy(piece.data, from, len);
+		len = RTE_MIN(m->pkt_len - at, segment.len);
+		from = rte_pktmbuf_read(m, at, len, segment.data);
+		if (from != segment.data)
+			memcpy(segment.data, from, len);
 		memif_queue_fill(out, (uint16_t)(i + used++), len, at + len < m->pkt_len);
 	}
 	return used;
@@ -138,8 +139,8 @@ memif_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	if (filled == 0)
 		return 0;
 	memif_queue_release(&link->out, filled);
-	if (memif_queue_wants_event(&link->out))
-		kick_send(&p->kick, link->out_event);
+	if (memif_queue_needs_event(&link->out))
+		eventfd_notify_send(&p->notify, link->out_event);
 	rte_pktmbuf_free_bulk(bufs, i);
 	return i;
 }
@@ -148,15 +149,15 @@ memif_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
  * we have just lain down; the sleeper's look every 100 ms is what bounds that.
  */
 static int
-memif_arm(struct port *port, uint64_t waker)
+memif_arm(struct port *port, uint64_t token)
 {
 	struct port_memif *p = (struct port_memif *)port;
 
-	(void)waker;
+	(void)token;
 	p->armed = link_of(p);
 	if (p->armed == NULL)
 		return WAIT_NONE; /* on_connected wakes us */
-	memif_queue_want_events(&p->armed->in, true);
+	memif_queue_enable_events(&p->armed->in, true);
 	return p->armed->in_wait;
 }
 
@@ -166,10 +167,10 @@ memif_disarm(struct port *port, bool event)
 	struct port_memif *p = (struct port_memif *)port;
 	struct epoll_event told;
 
-	/* on_gone waits for us, so what we armed is still there */
+	/* on_disconnected waits for us, so what we armed is still there */
 	if (p->armed == NULL)
 		return;
-	memif_queue_want_events(&p->armed->in, false);
+	memif_queue_enable_events(&p->armed->in, false);
 	if (event)
 		epoll_wait(p->armed->in_wait, &told, 1, 0);
 	p->armed = NULL;
@@ -181,7 +182,7 @@ memif_close(struct port *port)
 	struct port_memif *p = (struct port_memif *)port;
 
 	memif_server_remove(&p->endpoint);
-	kick_close(&p->kick);
+	eventfd_notify_close(&p->notify);
 }
 
 static bool
@@ -209,41 +210,50 @@ static void
 on_connected(struct memif_endpoint *endpoint, struct memif_link *link)
 {
 	__atomic_store_n(&port_of(endpoint)->link, link, __ATOMIC_RELEASE);
-	forward_wake();
+	workers_wake();
 }
 
 static void
-on_gone(struct memif_endpoint *endpoint)
+on_disconnected(struct memif_endpoint *endpoint)
 {
 	struct port_memif *p = port_of(endpoint);
 	const struct memif_link *link = p->link;
 
 	__atomic_store_n(&p->link, NULL, __ATOMIC_RELEASE);
-	forward_synchronize();
+	workers_synchronize();
 	if (link->in.corrupt + link->out.corrupt + link->in.bad + link->out.bad > 0)
-		say("memif:%u: the peer's indexes were impossible %lu times, its descriptors %lu "
-		    "times",
+		log_line("memif:%u: the peer's indexes were impossible %lu times, its descriptors "
+			 "%lu "
+			 "times",
 				endpoint->id, (unsigned long)(link->in.corrupt + link->out.corrupt),
 				(unsigned long)(link->in.bad + link->out.bad));
 }
 
-struct port *
-port_memif_open(const struct port_env *env, struct uid uid)
+static struct port *
+port_memif_open(const struct port_env *env, struct port_id id)
 {
-	struct port_memif *p = port_alloc(sizeof(*p), uid, &memif_ops);
+	struct port_memif *p = port_alloc(sizeof(*p), id, &memif_ops);
 
 	if (p == NULL)
 		return NULL;
 	p->pool = env->view->pool;
-	p->endpoint.id = uid.number;
+	p->endpoint.id = id.number;
 	p->endpoint.connected = on_connected;
-	p->endpoint.gone = on_gone;
-	if (kick_open(&p->kick) == 0) {
+	p->endpoint.disconnected = on_disconnected;
+	if (eventfd_notify_open(&p->notify) == 0) {
 		/* client_id is 0 on the primary */
 		if (memif_server_add(&p->endpoint, env->cfg->sock_dir, env->cfg->client_id) == 0)
 			return &p->port;
-		kick_close(&p->kick);
+		eventfd_notify_close(&p->notify);
 	}
 	free(p);
 	return NULL;
 }
+
+static const char *const ethdev_names[] = { "net_memif", NULL };
+
+const struct port_type port_type_memif = {
+	.open = port_memif_open,
+	.ethdev_names = ethdev_names,
+	.ethdev_is_private = true,
+};

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "port/port.h"
+#include "port/port_type.h"
+#include "port/types/null.h"
 
 #define FRAME 64
 
@@ -45,12 +47,19 @@ static const struct port_ops null_ops = {
 };
 
 struct port *
-port_null_open(const struct port_env *env, struct uid uid)
+port_null_open(const struct port_env *env, struct port_id id)
 {
-	struct port_null *p = port_alloc(sizeof(*p), uid, &null_ops);
+	struct port_null *p = port_alloc(sizeof(*p), id, &null_ops);
 
 	if (p == NULL)
 		return NULL;
 	p->pool = env->view->pool;
 	return &p->port;
 }
+
+static const char *const ethdev_names[] = { "net_null", "eth_null", NULL };
+
+const struct port_type port_type_null = {
+	.open = port_null_open,
+	.ethdev_names = ethdev_names,
+};

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "port/port.h"
+#include "port/port_type.h"
 #include "security/sudo_user.h"
 #include "security/trusted_file.h"
 
@@ -98,9 +99,9 @@ pcap_port_close(struct port *port)
 
 /* Once a file has ended nothing comes any more. */
 static int
-pcap_arm(struct port *port, uint64_t waker)
+pcap_arm(struct port *port, uint64_t token)
 {
-	(void)waker;
+	(void)token;
 	return ((struct port_pcap *)port)->rx == NULL ? WAIT_NONE : WAIT_POLL;
 }
 
@@ -116,17 +117,17 @@ static FILE *
 open_file(const char *path, int flags, const char *mode)
 {
 	const char *why;
-	int fd = ownfile_open(path, flags, 0644, &why);
+	int fd = trusted_file_open(path, flags, 0644, &why);
 	FILE *f;
 
 	if (fd < 0) {
 		if (errno != ENOENT)
-			say("%s: %s; not used", path, why);
+			log_line("%s: %s; not used", path, why);
 		return NULL;
 	}
 	f = fdopen(fd, mode);
 	if (f == NULL || ((flags & O_CREAT) != 0 && ftruncate(fd, 0) < 0)) {
-		say("%s: %s", path, strerror(errno));
+		log_line("%s: %s", path, strerror(errno));
 		if (f != NULL)
 			fclose(f);
 		else
@@ -149,7 +150,7 @@ open_rx(struct port_pcap *p, const char *path)
 	p->rx = pcap_fopen_offline(f, error);
 	if (p->rx != NULL)
 		return 0;
-	say("%s: %s", path, error);
+	log_line("%s: %s", path, error);
 	fclose(f);
 	return -1;
 }
@@ -161,18 +162,18 @@ open_tx(struct port_pcap *p, const char *path)
 
 	p->link = pcap_open_dead(DLT_EN10MB, SNAPLEN);
 	if (p->link == NULL) {
-		say("%s: no memory for pcap", path);
+		log_line("%s: no memory for pcap", path);
 		return -1;
 	}
-	invoker_enter();
+	sudo_user_enter();
 	f = open_file(path, O_WRONLY | O_CREAT, "w");
-	invoker_leave();
+	sudo_user_leave();
 	if (f == NULL)
 		return -1;
 	p->tx = pcap_dump_fopen(p->link, f);
 	if (p->tx != NULL)
 		return 0;
-	say("%s: %s", path, pcap_geterr(p->link));
+	log_line("%s: %s", path, pcap_geterr(p->link));
 	fclose(f);
 	return -1;
 }
@@ -187,17 +188,24 @@ open_files(struct port_pcap *p, const char *folder, unsigned int number)
 	return open_rx(p, rx) < 0 || open_tx(p, tx) < 0 ? -1 : 0;
 }
 
-struct port *
-port_pcap_open(const struct port_env *env, struct uid uid)
+static struct port *
+port_pcap_open(const struct port_env *env, struct port_id id)
 {
-	struct port_pcap *p = port_alloc(sizeof(*p), uid, &pcap_ops);
+	struct port_pcap *p = port_alloc(sizeof(*p), id, &pcap_ops);
 
 	if (p == NULL)
 		return NULL;
 	p->pool = env->view->pool;
-	if (open_files(p, env->cfg->sock_dir, uid.number) < 0) {
+	if (open_files(p, env->cfg->sock_dir, id.number) < 0) {
 		port_close(&p->port);
 		return NULL;
 	}
 	return &p->port;
 }
+
+static const char *const ethdev_names[] = { "net_pcap", "eth_pcap", NULL };
+
+const struct port_type port_type_pcap = {
+	.open = port_pcap_open,
+	.ethdev_names = ethdev_names,
+};

@@ -1,37 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdio.h>
 #include <string.h>
 
-#include <rte_bus_vdev.h>
-#include <rte_errno.h>
-#include <rte_eth_ring.h>
-
+#include "app.h"
 #include "base/log.h"
-#include "ethdev/ethdev_start.h"
-#include "port/types/pipe.h"
+#include "control/json.h"
+#include "control/request.h"
+#include "ethdev/pipe_ethdev.h"
+#include "port/port_type.h"
+#include "shm/owner.h"
 
 #define PREFIX "pipe:"
 
-bool
-pipe_is(const char *text)
-{
-	return strncmp(text, PREFIX, strlen(PREFIX)) == 0;
-}
-
-/* Numbered as every port is; pipe is no port of a patch, so not in uid.c. */
 static bool
 parse(const char *text, uint16_t *number)
 {
-	char as_ring[UID_STRLEN];
-	struct uid uid;
-
-	if (!pipe_is(text) || strlen(text) >= sizeof(as_ring))
-		return false;
-	snprintf(as_ring, sizeof(as_ring), "ring:%s", text + strlen(PREFIX));
-	if (uid_parse(as_ring, &uid) < 0)
-		return false;
-	*number = uid.number;
-	return true;
+	return strncmp(text, PREFIX, strlen(PREFIX)) == 0 &&
+	       port_id_parse_number(text + strlen(PREFIX), number) == 0;
 }
 
 static int
@@ -48,38 +32,40 @@ find(const struct app *app, uint16_t number)
 static bool
 ring_word(const struct app *app, const char *text, uint16_t *ring)
 {
-	struct uid uid;
+	struct port_id id;
 
-	if (uid_parse(text, &uid) < 0 || uid.type != PORT_RING ||
-			uid.number >= app->view.info->nrings) {
-		say("\"%.40s\" is not a ring of this primary", text);
+	if (port_id_parse(text, &id) < 0 || id.type != PORT_RING ||
+			id.number >= app->view.info->nrings) {
+		log_line("\"%.40s\" is not a ring of this primary", text);
 		return false;
 	}
-	*ring = uid.number;
+	*ring = id.number;
 	return true;
 }
 
 static void
-let_go(struct app *app, const struct pipe *p)
+release_sides(struct app *app, const struct pipe *p)
 {
 	struct shared *info = app->view.info;
 
+	app->view.ring_reserved[p->rx].rx = false;
+	app->view.ring_reserved[p->tx].tx = false;
 	info->ring_sleeper[p->tx].foreign = 0;
-	shared_release(&info->ring_users[p->rx].rx);
-	shared_release(&info->ring_users[p->tx].tx);
+	owner_release(&info->ring_users[p->rx].rx);
+	owner_release(&info->ring_users[p->tx].tx);
 }
 
 /* The far end's sides of both rings: no patch may have them as well. */
 static bool
-hold(struct app *app, const struct pipe *p)
+claim_sides(struct app *app, const struct pipe *p)
 {
 	struct shared *info = app->view.info;
-	bool inherited;
+	bool stale;
 	unsigned int i;
 
 	for (i = 0; i < app->npipes; i++)
 		if (app->pipe[i].rx == p->rx || app->pipe[i].tx == p->tx) {
-			say("pipe:%u has that ring already", app->pipe[i].number);
+			log_line("pipe:%u has that ring already", app->pipe[i].number);
 			return false;
 		}
 	for (i = 0; i < app->ports.n; i++) {
@@ -87,81 +73,121 @@ hold(struct app *app, const struct pipe *p)
 
 		if (port->patched_to == NULL)
 			continue;
-		if ((port->uid.type == PORT_RING && port->uid.number == p->rx) ||
-				(port->patched_to->uid.type == PORT_RING &&
-						port->patched_to->uid.number == p->tx)) {
-			say("the ring is patched here already");
+		if ((port->id.type == PORT_RING && port->id.number == p->rx) ||
+				(port->patched_to->id.type == PORT_RING &&
+						port->patched_to->id.number == p->tx)) {
+			log_line("the ring is patched here already");
 			return false;
 		}
 	}
-	if (shared_hold(&info->ring_users[p->rx].rx, &inherited) != 0 ||
-			shared_hold(&info->ring_users[p->tx].tx, &inherited) != 0) {
-		say("a process is patched to the far end's side of the ring already");
-		let_go(app, p);
+	if (owner_claim(&info->ring_users[p->rx].rx, &stale) != 0 ||
+			owner_claim(&info->ring_users[p->tx].tx, &stale) != 0) {
+		log_line("a process is patched to the far end's side of the ring already");
+		release_sides(app, p);
 		return false;
 	}
+	app->view.ring_reserved[p->rx].rx = true;
+	app->view.ring_reserved[p->tx].tx = true;
 	info->ring_sleeper[p->tx].foreign = 1;
 	return true;
 }
 
-bool
+static bool
 pipe_add(struct app *app, const char *name, const char *rx, const char *tx)
 {
 	struct pipe *p = &app->pipe[app->npipes];
-	struct shared_port port = { .nrxq = 1, .ntxq = 1 };
-	char vdev[32];
-	int id;
+	int ethdev;
 
 	if (!parse(name, &p->number) || find(app, p->number) >= 0 || app->npipes == MAX_PIPES) {
-		say("\"%.40s\": not a new pipe, or one too many", name);
+		log_line("\"%.40s\": not a new pipe, or one too many", name);
 		return false;
 	}
-	if (!ring_word(app, rx, &p->rx) || !ring_word(app, tx, &p->tx) || !hold(app, p))
+	if (!ring_word(app, rx, &p->rx) || !ring_word(app, tx, &p->tx) || !claim_sides(app, p))
 		return false;
-	snprintf(vdev, sizeof(vdev), "spp_pipe%u", p->number);
-	id = rte_eth_from_rings(vdev, &app->view.ring[p->rx], 1, &app->view.ring[p->tx], 1,
-			rte_socket_id());
-	snprintf(port.name, sizeof(port.name), "net_ring_%s", vdev);
-	port.ethdev = (uint16_t)id;
-	if (id < 0 || ethdev_start(&port, app->view.pool) < 0) {
-		say("cannot make %s: %s", port.name, rte_strerror(rte_errno));
-		let_go(app, p);
+	ethdev = pipe_ethdev_create(&app->view, p->number, p->rx, p->tx);
+	if (ethdev < 0) {
+		release_sides(app, p);
 		return false;
 	}
-	p->ethdev = port.ethdev;
+	p->ethdev = (uint16_t)ethdev;
 	app->npipes++;
 	return true;
 }
 
-bool
+static void
+remove_at(struct app *app, unsigned int i)
+{
+	struct pipe *p = &app->pipe[i];
+
+	pipe_ethdev_remove(p->number, p->ethdev);
+	release_sides(app, p);
+	*p = app->pipe[--app->npipes];
+}
+
+static bool
 pipe_del(struct app *app, const char *name)
 {
-	struct pipe *p;
 	uint16_t number;
-	char vdev[32];
 	int at;
 
 	if (!parse(name, &number) || (at = find(app, number)) < 0) {
-		say("\"%.40s\": no such pipe", name);
+		log_line("\"%.40s\": no such pipe", name);
 		return false;
 	}
-	p = &app->pipe[at];
-	snprintf(vdev, sizeof(vdev), "net_ring_spp_pipe%u", number);
-	rte_eth_dev_stop(p->ethdev);
-	rte_vdev_uninit(vdev);
-	let_go(app, p);
-	*p = app->pipe[--app->npipes];
+	remove_at(app, (unsigned int)at);
 	return true;
 }
 
-void
-pipe_del_all(struct app *app)
+static void
+close_all(struct app *app)
 {
-	char name[16];
-
-	while (app->npipes > 0) {
-		snprintf(name, sizeof(name), PREFIX "%u", app->pipe[0].number);
-		if (!pipe_del(app, name))
-			return;
-	}
+	while (app->npipes > 0)
+		remove_at(app, 0);
 }
+
+static void
+do_add(struct request *r)
+{
+	bool ok = request_has_words(r, 4) &&
+		  pipe_add(r->app, request_word(r, 1), request_word(r, 2), request_word(r, 3));
+
+	request_reply(r, ok, "port", request_word(r, 1));
+}
+
+static void
+do_del(struct request *r)
+{
+	bool ok = request_has_words(r, 2) && pipe_del(r->app, request_word(r, 1));
+
+	request_reply(r, ok, "port", request_word(r, 1));
+}
+
+static void
+put_status(const struct app *app, struct json *w)
+{
+	unsigned int i;
+
+	json_array(w, "pipes");
+	for (i = 0; i < app->npipes; i++) {
+		json_object(w, NULL);
+		json_uint(w, "id", app->pipe[i].number);
+		json_uint(w, "rx", app->pipe[i].rx);
+		json_uint(w, "tx", app->pipe[i].tx);
+		json_end(w);
+	}
+	json_end(w);
+}
+
+static const struct command commands[] = {
+	{ .name = "add", .processes = COMMAND_PRIMARY, .run = do_add, .port_prefix = PREFIX },
+	{ .name = "del", .processes = COMMAND_PRIMARY, .run = do_del, .port_prefix = PREFIX },
+	{ .name = NULL },
+};
+
+/* pipe:N joins two rings of the primary for a process that is not ours. It is no port of a patch.
+ */
+const struct port_type port_type_pipe = {
+	.commands = commands,
+	.put_status = put_status,
+	.close_all = close_all,
+};

@@ -9,7 +9,7 @@
 /* Rings in plain memory, DPDK not running: who may use one, and what a dead user leaves. */
 
 static struct app app;
-static const struct uid ring0 = { PORT_RING, 0, 0 }, ring1 = { PORT_RING, 1, 0 };
+static const struct port_id ring0 = { PORT_RING, 0, 0 }, ring1 = { PORT_RING, 1, 0 };
 
 static struct rte_ring *
 make_ring(void)

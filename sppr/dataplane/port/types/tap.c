@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "port/port.h"
+#include "port/port_type.h"
 
 #define MAX_SEGMENTS 16
 
@@ -122,7 +123,7 @@ open_tap(const char *name)
 	req.ifr_flags = IFF_TAP | IFF_NO_PI;
 	snprintf(req.ifr_name, IFNAMSIZ, "%s", name);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &req) < 0 || bring_up(name) < 0) {
-		say("tap %s: %s", name, strerror(errno));
+		log_line("tap %s: %s", name, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -130,15 +131,15 @@ open_tap(const char *name)
 	return fd;
 }
 
-struct port *
-port_tap_open(const struct port_env *env, struct uid uid)
+static struct port *
+port_tap_open(const struct port_env *env, struct port_id id)
 {
-	struct port_tap *p = port_alloc(sizeof(*p), uid, &tap_ops);
+	struct port_tap *p = port_alloc(sizeof(*p), id, &tap_ops);
 	char name[IFNAMSIZ];
 
 	if (p == NULL)
 		return NULL;
-	snprintf(name, sizeof(name), "vtap%u", uid.number);
+	snprintf(name, sizeof(name), "vtap%u", id.number);
 	p->pool = env->view->pool;
 	p->fd = open_tap(name);
 	if (p->fd < 0) {
@@ -148,3 +149,10 @@ port_tap_open(const struct port_env *env, struct uid uid)
 	p->port.wait_fd = p->fd;
 	return &p->port;
 }
+
+static const char *const ethdev_names[] = { "net_tap", "eth_tap", NULL };
+
+const struct port_type port_type_tap = {
+	.open = port_tap_open,
+	.ethdev_names = ethdev_names,
+};

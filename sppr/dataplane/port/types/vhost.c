@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "forward/worker.h"
 #include "port/port.h"
+#include "port/port_type.h"
 #include "security/socket_file.h"
 #include "security/sudo_user.h"
 
@@ -86,13 +87,13 @@ vhost_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 
 /* The guest kicks while we sleep, and need not while we poll. */
 static int
-vhost_arm(struct port *port, uint64_t waker)
+vhost_arm(struct port *port, uint64_t token)
 {
 	struct port_vhost *p = (struct port_vhost *)port;
 	struct rte_vhost_vring vring;
 	int vid = __atomic_load_n(&p->vid, __ATOMIC_ACQUIRE);
 
-	(void)waker;
+	(void)token;
 	p->armed_vid = NO_DEVICE;
 	if (vid == NO_DEVICE)
 		return WAIT_NONE; /* new_device wakes us */
@@ -166,7 +167,7 @@ set_vid(int vid, int to)
 		;
 	if (p != NULL && (to != NO_DEVICE || p->vid == vid)) {
 		__atomic_store_n(&p->vid, to, __ATOMIC_RELEASE);
-		say("vhost:%u: %s", p->port.uid.number,
+		log_line("vhost:%u: %s", p->port.id.number,
 				to == NO_DEVICE ? "the guest has gone" : "a guest is there");
 	}
 	pthread_mutex_unlock(&list_lock);
@@ -179,7 +180,7 @@ new_device(int vid)
 	rte_vhost_enable_guest_notification(vid, GUEST_RX_QUEUE, 0);
 	rte_vhost_enable_guest_notification(vid, GUEST_TX_QUEUE, 0);
 	set_vid(vid, vid);
-	forward_wake();
+	workers_wake();
 	return 0;
 }
 
@@ -188,7 +189,7 @@ destroy_device(int vid)
 {
 	set_vid(vid, NO_DEVICE);
 	/* the library unmaps the guest's memory next: no worker may still be in it */
-	forward_synchronize();
+	workers_synchronize();
 }
 
 static const struct rte_vhost_device_ops device_ops = {
@@ -200,7 +201,7 @@ static int
 start_driver(struct port_vhost *p, bool client)
 {
 	if (rte_vhost_driver_register(p->path, client ? RTE_VHOST_USER_CLIENT : 0) < 0) {
-		say("%s: the vhost library refused it", p->path);
+		log_line("%s: the vhost library refused it", p->path);
 		return -1;
 	}
 	pthread_mutex_lock(&list_lock);
@@ -210,31 +211,39 @@ start_driver(struct port_vhost *p, bool client)
 	if (rte_vhost_driver_disable_features(p->path, NO_FEATURES) < 0 ||
 			rte_vhost_driver_callback_register(p->path, &device_ops) < 0 ||
 			rte_vhost_driver_start(p->path) < 0) {
-		say("%s: the vhost library could not start it", p->path);
+		log_line("%s: the vhost library could not start it", p->path);
 		vhost_close(&p->port);
 		return -1;
 	}
 	if (!client)
-		invoker_own_socket(p->path);
+		sudo_user_chown_socket(p->path);
 	return 0;
 }
 
-struct port *
-port_vhost_open(const struct port_env *env, struct uid uid)
+static struct port *
+port_vhost_open(const struct port_env *env, struct port_id id)
 {
-	struct port_vhost *p = port_alloc(sizeof(*p), uid, &vhost_ops);
+	struct port_vhost *p = port_alloc(sizeof(*p), id, &vhost_ops);
 
 	if (p == NULL)
 		return NULL;
 	p->pool = env->view->pool;
 	p->vid = NO_DEVICE;
-	snprintf(p->path, sizeof(p->path), "%s/sock%u", env->cfg->sock_dir, uid.number);
+	snprintf(p->path, sizeof(p->path), "%s/sock%u", env->cfg->sock_dir, id.number);
 	/* in client mode the file is QEMU's */
-	if ((env->cfg->vhost_client ? !sockfile_may_connect(p->path)
-				    : sockfile_clear(p->path) < 0) ||
+	if ((env->cfg->vhost_client ? !socket_file_may_connect(p->path)
+				    : socket_file_remove_stale(p->path) < 0) ||
 			start_driver(p, env->cfg->vhost_client) < 0) {
 		free(p);
 		return NULL;
 	}
 	return &p->port;
 }
+
+static const char *const ethdev_names[] = { "net_vhost", "eth_vhost", NULL };
+
+const struct port_type port_type_vhost = {
+	.open = port_vhost_open,
+	.ethdev_names = ethdev_names,
+	.ethdev_is_private = true,
+};

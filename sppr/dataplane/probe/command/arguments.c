@@ -45,8 +45,8 @@ parse_number(const char *key, const char *text, uint64_t min, uint64_t max, uint
 
 	if (rest != NULL && *rest == '\0' && *value >= min)
 		return true;
-	say("%s=" SHOWN ": must be a number from %llu to %llu", key, text, (unsigned long long)min,
-			(unsigned long long)max);
+	log_line("%s=" SHOWN ": must be a number from %llu to %llu", key, text,
+			(unsigned long long)min, (unsigned long long)max);
 	return false;
 }
 
@@ -78,14 +78,15 @@ parse_mac(const char *key, const char *text, bool source, uint8_t mac[6])
 
 	for (i = 0; i < 6; i++, p += 3) {
 		if (hex(p[0]) < 0 || hex(p[1]) < 0 || p[2] != (i < 5 ? ':' : '\0')) {
-			say("%s=" SHOWN ": must be a MAC address, as 02:00:00:00:00:01", key, text);
+			log_line("%s=" SHOWN ": must be a MAC address, as 02:00:00:00:00:01", key,
+					text);
 			return false;
 		}
 		mac[i] = (uint8_t)(hex(p[0]) << 4 | hex(p[1]));
 	}
 	if (!source || (mac[0] & 1) == 0)
 		return true;
-	say("%s=" SHOWN ": a source address cannot be a group address", key, text);
+	log_line("%s=" SHOWN ": a source address cannot be a group address", key, text);
 	return false;
 }
 
@@ -100,7 +101,7 @@ parse_ip(const char *key, const char *text, uint32_t *ip)
 	for (i = 0; i < 4; i++, p++) {
 		p = take_number(p, 255, &octet);
 		if (p == NULL || *p != (i < 3 ? '.' : '\0')) {
-			say("%s=" SHOWN ": must be an IPv4 address", key, text);
+			log_line("%s=" SHOWN ": must be an IPv4 address", key, text);
 			return false;
 		}
 		*ip = *ip << 8 | (uint32_t)octet;
@@ -171,7 +172,7 @@ set_proto(const char *key, const char *text, struct fields *f)
 	f->run.shape.tcp = strcmp(text, "tcp") == 0;
 	if (f->run.shape.tcp || strcmp(text, "udp") == 0)
 		return true;
-	say("%s=" SHOWN ": must be udp or tcp", key, text);
+	log_line("%s=" SHOWN ": must be udp or tcp", key, text);
 	return false;
 }
 
@@ -253,13 +254,13 @@ parse_word(const char *word, unsigned int nkeys, struct fields *f)
 		if ((size_t)(equals - word) != len || memcmp(word, keys[i].name, len) != 0)
 			continue;
 		if ((f->given & 1U << i) != 0) {
-			say("%s is given twice", keys[i].name);
+			log_line("%s is given twice", keys[i].name);
 			return false;
 		}
 		f->given |= 1U << i;
 		return keys[i].set(keys[i].name, equals + 1, f);
 	}
-	say("\"" SHOWN "\": unknown; expected key=value, see docs/dataplane.md", word);
+	log_line("\"" SHOWN "\": unknown; expected key=value, see docs/dataplane.md", word);
 	return false;
 }
 
@@ -273,7 +274,7 @@ parse_words(char *const *word, unsigned int n, unsigned int nkeys, struct fields
 			return false;
 	for (i = 0; i < N_EXPECT; i++) {
 		if ((f->given & 1U << i) == 0) {
-			say("%s=NUMBER is missing", keys[i].name);
+			log_line("%s=NUMBER is missing", keys[i].name);
 			return false;
 		}
 	}
@@ -308,7 +309,7 @@ probe_parse_start(struct probe_run *run, uint16_t number, char *const *word, uns
 	if (!f.sized)
 		f.run.shape.size = (uint16_t)minimum;
 	if (f.run.shape.size < minimum) {
-		say("size=%u: a %s frame%s needs %u bytes or more", f.run.shape.size,
+		log_line("size=%u: a %s frame%s needs %u bytes or more", f.run.shape.size,
 				f.run.shape.tcp ? "tcp" : "udp",
 				f.run.shape.vlan != 0 ? " with a VLAN tag" : "", minimum);
 		return false;

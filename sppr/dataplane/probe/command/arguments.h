@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PROBE_COMMAND_H
-#define PROBE_COMMAND_H
+#ifndef PROBE_COMMAND_ARGUMENTS_H
+#define PROBE_COMMAND_ARGUMENTS_H
 
 #include "probe/port.h"
 

@@ -79,13 +79,13 @@ test_bad(void)
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(text, sizeof(text), "flow=1 key=2 %s", bad[i]);
-		say_forget();
-		CHECK(!start(text) && *say_last() != '\0');
+		log_clear_last();
+		CHECK(!start(text) && *log_last() != '\0');
 	}
 	CHECK(!start("") && !start("flow=1") && !start("key=1"));
 	CHECK(!start("flow=65536 key=1") && !start("flow=1 key=4294967296"));
 	CHECK(!start("flow=1 key=2 size=71 proto=tcp"));
-	CHECK_STR(strstr(say_last(), "size="), "size=71: a tcp frame needs 72 bytes or more");
+	CHECK_STR(strstr(log_last(), "size="), "size=71: a tcp frame needs 72 bytes or more");
 }
 
 static void

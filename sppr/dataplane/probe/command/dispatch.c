@@ -9,58 +9,58 @@
 #define N_FIXED 3 /* words before the first key=value */
 
 static bool
-do_start(struct call *c, struct port *port)
+do_start(struct request *r, struct port *port)
 {
 	struct probe_run run;
 
-	if (!probe_parse_start(&run, port->uid.number, c->word + N_FIXED, c->n - N_FIXED))
+	if (!probe_parse_start(&run, port->id.number, r->word + N_FIXED, r->n - N_FIXED))
 		return false;
 	probe_start(port, &run);
 	return true;
 }
 
 static bool
-do_expect(struct call *c, struct port *port)
+do_expect(struct request *r, struct port *port)
 {
 	uint16_t flow;
 	uint32_t key;
 
-	if (!probe_parse_expect(&flow, &key, c->word + N_FIXED, c->n - N_FIXED))
+	if (!probe_parse_expect(&flow, &key, r->word + N_FIXED, r->n - N_FIXED))
 		return false;
 	probe_expect(port, flow, key);
 	return true;
 }
 
 static bool
-do_stop(struct call *c, struct port *port)
+do_stop(struct request *r, struct port *port)
 {
-	if (!call_has_words(c, N_FIXED))
+	if (!request_has_words(r, N_FIXED))
 		return false;
 	probe_stop(port);
 	return true;
 }
 
 static bool
-do_result(struct call *c, struct port *port)
+do_result(struct request *r, struct port *port)
 {
-	if (!call_has_words(c, N_FIXED))
+	if (!request_has_words(r, N_FIXED))
 		return false;
-	probe_reply_result(probe_slot_of(port), call_word(c, 2), c->reply, REPLY_SIZE);
+	probe_reply_result(probe_slot_of(port), request_word(r, 2), r->reply, REPLY_SIZE);
 	return true;
 }
 
 static bool
-do_histogram(struct call *c, struct port *port)
+do_histogram(struct request *r, struct port *port)
 {
-	if (!call_has_words(c, N_FIXED))
+	if (!request_has_words(r, N_FIXED))
 		return false;
-	probe_reply_histogram(probe_slot_of(port), call_word(c, 2), c->reply, REPLY_SIZE);
+	probe_reply_histogram(probe_slot_of(port), request_word(r, 2), r->reply, REPLY_SIZE);
 	return true;
 }
 
 static const struct {
 	const char *name;
-	bool (*run)(struct call *c, struct port *port);
+	bool (*run)(struct request *r, struct port *port);
 	bool replies; /* by itself, when it succeeds */
 } verbs[] = {
 	{ "start", do_start, false },
@@ -71,37 +71,38 @@ static const struct {
 };
 
 static struct port *
-find_probe(const struct call *c)
+find_probe(const struct request *r)
 {
 	struct port *port;
-	struct uid uid;
+	struct port_id id;
 
-	if (!call_port(c, 2, &uid))
+	if (!request_port(r, 2, &id))
 		return NULL;
-	port = port_find(&c->app->ports, uid);
-	if (port != NULL && uid.type == PORT_PROBE)
+	port = port_table_find(&r->app->ports, id);
+	if (port != NULL && id.type == PORT_PROBE)
 		return port;
-	say("%.40s: no such probe in this process; add it first, as \"add probe:0\"",
-			call_word(c, 2));
+	log_line("%.40s: no such probe in this process; add it first, as \"add probe:0\"",
+			request_word(r, 2));
 	return NULL;
 }
 
 void
-probe_call(struct call *c)
+probe_command(struct request *r)
 {
 	struct port *port;
 	size_t i;
 	bool ok;
 
 	for (i = 0; i < RTE_DIM(verbs); i++) {
-		if (strcmp(verbs[i].name, call_word(c, 1)) != 0)
+		if (strcmp(verbs[i].name, request_word(r, 1)) != 0)
 			continue;
-		port = find_probe(c);
-		ok = port != NULL && verbs[i].run(c, port);
+		port = find_probe(r);
+		ok = port != NULL && verbs[i].run(r, port);
 		if (!ok || !verbs[i].replies)
-			call_reply(c, ok, "port", call_word(c, 2));
+			request_reply(r, ok, "port", request_word(r, 2));
 		return;
 	}
-	say("probe %.20s: must be start, expect, stop, result or histogram", call_word(c, 1));
-	call_reply(c, false, "port", call_word(c, 2));
+	log_line("probe %.20s: must be start, expect, stop, result or histogram",
+			request_word(r, 1));
+	request_reply(r, false, "port", request_word(r, 2));
 }

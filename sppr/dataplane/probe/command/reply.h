@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PROBE_REPLY_H
-#define PROBE_REPLY_H
+#ifndef PROBE_COMMAND_REPLY_H
+#define PROBE_COMMAND_REPLY_H
 
 #include "probe/slot.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PROBE_HISTOGRAM_H
-#define PROBE_HISTOGRAM_H
+#ifndef PROBE_STATS_HISTOGRAM_H
+#define PROBE_STATS_HISTOGRAM_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef PROBE_SEQUENCE_H
-#define PROBE_SEQUENCE_H
+#ifndef PROBE_STATS_SEQUENCE_H
+#define PROBE_STATS_SEQUENCE_H
 
 #include <stdint.h>
 #include <string.h>

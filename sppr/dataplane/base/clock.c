@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <time.h>
 
-#include "guest/guest.h"
+#include "base/clock.h"
 
 uint64_t
 monotonic_ns(void)

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SHM_OWNER_H
+#define SHM_OWNER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "shm/process_id.h"
+
+/* Words in shared memory that name the process that owns something: a side of a port, an lcore id,
+ * a probe. A process that is killed stays in its words; the next one takes them over.
+ */
+
+/* Make this process the owner. Return 0, or the pid of the live process that is the owner. Set
+ * *stale if the former owner died without a release.
+ */
+pid_t owner_claim(process_id *slot, bool *stale);
+void owner_release(process_id *slot);
+bool owner_alive(process_id process);
+
+#endif
