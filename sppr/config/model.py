@@ -1,13 +1,14 @@
-"""What conf.yml may say: frozen models, unknown keys refused, every default a value that works.
+"""The model of conf.yml. Models are frozen and refuse unknown keys. Every default is a value that works.
 
 The five parts of the file of 2017 (controller, primary, secondaries, vms_ring, vms_vhost) keep their names and keys.
-Scalars arrive as the text that was written (see ``load``), so a mask means the same quoted or not.
+Scalars arrive as written (see ``load``), so a mask means the same quoted or not. The descriptions are the text of
+docs/conf.md (``make docs``).
 """
 
 import os
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -16,7 +17,7 @@ from sppr.units import SppVersion
 
 
 def _mask(value: object) -> object:
-    """Masks of a YAML 1.1 loader would be decimal by now; ours are still text. A Python int is taken as it is."""
+    """Parse a mask as text. A YAML 1.1 loader would have converted it to decimal."""
     if isinstance(value, str) and re.fullmatch(r"0[bB][01]{2,}", value):
         raise ValueError(f"{value[:40]!r} is binary to YAML and hexadecimal to DPDK")
     return units.parse_mask(value) if isinstance(value, str) else value
@@ -27,7 +28,7 @@ def _mib(value: object) -> object:
 
 
 def _host(value: str) -> str:
-    """SPP's ``-s`` takes dotted IPv4 only: it never connects to a name (12.3 of the SPP facts)."""
+    """Check a dotted IPv4 address. SPP's ``-s`` never connects to a name (spp-facts 12.3)."""
     try:
         return str(IPv4Address("127.0.0.1" if value == "localhost" else value))
     except ValueError:
@@ -48,7 +49,7 @@ def _no_comma_words(value: str) -> str:
 
 
 def _decimal(value: object) -> object:
-    """Decimal digits only: int() of Python would take 1_0, 1.0 and digits of other scripts."""
+    """Refuse what int() would accept beside decimal digits: 1_0, and digits of other scripts."""
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) is None:
         raise ValueError(f"{value[:40]!r} is not a whole number")
     return value
@@ -59,7 +60,7 @@ def _folder(value: str) -> str:
 
 
 def _yes(value: object) -> object:
-    """Words as YAML 1.1 has them; they arrive as text."""
+    """Parse a boolean of YAML 1.1, which arrives as text."""
     words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
     if isinstance(value, str) and value.lower() not in words:
         raise ValueError(f"{value[:40]!r} is neither true nor false")
@@ -84,16 +85,23 @@ SecondaryType = Literal["nfv", "vf", "mirror", "pcap"]
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=1000)]
 
 
+def _key(default: Any = ..., text: str = "", **limits: Any) -> Any:
+    """Return a pydantic field. ``text``: its text in docs/conf.md, in Markdown. ``limits``: such as ``ge``."""
+    return Field(default, description=text, **limits)
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Restart(_Part):
-    """Whether a part that failed is run again: after ``delay`` seconds, then twice that …, ``max`` times in a row."""
+    """Restart policy of a part that fails: a status other than 0, or a signal."""
 
-    policy: Literal["no", "on-failure"] = "no"
-    delay: Annotated[float, Field(ge=0.1, le=60)] = 1.0
-    max: Int = Field(default=5, ge=1, le=1000)
+    policy: Literal["no", "on-failure"] = _key("no", "`on-failure` restarts the part in its pane")
+    delay: Annotated[float, Field(ge=0.1, le=60)] = _key(
+        1.0, "seconds before the first restart; doubled each time, up to 60"
+    )
+    max: Int = _key(5, "restarts in a row; 60 s without a failure end a row", ge=1, le=1000)
 
 
 def _restart(value: object) -> object:
@@ -103,116 +111,136 @@ def _restart(value: object) -> object:
 
 
 Restarting = Annotated[Restart, BeforeValidator(_restart)]
+_RESTART = "restart policy of this part alone, in the same forms as `restart`"
 
 
 class Controller(_Part):
-    """Where SPP processes find the controller, and other programs its REST; ``rest_port`` 0: none over TCP.
+    """The addresses of the controller, and who may connect to them."""
 
-    ``vf_*``: of the second controller, which spp_vf of SPP 17.11 to 18.05 wants. ``allow_users``: users of this machine
-    who may connect, beside root and the lab's user. ``allow``: networks of other machines that may connect.
-    """
-
-    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    pri_port: Port = 5555
-    sec_port: Port = 6666
-    rest_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    rest_port: Annotated[Int, Field(ge=0, le=65535)] = 7777
-    vf_pri_port: Port = 5556
-    vf_sec_port: Port = 6667
-    allow_users: tuple[UserName, ...] = ()
-    allow: tuple[Network, ...] = ()
-    restart: Restarting | None = None
+    host: Annotated[str, AfterValidator(_host)] = _key(
+        "127.0.0.1", "address for SPP processes; dotted IPv4, the only form that SPP's `-s` takes"
+    )
+    pri_port: Port = _key(5555, "port for the primary")
+    sec_port: Port = _key(6666, "port for secondaries")
+    rest_host: Annotated[str, AfterValidator(_host)] = _key("127.0.0.1", "address for REST")
+    rest_port: Annotated[Int, Field(ge=0, le=65535)] = _key(
+        7777, "port for REST v1 ([controller.md](controller.md)); `0` disables it. Labs side by side need a port each"
+    )
+    vf_pri_port: Port = _key(5556, "port for the primary of spp_vf.py, the second controller of SPP 17.11 to 18.05")
+    vf_sec_port: Port = _key(6667, "port for the secondaries of spp_vf.py")
+    allow_users: tuple[UserName, ...] = _key(
+        (), "users of this machine who may connect, beside root and the user of the lab ([security.md](security.md))"
+    )
+    allow: tuple[Network, ...] = _key(
+        (), "networks of other machines that may connect, as `[192.168.1.0/24]`; required if an address is not loopback"
+    )
+    restart: Restarting | None = _key(None, _RESTART)
 
 
 class Primary(_Part):
-    """The process that owns ports, hugepages and rings. ``memory`` in MiB, from hugepages."""
+    """spp_primary: it owns the ports, the hugepages and the rings."""
 
-    coremask: Mask = 0x03
-    portmask: Mask = 0x03
-    rings: Int = Field(default=10, ge=1, le=98)
-    memory: Mib = Field(default=512, ge=64, le=1048576)
-    channels: Int = Field(default=4, ge=1, le=32)
-    vdevs: tuple[Vdev, ...] = ()
-    restart: Restarting | None = None
+    coremask: Mask = _key(0x03, "lcores, hexadecimal; the first one takes commands, the others forward")
+    portmask: Mask = _key(0x03, "DPDK ports to use; without a NIC and a vdev, each bit becomes a TAP interface")
+    rings: Int = _key(10, "number of rings: `ring:0`, `ring:1` …", ge=1, le=98)
+    memory: Mib = _key(512, "MiB of hugepages; `1G` is accepted", ge=64, le=1048576)
+    channels: Int = _key(4, "memory channels, EAL `-n`", ge=1, le=32)
+    vdevs: tuple[Vdev, ...] = _key(
+        (),
+        "EAL devices, such as `net_tap0,iface=vtap0`. No other interface may have the name of a tap; "
+        "a multi-queue tap that no process has open is used",
+    )
+    restart: Restarting | None = _key(None, _RESTART)
 
 
 class Secondary(_Part):
-    """A secondary under its id: ``spp_nfv``, or of a real SPP tree another ``type``; one lcore takes its commands.
+    """A secondary process."""
 
-    ``vhost_client``: QEMU makes the sockets of its vhost ports. ``port`` and ``out_dir``: what spp_pcap captures, and
-    into which folder.
-    """
-
-    id: Id
-    coremask: Mask
-    type: SecondaryType = "nfv"
-    vhost_client: Yes = False
-    port: Annotated[str, Field(pattern=r"^(phy|ring):[0-9]{1,3}$")] = "phy:0"
-    out_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] | None = None
-    restart: Restarting | None = None
+    id: Id = _key(..., "client id")
+    coremask: Mask = _key(
+        ..., "lcores, used by no other process: at least two (`pcap`: three), the first takes commands"
+    )
+    type: SecondaryType = _key("nfv", "`vf`, `mirror` and `pcap` need an upstream SPP tree (`spp.dir`)")
+    vhost_client: Yes = _key(False, "`true`: QEMU creates the sockets of its vhost ports")
+    port: Annotated[str, Field(pattern=r"^(phy|ring):[0-9]{1,3}$")] = _key("phy:0", "port that an spp_pcap captures")
+    out_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] | None = _key(
+        None, "folder of the captures of an spp_pcap; /tmp by default"
+    )
+    restart: Restarting | None = _key(None, _RESTART)
 
 
 class VmSettings(_Part):
-    """What every VM gets unless its own entry says otherwise. ``memory`` in MiB; ``args`` go last to QEMU.
+    """Settings of every VM, unless its own entry overrides them."""
 
-    ``network``: what a guest reaches from its management network. restricted: its own control connection alone; open:
-    also other machines, but not the host's loopback.
-    """
-
-    memory: Mib = Field(default=256, ge=96, le=1048576)
-    cores: Int = Field(default=1, ge=1, le=64)
-    accel: Literal["auto", "kvm", "tcg"] = "auto"
-    network: Literal["restricted", "open"] = "restricted"
-    args: tuple[str, ...] = ()
-    ssh_port: Annotated[Int, Field(ge=0, le=65000)] = 22000
-    ready_timeout: Annotated[float, Field(gt=0, le=3600)] = 180.0
-    restart: Restarting | None = None
+    memory: Mib = _key(256, "MiB", ge=96, le=1048576)
+    cores: Int = _key(1, "virtual cores", ge=1, le=64)
+    accel: Literal["auto", "kvm", "tcg"] = _key(
+        "auto",
+        "`auto` uses KVM if the CPU has vmx or svm, /dev/kvm opens, and a boot sector ran in KVM since the host booted",
+    )
+    network: Literal["restricted", "open"] = _key(
+        "restricted",
+        "what a guest reaches from its management network: `restricted`, its control connection only; "
+        "`open`, other machines too, but no address of the host",
+    )
+    args: tuple[str, ...] = _key((), "more QEMU arguments; they come last and may not repeat ours")
+    ssh_port: Annotated[Int, Field(ge=0, le=65000)] = _key(
+        22000, "port 127.0.0.1:`ssh_port` + *id* is forwarded to the ssh server of VM *id*; `0` disables it"
+    )
+    ready_timeout: Annotated[float, Field(gt=0, le=3600)] = _key(
+        180.0, "seconds until a VM must be ready; up to five times as many while its console prints or QEMU is busy"
+    )
+    restart: Restarting | None = _key(None, _RESTART)
 
 
 class Vm(_Part):
-    """What both kinds of VM may say; ``secondary``: the one that serves its ports. ``cpus``: cores of the host
-    that its QEMU is kept on."""
+    """What ring VMs and vhost VMs have in common."""
 
-    id: Id
-    secondary: Id | None = None
-    memory: Mib | None = Field(default=None, ge=96, le=1048576)
-    cores: Int | None = Field(default=None, ge=1, le=64)
-    args: tuple[str, ...] | None = None
-    restart: Restarting | None = None
-    cpus: tuple[Annotated[Int, Field(ge=0, le=1023)], ...] | None = None
+    id: Id = _key(..., "client id, of no other part")
+    secondary: Id | None = _key(None, "id of the secondary that serves its ports; assigned in turn by default")
+    memory: Mib | None = _key(None, "as `vm.memory`, for this VM", ge=96, le=1048576)
+    cores: Int | None = _key(None, "as `vm.cores`, for this VM", ge=1, le=64)
+    args: tuple[str, ...] | None = _key(None, "as `vm.args`, for this VM")
+    restart: Restarting | None = _key(None, _RESTART)
+    cpus: tuple[Annotated[Int, Field(ge=0, le=1023)], ...] | None = _key(
+        None, "cores of the host, `[2, 3]`, to which all threads of its QEMU are pinned; all by default"
+    )
 
 
 Numbers = tuple[Annotated[Int, Field(ge=0, le=999)], ...]
 
 
 class VmRing(Vm):
-    """A VM that shares rings with the host: ``rings`` are the numbers of its ``ivshmem:N`` ports."""
+    """A VM that shares rings with the host."""
 
-    rings: Numbers | None = None
+    rings: Numbers | None = _key(None, "numbers of its `ivshmem:N` ports, `ring:0` … in the guest; its id by default")
 
 
 class VmVhost(Vm):
-    """A VM behind vhost-user ports: ``vhosts`` are the numbers of its ``vhost:N`` ports."""
+    """A VM with vhost-user ports."""
 
-    vhosts: Numbers | None = None
+    vhosts: Numbers | None = _key(None, "numbers of its `vhost:N` ports; by default its id, then 100 more each")
 
 
 def _step(value: object) -> object:
-    """A bare text is a line to run."""
+    """Convert a bare text to a step that runs it."""
     return {"run": value} if isinstance(value, str) else value
 
 
 class Step(_Part):
-    """What is done in a template while it is made: ``run``, lines for a root shell; or ``file``, one or a folder of the
-    host, named from the folder of conf.yml, copied ``to`` a path in the guest."""
+    """A step that runs while a template is built: either ``run``, or ``file`` and ``to``."""
 
-    run: Annotated[str, Field(min_length=1, max_length=10000)] | None = None
-    file: Text | None = None
-    to: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]*$", max_length=1000)] | None = None
+    run: Annotated[str, Field(min_length=1, max_length=10000)] | None = _key(
+        None, "lines for a root shell in the guest; a bare text means the same"
+    )
+    file: Text | None = _key(None, "file or folder of the host, relative to conf.yml")
+    to: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]*$", max_length=1000)] | None = _key(
+        None, "path in the guest to which `file` is copied"
+    )
 
 
 def _interface(value: str) -> str:
-    """As spp_primary takes it: dotted decimal, and a prefix length in decimal."""
+    """Check an address in the form that spp_primary takes: dotted decimal, and a prefix length in decimal."""
     if re.fullmatch(r"[0-9.]{7,15}/([1-9]|[12][0-9]|30)", value) is None:
         raise ValueError(f"{value[:40]!r} is not an IPv4 address with a prefix length from 1 to 30")
     try:
@@ -231,64 +259,88 @@ Element = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class End(_Part):
-    """A tap at the end of a chain that is moved into a network namespace of its own, ``<session>-<netns>``, with an
-    address, so that any program can talk across the chain."""
+    """A tap at an end of a chain that is moved into a network namespace, so that any program can use the chain."""
 
-    netns: NetnsName
-    address: Annotated[str, AfterValidator(_interface)] | None = None
+    netns: NetnsName = _key(
+        ..., "the tap is moved into the network namespace `<session>-NAME`, which `wakeup` creates and `down` removes; "
+        "taps of the primary only"
+    )  # fmt: skip
+    address: Annotated[str, AfterValidator(_interface)] | None = _key(
+        None, "address of the tap in its namespace, such as `10.20.0.1/24`"
+    )
 
 
 class Chain(_Part):
-    """A service chain: ``path`` from end to end, of ports and VMs by their part names.
+    """A service chain."""
 
-    ``via``: the secondary of each hop. ``functions``: VMs whose own software forwards, in place of spp_vm.
-    """
-
-    path: tuple[Element, ...]
-    direction: Literal["both", "forward"] = "both"
-    via: tuple[Element, ...] | None = None
-    functions: dict[str, Literal["spp_vm", "guest"]] = {}
-    ends: dict[str, End] = {}
+    path: tuple[Element, ...] = _key(
+        ...,
+        "the chain from end to end, `[tap:0, vm_r6, vm_v11, tap:1]`: VMs by their part names; "
+        "a port (`tap`, `phy`, `pcap`, `memif`, `nullpmd`) at an end only",
+    )
+    direction: Literal["both", "forward"] = _key("both", "`forward` wires one direction only")
+    via: tuple[Element, ...] | None = _key(None, "the secondary of each hop, `[sec1, sec1, sec2]`; planned by default")
+    functions: dict[str, Literal["spp_vm", "guest"]] = _key(
+        {}, "`{vm_v11: guest}`: in that VM, software of the guest forwards instead of spp_vm"
+    )
+    ends: dict[str, End] = _key(
+        {}, "taps at the ends that get a network namespace, by port: `{tap:0: {netns: client}}`"
+    )
 
 
 _UID = r"[a-z]{1,10}:[0-9]{1,3}(nq[0-9]{1,3})?"
 PatchPart = Annotated[str, Field(pattern=r"^(pri|sec[1-9][0-9]{0,2}|vm_[rv][1-9][0-9]{0,2})$")]
 PatchText = Annotated[str, Field(pattern=rf"^({_UID} -> {_UID}|{_UID}|idle)$")]
-#: One entry of ``patches:``: a part, and ``tap:0 -> ring:0``; a port alone, which is added; or ``idle``: it does not
-#: forward.
+#: One entry of ``patches:``: a part, and ``tap:0 -> ring:0``; a port alone, which is added; or ``idle``, which means
+#: that the part does not forward.
 PatchLine = Annotated[dict[PatchPart, PatchText], Field(min_length=1, max_length=1)]
 
 
 class Images(_Part):
-    """Base image: a file name below ``dir``; None: the one image that lies there."""
+    """The folder of images, and the base image in it."""
 
-    dir: Text = "runscripts"
-    base: Annotated[str, Field(min_length=1, pattern=r"^[^/]+$")] | None = None
-    format: Literal["qcow2", "raw"] = "qcow2"
+    dir: Text = _key("runscripts", "folder of base images and templates; instances are in its subfolder `img/`")
+    base: Annotated[str, Field(min_length=1, pattern=r"^[^/]+$")] | None = _key(
+        None, "file name of the base image; may be omitted while there is one only. `sppr image import` adds more"
+    )
+    format: Literal["qcow2", "raw"] = _key("qcow2", "format of the base image")
 
 
 class Spp(_Part):
-    """A real SPP source tree, built. Without ``dir`` our own data plane forwards.
+    """An upstream SPP source tree that is built. Without ``dir``, our own data plane runs."""
 
-    ``controller`` ours: our own serves its processes. ``python``: what runs SPP's controllers. ``qemu``: the QEMU of
-    ring VMs, patched for SPP 16.07.
-    """
-
-    dir: Text | None = None
-    version: SppVersion = "auto"
-    controller: Literal["spp", "ours"] = "spp"
-    python: Text | None = None
-    qemu: Text | None = None
-    target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = "x86_64-native-linuxapp-gcc"
-    file_prefix: FilePrefix | None = None
-    sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=95), AfterValidator(_folder)] | None = None
+    dir: Text | None = _key(None, "folder of the tree, the one with `src/` in it ([real-spp.md](real-spp.md))")
+    version: SppVersion = _key("auto", "release of the tree; `auto` detects it")
+    controller: Literal["spp", "ours"] = _key("spp", "`ours`: our controller serves the processes of the tree")
+    python: Text | None = _key(None, "Python that runs the controllers of the tree; by release by default")
+    qemu: Text | None = _key(None, "QEMU for ring VMs of SPP 16.07, patched for ivshmem")
+    target: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = _key(
+        "x86_64-native-linuxapp-gcc", "RTE_TARGET that the tree was built with"
+    )
+    file_prefix: FilePrefix | None = _key(
+        None, "EAL `--file-prefix` of all processes of the lab; the name of the session by default"
+    )
+    sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=95), AfterValidator(_folder)] | None = _key(
+        None,
+        "folder of vhost-user sockets `sockN`, memif sockets, regions `ivshmemN` and the files of `pcap:N`; by default "
+        "the run directory of the session, with `spp.dir` /tmp, the only folder that SPP's programs know. In a folder "
+        "that other users can write, one of them can create a socket first, and get the memory of a guest",
+    )
 
 
 class Config(_Part):
     """A lab as conf.yml describes it."""
 
-    session: Name = "spp"
-    restart: Restarting = Restart()
+    session: Name = _key(
+        "spp",
+        "name of the tmux session: letters, digits, `-`, `_`. The session belongs to the folder of this file; "
+        "`up` and `down` refuse in another folder",
+    )
+    restart: Restarting = _key(
+        Restart(),
+        "`on-failure`: a part that was ready once and then fails is restarted in its pane. Ctrl-C, SIGTERM and the "
+        "verbs of `sppr` are no failures. A part that was started by hand is no longer watched",
+    )
     controller: Controller = Controller()
     primary: Primary = Primary()
     secondaries: tuple[Secondary, ...] = ()
@@ -296,11 +348,17 @@ class Config(_Part):
     vms_vhost: tuple[VmVhost, ...] = ()
     vm: VmSettings = VmSettings()
     chains: dict[Name, Chain] = {}
-    patches: tuple[PatchLine, ...] = ()
+    patches: tuple[PatchLine, ...] = _key(
+        (),
+        "patches that belong to no chain, each `sec1: tap:0 -> ring:5`; or a port alone, which is added; or `idle`. "
+        "`sppr save` prints them",
+    )
     images: Images = Images()
     provision: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     spp: Spp = Spp()
-    hugepages: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] = "/dev/hugepages"
+    hugepages: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] = _key(
+        "/dev/hugepages", "mount point of hugetlbfs"
+    )
 
     @property
     def file_prefix(self) -> str:

@@ -150,7 +150,7 @@ def test_one_is_shut_down_and_then_all(lab: Lab) -> None:
     assert (done.returncode, done.stdout) == (0, "vm-v11 is off\n"), done.stderr
     assert listed(lab)[11]["state"] == "stopped"
     done = sppsh(lab, "-r", "11", "true")
-    assert done.returncode == 1 and "vm-v11: does not run (dead)" in done.stderr
+    assert done.returncode == 1 and "vm-v11: does not run (stopped)" in done.stderr
     done = sppsh(lab, "--shutdown-all")
     assert done.returncode == 0 and sorted(done.stdout.splitlines()) == ["vm-r7 is off", "vm-v12 is off", "web is off"]
     assert not any(row["pid"] for row in listed(lab).values())
