@@ -46,14 +46,14 @@ parse_number(const char *text, int base, uint64_t min, uint64_t max, uint64_t *o
 {
 	char *end;
 
-	if (!isxdigit((unsigned char)*text)) /* strtoull takes signs and spaces */
+	if (!isxdigit((unsigned char)*text)) /* strtoull accepts signs and spaces */
 		return -1;
 	errno = 0;
 	*out = strtoull(text, &end, base);
 	return errno != 0 || *end != '\0' || *out < min || *out > max ? -1 : 0;
 }
 
-/* Dotted IPv4 only, as every SPP. */
+/* SPP accepts a dotted IPv4 address only. */
 static int
 parse_controller(struct config *cfg, const char *text)
 {
@@ -76,7 +76,7 @@ parse_controller(struct config *cfg, const char *text)
 	return 0;
 }
 
-/* One option; the error text, or NULL when it was fine. */
+/* Parse one option. Return NULL, or the text of the error. */
 static const char *
 take_option(struct config *cfg, int opt, const char *arg)
 {
@@ -109,7 +109,7 @@ take_option(struct config *cfg, int opt, const char *arg)
 		cfg->vhost_client = true;
 		return NULL;
 	case OPT_SOCK_DIR:
-		/* a socket's whole path must fit into sun_path */
+		/* the path of a socket must fit into sun_path */
 		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->sock_dir))
 			return "--sock-dir wants a path of at most 95 characters";
 		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
@@ -134,7 +134,7 @@ take_option(struct config *cfg, int opt, const char *arg)
 	}
 }
 
-/* `--port-num ID rxq N txq M`: getopt took ID, the other four words are for us. */
+/* Parse `--port-num ID rxq N txq M`. getopt has taken ID; this takes the other four words. */
 static const char *
 take_port_num(struct config *cfg, const char *id_text, int argc, char **argv)
 {

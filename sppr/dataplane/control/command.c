@@ -36,7 +36,7 @@ do_get_client_id(struct request *r)
 	json_end(&w);
 	json_uint(&w, "client_id", r->app->cfg.client_id);
 	json_string(&w, "process_type", "nfv");
-	json_string(&w, "data_plane", "sppr"); /* what differs from SPP's nfv: docs/dataplane.md */
+	json_string(&w, "data_plane", "sppr"); /* not SPP's: docs/dataplane.md */
 	json_finish(&w);
 }
 

@@ -54,7 +54,9 @@ tap_end_parse(const char *line, struct tap_end *end)
 	return 0;
 }
 
-/* A netlink socket stays in the namespace where it was made. */
+/* Open a netlink socket in the namespace. A netlink socket stays in the namespace where it was
+ * created.
+ */
 static int
 open_namespace(struct tap_end *end)
 {
@@ -76,7 +78,7 @@ open_namespace(struct tap_end *end)
 				strerror(errno));
 	if (setns(own, CLONE_NEWNET) < 0) {
 		log_line("cannot return to the host's network namespace: %s", strerror(errno));
-		abort(); /* the controller would be out of reach */
+		abort(); /* the controller would be unreachable */
 	}
 	close(own);
 	return end->route_fd < 0 ? -1 : 0;

@@ -76,7 +76,7 @@ static const struct port_ops ring_ops = {
 	.close = ring_close,
 };
 
-/* Firmware leaves the memory of a device without a driver switched on; a kernel may not. */
+/* Firmware leaves the memory of a device enabled, a kernel may disable it. */
 static void
 enable(const char *address)
 {

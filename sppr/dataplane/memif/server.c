@@ -13,7 +13,7 @@
 #include "memif/server.h"
 #include "memif/socket.h"
 
-#define UNIDENTIFIED_MAX 8 /* connected, and have not said what they want */
+#define UNIDENTIFIED_MAX 8 /* connected clients that have not sent INIT */
 
 struct client {
 	struct event_source source;
@@ -22,13 +22,13 @@ struct client {
 };
 
 static struct {
-	struct event_source source; /* accepts */
+	struct event_source source; /* the listening socket */
 	struct memif_name name;
 	struct memif_endpoint *endpoints;
-	struct client *clients; /* the oldest first */
+	struct client *clients; /* oldest first */
 } server = { .source.fd = -1 };
 
-/* why: what we do not like, or NULL: the peer has gone by itself. */
+/* Disconnect a client. why is our reason, or NULL if the client closed the connection. */
 static void
 drop(struct client *c, const char *why)
 {
@@ -104,7 +104,7 @@ on_message(struct event_source *source)
 	}
 }
 
-/* Room for a newcomer: whoever connects and says nothing keeps nobody out. */
+/* Limit the clients that have not sent INIT, so that they cannot keep others out. */
 static void
 drop_oldest_unidentified(void)
 {

@@ -55,7 +55,7 @@ release_sides(struct app *app, const struct pipe *p)
 	owner_release(&info->ring_users[p->tx].tx);
 }
 
-/* The far end's sides of both rings: no patch may have them as well. */
+/* Claim the sides of both rings for the foreign process, so that no patch can use them. */
 static bool
 claim_sides(struct app *app, const struct pipe *p)
 {
@@ -184,7 +184,8 @@ static const struct command commands[] = {
 	{ .name = NULL },
 };
 
-/* pipe:N joins two rings of the primary for a process that is not ours. It is no port of a patch.
+/* pipe:N connects two rings of the primary to a process that is not ours. It cannot be patched. The
+ * foreign process does not wake our workers, so a worker polls the ring that it fills.
  */
 const struct port_type port_type_pipe = {
 	.commands = commands,
