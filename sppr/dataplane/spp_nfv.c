@@ -45,12 +45,12 @@ set_up(void)
 static void
 restart(char **argv)
 {
-	log_line("started while the primary was still starting; once more");
+	log_line("the primary was still starting; restarting");
 	rte_eal_cleanup();
 	/* close at exec: EAL's threads still use their fds */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	execv("/proc/self/exe", argv);
-	log_line("cannot run myself again: %s", strerror(errno));
+	log_line("cannot restart: %s", strerror(errno));
 	exit(1);
 }
 

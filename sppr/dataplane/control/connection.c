@@ -44,10 +44,10 @@ static void
 failed(struct connection *c, const char *why)
 {
 	if (c->connected)
-		log_line("lost the controller %s (%s); state kept, trying again each second",
+		log_line("lost the controller %s (%s); state kept, retrying every second",
 				c->app->cfg.controller_text, why);
 	else if (!c->logged_failure)
-		log_line("no controller at %s (%s); trying again each second",
+		log_line("no controller at %s (%s); retrying every second",
 				c->app->cfg.controller_text, why);
 	c->logged_failure = true;
 	connection_close(c);
@@ -64,7 +64,7 @@ send_hello(const struct connection *c)
 	static const char hello[] = "\0spp_vm hello 1\0\n";
 
 	if (c->app->cfg.hello && send(c->fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0)
-		log_line("no hello to the controller: %s", strerror(errno));
+		log_line("cannot announce this process to the controller: %s", strerror(errno));
 }
 #endif
 
@@ -270,6 +270,6 @@ connection_handle(struct connection *c, short revents)
 	}
 	end = command_run(c->app, c->buf, (size_t)n, c->reply);
 	if (send_reply(c) < 0)
-		failed(c, "it does not take the answer");
+		failed(c, "it does not read the answer");
 	return end;
 }

@@ -112,7 +112,7 @@ tap_ends_open(const char *path)
 			break;
 		}
 		if (tap_end_parse(line, &ends[n_ends]) < 0)
-			log_line("%s: a line that cannot be understood", path);
+			log_line("%s: malformed line", path);
 		else if (open_namespace(&ends[n_ends]) == 0)
 			n_ends++;
 	}

@@ -26,7 +26,7 @@ idle_open(struct idle *s)
 	s->nap_ns = NAP_MIN_NS;
 	s->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->control_fd < 0 || ring_notify_open(&s->notify) < 0) {
-		log_line("no eventfd or socket for a worker");
+		log_line("cannot create an eventfd or a socket for a worker");
 		return -1;
 	}
 	s->fds[FD_CONTROL] = (struct pollfd){ .fd = s->control_fd, .events = POLLIN };

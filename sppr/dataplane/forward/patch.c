@@ -120,7 +120,7 @@ patch_del_port(struct app *app, struct port_id id)
 	if (port == NULL)
 		return -1;
 	if (port->fixed) {
-		log_line("the primary's own ports stay");
+		log_line("ports of the primary cannot be deleted");
 		return -1;
 	}
 	port_table_unpatch(&app->ports, port);

@@ -62,7 +62,7 @@ ring_notify_open(struct ring_notify *notify)
 	} while (notify->token == 0);
 	len = address_of(notify->token, &address);
 	if (notify->fd < 0 || bind(notify->fd, (struct sockaddr *)&address, len) < 0) {
-		log_line("no socket to be woken by: %s", strerror(errno));
+		log_line("cannot create a socket for wake-ups: %s", strerror(errno));
 		ring_notify_close(notify);
 		return -1;
 	}

@@ -56,7 +56,7 @@ options_parse(struct options *options, struct config *cfg, int argc, char **argv
 		if ((value = value_of("-p", argc, argv, &i)) != NULL) {
 			if (parse_mask(value, &options->port_mask) < 0) {
 				snprintf(error, size,
-						"-p wants a mask of NICs in hex that is not 0");
+						"-p takes a mask of NICs in hex that is not 0");
 				return CONFIG_BAD;
 			}
 		} else if ((value = value_of("--mgmt-mac", argc, argv, &i)) != NULL) {

@@ -130,7 +130,7 @@ vport_ring_open(uint16_t number)
 	enable(names[number]);
 	p->base = map_device(names[number]);
 	if (p->base != MAP_FAILED && region_attach(&p->region, p->base, REGION_GUEST) < 0) {
-		log_line("ring:%u: %s is laid out by another version", number, names[number]);
+		log_line("ring:%u: %s has the layout of another version", number, names[number]);
 		munmap(p->base, REGION_SIZE);
 		p->base = MAP_FAILED;
 	}

@@ -122,9 +122,9 @@ memif_name_listen(struct memif_name *name, const char *dir, unsigned int number)
 		return -1;
 	sudo_user_chown_socket(name->own);
 	if (take_common(name))
-		log_line("memif peers connect to %s (%s)", name->common, base(name->own));
+		log_line("memif clients connect to %s (%s)", name->common, base(name->own));
 	else
-		log_line("memif peers connect to %s; %s is another process's", name->own,
+		log_line("memif clients connect to %s; %s belongs to another process", name->own,
 				name->common);
 	return fd;
 }

@@ -39,7 +39,7 @@ drop(struct client *c, const char *why)
 		log_line("memif:%u: the peer has gone%s%s", c->peer.endpoint->id,
 				why != NULL ? ": " : "", why != NULL ? why : "");
 	else if (why != NULL)
-		log_line("memif: a peer refused: %s", why);
+		log_line("memif: refused a client: %s", why);
 	if (why != NULL) {
 		memif_make_disconnect(&message, why);
 		memif_send(c->source.fd, &message);
@@ -63,7 +63,7 @@ take(struct client *c, const struct memif_message *in, int fd)
 	if (in->type == MEMIF_DISCONNECT) {
 		memif_text(text, sizeof(text), in->disconnect.reason, sizeof(text));
 		if (c->peer.endpoint != NULL && text[0] != '\0')
-			log_line("memif:%u: the peer says: %s", c->peer.endpoint->id, text);
+			log_line("memif:%u: message of the peer: %s", c->peer.endpoint->id, text);
 		if (fd >= 0)
 			close(fd);
 		drop(c, NULL);

@@ -177,7 +177,7 @@ privileges_drop(const struct config *cfg, int argc, char **argv)
 			keep |= BIT(candidates[i].cap);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || drop_bounding_set(keep) < 0 ||
 			limit_permitted(&keep) < 0) {
-		log_line("cannot give up privileges: %s", strerror(errno));
+		log_line("cannot drop privileges: %s", strerror(errno));
 		return -1;
 	}
 	print_kept(keep);

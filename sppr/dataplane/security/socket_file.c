@@ -62,7 +62,7 @@ socket_file_remove_stale(const char *path)
 		log_line("%s: %s", path, strerror(errno));
 		return -1;
 	}
-	log_line("%s: removed a socket nobody listened on", path);
+	log_line("%s: removed a stale socket", path);
 	return 0;
 }
 

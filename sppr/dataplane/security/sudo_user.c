@@ -110,7 +110,7 @@ sudo_user_chown_socket(const char *path)
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) ||
 			fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		log_line("%s: cannot be given to user %u: %s", path, uid,
+		log_line("%s: cannot change its owner to user %u: %s", path, uid,
 				fd >= 0 && errno == 0 ? "is no socket" : strerror(errno));
 	if (fd >= 0)
 		close(fd);

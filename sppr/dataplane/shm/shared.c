@@ -188,7 +188,7 @@ shared_attach(struct shared_view *view)
 		return -1;
 	}
 	if (info->version != SHARED_VERSION || info->size != sizeof(*info)) {
-		log_line("the primary speaks version %u (%u bytes) of " SHARED_ZONE_NAME
+		log_line("the primary has version %u (%u bytes) of " SHARED_ZONE_NAME
 			 ", this program %u (%zu bytes): use programs of one build; not starting",
 				info->version, info->size, SHARED_VERSION, sizeof(*info));
 		return -1;
@@ -206,7 +206,7 @@ shared_attach(struct shared_view *view)
 		return -1;
 	}
 	if (mempool_ops_reorder(info->mempool_ops, (unsigned int)view->pool->ops_index) < 0) {
-		log_line("the primary's DPDK has other pool handlers than this one; not starting");
+		log_line("the primary's DPDK has other mempool handlers; not starting");
 		return -1;
 	}
 	return 0;

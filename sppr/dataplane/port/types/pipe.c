@@ -65,7 +65,7 @@ claim_sides(struct app *app, const struct pipe *p)
 
 	for (i = 0; i < app->npipes; i++)
 		if (app->pipe[i].rx == p->rx || app->pipe[i].tx == p->tx) {
-			log_line("pipe:%u has that ring already", app->pipe[i].number);
+			log_line("pipe:%u uses that ring", app->pipe[i].number);
 			return false;
 		}
 	for (i = 0; i < app->ports.n; i++) {
@@ -76,13 +76,13 @@ claim_sides(struct app *app, const struct pipe *p)
 		if ((port->id.type == PORT_RING && port->id.number == p->rx) ||
 				(port->patched_to->id.type == PORT_RING &&
 						port->patched_to->id.number == p->tx)) {
-			log_line("the ring is patched here already");
+			log_line("a patch of this process uses the ring");
 			return false;
 		}
 	}
 	if (owner_claim(&info->ring_users[p->rx].rx, &stale) != 0 ||
 			owner_claim(&info->ring_users[p->tx].tx, &stale) != 0) {
-		log_line("a process is patched to the far end's side of the ring already");
+		log_line("another process uses that side of a ring");
 		release_sides(app, p);
 		return false;
 	}
@@ -99,7 +99,7 @@ pipe_add(struct app *app, const char *name, const char *rx, const char *tx)
 	int ethdev;
 
 	if (!parse(name, &p->number) || find(app, p->number) >= 0 || app->npipes == MAX_PIPES) {
-		log_line("\"%.40s\": not a new pipe, or one too many", name);
+		log_line("\"%.40s\": not a new pipe, or too many pipes", name);
 		return false;
 	}
 	if (!ring_word(app, rx, &p->rx) || !ring_word(app, tx, &p->tx) || !claim_sides(app, p))

@@ -72,7 +72,7 @@ ring_recover(struct port *port, bool tx)
 	struct rte_ring_headtail *side = tx ? &ring->prod : &ring->cons;
 
 	if (side->head != side->tail)
-		log_line("ring:%u: mended after its %s died", port->id.number,
+		log_line("ring:%u: repaired after its %s died", port->id.number,
 				tx ? "producer" : "consumer");
 	side->head = side->tail;
 }
