@@ -13,16 +13,6 @@
 #include "port/port.h"
 #include "shm/shared.h"
 
-#define MAX_PIPES 16
-
-/* A pipe of the primary: two of its rings as one ethdev, for a secondary that is not ours. */
-struct pipe {
-	uint16_t number;
-	uint16_t rx; /* the ring that the foreign process reads */
-	uint16_t tx; /* the ring that the foreign process fills */
-	uint16_t ethdev;
-};
-
 /* The state of a process. Its control thread owns it. It outlives the connection to the controller.
  */
 struct app {
@@ -32,8 +22,6 @@ struct app {
 	struct port_table ports;
 	bool has_forwarder; /* true on an nfv, and on a primary that has worker lcores */
 	bool running;
-	unsigned int npipes;
-	struct pipe pipe[MAX_PIPES];
 	/* primary: the counters at the time of the last `clear` */
 	struct port_stats port_base[RTE_MAX_ETHPORTS];
 	struct port_stats ring_base[MAX_RINGS];
