@@ -39,18 +39,18 @@ set_up(void)
 	return process_catch_signals();
 }
 
-/* EAL attached to the primary's ports before they were started, so without their queues. What it
- * did cannot be done again in one process: start over, once, now that the primary is ready.
+/* EAL attached to the primary's ports before they were started, so it does not know their queues.
+ * EAL cannot attach twice, so execute the program again, once. Now the primary is ready.
  */
 static void
 restart(char **argv)
 {
-	log_line("started while the primary was still starting; once more");
+	log_line("the primary was still starting; restarting");
 	rte_eal_cleanup();
-	/* at the exec, not before: EAL's worker threads still read from theirs */
+	/* close at exec: EAL's threads still use their fds */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	execv("/proc/self/exe", argv);
-	log_line("cannot run myself again: %s", strerror(errno));
+	log_line("cannot restart: %s", strerror(errno));
 	exit(1);
 }
 
@@ -82,8 +82,8 @@ main(int argc, char **argv)
 		log_line("EAL did not start; its lines above say why");
 		return 1;
 	}
-	/* Pool caches are kept by lcore id in the shared memory, and control threads of several
-	 * processes may have one id: this thread uses none.
+	/* Pool caches in shared memory are indexed by lcore id, and control threads of several
+	 * processes may have the same id. So this thread uses none.
 	 */
 	RTE_PER_LCORE(_lcore_id) = LCORE_ID_ANY;
 	config_print(&app.cfg);

@@ -24,8 +24,8 @@
 
 static struct app app;
 
-/* Secondaries still poll our ports: they see us gone within a second and end. Until then nothing
- * may be closed or freed under them; a tap closed here takes theirs away in the middle of a burst.
+/* Secondaries still poll our ports. They notice within a second that the primary is gone, and end.
+ * Until then nothing may be closed or freed: closing a tap would remove theirs during a burst.
  */
 static bool used_by_others;
 
@@ -35,8 +35,8 @@ on_sigio(int signo)
 	(void)signo;
 }
 
-/* net_tap asks the kernel for a SIGIO a frame unless the signal is taken; polled ports gain
- * nothing by it, and every system call of this process would be interrupted.
+/* net_tap asks for a SIGIO for each frame, unless there is a handler. Polled ports do not need it,
+ * and it would interrupt every system call.
  */
 static void
 handle_sigio(void)
@@ -49,8 +49,8 @@ handle_sigio(void)
 	sigaction(SIGIO, &action, NULL);
 }
 
-/* Ports run before they are published: a secondary that attaches to one that is not started
- * crashes in its first rx burst.
+/* Start ports before they are published: a secondary that attaches to a stopped port crashes in its
+ * first rx burst.
  */
 static int
 set_up_shared(struct shared_port *ports, uint16_t *nports)
@@ -90,7 +90,8 @@ set_up_forwarder(void)
 	return workers_start();
 }
 
-/* Sockets of `--vdev net_vhostN,iface=PATH` are made by DPDK's driver. */
+/* Change the owner of the sockets of `--vdev net_vhostN,iface=PATH`, which DPDK's driver creates.
+ */
 static void
 chown_vhost_sockets(int argc, char **argv)
 {

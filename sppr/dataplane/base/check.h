@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* For the unit tests: a test that fails says where and ends. */
+/* For unit tests: print the place of a failure and exit. */
 #define CHECK(cond)                                                                          \
 	do {                                                                                 \
 		if (!(cond)) {                                                               \

@@ -46,14 +46,14 @@ parse_number(const char *text, int base, uint64_t min, uint64_t max, uint64_t *o
 {
 	char *end;
 
-	if (!isxdigit((unsigned char)*text)) /* strtoull takes signs and spaces */
+	if (!isxdigit((unsigned char)*text)) /* strtoull accepts signs and spaces */
 		return -1;
 	errno = 0;
 	*out = strtoull(text, &end, base);
 	return errno != 0 || *end != '\0' || *out < min || *out > max ? -1 : 0;
 }
 
-/* Dotted IPv4 only, as every SPP. */
+/* SPP accepts a dotted IPv4 address only. */
 static int
 parse_controller(struct config *cfg, const char *text)
 {
@@ -76,7 +76,7 @@ parse_controller(struct config *cfg, const char *text)
 	return 0;
 }
 
-/* One option; the error text, or NULL when it was fine. */
+/* Parse one option. Return NULL, or the text of the error. */
 static const char *
 take_option(struct config *cfg, int opt, const char *arg)
 {
@@ -85,22 +85,22 @@ take_option(struct config *cfg, int opt, const char *arg)
 	switch (opt) {
 	case 'p':
 		if (parse_number(arg, 16, 1, UINT64_MAX, &cfg->port_mask) < 0)
-			return "-p wants a port mask in hex that is not 0, as 0x03";
+			return "-p takes a port mask in hex that is not 0, as 0x03";
 		return NULL;
 	case 'n':
 		if (cfg->primary) {
 			if (parse_number(arg, 10, 1, MAX_RINGS, &number) < 0)
-				return "-n wants the number of rings, 1 to 98";
+				return "-n takes the number of rings, 1 to 98";
 			cfg->nrings = (uint16_t)number;
 		} else {
 			if (parse_number(arg, 10, 1, MAX_CLIENT_ID, &number) < 0)
-				return "-n wants the secondary's id, 1 to 127";
+				return "-n takes the secondary's id, 1 to 127";
 			cfg->client_id = (uint16_t)number;
 		}
 		return NULL;
 	case 's':
 		if (parse_controller(cfg, arg) < 0)
-			return "-s wants the controller as IPv4:PORT, as 127.0.0.1:6666";
+			return "-s takes the controller as IPv4:PORT, as 127.0.0.1:6666";
 		return NULL;
 	case OPT_DISP_STATS:
 		cfg->disp_stats = true;
@@ -109,24 +109,24 @@ take_option(struct config *cfg, int opt, const char *arg)
 		cfg->vhost_client = true;
 		return NULL;
 	case OPT_SOCK_DIR:
-		/* a socket's whole path must fit into sun_path */
+		/* the path of a socket must fit into sun_path */
 		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->sock_dir))
-			return "--sock-dir wants a path of at most 95 characters";
+			return "--sock-dir takes a path of at most 95 characters";
 		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
 		return NULL;
 	case OPT_SOCK_UID:
 		if (parse_number(arg, 10, 1, UINT32_MAX - 1, &number) < 0)
-			return "--sock-uid wants the uid of the user that QEMU runs as";
+			return "--sock-uid takes the uid of the user that QEMU runs as";
 		snprintf(cfg->sock_uid, sizeof(cfg->sock_uid), "%" PRIu64, number);
 		return NULL;
 	case OPT_LOG_DIR:
 		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->log_dir))
-			return "--log-dir wants a path of at most 255 characters";
+			return "--log-dir takes a path of at most 255 characters";
 		snprintf(cfg->log_dir, sizeof(cfg->log_dir), "%s", arg);
 		return NULL;
 	case OPT_TAP_ENDS:
 		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->tap_ends))
-			return "--tap-ends wants a path of at most 255 characters";
+			return "--tap-ends takes a path of at most 255 characters";
 		snprintf(cfg->tap_ends, sizeof(cfg->tap_ends), "%s", arg);
 		return NULL;
 	default:
@@ -134,7 +134,7 @@ take_option(struct config *cfg, int opt, const char *arg)
 	}
 }
 
-/* `--port-num ID rxq N txq M`: getopt took ID, the other four words are for us. */
+/* Parse `--port-num ID rxq N txq M`. getopt has taken ID; this takes the other four words. */
 static const char *
 take_port_num(struct config *cfg, const char *id_text, int argc, char **argv)
 {
@@ -144,7 +144,7 @@ take_port_num(struct config *cfg, const char *id_text, int argc, char **argv)
 			strcmp(argv[optind], "rxq") != 0 || strcmp(argv[optind + 2], "txq") != 0 ||
 			parse_number(argv[optind + 1], 10, 1, MAX_QUEUES, &rx) < 0 ||
 			parse_number(argv[optind + 3], 10, 1, MAX_QUEUES, &tx) < 0)
-		return "--port-num wants ID rxq N txq M, up to 32 queues each";
+		return "--port-num takes ID rxq N txq M, up to 32 queues each";
 	optind += 4;
 	cfg->queues[id].rx = (uint16_t)rx;
 	cfg->queues[id].tx = (uint16_t)tx;
@@ -190,7 +190,7 @@ config_parse(struct config *cfg, bool primary, int argc, char **argv, char *erro
 		}
 	}
 	if (optind < argc) {
-		snprintf(error, size, "%s: one argument too many", argv[optind]);
+		snprintf(error, size, "%s: unexpected argument", argv[optind]);
 		return CONFIG_BAD;
 	}
 	why = missing_option(cfg);

@@ -11,9 +11,9 @@
 #define MAX_RINGS 98
 #define MAX_PORT_IDS 32
 #define MAX_QUEUES 32
-#define CONFIG_SOCK_DIR "/tmp" /* without --sock-dir */
+#define CONFIG_SOCK_DIR "/tmp" /* the default of --sock-dir */
 
-/* What the command line said after `--`; made once, printed at the start. */
+/* The options after `--`. Parsed once, and printed at the start. */
 struct config {
 	bool primary;
 	uint64_t port_mask; /* primary: -p */
@@ -21,26 +21,26 @@ struct config {
 	uint16_t client_id; /* nfv: -n */
 	bool disp_stats;    /* primary */
 	struct {
-		uint16_t rx; /* 0: one */
+		uint16_t rx; /* 0: one queue */
 		uint16_t tx;
 	} queues[MAX_PORT_IDS]; /* primary: --port-num, by ethdev id */
-	bool vhost_client;	/* nfv: QEMU makes the sockets */
-	bool hello;		/* spp_vm: announce a new connection; see controller/guests.py */
+	bool vhost_client;	/* nfv: QEMU creates the sockets */
+	bool hello;		/* spp_vm: announce each new connection, see controller/guests.py */
 	struct sockaddr_in controller;
 	char controller_text[32];
 	char sock_dir[96];
-	char sock_uid[12];  /* of the user that QEMU runs as, who gets vhost sockets; "": nobody */
-	char tap_ends[256]; /* primary: file of taps that are moved into namespaces; "": none */
-	char log_dir[256];  /* primary: of launched secondaries; "": the EAL's runtime dir */
+	char sock_uid[12];  /* uid of QEMU's user, who owns vhost sockets; "": not set */
+	char tap_ends[256]; /* primary: file of taps to move into namespaces; "": none */
+	char log_dir[256];  /* primary: logs of launched secondaries; "": EAL's runtime directory */
 };
 
 enum config_result {
 	CONFIG_OK,
 	CONFIG_HELP,
-	CONFIG_BAD, /* error says why */
+	CONFIG_BAD, /* error has the reason */
 };
 
-/* argv[0] is the program or the `--`; options follow. */
+/* argv[0] is the program or `--`. The options follow. */
 enum config_result config_parse(struct config *cfg, bool primary, int argc, char **argv,
 		char *error, unsigned int size);
 void config_print(const struct config *cfg);

@@ -4,7 +4,7 @@
 
 #include "base/event_loop.h"
 
-#define EVENTS_AT_ONCE 64 /* then the controller has its turn */
+#define EVENTS_AT_ONCE 64 /* then the controller gets its turn */
 
 static int set = -1;
 
@@ -37,7 +37,7 @@ event_loop_dispatch(void)
 	struct event_source *source;
 	int i;
 
-	/* one by one: what one event frees, the next may be of */
+	/* fetch one event at a time: a handler may free the source of the next one */
 	for (i = 0; i < EVENTS_AT_ONCE && epoll_wait(set, &event, 1, 0) == 1; i++) {
 		source = event.data.ptr;
 		source->ready(source);

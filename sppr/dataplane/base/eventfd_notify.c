@@ -15,7 +15,7 @@ eventfd_notify_open(struct eventfd_notify *notify)
 	notify->context = 0;
 	notify->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (notify->null_fd < 0 || syscall(SYS_io_setup, 1, &notify->context) < 0) {
-		log_line("no asynchronous I/O to send events by: %s", strerror(errno));
+		log_line("asynchronous I/O is not available: %s", strerror(errno));
 		eventfd_notify_close(notify);
 		return -1;
 	}

@@ -4,20 +4,20 @@
 
 #include <linux/aio_abi.h>
 
-/* Writes to an eventfd that somebody else holds, too. A plain write can be made to block: the other
- * side fills the counter and takes O_NONBLOCK away. The kernel's own signal at the end of an
- * asynchronous read never does. 750 ns.
+/* Write to an eventfd that an untrusted process shares. A plain write can block: the other side can
+ * fill the counter and clear O_NONBLOCK. The signal that the kernel sends when an asynchronous read
+ * completes never blocks. It takes 750 ns.
  */
 struct eventfd_notify {
 	aio_context_t context;
-	int null_fd; /* what is read: /dev/null */
+	int null_fd; /* /dev/null, for the read */
 };
 
-/* 0, or -1 after saying why. */
+/* Return 0, or -1 after logging the reason. */
 int eventfd_notify_open(struct eventfd_notify *notify);
 void eventfd_notify_close(struct eventfd_notify *notify);
 
-/* From one thread at a time. An fd that is no eventfd is passed over. */
+/* Use it from one thread at a time. An fd that is not an eventfd is ignored. */
 void eventfd_notify_send(const struct eventfd_notify *notify, int eventfd);
 
 #endif

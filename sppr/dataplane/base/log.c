@@ -50,5 +50,5 @@ log_line(const char *fmt, ...)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
 	if (to_stderr && write(STDERR_FILENO, line, (size_t)n) < 0)
-		return; /* nowhere left to complain to */
+		return; /* there is no other place to report it */
 }

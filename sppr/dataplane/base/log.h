@@ -4,13 +4,13 @@
 
 #include <stdbool.h>
 
-/* One line on stderr, written at once so that lines of two threads do not mix. */
+/* Log one line to stderr. Each line is one write, so lines of two threads do not mix. */
 void log_set_program(const char *name);
-/* What the calling thread said last since it forgot; "" for nothing. */
+/* The last line that the calling thread logged since log_clear_last(), or "". */
 void log_clear_last(void);
 const char *log_last(void);
 
-/* false: log_line only keeps the last line. */
+/* false: log_line() only keeps the line for log_last(). */
 void log_to_stderr(bool on);
 
 void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

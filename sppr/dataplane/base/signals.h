@@ -2,7 +2,7 @@
 #ifndef BASE_SIGNALS_H
 #define BASE_SIGNALS_H
 
-/* From now on SIGINT, SIGTERM and SIGHUP make this fd readable. -1: there is none. */
+/* Open an fd that becomes readable on SIGINT, SIGTERM and SIGHUP. Return the fd, or -1 on error. */
 int signals_open(void);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "base/tun_fd.h"
 
-/* The kernel adds a line `iff:\tNAME` to what it tells of a tun fd. */
+/* The fdinfo of a tun fd has a line `iff:\tNAME`. */
 static bool
 is_queue_of(int dir, const char *entry, const char *ifname)
 {

@@ -27,7 +27,7 @@ main(void)
 	put(dir, "3", "pos:\t0\nflags:\t02\n");
 	put(dir, "12", "pos:\t0\nflags:\t0104002\niff:\ttapa\n");
 	put(dir, "7", "pos:\t0\niff:\ttapa\n");
-	put(dir, "4", "pos:\t0\niff:\t\n"); /* net_tap's detached keep-alive queue */
+	put(dir, "4", "pos:\t0\niff:\t\n"); /* the detached queue that net_tap keeps open */
 	CHECK(tun_fd_find(dir, "tapa") == 7);
 	CHECK(tun_fd_find(dir, "tap") == -1);
 	CHECK(tun_fd_find("/nowhere", "tapa") == -1);

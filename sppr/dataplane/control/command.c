@@ -36,7 +36,7 @@ do_get_client_id(struct request *r)
 	json_end(&w);
 	json_uint(&w, "client_id", r->app->cfg.client_id);
 	json_string(&w, "process_type", "nfv");
-	json_string(&w, "data_plane", "sppr"); /* what differs from SPP's nfv: docs/dataplane.md */
+	json_string(&w, "data_plane", "sppr"); /* not SPP's: docs/dataplane.md */
 	json_finish(&w);
 }
 
@@ -50,10 +50,10 @@ do_set_client_id(struct request *r)
 		  id >= 1 && id <= MAX_CLIENT_ID;
 
 	if (!ok)
-		log_line("an id is 1 to %d", MAX_CLIENT_ID);
+		log_line("the id must be 1 to %d", MAX_CLIENT_ID);
 	if (ok) {
 		r->app->cfg.client_id = (uint16_t)id;
-		log_line("the controller made this id %ld", id);
+		log_line("the controller assigned id %ld", id);
 	}
 	request_reply(r, ok, NULL, NULL);
 }
@@ -154,7 +154,7 @@ do_unsupported(struct request *r)
 static void
 do_too_long(struct request *r)
 {
-	log_line("more than %d words", MAX_TOKENS);
+	log_line("a command has at most %d words", MAX_TOKENS);
 	request_reply(r, false, NULL, NULL);
 }
 

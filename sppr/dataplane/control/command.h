@@ -4,8 +4,8 @@
 
 #include "control/request.h"
 
-/* Executes what one recv brought: len bytes of buf, which has room for a NUL after them. The
- * answer is in reply; the result is true when the process is to end once it is sent.
+/* Execute one received command: len bytes of buf, which must have room for a NUL after them. Write
+ * the answer to reply. Return true if the process must end after it has sent the answer.
  */
 bool command_run(struct app *app, char *buf, size_t len, char reply[REPLY_SIZE]);
 

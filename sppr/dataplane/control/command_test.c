@@ -3,7 +3,7 @@
 #include "control/command.h"
 #include "forward/patch.h"
 
-/* The command layer without DPDK running: no workers, ports of the null type. */
+/* Test commands without DPDK: there are no workers, and the ports are of type nullpmd. */
 
 static struct app app;
 static struct shared shared;
@@ -59,7 +59,7 @@ test_replies(void)
 	CHECK(strstr(reply, "\"patches\":[{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:1\"}]}") !=
 			NULL);
 	CHECK(strstr(run("patch reset nullpmd:8"), "no such port here") != NULL);
-	run("del nullpmd:1"); /* drops the patch that points at it */
+	run("del nullpmd:1"); /* removes the patch to this port as well */
 	run("status");
 	CHECK(strstr(reply, "\"ports\":[\"nullpmd:0\"],\"patches\":[]}") != NULL);
 	CHECK_STR(run("_set_client_id 9"),
@@ -67,7 +67,7 @@ test_replies(void)
 	CHECK(app.cfg.client_id == 9);
 }
 
-/* Where SPP has no answer of its own it sends its buffer back, cut at the spaces. */
+/* SPP sends its receive buffer back, cut at the spaces, for some commands. */
 static void
 test_echo(void)
 {

@@ -19,7 +19,7 @@
 #define CONNECT_TIMEOUT_NS (5 * SECOND_NS)
 #define WRITE_TIMEOUT_NS (5 * SECOND_NS)
 #define WAIT_MS 250
-#define WAIT_CHECK_MS 10 /* a controller accepts at once; a slow one gets WAIT_MS */
+#define WAIT_CHECK_MS 10 /* for the first second: a local controller accepts at once */
 
 void
 connection_init(struct connection *c, struct app *app, int stop_fd)
@@ -44,10 +44,10 @@ static void
 failed(struct connection *c, const char *why)
 {
 	if (c->connected)
-		log_line("lost the controller %s (%s); state kept, trying again each second",
+		log_line("lost the controller %s (%s); state kept, retrying every second",
 				c->app->cfg.controller_text, why);
 	else if (!c->logged_failure)
-		log_line("no controller at %s (%s); trying again each second",
+		log_line("no controller at %s (%s); retrying every second",
 				c->app->cfg.controller_text, why);
 	c->logged_failure = true;
 	connection_close(c);
@@ -55,8 +55,8 @@ failed(struct connection *c, const char *why)
 }
 
 #ifdef SPP_GUEST
-/* QEMU keeps its connection to the controller while processes of the guest come and go behind it: a
- * new one says so. The controller knows this text (controller/guests.py).
+/* QEMU keeps its connection to the controller when a process of the guest ends and another starts.
+ * So each new process sends this text. The controller knows it (controller/guests.py).
  */
 static void
 send_hello(const struct connection *c)
@@ -64,7 +64,7 @@ send_hello(const struct connection *c)
 	static const char hello[] = "\0spp_vm hello 1\0\n";
 
 	if (c->app->cfg.hello && send(c->fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0)
-		log_line("no hello to the controller: %s", strerror(errno));
+		log_line("cannot announce this process to the controller: %s", strerror(errno));
 }
 #endif
 
@@ -90,7 +90,7 @@ connected(struct connection *c)
 }
 
 #ifdef SPP_GUEST
-/* The controller is on the host. */
+/* The controller is on the host, where the guest cannot check its owner. */
 static void
 check_owner(struct connection *c)
 {
@@ -110,8 +110,9 @@ refuse(struct connection *c, uid_t uid)
 	c->deadline_ns = monotonic_ns() + SECOND_NS;
 }
 
-/* A controller has the rights of this process, which are root's. Nothing is received before this.
- * There is no time limit: a connection that nobody accepts obeys nobody.
+/* The controller commands a process of root, so the other end must be a process of root or of this
+ * lab's user. Nothing is received before this check. There is no timeout: as long as no process has
+ * accepted the connection, no process can send commands.
  */
 static void
 check_owner(struct connection *c)
@@ -178,7 +179,7 @@ short
 connection_events(const struct connection *c)
 {
 	if (c->checking)
-		return POLLRDHUP; /* what was sent to us waits */
+		return POLLRDHUP; /* do not read commands before the check */
 	return c->connected ? POLLIN : POLLOUT;
 }
 
@@ -202,7 +203,9 @@ finish_connect(struct connection *c)
 		start_check(c);
 }
 
-/* Wait till the controller takes more; -1 when it does not, or when the process is to end. */
+/* Wait until the controller accepts more data. Return -1 on a timeout, or when the process must
+ * end.
+ */
 static int
 wait_writable(const struct connection *c, uint64_t deadline_ns)
 {
@@ -267,6 +270,6 @@ connection_handle(struct connection *c, short revents)
 	}
 	end = command_run(c->app, c->buf, (size_t)n, c->reply);
 	if (send_reply(c) < 0)
-		failed(c, "it does not take the answer");
+		failed(c, "it does not read the answer");
 	return end;
 }

@@ -8,17 +8,19 @@
 #include "app.h"
 #include "control/command.h"
 
-/* The TCP connection to the controller: we connect, it commands, one answer to one command. */
+/* The TCP connection to the controller. This process connects, the controller sends commands, and
+ * each command gets one answer.
+ */
 struct connection {
 	struct app *app;
-	int fd;	     /* -1: no attempt under way */
-	int stop_fd; /* readable when the process is to end: gives up a stuck write */
+	int fd;	     /* -1: not connected, and no attempt in progress */
+	int stop_fd; /* readable when the process must end; cancels a blocked write */
 	bool connected;
-	bool checking;	      /* TCP is connected, its other end is not known yet */
-	bool refused;	      /* the last other end was a stranger: logged once */
-	bool logged_failure;  /* the first failure in a row is told, the rest are not */
-	uint64_t deadline_ns; /* when to try again, or give an attempt up */
-	uint64_t checking_ns; /* since when */
+	bool checking;	      /* TCP is connected, the owner of the other end is not known yet */
+	bool refused;	      /* the owner of the last controller was refused; logged once */
+	bool logged_failure;  /* log only the first of consecutive failures */
+	uint64_t deadline_ns; /* time of the next attempt, or timeout of this one */
+	uint64_t checking_ns; /* start of the check */
 	char buf[REPLY_SIZE + 1];
 	char reply[REPLY_SIZE];
 };
@@ -26,16 +28,16 @@ struct connection {
 void connection_init(struct connection *c, struct app *app, int stop_fd);
 void connection_close(struct connection *c);
 
-/* What to poll for on c->fd. */
+/* The events to poll for on c->fd. */
 short connection_events(const struct connection *c);
 
-/* After a poll: revents for c->fd. True when a command asked the process to end. */
+/* Handle the events of c->fd. Return true if a command asked the process to end. */
 bool connection_handle(struct connection *c, short revents);
 
-/* Try to connect when it is time to. */
+/* Connect if it is time to, and check the owner of a new connection. */
 void connection_tick(struct connection *c);
 
-/* How long a poll may wait for the next connection_tick(), in milliseconds. */
+/* The poll timeout until the next connection_tick(), in milliseconds. */
 int connection_wait_ms(const struct connection *c);
 
 #endif

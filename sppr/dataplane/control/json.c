@@ -5,9 +5,9 @@
 
 #include "control/json.h"
 
-/* Kept free for what closes the text: brackets, ,"truncated":true and the NUL. */
+/* Reserved for the end of the text: brackets, ,"truncated":true and the NUL. */
 #define TAIL 40
-/* Kept free by elements of arrays, so that the keys of the outermost object always fit. */
+/* Not available to elements of arrays, so that the keys of the outermost object always fit. */
 #define RESERVE 512
 
 static size_t
@@ -42,7 +42,7 @@ put_quoted(struct json *w, const char *text)
 			esc[1] = (char)c;
 			ok = put(w, esc, 2);
 		} else if (c < 0x20 || c >= 0x7f) {
-			/* whatever a peer sent, the reply stays ASCII */
+			/* the reply is ASCII, whatever the peer sent */
 			snprintf(esc, sizeof(esc), "\\u%04x", c);
 			ok = put(w, esc, 6);
 		} else {
@@ -52,7 +52,7 @@ put_quoted(struct json *w, const char *text)
 	return ok && put(w, "\"", 1);
 }
 
-/* The comma and the key of the next member. */
+/* Write the comma and the key of the next member. */
 static bool
 put_lead(struct json *w, const char *key)
 {
@@ -141,11 +141,11 @@ json_end(struct json *w)
 	start = w->open[w->depth].start;
 	array = w->open[w->depth].array;
 	if (w->cut && !array && in_array(w)) {
-		/* half an element is worse than none */
+		/* drop the element that is not complete */
 		w->len = start;
 		return;
 	}
-	/* TAIL and RESERVE always leave room for brackets */
+	/* TAIL and RESERVE leave room for brackets */
 	w->buf[w->len++] = array ? ']' : '}';
 	if (array || w->depth == 1)
 		w->cut = false;
@@ -165,7 +165,7 @@ json_string(struct json *w, const char *key, const char *value)
 		left_out(w, start);
 }
 
-/* A value that needs no quotes. */
+/* Write a value without quotes. */
 static void
 put_plain(struct json *w, const char *key, const char *text)
 {
@@ -210,7 +210,7 @@ json_finish(struct json *w)
 
 	while (w->depth > 1 || w->skipped > 0)
 		json_end(w);
-	if (w->depth == 0) { /* not even "{" fitted */
+	if (w->depth == 0) { /* there was no room for "{" */
 		if (w->cap > 0)
 			w->buf[0] = '\0';
 		return;

@@ -8,29 +8,29 @@
 
 #define JSON_MAX_DEPTH 8
 
-/* A JSON writer into a buffer of fixed size. It never overflows and what it leaves is always
- * valid JSON: an array element that does not fit is taken back whole, and the outermost object
- * then says "truncated":true.
+/* Write JSON into a buffer of fixed size. The writer never overflows, and the text is always valid
+ * JSON: an array element that does not fit is dropped, and the outermost object then has
+ * "truncated":true.
  */
 struct json {
 	char *buf;
 	size_t cap;
 	size_t len;
-	int depth;   /* containers open in the text */
-	int skipped; /* containers open inside something left out */
+	int depth;   /* open containers in the text */
+	int skipped; /* open containers inside a dropped one */
 	bool truncated;
-	bool cut; /* the innermost array element in hand does not fit */
+	bool cut; /* the current array element does not fit */
 	struct {
-		size_t start; /* where this container's text began, with its comma and key */
+		size_t start; /* offset of the container, with its comma and key */
 		bool array;
-		bool filled; /* a comma goes before the next member */
+		bool filled; /* the next member needs a comma */
 	} open[JSON_MAX_DEPTH];
 };
 
 void json_start(struct json *w, char *buf, size_t cap);
 void json_finish(struct json *w);
 
-/* key is NULL for the members of an array. */
+/* key is NULL for members of an array. */
 void json_object(struct json *w, const char *key);
 void json_array(struct json *w, const char *key);
 void json_end(struct json *w);

@@ -25,8 +25,8 @@ test_text(void)
 		       "\"list\":[1,2,{\"k\":\"v\"}],\"none\":[]}");
 }
 
-/* The shape of a status, whatever the space: never past the end, always closed, elements whole,
- * and it says what is missing.
+/* Write a list shaped as in a status. For each size of the buffer the text must end inside it, be
+ * closed, have complete elements only, and say if elements are missing.
  */
 static void
 write_list(char *buf, size_t size, unsigned int elements)
@@ -73,7 +73,7 @@ test_full(void)
 		for (i = size; i < sizeof(guarded); i++)
 			CHECK(guarded[i] == 'x');
 		if (size < 200)
-			continue; /* no room for the keys themselves */
+			continue; /* no room for the keys */
 		CHECK(strlen(guarded) < size);
 		CHECK(ends_with(guarded, "],\"after\":[],\"truncated\":true}"));
 		for (p = guarded, depth = 0; *p != '\0'; p++) {
@@ -82,7 +82,7 @@ test_full(void)
 		}
 		CHECK(depth == 0);
 		CHECK(strstr(guarded, "},]") == NULL && strstr(guarded, ",}") == NULL);
-		/* whole elements only */
+		/* complete elements only */
 		p = strstr(guarded, "],\"after\"");
 		CHECK(p[-1] == '[' || strncmp(p - 2, "8}", 2) == 0);
 	}

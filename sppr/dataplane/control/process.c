@@ -44,7 +44,7 @@ process_arguments(struct config *cfg, bool primary, int argc, char **argv)
 	return i;
 }
 
-/* The runtime directory EAL will use. */
+/* The config file in the runtime directory that EAL will use. */
 static void
 config_path(int argc, char **argv, char *path, size_t size)
 {
@@ -83,7 +83,9 @@ process_check_primary(int argc, char **argv)
 void
 process_quiet_libraries(void)
 {
-	/* about 60 lines a connection, and a pane nobody reads blocks the writer */
+	/* the vhost library logs some 60 lines a connection, and a pane that is not read blocks the
+	 * writer
+	 */
 	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_WARNING);
 }
 
@@ -94,7 +96,7 @@ process_catch_signals(void)
 	return stop_fd < 0 ? -1 : 0;
 }
 
-/* Once a second; false when the process is to end with status 1. */
+/* Run once a second. Return false if the process must end with status 1. */
 static bool
 each_second(struct app *app)
 {
@@ -110,7 +112,7 @@ each_second(struct app *app)
 int
 process_loop(struct app *app)
 {
-	static struct connection connection; /* 64 KiB of buffers */
+	static struct connection connection; /* has 64 KiB of buffers */
 	uint64_t next_tick_ns = 0;
 	struct pollfd fds[3];
 	int status = 0, ready;

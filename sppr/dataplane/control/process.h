@@ -4,23 +4,27 @@
 
 #include "app.h"
 
-/* What both programs do alike. */
+/* The parts that spp_primary and spp_nfv share. */
 
-/* Reads the arguments after `--` before EAL has a say, so that a mistake is told at once. Returns
- * how many arguments are EAL's, or exits.
+/* Parse the arguments after `--` before EAL starts, so that mistakes are reported at once. Return
+ * the number of arguments for EAL. Exits on an error and after --help.
  */
 int process_arguments(struct config *cfg, bool primary, int argc, char **argv);
 
-/* -1 after saying so when a secondary's primary is not alive, told from the EAL arguments. */
+/* Check that the primary named by the EAL arguments is alive. Return -1 after logging that it is
+ * not.
+ */
 int process_check_primary(int argc, char **argv);
 
-/* Before rte_eal_init: quiet the libraries; the user's own --log-level still wins. */
+/* Lower the log levels of libraries. Call it before rte_eal_init, so that --log-level takes
+ * precedence.
+ */
 void process_quiet_libraries(void);
 
-/* SIGINT, SIGTERM and SIGHUP end the loop. */
+/* Let SIGINT, SIGTERM and SIGHUP end process_loop(). */
 int process_catch_signals(void);
 
-/* Serves the controller till told to end; the exit status. */
+/* Serve the controller until the process must end. Return the exit status. */
 int process_loop(struct app *app);
 
 #endif

@@ -26,7 +26,7 @@ request_find_command(const struct request *r, const struct command *commands)
 	return NULL;
 }
 
-/* Not SPP's, but its controllers pass over a key they do not know: why it failed. */
+/* Add the reason of a failure. SPP has no such key, and its controllers ignore it. */
 static void
 put_message(struct json *w, bool ok)
 {
@@ -67,7 +67,7 @@ request_has_words(const struct request *r, unsigned int n)
 	return false;
 }
 
-/* SPP sends its receive buffer back where it has no answer of its own. */
+/* SPP sends its receive buffer back for commands without an answer of their own. */
 void
 request_echo(struct request *r)
 {

@@ -7,13 +7,13 @@
 
 #include "app.h"
 
-#define REPLY_SIZE 32768 /* always sent whole, NUL padded */
+#define REPLY_SIZE 32768 /* always sent whole, padded with NULs */
 #define MAX_TOKENS 48
 
-/* One command in hand. */
+/* One command with its answer. */
 struct request {
 	struct app *app;
-	const char *text; /* as received, spaces turned into NULs */
+	const char *text; /* as received, with NULs in place of spaces */
 	size_t len;
 	char *word[MAX_TOKENS];
 	unsigned int n;
@@ -21,7 +21,7 @@ struct request {
 	bool end;
 };
 
-/* Which processes have a command. */
+/* The processes that have a command. */
 enum {
 	COMMAND_NFV = 1,
 	COMMAND_PRIMARY = 2,
@@ -29,29 +29,31 @@ enum {
 };
 
 struct command {
-	const char *name; /* NULL: the end of a list */
+	const char *name; /* NULL: end of the list */
 	unsigned int processes;
 	void (*run)(struct request *r);
-	const char *port_prefix; /* the second word must start with this; NULL: any */
+	const char *port_prefix; /* the second word must start with this; NULL: any word */
 };
 
-/* The command of a list (which may be NULL) that this request is, or NULL. */
+/* Find the entry for this request in a list. Return NULL if there is none, or if the list is NULL.
+ */
 const struct command *request_find_command(const struct request *r, const struct command *commands);
 
-/* Word i, or "". */
+/* Return word i, or "". */
 const char *request_word(const struct request *r, unsigned int i);
 
-/* Whether there are n words; false after saying that there are not. */
+/* Check the number of words. Logs an error. */
 bool request_has_words(const struct request *r, unsigned int n);
 
-/* Word i as a port; false after saying that it is none. */
+/* Parse word i as a port. Logs an error. */
 bool request_port(const struct request *r, unsigned int i, struct port_id *id);
 
-/* The answers: a result and why it failed; with a member of its own unless key is NULL. */
+/* Write an answer: the result, the reason of a failure, and a member of its own unless key is NULL.
+ */
 void request_reply(struct request *r, bool ok, const char *key, const char *value);
 void request_reply_patch(struct request *r, bool ok);
 
-/* What was received, back: SPP does so where it has no answer of its own. */
+/* Answer with the received text, as SPP does for commands without an answer of their own. */
 void request_echo(struct request *r);
 
 #endif

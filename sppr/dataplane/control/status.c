@@ -45,7 +45,7 @@ put_patches(const struct app *app, struct json *w)
 	char text[PORT_ID_STRLEN];
 	unsigned int i;
 
-	json_array(w, "counters"); /* not SPP's: docs/dataplane.md */
+	json_array(w, "counters"); /* not in SPP: docs/dataplane.md */
 	for (i = 0; i < t->n; i++)
 		put_counters(w, t->port[i]);
 	json_end(w);
@@ -88,7 +88,7 @@ status_primary(const struct app *app, char *reply, size_t size)
 	struct json w;
 
 	json_start(&w, reply, size);
-	json_string(&w, "data_plane", "sppr"); /* what differs from SPP's: docs/dataplane.md */
+	json_string(&w, "data_plane", "sppr"); /* the differences from SPP: docs/dataplane.md */
 	put_lcores(&w);
 	if (app->has_forwarder) {
 		json_object(&w, "forwarder");

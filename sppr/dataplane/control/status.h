@@ -12,11 +12,11 @@ void status_nfv(const struct app *app, char *reply, size_t size);
 void status_primary(const struct app *app, char *reply, size_t size);
 void status_clear(struct app *app);
 
-/* For --disp-stats: the counters on stdout, a line each. */
+/* Print the counters for --disp-stats. */
 void status_print(const struct app *app);
 
-/* Opens an object with the counters of a port, which the caller ends. The controller reads those of
- * the data plane and of a guest alike.
+/* Open an object with the counters of a port. The caller ends it. The data plane and the guest use
+ * the same keys.
  */
 static inline void
 status_open_counters(struct json *w, const char *port, uint64_t rx, uint64_t rx_drop, uint64_t tx,

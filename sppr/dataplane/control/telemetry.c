@@ -11,7 +11,7 @@
 
 static struct shared_view view;
 
-/* `ring_0`: telemetry takes no colon in the name of a member. */
+/* `ring_0`: telemetry does not accept a colon in a key. */
 static void
 member_name(struct port_id id, char text[PORT_ID_STRLEN])
 {
@@ -100,7 +100,7 @@ put_patches(struct rte_tel_data *one, const struct patch_registry_entry *e)
 	}
 }
 
-/* One member a live process, by its id; the primary is 0. */
+/* One member for each live process. The key is its id, 0 for the primary. */
 static int
 each_process(struct rte_tel_data *d,
 		void (*put)(struct rte_tel_data *one, const struct patch_registry_entry *e))

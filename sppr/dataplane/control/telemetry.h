@@ -4,8 +4,9 @@
 
 #include "app.h"
 
-/* /spp/rings, /spp/ports, /spp/processes and /spp/patches on the telemetry socket of the primary.
- * The handlers run on DPDK's telemetry thread and read shared memory only.
+/* Register /spp/rings, /spp/ports, /spp/processes, /spp/patches and /spp/probes on the telemetry
+ * socket of the primary. The handlers run on DPDK's telemetry thread, so they only read shared
+ * memory.
  */
 int telemetry_set_up(const struct app *app);
 

@@ -2,8 +2,8 @@
 #ifndef CONTROL_TOKENS_H
 #define CONTROL_TOKENS_H
 
-/* Cuts text at its spaces, in place, into at most max words; their number, or max + 1 when there
- * are more. What is left in text is what SPP echoes: a NUL for the space after each word.
+/* Cut text at its spaces, in place. Return the number of words, or max + 1 if there are more than
+ * max. A NUL replaces the space after each word; SPP echoes the text in this form.
  */
 unsigned int tokens_split(char *text, char **word, unsigned int max);
 

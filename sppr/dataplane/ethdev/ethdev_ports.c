@@ -33,7 +33,7 @@ ethdev_ports_add(struct port_table *table, const struct port_env *env)
 		if (!env->cfg->primary && port_registry_ethdev_is_private(
 							  (enum port_type_id)info->port[i].type))
 			continue;
-		/* a secondary started with --no-pci does not have the primary's NICs */
+		/* a secondary with --no-pci does not have the NICs of the primary */
 		if (!rte_eth_dev_is_valid_port(info->port[i].ethdev)) {
 			log_line("port %s of the primary is not visible here", info->port[i].name);
 			continue;

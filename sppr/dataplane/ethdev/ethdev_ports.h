@@ -4,7 +4,9 @@
 
 #include "port/port.h"
 
-/* Add every ethdev of the primary that works in this process, a port for each queue. */
+/* Add a port for each queue of the primary's ethdevs that work in this process. Return -1 on
+ * failure.
+ */
 int ethdev_ports_add(struct port_table *table, const struct port_env *env);
 
 #endif

@@ -68,7 +68,7 @@ ethdev_select(const struct config *cfg, struct shared_port *ports, uint64_t *mis
 	return n;
 }
 
-/* PCI addresses are compared as numbers: 00:04.0 is 0000:00:04.0. */
+/* PCI addresses are compared as numbers: 00:04.0 equals 0000:00:04.0. */
 static bool
 same_device(const char *a, const char *b)
 {
@@ -103,7 +103,7 @@ is_network(const char *vdev)
 	return strncmp(vdev, "net_", 4) == 0 || strncmp(vdev, "eth_", 4) == 0;
 }
 
-/* The interface that net_tap was to create, where another interface has its name. */
+/* Find out whether another interface has the name that net_tap needs. */
 static bool
 has_taken_interface(const char *vdev, char *name, size_t size)
 {
@@ -116,7 +116,7 @@ has_taken_interface(const char *vdev, char *name, size_t size)
 	return if_nametoindex(name) != 0;
 }
 
-/* The argument of one of the options at argv[i]: `--vdev X`, `--vdev=X`, `-a X`, `-aX`. */
+/* Return the argument if argv[i] is one of the options: `--vdev X`, `--vdev=X`, `-a X`, `-aX`. */
 static const char *
 argument_of(char **argv, int i, const char *const *options)
 {

@@ -4,13 +4,13 @@
 
 #include "shm/shared.h"
 
-/* Report each port that EAL's options ask for (--vdev, -a, -w) and EAL did not create. -1 if any is
+/* Log each device of the EAL options (--vdev, -a, -w) that EAL did not create. Return -1 if any is
  * missing. EAL itself continues without them.
  */
 int ethdev_check_requested(int argc, char **argv);
 
-/* The primary's ports: those of the mask that exist, named and numbered as SPP does. Bits of the
- * mask without a port are stored in missing.
+/* Select the ports of the primary: the ethdevs in the port mask, with the names and numbers that
+ * SPP gives them. Store the bits without an ethdev in *missing. Return the number of ports.
  */
 uint16_t ethdev_select(const struct config *cfg, struct shared_port *ports, uint64_t *missing);
 

@@ -9,7 +9,7 @@
 
 #define DESCRIPTORS 512
 
-/* Several rx queues: the device spreads flows over them, as well as it can. */
+/* Enable RSS, so that the device distributes flows over its rx queues. */
 static void
 spread(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info)
 {

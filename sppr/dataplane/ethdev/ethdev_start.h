@@ -6,7 +6,8 @@
 
 /* Configure the queues of an ethdev and start it. */
 int ethdev_start(const struct shared_port *port, struct rte_mempool *pool);
-/* Closing takes the port's queues out of the memory that secondaries may be polling. */
+/* Stop an ethdev. Closing it also removes its queues from memory that secondaries may be polling.
+ */
 void ethdev_stop(const struct shared_port *port, bool close);
 
 #endif

@@ -54,7 +54,9 @@ tap_end_parse(const char *line, struct tap_end *end)
 	return 0;
 }
 
-/* A netlink socket stays in the namespace where it was made. */
+/* Open a netlink socket in the namespace. A netlink socket stays in the namespace where it was
+ * created.
+ */
 static int
 open_namespace(struct tap_end *end)
 {
@@ -76,7 +78,7 @@ open_namespace(struct tap_end *end)
 				strerror(errno));
 	if (setns(own, CLONE_NEWNET) < 0) {
 		log_line("cannot return to the host's network namespace: %s", strerror(errno));
-		abort(); /* the controller would be out of reach */
+		abort(); /* the controller would be unreachable */
 	}
 	close(own);
 	return end->route_fd < 0 ? -1 : 0;
@@ -110,7 +112,7 @@ tap_ends_open(const char *path)
 			break;
 		}
 		if (tap_end_parse(line, &ends[n_ends]) < 0)
-			log_line("%s: a line that cannot be understood", path);
+			log_line("%s: malformed line", path);
 		else if (open_namespace(&ends[n_ends]) == 0)
 			n_ends++;
 	}

@@ -5,9 +5,9 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 
-/* Ends of service chains: taps that are moved into network namespaces when they exist, each with an
- * address. A file names them, a line each: `vtap0 spp-client 10.20.0.1/24`, or `-` for no address.
- * The launcher makes the namespaces and the file; a primary that is run again reads it again.
+/* Move the taps at the ends of service chains into network namespaces, and give them an address. A
+ * file names them, one a line: `vtap0 spp-client 10.20.0.1/24`, or `-` for no address. The launcher
+ * creates the namespaces and the file. A primary that restarts reads the file again.
  */
 
 #define TAP_ENDS_MAX 64
@@ -26,8 +26,8 @@ struct tap_end {
 /* Parse one line. Returns -1 if it is malformed. */
 int tap_end_parse(const char *line, struct tap_end *end);
 
-/* Read the file and open each namespace, while this process still may enter one: before
- * privileges_drop. A file that is not there names nothing. Logs what cannot be used.
+/* Read the file and open the namespaces. Call it before privileges_drop(), while this process may
+ * enter a namespace. A missing file means no taps. Logs every entry that cannot be used.
  */
 void tap_ends_open(const char *path);
 

@@ -10,7 +10,8 @@
 
 #define NAP_MIN_NS 10000
 #define NAP_MAX_NS 500000
-/* A process killed between taking our token and sending loses one wake-up: look anyway. */
+/* A process killed between taking the token and sending loses one wake-up. This bounds the delay.
+ */
 #define SLEEP_MAX_NS 100000000
 
 enum {
@@ -25,7 +26,7 @@ idle_open(struct idle *s)
 	s->nap_ns = NAP_MIN_NS;
 	s->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->control_fd < 0 || ring_notify_open(&s->notify) < 0) {
-		log_line("no eventfd or socket for a worker");
+		log_line("cannot create an eventfd or a socket for a worker");
 		return -1;
 	}
 	s->fds[FD_CONTROL] = (struct pollfd){ .fd = s->control_fd, .events = POLLIN };
@@ -46,7 +47,7 @@ idle_wake(const struct idle *s)
 	uint64_t one = 1;
 
 	if (write(s->control_fd, &one, sizeof(one)) < 0)
-		return; /* the counter is full: it is awake */
+		return; /* the counter is full, so the worker is awake */
 }
 
 void
@@ -80,7 +81,7 @@ idle_arm(struct idle *s, const struct patch_table *table)
 		ring_notify_barrier();
 }
 
-/* Naps grow while a source has no event. */
+/* Naps get longer while a source has no event. */
 static struct timespec
 sleep_time(struct idle *s, const struct patch_table *table)
 {
@@ -95,7 +96,7 @@ sleep_time(struct idle *s, const struct patch_table *table)
 	return (struct timespec){ 0, (long)nap_ns };
 }
 
-/* An fd that is readable no more but broken (its interface was removed) is no event to wait on. */
+/* Detect fds that are in error and will never be readable, as after the removal of an interface. */
 static bool
 broken(const struct idle *s)
 {

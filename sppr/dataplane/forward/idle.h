@@ -7,29 +7,29 @@
 #include "forward/patch_table.h"
 #include "forward/ring_notify.h"
 
-/* How a worker with nothing to forward sleeps: until an event of a port it polls, or of the
- * control thread. While a source has no event to wait on, naps that grow.
+/* Let a worker sleep that has nothing to forward, until an event of a port that it polls or of the
+ * control thread. While a source has no event to wait for, the worker naps, longer each time.
  */
 struct idle {
-	int control_fd; /* eventfd: the control thread has something new */
+	int control_fd; /* eventfd of the control thread */
 	struct ring_notify notify;
 	unsigned int nap_ns;
 	unsigned int n;
 	struct pollfd fds[MAX_PORTS + 2];
-	int fd_of[MAX_PORTS]; /* index into fds, or what arm said */
+	int fd_of[MAX_PORTS]; /* index into fds, or the WAIT_ value of arm */
 };
 
 int idle_open(struct idle *s);
 void idle_close(struct idle *s);
 
-/* From another thread: there is something new. */
+/* Wake the worker. Call it from another thread. */
 void idle_wake(const struct idle *s);
 
-/* There was something to forward: the next nap is a short one. */
+/* Shorten the next nap, because there were packets. */
 void idle_reset(struct idle *s);
 
-/* In this order; between arm and wait the worker looks once more, and waits only if there was
- * still nothing.
+/* Call these three in this order. The worker polls once more between arm and wait, and waits only
+ * if there are still no packets.
  */
 void idle_arm(struct idle *s, const struct patch_table *table);
 void idle_wait(struct idle *s, const struct patch_table *table);

@@ -2,17 +2,17 @@
 #ifndef FORWARD_LCORE_ASSIGN_H
 #define FORWARD_LCORE_ASSIGN_H
 
-/* Dividing patches among worker lcores, values only. A source is in one patch only, so what can
- * be used by two lcores at once is a destination: patches of one destination go together.
+/* Assign patches to worker lcores; values only. A source has one patch at most, but a destination
+ * may have several. Two lcores must not fill one destination, so all its patches go to one lcore.
  */
 struct lcore_assign_item {
 	const void *dst;
-	int was; /* the worker that has it now, or -1 */
+	int was; /* the current worker, or -1 */
 	int worker;
 };
 
-/* Sets .worker of each item. What runs stays where it is if it can; the rest goes to the worker
- * with the fewest patches.
+/* Set .worker of each item. A patch keeps its worker if possible. The others go to the worker with
+ * the fewest patches.
  */
 void lcore_assign(struct lcore_assign_item *items, unsigned int n, unsigned int nworkers);
 

@@ -22,7 +22,7 @@ reserved(const struct port *port, bool tx)
 	return port->ops->reserved != NULL ? port->ops->reserved(port, tx) : NULL;
 }
 
-/* Give up in the shared memory what no patch uses any more. */
+/* Release the sides in shared memory that no patch uses. */
 static void
 release_unused(struct app *app)
 {
@@ -78,7 +78,7 @@ find_port(const struct app *app, struct port_id id)
 	return port;
 }
 
-/* A queue number may be there in one direction only. */
+/* A queue may exist in one direction only. */
 static int
 check_side(const struct port *port, bool tx)
 {
@@ -120,12 +120,12 @@ patch_del_port(struct app *app, struct port_id id)
 	if (port == NULL)
 		return -1;
 	if (port->fixed) {
-		log_line("the primary's own ports stay");
+		log_line("ports of the primary cannot be deleted");
 		return -1;
 	}
 	port_table_unpatch(&app->ports, port);
 	if (workers_apply(&app->ports, app->running) < 0) {
-		/* no memory for new tables; stopping needs none, and the port must go */
+		/* no memory for new tables; stopping needs none, and the port must be removed */
 		log_line("stopped forwarding");
 		patch_run(app, false);
 	}

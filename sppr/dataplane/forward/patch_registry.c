@@ -21,7 +21,7 @@ patch_registry_join(struct app *app)
 	patch_registry_update(app);
 }
 
-/* Odd while it is being written: a reader that saw the number change reads again. */
+/* The sequence number is odd during an update. A reader that sees it change reads again. */
 void
 patch_registry_update(const struct app *app)
 {
@@ -74,5 +74,5 @@ patch_registry_read(struct shared *info, unsigned int i, struct patch_registry_e
 		if (before == after && (before & 1) == 0)
 			return copy->npatches <= PATCH_REGISTRY_PATCHES;
 	}
-	return false; /* killed while writing */
+	return false; /* the process was killed during an update */
 }

@@ -4,20 +4,18 @@
 
 #include "app.h"
 
-/* What each process is patched, kept in the shared memory so that the primary can tell it to
- * telemetry without asking anybody.
- */
+/* The patches of each process in shared memory, for telemetry of the primary. */
 
-/* Takes a free entry for this process; none left costs only the telemetry. */
+/* Take a free entry for this process. Without one, the process is missing in telemetry. */
 void patch_registry_join(struct app *app);
 
-/* After each change, by the control thread. */
+/* Publish the current patches. The control thread calls it after each command. */
 void patch_registry_update(const struct app *app);
 
-/* How many other live processes work in the shared memory. */
+/* Count the other live processes that use the shared memory. */
 unsigned int patch_registry_count_others(struct shared *info);
 
-/* A copy of entry i as it was at one moment; false when no live process has it. From any thread. */
+/* Copy entry i consistently. Return false if no live process owns it. Any thread may call it. */
 bool patch_registry_read(struct shared *info, unsigned int i, struct patch_registry_entry *copy);
 
 #endif

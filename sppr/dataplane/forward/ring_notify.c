@@ -25,7 +25,7 @@ address_of(uint64_t token, struct sockaddr_un *address)
 
 	memset(address, 0, sizeof(*address));
 	address->sun_family = AF_UNIX;
-	/* a leading NUL: the abstract name space */
+	/* a leading NUL selects the abstract namespace */
 	len = snprintf(address->sun_path + 1, sizeof(address->sun_path) - 1, "sppr-%016" PRIx64,
 			token);
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
@@ -62,7 +62,7 @@ ring_notify_open(struct ring_notify *notify)
 	} while (notify->token == 0);
 	len = address_of(notify->token, &address);
 	if (notify->fd < 0 || bind(notify->fd, (struct sockaddr *)&address, len) < 0) {
-		log_line("no socket to be woken by: %s", strerror(errno));
+		log_line("cannot create a socket for wake-ups: %s", strerror(errno));
 		ring_notify_close(notify);
 		return -1;
 	}
@@ -94,8 +94,8 @@ ring_notify_send(uint64_t *sleeper)
 	socklen_t len;
 
 	if (token == 0)
-		return; /* it woke by itself */
+		return; /* the worker is awake already */
 	len = address_of(token, &address);
-	/* refused: it was killed in its sleep. Full: it has been woken. */
+	/* an error is harmless: the worker was killed, or its queue is full and it wakes anyway */
 	(void)!sendto(send_fd, "", 1, 0, (struct sockaddr *)&address, len);
 }

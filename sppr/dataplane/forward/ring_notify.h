@@ -8,34 +8,35 @@
 #include <rte_atomic.h>
 #include <rte_branch_prediction.h>
 
-/* How the process that fills a ring wakes the worker that sleeps on it. The sleeper listens on a
- * datagram socket in the abstract name space (a kill leaves nothing behind) and puts the socket's
- * token into a word of the shared memory; whoever fills the ring takes the token out and sends.
+/* Wake the worker that sleeps on a ring from the process that fills the ring. The worker binds a
+ * datagram socket in the abstract namespace, so a kill leaves nothing behind, and stores the token
+ * of the socket in shared memory. The process that fills the ring takes the token and sends a
+ * datagram.
  */
 struct ring_notify {
-	int fd; /* readable when somebody woke us */
+	int fd; /* readable after a wake-up */
 	uint64_t token;
 };
 
-/* Once a process, before its first worker runs. */
+/* Call it once, before the first worker starts. */
 void ring_notify_init(void);
 
 int ring_notify_open(struct ring_notify *notify);
 void ring_notify_close(struct ring_notify *notify);
 void ring_notify_drain(const struct ring_notify *notify);
 
-/* Takes the token, if it is still there, and sends. */
+/* Take the token, if it is still there, and send. */
 void ring_notify_send(uint64_t *sleeper);
 
-/* Between announcing oneself asleep and the last look: orders our store against the loads of
- * every process that called ring_notify_init, so that they need no fence a burst.
+/* Order the store of the token before the last poll, against the loads of every process that called
+ * ring_notify_init(). So the filling side needs no fence for each burst.
  */
 void ring_notify_barrier(void);
 
-/* The kernel has no membarrier for several processes: the filling side fences itself. */
+/* The kernel has no membarrier across processes: the filling side must use a fence. */
 extern bool ring_notify_needs_fence;
 
-/* The filling side, after each burst. */
+/* Call it on the filling side after each burst. */
 static inline void
 ring_notify_filled(uint64_t *sleeper)
 {

@@ -11,16 +11,16 @@
 #include "forward/idle.h"
 #include "forward/worker.h"
 
-#define BURST 64 /* 6 % more than 32, null to null */
-/* Shorter, and the consumer of a busy ring sleeps between two bursts; each sleep costs both
- * sides a system call.
+#define BURST 64 /* 6 % faster than 32 for null to null */
+/* With a shorter time the consumer of a busy ring sleeps between two bursts, and each sleep costs
+ * both sides a system call.
  */
 #define BUSY_POLL_US 50
 #define SYNC_POLL_US 20
 
 struct worker {
-	struct patch_table *table; /* replaced by the control thread */
-	uint64_t seen;		   /* the generation this worker works with */
+	struct patch_table *table; /* the control thread replaces it */
+	uint64_t seen;		   /* the generation that this worker has seen */
 	unsigned int lcore;
 	bool running;
 	bool stop;
@@ -63,7 +63,7 @@ forward_all(const struct patch_table *table)
 	return moved;
 }
 
-/* Asks for events, looks once more so that none is missed, and only then sleeps. */
+/* Arm events, poll once more so that no packet is missed, and then sleep. */
 static unsigned int
 sleep_until_event(struct idle *s, const struct patch_table *table)
 {
@@ -80,8 +80,8 @@ sleep_until_event(struct idle *s, const struct patch_table *table)
 static const struct patch_table *
 current_table(struct worker *w)
 {
-	/* Generation before table: whoever waits for this generation knows that the table used
-	 * from here on is at least as new.
+	/* Load the generation before the table: a thread that waits for this generation knows that
+	 * the worker uses a table at least as new.
 	 */
 	uint64_t generation = __atomic_load_n(&workers.generation, __ATOMIC_ACQUIRE);
 
@@ -94,10 +94,11 @@ worker_main(void *arg)
 {
 	const uint64_t awake = rte_get_tsc_hz() / 1000000 * BUSY_POLL_US;
 	struct worker *w = arg;
-	uint64_t busy = rte_rdtsc(); /* when there was last something to do */
+	uint64_t busy = rte_rdtsc(); /* time of the last packet */
 	const struct patch_table *table;
 
-	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0); /* 50 us by default: longer than our naps */
+	/* the default of 50 us is longer than our naps */
+	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
 		table = current_table(w);
 		if (likely(forward_all(table) > 0)) {
@@ -166,7 +167,9 @@ workers_apply(const struct port_table *ports, bool running)
 	if (patch_assignment_make_tables(&assignment, second, workers.nworkers, false) < 0)
 		return -1;
 	if (patch_assignment_moves_port(&assignment)) {
-		/* what changes hands is first dropped by the one worker, then taken by the other */
+		/* a port that changes its worker is first removed from the old one, then given to
+		 * the new one
+		 */
 		if (patch_assignment_make_tables(&assignment, first, workers.nworkers, true) < 0) {
 			for (i = 0; i < workers.nworkers; i++)
 				patch_table_free(second[i]);

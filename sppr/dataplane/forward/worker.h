@@ -6,21 +6,21 @@
 
 #include "port/port.h"
 
-/* The worker lcores. Each follows a table of its own that the control thread replaces. */
+/* The worker lcores. Each worker follows its own patch table, which the control thread replaces. */
 
 int workers_start(void);
 void workers_stop(void);
 
-/* Make the workers follow the patches of these ports (none when not running). On return no
- * worker uses anything that is not in them any more. -1 when there is no memory: nothing changed.
- * With running false it cannot fail.
+/* Make the workers follow the patches of these ports, or none if not running. On return no worker
+ * uses any other port. Return -1 without memory; then nothing changed. Cannot fail if running is
+ * false.
  */
 int workers_apply(const struct port_table *ports, bool running);
 
-/* Wait until each worker has seen everything stored before. From any thread. */
+/* Wait until each worker has seen all earlier stores. Any thread may call it. */
 void workers_synchronize(void);
 
-/* Let sleeping workers look again. From any thread. */
+/* Wake sleeping workers, so that they poll again. Any thread may call it. */
 void workers_wake(void);
 
 #endif

@@ -9,8 +9,8 @@
 #include "port/port_type.h"
 #include "port/registry.h"
 
-/* Whatever a controller sends: the first byte says which program it goes to, then a command a
- * line. DPDK is not running; what would touch the host (sockets, taps, files) is left out.
+/* Fuzz the commands of a controller. The first byte selects the process, then each line is a
+ * command. DPDK is not initialized, and nothing touches the host (sockets, taps, files).
  */
 #define NRINGS 4
 
@@ -21,7 +21,7 @@ static struct app app;
 static struct shared shared;
 static struct rte_ring *ring[NRINGS];
 
-/* The types that would touch the host are null ports here. */
+/* Types that would touch the host are null ports here. */
 const struct port_type *const port_types[N_PORT_TYPES] = {
 	[PORT_PHY] = &port_type_phy,
 	[PORT_RING] = &port_type_ring,
@@ -57,7 +57,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
-	log_to_stderr(false); /* stderr is libFuzzer's */
+	log_to_stderr(false); /* stderr belongs to libFuzzer */
 	for (i = 0; i < NRINGS; i++) {
 		ring[i] = aligned_alloc(RTE_CACHE_LINE_SIZE,
 				(size_t)rte_ring_get_memsize(SHARED_RING_SLOTS));
@@ -82,7 +82,7 @@ start_anew(uint8_t kind)
 	app.env = (struct port_env){ &app.view, &app.cfg };
 }
 
-/* JSON of a reply ends where it should, within the fixed size. */
+/* A JSON reply must end within the fixed size. */
 static void
 check(const char *reply, char first)
 {

@@ -7,8 +7,8 @@
 #include "control/tokens.h"
 #include "launch/options.h"
 
-/* Any command line: one that passes names no file, loads no library, and keeps to this primary's
- * prefix.
+/* Fuzz the options of `launch`. An accepted command line must name no file, load no library, and
+ * keep the file prefix of this primary.
  */
 #define MAX_LINE 4096
 #define MAX_WORDS 64

@@ -9,9 +9,9 @@
 
 #include "memif/peer.h"
 
-/* Whatever a client sends and writes: a byte says which fd comes along, then a message of 128
- * bytes, or, with 255, where in the memory the next 32 bytes go. After each the rings are used as a
- * port does.
+/* Fuzz the messages and the memory of a memif client. One byte selects the fd, then follows a
+ * message of 128 bytes. With 255 follow an offset and 32 bytes for the shared memory instead. After
+ * each, the rings are used as a port uses them.
  */
 #define REGION 65536
 

@@ -18,7 +18,7 @@ struct found {
 	long key;
 };
 
-/* The first line of a file of sysfs; empty when there is none. */
+/* Read the first line of a sysfs file. The line is empty if the file does not exist. */
 static void
 read_line(const char *root, const char *folder, const char *name, const char *file, char line[64])
 {
@@ -57,7 +57,7 @@ in_order(struct found *found, unsigned int n, char names[][DEVICE_NAME_SIZE])
 	return n;
 }
 
-/* Fills found with the entries of a folder that wanted() takes. */
+/* Fill found with the entries of a directory for which wanted() returns true. */
 static unsigned int
 scan(const char *root, const char *folder, const void *arg, struct found *found, unsigned int max,
 		int (*wanted)(const char *root, const char *name, const void *arg, long *key))
@@ -88,13 +88,13 @@ is_ivshmem(const char *root, const char *name, const void *arg, long *key)
 	char vendor[64], device[64];
 
 	(void)arg;
-	(void)key; /* addresses have one length: their text is their order */
+	(void)key; /* PCI addresses have one length, so they sort as text */
 	read_line(root, "/sys/bus/pci/devices", name, "vendor", vendor);
 	read_line(root, "/sys/bus/pci/devices", name, "device", device);
 	return strcmp(vendor, VENDOR) == 0 && strcmp(device, DEVICE) == 0;
 }
 
-/* Whether a comma-separated list holds this MAC address. */
+/* Whether a comma-separated list has this MAC address. */
 static bool
 has_mac(const char *list, const char *mac)
 {
@@ -113,7 +113,7 @@ is_nic(const char *root, const char *name, const void *without_mac, long *key)
 {
 	char path[PATH_SIZE], line[64];
 
-	/* bridges, bonds, VLANs and the loopback have no device below them */
+	/* bridges, bonds, VLANs and the loopback have no device */
 	snprintf(path, sizeof(path), "%s/sys/class/net/%s/device", root, name);
 	if (access(path, F_OK) < 0)
 		return 0;

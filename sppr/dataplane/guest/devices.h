@@ -5,15 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the guest has, read below a root that tests replace; "" is the real one. */
+/* The devices of the guest, read below root. Tests replace root; it is "" otherwise. */
 
 #define DEVICE_NAME_SIZE 32
 #define DEVICES_MAX 64
 
-/* PCI addresses of the ivshmem devices, in order; how many. */
+/* Get the PCI addresses of the ivshmem devices, in order. Return their number. */
 unsigned int devices_ivshmem(const char *root, char names[][DEVICE_NAME_SIZE], unsigned int max);
 
-/* Network interfaces on a bus, in order of their index, without the one with this MAC (NULL: all).
+/* Get the network interfaces that have a device, in order of their index, without those in the list
+ * of MAC addresses (NULL: all interfaces). Return their number.
  */
 unsigned int devices_nics(const char *root, const char *without_mac, char names[][DEVICE_NAME_SIZE],
 		unsigned int max);

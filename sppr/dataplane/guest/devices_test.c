@@ -51,7 +51,7 @@ main(void)
 	char names[DEVICES_MAX][DEVICE_NAME_SIZE], command[64];
 
 	CHECK(mkdtemp(root) != NULL);
-	CHECK(devices_ivshmem(root, names, DEVICES_MAX) == 0); /* no such folder */
+	CHECK(devices_ivshmem(root, names, DEVICES_MAX) == 0); /* the directory does not exist */
 	pci("0000:00:05.0", "0x1af4\n", "0x1110\n");
 	pci("0000:00:03.0", "0x1af4\n", "0x1000\n");
 	pci("0000:00:04.0", "0x1af4\n", "0x1110\n");
@@ -67,7 +67,7 @@ main(void)
 	nic("eth2", "3\n", "02:00:00:00:00:03\n", 1);
 	nic("br0", "4\n", "02:00:00:00:00:03\n", 0);
 	CHECK(devices_nics(root, NULL, names, DEVICES_MAX) == 3);
-	CHECK_STR(names[0], "eth2"); /* by index, as a number */
+	CHECK_STR(names[0], "eth2"); /* sorted by index, as a number */
 	CHECK_STR(names[1], "eth1");
 	CHECK_STR(names[2], "eth0");
 	CHECK(devices_nics(root, "02:00:00:00:00:AA", names, DEVICES_MAX) == 2);

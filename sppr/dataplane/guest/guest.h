@@ -9,8 +9,8 @@
 #include "guest/vport.h"
 #include "port/port_id.h"
 
-/* spp_vm's side of app.h: command.c and control.c are compiled for both, this for the guest. There
- * is no DPDK in a guest, no hugepage and no bound NIC.
+/* spp_vm's version of app.h. command.c and connection.c are compiled for the host and the guest.
+ * The guest has no DPDK, no hugepages and no bound NIC.
  */
 struct app {
 	struct config cfg;
@@ -19,10 +19,10 @@ struct app {
 	bool running;
 };
 
-/* One round over all patches; how many frames were received. */
+/* Run all patches once. Return the number of received frames. */
 unsigned int guest_forward(struct app *app);
 
-/* Whether a patch reads from a ring, which has no event to wait for. */
+/* Whether a patch reads from a ring, which must be polled. */
 bool guest_polls(const struct app *app);
 
 #endif

@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "forward/patch.h"
 
-/* patch.h for a guest: one thread, so changes are between two rounds and need no care. */
+/* patch.h for the guest. It has one thread, so changes need no synchronization. */
 
-/* Each port hears while something reads from it, and only then. */
+/* A port receives only while a patch reads from it. */
 static int
 apply(struct app *app)
 {

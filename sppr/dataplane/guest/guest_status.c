@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control/status.h"
 
-/* status.h for a guest: an nfv as the controller sees it. */
+/* status.h for the guest. The controller sees it as an nfv. */
 
 static void
 put_patch(struct json *w, const struct port *port)
@@ -37,7 +37,7 @@ status_nfv(const struct app *app, char *reply, size_t size)
 	json_start(&w, reply, size);
 	json_uint(&w, "client-id", app->cfg.client_id);
 	json_string(&w, "status", app->running ? "running" : "idling");
-	json_uint(&w, "master-lcore", 0); /* one thread does it all */
+	json_uint(&w, "master-lcore", 0); /* there is one thread */
 	json_array(&w, "lcores");
 	json_uint(&w, NULL, 0);
 	json_end(&w);
@@ -59,7 +59,7 @@ status_nfv(const struct app *app, char *reply, size_t size)
 	json_finish(&w);
 }
 
-/* A guest is never the primary: its commands are not reached. */
+/* A guest is never the primary, so these are not called. */
 void
 status_primary(const struct app *app, char *reply, size_t size)
 {

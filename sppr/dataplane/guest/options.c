@@ -8,7 +8,7 @@
 
 #define MAX_WORDS 32
 
-/* The value of an option in one word or two, or NULL when the word at *i is not that option. */
+/* Return the value of an option in one word or two, or NULL if the word at *i is another option. */
 static const char *
 value_of(const char *name, int argc, char **argv, int *i)
 {
@@ -34,7 +34,7 @@ parse_mask(const char *text, uint64_t *mask)
 	return *text == '\0' || *text == '-' || *end != '\0' || errno != 0 || *mask == 0 ? -1 : 0;
 }
 
-/* Our own options are taken out; the rest are those of an nfv. */
+/* Take out the options of spp_vm. The rest are those of an nfv. */
 enum config_result
 options_parse(struct options *options, struct config *cfg, int argc, char **argv, char *error,
 		unsigned int size)
@@ -56,7 +56,7 @@ options_parse(struct options *options, struct config *cfg, int argc, char **argv
 		if ((value = value_of("-p", argc, argv, &i)) != NULL) {
 			if (parse_mask(value, &options->port_mask) < 0) {
 				snprintf(error, size,
-						"-p wants a mask of NICs in hex that is not 0");
+						"-p takes a mask of NICs in hex that is not 0");
 				return CONFIG_BAD;
 			}
 		} else if ((value = value_of("--mgmt-mac", argc, argv, &i)) != NULL) {

@@ -5,15 +5,15 @@
 #include "base/config.h"
 
 struct options {
-	uint64_t port_mask;   /* of the guest's NICs; all of them without -p */
-	const char *mgmt_mac; /* of the NICs that are no ports, comma-separated */
+	uint64_t port_mask;   /* of the guest's NICs; all without -p */
+	const char *mgmt_mac; /* of NICs that are not ports, comma-separated */
 };
 
 #define OPTIONS_USAGE                                                                       \
 	"spp_vm [EAL options, not used] -- [-p HEX] -n ID -s IP:PORT [--mgmt-mac MAC,...] " \
 	"[--hello]"
 
-/* What stands before a `--` is EAL's, which is not here. */
+/* Words before `--` are EAL options, which are ignored. */
 enum config_result options_parse(struct options *options, struct config *cfg, int argc, char **argv,
 		char *error, unsigned int size);
 

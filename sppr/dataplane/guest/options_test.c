@@ -16,14 +16,14 @@ parse(const char **words, int argc)
 	int i;
 
 	for (i = 0; i < argc; i++)
-		argv[i] = strdup(words[i]); /* getopt_long permutes; a mask of theirs stays valid */
+		argv[i] = strdup(words[i]); /* getopt_long permutes argv */
 	return options_parse(&options, &cfg, argc, argv, error, sizeof(error));
 }
 
 int
 main(void)
 {
-	/* the line of SPP's guides: EAL's part is passed over, -n there is memory channels */
+	/* the line of SPP's guides: before `--`, -n is memory channels */
 	CHECK(PARSE("-l", "0,1", "-n", "4", "--proc-type=primary", "--", "-p", "0x03", "-n", "6",
 			      "-s", "10.0.2.2:6666") == CONFIG_OK);
 	CHECK(options.port_mask == 3 && cfg.client_id == 6 && options.mgmt_mac == NULL);

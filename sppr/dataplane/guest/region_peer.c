@@ -13,7 +13,7 @@
 
 #include "shm/region.h"
 
-/* For tests and bench: a guest's end of a region without a guest. */
+/* For tests and the bench: the guest's end of a region without a guest. */
 
 #define BURST 32
 #define BENCH_NS 400000000ULL
@@ -49,7 +49,7 @@ map(const char *path)
 	return base;
 }
 
-/* Send back what comes, whole and in order; what there is no room for waits. */
+/* Send all frames back in order. Frames wait while there is no room. */
 static void
 echo(void *base)
 {
@@ -75,7 +75,7 @@ echo(void *base)
 	}
 }
 
-/* A guest gone mad: random bytes everywhere, the indexes most of all. */
+/* Write random bytes everywhere, most often to the indexes, as a hostile guest could. */
 static void
 scribble(uint8_t *base, double seconds)
 {
@@ -123,7 +123,7 @@ produce(void *base, uint32_t len)
 		if (n > 0)
 			region_out_publish(&region.out, n);
 		else
-			sched_yield(); /* the other side may wait for this very core */
+			sched_yield(); /* the other side may need this core */
 	}
 }
 
@@ -149,7 +149,7 @@ consume(void *base)
 	return (double)frames / ((double)(now_ns() - start) / 1e9);
 }
 
-/* The same bytes in and out of the same slots by one thread: what the copies alone cost. */
+/* Copy the same bytes in and out of the same slots in one thread: the cost of the copies alone. */
 static double
 copy_only(uint8_t *base, uint32_t len)
 {

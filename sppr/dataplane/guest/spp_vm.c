@@ -40,7 +40,9 @@ add_ports(struct app *app, const struct options *options)
 		patch_add_port(app, (struct port_id){ .type = PORT_RING, .number = (uint16_t)i });
 }
 
-/* How long nothing needs doing: till an event, unless a ring has to be looked at. */
+/* The time until the next round: 0 after packets, short if a ring must be polled, else until an
+ * event.
+ */
 static long
 poll_timeout_ns(const struct app *app, unsigned int moved, long *sleep_ns)
 {
@@ -101,7 +103,7 @@ loop(struct app *app, int stop_fd)
 		}
 		for (i = 2; i < n; i++)
 			ports[i]->ready = ports[i]->ready || fds[i].revents != 0;
-		/* last: a command may close ports */
+		/* commands come last, because they may close ports */
 		if (fds[0].revents != 0 || connection_handle(&connection, fds[1].revents))
 			break;
 	}

@@ -8,11 +8,11 @@
 #include "port/port_id.h"
 #include "port/port_table.h"
 
-/* Ports of a guest: phy, a NIC of the kernel's by AF_PACKET, and ring, an ivshmem device. */
+/* Ports of the guest: phy is a NIC of the kernel, used by AF_PACKET; ring is an ivshmem device. */
 
 #define VPORT_BURST 32
-#define FRAME_HEADROOM 4 /* the VLAN tag the kernel took out */
-#define FRAME_ROOM 2044	 /* what a slot of a region holds */
+#define FRAME_HEADROOM 4 /* for the VLAN tag that the kernel removes */
+#define FRAME_ROOM 2044	 /* size of a slot of a region */
 
 struct frame {
 	uint8_t *data;
@@ -24,9 +24,11 @@ struct port;
 
 struct port_ops {
 	unsigned int (*rx)(struct port *port, struct frame *frames, unsigned int n);
-	/* How many of the first frames went out; the others are lost. */
+	/* Send frames. Return how many of the first ones were sent; the others are lost. */
 	unsigned int (*tx)(struct port *port, const struct frame *frames, unsigned int n);
-	/* Before the first rx, and after the last: nothing older than that is received. */
+	/* Start before the first rx, stop after the last one. Frames from before the start are
+	 * dropped.
+	 */
 	int (*listen)(struct port *port, bool on);
 	void (*close)(struct port *port);
 };
@@ -35,14 +37,14 @@ struct port {
 	const struct port_ops *ops;
 	struct port_id id;
 	struct port *patched_to;
-	int wait_fd; /* readable when there are frames; -1: has to be polled */
-	bool ready;  /* worth a rx */
+	int wait_fd; /* readable when there are frames; -1: poll */
+	bool ready;  /* rx may return frames */
 	bool listening;
 	bool fixed;
 	uint64_t rx, rx_drop, tx, tx_drop;
 };
 
-/* NULL after saying why. */
+/* Return NULL after logging the reason. */
 struct port *vport_phy_open(uint16_t number, const char *interface);
 struct port *vport_ring_open(uint16_t number);
 

@@ -18,14 +18,14 @@
 #include "guest/vport.h"
 
 #define BUFFER_BYTES (4 << 20)
-#define MACS 12 /* both addresses, ahead of where a tag goes */
+#define MACS 12 /* both addresses; the VLAN tag follows */
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-/* A NIC that stays the kernel's. Two sockets: the one that receives is there only while a patch
- * reads from the port, so that nothing old waits in it.
+/* A NIC that stays with the kernel. The socket that receives exists only while a patch reads from
+ * the port, so no old frames wait in it.
  */
 struct vport_phy {
 	struct port port;
@@ -46,7 +46,7 @@ open_socket(int index, uint16_t protocol)
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
 	address.sll_protocol = htons(protocol);
-	/* options first: nothing may be received before they hold */
+	/* set options before bind, so that they apply to every frame */
 	if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) == 0 &&
 			setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) == 0 &&
 			setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous,
@@ -57,7 +57,8 @@ open_socket(int index, uint16_t protocol)
 	return -1;
 }
 
-/* The kernel hands a VLAN tag over beside the frame: put it back. */
+/* The kernel removes a VLAN tag from the frame and delivers it as ancillary data. Insert it again.
+ */
 static void
 put_tag_back(struct frame *f, struct msghdr *msg)
 {
@@ -95,7 +96,7 @@ phy_rx(struct port *port, struct frame *frames, unsigned int n)
 
 	memset(msgs, 0, sizeof(msgs));
 	for (i = 0; i < (int)n; i++) {
-		/* one tag less than the room, so that with its tag a frame still fits */
+		/* leave room for the tag */
 		iov[i] = (struct iovec){ frames[i].room + FRAME_HEADROOM,
 			FRAME_ROOM - FRAME_HEADROOM };
 		msgs[i].msg_hdr.msg_iov = &iov[i];
@@ -136,7 +137,7 @@ phy_tx(struct port *port, const struct frame *frames, unsigned int n)
 		msgs[i].msg_hdr.msg_iov = &iov[i];
 		msgs[i].msg_hdr.msg_iovlen = 1;
 	}
-	/* it stops ahead of the first frame that fails: go on behind that one */
+	/* sendmmsg stops at a frame that fails: skip that frame */
 	for (i = 0; i < n; i += (unsigned int)done) {
 		done = sendmmsg(((struct vport_phy *)port)->tx_fd, &msgs[i], n - i, MSG_DONTWAIT);
 		if (done > 0)
@@ -175,8 +176,8 @@ static const struct port_ops phy_ops = {
 	.close = phy_close,
 };
 
-/* Up, and with nothing that glues frames together or leaves work on them for later. What a NIC
- * does not know it has switched off.
+/* Set the interface up, without offloads that merge frames or leave checksums open. A NIC that does
+ * not know an offload has it off.
  */
 static void
 bring_up(int fd, const char *interface)

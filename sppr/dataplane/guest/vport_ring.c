@@ -76,7 +76,7 @@ static const struct port_ops ring_ops = {
 	.close = ring_close,
 };
 
-/* Firmware leaves the memory of a device without a driver switched on; a kernel may not. */
+/* Firmware leaves the memory of a device enabled, a kernel may disable it. */
 static void
 enable(const char *address)
 {
@@ -130,7 +130,7 @@ vport_ring_open(uint16_t number)
 	enable(names[number]);
 	p->base = map_device(names[number]);
 	if (p->base != MAP_FAILED && region_attach(&p->region, p->base, REGION_GUEST) < 0) {
-		log_line("ring:%u: %s is laid out by another version", number, names[number]);
+		log_line("ring:%u: %s has the layout of another version", number, names[number]);
 		munmap(p->base, REGION_SIZE);
 		p->base = MAP_FAILED;
 	}

@@ -17,10 +17,10 @@
 #include "security/trusted_file.h"
 
 #define MAX_ARGS 64
-#define ADDED_ARGS 10 /* the path, --proc-type, --file-prefix, --sock-dir, --sock-uid, NULL */
+#define ADDED_ARGS 10 /* path, --proc-type, --file-prefix, --sock-dir, --sock-uid, NULL */
 #define SIGNALS 32
 
-/* The program in the folder of our own executable. */
+/* Find the program in the directory of our own executable. */
 static bool
 find_program(const char *name, char *path, size_t size)
 {
@@ -61,7 +61,7 @@ open_log(const struct app *app, const char *name, const char *id)
 	return fd;
 }
 
-/* What a secondary needs of our environment. LD_PRELOAD and the like are not passed on. */
+/* The variables that a secondary needs. LD_PRELOAD and others are not passed on. */
 static char **
 make_environment(void)
 {
@@ -83,7 +83,7 @@ make_environment(void)
 	return environment;
 }
 
-/* Between fork and exec of a process with threads: system calls only. */
+/* Runs between fork and exec of a process with threads, so it may only use system calls. */
 static void
 exec_child(char **argv, char **environment, const char *path, int log, int error_fd)
 {
@@ -91,10 +91,10 @@ exec_child(char **argv, char **environment, const char *path, int log, int error
 
 	for (i = 1; i < SIGNALS; i++)
 		signal(i, SIG_DFL);
-	setsid(); /* a Ctrl-C in the primary's pane is the primary's */
+	setsid(); /* Ctrl-C in the primary's pane must not reach the secondary */
 	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0 &&
 			dup2(log, STDERR_FILENO) >= 0) {
-		/* the controller's socket, taps, the hugepage files */
+		/* the controller's socket, taps, hugepage files */
 		close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 		execve(path, argv, environment);
 	}
@@ -112,7 +112,7 @@ start(const char *path, char **argv, int log)
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return false;
-	signal(SIGCHLD, SIG_IGN); /* the kernel reaps */
+	signal(SIGCHLD, SIG_IGN); /* the kernel reaps children */
 	pid = fork();
 	if (pid == 0)
 		exec_child(argv, environment, path, log, fds[1]);
@@ -120,7 +120,7 @@ start(const char *path, char **argv, int log)
 	if (pid < 0)
 		error = errno;
 	else if (read(fds[0], &error, sizeof(error)) <= 0)
-		error = 0; /* closed by the exec */
+		error = 0; /* exec closed the pipe */
 	close(fds[0]);
 	if (error != 0)
 		log_line("launch: %s: %s", path, strerror(error));
@@ -135,7 +135,8 @@ is_id(const char *text)
 	return len >= 1 && len <= 3 && strspn(text, "0123456789") == len;
 }
 
-/* The words the child gets: its path, the options that are missing, then the words of the command.
+/* Build the command line of the child: its path, the options that are missing, then the words of
+ * the command.
  */
 static void
 make_argv(const struct app *app, const struct launch_context *context,
@@ -157,7 +158,7 @@ make_argv(const struct app *app, const struct launch_context *context,
 	}
 	for (i = 0; i < n; i++)
 		argv[argc++] = words[i];
-	/* an option of ours; SPP's own programs do not know it */
+	/* only our spp_nfv has these two options */
 	if (strcmp(context->program, "spp_nfv") == 0 &&
 			strcmp(app->cfg.sock_dir, CONFIG_SOCK_DIR) != 0) {
 		argv[argc++] = sock_dir;

@@ -6,10 +6,10 @@
 
 #include "app.h"
 
-/* `launch ID PROC EAL... -- APP...`: words[0] is ID. Start PROC from the folder of our own
- * executable if its options are allowed (launch_options.h), and append its output to <log
- * dir>/PROC-ID.log. Adds --proc-type and --file-prefix if they are missing, and our --sock-dir to
- * spp_nfv. Returns false after logging why.
+/* Execute `launch ID PROC EAL... -- APP...`; words[0] is ID. Start PROC from the directory of our
+ * own executable if its options are allowed (launch/options.h), and append its output to <log
+ * dir>/PROC-ID.log. Add --proc-type and --file-prefix if they are missing, and our --sock-dir and
+ * --sock-uid to spp_nfv. Return false after logging the reason.
  */
 bool launch_run(const struct app *app, char **words, unsigned int n);
 

@@ -17,10 +17,11 @@ static const char *const programs[] = { "spp_nfv", "spp_vf", "spp_mirror", "spp_
 #define N_PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
 struct rule {
-	const char *name; /* the whole name: getopt_long would take its beginning as well */
-	bool (*allowed)(const struct launch_context *context, const char *value); /* NULL: a flag */
-	const char *values;  /* for the message */
-	const char *program; /* the only one that has the option; NULL: all */
+	const char *name; /* the whole name; getopt_long would also accept a prefix */
+	/* NULL: the option takes no value */
+	bool (*allowed)(const struct launch_context *context, const char *value);
+	const char *values;  /* allowed values, for the message */
+	const char *program; /* the only program that has the option; NULL: all */
 };
 
 static bool
@@ -110,7 +111,9 @@ is_tap_argument(const char *key, size_t key_len, const char *value, size_t len)
 	       consists_of(value, len, LETTERS DIGITS "_-");
 }
 
-/* Not `internal`, the other key of net_ring: its value is an address that the driver reads. */
+/* The other key of net_ring, `internal`, is not allowed: its value is an address that the driver
+ * reads.
+ */
 static bool
 is_ring_argument(const char *key, size_t key_len, const char *value, size_t len)
 {
@@ -128,7 +131,7 @@ static const struct {
 };
 #define N_DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 
-/* `,key=value,...`, possibly empty. */
+/* Check `,key=value,...`, which may be empty. */
 static bool
 are_driver_arguments(const char *text, size_t driver)
 {
@@ -146,7 +149,7 @@ are_driver_arguments(const char *text, size_t driver)
 	return *text == '\0';
 }
 
-/* A driver, a number, its arguments. The drivers that open files or connect to sockets (net_pcap,
+/* Check a driver, a number and arguments. Drivers that open files or connect to sockets (net_pcap,
  * net_vhost, net_memif, net_af_packet, ...) are not allowed.
  */
 static bool
@@ -235,7 +238,8 @@ launch_program_allowed(const char *name)
 	return false;
 }
 
-/* The length of the option's name. `--name=value`, `-lvalue`: the value follows in the word. */
+/* The length of the option's name. In `--name=value` and `-lvalue` the value is in the same word.
+ */
 static size_t
 name_length(const char *word)
 {
@@ -286,7 +290,7 @@ check_option(const struct rule *rules, size_t nrules, const struct launch_contex
 		snprintf(error, size, "option %s has no value", rule->name);
 		return 0;
 	}
-	/* never another option, for any parser of the line */
+	/* a value must never look like an option to another parser */
 	if (*value != '-' && rule->allowed(context, value))
 		return used;
 	snprintf(error, size, "option %s: value \"%.60s\" is not allowed, only %s", rule->name,
@@ -294,7 +298,7 @@ check_option(const struct rule *rules, size_t nrules, const struct launch_contex
 	return 0;
 }
 
-/* A control character from the network could forge a line of the log. */
+/* Replace control characters, which could forge a line of the log. */
 static void
 make_printable(char *text)
 {

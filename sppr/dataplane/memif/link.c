@@ -13,7 +13,7 @@
 
 #include "memif/link.h"
 
-#define REGION_MAX (1ULL << 32) /* offsets have 32 bits */
+#define REGION_MAX (1ULL << 32) /* an offset has 32 bits */
 
 static void
 close_fd(int fd)
@@ -49,8 +49,8 @@ memif_link_free(struct memif_link *link)
 	free(link);
 }
 
-/* Memory that is there for as long as it is mapped: not shorter than said, never to become
- * shorter (or the next access kills us), and of pages the kernel has.
+/* Check that memory stays accessible while it is mapped: large enough, sealed against shrinking (an
+ * access past the end would kill this process), and in tmpfs.
  */
 static const char *
 check_memory(int fd, uint64_t size)

@@ -4,14 +4,14 @@
 
 #include "memif/ring.h"
 
-/* One client's memory, rings and eventfds. Built by the control thread, then used by workers. */
+/* The memory, rings and eventfds of one client. The control thread builds it, workers use it. */
 struct memif_link {
 	struct memif_memory memory;
 	struct memif_queue in, out;
-	int in_event;  /* the client's eventfds: it writes this one, */
-	int out_event; /* and waits on this one */
-	/* An epoll of in_event, told once an event. in_event itself is never read: the client
-	 * could take the count away in between, and has the file's flags in its hands.
+	int in_event;  /* eventfd that the client writes */
+	int out_event; /* eventfd that the client waits on */
+	/* An edge-triggered epoll of in_event. This process never reads in_event itself: the client
+	 * could empty the counter first, and can change the flags of the file.
 	 */
 	int in_wait;
 };
@@ -19,7 +19,7 @@ struct memif_link {
 struct memif_link *memif_link_new(void);
 void memif_link_free(struct memif_link *link);
 
-/* Each takes the fd (-1: none came); NULL, or what is wrong. */
+/* Each function takes over the fd (-1: there is none). Returns NULL, or the error text. */
 const char *memif_link_region(
 		struct memif_link *link, const struct memif_add_region *region, int fd);
 const char *memif_link_ring(struct memif_link *link, const struct memif_add_ring *ring, int fd);

@@ -21,7 +21,9 @@ base(const char *path)
 	return strrchr(path, '/') + 1;
 }
 
-/* Where the common name leads: a name in the same directory; false when it is no link of ours. */
+/* Read where the common name points to, a name in the same directory. Return false if it is not our
+ * link.
+ */
 static bool
 common_target(const struct memif_name *name, char *target, size_t size)
 {
@@ -35,7 +37,7 @@ common_target(const struct memif_name *name, char *target, size_t size)
 	return sscanf(target, "spp-memif.%u.sock%n", &number, &end) == 1 && end == (int)n;
 }
 
-/* The common name is there and of no use: true when it is out of the way. */
+/* Remove a common name that no process uses. Return true if the name is free. */
 static bool
 clear_common(const struct memif_name *name)
 {
@@ -44,7 +46,7 @@ clear_common(const struct memif_name *name)
 
 	if (lstat(name->common, &st) < 0)
 		return errno == ENOENT;
-	if (!S_ISLNK(st.st_mode)) /* SPP's own, net_memif's */
+	if (!S_ISLNK(st.st_mode)) /* a socket of SPP or net_memif */
 		return !socket_file_listening("/proc/net/unix", name->common) &&
 		       socket_file_remove_stale(name->common) == 0;
 	if (!common_target(name, target, sizeof(target)))
@@ -54,7 +56,7 @@ clear_common(const struct memif_name *name)
 	return !socket_file_listening("/proc/net/unix", path) && unlink(name->common) == 0;
 }
 
-/* Whoever is first has it: symlink makes it at once or not at all. */
+/* The first process gets the common name: symlink() creates it or fails with EEXIST. */
 static bool
 take_common(const struct memif_name *name)
 {
@@ -67,7 +69,9 @@ take_common(const struct memif_name *name)
 			return true;
 		if (errno != EEXIST)
 			return false;
-		/* of one with our number who was killed; another user could change it later */
+		/* left by a killed process with our number; a link of another user could change
+		 * later
+		 */
 		if (lstat(name->common, &st) == 0 && sudo_user_is_trusted(st.st_uid) &&
 				common_target(name, target, sizeof(target)) &&
 				strcmp(target, base(name->own)) == 0)
@@ -118,9 +122,9 @@ memif_name_listen(struct memif_name *name, const char *dir, unsigned int number)
 		return -1;
 	sudo_user_chown_socket(name->own);
 	if (take_common(name))
-		log_line("memif peers connect to %s (%s)", name->common, base(name->own));
+		log_line("memif clients connect to %s (%s)", name->common, base(name->own));
 	else
-		log_line("memif peers connect to %s; %s is another process's", name->own,
+		log_line("memif clients connect to %s; %s belongs to another process", name->own,
 				name->common);
 	return fd;
 }
@@ -132,7 +136,7 @@ memif_name_close(const struct memif_name *name, int fd)
 	struct stat st;
 
 	close(fd);
-	/* what is there may be somebody else's by now */
+	/* another process may have replaced the name */
 	if (lstat(name->own, &st) < 0 || st.st_dev != name->dev || st.st_ino != name->ino)
 		return;
 	if (common_target(name, target, sizeof(target)) && strcmp(target, base(name->own)) == 0)

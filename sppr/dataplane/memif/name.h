@@ -5,17 +5,17 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-/* The names of a memif socket; see memif_server.h. */
+/* The names of a memif socket, see memif/server.h. */
 struct memif_name {
 	char own[108];
-	char common[108]; /* SPP's */
-	dev_t dev;	  /* of the socket we made */
+	char common[108]; /* the name that SPP uses */
+	dev_t dev;	  /* of our socket */
 	ino_t ino;
 };
 
-/* A listening socket under both names, or -1 after saying why. */
+/* Return a listening socket that has both names, or -1 after logging the reason. */
 int memif_name_listen(struct memif_name *name, const char *dir, unsigned int number);
-/* Closes it and removes the names that are still ours. */
+/* Close the socket and remove its names, unless another process has them now. */
 void memif_name_close(const struct memif_name *name, int fd);
 
 #endif

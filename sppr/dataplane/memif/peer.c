@@ -67,7 +67,7 @@ take_connect(struct memif_peer *peer, struct memif_message *answer)
 	return NULL;
 }
 
-/* Whether a message of this type may come now. */
+/* Whether a message of this type is allowed now. */
 static bool
 expected(const struct memif_peer *peer, uint16_t type)
 {

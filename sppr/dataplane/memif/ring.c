@@ -44,7 +44,7 @@ memif_queue_start(struct memif_queue *q)
 		return "A ring is missing";
 	if (__atomic_load_n((uint32_t *)(void *)q->ring, __ATOMIC_RELAXED) != MEMIF_COOKIE)
 		return "Wrong cookie";
-	/* the client made the ring and says where it begins */
+	/* the client created the ring, and its tail is where it starts */
 	q->next = __atomic_load_n(word(q, MEMIF_RING_TAIL), __ATOMIC_ACQUIRE);
 	if (!q->out)
 		memif_queue_enable_events(q, false);
@@ -59,13 +59,13 @@ memif_queue_count(struct memif_queue *q)
 
 	if (n > q->size) {
 		q->corrupt++;
-		/* the producer is right about its index: what there was is dropped */
+		/* the index of the producer is right: drop the frames before it */
 		if (!q->out)
 			q->next = head;
 		publish(q);
 		return 0;
 	}
-	/* somebody wrote over ours: the client would wait for ever */
+	/* the client overwrote our index, and would wait forever */
 	if (n == 0 && __atomic_load_n(word(q, MEMIF_RING_TAIL), __ATOMIC_RELAXED) != q->next)
 		publish(q);
 	return n;
@@ -126,7 +126,7 @@ memif_queue_frame(struct memif_queue *q, uint16_t i, uint16_t n, struct memif_fr
 		frame->segment[frame->n++] = segment;
 		frame->len += segment.len;
 	}
-	/* the last of a frame is handed over with the others */
+	/* the last descriptor of a frame has no MEMIF_MORE */
 	if (!good || segment.more)
 		frame->len = 0;
 	return used;
@@ -168,7 +168,7 @@ memif_queue_enable_events(struct memif_queue *q, bool wanted)
 bool
 memif_queue_needs_event(const struct memif_queue *q)
 {
-	/* our tail must be out before the look */
+	/* store our tail before loading the flags */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return (__atomic_load_n(word(q, MEMIF_RING_FLAGS), __ATOMIC_RELAXED) &
 			       MEMIF_NO_INTERRUPT) == 0;

@@ -7,10 +7,10 @@
 
 #include "memif/wire.h"
 
-/* A memif ring as the server has it, in memory that the client can write at any time. Nothing there
- * is trusted: each word is read once and checked, our own index lies in our own memory and is
- * only published. In both directions the client moves the head and we move the tail: between
- * them are frames to take, or buffers to fill. No DPDK in it.
+/* A memif ring on the server's side. The client can write to the memory at any time, so nothing
+ * there is trusted: each word is read once and checked, and our index is kept in our own memory and
+ * only published. In both directions the client moves the head and the server moves the tail.
+ * Between them are frames to receive or buffers to fill. This file does not use DPDK.
  */
 #define MEMIF_REGIONS 16
 
@@ -24,15 +24,15 @@ struct memif_memory {
 
 struct memif_queue {
 	const struct memif_memory *memory;
-	uint8_t *ring; /* NULL: not there */
-	uint16_t size; /* descriptors, a power of two */
-	uint16_t next; /* the tail, free running: the truth of it */
+	uint8_t *ring; /* NULL: not set */
+	uint16_t size; /* number of descriptors, a power of two */
+	uint16_t next; /* our tail, free running; the copy in shared memory is not read */
 	bool out;
-	uint64_t corrupt; /* bursts that found an impossible head */
-	uint64_t bad;	  /* descriptors that point out of the memory */
+	uint64_t corrupt; /* bursts with an impossible head */
+	uint64_t bad;	  /* descriptors that point outside the memory */
 } __attribute__((aligned(64)));
 
-/* What one descriptor points at. */
+/* The memory of one descriptor. */
 struct memif_segment {
 	uint8_t *data;
 	uint32_t len;
@@ -41,36 +41,36 @@ struct memif_segment {
 
 #define MEMIF_SEGMENTS 16
 
-/* A frame to take; len 0 when its descriptors are no frame. */
+/* A received frame. len is 0 if its descriptors are not valid. */
 struct memif_frame {
 	struct memif_segment segment[MEMIF_SEGMENTS];
 	unsigned int n;
 	uint64_t len;
 };
 
-/* NULL, or what is wrong with where the client says the ring is. */
+/* Place the ring where the client asks. Return NULL, or the error text. */
 const char *memif_queue_init(struct memif_queue *queue, const struct memif_memory *memory,
 		const struct memif_add_ring *where, bool out);
-/* Once all regions are there: from here on it is used. NULL, or what is wrong with it. */
+/* Start to use the ring, after all regions are known. Return NULL, or the error text. */
 const char *memif_queue_start(struct memif_queue *queue);
 
-/* How many descriptors are ours now. */
+/* Return how many descriptors the server owns now. */
 uint16_t memif_queue_count(struct memif_queue *queue);
-/* Descriptor i of those counted; false when it points nowhere. */
+/* Read descriptor i. Return false if it points outside the memory. */
 bool memif_queue_segment(struct memif_queue *queue, uint16_t i, struct memif_segment *segment);
-/* The frame that begins at descriptor i of n counted; how many descriptors it has. */
+/* Read the frame that starts at descriptor i of n. Return its number of descriptors. */
 uint16_t memif_queue_frame(
 		struct memif_queue *queue, uint16_t i, uint16_t n, struct memif_frame *frame);
-/* Say of descriptor i what was put into it. */
+/* Set the length and the flag of descriptor i, which was filled. */
 void memif_queue_fill(struct memif_queue *queue, uint16_t i, uint32_t len, bool more);
-/* Say of n descriptors from i on that nothing is in them. */
+/* Mark n descriptors from i on as empty. */
 void memif_queue_clear(struct memif_queue *queue, uint16_t i, uint16_t n);
-/* Hand the first n over. */
+/* Give the first n descriptors to the client. */
 void memif_queue_release(struct memif_queue *queue, uint16_t n);
 
-/* Whether the client is to send an event with each burst. */
+/* Ask the client to send an event with each burst, or not to. */
 void memif_queue_enable_events(struct memif_queue *queue, bool wanted);
-/* Whether the client waits for one; after a release. */
+/* Whether the client waits for an event. Call it after memif_queue_release(). */
 bool memif_queue_needs_event(const struct memif_queue *queue);
 
 #endif

@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "memif/ring.h"
 
-/* The client's memory is an exact malloc: under ASan a look outside of it ends the test. */
+/* The client's memory is a malloc of the exact size, so ASan detects each access outside. */
 #define SLOTS 8
 #define RING_BYTES (MEMIF_RING_DESC + SLOTS * MEMIF_DESC_SIZE)
 #define BYTES (RING_BYTES + SLOTS * 64)
@@ -87,7 +87,7 @@ test_place(void)
 	CHECK(memif_queue_start(&queue) != NULL);
 }
 
-/* Over the end of the index's 16 bits and of the ring. */
+/* Frames across the wrap of the 16-bit index and of the ring. */
 static void
 test_frames(void)
 {
@@ -129,9 +129,9 @@ test_bad_descriptors(void)
 		CHECK(memif_queue_frame(&queue, 0, SLOTS, &frame) == 2 && frame.len == 0);
 		CHECK(queue.bad == i + 1);
 	}
-	describe(0, 0, 0, BYTES, 0); /* all of it, and not one byte more */
+	describe(0, 0, 0, BYTES, 0); /* the whole memory */
 	CHECK(memif_queue_frame(&queue, 0, SLOTS, &frame) == 1 && frame.len == BYTES);
-	for (i = 0; i < SLOTS; i++) /* never ends */
+	for (i = 0; i < SLOTS; i++) /* a frame without an end */
 		describe(i, 65535, 0, 1, 0);
 	CHECK(memif_queue_frame(&queue, 0, SLOTS, &frame) == SLOTS && frame.len == 0);
 	CHECK(memif_queue_frame(&queue, 5, SLOTS, &frame) == 3 && frame.len == 0);
@@ -143,7 +143,7 @@ test_impossible_indexes(void)
 	set_up(100, false);
 	put16(MEMIF_RING_HEAD, 100 + SLOTS + 1);
 	CHECK(memif_queue_count(&queue) == 0 && queue.corrupt == 1);
-	put16(MEMIF_RING_HEAD, 100 + SLOTS + 3); /* it goes on from there */
+	put16(MEMIF_RING_HEAD, 100 + SLOTS + 3); /* continues from there */
 	CHECK(memif_queue_count(&queue) == 2);
 	put16(MEMIF_RING_HEAD, 100 + SLOTS + 1);
 	put16(MEMIF_RING_TAIL, 7);
@@ -174,7 +174,7 @@ test_out(void)
 	CHECK(memif_queue_segment(&queue, 2, &segment) && segment.len == 64);
 }
 
-/* What is counted, taken and filled lies in the memory, whatever is written there. */
+/* Whatever the client writes, all frames are inside the memory. */
 static void
 test_scribbling(void)
 {

@@ -13,7 +13,7 @@
 #include "memif/server.h"
 #include "memif/socket.h"
 
-#define UNIDENTIFIED_MAX 8 /* connected, and have not said what they want */
+#define UNIDENTIFIED_MAX 8 /* connected clients that have not sent INIT */
 
 struct client {
 	struct event_source source;
@@ -22,13 +22,13 @@ struct client {
 };
 
 static struct {
-	struct event_source source; /* accepts */
+	struct event_source source; /* the listening socket */
 	struct memif_name name;
 	struct memif_endpoint *endpoints;
-	struct client *clients; /* the oldest first */
+	struct client *clients; /* oldest first */
 } server = { .source.fd = -1 };
 
-/* why: what we do not like, or NULL: the peer has gone by itself. */
+/* Disconnect a client. why is our reason, or NULL if the client closed the connection. */
 static void
 drop(struct client *c, const char *why)
 {
@@ -39,7 +39,7 @@ drop(struct client *c, const char *why)
 		log_line("memif:%u: the peer has gone%s%s", c->peer.endpoint->id,
 				why != NULL ? ": " : "", why != NULL ? why : "");
 	else if (why != NULL)
-		log_line("memif: a peer refused: %s", why);
+		log_line("memif: refused a client: %s", why);
 	if (why != NULL) {
 		memif_make_disconnect(&message, why);
 		memif_send(c->source.fd, &message);
@@ -63,7 +63,7 @@ take(struct client *c, const struct memif_message *in, int fd)
 	if (in->type == MEMIF_DISCONNECT) {
 		memif_text(text, sizeof(text), in->disconnect.reason, sizeof(text));
 		if (c->peer.endpoint != NULL && text[0] != '\0')
-			log_line("memif:%u: the peer says: %s", c->peer.endpoint->id, text);
+			log_line("memif:%u: message of the peer: %s", c->peer.endpoint->id, text);
 		if (fd >= 0)
 			close(fd);
 		drop(c, NULL);
@@ -104,7 +104,7 @@ on_message(struct event_source *source)
 	}
 }
 
-/* Room for a newcomer: whoever connects and says nothing keeps nobody out. */
+/* Limit the clients that have not sent INIT, so that they cannot keep others out. */
 static void
 drop_oldest_unidentified(void)
 {

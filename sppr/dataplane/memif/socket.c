@@ -9,7 +9,7 @@
 
 #include "memif/socket.h"
 
-/* CMSG_SPACE of one fd has room for two. */
+/* CMSG_SPACE for one fd has room for two */
 #define FDS_MAX 2
 
 static void

@@ -8,17 +8,17 @@
 
 enum memif_received {
 	MEMIF_MESSAGE,
-	MEMIF_NOTHING, /* nothing there now */
-	MEMIF_INVALID, /* not a message */
+	MEMIF_NOTHING, /* no message now */
+	MEMIF_INVALID, /* not a valid message */
 	MEMIF_CLOSED,
 };
 
-/* Never block. *fd is what came with the message, the caller's to close; -1: nothing came. */
+/* Does not block. The caller must close *fd, which came with the message (-1: none). */
 enum memif_received memif_receive(int sock, struct memif_message *message, int *fd);
-/* false: it is closed, or the peer does not read. */
+/* Return false if the socket is closed, or the peer does not read. */
 bool memif_send(int sock, const struct memif_message *message);
 
-/* A text of the peer's, with what could be no name replaced. */
+/* Copy a text of the peer. Replaces characters that are not printable. */
 void memif_text(char *to, unsigned int size, const char *from, unsigned int from_size);
 
 #endif

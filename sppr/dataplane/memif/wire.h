@@ -5,13 +5,13 @@
 #include <assert.h>
 #include <stdint.h>
 
-/* memif 2.0 as it is on the socket: messages of 128 bytes, fds beside them. The client makes the
- * memory and names rings in it; we are the server.
+/* The messages of memif 2.0: 128 bytes each, with fds as ancillary data. The client creates the
+ * memory and the rings in it. This process is the server.
  */
 #define MEMIF_VERSION 0x0200
 #define MEMIF_COOKIE 0x3E31F20U
 #define MEMIF_NAME 32
-#define MEMIF_LOG2_MAX 14 /* of a ring's descriptors */
+#define MEMIF_LOG2_MAX 14 /* limit of the descriptors of a ring */
 
 enum memif_type {
 	MEMIF_ACK = 1,
@@ -30,7 +30,7 @@ struct memif_hello {
 	char name[MEMIF_NAME];
 	uint16_t min_version;
 	uint16_t max_version;
-	uint16_t max_region; /* the highest index, as the next two */
+	uint16_t max_region; /* highest index, also in the next two */
 	uint16_t max_to_client;
 	uint16_t max_to_server;
 	uint8_t max_log2;
@@ -87,19 +87,19 @@ static_assert(sizeof(struct memif_message) == 128, "a message is 128 bytes");
 
 #undef PACKED
 
-/* A ring in the shared memory: what lies where. */
+/* The layout of a ring in shared memory. */
 #define MEMIF_RING_COOKIE 0
 #define MEMIF_RING_FLAGS 4
 #define MEMIF_RING_HEAD 6
 #define MEMIF_RING_TAIL 64
 #define MEMIF_RING_DESC 128
-#define MEMIF_NO_INTERRUPT 1 /* in flags, by whoever reads the ring */
+#define MEMIF_NO_INTERRUPT 1 /* flag, set by the reader of the ring */
 
 #define MEMIF_DESC_SIZE 16
 #define MEMIF_DESC_FLAGS 0
 #define MEMIF_DESC_REGION 2
 #define MEMIF_DESC_LENGTH 4
 #define MEMIF_DESC_OFFSET 8
-#define MEMIF_MORE 1 /* the frame goes on in the next descriptor */
+#define MEMIF_MORE 1 /* the frame continues in the next descriptor */
 
 #endif

@@ -11,49 +11,50 @@
 #include "port/port_table.h"
 #include "shm/shared.h"
 
-/* What arm and wait_fd say when there is no fd. */
-#define WAIT_POLL (-1) /* no event tells of packets: look again soon */
-#define WAIT_NONE (-2) /* nothing comes, or the worker's waker tells of it */
+/* Values of wait_fd and arm() when there is no fd. */
+#define WAIT_POLL (-1) /* no event: poll again soon */
+#define WAIT_NONE (-2) /* no packets will come, or the ring_notify socket has the event */
 
 struct port;
 
-/* One file a port type. rx_burst and tx_burst run on worker lcores; the rest on the control
- * thread, while no worker has the port.
+/* The operations of a port. rx_burst and tx_burst run on worker lcores. The others run on the
+ * control thread, while no worker uses the port, unless noted.
  */
 struct port_ops {
-	/* NULL for what cannot be a source, or a destination. */
+	/* NULL if the port cannot be a source, or not a destination. */
 	uint16_t (*rx_burst)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
-	/* Takes the first mbufs, returns how many; the rest stay the caller's. */
+	/* Takes the first mbufs and returns how many. The others stay with the caller. */
 	uint16_t (*tx_burst)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
 	void (*close)(struct port *port);
-	/* Optional: why no patch may use this side, or NULL. */
+	/* Optional: return why no patch may use this side, or NULL. */
 	const char *(*reserved)(const struct port *port, bool tx);
-	/* Optional: a former user died holding this side; put it in order before use. */
+	/* Optional: repair this side after its former user died. */
 	void (*recover)(struct port *port, bool tx);
-	/* Optional, on the worker that polls it, around its sleep: ask for an event when packets
-	 * come. An fd that is then readable, WAIT_NONE or WAIT_POLL. waker is the worker's token.
+	/* Optional, on the worker that polls the port: ask for an event before it sleeps. Return an
+	 * fd that becomes readable, WAIT_NONE or WAIT_POLL. token wakes this worker, see
+	 * forward/ring_notify.h.
 	 */
 	int (*arm)(struct port *port, uint64_t token);
 	/* event: the fd was readable */
 	void (*disarm)(struct port *port, bool event);
-	/* Optional, on the control thread: whether another side is there to send to. */
+	/* Optional: whether the other side is connected. */
 	bool (*link)(const struct port *port);
 };
 
 struct port {
 	const struct port_ops *ops;
 	struct port_stats *stats;
-	struct port *patched_to;  /* one-way; a source has at most one destination */
-	struct port_users *users; /* shared with other processes, or NULL */
+	struct port *patched_to;  /* one direction; a source has one destination at most */
+	struct port_users *users; /* in shared memory, or NULL */
 	struct port_id id;
-	int wait_fd;   /* without arm: readable when there may be packets, or WAIT_ */
-	int rx_worker; /* who polls it now, -1: nobody */
-	int tx_worker; /* who fills it now */
-	bool fixed;    /* the primary's: neither added nor deleted */
+	int wait_fd;   /* for ports without arm: readable fd, or a WAIT_ value */
+	int rx_worker; /* worker that polls it, or -1 */
+	int tx_worker; /* worker that fills it, or -1 */
+	bool fixed;    /* a port of the primary, which cannot be added or deleted */
 	struct port_stats own_stats;
 };
 
-/* What opening a port needs of the process. */
+/* The parts of a process that a port needs to open. */
 struct port_env {
 	struct shared_view *view;
 	const struct config *cfg;
@@ -61,7 +62,7 @@ struct port_env {
 
 void port_close(struct port *port);
 
-/* For the port types: a zeroed struct that starts with a struct port. */
+/* For port types: allocate a zeroed struct that starts with a struct port. */
 void *port_alloc(size_t size, struct port_id id, const struct port_ops *ops);
 
 #endif

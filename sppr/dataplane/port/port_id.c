@@ -13,7 +13,8 @@ static const struct {
 	enum port_id_form form;
 } types[N_PORT_TYPES] = { PORT_TYPES(PORT_TYPE_NAME) };
 
-/* Digits only, no sign, no leading zero: one port has one spelling. The text after them, or NULL.
+/* Parse digits without a sign and without a leading zero, so that a port has one spelling only.
+ * Return the text after them, or NULL.
  */
 static const char *
 take_number(const char *text, unsigned int max, uint16_t *number)
@@ -40,7 +41,7 @@ port_id_parse_number(const char *text, uint16_t *number)
 	return rest != NULL && *rest == '\0' ? 0 : -1;
 }
 
-/* What follows the colon: `N`, or `NnqQ` where the primary may have started several queues. */
+/* Parse the text after the colon in the form of the type. */
 static int
 parse_rest(const char *text, struct port_id *id)
 {

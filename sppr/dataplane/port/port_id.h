@@ -4,21 +4,21 @@
 
 #include <stdint.h>
 
-/* A port's name on the wire is `type:number`, SPP's "resource uid"; one queue of a port that has
- * several is `phy:0nq3`, which a status spells `phy:0 nq 3`.
+/* The name of a port on the wire is `type:number`; SPP calls it a resource uid. A queue of a port
+ * that has several is `phy:0nq3`. A status spells it `phy:0 nq 3`.
  */
 
-/* The form of what follows the colon. */
+/* The form of the text after the colon. */
 enum port_id_form {
 	PORT_ID_NUMBER,	    /* `N` */
-	PORT_ID_QUEUES,	    /* `N`, or `NnqQ` where the primary may have started several queues */
-	PORT_ID_NOT_A_PORT, /* the type has commands of its own, and no port that can be patched */
+	PORT_ID_QUEUES,	    /* `N`, or `NnqQ` for one queue of an ethdev */
+	PORT_ID_NOT_A_PORT, /* no port id; the type has commands of its own */
 };
 
-/* The port types: the constant, the object port_type_NAME in port/types/, the name in commands and
- * the form of the number. A type is one line here and one file there. The constants are in shared
- * memory, so all processes of a lab must be of one build. `status` of the primary has the parts of
- * the types in this order.
+/* The port types: the constant, the object port_type_NAME in port/types/, the name in commands, and
+ * the form of the number. A new type is one line here and one file there. The constants are used in
+ * shared memory, so all processes of a lab must be of one build. The primary's status has the parts
+ * of the types in this order.
  */
 #define PORT_TYPES(TYPE)                                       \
 	TYPE(PORT_PHY, phy, "phy", PORT_ID_QUEUES)             \
@@ -45,7 +45,7 @@ enum port_type_id {
 struct port_id {
 	enum port_type_id type;
 	uint16_t number;
-	uint16_t nq; /* the queue's number + 1; 0: the port has one queue only */
+	uint16_t nq; /* number of the queue + 1; 0: the port has one queue */
 };
 
 int port_id_parse(const char *text, struct port_id *id);

@@ -19,7 +19,7 @@ int
 port_table_insert(struct port_table *table, struct port *port)
 {
 	if (table->n == MAX_PORTS) {
-		log_line("no room for more than %d ports", MAX_PORTS);
+		log_line("the limit of %d ports is reached", MAX_PORTS);
 		return -1;
 	}
 	table->port[table->n++] = port;

@@ -6,9 +6,9 @@
 
 #define MAX_PORTS 256
 
-struct port; /* port.h, or the guest's vport.h */
+struct port; /* port/port.h, or guest/vport.h */
 
-/* The ports of a process, in the order they came. */
+/* The ports of a process, in the order of their creation. */
 struct port_table {
 	struct port *port[MAX_PORTS];
 	unsigned int n;
@@ -18,7 +18,7 @@ struct port *port_table_find(const struct port_table *table, struct port_id id);
 int port_table_insert(struct port_table *table, struct port *port);
 void port_table_remove(struct port_table *table, struct port *port);
 
-/* Drops the patches from and to this port. */
+/* Remove the patches from and to this port. */
 void port_table_unpatch(const struct port_table *table, struct port *port);
 
 #endif

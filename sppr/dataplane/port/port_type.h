@@ -12,27 +12,28 @@ struct json;
 struct port;
 struct port_env;
 
-/* What a port type is to the rest of the process. Each type defines one, port_type_NAME, in a file
- * of its own in port/types/. Every member is optional. All functions run on the control thread.
+/* A port type. Each type defines one object, port_type_NAME, in its own file in port/types/, and is
+ * listed in PORT_TYPES of port/port_id.h. Every member is optional. All functions run on the
+ * control thread.
  */
 struct port_type {
 	/* Open a port for `add`. Returns NULL after logging the reason. */
 	struct port *(*open)(const struct port_env *env, struct port_id id);
 
-	/* An ethdev whose name starts with one of these, up to NULL, is a port of this type. */
+	/* Prefixes of ethdev names, up to NULL: such an ethdev is a port of this type. */
 	const char *const *ethdev_names;
 	/* Such an ethdev works only in the process that created it. */
 	bool ethdev_is_private;
 
-	/* Commands of this type, up to one without a name. They take precedence. */
+	/* Commands of the type, up to an entry without a name. They take precedence over others. */
 	const struct command *commands;
 
-	/* Parts of the primary's replies to `status` and `clear`, and of --disp-stats. */
+	/* The parts of this type in the primary's `status`, `clear` and --disp-stats. */
 	void (*put_status)(const struct app *app, struct json *w);
 	void (*clear_stats)(struct app *app);
 	void (*print_stats)(const struct app *app);
 
-	/* Release what this type owns beside its ports. Runs when the process ends. */
+	/* Release what the type owns beside its ports, when the process ends. */
 	void (*close_all)(struct app *app);
 };
 
@@ -41,7 +42,7 @@ struct port_type {
 PORT_TYPES(DECLARE_PORT_TYPE)
 #undef DECLARE_PORT_TYPE
 
-/* By enum port_type_id. */
+/* Indexed by enum port_type_id. */
 extern const struct port_type *const port_types[N_PORT_TYPES];
 
 #endif

@@ -17,7 +17,7 @@ test_ethdev_names(void)
 	CHECK(port_registry_id_of_ethdev("net_tap_a", &id) < 0);
 }
 
-/* The primary's status has the parts of the types in this order. */
+/* The primary's status depends on the order of the types. */
 static void
 test_types(void)
 {

@@ -3,9 +3,10 @@
 
 #include "probe/crc.h"
 
-/* The CRC32 instruction takes three cycles and can start each cycle. So three blocks are done at
- * once, and their CRCs are joined: the CRC of A then B is that of A moved over as many zeros as B
- * is long, xor that of B begun with 0. Moving is linear, so a table for each byte does it.
+/* The CRC32 instruction takes three cycles, and one can start in each cycle. So three blocks are
+ * processed at once, and their CRCs are combined. The CRC of A followed by B is the CRC of A moved
+ * over as many zeros as B has bytes, xor the CRC of B that started with 0. The move is linear, so a
+ * table for each byte computes it.
  */
 #define BLOCK 128
 

@@ -22,7 +22,7 @@ probe_crc_finish(uint32_t crc)
 	return ~crc;
 }
 
-/* For CPUs without the CRC32 instruction: four bits at a time. */
+/* For CPUs without the CRC32 instruction: 4 bits at a time. */
 static inline uint32_t
 probe_crc_portable(uint32_t crc, const void *data, size_t len)
 {
@@ -66,7 +66,7 @@ probe_crc_short(uint32_t crc, const void *data, size_t len)
 #define probe_crc_short probe_crc_portable
 #endif
 
-#define PROBE_CRC_LONG 384 /* from here on three blocks at once are faster */
+#define PROBE_CRC_LONG 384 /* three blocks at once are faster from this length */
 
 uint32_t probe_crc_long(uint32_t crc, const void *data, size_t len);
 

@@ -24,7 +24,7 @@ probe_frame_minimum(bool tcp, bool vlan)
 	return RTE_MAX(size, (unsigned int)PROBE_SIZE_MIN);
 }
 
-/* Returns the offset of the IPv4 header. */
+/* Write the Ethernet header. Return the offset of the IPv4 header. */
 static unsigned int
 put_ether(uint8_t *to, const struct probe_shape *shape)
 {
@@ -85,7 +85,7 @@ put_tcp(uint8_t *to, const struct probe_shape *shape)
 	memcpy(to, &tcp, sizeof(tcp));
 }
 
-/* The TCP checksum without the stamp, which is zero so far. */
+/* The TCP checksum while the stamp is zero. */
 static uint32_t
 constant_sum(const uint8_t *ip, const uint8_t *tcp, unsigned int len)
 {
@@ -123,7 +123,7 @@ probe_template_make(struct probe_template *t, const struct probe_shape *shape)
 	t->crc = probe_crc(t->crc, t->bytes + t->tcp_sum + 2, t->stamp - t->tcp_sum - 2U);
 }
 
-/* The stamp begins at an even offset of the TCP segment, so its sum can be added to the rest's. */
+/* The stamp starts at an even offset in the TCP segment, so its sum can be added to the rest. */
 void
 probe_frame_sum(const struct probe_template *t, uint8_t *head)
 {
@@ -136,7 +136,7 @@ probe_frame_sum(const struct probe_template *t, uint8_t *head)
 	memcpy(head + t->tcp_sum, &folded, sizeof(folded));
 }
 
-/* Where things stand in a frame that could be a probe's. */
+/* Offsets in a frame that may come from a probe. */
 struct layout {
 	unsigned int l3;
 	unsigned int l4;
@@ -150,7 +150,7 @@ word_at(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-/* head has PROBE_HEADERS_MAX bytes, of which those beyond the frame are arbitrary. */
+/* head has PROBE_HEADERS_MAX bytes. Those after the end of the frame are arbitrary. */
 static inline bool
 find_layout(const uint8_t *head, unsigned int len, struct layout *at)
 {
@@ -171,7 +171,7 @@ find_layout(const uint8_t *head, unsigned int len, struct layout *at)
 	return len >= at->stamp + PROBE_STAMP;
 }
 
-/* Of what follows offset `from`, over all segments. */
+/* Continue a CRC from offset `from` on, over all segments. */
 static uint32_t
 crc_of_rest(const struct rte_mbuf *m, unsigned int from, uint32_t crc)
 {
@@ -205,8 +205,8 @@ crc_is_right(const struct rte_mbuf *m, const uint8_t *head, const struct layout 
 	return rte_be_to_cpu_32(got) == probe_crc_finish(crc);
 }
 
-/* The sum of 16-bit words from offset `from` on. rte_raw_cksum_mbuf of DPDK 22.11 is wrong for
- * segments that begin at an odd offset: it cuts an unfolded sum to 16 bits.
+/* The sum of the 16-bit words from offset `from` on. rte_raw_cksum_mbuf of DPDK 22.11 is wrong for
+ * segments that start at an odd offset: it cuts a sum to 16 bits before it is folded.
  */
 static uint32_t
 sum_of_rest(const struct rte_mbuf *m, unsigned int from)
@@ -257,8 +257,7 @@ probe_frame_check(struct probe_expected *e, const struct rte_mbuf *m, struct pro
 
 	if (unlikely(!e->any || len < LEN_MIN))
 		return PROBE_FOREIGN;
-	/* a frame of one segment may end before PROBE_HEADERS_MAX, but the layout is judged first
-	 */
+	/* one segment may end before PROBE_HEADERS_MAX; the layout check comes first */
 	if (unlikely(m->data_len < RTE_MIN(len, (unsigned int)PROBE_HEADERS_MAX))) {
 		memset(copy, 0, sizeof(copy));
 		head = rte_pktmbuf_read(m, 0, RTE_MIN(len, (unsigned int)sizeof(copy)), copy);

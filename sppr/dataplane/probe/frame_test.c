@@ -43,7 +43,7 @@ make(const struct probe_shape *shape)
 	probe_frame_stamp(&template, frame, SEQUENCE, TSC);
 }
 
-/* Judge `frame` as a chain whose segments have `piece` bytes each. */
+/* Check `frame` as a chain of segments of `piece` bytes. */
 static enum probe_verdict
 judge(unsigned int len, unsigned int piece)
 {
@@ -83,7 +83,7 @@ test_minimum(void)
 	CHECK(probe_frame_minimum(true, false) == 72 && probe_frame_minimum(true, true) == 76);
 }
 
-/* Every size of note, protocol, tag and cut into segments. */
+/* All sizes at a limit, both protocols, with and without a tag, cut into segments. */
 static void
 test_good(void)
 {
@@ -112,10 +112,10 @@ test_good(void)
 	}
 	make(&udp);
 	expect(FLOW, KEY);
-	CHECK(judge(template.len, 1) == PROBE_GOOD); /* a header in pieces */
+	CHECK(judge(template.len, 1) == PROBE_GOOD); /* headers in several segments */
 }
 
-/* What another program would check. */
+/* Sums that other programs check. */
 static void
 test_sums(void)
 {
@@ -148,7 +148,7 @@ flip_each_bit(const struct probe_shape *shape)
 		byte = bit / 8;
 		frame[byte] ^= (uint8_t)(1 << bit % 8);
 		verdict = judge(template.len, 9000);
-		/* damaged MACs or flow ids are nobody's */
+		/* with damaged MACs or flow the frame cannot be assigned */
 		if (byte < 12 || (byte >= expected.flow_offset && byte < expected.flow_offset + 2U))
 			CHECK(verdict == PROBE_FOREIGN);
 		else
@@ -170,8 +170,8 @@ test_damaged(void)
 	shape.tcp = true;
 	flip_each_bit(&shape);
 	make(&shape);
-	CHECK(judge(template.len - 1U, 9000) == PROBE_CORRUPT); /* cut */
-	CHECK(judge(template.len + 1U, 9000) == PROBE_CORRUPT); /* longer */
+	CHECK(judge(template.len - 1U, 9000) == PROBE_CORRUPT); /* too short */
+	CHECK(judge(template.len + 1U, 9000) == PROBE_CORRUPT); /* too long */
 }
 
 static void
@@ -182,14 +182,14 @@ test_not_ours(void)
 	make(&udp);
 	expected.any = false;
 	CHECK(judge(template.len, 9000) == PROBE_FOREIGN);
-	expect(FLOW, KEY + 1); /* never learned, so not corrupt */
+	expect(FLOW, KEY + 1); /* nothing learned, so not corrupt */
 	CHECK(judge(template.len, 9000) == PROBE_FOREIGN);
 	expect(FLOW + 1, KEY);
 	CHECK(judge(template.len, 9000) == PROBE_MISDELIVERED && !expected.learned);
 	expect(FLOW, KEY);
 	memset(frame, 0, sizeof(frame));
 	CHECK(judge(60, 9000) == PROBE_FOREIGN && judge(14, 9000) == PROBE_FOREIGN);
-	expect(0, KEY); /* all that is compared is zero, but nothing was learned */
+	expect(0, KEY); /* the compared bytes are zero, but nothing was learned */
 	CHECK(judge(60, 9000) == PROBE_FOREIGN);
 	expect(FLOW, KEY);
 	CHECK(judge(1, 9000) == PROBE_FOREIGN && judge(9000, 9000) == PROBE_FOREIGN);

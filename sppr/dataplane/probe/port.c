@@ -7,8 +7,8 @@
 #include "probe/sink.h"
 #include "shm/owner.h"
 
-/* Test equipment: a source of frames that prove what happened to them, and a sink that checks
- * them. Different workers may use the two.
+/* Test equipment: a source that makes verifiable frames, and a sink that checks them. Different
+ * workers may use them.
  */
 struct port_probe {
 	struct port port;
@@ -17,7 +17,7 @@ struct port_probe {
 	struct probe_sink sink;
 };
 
-/* Without EAL, in unit tests, the frequency is unknown. */
+/* In unit tests EAL does not run, so the frequency is unknown. */
 static uint64_t
 tsc_hz(void)
 {
@@ -48,7 +48,7 @@ probe_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	return n;
 }
 
-/* probe_start wakes the worker. */
+/* probe_start() wakes the worker. */
 static int
 probe_arm(struct port *port, uint64_t token)
 {

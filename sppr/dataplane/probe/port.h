@@ -7,15 +7,15 @@
 
 struct port *port_probe_open(const struct port_env *env, struct port_id id);
 
-/* For the control thread. The port must be a probe. They may be called while workers use it. */
+/* Functions for the control thread, also while workers use the port. The port must be a probe. */
 
-/* Reset the source's counters and make frames. */
+/* Reset the counters of the source and make frames. */
 void probe_start(struct port *port, const struct probe_run *run);
 
-/* Make no more frames. The counters stay. */
+/* Stop making frames. The counters stay. */
 void probe_stop(struct port *port);
 
-/* Reset the sink's counters, and expect this flow and key. */
+/* Reset the counters of the sink, and expect this flow and key. */
 void probe_expect(struct port *port, uint16_t flow, uint32_t key);
 
 const struct probe_slot *probe_slot_of(const struct port *port);

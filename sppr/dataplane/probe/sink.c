@@ -6,10 +6,10 @@
 #include "forward/worker.h"
 #include "probe/sink.h"
 
-#define PREFETCH 4	 /* frames ahead */
+#define PREFETCH 4	 /* number of frames */
 #define LATENCY_SHIFT 32 /* of ns_per_tick */
 
-/* Clocks of two CPUs may differ by some cycles: a frame from the future took no time. */
+/* The clocks of two CPUs may differ by some cycles, so a negative latency counts as 0. */
 static inline uint64_t
 latency_ns(const struct probe_sink *s, uint64_t now, uint64_t then)
 {

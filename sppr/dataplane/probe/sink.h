@@ -6,8 +6,8 @@
 #include "probe/slot.h"
 #include "probe/stats/sequence.h"
 
-/* Checks the frames that a probe receives. The control thread writes it only while `ready` is false
- * and every worker has seen that.
+/* Check the frames that a probe receives. The control thread writes this struct only while `ready`
+ * is false and every worker has seen that.
  */
 struct probe_sink {
 	struct probe_sink_counters *counters;
@@ -17,13 +17,13 @@ struct probe_sink {
 	struct probe_sequence sequence;
 } __rte_cache_aligned;
 
-/* The sink expects nothing yet. */
+/* Prepare a sink that expects nothing. */
 void probe_sink_open(struct probe_sink *s, struct probe_sink_counters *counters, uint64_t hz);
 
-/* Reset the counters and expect this. Waits until no worker uses the sink. */
+/* Reset the counters and set what to expect. Waits until no worker uses the sink. */
 void probe_sink_expect(struct probe_sink *s, const struct probe_expected *expected);
 
-/* Count n frames. For the worker that fills the probe. */
+/* Count n frames. Runs on the worker that fills the probe. */
 void probe_sink_check(struct probe_sink *s, struct rte_mbuf *const *bufs, uint16_t n);
 
 #endif

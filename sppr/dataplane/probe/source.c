@@ -5,18 +5,16 @@
 
 #include "probe/source.h"
 
-#define PACE_BITS 16   /* of a TSC cycle's fraction, so that the rate is exact */
+#define PACE_BITS 16   /* fraction of a TSC cycle, for an exact rate */
 #define SMALL_FRAME 64 /* copied with a constant size */
-#define PREFETCH 4     /* frames ahead */
+#define PREFETCH 4     /* number of frames */
 
 /* The simple IMIX: 7 frames of the smallest size, 4 of 570 bytes and 1 of 1518. */
 static const uint8_t imix[] = { 0, 1, 0, 0, 1, 0, 1, 0, 0, 1, 0, 2 };
 #define IMIX_MIDDLE 570
 #define IMIX_LARGE 1518
 #define MS_PER_SECOND 1000
-#define STALL_TIMEOUT_MS                                                        \
-	1000 /* without progress of the peer: what is on its way counts as lost \
-	      */
+#define STALL_TIMEOUT_MS 1000 /* the frames in flight count as lost */
 
 void
 probe_source_stop(struct probe_source *s)
@@ -24,8 +22,8 @@ probe_source_stop(struct probe_source *s)
 	__atomic_store_n(&s->counters->running, false, __ATOMIC_RELEASE);
 }
 
-/* How many of n frames the pace permits now. A source that was not read for more than a second
- * does not make up for the time before that second.
+/* Limit n to the frames that are due. A source that was not polled for more than a second does not
+ * make up for earlier time.
  */
 static inline uint64_t
 paced(struct probe_source *s, uint64_t now, uint64_t n)
@@ -42,9 +40,9 @@ paced(struct probe_source *s, uint64_t now, uint64_t n)
 	return RTE_MIN(n, due);
 }
 
-/* How many of n frames the window permits now: a path that stalls, as a guest that gets no CPU,
- * then loses none in a full queue. Frames above the highest received number are in flight;
- * missing lower ones are lost.
+/* Limit n to the window, so that a path that stalls (a guest without CPU time) loses no frames in a
+ * full queue. Frames above the highest received number are in flight. Missing frames below it are
+ * lost.
  */
 static uint64_t
 windowed(struct probe_source *s, uint64_t now, uint64_t n)
@@ -112,7 +110,7 @@ next_template(const struct probe_source *s)
 	return which == 0 ? &s->template : &s->mix[which - 1];
 }
 
-/* A frame of one or more mbufs; NULL when the pool has too few. */
+/* Make a frame of one or more mbufs. Return NULL if the pool has too few. */
 static struct rte_mbuf *
 make_large(struct probe_source *s)
 {
@@ -154,7 +152,7 @@ make_frames(struct probe_source *s, struct rte_mbuf **bufs, uint16_t n)
 	return i;
 }
 
-/* Move the pace and the count on by what was made. */
+/* Advance the pace and the count by the frames that were made. */
 static inline void
 account(struct probe_source *s, uint16_t made)
 {

@@ -17,7 +17,8 @@ struct diag_request {
 	struct inet_diag_req_v2 body;
 };
 
-/* The kernel falls back to a listening socket. The own address of the socket is our peer's. */
+/* The kernel may return a listening socket instead. The local address of the socket is our peer's.
+ */
 static bool
 is_accepted(const struct inet_diag_msg *msg, const struct sockaddr_in *peer,
 		const struct sockaddr_in *own)
@@ -36,7 +37,7 @@ receive_answer(int fd, const struct sockaddr_in *peer, const struct sockaddr_in 
 	socklen_t len = sizeof(from);
 	ssize_t n;
 
-	/* the kernel has answered within send() */
+	/* the kernel answers during send() */
 	n = recvfrom(fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 	if (n < 0 || from.nl_pid != 0 || !NLMSG_OK(header, (size_t)n) ||
 			header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
@@ -59,7 +60,7 @@ peer_owner_by_netlink(const struct sockaddr_in *peer, const struct sockaddr_in *
 			.nlmsg_flags = NLM_F_REQUEST,
 		},
 		.body = {
-			.sdiag_family = AF_INET, /* finds connections of an IPv6 listener as well */
+			.sdiag_family = AF_INET, /* also finds connections of an IPv6 listener */
 			.sdiag_protocol = IPPROTO_TCP,
 			.idiag_states = ~0U,
 			.id = {
@@ -96,7 +97,7 @@ peer_owner_by_table(const char *table, const struct sockaddr_in *peer,
 
 	if (f == NULL)
 		return false;
-	/* /proc/net/tcp6 has IPv4 addresses as the last of four words, after FFFF0000 */
+	/* in /proc/net/tcp6 an IPv4 address is the last of four words, after FFFF0000 */
 	snprintf(peer_text, sizeof(peer_text), "%08X:%04X", peer->sin_addr.s_addr,
 			ntohs(peer->sin_port));
 	snprintf(own_text, sizeof(own_text), "%08X:%04X", own->sin_addr.s_addr,
@@ -118,7 +119,7 @@ peer_owner_by_table(const char *table, const struct sockaddr_in *peer,
 	return found;
 }
 
-/* An address of this host is reached from the same address. */
+/* A connection to an address of this host comes from the same address. */
 static bool
 is_local(const struct sockaddr_in *peer, const struct sockaddr_in *own)
 {
@@ -141,7 +142,7 @@ peer_owner_find(int fd, uid_t *uid)
 	found = peer_owner_by_netlink(&peer, &own, uid);
 	if (found != PEER_UNKNOWN)
 		return found;
-	/* a kernel without the module tcp_diag knows no socket */
+	/* a kernel without the module tcp_diag finds no socket */
 	return peer_owner_by_table("/proc/net/tcp", &peer, &own,
 			       uid) || peer_owner_by_table("/proc/net/tcp6", &peer, &own, uid)
 			       ? PEER_FOUND

@@ -30,7 +30,7 @@ listen_on(int family, struct sockaddr_in *address)
 		CHECK(bind(fd, (struct sockaddr *)&any, sizeof(any)) == 0);
 	CHECK(listen(fd, 4) == 0 && getsockname(fd, (struct sockaddr *)&any, &len) == 0);
 	*address = lo;
-	address->sin_port = any.sin6_port; /* at the same place in both */
+	address->sin_port = any.sin6_port; /* at the same offset in both structs */
 	return fd;
 }
 
@@ -59,7 +59,7 @@ test_accepted_only(int family)
 	accepted = accept(listener, NULL, NULL);
 	CHECK(peer_owner_find(fd, &uid) == PEER_FOUND && uid == geteuid());
 	CHECK(peer_owner_by_table(table, &address, &own, &by_table) && by_table == geteuid());
-	if (peer_owner_by_netlink(&address, &own, &by_netlink) == PEER_FOUND) /* needs a module */
+	if (peer_owner_by_netlink(&address, &own, &by_netlink) == PEER_FOUND) /* kernel module */
 		CHECK(by_netlink == geteuid());
 	close(accepted);
 	CHECK(peer_owner_find(fd, &uid) == PEER_PENDING);
@@ -97,7 +97,7 @@ microseconds(const struct timespec *from, const struct timespec *to)
 	       (double)(to->tv_nsec - from->tv_nsec) / 1e3;
 }
 
-/* Print what the two sources cost, for docs/security.md. */
+/* Print the cost of both methods, for docs/security.md. */
 static void
 measure(void)
 {

@@ -17,11 +17,11 @@
 
 #define BIT(cap) (1ULL << (cap))
 
-/* Why a capability may be kept. */
+/* Reasons to keep a capability. */
 enum need {
 	NEED_ALWAYS = 1,
-	NEED_FILES = 2,	 /* started by sudo, or a directory of the command line is another user's */
-	NEED_RAW = 4,	 /* a vdev that opens a network interface */
+	NEED_FILES = 2,	 /* started by sudo, or another user owns a directory of the command line */
+	NEED_RAW = 4,	 /* a vdev opens a network interface */
 	NEED_PCI = 8,	 /* without --no-pci */
 	NEED_PA = 16,	 /* --iova-mode pa */
 	NEED_OWNER = 32, /* --sock-uid */
@@ -32,27 +32,27 @@ static const struct {
 	unsigned int needs;
 	const char *name;
 } candidates[] = {
-	/* taps: TUNSETIFF, up, promiscuous; `add tap:N` comes at any time */
+	/* taps (TUNSETIFF, up, promiscuous); `add tap:N` is possible at any time */
 	{ CAP_NET_ADMIN, NEED_ALWAYS, "net_admin" },
-	/* AF_PACKET sockets of net_af_packet and net_pcap; the verbs of mlx5 */
+	/* AF_PACKET sockets of net_af_packet and net_pcap; mlx5 verbs */
 	{ CAP_NET_RAW, NEED_RAW | NEED_PCI, "net_raw" },
-	/* sockets, regions and logs in directories of the user who called sudo */
+	/* sockets, regions and logs in directories of the sudo user */
 	{ CAP_DAC_OVERRIDE, NEED_FILES, "dac_override" },
 	/* sudo_user_chown_socket() */
 	{ CAP_CHOWN, NEED_FILES | NEED_OWNER, "chown" },
 	/* setfsuid() and setfsgid() of sudo_user_enter() */
 	{ CAP_SETUID, NEED_FILES, "setuid" },
 	{ CAP_SETGID, NEED_FILES, "setgid" },
-	/* VFIO pins memory beyond RLIMIT_MEMLOCK */
+	/* VFIO pins memory above RLIMIT_MEMLOCK */
 	{ CAP_IPC_LOCK, NEED_PCI, "ipc_lock" },
-	/* physical addresses in /proc/self/pagemap, for a NIC without an IOMMU */
+	/* physical addresses from /proc/self/pagemap, for a NIC without an IOMMU */
 	{ CAP_SYS_ADMIN, NEED_PCI | NEED_PA, "sys_admin" },
 	/* I/O ports of virtio NICs, resource files of igb_uio */
 	{ CAP_SYS_RAWIO, NEED_PCI, "sys_rawio" },
 };
 #define N_CANDIDATES (sizeof(candidates) / sizeof(candidates[0]))
 
-/* Whether another user owns this directory or one above it: it may be closed to us. */
+/* Whether another user owns this directory or a parent, so that access may be denied. */
 static bool
 is_of_another_user(const char *path)
 {
@@ -113,8 +113,8 @@ needs_of(const struct config *cfg, int argc, char **argv)
 	return needs;
 }
 
-/* The bounding set limits what exec gives a process of root, so a secondary that `launch` starts
- * has no more than this process.
+/* The bounding set limits the capabilities that exec gives to root, so a secondary that `launch`
+ * starts has no more than this process.
  */
 static int
 drop_bounding_set(uint64_t keep)
@@ -124,7 +124,7 @@ drop_bounding_set(uint64_t keep)
 	for (cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++) {
 		if ((cap < 64 && (keep & BIT(cap)) != 0) || prctl(PR_CAPBSET_READ, cap) == 0)
 			continue;
-		/* EPERM: not root, so that exec gives nothing */
+		/* EPERM: not root, so exec gives none */
 		if (prctl(PR_CAPBSET_DROP, cap) < 0 && errno != EPERM)
 			return -1;
 	}
@@ -177,7 +177,7 @@ privileges_drop(const struct config *cfg, int argc, char **argv)
 			keep |= BIT(candidates[i].cap);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || drop_bounding_set(keep) < 0 ||
 			limit_permitted(&keep) < 0) {
-		log_line("cannot give up privileges: %s", strerror(errno));
+		log_line("cannot drop privileges: %s", strerror(errno));
 		return -1;
 	}
 	print_kept(keep);

@@ -4,9 +4,9 @@
 
 #include "base/config.h"
 
-/* Give up all capabilities except those that EAL and ports added later need, and forbid to gain any
- * by exec. Linux keeps both per thread, so this runs before EAL creates its threads, which inherit
- * it. argv is the whole command line. Logs what is kept. Returns -1 after logging why it failed.
+/* Drop all capabilities except those that EAL and ports need, and forbid to gain any by exec. Linux
+ * keeps both per thread, so call it before EAL creates its threads, which inherit them. argv is the
+ * whole command line. Logs the capabilities that are kept. Return -1 after logging the reason.
  */
 int privileges_drop(const struct config *cfg, int argc, char **argv);
 

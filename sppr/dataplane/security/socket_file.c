@@ -20,7 +20,7 @@ socket_file_listening(const char *proc_table, const char *path)
 	int at;
 
 	if (f == NULL)
-		return true; /* not known: then it is not ours to remove */
+		return true; /* unknown, so keep the socket */
 	while (fgets(line, sizeof(line), f) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
 		at = 0;
@@ -62,7 +62,7 @@ socket_file_remove_stale(const char *path)
 		log_line("%s: %s", path, strerror(errno));
 		return -1;
 	}
-	log_line("%s: removed a socket nobody listened on", path);
+	log_line("%s: removed a stale socket", path);
 	return 0;
 }
 

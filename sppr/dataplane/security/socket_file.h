@@ -4,18 +4,18 @@
 
 #include <stdbool.h>
 
-/* Whether a socket listens at this path, read from a table in the form of /proc/net/unix. Never
- * found out by connecting: a vhost-user server takes the probe for a guest.
+/* Whether a socket listens at this path, according to a table in the form of /proc/net/unix. Do not
+ * probe by connecting: a vhost-user server takes the connection for a guest.
  */
 bool socket_file_listening(const char *proc_table, const char *path);
 
-/* Make room for a socket at path: remove one that nobody listens on and that no stranger made; 0,
- * or -1 after saying why.
+/* Make the path free for a new socket: remove a socket of a permitted owner that no process listens
+ * on. Return 0, or -1 after logging the reason.
  */
 int socket_file_remove_stale(const char *path);
 
-/* Whether the socket at path may be connected to: it does not exist yet, or root, we or the user
- * who called sudo made it. Logs why not.
+/* Whether this process may connect to the socket at this path: it does not exist yet, or a
+ * permitted user created it. Logs a refusal.
  */
 bool socket_file_may_connect(const char *path);
 

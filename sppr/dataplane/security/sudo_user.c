@@ -26,10 +26,10 @@ number(const char *name, unsigned int *out)
 	return errno == 0 && *end == '\0' && value < (uid_t)-1;
 }
 
-/* The user that QEMU runs as in a lab of root; 0: QEMU is root, too. */
+/* The user that runs QEMU in a lab of root; 0: root. */
 static uid_t qemu_uid;
 
-/* A user other than root, on whose behalf this is root. */
+/* Get the user who started this process by sudo. Return false for root itself. */
 static bool
 sudo_user(uid_t *uid, gid_t *gid)
 {
@@ -105,12 +105,12 @@ sudo_user_chown_socket(const char *path)
 	} else if (!sudo_user(&uid, &gid)) {
 		return;
 	}
-	/* the very file that is looked at is given away, whatever the path means by then */
+	/* change the inode that was checked, even if the path changes meanwhile */
 	errno = 0;
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode) ||
 			fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-		log_line("%s: cannot be given to user %u: %s", path, uid,
+		log_line("%s: cannot change its owner to user %u: %s", path, uid,
 				fd >= 0 && errno == 0 ? "is no socket" : strerror(errno));
 	if (fd >= 0)
 		close(fd);

@@ -5,32 +5,32 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The user who started this root process by sudo (SUDO_UID, SUDO_GID), and what must be theirs: the
- * sockets and regions that their QEMU opens, the files they read. Without sudo nothing is done.
+/* The user who started this root process by sudo (SUDO_UID, SUDO_GID). That user must own the
+ * sockets and regions that their QEMU opens, and the files they read. Without sudo these functions
+ * do nothing.
  */
 
-/* Whether a user called sudo, and whether this is the one. */
+/* Whether there is such a user, and whether it is this uid. */
 bool sudo_user_exists(void);
 bool sudo_user_is(uid_t uid);
 
-/* Whether files and sockets of this user may be used: root's, our own, and those of the user who
- * called sudo.
- */
+/* Whether files of this uid may be used: root's, our own, or those of the sudo user. */
 bool sudo_user_is_trusted(uid_t uid);
 
-/* In a lab of root QEMU may run as a user of its own (--sock-uid): sockets are made for that user,
- * and its stale sockets are removed. Nothing else of that user's is trusted. "": there is none.
+/* In a lab of root, QEMU may run as a user of its own (--sock-uid). Sockets are created for that
+ * user, and its stale sockets are removed. No other file of that user is trusted. "": no such user.
  */
 void sudo_user_set_qemu(const char *uid);
 bool sudo_user_may_own_socket(uid_t uid);
 
-/* Between the two the calling thread opens and makes files as that user. Short, and without EAL: a
- * thread started within, or a hugepage file opened, would have the user's rights.
+/* Between these two calls the calling thread opens and creates files as that user. Keep it short
+ * and without EAL: a thread or a hugepage file created meanwhile would have that user's rights.
  */
 void sudo_user_enter(void);
 void sudo_user_leave(void);
 
-/* Give a socket that was just made to the user who runs QEMU: connect() wants the right to write.
+/* Change the owner of a new socket to the user who runs QEMU, because connect() needs write
+ * permission.
  */
 void sudo_user_chown_socket(const char *path);
 

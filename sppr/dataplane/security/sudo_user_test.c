@@ -51,12 +51,12 @@ main(void)
 	if (geteuid() == 0) {
 		setenv("SUDO_UID", "0", 1);
 		setenv("SUDO_GID", "0", 1);
-		CHECK(!sudo_user_is(0)); /* root who called sudo is root */
+		CHECK(!sudo_user_is(0)); /* root who called sudo counts as root */
 		setenv("SUDO_UID", "65534", 1);
 		CHECK(sudo_user_is(65534) && !sudo_user_is(65533));
 		CHECK(sudo_user_is_trusted(65534) && !sudo_user_is_trusted(65533));
 		CHECK(symlink(path, link) == 0);
-		sudo_user_chown_socket(link); /* neither the link nor what it names */
+		sudo_user_chown_socket(link); /* neither the link nor its target changes */
 		CHECK(owner(path) == 0 && owner(link) == 0);
 		CHECK(close(creat(file, 0600)) == 0);
 		sudo_user_chown_socket(file);
@@ -64,14 +64,14 @@ main(void)
 		sudo_user_chown_socket(path);
 		CHECK(owner(path) == 65534);
 		CHECK(!sudo_user_may_own_socket(65533));
-		sudo_user_set_qemu("65533"); /* sudo wakeup: a lab of root, and QEMU's own user */
+		sudo_user_set_qemu("65533"); /* a lab of root with a QEMU user */
 		CHECK(sudo_user_may_own_socket(65533) && !sudo_user_is_trusted(65533));
 		sudo_user_chown_socket(path);
 		CHECK(owner(path) == 65533);
 		sudo_user_set_qemu("");
 		CHECK(!sudo_user_may_own_socket(65533));
 		sudo_user_enter();
-		CHECK(open(file, O_RDONLY) < 0); /* root's, 0600 */
+		CHECK(open(file, O_RDONLY) < 0); /* owned by root, mode 0600 */
 		sudo_user_leave();
 		CHECK(open(file, O_RDONLY) >= 0);
 		CHECK(unlink(file) == 0 && unlink(link) == 0);

@@ -26,7 +26,7 @@ trusted_file_check(int fd)
 			return "belongs to another user";
 		if (st.st_nlink <= 1)
 			return NULL;
-		/* sppr makes the file of a region under another name first */
+		/* the file of a region has a temporary second name while sppr creates it */
 		usleep(NAME_WAIT_US);
 	}
 	return "has a second name (a hard link)";

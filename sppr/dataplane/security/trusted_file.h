@@ -4,14 +4,14 @@
 
 #include <sys/types.h>
 
-/* Open a regular file that no stranger can have put there: owned by root, by us or by the user who
- * called sudo, with one name, and not behind a symbolic link. Never blocks, as a FIFO would.
- * Returns -1 with errno and *why set. A new file is made if flags has O_CREAT; an old one is not
+/* Open a regular file that no other user can have put there: its owner is root, we or the sudo
+ * user, it has one name, and it is not behind a symbolic link. Does not block on a FIFO. Return -1
+ * with errno and *why set. With O_CREAT a missing file is created. An existing file is not
  * truncated.
  */
 int trusted_file_open(const char *path, int flags, mode_t mode, const char **why);
 
-/* The same checks for an open file. Returns the reason for a refusal, or NULL. */
+/* Check an open file in the same way. Return the reason of a refusal, or NULL. */
 const char *trusted_file_check(int fd);
 
 #endif

@@ -40,7 +40,7 @@ main(void)
 	CHECK(unlink(name) == 0 && link(file, name) == 0);
 	test_refused(file, "has a second name (a hard link)");
 	CHECK(unlink(name) == 0 && mkfifo(name, 0600) == 0);
-	test_refused(name, strerror(ENXIO)); /* nobody reads it */
+	test_refused(name, strerror(ENXIO)); /* it has no reader */
 	CHECK(trusted_file_open(name, O_RDONLY, 0, &why) < 0);
 	CHECK_STR(why, "is not a regular file");
 	CHECK(unlink(name) == 0 && mkdir(name, 0700) == 0);

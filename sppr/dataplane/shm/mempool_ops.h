@@ -4,16 +4,16 @@
 
 #include <rte_mempool.h>
 
-/* A pool names its handler by an index into a table that each process has of its own, and whose
- * order depends on how DPDK was linked or loaded.
+/* A mempool refers to its handler by an index into a table that each process has. The order of the
+ * table depends on how DPDK was linked or loaded, so secondaries reorder theirs.
  */
 typedef char mempool_ops_names[RTE_MEMPOOL_MAX_OPS_IDX][RTE_MEMPOOL_OPS_NAMESIZE];
 
-/* The names in this process's order. */
+/* Store the names in the order of this process. */
 void mempool_ops_publish(mempool_ops_names names);
 
-/* Puts this process's table into that order; -1 when there is no such handler for `index`. Before
- * the first use of a pool.
+/* Put the table of this process into that order, before the first use of a pool. Return -1 if there
+ * is no such handler for `index`.
  */
 int mempool_ops_reorder(const mempool_ops_names names, unsigned int index);
 

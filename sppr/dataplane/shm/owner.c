@@ -5,7 +5,7 @@
 
 #include "shm/owner.h"
 
-/* 0 when there is no such process, or only what is left of one. */
+/* Return 0 if there is no such process, or it is a zombie. */
 static process_id
 find_process(pid_t pid)
 {
@@ -18,7 +18,7 @@ find_process(pid_t pid)
 	if (f == NULL)
 		return 0;
 	if (fgets(line, sizeof(line), f) != NULL && (name_end = strrchr(line, ')')) != NULL)
-		/* state is field 3, starttime field 22 */
+		/* state is field 3, start time is field 22 */
 		sscanf(name_end + 1,
 				" %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
 				"%*s %*s %*s %llu",

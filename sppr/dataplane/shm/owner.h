@@ -7,8 +7,8 @@
 
 #include "shm/process_id.h"
 
-/* Words in shared memory that name the process that owns something: a side of a port, an lcore id,
- * a probe. A process that is killed stays in its words; the next one takes them over.
+/* A word in shared memory names the process that owns something: a side of a port, an lcore id, a
+ * probe. A killed process stays in its words until another process claims them.
  */
 
 /* Make this process the owner. Return 0, or the pid of the live process that is the owner. Set

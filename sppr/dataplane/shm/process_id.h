@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* A process: its pid and, as pids come again, the low half of its start time. 0 for nobody. */
+/* A process: its pid, and the low half of its start time, because pids are reused. 0: none. */
 typedef uint64_t process_id;
 
 #endif

@@ -24,8 +24,8 @@ ring_at(struct region_ring *ring, uint8_t *base, unsigned int number, bool produ
 	ring->mine = producer ? prod : cons;
 	ring->theirs = producer ? cons : prod;
 	ring->slots = base + REGION_SLOTS_AT * (1 + number);
-	/* A producer goes on where the last one of its side was, whatever that is: only distances
-	 * count. A consumer begins with nothing: what waits is older than itself.
+	/* A producer continues at the index of its predecessor; only differences count. A consumer
+	 * starts empty, because waiting frames are older than itself.
 	 */
 	ring->next = load(prod);
 	publish(ring);
@@ -50,8 +50,9 @@ region_attach(struct region *region, void *base, enum region_side side)
 	return 0;
 }
 
-/* The producer is right about its index, always: a consumer whose idea of it is impossible drops
- * what there is and goes on from the producer's; a producer says its index again and waits.
+/* The producer's index is always right. A consumer that finds it impossible drops all frames and
+ * continues from there. A producer that finds the consumer's index impossible publishes its own
+ * index again and waits.
  */
 uint32_t
 region_in_count(struct region_ring *in, uint32_t max)
@@ -65,7 +66,7 @@ region_in_count(struct region_ring *in, uint32_t max)
 		publish(in);
 		return 0;
 	}
-	/* somebody wrote over ours: the producer would wait for ever */
+	/* the peer overwrote our index, and would wait forever */
 	if (n == 0 && __atomic_load_n(in->mine, __ATOMIC_RELAXED) != in->next)
 		publish(in);
 	return n < max ? n : max;

@@ -6,14 +6,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Two packet rings in memory that the host and one guest share (docs/guest.md). No DPDK in it: both
- * sides are built from this file.
+/* Two packet rings in memory that the host shares with one guest (docs/guest.md). Both sides are
+ * built from this file, without DPDK.
  *
- * Neither side trusts the other. What a side believes of itself lies in its own memory and is only
- * published; the peer's index is read once a burst and checked; a length is read once and checked;
- * a frame is copied out before anybody looks at it; no pointer ever comes from the region.
+ * Neither side trusts the other. A side keeps its own index in its own memory and only publishes
+ * it. The peer's index is read once per burst and checked. A length is read once and checked. A
+ * frame is copied before it is examined. No pointer is ever read from the region.
  */
-#define REGION_SIZE (4U << 20)		   /* ivshmem wants a power of two */
+#define REGION_SIZE (4U << 20)		   /* ivshmem requires a power of two */
 #define REGION_MAGIC 0x474e495252505053ULL /* "SPPRRING" */
 #define REGION_VERSION 1
 #define REGION_SLOTS 512
@@ -21,17 +21,19 @@
 #define REGION_FRAME_MIN 14
 #define REGION_FRAME_MAX (REGION_SLOT_SIZE - 4)
 
-#define REGION_INDEXES 4096	   /* one page of indexes a ring, from here */
-#define REGION_SLOTS_AT (1U << 20) /* 1 MiB of slots a ring, from here */
-#define REGION_CONS_AT 128	   /* in the page of indexes, away from the producer's line */
+#define REGION_INDEXES 4096	   /* one page of indexes for each ring, from here */
+#define REGION_SLOTS_AT (1U << 20) /* 1 MiB of slots for each ring, from here */
+#define REGION_CONS_AT 128 /* offset in the page, in another cache line than the producer's */
 
-/* Which ring a side fills: the host number 0, the guest number 1. */
+/* The ring that a side fills: 0 for the host, 1 for the guest. */
 enum region_side {
 	REGION_HOST,
 	REGION_GUEST,
 };
 
-/* Written by whoever is first, for people and for versions to come; nothing is computed from it. */
+/* The first side writes the header. It is for people and later versions; nothing is computed from
+ * it.
+ */
 struct region_header {
 	uint64_t magic;
 	uint32_t version;
@@ -39,31 +41,31 @@ struct region_header {
 	uint32_t slot_size;
 };
 
-/* One direction as one side has it. */
+/* One direction of a region, as seen by one side. */
 struct region_ring {
-	uint32_t *mine;	  /* where our index is published */
-	uint32_t *theirs; /* the peer's */
+	uint32_t *mine;	  /* our published index */
+	uint32_t *theirs; /* the peer's index */
 	uint8_t *slots;
-	uint32_t next;	  /* our index, free running: the truth of it */
-	uint64_t corrupt; /* bursts that found the peer's index impossible */
-	uint64_t bad;	  /* frames of an impossible length */
+	uint32_t next;	  /* our index, free running; this copy counts */
+	uint64_t corrupt; /* bursts with an impossible index of the peer */
+	uint64_t bad;	  /* frames with an impossible length */
 };
 
 struct region {
 	struct region_ring in, out;
 };
 
-/* 0, or -1 when the header speaks of another layout. */
+/* Return 0, or -1 if the header has another layout. */
 int region_attach(struct region *region, void *base, enum region_side side);
 
-/* How many frames can be taken now, at most max. */
+/* Return the number of waiting frames, at most max. */
 uint32_t region_in_count(struct region_ring *in, uint32_t max);
-/* Give the first n back to the peer. */
+/* Give the first n slots back to the peer. */
 void region_in_release(struct region_ring *in, uint32_t n);
 
-/* How many frames there is room for, at most max. */
+/* Return the number of free slots, at most max. */
 uint32_t region_out_room(struct region_ring *out, uint32_t max);
-/* Hand the first n over. */
+/* Publish the first n frames. */
 void region_out_publish(struct region_ring *out, uint32_t n);
 
 static inline uint8_t *
@@ -72,7 +74,7 @@ region_slot(const struct region_ring *ring, uint32_t i)
 	return ring->slots + (size_t)((ring->next + i) % REGION_SLOTS) * REGION_SLOT_SIZE;
 }
 
-/* Copy frame i of those counted to a buffer of size; its length, or 0 when that is impossible. */
+/* Copy waiting frame i. Return its length, or 0 if the length is impossible. */
 static inline uint32_t
 region_in_copy(struct region_ring *in, uint32_t i, void *to, uint32_t size)
 {
@@ -87,7 +89,7 @@ region_in_copy(struct region_ring *in, uint32_t i, void *to, uint32_t size)
 	return len;
 }
 
-/* Where frame i of those there is room for goes; at most REGION_FRAME_MAX bytes. */
+/* Return where the data of frame i goes, at most REGION_FRAME_MAX bytes. */
 static inline uint8_t *
 region_out_frame(const struct region_ring *out, uint32_t i, uint32_t len)
 {

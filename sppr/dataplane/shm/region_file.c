@@ -17,7 +17,7 @@
 
 #define PATH_SIZE 256
 
-/* The name only ever stands for a file of the whole size. */
+/* Create the file under another name first, so that its name always stands for a complete file. */
 static int
 make_whole(const char *path)
 {
@@ -30,7 +30,7 @@ make_whole(const char *path)
 	if (fd < 0)
 		return -1;
 	failed = 0;
-	/* EEXIST: another process has made it, which is as good */
+	/* EEXIST: another process has created it */
 	if (ftruncate(fd, REGION_SIZE) < 0 ||
 			(renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
 					errno != EEXIST))
@@ -41,7 +41,7 @@ make_whole(const char *path)
 	return failed ? -1 : 0;
 }
 
-/* Its QEMU is the user's who called sudo, and so is the file. */
+/* The QEMU of the sudo user opens the file, so that user owns it. */
 static int
 make_file(const char *path)
 {
@@ -55,8 +55,9 @@ make_file(const char *path)
 	return made;
 }
 
-/* Whether this is a file that nobody but us, or who called sudo, can have put there, of the right
- * size. */
+/* Check that a permitted user owns the file and that it has the right size. Lock it. Return NULL,
+ * or the reason.
+ */
 static const char *
 refusal(int fd)
 {
@@ -73,7 +74,7 @@ refusal(int fd)
 		return "is too short for a region of 4 MiB";
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? "another process has this region" : strerror(errno);
-	/* a page that is missing later would be a SIGBUS in the middle of traffic */
+	/* allocate now: a missing page would be a SIGBUS later */
 	if (fallocate(fd, 0, 0, REGION_SIZE) < 0 && errno != EOPNOTSUPP)
 		return strerror(errno);
 	return NULL;

@@ -2,10 +2,10 @@
 #ifndef SHM_REGION_FILE_H
 #define SHM_REGION_FILE_H
 
-/* The host's end of a region is a file, which QEMU maps too. */
+/* The host's end of a region is a file that QEMU maps as well. */
 
-/* Opens the file, makes it when it is missing, locks it against every other process that comes
- * this way, and maps it. The file's descriptor, which holds the lock; -1 after saying why not.
+/* Open the file, create it if it is missing, lock it against other processes of sppr, and map it.
+ * Return its fd, which holds the lock, or -1 after logging the reason.
  */
 int region_file_open(const char *path, void **base);
 void region_file_close(int fd, void *base);

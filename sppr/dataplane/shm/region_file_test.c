@@ -45,10 +45,10 @@ test_made_when_missing_and_had_by_one(void)
 	CHECK(st.st_blocks * 512 >= (blkcnt_t)REGION_SIZE);
 	CHECK(entries() == 1);
 	memset(base, 7, REGION_SIZE);
-	refused(); /* flock is the open file's, so one process can try it on itself */
+	refused(); /* flock belongs to the open file, so one process can test it */
 	region_file_close(fd, base);
 	fd = region_file_open(path, &again);
-	CHECK(fd >= 0 && *(char *)again == 7); /* as it was */
+	CHECK(fd >= 0 && *(char *)again == 7); /* unchanged */
 	region_file_close(fd, again);
 	unlink(path);
 }
@@ -67,13 +67,13 @@ test_of_the_user_who_called_sudo(void)
 	fd = region_file_open(path, &base);
 	CHECK(fd >= 0 && stat(path, &st) == 0 && st.st_uid == 65534 && st.st_gid == 65533);
 	region_file_close(fd, base);
-	fd = region_file_open(path, &base); /* theirs, and ours to use */
+	fd = region_file_open(path, &base); /* owned by the sudo user */
 	CHECK(fd >= 0);
 	region_file_close(fd, base);
 	CHECK(unsetenv("SUDO_UID") == 0);
 	refused();
 	CHECK(setenv("SUDO_UID", "65535", 1) == 0);
-	refused(); /* of a third */
+	refused(); /* of a third user */
 	CHECK(setenv("SUDO_UID", "-1", 1) == 0);
 	refused();
 	CHECK(unsetenv("SUDO_UID") == 0 && chmod(dir, 0700) == 0 && unlink(path) == 0);

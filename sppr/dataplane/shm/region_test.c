@@ -5,7 +5,7 @@
 static uint8_t *base;
 static struct region host, guest;
 static uint32_t seed = 1;
-static uint8_t taken[REGION_FRAME_MAX]; /* the frame last taken */
+static uint8_t taken[REGION_FRAME_MAX]; /* the last received frame */
 
 static uint32_t
 random32(void)
@@ -38,7 +38,7 @@ put(struct region_ring *out, uint32_t number, uint32_t len)
 	return true;
 }
 
-/* The next frame's number; its length to *len, which is 0 for nothing or a bad one. */
+/* Receive a frame. Return its number, and its length in *len (0: none, or a bad one). */
 static uint32_t
 take(struct region_ring *in, uint32_t *len)
 {
@@ -77,7 +77,7 @@ test_order_and_room(void)
 	for (i = 0; i < REGION_SLOTS; i++)
 		CHECK(take(&guest.in, &len) == i && len == 64);
 	CHECK(region_in_count(&guest.in, 32) == 0);
-	while (got < 100000) { /* both ways, lengths of all sorts, many times around */
+	while (got < 100000) { /* both directions, all lengths, many wraps */
 		for (i = random32() % 600; i > 0 && put(&guest.out, sent, 60 + sent % 1900); i--)
 			sent++;
 		for (i = random32() % 600; i > 0 && got < sent; i--, got++)
@@ -119,14 +119,14 @@ test_lengths_are_checked(void)
 		take(&host.in, &len);
 		CHECK(len == 0 && host.in.bad == i + 1);
 	}
-	CHECK(put(&guest.out, 1, 101)); /* good, but more than the reader has room for */
+	CHECK(put(&guest.out, 1, 101)); /* valid, but larger than the reader's buffer */
 	CHECK(region_in_count(&host.in, 1) == 1);
 	CHECK(region_in_copy(&host.in, 0, frame, sizeof(frame)) == 0);
 	region_in_release(&host.in, 1);
 	passes(&guest.out, &host.in);
 }
 
-/* An index of the peer's that cannot be: nothing is read, and both sides find each other again. */
+/* With an impossible index of the peer nothing is read, and both sides recover. */
 static void
 test_impossible_indexes(void)
 {
@@ -136,18 +136,17 @@ test_impossible_indexes(void)
 	passes(&guest.out, &host.in);
 	*host.in.theirs = host.in.next + REGION_SLOTS + 1;
 	CHECK(region_in_count(&host.in, 32) == 0 && host.in.corrupt == 1);
-	/* the guest finds the host ahead of itself, says its index again, and the host follows */
+	/* the host's index is ahead: the guest publishes its own again, and the host follows */
 	CHECK(!put(&guest.out, 1, 60) && guest.out.corrupt == 1);
 	CHECK(region_in_count(&host.in, 32) == 0 && host.in.corrupt == 2);
 	passes(&guest.out, &host.in);
 
-	*host.out.theirs =
-			host.out.next + 1; /* the guest claims to have read what was never sent */
+	*host.out.theirs = host.out.next + 1; /* the guest claims more than was sent */
 	CHECK(region_out_room(&host.out, 32) == 0 && host.out.corrupt == 1);
-	CHECK(region_in_count(&guest.in, 1) == 0); /* an honest guest mends it */
+	CHECK(region_in_count(&guest.in, 1) == 0); /* a correct guest repairs it */
 	passes(&host.out, &guest.in);
 
-	*host.out.mine = 12345678; /* our own published index is written over */
+	*host.out.mine = 12345678; /* our published index is overwritten */
 	CHECK(region_in_count(&guest.in, 32) == 0);
 	CHECK(!put(&host.out, 1, 60));
 	CHECK(region_in_count(&guest.in, 32) == 0);
@@ -172,8 +171,8 @@ test_either_side_restarts(void)
 		CHECK(take(&host.in, &len) == i);
 	}
 	CHECK(region_attach(&host, base, REGION_HOST) == 0);
-	CHECK(region_in_count(&host.in, 32) == 0); /* stale frames are dropped */
-	for (; i < 300; i++)			   /* the peer keeps its own */
+	CHECK(region_in_count(&host.in, 32) == 0); /* old frames are dropped */
+	for (; i < 300; i++)			   /* the peer keeps its index */
 		CHECK(take(&guest.in, &len) == i);
 	passes(&host.out, &guest.in);
 	passes(&guest.out, &host.in);
@@ -190,7 +189,7 @@ scribble(void)
 
 	for (i = 0; i < 64; i++)
 		word[random32() % (REGION_SIZE / 4)] = random32();
-	for (i = 0; i < 4; i++) /* and where it hurts: the four indexes */
+	for (i = 0; i < 4; i++) /* most often the four indexes */
 		if (random32() % 2 != 0)
 			word[(REGION_INDEXES * (1 + i / 2) + i % 2 * REGION_CONS_AT) / 4] =
 					random32() % 2 ? random32()
@@ -214,7 +213,7 @@ test_scribbling(void)
 	}
 	CHECK(host.in.corrupt > 0 && host.out.corrupt > 0 && host.in.bad > 0);
 	CHECK(region_attach(&guest, base, REGION_GUEST) == 0);
-	for (i = 0; i < 4; i++) { /* both poll, and soon all is well */
+	for (i = 0; i < 4; i++) { /* both sides poll, and recover */
 		region_out_room(&host.out, 1);
 		region_in_count(&host.in, 1);
 		region_out_room(&guest.out, 1);
@@ -237,14 +236,14 @@ test_header(void)
 	header.version = 2;
 	memcpy(base, &header, sizeof(header));
 	CHECK(region_attach(&guest, base, REGION_GUEST) < 0);
-	CHECK(region_attach(&host, base, REGION_HOST) == 0); /* the host is right */
+	CHECK(region_attach(&host, base, REGION_HOST) == 0); /* the host's index counts */
 	CHECK(region_attach(&guest, base, REGION_GUEST) == 0);
 }
 
 int
 main(void)
 {
-	base = aligned_alloc(4096, REGION_SIZE); /* ASan knows its end */
+	base = aligned_alloc(4096, REGION_SIZE); /* ASan checks its end */
 	CHECK(base != NULL);
 	test_order_and_room();
 	test_indexes_run_over_the_end();

@@ -15,13 +15,13 @@
 #include "shm/owner.h"
 #include "shm/shared.h"
 
-#define MBUFS_EACH 1536 /* a ring or a port, as SPP */
+#define MBUFS_EACH 1536 /* per ring and port, as in SPP */
 #define POOL_CACHE 256
 #define ATTACH_TRIES 20
 #define ATTACH_WAIT_US 100000
 
-/* lf_stack outlives a process killed inside an operation; the ring handlers may not, and then
- * the next user spins for ever.
+/* lf_stack survives a process that is killed during an operation. With a ring handler the next user
+ * may spin forever.
  */
 int
 shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings)
@@ -59,9 +59,9 @@ create_rings(struct shared_view *view, uint16_t nrings)
 	return 0;
 }
 
-/* A kill inside the pool's put or get leaves entries in the cache that are in use elsewhere too,
- * and nothing tells: what is in it, at most 1.5 * POOL_CACHE mbufs, is lost rather than handed out
- * twice.
+/* A process killed during a put or get of the pool may leave entries in its cache that are used
+ * elsewhere. They cannot be told apart, so all entries (at most 1.5 * POOL_CACHE mbufs) are
+ * dropped, not handed out twice.
  */
 static void
 drop_cache(const struct shared_view *view, unsigned int lcore)
@@ -137,7 +137,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	view->info = info;
 	if (shared_claim_lcores(view) < 0)
 		return -1;
-	/* the magic last: a secondary that sees it sees the rest */
+	/* the magic comes last, so a secondary that sees it sees the rest */
 	__atomic_store_n(&info->magic, SHARED_MAGIC, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -164,7 +164,7 @@ find_info(void)
 	struct shared *info;
 	int i;
 
-	/* a primary that has just started publishes in a moment */
+	/* a primary that has just started publishes soon */
 	for (i = 0; i < ATTACH_TRIES; i++) {
 		zone = rte_memzone_lookup(SHARED_ZONE_NAME);
 		info = zone != NULL ? zone->addr : NULL;
@@ -188,7 +188,7 @@ shared_attach(struct shared_view *view)
 		return -1;
 	}
 	if (info->version != SHARED_VERSION || info->size != sizeof(*info)) {
-		log_line("the primary speaks version %u (%u bytes) of " SHARED_ZONE_NAME
+		log_line("the primary has version %u (%u bytes) of " SHARED_ZONE_NAME
 			 ", this program %u (%zu bytes): use programs of one build; not starting",
 				info->version, info->size, SHARED_VERSION, sizeof(*info));
 		return -1;
@@ -206,7 +206,7 @@ shared_attach(struct shared_view *view)
 		return -1;
 	}
 	if (mempool_ops_reorder(info->mempool_ops, (unsigned int)view->pool->ops_index) < 0) {
-		log_line("the primary's DPDK has other pool handlers than this one; not starting");
+		log_line("the primary's DPDK has other mempool handlers; not starting");
 		return -1;
 	}
 	return 0;

@@ -22,11 +22,11 @@
 #define SHARED_ZONE_NAME "MProc_port_info"
 #define SHARED_RING_NAME "eth_ring%u"
 #define SHARED_RING_SLOTS \
-	1024 /* SPP has 128; a consumer that lost its CPU for a moment loses less */
+	1024 /* SPP: 128; more absorb a consumer that loses its CPU for a moment */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
 #define SHARED_VERSION 5
 
-/* The side that polls a port and the side that fills it may be two processes: a cache line each. */
+/* One process may poll a port while another fills it, so each side has its own cache line. */
 struct port_stats {
 	uint64_t rx;
 	uint64_t rx_drop;
@@ -34,18 +34,18 @@ struct port_stats {
 	uint64_t tx_drop;
 } __rte_cache_aligned;
 
-/* Which process polls and which fills a port. A ring has one producer and one consumer, an
- * ethdev queue one user; a second one would corrupt it.
+/* The processes that poll and fill a port. A ring has one producer and one consumer, an ethdev
+ * queue has one user. A second one would corrupt it.
  */
 struct port_users {
 	process_id rx;
 	process_id tx;
 };
 
-/* The worker that sleeps until somebody fills this ring (see waker.h); 0: it is awake. */
+/* The worker that sleeps until the ring is filled (forward/ring_notify.h). 0: it is awake. */
 struct ring_sleeper {
 	uint64_t token;
-	uint32_t foreign; /* filled by a process that knows nothing of this */
+	uint32_t foreign; /* filled by a process that does not wake workers */
 } __rte_cache_aligned;
 
 struct shared_port {
@@ -54,7 +54,7 @@ struct shared_port {
 	uint16_t number;
 	uint16_t nrxq;
 	uint16_t ntxq;
-	bool plain_null; /* net_null without options: a secondary does not see them */
+	bool plain_null; /* net_null without options, which a secondary cannot see */
 	struct port_users users[MAX_QUEUES];
 	char name[RTE_ETH_NAME_MAX_LEN];
 };
@@ -62,11 +62,11 @@ struct shared_port {
 #define PATCH_REGISTRY_SIZE 64
 #define PATCH_REGISTRY_PATCHES 64
 
-/* What a process is patched; see patch_registry.h. */
+/* The patches of a process, see forward/patch_registry.h. */
 struct patch_registry_entry {
 	process_id process;
 	uint32_t sequence;
-	uint16_t id; /* the primary: 0 */
+	uint16_t id; /* 0: the primary */
 	bool running;
 	unsigned int npatches;
 	struct {
@@ -75,8 +75,8 @@ struct patch_registry_entry {
 	} patch[PATCH_REGISTRY_PATCHES];
 };
 
-/* The memzone MProc_port_info, written by the primary once its ports run. Counters only grow:
- * each has one writer, so `clear` is a baseline the primary subtracts, not a write.
+/* The memzone MProc_port_info. The primary writes it when its ports run. Counters only grow and
+ * have one writer, so `clear` stores a baseline in the primary.
  */
 struct shared {
 	uint32_t magic;
@@ -84,34 +84,33 @@ struct shared {
 	uint32_t size;
 	uint32_t primary_pid;
 	uint64_t published_ns; /* CLOCK_MONOTONIC */
-	/* the primary's pool handlers by index: the order depends on how DPDK was linked or loaded
-	 */
+	/* the primary's pool handlers by index, see shm/mempool_ops.h */
 	mempool_ops_names mempool_ops;
 	uint16_t nports;
 	uint16_t nrings;
-	process_id lcore_user[RTE_MAX_LCORE]; /* who owns the pool cache of this lcore id */
+	process_id lcore_user[RTE_MAX_LCORE]; /* owner of the pool cache of each lcore id */
 	struct shared_port port[RTE_MAX_ETHPORTS];
 	struct port_users ring_users[MAX_RINGS];
-	/* a queue each: two queues of a port may be two processes' */
+	/* per queue, because two processes may use two queues */
 	struct port_stats port_stats[RTE_MAX_ETHPORTS][MAX_QUEUES];
 	struct port_stats ring_stats[MAX_RINGS];
 	struct ring_sleeper ring_sleeper[MAX_RINGS];
 	struct patch_registry_entry patch_registry[PATCH_REGISTRY_SIZE];
-	struct probe_slot probe[MAX_PROBES]; /* by the number of the port */
+	struct probe_slot probe[MAX_PROBES]; /* indexed by the number of the port */
 };
 
-/* Sides of a ring that a pipe has for a process that is not ours. */
+/* Sides of a ring that a pipe reserves for a process that is not ours. */
 struct ring_reserved {
 	bool rx;
 	bool tx;
 };
 
-/* One process's view. */
+/* The view of one process. */
 struct shared_view {
 	struct shared *info;
 	struct rte_mempool *pool;
 	struct rte_ring *ring[MAX_RINGS];
-	struct ring_reserved ring_reserved[MAX_RINGS]; /* by pipes of this process */
+	struct ring_reserved ring_reserved[MAX_RINGS]; /* by the pipes of this process */
 };
 
 int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings);
@@ -119,15 +118,15 @@ int shared_publish(struct shared_view *view, const struct shared_port *ports, ui
 		uint16_t nrings);
 int shared_attach(struct shared_view *view);
 
-/* All queues of a port. */
+/* The sum over all queues of a port. */
 struct port_stats shared_port_stats(const struct shared *info, uint16_t port);
 
-/* Take the pool caches of this process's worker lcores; 0, or -1 after saying who has one. The
- * primary did it when it published.
+/* Claim the pool caches of the worker lcores of this process. Return 0, or -1 after logging the
+ * owner. shared_publish() does it for the primary.
  */
 int shared_claim_lcores(const struct shared_view *view);
 
-/* Once the workers have stopped: what their caches hold is good for the next user. */
+/* Release them, after the workers have stopped. The next user can use what they contain. */
 void shared_release_lcores(const struct shared_view *view);
 
 #endif

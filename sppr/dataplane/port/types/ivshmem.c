@@ -10,8 +10,8 @@
 #include "shm/region.h"
 #include "shm/region_file.h"
 
-/* The host's end of a region shared with one guest (region.h): frames are copied in and out, so
- * nothing of the host's packet memory is ever seen by a guest.
+/* The host's end of a region that is shared with one guest (shm/region.h). Frames are copied, so
+ * the guest never sees packet memory of the host.
  */
 struct port_ivshmem {
 	struct port port;
@@ -29,7 +29,7 @@ ivshmem_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	uint32_t count = region_in_count(in, n), len;
 	uint16_t i, good = 0;
 
-	/* no mbufs: the frames wait where they are */
+	/* without mbufs the frames stay in the ring */
 	if (count == 0 || rte_pktmbuf_alloc_bulk(p->pool, bufs, count) != 0)
 		return 0;
 	for (i = 0; i < count; i++) {
@@ -71,8 +71,7 @@ ivshmem_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 		struct rte_mbuf *m = bufs[i];
 
 		if (unlikely(m->pkt_len > REGION_FRAME_MAX)) {
-			/* will not fit later either: counted with those that leave, and as a drop
-			 */
+			/* too long for a slot: counted as sent and as a drop */
 			port->stats->tx_drop++;
 			continue;
 		}
@@ -96,7 +95,7 @@ ivshmem_close(struct port *port)
 			 "times",
 				port->id.number, (unsigned long)(r->in.corrupt + r->out.corrupt),
 				(unsigned long)r->in.bad);
-	region_file_close(p->fd, p->base); /* the file stays: a VM has it */
+	region_file_close(p->fd, p->base); /* a VM uses the file, so it stays */
 }
 
 static const struct port_ops ivshmem_ops = {

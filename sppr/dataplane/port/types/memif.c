@@ -12,18 +12,18 @@
 #include "port/port.h"
 #include "port/port_type.h"
 
-/* memif:N, the server of interface N. Not DPDK's net_memif, which works in the primary only and
- * believes what the client writes. Frames are copied out of and into the client's memory.
+/* memif:N, the server of interface N. DPDK's net_memif works in the primary only, and trusts the
+ * client's memory. This port copies frames from and to the client's memory.
  */
 #define FRAME_MIN 14
-#define FRAME_MAX 16384 /* what a client can make us take mbufs for */
+#define FRAME_MAX 16384 /* limit of the mbufs for one frame */
 
 struct port_memif {
 	struct port port;
 	struct memif_endpoint endpoint;
 	struct rte_mempool *pool;
-	struct memif_link *link;  /* written by the control thread, read by workers */
-	struct memif_link *armed; /* the worker's: whose event it waits for */
+	struct memif_link *link;  /* the control thread writes it, workers read it */
+	struct memif_link *armed; /* for the worker: the link whose event it waits for */
 	struct eventfd_notify notify;
 };
 
@@ -33,7 +33,7 @@ link_of(const struct port_memif *p)
 	return __atomic_load_n(&p->link, __ATOMIC_ACQUIRE);
 }
 
-/* Into an empty mbuf, and more chained to it where one is too small. */
+/* Copy a frame into an empty mbuf, with a chain of mbufs if one is too small. */
 static bool
 copy_in(struct port_memif *p, struct rte_mbuf *head, const struct memif_frame *frame)
 {
@@ -73,7 +73,7 @@ memif_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 		return 0;
 	there = memif_queue_count(&link->in);
 	count = RTE_MIN(there, n);
-	/* no mbufs: the frames wait where they are */
+	/* without mbufs the frames stay in the ring */
 	if (count == 0 || rte_pktmbuf_alloc_bulk(p->pool, bufs, count) != 0)
 		return 0;
 	while (good + bad < count && taken < there) {
@@ -92,7 +92,9 @@ memif_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	return good;
 }
 
-/* From descriptor i on; how many it took, 0 when they do not suffice. */
+/* Copy a frame out, from descriptor i on. Return the number of descriptors, or 0 if there are too
+ * few.
+ */
 static uint16_t
 copy_out(struct port *port, struct memif_queue *out, uint16_t i, uint16_t there, struct rte_mbuf *m)
 {
@@ -106,7 +108,7 @@ copy_out(struct port *port, struct memif_queue *out, uint16_t i, uint16_t there,
 			return 0;
 		if (unlikely(!memif_queue_segment(out, (uint16_t)(i + used), &segment) ||
 				    segment.len == 0)) {
-			/* the client gave a buffer that is none: this frame it does not get */
+			/* not a valid buffer: drop this frame */
 			port->stats->tx_drop++;
 			memif_queue_clear(out, i, ++used);
 			return used;
@@ -145,8 +147,8 @@ memif_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	return i;
 }
 
-/* The client sends events while we sleep. It does so without a fence, as DPDK's, and may miss that
- * we have just lain down; the sleeper's look every 100 ms is what bounds that.
+/* Ask the client for events. Clients, as DPDK's, use no fence, so one may miss that this worker is
+ * about to sleep. idle.c wakes the worker after 100 ms at the latest.
  */
 static int
 memif_arm(struct port *port, uint64_t token)
@@ -156,7 +158,7 @@ memif_arm(struct port *port, uint64_t token)
 	(void)token;
 	p->armed = link_of(p);
 	if (p->armed == NULL)
-		return WAIT_NONE; /* on_connected wakes us */
+		return WAIT_NONE; /* on_connected() wakes the worker */
 	memif_queue_enable_events(&p->armed->in, true);
 	return p->armed->in_wait;
 }
@@ -167,7 +169,7 @@ memif_disarm(struct port *port, bool event)
 	struct port_memif *p = (struct port_memif *)port;
 	struct epoll_event told;
 
-	/* on_disconnected waits for us, so what we armed is still there */
+	/* on_disconnected() waits for this worker, so the link is valid */
 	if (p->armed == NULL)
 		return;
 	memif_queue_enable_events(&p->armed->in, false);

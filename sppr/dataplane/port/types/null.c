@@ -5,7 +5,7 @@
 
 #define FRAME 64
 
-/* Endless 64 byte frames of whatever the mbufs hold; frees what it is given. */
+/* A source of 64-byte frames without content, and a sink that frees all frames. */
 struct port_null {
 	struct port port;
 	struct rte_mempool *pool;

@@ -16,14 +16,14 @@
 
 #define SNAPLEN 65535
 
-/* Reads spp-rxN.pcap once to its end (no file: no packets), writes spp-txN.pcap. Both are in the
- * folder of --sock-dir, by default SPP's /tmp. A debugging aid, not a fast port.
+/* Read spp-rxN.pcap once, and write spp-txN.pcap. Without the first file there are no packets. Both
+ * are in the directory of --sock-dir; its default is SPP's /tmp. For debugging, not fast.
  */
 struct port_pcap {
 	struct port port;
 	struct rte_mempool *pool;
 	pcap_t *rx;
-	pcap_t *link; /* what the writer says the frames are */
+	pcap_t *link; /* the link type of the written file */
 	pcap_dumper_t *tx;
 };
 
@@ -80,7 +80,7 @@ pcap_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 				rte_pktmbuf_read(bufs[i], 0, header.caplen, flat));
 		rte_pktmbuf_free(bufs[i]);
 	}
-	pcap_dump_flush(p->tx); /* whoever looks at the file sees what was sent */
+	pcap_dump_flush(p->tx); /* readers of the file see each burst */
 	return n;
 }
 
@@ -97,7 +97,7 @@ pcap_port_close(struct port *port)
 		pcap_close(p->rx);
 }
 
-/* Once a file has ended nothing comes any more. */
+/* No packets come after the end of the file. */
 static int
 pcap_arm(struct port *port, uint64_t token)
 {
@@ -112,7 +112,7 @@ static const struct port_ops pcap_ops = {
 	.arm = pcap_arm,
 };
 
-/* /tmp is everybody's: a file there may be another user's, or a link to one of ours. */
+/* Any user can write to /tmp, so a file there may belong to another user or be a link. */
 static FILE *
 open_file(const char *path, int flags, const char *mode)
 {

@@ -14,7 +14,7 @@
 #include "port/types/null.h"
 #include "port/types/phy.h"
 
-/* An ethdev that the primary configured and started: phy:N, and its vdevs. */
+/* One queue of an ethdev that the primary configured and started: phy:N, or a vdev. */
 struct port_ethdev {
 	struct port port;
 	uint16_t ethdev;
@@ -40,7 +40,7 @@ ethdev_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 static void
 ethdev_close(struct port *port)
 {
-	(void)port; /* the primary stops its devices when it ends */
+	(void)port; /* the primary stops its ethdevs when it ends */
 }
 
 static const struct port_ops ethdev_ops = {
@@ -49,7 +49,7 @@ static const struct port_ops ethdev_ops = {
 	.close = ethdev_close,
 };
 
-/* A queue number that only one direction has. */
+/* For a queue that exists in one direction only. */
 static const struct port_ops rx_only_ops = {
 	.rx_burst = ethdev_rx,
 	.close = ethdev_close,
@@ -68,8 +68,8 @@ ops_for(const struct shared_port *dev, uint16_t queue)
 	return queue >= dev->nrxq ? &tx_only_ops : &ethdev_ops;
 }
 
-/* A tap is readable when a frame has come; of several queues' fds nothing tells which is which.
- * Other devices: no event a secondary can wait on.
+/* A tap with one queue becomes readable when a frame arrives. With several queues it is unknown
+ * which fd belongs to which. Other devices have no event that a secondary can wait for.
  */
 static int
 event_of(const struct shared_port *dev)
@@ -96,8 +96,8 @@ ethdev_open(const struct shared_port *dev, struct port_id id, uint16_t queue)
 	return &p->port;
 }
 
-/* net_null without options is the nullpmd of this process: the driver frees one mbuf at a time,
- * and took 95 % of a patch null to null (docs/dataplane.md, figures).
+/* A net_null without options is served as nullpmd of this process: the driver frees mbufs one by
+ * one, which took 95 % of the time from null to null (docs/dataplane.md, figures).
  */
 struct port *
 port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue)
@@ -140,7 +140,7 @@ mac_text(uint16_t ethdev, char text[RTE_ETHER_ADDR_FMT_SIZE])
 
 	if (rte_eth_macaddr_get(ethdev, &mac) < 0)
 		memset(&mac, 0, sizeof(mac));
-	/* lower case, as SPP writes it */
+	/* lower case, as in SPP */
 	snprintf(text, RTE_ETHER_ADDR_FMT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x",
 			RTE_ETHER_ADDR_BYTES(&mac));
 }
@@ -202,7 +202,7 @@ print_stats(const struct app *app)
 	}
 }
 
-/* The primary opens ethdevs when it starts, so `add phy:N` is refused. */
+/* The primary opens its ethdevs when it starts. `add phy:N` is refused. */
 const struct port_type port_type_phy = {
 	.put_status = put_status,
 	.clear_stats = clear_stats,

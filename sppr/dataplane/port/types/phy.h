@@ -4,7 +4,7 @@
 
 #include "port/port.h"
 
-/* Open one queue of an ethdev of the primary; index is its place in struct shared. */
+/* Open one queue of an ethdev of the primary. index is its index in struct shared. */
 struct port *port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue);
 
 #endif

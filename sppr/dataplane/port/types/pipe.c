@@ -10,6 +10,17 @@
 #include "shm/owner.h"
 
 #define PREFIX "pipe:"
+#define MAX_PIPES 16
+
+struct pipe {
+	uint16_t number;
+	uint16_t rx; /* the ring that the foreign process reads */
+	uint16_t tx; /* the ring that the foreign process fills */
+	uint16_t ethdev;
+};
+
+static struct pipe pipes[MAX_PIPES];
+static unsigned int npipes;
 
 static bool
 parse(const char *text, uint16_t *number)
@@ -19,12 +30,12 @@ parse(const char *text, uint16_t *number)
 }
 
 static int
-find(const struct app *app, uint16_t number)
+find(uint16_t number)
 {
 	unsigned int i;
 
-	for (i = 0; i < app->npipes; i++)
-		if (app->pipe[i].number == number)
+	for (i = 0; i < npipes; i++)
+		if (pipes[i].number == number)
 			return (int)i;
 	return -1;
 }
@@ -55,7 +66,7 @@ release_sides(struct app *app, const struct pipe *p)
 	owner_release(&info->ring_users[p->tx].tx);
 }
 
-/* The far end's sides of both rings: no patch may have them as well. */
+/* Claim the sides of both rings for the foreign process, so that no patch can use them. */
 static bool
 claim_sides(struct app *app, const struct pipe *p)
 {
@@ -63,9 +74,9 @@ claim_sides(struct app *app, const struct pipe *p)
 	bool stale;
 	unsigned int i;
 
-	for (i = 0; i < app->npipes; i++)
-		if (app->pipe[i].rx == p->rx || app->pipe[i].tx == p->tx) {
-			log_line("pipe:%u has that ring already", app->pipe[i].number);
+	for (i = 0; i < npipes; i++)
+		if (pipes[i].rx == p->rx || pipes[i].tx == p->tx) {
+			log_line("pipe:%u uses that ring", pipes[i].number);
 			return false;
 		}
 	for (i = 0; i < app->ports.n; i++) {
@@ -76,13 +87,13 @@ claim_sides(struct app *app, const struct pipe *p)
 		if ((port->id.type == PORT_RING && port->id.number == p->rx) ||
 				(port->patched_to->id.type == PORT_RING &&
 						port->patched_to->id.number == p->tx)) {
-			log_line("the ring is patched here already");
+			log_line("a patch of this process uses the ring");
 			return false;
 		}
 	}
 	if (owner_claim(&info->ring_users[p->rx].rx, &stale) != 0 ||
 			owner_claim(&info->ring_users[p->tx].tx, &stale) != 0) {
-		log_line("a process is patched to the far end's side of the ring already");
+		log_line("another process uses that side of a ring");
 		release_sides(app, p);
 		return false;
 	}
@@ -95,33 +106,33 @@ claim_sides(struct app *app, const struct pipe *p)
 static bool
 pipe_add(struct app *app, const char *name, const char *rx, const char *tx)
 {
-	struct pipe *p = &app->pipe[app->npipes];
+	struct pipe p;
 	int ethdev;
 
-	if (!parse(name, &p->number) || find(app, p->number) >= 0 || app->npipes == MAX_PIPES) {
-		log_line("\"%.40s\": not a new pipe, or one too many", name);
+	if (!parse(name, &p.number) || find(p.number) >= 0 || npipes == MAX_PIPES) {
+		log_line("\"%.40s\": not a new pipe, or too many pipes", name);
 		return false;
 	}
-	if (!ring_word(app, rx, &p->rx) || !ring_word(app, tx, &p->tx) || !claim_sides(app, p))
+	if (!ring_word(app, rx, &p.rx) || !ring_word(app, tx, &p.tx) || !claim_sides(app, &p))
 		return false;
-	ethdev = pipe_ethdev_create(&app->view, p->number, p->rx, p->tx);
+	ethdev = pipe_ethdev_create(&app->view, p.number, p.rx, p.tx);
 	if (ethdev < 0) {
-		release_sides(app, p);
+		release_sides(app, &p);
 		return false;
 	}
-	p->ethdev = (uint16_t)ethdev;
-	app->npipes++;
+	p.ethdev = (uint16_t)ethdev;
+	pipes[npipes++] = p;
 	return true;
 }
 
 static void
 remove_at(struct app *app, unsigned int i)
 {
-	struct pipe *p = &app->pipe[i];
+	struct pipe *p = &pipes[i];
 
 	pipe_ethdev_remove(p->number, p->ethdev);
 	release_sides(app, p);
-	*p = app->pipe[--app->npipes];
+	*p = pipes[--npipes];
 }
 
 static bool
@@ -130,7 +141,7 @@ pipe_del(struct app *app, const char *name)
 	uint16_t number;
 	int at;
 
-	if (!parse(name, &number) || (at = find(app, number)) < 0) {
+	if (!parse(name, &number) || (at = find(number)) < 0) {
 		log_line("\"%.40s\": no such pipe", name);
 		return false;
 	}
@@ -141,7 +152,7 @@ pipe_del(struct app *app, const char *name)
 static void
 close_all(struct app *app)
 {
-	while (app->npipes > 0)
+	while (npipes > 0)
 		remove_at(app, 0);
 }
 
@@ -167,12 +178,13 @@ put_status(const struct app *app, struct json *w)
 {
 	unsigned int i;
 
+	(void)app;
 	json_array(w, "pipes");
-	for (i = 0; i < app->npipes; i++) {
+	for (i = 0; i < npipes; i++) {
 		json_object(w, NULL);
-		json_uint(w, "id", app->pipe[i].number);
-		json_uint(w, "rx", app->pipe[i].rx);
-		json_uint(w, "tx", app->pipe[i].tx);
+		json_uint(w, "id", pipes[i].number);
+		json_uint(w, "rx", pipes[i].rx);
+		json_uint(w, "tx", pipes[i].tx);
 		json_end(w);
 	}
 	json_end(w);
@@ -184,7 +196,8 @@ static const struct command commands[] = {
 	{ .name = NULL },
 };
 
-/* pipe:N joins two rings of the primary for a process that is not ours. It is no port of a patch.
+/* pipe:N connects two rings of the primary to a process that is not ours. It cannot be patched. The
+ * foreign process does not wake our workers, so a worker polls the ring that it fills.
  */
 const struct port_type port_type_pipe = {
 	.commands = commands,

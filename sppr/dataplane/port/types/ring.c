@@ -11,11 +11,11 @@
 #include "port/port_stats.h"
 #include "port/port_type.h"
 
-/* A ring of the primary, used as it is: no ethdev around it, so no hot plug. */
+/* A ring of the primary, used without an ethdev, so that no hot plug is needed. */
 struct port_ring {
 	struct port port;
 	struct rte_ring *ring;
-	struct ring_sleeper *sleeper; /* shared: the worker that sleeps on this ring */
+	struct ring_sleeper *sleeper; /* in shared memory: the worker that sleeps on this ring */
 	const struct ring_reserved *reserved;
 };
 
@@ -58,11 +58,12 @@ ring_disarm(struct port *port, bool event)
 static void
 ring_close(struct port *port)
 {
-	(void)port; /* the ring is the primary's */
+	(void)port; /* the primary owns the ring */
 }
 
-/* A producer or consumer killed inside an operation leaves head before tail; what lies between
- * was never handed over. Without this the next user would publish or reuse stale slots.
+/* A producer or consumer that is killed during an operation leaves head ahead of tail. The entries
+ * between them were never handed over. Without this repair the next user would publish or reuse old
+ * entries.
  */
 static void
 ring_recover(struct port *port, bool tx)
@@ -71,7 +72,7 @@ ring_recover(struct port *port, bool tx)
 	struct rte_ring_headtail *side = tx ? &ring->prod : &ring->cons;
 
 	if (side->head != side->tail)
-		log_line("ring:%u: mended after its %s died", port->id.number,
+		log_line("ring:%u: repaired after its %s died", port->id.number,
 				tx ? "producer" : "consumer");
 	side->head = side->tail;
 }

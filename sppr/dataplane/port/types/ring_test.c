@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "forward/patch.h"
 
-/* Rings in plain memory, DPDK not running: who may use one, and what a dead user leaves. */
+/* Test the claims of rings, and the repair after a user died, in plain memory without DPDK. */
 
 static struct app app;
 static const struct port_id ring0 = { PORT_RING, 0, 0 }, ring1 = { PORT_RING, 1, 0 };
@@ -34,7 +34,7 @@ set_up(void)
 	CHECK(patch_add_port(&app, ring0) == 0 && patch_add_port(&app, ring1) == 0);
 }
 
-/* A child that is patched ring:0 -> ring:1 until go is closed, and gives nothing up. */
+/* Start a child that is patched ring:0 -> ring:1 and exits without a release when go is closed. */
 static pid_t
 start_child(int *go)
 {
@@ -73,7 +73,7 @@ main(void)
 	CHECK(patch_connect(&app, ring1, ring0) == 0); /* the other sides are free */
 	CHECK(patch_reset(&app) == 0);
 
-	/* dead but not yet waited for, killed inside a burst out of ring:0 and into ring:1 */
+	/* the child is dead but not reaped, killed while it read from ring:0 and wrote to ring:1 */
 	CHECK(rte_ring_sp_enqueue_burst(ring[0], objects, 4, NULL) == 4);
 	ring[0]->cons.head += 3;
 	ring[1]->prod.head += 5;

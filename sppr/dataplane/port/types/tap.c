@@ -17,11 +17,11 @@
 
 #define MAX_SEGMENTS 16
 
-/* A kernel tap of this process's own, vtapN. A system call a packet is what a tap costs. */
+/* A kernel tap of this process, vtapN. It needs one system call for each packet. */
 struct port_tap {
 	struct port port;
 	struct rte_mempool *pool;
-	struct rte_mbuf *spare; /* allocated, not yet filled: empty polls allocate nothing */
+	struct rte_mbuf *spare; /* for the next packet; empty polls allocate nothing */
 	int fd;
 };
 
@@ -73,7 +73,7 @@ tap_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 
 	for (i = 0; i < n; i++) {
 		if (tap_write(p->fd, bufs[i]) < 0)
-			break; /* the interface is down or full: the rest are drops */
+			break; /* the interface is down or full: drop the rest */
 		rte_pktmbuf_free(bufs[i]);
 	}
 	return i;

@@ -14,16 +14,16 @@
 #include "security/socket_file.h"
 #include "security/sudo_user.h"
 
-/* A vhost-user device served by the library inside this process. No ethdev, so nothing of it is
- * shared with other DPDK processes: a kill cannot wedge their hot plug.
+/* A vhost-user device, served by the vhost library in this process without an ethdev. So other DPDK
+ * processes share nothing of it, and a kill cannot block their hot plug.
  */
 
-#define GUEST_RX_QUEUE 0 /* we write */
-#define GUEST_TX_QUEUE 1 /* we read */
+#define GUEST_RX_QUEUE 0 /* to the guest */
+#define GUEST_TX_QUEUE 1 /* from the guest */
 #define NO_DEVICE (-1)
 
-/* Offloads that would make us forward frames without a checksum, or longer than a frame:
- * CSUM, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, GUEST_UFO, HOST_TSO4, HOST_TSO6, HOST_UFO.
+/* Offloads that would deliver frames without a checksum, or larger than the MTU: CSUM, GUEST_CSUM,
+ * GUEST_TSO4, GUEST_TSO6, GUEST_UFO, HOST_TSO4, HOST_TSO6, HOST_UFO.
  */
 #define NO_FEATURES                                                                             \
 	(1ULL << 0 | 1ULL << 1 | 1ULL << 7 | 1ULL << 8 | 1ULL << 10 | 1ULL << 11 | 1ULL << 12 | \
@@ -32,20 +32,21 @@
 struct port_vhost {
 	struct port port;
 	struct rte_mempool *pool;
-	int vid;       /* written by the library's thread, read by workers */
-	int armed_vid; /* the worker's: what it waits for, and where its kicks come */
+	int vid;       /* the library's thread writes it, workers read it */
+	int armed_vid; /* for the worker: the device and the kickfd that it waits for */
 	int armed_kick;
 	char path[108];
 	struct port_vhost *next;
 };
 
-/* The most that rte_vhost_enqueue_burst and rte_vhost_dequeue_burst move in one call (MAX_PKT_BURST
- * of lib/vhost/virtio_net.c, 22.11). They do not report the rest. Both directions use full bursts
- * of the worker: when it reads half of what it writes, a guest that forwards has to drop half.
+/* The most packets that rte_vhost_enqueue_burst and rte_vhost_dequeue_burst move in one call
+ * (MAX_PKT_BURST of lib/vhost/virtio_net.c, 22.11). They do not report the rest. Both directions
+ * use full bursts of the worker: a guest that forwards drops half of its packets if only half of
+ * what is written to it is read.
  */
 #define LIBRARY_BURST 32
 
-/* The library's thread looks ports up by path while the control thread adds and deletes. */
+/* The library's thread finds a port by its path while the control thread adds and deletes ports. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct port_vhost *list;
 
@@ -81,11 +82,11 @@ vhost_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 		burst = rte_vhost_enqueue_burst(vid, GUEST_RX_QUEUE, &bufs[sent], burst);
 		sent += burst;
 	} while (burst == LIBRARY_BURST && sent < n);
-	rte_pktmbuf_free_bulk(bufs, sent); /* it copies */
+	rte_pktmbuf_free_bulk(bufs, sent); /* the library copies packets */
 	return sent;
 }
 
-/* The guest kicks while we sleep, and need not while we poll. */
+/* Let the guest kick while this worker sleeps. It need not kick while the worker polls. */
 static int
 vhost_arm(struct port *port, uint64_t token)
 {
@@ -96,7 +97,7 @@ vhost_arm(struct port *port, uint64_t token)
 	(void)token;
 	p->armed_vid = NO_DEVICE;
 	if (vid == NO_DEVICE)
-		return WAIT_NONE; /* new_device wakes us */
+		return WAIT_NONE; /* new_device() wakes the worker */
 	if (rte_vhost_get_vhost_vring(vid, GUEST_TX_QUEUE, &vring) < 0 || vring.kickfd < 0 ||
 			rte_vhost_enable_guest_notification(vid, GUEST_TX_QUEUE, 1) < 0)
 		return WAIT_POLL;
@@ -113,9 +114,9 @@ vhost_disarm(struct port *port, bool event)
 
 	if (p->armed_vid == NO_DEVICE)
 		return;
-	/* destroy_device waits for us, so this is still the fd it was */
+	/* destroy_device() waits for this worker, so the fd is valid */
 	if (event && read(p->armed_kick, &count, sizeof(count)) < 0)
-		count = 0; /* somebody else took it */
+		count = 0; /* another thread has read it */
 	if (__atomic_load_n(&p->vid, __ATOMIC_ACQUIRE) == p->armed_vid)
 		rte_vhost_enable_guest_notification(p->armed_vid, GUEST_TX_QUEUE, 0);
 }
@@ -125,8 +126,8 @@ vhost_close(struct port *port)
 {
 	struct port_vhost *p = (struct port_vhost *)port, **link;
 
-	/* closes the connection and removes our socket; calls destroy_device, which takes the
-	 * lock, so not under it
+	/* closes the connection and removes our socket; it calls destroy_device(), which takes the
+	 * lock
 	 */
 	rte_vhost_driver_unregister(p->path);
 	pthread_mutex_lock(&list_lock);
@@ -176,7 +177,7 @@ set_vid(int vid, int to)
 static int
 new_device(int vid)
 {
-	/* we poll: the guest need not kick */
+	/* workers poll, so the guest need not kick */
 	rte_vhost_enable_guest_notification(vid, GUEST_RX_QUEUE, 0);
 	rte_vhost_enable_guest_notification(vid, GUEST_TX_QUEUE, 0);
 	set_vid(vid, vid);
@@ -188,7 +189,7 @@ static void
 destroy_device(int vid)
 {
 	set_vid(vid, NO_DEVICE);
-	/* the library unmaps the guest's memory next: no worker may still be in it */
+	/* the library unmaps the guest's memory next: wait until no worker uses it */
 	workers_synchronize();
 }
 
@@ -230,7 +231,7 @@ port_vhost_open(const struct port_env *env, struct port_id id)
 	p->pool = env->view->pool;
 	p->vid = NO_DEVICE;
 	snprintf(p->path, sizeof(p->path), "%s/sock%u", env->cfg->sock_dir, id.number);
-	/* in client mode the file is QEMU's */
+	/* in client mode QEMU owns the socket file */
 	if ((env->cfg->vhost_client ? !socket_file_may_connect(p->path)
 				    : socket_file_remove_stale(p->path) < 0) ||
 			start_driver(p, env->cfg->vhost_client) < 0) {

@@ -7,9 +7,9 @@
 #define RATE_MAX 1000000000ULL
 #define WINDOW_MAX 1000000ULL
 #define COUNT_MAX 1000000000000000ULL
-#define SHOWN "%.40s" /* of a word that somebody sent */
+#define SHOWN "%.40s" /* for words of a command */
 
-/* The source port is RFC 2544's (appendix C); 9 is `discard` (RFC 863). */
+/* The source port of RFC 2544 (appendix C), and `discard` (RFC 863). */
 #define DEFAULT_SRC_PORT 49184
 #define DEFAULT_DST_PORT 9
 
@@ -19,7 +19,7 @@ struct fields {
 	uint32_t given; /* bit i: keys[i] */
 };
 
-/* Digits only, without a leading zero. Returns the text after them; NULL when it is no number up to
+/* Parse digits without a leading zero. Return the text after them, or NULL if the number is above
  * max.
  */
 static const char *
@@ -218,7 +218,7 @@ set_dst_port(const char *key, const char *text, struct fields *f)
 	return parse_u16(key, text, 0, UINT16_MAX, &f->run.shape.dst_port);
 }
 
-#define N_EXPECT 2 /* the first ones, which both commands require */
+#define N_EXPECT 2 /* the first keys, which both commands require */
 
 static const struct {
 	const char *name;
@@ -285,7 +285,7 @@ static void
 set_defaults(struct probe_shape *shape, uint16_t number)
 {
 	*shape = (struct probe_shape){
-		/* locally administered, and different for each probe */
+		/* locally administered, different for each probe */
 		.src_mac = { 0x02, 'S', 'P', 'P', 1, (uint8_t)number },
 		.dst_mac = { 0x02, 'S', 'P', 'P', 2, (uint8_t)number },
 		.src_ip = 0xc6120001, /* 198.18.0.1, of the block of RFC 2544 */

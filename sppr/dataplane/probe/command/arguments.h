@@ -4,10 +4,10 @@
 
 #include "probe/port.h"
 
-/* The words `key=value` after `probe start probe:N` and `probe expect probe:N`. */
+/* Parse the words `key=value` of `probe start probe:N` and `probe expect probe:N`. */
 
-/* Fill *run with defaults for this probe and what the words ask for. Return false after logging
- * which word is wrong.
+/* Fill *run with the defaults for this probe and the words. Return false after logging which word
+ * is wrong.
  */
 bool probe_parse_start(struct probe_run *run, uint16_t number, char *const *word, unsigned int n);
 

@@ -61,7 +61,7 @@ do_histogram(struct request *r, struct port *port)
 static const struct {
 	const char *name;
 	bool (*run)(struct request *r, struct port *port);
-	bool replies; /* by itself, when it succeeds */
+	bool replies; /* run() writes the reply if it succeeds */
 } verbs[] = {
 	{ "start", do_start, false },
 	{ "expect", do_expect, false },

@@ -4,7 +4,7 @@
 
 #include "control/request.h"
 
-/* probe (start | expect | stop | result | histogram) probe:N [KEY=VALUE]... */
+/* Execute `probe (start | expect | stop | result | histogram) probe:N [KEY=VALUE]...`. */
 void probe_command(struct request *r);
 
 #endif

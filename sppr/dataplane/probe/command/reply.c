@@ -6,7 +6,7 @@
 #include "probe/command/reply.h"
 #include "probe/port.h"
 
-#define AROUND 1024 /* room for what is around the buckets, and the writer's reserve */
+#define AROUND 1024 /* room for the rest of the reply, and the reserve of the JSON writer */
 
 static void
 start_reply(struct json *w, const char *name, char *reply, size_t size)
@@ -77,7 +77,7 @@ probe_reply_result(const struct probe_slot *slot, const char *name, char *reply,
 	json_finish(&w);
 }
 
-/* The samples of `merged` neighbouring buckets from i on. */
+/* The samples in `merged` buckets from i on. */
 static uint64_t
 sum_of(const uint64_t *bucket, unsigned int i, unsigned int merged)
 {
@@ -105,11 +105,11 @@ text_size(const uint64_t *bucket, unsigned int merged)
 	return size;
 }
 
-/* Buckets are merged in pairs, then in fours, until they fit: no count is lost. */
+/* Merge buckets in pairs, then in fours, until they fit. No count is lost. */
 void
 probe_reply_histogram(const struct probe_slot *slot, const char *name, char *reply, size_t size)
 {
-	uint64_t bucket[PROBE_BUCKETS], sum; /* a copy: a worker may go on counting */
+	uint64_t bucket[PROBE_BUCKETS], sum; /* a copy, because a worker may still count */
 	unsigned int i, merged = 1;
 	struct json w;
 

@@ -4,7 +4,7 @@
 
 #include "probe/slot.h"
 
-/* The replies to `probe result` and `probe histogram`. `name` is the port's. */
+/* Write the replies to `probe result` and `probe histogram`. `name` is the name of the port. */
 void probe_reply_result(const struct probe_slot *slot, const char *name, char *reply, size_t size);
 void probe_reply_histogram(
 		const struct probe_slot *slot, const char *name, char *reply, size_t size);

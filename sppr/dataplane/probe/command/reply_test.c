@@ -6,7 +6,7 @@
 static struct probe_slot slot;
 static char reply[REPLY_SIZE];
 
-/* Every bucket of the reply: the sum of the counts; checks that the values rise. */
+/* Sum the counts of all buckets of the reply. Checks that the values rise. */
 static uint64_t
 sum_of_reply(unsigned int *buckets)
 {

@@ -21,7 +21,7 @@ probe_histogram_lowest(unsigned int index)
 	return (uint64_t)(PROBE_STEPS + above % PROBE_STEPS) << (above / PROBE_STEPS + 1);
 }
 
-/* The counters of another process may grow while we add them up: the sum of the buckets counts. */
+/* Another process may increment the buckets during this sum, so `samples` is not used. */
 static uint64_t
 total(const struct probe_histogram *h)
 {

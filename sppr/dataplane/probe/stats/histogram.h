@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-/* A log-linear (HDR) histogram of nanoseconds: one bucket a value below 128, then 64 buckets a
- * power of two, so a bucket is at most 1/64 of its values wide. Values of 2^36 ns (69 s) and more
- * are in the last bucket. One writer; anybody may read.
+/* A log-linear (HDR) histogram of nanoseconds. It has one bucket for each value below 128, then 64
+ * buckets for each power of two, so a bucket is at most 1/64 of its values wide. Values from 2^36
+ * ns (69 s) are in the last bucket. One thread writes, any may read.
  */
 #define PROBE_EXACT 128
 #define PROBE_STEPS 64
@@ -17,7 +17,7 @@
 struct probe_histogram {
 	uint64_t samples;
 	uint64_t sum;
-	uint64_t min; /* of no sample: UINT64_MAX */
+	uint64_t min; /* UINT64_MAX without samples */
 	uint64_t max;
 	uint64_t bucket[PROBE_BUCKETS];
 };
@@ -50,11 +50,11 @@ probe_histogram_add(struct probe_histogram *h, uint64_t value)
 		h->max = value;
 }
 
-/* The lowest value of a bucket; for PROBE_BUCKETS the end of the last one. */
+/* The lowest value of a bucket. For PROBE_BUCKETS, the end of the last bucket. */
 uint64_t probe_histogram_lowest(unsigned int index);
 
-/* The value that `permille` of 1000 samples do not exceed, off by at most half a bucket (0.8 %);
- * 0 without samples.
+/* The value that `permille` of 1000 samples do not exceed, with an error of half a bucket (0.8 %)
+ * at most. 0 without samples.
  */
 uint64_t probe_histogram_percentile(const struct probe_histogram *h, unsigned int permille);
 

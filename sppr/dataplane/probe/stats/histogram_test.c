@@ -49,7 +49,7 @@ test_percentiles(void)
 	CHECK(probe_histogram_percentile(&h, 0) == 10);
 }
 
-/* The lower of two values is their median. */
+/* The median of two values is the lower one. */
 static void
 test_ranks(void)
 {

@@ -5,13 +5,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#define PROBE_WINDOW 65536 /* sequence numbers remembered behind the highest one */
+#define PROBE_WINDOW 65536 /* sequence numbers remembered below the highest */
 
-/* Classifies a sequence number as new, reordered (RFC 4737) or a duplicate. Numbers have 32 bits
- * on the wire and wrap; each is taken as the one nearest to the highest so far.
+/* Classify a sequence number as new, reordered (RFC 4737) or duplicate. Numbers have 32 bits on the
+ * wire and wrap. Each is extended to the value nearest to the highest so far.
  */
 struct probe_sequence {
-	int64_t highest; /* -1: none yet */
+	int64_t highest; /* -1: none */
 	uint64_t seen[PROBE_WINDOW / 64];
 };
 
@@ -19,7 +19,7 @@ enum probe_order {
 	PROBE_IN_ORDER,
 	PROBE_REORDERED,
 	PROBE_DUPLICATE,
-	PROBE_LATE, /* below the window: reordered, and perhaps a duplicate */
+	PROBE_LATE, /* below the window: reordered, may be a duplicate */
 };
 
 static inline void
@@ -41,7 +41,7 @@ probe_sequence_word(struct probe_sequence *s, int64_t sequence)
 	return &s->seen[((uint64_t)sequence % PROBE_WINDOW) / 64];
 }
 
-/* Forget what the skipped numbers' places had. */
+/* Clear the bits of the skipped numbers. */
 void probe_sequence_skip(struct probe_sequence *s, int64_t to);
 
 static inline enum probe_order

@@ -22,7 +22,7 @@ test_order(void)
 	CHECK(take(2) == PROBE_REORDERED && take(5) == PROBE_IN_ORDER);
 }
 
-/* Number n shares its place in the bitmap with n + PROBE_WINDOW. */
+/* Number n uses the same bit as n + PROBE_WINDOW. */
 static void
 test_window(void)
 {
@@ -42,7 +42,7 @@ test_window(void)
 	CHECK(take(4 * PROBE_WINDOW + 1) == PROBE_REORDERED);
 }
 
-/* Gaps of all lengths and places in a word, over a bitmap that is full. */
+/* Gaps of all lengths and positions in a word, over a full bitmap. */
 static void
 test_gaps(void)
 {
