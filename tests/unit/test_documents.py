@@ -73,9 +73,9 @@ def test_each_program_of_a_document_is_known_here(document: Path) -> None:
 
 
 def test_the_first_packets_and_the_chain_need_ping_and_rest_needs_curl() -> None:
-    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/chain.md", "docs/by-hand.md")]
-    readme, chain, by_hand = map(commands, texts)
-    assert {"ping", "curl"} <= readme and {"ping", "iperf3"} <= chain and {"ping", "ip"} <= by_hand
+    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/chain.md", "docs/by-hand.md")]
+    readme, guide, chain, by_hand = map(commands, texts)
+    assert "sppr" in readme and {"ping", "curl"} <= guide and {"ping", "iperf3"} <= chain and {"ping", "ip"} <= by_hand
 
 
 def test_the_generated_parts_are_current() -> None:
