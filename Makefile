@@ -13,7 +13,7 @@ PACKAGES := tmux qemu-system-x86 qemu-utils passt openssh-client iproute2 procps
 	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
 	mmdebstrap uidmap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
 # libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).
-TEST_PACKAGES := sudo dpdk-dev zsh clang libclang-rt-14-dev libjemalloc2
+TEST_PACKAGES := sudo dpdk-dev zsh iperf3 clang libclang-rt-14-dev libjemalloc2
 
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
