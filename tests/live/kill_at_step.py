@@ -1,4 +1,4 @@
-"""``python -m tests.live.strike WHERE WHICH LIST VERB…``: ``sppr VERB…`` that ends itself by SIGKILL at one point.
+"""``python -m tests.live.kill_at_step WHERE WHICH LIST VERB…``: ``sppr VERB…`` that ends itself by SIGKILL at one point.
 
 WHERE ``steps``: after a step, or a note, that bring-up or teardown tells of. ``effects``: right before something is
 done to the world outside: a file opened for writing, renamed, removed, a program run, a socket connected, a signal
