@@ -57,8 +57,9 @@ class Strikes:
     def run(self, *words: str) -> str | None:
         """The point where it was ended; None where it came to its own end."""
         done = subprocess.run(
-            [sys.executable, "-m", "tests.live.kill_at_step", "steps", "new", str(self._kept), *words], env=self.lab.env,
-            cwd=self.lab.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False,
+            [sys.executable, "-m", "tests.live.kill_at_step", "steps", "new", str(self._kept), *words],
+            env=self.lab.env, cwd=self.lab.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode in (0, -signal.SIGKILL), f"{self.points[-1]}: {done.stdout}{done.stderr}"
         return self.points[-1] if done.returncode else None
