@@ -124,7 +124,7 @@ memif_name_listen(struct memif_name *name, const char *dir, unsigned int number)
 	if (claim_common(name))
 		log_line("memif clients connect to %s (%s)", name->common, base(name->own));
 	else
-		log_line("memif clients connect to %s; %s belongs to another process", name->own,
+		log_line("memif clients connect to %s; %s is another process's", name->own,
 				name->common);
 	return fd;
 }
