@@ -77,7 +77,7 @@ class Service:
         return True
 
     def primary_status(self) -> dict[str, object]:
-        return dict(dialect.read(Reply(self._desk.primary("status")), 0).status)
+        return dict(dialect.parse_status(Reply(self._desk.primary("status")), 0).status)
 
     def exit_primary(self) -> None:
         self._leave(lambda: self._desk.primary("exit"))
@@ -90,11 +90,11 @@ class Service:
                 self._answered.pop(client_id, None)
             raise
 
-    def _told(self, client_id: int) -> dialect.Told:
+    def _told(self, client_id: int) -> dialect.ParsedStatus:
         text = self._desk.secondary(client_id, "status")
         if text.lstrip().startswith("{"):  # vf
-            return dialect.Told(json.loads(text))
-        return dialect.read(Reply(text), client_id)
+            return dialect.ParsedStatus(json.loads(text))
+        return dialect.parse_status(Reply(text), client_id)
 
     def exit(self, client_id: int) -> None:
         self._leave(lambda: self._desk.secondary(client_id, "exit"))
@@ -123,7 +123,7 @@ class Service:
         """Send a change, and compare the status before and after it: processes only echo. ``del`` stops forwarding, so
         that is started again. Refusal 400 names what differs."""
         before = self._told(client_id)
-        names = [dialect.named(before, arg) for arg in args]
+        names = [dialect.uid_of(before, arg) for arg in args]
         self._desk.secondary(client_id, dialect.command(before, verb, *args))
         after = self._told(client_id)
         if verb == "del" and before.status.get("status") == "running" != after.status.get("status"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sppr.controller import verify
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
 from sppr.controller.patch_panel import PatchPanel, no_effect
-from sppr.controller.server.process import Peer
+from sppr.controller.server.process import ConnectedProcess
 from sppr.spp.names import Target
 
 #: The only port types they know.
@@ -20,7 +20,7 @@ MAC = r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
 
 async def start(panel: PatchPanel, target: Target, name: str, core: int, kind: str) -> None:
     """Start a component. What is called ``classifier`` was ``classifier_mac`` until 18.08.3."""
-    old = kind == "classifier" and panel.peer(target).staged
+    old = kind == "classifier" and panel.process(target).needs_flush
     try:
         await _change(panel, target, f"component start {name} {core} {'classifier_mac' if old else kind}")
     except Refused as error:
@@ -67,28 +67,28 @@ async def capture(panel: PatchPanel, target: Target, *, start: bool) -> None:
 async def _change(panel: PatchPanel, target: Target, command: str) -> None:
     """Send a change, and compare the status with it afterwards. vf up to 18.05 keeps a change back until ``flush`` and
     forgets it on ``cancel``."""
-    peer = panel.peer(target)
-    async with peer.changing:
+    process = panel.process(target)
+    async with process.change_lock:
         try:
             await panel.ask(target, command)
-            if peer.staged:
+            if process.needs_flush:
                 await panel.ask(target, "flush")
         except Refused:
-            if peer.staged:
+            if process.needs_flush:
                 with contextlib.suppress(Refused, NotConnected, NoAnswer):
                     await panel.ask(target, "cancel")
             raise
-        await _check_done(panel, target, peer, command)
+        await _check_done(panel, target, process, command)
 
 
-async def _check_done(panel: PatchPanel, target: Target, peer: Peer, command: str) -> None:
+async def _check_done(panel: PatchPanel, target: Target, process: ConnectedProcess, command: str) -> None:
     """Refused where the process answered success and its status still shows something else after ``SETTLE``."""
     for pause in SETTLE:
         await asyncio.sleep(pause)
         found = verify.component_difference(rest_form(await panel.status(target), target.kind), command)
         if found is None:
             return
-    raise no_effect(peer, f"`{command}`", str(found))
+    raise no_effect(process, f"`{command}`", str(found))
 
 
 def _known(uid: str) -> None:

@@ -73,14 +73,21 @@ async def serve(options: Options) -> int:
     if options.connect:
         return await _run(front, Remote(options.connect), ending)
     async with contextlib.AsyncExitStack() as stack:
-        primary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.pri_port)))
-        secondary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.sec_port)))
+        primary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.pri_port)))
+        secondary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.sec_port)))
         pri_port, sec_port = primary.getsockname()[1], secondary.getsockname()[1]
-        most = limits.raise_limit()
-        rules = access.of(options.allow_users, options.allow)
-        memory = Restorer(front.log, options.wiring)
+        max_connections = limits.raise_limit()
+        rules = access.make_rules(options.allow_users, options.allow)
+        restorer = Restorer(front.log, options.wiring)
         vm_uid = access.uid_of(options.vm_user) if options.vm_user else None
-        server = Server(front.log, most=most // 2, timeout=options.timeout, memory=memory, rules=rules, vm_uid=vm_uid)
+        server = Server(
+            front.log,
+            max_connections=max_connections // 2,
+            timeout=options.timeout,
+            restorer=restorer,
+            rules=rules,
+            vm_uid=vm_uid,
+        )
         panel = PatchPanel(server, Lab(options.file_prefix, options.host, sec_port))
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
         served = await stack.enter_async_context(_api(panel, info, options, _refusal(rules, front.log)))
@@ -125,18 +132,18 @@ async def _api(
     async with contextlib.AsyncExitStack() as stack:
         connections: list[limits.ConnectionLimit] = []
         app = api.application(panel, info, connections, options.api_host)
-        most = max(8, min(limits.MAX_CONNECTIONS, limits.raise_limit() // 8))
+        max_connections = max(8, min(limits.MAX_CONNECTIONS, limits.raise_limit() // 8))
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_silent())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         places: list[str] = []
         if options.api_socket is not None:
             sock = _unix(stack, options.api_socket)
-            await _open(stack, limits.ConnectionLimit(_of(runner), most, 0), connections, sock)
+            await _open(stack, limits.ConnectionLimit(_of(runner), max_connections, 0), connections, sock)
             places.append(str(options.api_socket))
         if options.api_port is not None:
-            tcp = sockets.tcp(options.api_host, options.api_port)
-            limit = limits.ConnectionLimit(_of(runner), most, limits.REQUEST_TIMEOUT, refusal)
+            tcp = sockets.listen_tcp(options.api_host, options.api_port)
+            limit = limits.ConnectionLimit(_of(runner), max_connections, limits.REQUEST_TIMEOUT, refusal)
             await _open(stack, limit, connections, tcp)
             places.append(f"http://{options.api_host}:{tcp.getsockname()[1]}/v1")
         yield places
@@ -160,7 +167,7 @@ async def _open(
 
 def _unix(stack: contextlib.AsyncExitStack, path: Path) -> socket.socket:
     """A listening unix socket, whose file is removed at the end."""
-    sock = sockets.unix(path)
+    sock = sockets.listen_unix(path)
     stack.callback(sockets.remove, path, path.lstat().st_ino)
     return sock
 
@@ -175,11 +182,11 @@ def _guests(stack: contextlib.AsyncExitStack, options: Options) -> socket.socket
     return sock
 
 
-def _refusal(rules: access.Access, log: Callable[[str], None]) -> limits.Refusal:
+def _refusal(rules: access.AccessRules, log: Callable[[str], None]) -> limits.Refusal:
     """The access rules of REST, with one log line for each kind of refusal."""
     refusals = access.RefusalLog(log)
 
-    def refusal(own: access.End, peer: access.End | None) -> str:
+    def refusal(own: access.Endpoint, peer: access.Endpoint | None) -> str:
         reason = rules.refusal(own, peer)
         if reason:
             refusals.refused("a REST client", reason)

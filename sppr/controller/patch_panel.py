@@ -13,7 +13,7 @@ from sppr.controller.errors import BadValue, NotConnected, Refused
 from sppr.controller.launch import Lab
 from sppr.controller.prompt.formatting import state_of
 from sppr.controller.server import dialect
-from sppr.controller.server.process import LONGEST_COMMAND, Peer
+from sppr.controller.server.process import MAX_COMMAND_SIZE, ConnectedProcess
 from sppr.controller.server.reply import Reply
 from sppr.controller.server.server import Server
 from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
@@ -35,7 +35,7 @@ class PatchPanel:
         self.server = server
         self.lab = lab or Lab()
 
-    def peer(self, target: Target) -> Peer:
+    def process(self, target: Target) -> ConnectedProcess:
         """The connected process, which is of the kind asked for (``sec``: any). NotConnected else."""
         if target.kind == "primary":
             found = self.server.primary
@@ -52,43 +52,43 @@ class PatchPanel:
 
     async def ask(self, target: Target, command: str, timeout: float | None = None) -> Reply:
         """Send one command of SPP's own language. Refused if the process says that it failed."""
-        peer = self.peer(target)
-        if len(command) > LONGEST_COMMAND or len(command.split()) > MOST_TOKENS:
+        process = self.process(target)
+        if len(command) > MAX_COMMAND_SIZE or len(command.split()) > MOST_TOKENS:
             raise BadValue(f"`{command[:60]}...` is too long for an SPP process", hint="leave something out")
-        reply = await peer.request(command, timeout or self.server.timeout)
+        reply = await process.request(command, timeout or self.server.timeout)
         if reply.failed:
-            words = printable(reply.words()) or f"`{command}` failed"
-            raise Refused(words, hint=f"said by {peer}: look at its status, its window may tell why")
+            words = printable(reply.reason()) or f"`{command}` failed"
+            raise Refused(words, hint=f"said by {process}: look at its status, its window may tell why")
         return reply
 
     async def status(self, target: Target) -> dict[str, object]:
         """The status object of a process, classic SPP's text made one (``dialect``)."""
-        peer = self.peer(target)
+        process = self.process(target)
         await self.ask(target, "status")
-        return peer.status
+        return process.status
 
     async def _change(self, target: Target, verb: str, *args: str) -> None:
         """Send a change in the dialect of the process, and compare its status before and after.
 
         Changes of one process run one after another, so that a comparison sees its own change alone.
         """
-        peer = self.peer(target)
-        async with peer.changing:
+        process = self.process(target)
+        async with process.change_lock:
             before = verify.wired(await self.status(target))
-            told = peer.told or dialect.Told({})
-            if not told.numbers and verb == "patch" and any(map(is_ethdev_number, args)):
+            parsed = process.parsed_status or dialect.ParsedStatus({})
+            if not parsed.numbers and verb == "patch" and any(map(is_ethdev_number, args)):
                 raise BadValue("ports are numbers to classic SPP only: write TYPE:NUMBER", hint="patch phy:0 ring:0")
-            names = [dialect.named(told, arg) for arg in args]
-            if not peer.ours and not told.classic:
+            names = [dialect.uid_of(parsed, arg) for arg in args]
+            if not process.is_sppr and not parsed.classic:
                 memif = self.server.primary is None or verify.has_memif(self.server.primary.status)
                 verify.refuse_what_spp_damages(target, verb, names, before, memif=memif)
-            reply = await self.ask(target, dialect.command(told, verb, *args))
+            reply = await self.ask(target, dialect.command(parsed, verb, *args))
             status = await self.status(target)
-            self._check_done(peer, verb, names, (before, verify.wired(status)), reply)
+            self._check_done(process, verb, names, (before, verify.wired(status)), reply)
 
     def _check_done(
         self,
-        peer: Peer,
+        process: ConnectedProcess,
         verb: str,
         names: list[str],
         seen: tuple[verify.Wired | None, verify.Wired | None],
@@ -98,24 +98,28 @@ class PatchPanel:
         before, after = seen
         change = f"`{' '.join((verb, *names))}`"
         if before is None or after is None:
-            if reply.echo and not dialect.done(peer.status, verb, names) and (verb, *names) != ("patch", "reset"):
-                raise Refused(f"{change} had no effect", hint=f"{peer} does not say why: see its window")
+            if (
+                reply.echo
+                and not dialect.shows_change(process.status, verb, names)
+                and (verb, *names) != ("patch", "reset")
+            ):
+                raise Refused(f"{change} had no effect", hint=f"{process} does not say why: see its window")
             return
-        if reply.echo and not after.forwards and not dialect.done(peer.status, verb, names):
-            raise Refused(f"{change} had no effect", hint=f"{peer} does not say why: see its window")
+        if reply.echo and not after.forwards and not dialect.shows_change(process.status, verb, names):
+            raise Refused(f"{change} had no effect", hint=f"{process} does not say why: see its window")
         found = verify.differences(verify.expected(before, verb, names), after, verb)
         if found:
-            raise no_effect(peer, change, "; ".join(found))
+            raise no_effect(process, change, "; ".join(found))
 
     async def processes(self) -> list[Process]:
         """Every process that answers ``status`` now, the primary first; those that do not are dropped."""
-        peers = self.peers()
-        alive = await asyncio.gather(*(self.server.lives(peer) for peer in peers))
-        return [_process(peer) for peer, lives in zip(peers, alive, strict=True) if lives]
+        connected = self.connected()
+        alive = await asyncio.gather(*(self.server.is_alive(process) for process in connected))
+        return [_process(process) for process, lives in zip(connected, alive, strict=True) if lives]
 
-    def peers(self) -> list[Peer]:
+    def connected(self) -> list[ConnectedProcess]:
         """The connected processes, asked nothing: the primary first, then by id."""
-        secondaries = [peer for _, peer in sorted(self.server.secondaries.items())]
+        secondaries = [process for _, process in sorted(self.server.secondaries.items())]
         return [self.server.primary, *secondaries] if self.server.primary else secondaries
 
     async def add(self, target: Target, port: object, rings: Iterable[object] = ()) -> None:
@@ -149,7 +153,7 @@ class PatchPanel:
         """Take away the patch from ``src``. SPP knows no such command: there all patches of the process are reset, and
         the others are made again."""
         uid = _uid(src)
-        if self.peer(target).ours:
+        if self.process(target).is_sppr:
             await self._change(target, "patch", "reset", uid)
             return
         before = verify.wired(await self.status(target))
@@ -185,12 +189,12 @@ class PatchPanel:
 
         Its ports and patches are forgotten, or with ``keep`` given back when it is started again.
         """
-        peer = self.peer(target)
+        process = self.process(target)
         with contextlib.suppress(NotConnected):
             await self.ask(target, "exit", max(EXIT_TIMEOUT, self.server.timeout))
-        peer.close("it was told to exit")
+        process.close("it was told to exit")
         if not keep:
-            self.server.memory.forget(peer)
+            self.server.restorer.forget(process)
 
 
 def _uid(port: object) -> str:
@@ -208,15 +212,15 @@ def _changeable(target: Target, port: object) -> str:
     return uid
 
 
-def no_effect(peer: Peer, change: str, difference: str) -> Refused:
+def no_effect(process: ConnectedProcess, change: str, difference: str) -> Refused:
     """Return the error for a change that the process answered with success, and that its status does not show."""
     return Refused(
         f"{change} had no effect as asked: {difference}",
-        hint=f"{peer} answered success; its status says otherwise, and its window may say why",
+        hint=f"{process} answered success; its status says otherwise, and its window may say why",
     )
 
 
-def _process(peer: Peer) -> Process:
-    if peer.kind == "primary":
+def _process(process: ConnectedProcess) -> Process:
+    if process.kind == "primary":
         return {"type": "primary"}
-    return {"type": peer.kind, "client-id": peer.client_id}
+    return {"type": process.kind, "client-id": process.client_id}

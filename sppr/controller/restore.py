@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from sppr.controller.server.process import Peer
+from sppr.controller.server.process import ConnectedProcess
 from sppr.controller.server.reply import Reply
 from sppr.controller.wiring import Seen, Wiring, dump, parse, seen
 from sppr.spp.names import printable
@@ -35,42 +35,42 @@ class Restorer:
         if path is not None:
             self._load(path)
 
-    async def welcome(self, peer: Peer, timeout: float) -> str:
+    async def welcome(self, process: ConnectedProcess, timeout: float) -> str:
         """Meet a process that has just connected: wire it as it was, or learn how it is. The line that tells of it.
 
         NotConnected or NoAnswer where it goes away or hangs; it is wired to the end the next time then.
         """
-        if peer.kind not in _KINDS or peer.plain:
+        if process.kind not in _KINDS or process.bare_id:
             return ""
         said = ""
-        found = seen((await peer.request("status", timeout)).data or {})
-        wiring = self._wirings.get(_key(peer))
+        found = seen((await process.request("status", timeout)).data or {})
+        wiring = self._wirings.get(_key(process))
         if found is not None and wiring and (found.empty or wiring.owing):
-            said = await self._restore(peer, wiring, found, timeout)
+            said = await self._restore(process, wiring, found, timeout)
         elif found is not None and not found.empty:
-            self._wirings.setdefault(_key(peer), Wiring()).saw(found, adopt=True)
-        self._save(_key(peer))
-        peer.heard = self._heard
+            self._wirings.setdefault(_key(process), Wiring()).saw(found, adopt=True)
+        self._save(_key(process))
+        process.on_reply = self._heard
         return said
 
-    def forget(self, peer: Peer) -> None:
+    def forget(self, process: ConnectedProcess) -> None:
         """It was ended by command."""
-        self._wirings.pop(_key(peer), None)
-        self._save(_key(peer))
+        self._wirings.pop(_key(process), None)
+        self._save(_key(process))
 
-    async def _restore(self, peer: Peer, wiring: Wiring, found: Seen, timeout: float) -> str:
+    async def _restore(self, process: ConnectedProcess, wiring: Wiring, found: Seen, timeout: float) -> str:
         wiring.owing, wiring.refused = True, []
-        self._save(_key(peer))
+        self._save(_key(process))
         done: list[str] = []
         refusals: list[str] = []
         for command in wiring.commands(found):
-            reply = await peer.request(command, timeout)
+            reply = await process.request(command, timeout)
             if reply.failed:
                 wiring.refused.append(command)
-                refusals.append(command + (f" ({words})" if (words := printable(reply.words())) else ""))
+                refusals.append(command + (f" ({words})" if (words := printable(reply.reason())) else ""))
             else:
                 done.append(command)
-        if done and (now := seen((await peer.request("status", timeout)).data or {})) is not None:
+        if done and (now := seen((await process.request("status", timeout)).data or {})) is not None:
             for command in wiring.commands(now):
                 if command in done:
                     done.remove(command)
@@ -80,18 +80,18 @@ class Restorer:
         if not done and not refusals:
             return ""
         told = f"{_count(done)} given again" if done else "nothing given again"
-        return f"{peer} is back: {told}" + (f"; refused: {', '.join(refusals)}" if refusals else "")
+        return f"{process} is back: {told}" + (f"; refused: {', '.join(refusals)}" if refusals else "")
 
-    def _heard(self, peer: Peer, command: str, reply: Reply) -> None:
+    def _heard(self, process: ConnectedProcess, command: str, reply: Reply) -> None:
         """Each answer of a process that has been met."""
         if reply.failed:
             return
-        wiring = self._wirings.get(_key(peer))
+        wiring = self._wirings.get(_key(process))
         if command != "status":
-            self._wirings.setdefault(_key(peer), Wiring()).told(command)
+            self._wirings.setdefault(_key(process), Wiring()).told(command)
         elif wiring is not None and (found := seen(reply.data or {})) is not None:
             wiring.saw(found)
-        self._save(_key(peer))
+        self._save(_key(process))
 
     def _load(self, path: Path) -> None:
         """What can be understood of each process is taken; the file, if not all of it, is kept under another name."""
@@ -169,8 +169,8 @@ def _set_aside(path: Path) -> str:
     return f"; it is kept as {broken.name}"
 
 
-def _key(peer: Peer) -> str:
-    return "primary" if peer.kind == "primary" else f"sec:{peer.client_id}"
+def _key(process: ConnectedProcess) -> str:
+    return "primary" if process.kind == "primary" else f"sec:{process.client_id}"
 
 
 def _count(commands: list[str]) -> str:

@@ -233,7 +233,7 @@ def test_of_two_processes_with_one_id_the_first_stays(shared: Lab) -> None:
     """With spp-ctl they evict each other each second."""
     first = shared.add("nfv", 9)
     second = shared.start("nfv", "-n", 9)
-    shared.controller.logged("id 9 belongs to nfv:9, which answers")
+    shared.controller.logged("id 9 is already used by nfv:9")
     shared.good("PUT", "/nfvs/9/ports", {"action": "add", "port": "ring:1"})
     time.sleep(1.5)  # the second comes again
     assert "ring:1" in shared.good("GET", "/nfvs/9")["ports"]

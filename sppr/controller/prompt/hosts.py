@@ -64,7 +64,7 @@ class Local:
 
     async def seen(self) -> list[Seen]:
         await self._panel.processes()
-        return [Seen(p.kind, p.client_id, components.rest_form(p.status, p.kind)) for p in self._panel.peers()]
+        return [Seen(p.kind, p.client_id, components.rest_form(p.status, p.kind)) for p in self._panel.connected()]
 
 
 class Remote:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from sppr.controller.server.access import End
+from sppr.controller.server.access import Endpoint
 
 #: Seconds a TCP client has for its whole request.
 REQUEST_TIMEOUT = 8.0
@@ -24,7 +24,7 @@ MAX_CONNECTIONS = 128
 #: Refused clients that are answered at once, and seconds and bytes each gets to read its 403; any more are dropped.
 MAX_REFUSED, REFUSED_SECONDS, REFUSED_BYTES = 16, 1.0, 65536
 #: Returns why a connection is refused, from its own address and the peer's; empty: it is allowed.
-Refusal = Callable[[End, End | None], str]
+Refusal = Callable[[Endpoint, Endpoint | None], str]
 
 
 def raise_limit() -> int:

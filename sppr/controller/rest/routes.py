@@ -53,7 +53,7 @@ async def _cpu_usage(call: Call) -> Any:
             head["client-id"] = process["client-id"]
             target = Target("sec", process["client-id"])
         try:
-            status = components.rest_form(call.panel.peer(target).status, kind)
+            status = components.rest_form(call.panel.process(target).status, kind)
         except NotConnected:
             continue  # it went meanwhile
         found.append(head | primary.usage(kind, status))
