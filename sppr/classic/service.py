@@ -128,8 +128,8 @@ class Service:
         after = self._told(client_id)
         if verb == "del" and before.status.get("status") == "running" != after.status.get("status"):
             self._desk.secondary(client_id, "forward")
-        seen, then = verify.wired(before.status), verify.wired(after.status)
+        seen, then = verify.parse_state(before.status), verify.parse_state(after.status)
         if seen is None or then is None:
             raise Refusal(400, f"`{' '.join((verb, *args))}`: the status of nfv:{client_id} does not show its effect")
         if found := verify.differences(verify.expected(seen, verb, names), then, verb):
-            raise Refusal(400, f"`{' '.join((verb, *args))}` had no effect as asked: {'; '.join(found)}")
+            raise Refusal(400, f"`{' '.join((verb, *args))}` did not have the requested effect: {'; '.join(found)}")

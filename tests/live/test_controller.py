@@ -390,7 +390,7 @@ def test_exit_without_an_answer_is_a_success(shared: Controller) -> None:
         ("PUT", "/v1/nfvs/1/patches", '{"src": "phy:0"}', 400, "key(dst) required."),
         ("PUT", "/v1/nfvs/1/patches", '{"src": "phy:0", "dst": "phy:0 exit"}', 400, "'phy:0 exit' is not a port"),
         ("PUT", "/v1/nfvs/1/ports", "x" * 100000, 413, "Request Entity Too Large."),
-        ("PUT", "/v1/primary/ports", '{"action": "add", "port": "pipe:0"}', 400, "pipe:0: a pipe, and nothing else,"),
+        ("PUT", "/v1/primary/ports", '{"action": "add", "port": "pipe:0"}', 400, "pipe:0: a pipe takes two rings,"),
         (
             "PUT",
             "/v1/primary/ports",
@@ -559,7 +559,7 @@ def test_prompt_session(prompt: pexpect.spawn, tmp_path: Path) -> None:
         ("nfv 1; del ring:0", "Delete ring:0."),
         (
             "nfv 1; del ring:0",
-            "error: `del ring:0` failed (said by nfv:1: look at its status, its window may tell why)",
+            'error: `del ring:0` failed (nfv:1 reported this; see "nfv 1; status" and its tmux window)',
         ),
         ("nfv 1; add ring 0", "error: 'ring' is not a port: write TYPE:NUMBER"),
         ("sec 1; add ring 0", "Add ring:0."),

@@ -323,10 +323,13 @@ def test_a_change_that_a_classic_process_only_echoes_is_compared_with_its_status
     }  # fmt: skip
     service = Service(Client(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
     for call, what in (
-        (lambda: service.reset(1), "`patch reset` had no effect as asked: phy:0 -> ring:5 is there"),
-        (lambda: service.port(1, "add", "vhost:1"), "`add vhost:1` had no effect as asked: vhost:1 is missing"),
+        (lambda: service.reset(1), "`patch reset` did not have the requested effect: phy:0 -> ring:5 is present"),
+        (
+            lambda: service.port(1, "add", "vhost:1"),
+            "`add vhost:1` did not have the requested effect: vhost:1 is missing",
+        ),
         (lambda: service.patch(1, "phy:1", "ring:5"), "phy:1 -> ring:5 is missing"),
-        (lambda: service.forward(1, "start"), "`forward` had no effect as asked: it is idling"),
+        (lambda: service.forward(1, "start"), "`forward` did not have the requested effect: the process is idling"),
     ):
         with pytest.raises(Refusal, match=re.escape(what)):
             call()

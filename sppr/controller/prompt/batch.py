@@ -22,7 +22,7 @@ class Lines:
         """``forever``: stay after the end of input, until a signal comes."""
         self._forever = forever
 
-    def say(self, text: str) -> None:
+    def echo(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more: no reason to end
             print(text, flush=True)
 

@@ -42,13 +42,13 @@ class Prompt:
         self._changed = asyncio.Event()
         self._commands: set[asyncio.Task[bool]] = set()
 
-    def say(self, text: str) -> None:
+    def echo(self, text: str) -> None:
         """Print above the prompt, or directly while there is none."""
         with contextlib.suppress(OSError, ValueError):  # the terminal went away: SIGHUP ends us
             print(text, file=sys.stdout if self._session.app.is_running else self._stdout, flush=True)
 
     def log(self, text: str) -> None:
-        self.say(text)
+        self.echo(text)
         self._changed.set()
 
     async def run(self, shell: Shell) -> int:
@@ -85,7 +85,7 @@ class Prompt:
         interrupted.cancel()
         self._busy = False
         if not command.done():
-            self.say("error: interrupted: no longer waiting for an answer (it is shown when it comes)")
+            self.echo("error: interrupted: no longer waiting for an answer (it is shown when it comes)")
         else:
             command.result()
         if line.strip():

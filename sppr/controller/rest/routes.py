@@ -56,7 +56,7 @@ async def _cpu_usage(call: Call) -> Any:
             status = components.rest_form(call.panel.process(target).status, kind)
         except NotConnected:
             continue  # it went meanwhile
-        found.append(head | primary.usage(kind, status))
+        found.append(head | primary.lcore_usage(kind, status))
     return found
 
 
@@ -138,7 +138,7 @@ async def _attach(call: Call) -> None:
     vlan = b.vlan.model_dump() if getattr(b, "vlan", None) is not None else {}
     if vlan.get("operation") == "add" and None in (vlan["id"], vlan["pcp"]):
         raise BadValue(f"key(vlan.{'id' if vlan['id'] is None else 'pcp'}) required.")
-    await components.port(call.panel, call.target, b.action, b.port, b.dir, call.path["name"], vlan)
+    await components.change_port(call.panel, call.target, b.action, b.port, b.dir, call.path["name"], vlan)
 
 
 async def _classify(call: Call) -> None:

@@ -166,7 +166,7 @@ class Server:
 
     async def _register(self, process: ConnectedProcess) -> None:
         """Restore the ports and patches of a new process, and then add it to the table."""
-        message = await self.restorer.welcome(process, self.timeout)
+        message = await self.restorer.synchronize(process, self.timeout)
         if process.closed:
             return
         if process.kind == "primary":
