@@ -84,7 +84,7 @@ async def serve(options: Options) -> int:
         primary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.pri_port)))
         secondary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.sec_port)))
         pri_port, sec_port = primary.getsockname()[1], secondary.getsockname()[1]
-        max_connections = limits.raise_limit()
+        max_connections = limits.raise_file_limit()
         rules = access.make_rules(options.allow_users, options.allow)
         restorer = Restorer(frontend.log, options.wiring)
         vm_uid = access.uid_of(options.vm_user) if options.vm_user else None
@@ -144,7 +144,7 @@ async def _api(
     async with contextlib.AsyncExitStack() as stack:
         connections: list[limits.ConnectionLimit] = []
         app = api.application(panel, info, connections, options.api_host)
-        max_connections = max(8, min(limits.MAX_CONNECTIONS, limits.raise_limit() // 8))
+        max_connections = max(8, min(limits.MAX_CONNECTIONS, limits.raise_file_limit() // 8))
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_null_logger())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

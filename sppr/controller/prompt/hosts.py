@@ -11,7 +11,7 @@ from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
 from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.prompt.request import base
 from sppr.controller.rest import bodies
-from sppr.controller.rest.routes import PARTS, ROUTES, Call
+from sppr.controller.rest.routes import PATH_PATTERNS, ROUTES, Call
 from sppr.errors import ControlError
 from sppr.spp.names import PRIMARY, Target, printable
 
@@ -53,13 +53,13 @@ class Local:
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         for route in ROUTES:
-            pattern = re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{PARTS[part[1]]})", route.path)
+            pattern = re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{PATH_PATTERNS[part[1]]})", route.path)
             found = re.fullmatch(pattern, path) if route.method == method else None
             if found:
                 parts = found.groupdict()
                 target = Target(route.kind, int(parts["id"])) if "id" in parts else PRIMARY
-                given = bodies.check(body, route.body) if route.body else None
-                return await route.done(Call(self._panel, target, parts, given))
+                given = bodies.validate(body, route.body) if route.body else None
+                return await route.handler(Call(self._panel, target, parts, given))
         raise BadValue(f"{method} {path}: no such call", hint="GET /v1/openapi.json lists them")
 
     async def seen(self) -> list[Seen]:

@@ -25,12 +25,12 @@ SEEN = [
 
 
 def test_the_graph() -> None:
-    found = graph.make(SEEN, {"guest": ["ring:10", "vhost:9"]})
+    found = graph.build(SEEN, {"guest": ["ring:10", "vhost:9"]})
     assert found.nodes == ("capture:3", "memif:3", "phy:0", "phy:0nq1", "phy:1", "ring:2", "ring:10", "x:1")
     edges = {(e.src, e.dst, e.label, e.running) for e in found.edges}
     assert ("phy:0nq1", "ring:10", "nfv:12", True) in edges and ("ring:2", "phy:1", "vf:2:m", True) in edges
     assert ("phy:0", "x:1", "primary", False) in edges and ("phy:0", "capture:3", "pcap:3", False) in edges
-    assert found.frames == {"guest": ("ring:10",)}
+    assert found.subgraphs == {"guest": ("ring:10",)}
 
 
 def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
@@ -44,9 +44,9 @@ def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
         "patches": [{"src": "ring:0", "dst": "ivshmem:6"}],
     }
     vhost = {**guest, "ports": ["phy:0"], "patches": []}
-    found = graph.make([Seen("nfv", 1, host), Seen("nfv", 6, guest), Seen("nfv", 11, vhost)])
+    found = graph.build([Seen("nfv", 1, host), Seen("nfv", 6, guest), Seen("nfv", 11, vhost)])
     assert found.nodes == ("ivshmem:6", "phy:0@11", "ring:0", "ring:0@6")
-    edges = {(e.src, e.dst, e.label, e.both) for e in found.edges}
+    edges = {(e.src, e.dst, e.label, e.bidirectional) for e in found.edges}
     assert edges == {
         ("ring:0", "ivshmem:6", "nfv:1", False),
         ("ring:0@6", "ring:0@6", "nfv:6", False),
@@ -59,8 +59,8 @@ def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
 
 
 def test_what_spp_draws_wrong_is_drawn() -> None:
-    """Queues, ids of two digits, pcap, memif: each crashes or breaks SPP's (spp-facts 6.3)."""
-    dot = draw.dot(graph.make(SEEN))
+    """Queues, ids of two digits, pcap, memif: each breaks the topo of upstream SPP (docs/spp-protocol.md, Topology)."""
+    dot = draw.dot(graph.build(SEEN))
     assert 'phy_0nq1[label="phy:0nq1", fillcolor="white"];' in dot and 'fillcolor="palegreen"' in dot
     assert 'phy_0nq1 -> ring_10[label="nfv:12", color="orange", style=solid];' in dot
     assert "style=dashed" in dot and "{rank=same; ring_2; ring_10}" in dot
@@ -74,11 +74,11 @@ def test_what_spp_draws_wrong_is_drawn() -> None:
 )
 def test_no_status_breaks_it(drawn: Any, status: dict[str, Any]) -> None:
     for kind in ("primary", "nfv", "vf", "pcap"):
-        assert drawn(graph.make([Seen(kind, 1, status)]))
+        assert drawn(graph.build([Seen(kind, 1, status)]))
 
 
 def test_nothing_to_draw() -> None:
-    assert draw.text(graph.make([])) == "nothing to draw: no ports"
+    assert draw.text(graph.build([])) == "nothing to draw: no ports"
 
 
 def test_launch_is_completed_from_free_lcores() -> None:
