@@ -20,7 +20,7 @@ from aiohttp import web
 
 from sppr.controller.launch import Lab
 from sppr.controller.patch_panel import PatchPanel
-from sppr.controller.prompt.hosts import Host, Local, Remote
+from sppr.controller.prompt.controllers import Controller, LocalController, RemoteController
 from sppr.controller.prompt.shell import Shell
 from sppr.controller.rest import app as api
 from sppr.controller.rest import limits
@@ -79,7 +79,7 @@ async def serve(options: Options) -> int:
     frontend = _make_frontend(options)
     _handle_signals(frontend, exit_status)
     if options.connect:
-        return await _run(frontend, Remote(options.connect), exit_status)
+        return await _run(frontend, RemoteController(options.connect), exit_status)
     async with contextlib.AsyncExitStack() as stack:
         primary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.pri_port)))
         secondary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.sec_port)))
@@ -106,10 +106,10 @@ async def serve(options: Options) -> int:
         frontend.echo(f"{BANNER}\nlistening: {listening}")
         for address in addresses:
             frontend.echo(f"api: {address}")
-        return await _run(frontend, Local(panel, listening, f"{options.host}:{sec_port}"), exit_status)
+        return await _run(frontend, LocalController(panel, listening, f"{options.host}:{sec_port}"), exit_status)
 
 
-async def _run(frontend: Frontend, host: Host, exit_status: "asyncio.Future[int]") -> int:
+async def _run(frontend: Frontend, host: Controller, exit_status: "asyncio.Future[int]") -> int:
     return await _run_until(asyncio.ensure_future(frontend.run(Shell(host, frontend.echo))), exit_status)
 
 
@@ -227,9 +227,9 @@ def _make_frontend(options: Options) -> Frontend:
         )
 
         return Prompt()
-    from sppr.controller.prompt.batch import Lines
+    from sppr.controller.prompt.batch import Batch
 
-    return Lines(forever=options.serve)
+    return Batch(keep_running=options.serve)
 
 
 def _handle_signals(frontend: Frontend, exit_status: "asyncio.Future[int]") -> None:

@@ -157,9 +157,9 @@ WORDS = """pri nfv vf mirror pcap sec ; 1 2 status add del patch reset ring:0 ph
 @given(st.one_of(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join), st.text(max_size=60)))
 def test_no_line_breaks_the_parser(line: str) -> None:
     from sppr.controller.prompt.commands import parse
-    from sppr.controller.prompt.completion import Known, candidates
+    from sppr.controller.prompt.completion import CompletionData, candidates
 
-    candidates(line, Known({"nfv": [1]}, {1: ["phy:0"]}, ["phy:0"], {1: ["fw"]}, {"nfv": ["1 -l 1"]}))
+    candidates(line, CompletionData({"nfv": [1]}, {1: ["phy:0"]}, ["phy:0"], {1: ["fw"]}, {"nfv": ["1 -l 1"]}))
     try:
         parse(line)
     except BadValue as error:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from sppr.controller.errors import BadValue
-from sppr.controller.prompt.hosts import Host
+from sppr.controller.prompt.controllers import Controller
 from sppr.controller.topology import draw, graph
 from sppr.deadline import Deadline
 from sppr.run import run, which
@@ -25,13 +25,13 @@ class Topology:
     def __init__(self) -> None:
         self.subgraphs: dict[str, tuple[str, ...]] = {}
 
-    async def topo(self, args: tuple[str, ...], host: Host, size: str) -> str:
+    async def topo(self, args: tuple[str, ...], controller: Controller, size: str) -> str:
         """Carry out ``topo DST [TYPE]``, and return the text to print.
 
         Raises BadValue if the form is not known or the file cannot be written.
         """
         where, *kind = args
-        topology = graph.build(await host.seen(), self.subgraphs)
+        topology = graph.build(await controller.process_statuses(), self.subgraphs)
         if where == "term":
             return self._render(topology, _drawing_type(kind[0]) if kind else "txt", size)
         if where == "http":
@@ -44,7 +44,7 @@ class Topology:
             else:
                 path.write_text(self._render(topology, picture_type, size))
         except OSError as error:
-            raise BadValue(f"{where}: {error.strerror or error}", hint="give a file that can be written") from None
+            raise BadValue(f"{where}: {error.strerror or error}", hint="use a file that can be written") from None
         return f"Create topology: {where}"
 
     def _render(self, topology: graph.Graph, kind: str, size: str) -> str:

@@ -5,7 +5,7 @@ Topology). Pure.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sppr.controller.prompt.hosts import Seen
+from sppr.controller.prompt.controllers import ProcessStatus
 
 _TYPES = {"forward": "f", "merge": "m", "classifier": "c", "classifier_mac": "c", "mirror": "m"}
 
@@ -38,11 +38,11 @@ class Graph:
     subgraphs: Mapping[str, tuple[str, ...]]
 
 
-def build(seen: Iterable[Seen], subgraphs: Mapping[str, Iterable[str]] | None = None) -> Graph:
+def build(processes: Iterable[ProcessStatus], subgraphs: Mapping[str, Iterable[str]] | None = None) -> Graph:
     """Return the graph of all connected processes. A missing or invalid key in a status affects only its own edge."""
     nodes: dict[str, None] = {}
     edges: list[Edge] = []
-    for process in seen:
+    for process in processes:
         suffix = f"@{process.client_id}" if _is_guest(process) else ""
         for port in _ports(process):
             nodes[port and port + suffix] = None
@@ -56,7 +56,7 @@ def build(seen: Iterable[Seen], subgraphs: Mapping[str, Iterable[str]] | None = 
     return Graph(tuple(sorted(nodes, key=_order)), tuple(edges), {k: v for k, v in shown.items() if v})
 
 
-def _is_guest(process: Seen) -> bool:
+def _is_guest(process: ProcessStatus) -> bool:
     """Return whether the process runs in a VM.
 
     spp_vm registers as an nfv, but has only one lcore; a DPDK process has at least two.
@@ -94,12 +94,12 @@ def _order(uid: str) -> tuple[str, int, str]:
     return kind, int(digits) if digits.isdecimal() else 0, number
 
 
-def _ports(process: Seen) -> list[str]:
+def _ports(process: ProcessStatus) -> list[str]:
     status = _dict(process.status.get("forwarder")) or process.status
     return [_uid(port) for port in _list(status.get("ports"))]
 
 
-def _edges(process: Seen) -> list[Edge]:
+def _edges(process: ProcessStatus) -> list[Edge]:
     status, number = process.status, process.client_id
     if process.kind == "pcap":
         running = status.get("status") == "running"
