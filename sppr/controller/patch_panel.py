@@ -129,7 +129,7 @@ class PatchPanel:
         """
         connected = self.connected()
         alive = await asyncio.gather(*(self.server.is_alive(process) for process in connected))
-        return [_process(process) for process, lives in zip(connected, alive, strict=True) if lives]
+        return [_process(process) for process, is_alive in zip(connected, alive, strict=True) if is_alive]
 
     def connected(self) -> list[ConnectedProcess]:
         """Return the connected processes without a request to them: the primary first, then by id."""
