@@ -26,6 +26,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        """Answer a request of any method."""
         self._serve()
 
     do_PUT = do_DELETE = do_GET  # noqa: N815 - names of http.server
@@ -48,6 +49,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def address_string(self) -> str:
+        """Return the client's name: the launcher is the only client, and a unix socket has no address."""
         return "launcher"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002

@@ -110,6 +110,7 @@ class _Completer(Completer):
         self.data = CompletionData()
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
+        """Yield the words that may follow at the cursor."""
         before = document.text_before_cursor
         word = before.replace(";", " ").rpartition(" ")[2]
         for found in candidates(before, self.data):
@@ -133,6 +134,7 @@ class _FileHistory(FileHistory):
     """A history file. A full disk loses the history, but does not end the prompt."""
 
     def store_string(self, string: str) -> None:
+        """Append a line to the file, and ignore a failure."""
         with contextlib.suppress(OSError):
             super().store_string(string)
 
