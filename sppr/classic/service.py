@@ -92,7 +92,7 @@ class Service:
         try:
             return dict(self._parsed_status(client_id).status)
         except RequestError as error:
-            if error.status == 404:  # the next process of this id has not answered yet
+            if error.status == 404:  # a new process with this id has not answered yet
                 self._last_answers.pop(client_id, None)
             raise
 

@@ -21,8 +21,8 @@ from sppr.controller.server.server import Server
 from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
 
 _NFV_KINDS = ("nfv", "vm")
-#: Seconds for ``exit``. vf takes up to 5 s; processes up to 18.08.1 do not answer but close (docs/spp-protocol.md,
-#: Exit).
+#: Seconds for ``exit``. vf takes up to 5 s; up to 18.08.1 it closes the connection without an answer
+#: (docs/spp-protocol.md, Exit).
 EXIT_TIMEOUT = 9.0
 #: Maximum number of words in a command of nfv and primary, which do not check for overflow (docs/spp-protocol.md,
 #: Transport).
@@ -145,8 +145,8 @@ class PatchPanel:
         await self._change(target, "add", uid, *ends)
 
     async def delete(self, target: Target, port: object) -> None:
-        """Delete a port, and resume forwarding if the process stopped it, as upstream SPP does (docs/spp-protocol.md,
-        Delete).
+        """Delete a port. Upstream SPP stops forwarding at ``del`` (docs/spp-protocol.md, Delete), so forwarding is
+        started again.
         """
         uid = _changeable(target, port)
         before = state_of(await self.status(target))

@@ -74,7 +74,9 @@ class Wiring:
             self.ports |= {port: [] for port in adopted}
 
     def commands(self, status: "ObservedWiring") -> list[str]:
-        """Return the commands, in order, that a process with this ``status`` lacks."""
+        """Return the commands that give a process with this ``status`` its wiring, in the order in which to send
+        them.
+        """
         adds = [" ".join(["add", port, *rings]) for port, rings in self.ports.items() if port not in status.ports]
         patches = [f"patch {src} {dst}" for src, dst in self.patches.items() if status.patches.get(src) != dst]
         return adds + patches + ["forward"] * (self.running and not status.running)

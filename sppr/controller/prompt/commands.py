@@ -82,7 +82,7 @@ def parse(line: str) -> Command:
             raise BadValue(f"{verb}: the id of a secondary is missing", hint=f"{verb} 1; status")
         target = Target(verb, _check(check_id, before[1]))
         return _parse_subcommand(f"{verb} {target.client_id}", target, before[2:] + rest, SUBCOMMANDS[verb])
-    if verb == "topo_subgraph":  # ports may be divided by ";" there
+    if verb == "topo_subgraph":  # its ports may be separated by ";"
         return _parse_own(verb, tuple(text.split()[1:]))
     return _parse_own(verb, (*before[1:], *rest))
 

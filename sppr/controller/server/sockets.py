@@ -28,7 +28,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-        sock.listen(128)  # two sockets may bind to one port, but not listen
+        sock.listen(128)  # with SO_REUSEADDR, two sockets may bind to one port, but not listen on it
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
