@@ -77,7 +77,7 @@ class Serial:
         said = _text(self._guest.before).replace("\r", "").strip()
         status = int(self._guest.match.group(1))  # type: ignore[union-attr]
         if status:
-            raise self._error(LaunchError, f"{command}: ended with status {status}")
+            raise self._error(LaunchError, f"{command}: exited with status {status}")
         return said
 
     def power_off(self, deadline: Deadline) -> None:
@@ -86,7 +86,7 @@ class Serial:
         self._expect([], "it to power off", deadline)
         close_terminal(self._guest)
         if self._guest.exitstatus:
-            raise self._error(LaunchError, f"QEMU ended with status {self._guest.exitstatus}")
+            raise self._error(LaunchError, f"QEMU exited with status {self._guest.exitstatus}")
 
     def _expect(self, wanted: list[re.Pattern[bytes]], what: str, deadline: Deadline) -> int:
         """Number of what came of ``wanted``; for an empty list: return at the end of QEMU."""

@@ -141,7 +141,7 @@ def _open_windows(ids: Sequence[int], shares: Sequence[tuple[int, ...] | None]) 
     for vm_id, share in list(zip(ids, shares, strict=True))[1:]:
         line = _without(_without(words, "-i", "--id"), "-d", "--ports")
         line += ["-i", str(vm_id), *(["-d", ",".join(map(str, share))] if share else [])]
-        Tmux.here().open_window(f"vm_{vm_id}", Path.cwd(), [str(Path(sys.argv[0]).absolute()), *line])
+        Tmux.of_this_terminal().open_window(f"vm_{vm_id}", Path.cwd(), [str(Path(sys.argv[0]).absolute()), *line])
 
 
 def _without(words: Sequence[str], *names: str) -> list[str]:

@@ -35,7 +35,7 @@ def test_commands_run_one_by_one_and_give_what_they_print(guest: GuestOf) -> Non
 def test_a_command_that_fails_is_told_with_what_it_said(guest: GuestOf) -> None:
     with guest(SHELL) as vm:
         vm.wait_shell(Deadline(20))
-        with pytest.raises(LaunchError, match=r"(?s)sh -c .*: ended with status 7.*last: .*no luck\n"):
+        with pytest.raises(LaunchError, match=r"(?s)sh -c .*: exited with status 7.*last: .*no luck\n"):
             vm.run("sh -c 'echo no luck; exit 7'", Deadline(20))
 
 
