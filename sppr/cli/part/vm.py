@@ -87,7 +87,7 @@ def main(
     if config.vm.network == "open":
         from sppr.qemu import passt
 
-        passt.hand_over(passt.start())
+        passt.pass_to_qemu(passt.start())
     exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.words(parts[0], paths.run))
 
 

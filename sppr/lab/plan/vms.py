@@ -16,7 +16,7 @@ from sppr.parts.spp_tree import local
 from sppr.parts.vm import AnyKind, Machine
 from sppr.qemu.devices import Accel, Confinement
 from sppr.qemu.passt import OUTSIDE_FD
-from sppr.qemu.qemu_2_3 import Patched
+from sppr.qemu.qemu_2_3 import PatchedQemu
 from sppr.run import which
 from sppr.spp import names
 
@@ -103,7 +103,7 @@ class VmPlanner:
     def _patched(self, machine: Machine) -> list[str]:
         """A ring VM of SPP 16.07; what shares memory is known, and added, when it starts."""
         m, named = machine, self.config.spp.qemu or ""
-        made = Patched(
+        made = PatchedQemu(
             program=which(named) or named, name=m.hostname, disk=m.disk, memory=m.memory, cores=m.cores, accel=m.accel,
             qmp=m.qmp, mac=m.mac(), ssh_port=m.ssh_port, extra=m.extra,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady
 from sppr.qemu import serial
-from sppr.qemu.serial import NoShell, Serial
+from sppr.qemu.serial import LoginRequired, Serial
 
 GuestOf = Callable[[str], Serial]
 
@@ -58,7 +58,7 @@ def test_a_guest_that_takes_a_moment_to_die_is_waited_for(guest: GuestOf) -> Non
 
 
 def test_an_end_and_a_silence_are_told_apart(guest: GuestOf) -> None:
-    with guest("echo gone") as vm, pytest.raises(LaunchError, match=r"(?s)QEMU ended.*last: gone"):
+    with guest("echo gone") as vm, pytest.raises(LaunchError, match=r"(?s)QEMU exited.*last: gone"):
         vm.wait_shell(Deadline(20))
     with guest("echo hm; sleep 60") as vm, pytest.raises(NotReady, match=r"(?s)waited 1 s for a root shell.*last: hm"):
         vm.wait_shell(Deadline(1))
@@ -68,7 +68,7 @@ def test_a_login_prompt_is_no_shell_but_one_that_logs_in_by_itself_is(
     guest: GuestOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serial, "_AUTOLOGIN", 0.5)
-    with guest("printf 'vm login: '; sleep 60") as vm, pytest.raises(NoShell):
+    with guest("printf 'vm login: '; sleep 60") as vm, pytest.raises(LoginRequired):
         vm.wait_shell(Deadline(20))
     with guest("printf 'vm login: '; sleep 0.2; printf 'root (automatic login)\\n\\nroot@vm:~# '; sleep 60") as vm:
         vm.wait_shell(Deadline(20))
