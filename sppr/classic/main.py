@@ -30,11 +30,11 @@ def main() -> int:
     parser.add_argument("argv", nargs="+", help="PYTHON spp.py …")
     words = parser.parse_args()
     version = Version(words.version)
-    if not version.management or words.kind == "vf":
+    if not version.has_management_port or words.kind == "vf":
         wait_for_ports([int(port) for port in words.ports.split(",") if port])
     bare = version.since("18.05") and words.kind == "nfv"
     host, _, port = (words.manage or "").rpartition(":")
-    if bare and releases.major(words.argv[0]) >= 3:
+    if bare and releases.major_version(words.argv[0]) >= 3:
         port = ""  # there its management port ends in a TypeError: it takes bytes for text
     keeper = Terminal(words.argv)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -250,7 +250,7 @@ def _add_anew(client: ControlClient, server: str, uid: str) -> None:
     if real and patches:
         client.reset_patches(server)
     client.del_port(server, uid)
-    client.serve_port(server, uid)
+    client.add_port_verified(server, uid)
     for patch in patches:
         client.patch(server, *(patch[end].replace(" ", "") for end in ("src", "dst")))
     if real and status.get("status") == "running":
@@ -269,7 +269,7 @@ def serve(api: Address, server: str, uids: Sequence[str]) -> None:
         if uid in there:
             continue
         try:
-            client.serve_port(server, uid)
+            client.add_port_verified(server, uid)
         except ControlError:
             if uid not in client.ports(server):
                 raise

@@ -135,7 +135,7 @@ class VmPlanner:
             ssh_port=self._ssh_port(kind, vm.id),
             sockets=tuple(sockets),
             regions=tuple(regions),
-            controller=self._controller() if vm.id and self.paths.version.guests_register else None,
+            controller=self._controller() if vm.id and self.paths.version.accepts_guests else None,
             outside_fd=OUTSIDE_FD if settings.network == "open" and vm.id else None,
             authorized_keys=self.paths.public_key,
             extra=settings.args if vm.args is None else vm.args,
@@ -149,7 +149,7 @@ class VmPlanner:
     def _controller(self) -> tuple[Path | str, int]:
         """Where QEMU connects for the guest: the socket of VMs of our controller, or the port of SPP's own."""
         c = self.config.controller
-        if self.paths.version.era == "ours":
+        if self.paths.version.era == "sppr":
             return guests_socket(self.paths.run), c.sec_port
         return local(c.host), c.sec_port
 

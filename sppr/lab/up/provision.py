@@ -25,7 +25,7 @@ from sppr.lab.plan.vms import accel
 from sppr.qemu import devices, passt
 from sppr.qemu.serial import LoginRequired, Serial
 from sppr.run import find_program, which
-from sppr.spp.tree import OURS
+from sppr.spp.tree import BUILD_DIR
 from sppr.units import mac_of
 
 #: What a template is given beside spp_vm; for a guest with systemd also who it is, as our own base knows by itself.
@@ -49,7 +49,7 @@ class Provisioner:
     whose files are named from ``folder``."""
 
     accel: devices.Accel = "tcg"
-    program: Path = OURS / "spp_vm"
+    program: Path = BUILD_DIR / "spp_vm"
     seconds: float = SECONDS
     steps: tuple[Step, ...] = ()
     folder: Path = Path()
