@@ -74,7 +74,7 @@ class Probe:
             # A guest that carries spp_vm is ready when that is connected; any other when its console is at a prompt.
             if part.kind == "ivshmem":  # its console is the pane's, with lines of runs before
                 return bool(console.PROMPT.search(tail(Path(part.console)).rpartition("run-vm.py")[2]))
-            return connected if carries_spp_vm(part) else console.has_come_to_prompt(Path(part.console))
+            return connected if carries_spp_vm(part) else console.has_reached_prompt(Path(part.console))
         if part.role == "secondary":
             return connected and (not part.real or "/" in (part.control or str(self.api)) or self._answered(part))
         return {"type": "primary"} in (found or [])
@@ -187,7 +187,7 @@ def carries_spp_vm(part: Part) -> bool:
 def fatal(part: Part) -> re.Pattern[str] | None:
     """Text in the part's log that ends a wait at once."""
     if part.is_vm:
-        return console.DEATH
+        return console.FATAL
     if part.role == "controller":
         return None
     return _REAL_PRIMARY_DEATH if part.real and part.role == "primary" else _DPDK_DEATH
@@ -250,7 +250,7 @@ def _add_anew(client: ControlClient, server: str, uid: str) -> None:
     if real and patches:
         client.reset_patches(server)
     client.del_port(server, uid)
-    client.serve_port(server, uid)
+    client.add_port_verified(server, uid)
     for patch in patches:
         client.patch(server, *(patch[end].replace(" ", "") for end in ("src", "dst")))
     if real and status.get("status") == "running":
@@ -269,7 +269,7 @@ def serve(api: Address, server: str, uids: Sequence[str]) -> None:
         if uid in there:
             continue
         try:
-            client.serve_port(server, uid)
+            client.add_port_verified(server, uid)
         except ControlError:
             if uid not in client.ports(server):
                 raise

@@ -22,7 +22,7 @@ class SppCtl:
 
     def argv(self) -> list[str]:
         ports = ["-p", str(self.pri_port), "-s", str(self.sec_port), "-a", str(self.rest_port)]
-        return [self.python, str(releases.script(self.tree, "spp-ctl")), "-b", self.host, *ports]
+        return [self.python, str(releases.script_path(self.tree, "spp-ctl")), "-b", self.host, *ports]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Cli:
         where = ["-b", f"{self.host}:{self.rest_port}"]
         if not self.version.since("18.08.2"):
             where = ["-b", self.host, "-a", str(self.rest_port)]
-        return [self.python, str(releases.script(self.tree, "spp.py")), *where]
+        return [self.python, str(releases.script_path(self.tree, "spp.py")), *where]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Classic:
         ours += ["--kind", "vf" if self.program == "spp_vf.py" else "nfv"]
         ours += ["--manage", f"{local(self.host)}:{self.manage}"] if self.manage else []
         ours += ["--ports", f"{self.pri_port},{self.sec_port}"]
-        return [*ours, "--", self.python, str(releases.script(self.tree, self.program)), *self._words()]
+        return [*ours, "--", self.python, str(releases.script_path(self.tree, self.program)), *self._words()]
 
     def _words(self) -> Sequence[str]:
         words = ["-p", str(self.pri_port), "-s", str(self.sec_port)]

@@ -73,7 +73,7 @@ class Machine:
         return [f"{self.vhost_mac(n)} 192.168.{100 + n}.{self.id}/24" for n in range(len(self.sockets))]
 
     def argv(self) -> list[str]:
-        made: list[devices.Part] = [
+        made: list[devices.Device] = [
             devices.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic),
             replace(self.confinement, spawn=devices.starts_programs(self.extra)),
             devices.Disk(self.disk, self.disk_format),
