@@ -7,14 +7,6 @@ ARGS   ?=
 # Test files run side by side: most of their time is waiting. One after another: make test JOBS=0
 JOBS   ?= 3
 
-# What runs the lab, what README and docs tell its user to type (iputils-ping curl), what builds the data plane, what
-# builds the base image; and what only the tests use.
-PACKAGES := tmux qemu-system-x86 qemu-utils passt openssh-client iproute2 procps python3-venv iputils-ping curl \
-	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
-	mmdebstrap uidmap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
-# libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).
-TEST_PACKAGES := sudo dpdk-dev zsh clang libclang-rt-14-dev libjemalloc2
-
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
 .PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz kill-campaign fmt clean
@@ -38,10 +30,10 @@ setup: packages $(VENV)/.up dataplane ## Debian packages, .venv, data plane, hug
 	@$(BIN)/sppr setup
 
 packages:
-	@bin/install-packages $(PACKAGES)
+	@bin/install-packages up
 
 packages-test: packages
-	@bin/install-packages $(TEST_PACKAGES)
+	@bin/install-packages test
 
 $(VENV)/bin/python: | packages
 	@echo "making $(VENV)"
