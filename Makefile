@@ -60,8 +60,15 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(MAKE) -s -C sppr/dataplane check
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
-test: packages-test setup $(VENV)/.test ## set up everything, and run every test
+# SUITE=trixie: in a root of that Debian release (docs/distributions.md)
+SUITE ?=
+ifneq ($(SUITE),)
+test: packages
+	@$(PYTHON) tests/suite.py $(SUITE)
+else
+test: packages-test setup $(VENV)/.test ## set up everything, and run every test (SUITE=trixie: in that Debian release)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 $(ARGS)
+endif
 
 bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root)
 	@$(BIN)/python tests/bench_all.py
@@ -82,4 +89,4 @@ fmt: $(VENV)/.test ## format Python and C
 
 clean: ## remove what was built; images and .venv stay
 	@$(MAKE) -s -C sppr/dataplane clean
-	@rm -rf build
+	@bin/remove-folder build
