@@ -30,6 +30,7 @@ class LabPaths:
     """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state.
 
     ``vm_user``, ``vm_uid``: the user that QEMU drops to, empty and 0 for none. ``sandbox``: QEMU has seccomp.
+    ``run_with``: QEMU has ``-run-with user=``.
     ``named_sock_dir``: that of conf.yml, None where it names none.
     """
 
@@ -50,6 +51,7 @@ class LabPaths:
     vm_user: str = ""
     vm_uid: int = 0
     sandbox: bool = False
+    run_with: bool = False
     named_sock_dir: str | None = None
 
     @property
@@ -164,6 +166,7 @@ def gather_paths(config: "Config", conf: Path, session: str | None) -> LabPaths:
         vm_user=user.pw_name if user else "",
         vm_uid=user.pw_uid if user else 0,
         sandbox=devices.has_seccomp(which(devices.QEMU)),
+        run_with=user is not None and devices.has_run_with(which(devices.QEMU)),
         scripts=scripts,
         store=store,
         no_store=no_store,

@@ -4,7 +4,16 @@ import pytest
 
 from sppr.errors import ConfigError
 from sppr.qemu import console
-from sppr.qemu.devices import Confinement, Extra, IvshmemPlain, VhostUserNic, has_seccomp, opts, starts_programs
+from sppr.qemu.devices import (
+    Confinement,
+    Extra,
+    IvshmemPlain,
+    VhostUserNic,
+    has_run_with,
+    has_seccomp,
+    opts,
+    starts_programs,
+)
 
 
 def test_commas_in_a_value_are_doubled_and_booleans_are_on_and_off() -> None:
@@ -25,7 +34,9 @@ def test_the_sandbox_denies_all_that_qemu_can_do_without() -> None:
     ]  # fmt: skip
     dropped = Confinement("sppr-vm", sandbox=True).argv()
     assert dropped == ["-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny", "-runas", "sppr-vm"]
-    assert Confinement().argv() == []
+    newer = Confinement("sppr-vm", run_with=True).argv()
+    assert newer == ["-run-with", "user=sppr-vm"]
+    assert Confinement(run_with=True).argv() == Confinement().argv() == []
     assert starts_programs(["-netdev", "bridge,id=b,br=virbr0"]) and starts_programs(["-nic", "tap,ifname=t0"])
     assert not starts_programs(["-netdev", "tap,id=t,script=no,downscript=no", "-device", "bridge"])
 
@@ -35,6 +46,13 @@ def test_seccomp_is_looked_for_in_the_program(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"\x7fELF")
     assert has_seccomp(str(tmp_path / "qemu"))
     assert not has_seccomp(str(tmp_path / "other")) and not has_seccomp(None) and not has_seccomp("/no/such")
+
+
+def test_run_with_is_looked_for_in_the_program(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"-run-with [async-teardown=on|off][,chroot=dir][user=username|uid:gid]")
+    (tmp_path / "old").write_bytes(b"-runas user     change to user id user just before starting the VM")
+    assert has_run_with(str(tmp_path / "new"))
+    assert not has_run_with(str(tmp_path / "old")) and not has_run_with(None)
 
 
 def test_extra_arguments_may_not_repeat_an_option_of_ours() -> None:
