@@ -9,7 +9,7 @@ JOBS   ?= 3
 
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
-.PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz kill-campaign fmt clean
+.PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz kill-campaign docs fmt clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -81,6 +81,9 @@ fuzz: packages-test ## fuzz the commands, a memif client and the options of laun
 
 kill-campaign: packages-test setup $(VENV)/.test ## kill the launcher at 100 random moments, and check that the next run recovers (KILLS=100, needs root)
 	@$(BIN)/python tests/kill_campaign.py
+
+docs: $(VENV)/.test ## write the generated parts of docs/
+	@$(BIN)/python docs/generate.py
 
 fmt: $(VENV)/.test ## format Python and C
 	@$(BIN)/ruff check -q --fix . bin runscripts || true

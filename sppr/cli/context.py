@@ -1,4 +1,4 @@
-"""From the words of the command line to a plan."""
+"""Load conf.yml and the facts of the machine, and make the plan of a command."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from sppr.lab.state.state import State
 
 @dataclass(frozen=True)
 class Lab:
-    """All that a command over a lab needs."""
+    """The context of a command: conf.yml, facts about the machine, paths of the lab, and its plan."""
 
     config: Config
     facts: Facts
@@ -30,7 +30,7 @@ class Lab:
 
 
 def load_paths(conf: Path | None, session: str | None) -> tuple[Config, LabPaths]:
-    """conf.yml and where its lab lives. ConfigError for a session name that tmux cannot target."""
+    """Return conf.yml and the paths of its lab. Raise ConfigError for a session name that tmux cannot use."""
     check_name("--session", session)
     path = peek.find_conf(conf)
     config = load.load(path)
@@ -40,7 +40,10 @@ def load_paths(conf: Path | None, session: str | None) -> tuple[Config, LabPaths
 def gather(
     conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any], *, named_base: bool = True
 ) -> Lab:
-    """Read conf.yml and the machine, and plan. ``named_base``: refuse where it is not clear which base its VMs have."""
+    """Read conf.yml and the machine, and plan the lab.
+
+    ``named_base``: raise SeveralBases if the lab has VMs, several base images exist, and conf.yml names none.
+    """
     check_name("--socket-name", socket_name)
     config, where = load_paths(conf, session)
     found = machine.look(config.vm.accel, mappers=False)
@@ -51,10 +54,10 @@ def gather(
     return Lab(config, found, where, made)
 
 
-def again(state: State) -> Lab | None:
-    """The lab of a session that is there, from its conf.yml as it is now. None where that is gone.
+def reload(state: State) -> Lab | None:
+    """Plan the lab of a session again, from its conf.yml as it is now. Return None if that file is gone.
 
-    ConfigError where it is there and wrong.
+    Raise ConfigError if it is invalid.
     """
     old = state.plan
     if not Path(old.conf).exists():
@@ -87,7 +90,7 @@ def rewired(lab: Lab, made: plan.Plan, old: plan.Plan | None = None, keep: Seque
 
 @contextlib.contextmanager
 def _placed(conf: Path) -> Iterator[None]:
-    """What a plan says of a key of conf.yml, with the line and column it is written at."""
+    """Add the line and column of its key to a ConfigError that the planner raises."""
     try:
         yield
     except ConfigError as e:
@@ -96,7 +99,10 @@ def _placed(conf: Path) -> Iterator[None]:
 
 
 def overridden(config: Config, where: LabPaths, part: str | int, words: dict[str, Any]) -> tuple[Config, LabPaths]:
-    """conf.yml with the options a runscript was given in its place; ``part``: ``primary``, or a secondary's id."""
+    """Return conf.yml and paths with the options of a runscript applied.
+
+    ``part``: ``primary``, or the id of a secondary.
+    """
     given = {name: value for name, value in words.items() if value is not None}
     controller: dict[str, Any] = {name: given.pop(name) for name in ("host", "pri_port", "sec_port") if name in given}
     if tree := given.pop("spp_dir", None):
@@ -110,13 +116,14 @@ def overridden(config: Config, where: LabPaths, part: str | int, words: dict[str
 
 
 def _secondaries(config: Config, where: LabPaths, wanted: int, coremask: int | None) -> tuple[Secondary, ...]:
-    """The secondaries, ``wanted`` among them: one that conf.yml does not know must be given its coremask."""
+    """Return the secondaries, including ``wanted``.
+
+    Raise ConfigError if conf.yml does not have it and no coremask is given.
+    """
     known = {s.id: s for s in config.secondaries}
     if coremask is not None:
         known[wanted] = Secondary(id=wanted, coremask=coremask)
     if wanted not in known:
         listed = ", ".join(map(str, known)) or "none"
-        raise ConfigError(
-            f"secondaries: no id {wanted} in {where.conf}", hint=f"its ids there: {listed}; or give -c MASK"
-        )
+        raise ConfigError(f"secondaries: no id {wanted} in {where.conf}", hint=f"its ids are {listed}; or give -c MASK")
     return tuple(known.values())

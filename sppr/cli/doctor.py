@@ -1,4 +1,4 @@
-"""``sppr doctor``: what is wrong with this machine for this lab, and how to mend it."""
+"""``sppr doctor``: check this machine for problems that would affect the lab, and suggest fixes."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import click
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingGroup, renamed
 
-#: Bytes of a log that are looked at.
+#: Bytes of a log that are read, from its end.
 _MOST = 64 << 20
 _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green"}
 
@@ -22,7 +22,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "gree
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: id severity found fix fixable.")
 @click.option("--fix", is_flag=True, help="Fix what can be undone, each command shown first; then check again.")
 @click.option("--log", metavar="FILE", hidden=True)
-@click.option("-v", "--verbose", is_flag=True, help="Also the checks that found nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Show also the checks that found nothing.")
 def main(
     ctx: click.Context,
     /,
@@ -35,11 +35,11 @@ def main(
     verbose: bool,
     **flags: Any,
 ) -> int | None:
-    """Check all that is known to stop or spoil a lab: hugepages, mounts, leftovers, ports, cores, KVM, images, tmux.
+    """Check this machine for problems that would affect the lab, and suggest fixes.
 
-    Takes what `up` takes, and says whether that would come up. --fix reserves hugepages, mounts hugetlbfs, and removes
-    stale sockets, half-made images and DPDK files of this lab's own prefix. Where conf.yml is wrong or not there, the
-    machine alone is checked.
+    It checks hugepages, mounts, leftovers, ports, cores, KVM, images and tmux, for a lab as `up` would start it with
+    the same options. --fix reserves hugepages, mounts hugetlbfs, and removes stale sockets, partial images and DPDK
+    files of this lab. If conf.yml is missing or invalid, only the machine is checked.
 
     \b
     Exit status: 0 no errors (there may be warnings), 1 errors.
@@ -74,13 +74,13 @@ def explain(log: str, session: str | None, as_json: bool) -> int:
 
 
 def _look(conf: Path | None, session: str | None, socket_name: str | None, flags: dict[str, Any]) -> Any:
-    """What is found; a lab that cannot be planned is one finding more."""
+    """Return the findings. If the lab cannot be planned, the reason is one of them."""
     from sppr.cli.context import gather
     from sppr.errors import SpprError
     from sppr.lab import doctor
 
     try:
-        lab = gather(conf, session, socket_name, flags, named_base=False)  # preflight tells it with the rest
+        lab = gather(conf, session, socket_name, flags, named_base=False)  # preflight reports it
     except SpprError as e:
         return doctor.of_host(e)
     return doctor.of_lab(lab.plan, lab.paths)
@@ -96,8 +96,8 @@ def _table(rows: list[dict[str, Any]], verbose: bool) -> None:
         for row in shown:
             click.echo(f"{row['severity']:8} {row['id']:16} " + row["told"].replace("\n", "\n" + " " * 26))
     fine = sum(row["severity"] == "ok" for row in rows)
-    mendable = sum(row["fixable"] for row in rows)
-    click.echo(f"{fine} checks fine" + (f"; sppr doctor --fix mends {mendable}" if mendable else ""))
+    fixable = sum(row["fixable"] for row in rows)
+    click.echo(f"{fine} checks fine" + (f"; sppr doctor --fix fixes {fixable}" if fixable else ""))
 
 
 def _coloured(shown: list[dict[str, Any]]) -> None:
@@ -134,7 +134,7 @@ def _explain(log: str, session: str | None, as_json: bool) -> int:
 
 
 def _read(log: str, session: str | None) -> bytes:
-    """A file's last bytes, standard input's for ``-``, or those of all that is kept of a part's log for its name."""
+    """Return the end of a file, of standard input (``-``), or of the log of a part."""
     from sppr import rotation
     from sppr.cli.session import session_of
     from sppr.errors import SpprError

@@ -1,4 +1,4 @@
-"""The edge between sppr and its user: where errors become text and an exit status. Nothing below this prints."""
+"""Convert errors to text and an exit status. Only sppr/cli/ prints."""
 
 import atexit
 import contextlib
@@ -13,14 +13,14 @@ import click
 
 from sppr.errors import EXIT_BUG, EXIT_INTERRUPTED, HostError, SpprError
 
-# Python collects garbage once more when it exits: 30 ms of each command. It skips frozen objects.
+# Python collects garbage when it exits, which takes 30 ms. It skips frozen objects.
 atexit.register(gc.freeze)
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 class ErrorReportingCommand(click.Command):
-    """A command that ends as house rules say: our errors with their code and hint, Ctrl-C 130, a bug 70."""
+    """A command that reports errors: an SpprError with its exit status and hint, Ctrl-C with 130, a bug with 70."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         kwargs["standalone_mode"] = False
@@ -43,7 +43,7 @@ class ErrorReportingCommand(click.Command):
                 _end("the current folder was removed", "cd to another", HostError.exit_code)
             if e.filename is None and _was_printing(e):
                 e.filename = "standard output"
-                # What is still held for it would be tried, and told, once more at the very end.
+                # Python would flush the buffer at exit, and report the same error again.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             log_file = _log_exception("the system refused")
             where = f"{e.filename}: " if e.filename is not None else ""
@@ -58,7 +58,7 @@ class ErrorReportingCommand(click.Command):
 
 
 def _was_printing(e: OSError) -> bool:
-    """Whether it came from a stream that was printed to: only this room prints."""
+    """Return whether the error came from printing: the last frame is in click.echo, or in sppr/cli/."""
     place = e.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
@@ -77,7 +77,7 @@ def _folder_is_gone() -> bool:
 
 
 def echo(line: str) -> None:
-    """A line for a user who may have gone: a verb may end the terminal it was typed into."""
+    """Print a line. Ignore errors, because a verb may close the terminal in which it was typed."""
     with contextlib.suppress(OSError):
         click.echo(line)
 
@@ -88,21 +88,21 @@ def renamed(old: str, new: str) -> None:
 
 
 def _whole_word(error: click.NoSuchOption, words: Sequence[str]) -> click.NoSuchOption:
-    """click tells of ``-nx`` only its first letter, ``-n``: name the word as it was typed."""
+    """Return the error with the whole word, as typed. click names only the first letter: ``-n`` for ``-nx``."""
     short = error.option_name
     typed = [word for word in words if word.startswith(short)] if len(short) == 2 else []
     return click.NoSuchOption(typed[0], possibilities=error.possibilities, ctx=error.ctx) if typed else error
 
 
 def _have_streams() -> None:
-    """A stream that was closed (``<&-``) is None in Python: /dev/null takes its place."""
+    """Open /dev/null for each standard stream that is closed (``<&-``), which is None in Python."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for the rest of the process
 
 
 class ErrorReportingGroup(ErrorReportingCommand, click.Group):
-    """A group that ends so."""
+    """A group of commands that reports errors in the same way."""
 
 
 def _end(what: str, hint: str | None, status: int) -> NoReturn:

@@ -20,11 +20,11 @@ KIND = click.Choice(["ring", "vhost", "normal"])
 
 @click.group(cls=ErrorReportingGroup, context_settings=CONTEXT)
 def main() -> None:
-    """Base images, the templates made over them, and the instances of VMs."""
+    """Manage base images, templates over them, and instances of VMs."""
 
 
 def _folder(conf: Path | None) -> tuple[Any, Any, Path]:
-    """conf.yml, the site, and the folder of images."""
+    """Return conf.yml, the paths of the lab, and the folder of images."""
     from sppr.cli.context import load_paths
     from sppr.lab.paths import images_folder
 
@@ -34,13 +34,13 @@ def _folder(conf: Path | None) -> tuple[Any, Any, Path]:
 
 @contextmanager
 def _bar(label: str) -> Iterator[Callable[[float], None]]:
-    """A bar in a terminal, on stderr; elsewhere a line."""
+    """Show a progress bar on stderr; without a terminal, one line."""
     with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
         yield lambda share: bar.update(int(share * 1000) - bar.pos)
 
 
 def _complete(ctx: click.Context, incomplete: str, roles: Sequence[str]) -> list[str]:
-    """Names of images that may be meant; nothing where conf.yml cannot be read."""
+    """Complete names of images. Return nothing if conf.yml cannot be read."""
     from sppr.errors import SpprError
     from sppr.images import listing
 
@@ -64,7 +64,7 @@ def _images(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 @options.conf
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role vm path format size disk chain …")
 def list_(conf: Path | None, as_json: bool) -> None:
-    """Show every image: its size in the guest and on disk, what it stands on, who runs it, what is wrong with it."""
+    """List images: size in the guest and on disk, backing files, the processes that use it, and faults."""
     from sppr.images import listing
 
     folder = _folder(conf)[2]
@@ -111,13 +111,15 @@ def _as_json(entry: Any) -> dict[str, Any]:
 
 @main.command()
 @options.conf
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to.  [default: images.dir of conf.yml]")
-@click.option("--suite", type=click.Choice(SUITES), default=SUITE, show_default=True, help="Debian's release.")
 @click.option(
-    "--size", type=options.Mib(), default="2G", show_default=True, help="Of the disk, as the guest sees it: 512M, 8G."
+    "-o", "--output", type=click.Path(path_type=Path), help="Output file.  [default: in images.dir of conf.yml]"
+)
+@click.option("--suite", type=click.Choice(SUITES), default=SUITE, show_default=True, help="Release of Debian.")
+@click.option(
+    "--size", type=options.Mib(), default="2G", show_default=True, help="Size of the disk in the guest: 512M, 8G."
 )
 def build(conf: Path | None, output: Path | None, suite: str, size: int) -> None:
-    """Build a base image from Debian's packages: apt, sshd, a root shell on the serial console. No password in it."""
+    """Build a base image from Debian's packages: apt, sshd, a root shell on the serial console, no password."""
     from sppr.images.build import base_name, build_base
 
     if size < MIN_MIB:
@@ -225,7 +227,7 @@ def provision_(conf: Path | None, kind: Any) -> None:
 @options.conf
 @click.argument("vm", nargs=-1, required=True, shell_complete=_instances)
 def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
-    """Make the instances of VMs anew from their templates: 11, v11 or vm-v11. What was in them is lost."""
+    """Create the instances of VMs (11, v11 or vm-v11) again from their templates. Their content is lost."""
     from sppr.images import edit
 
     edit.reset(_folder(conf)[2], vm, click.echo)
@@ -235,7 +237,7 @@ def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
 @options.conf
 @click.argument("image", nargs=-1, required=True, shell_complete=_images)
 def rm(conf: Path | None, image: tuple[str, ...]) -> None:
-    """Remove images, by file name or VM; none that runs, or that others stand on which are not named as well."""
+    """Remove images, by file name or VM. Refused while a process uses one, or another image needs it."""
     from sppr.images import edit
 
     edit.remove(_folder(conf)[2], image, click.echo)
@@ -244,7 +246,7 @@ def rm(conf: Path | None, image: tuple[str, ...]) -> None:
 @main.command()
 @options.conf
 def check(conf: Path | None) -> int:
-    """Read every image through, and say what is wrong with each, and what mends it. Exit status 3 for an error."""
+    """Read all images, and print each fault with its fix. Exit status 3 if there is an error."""
     from sppr.errors import HostError
     from sppr.images import listing
 

@@ -1,4 +1,4 @@
-"""The verbs that look and change nothing: ``status``, ``plan``, ``logs``, ``save``."""
+"""The verbs that only show: ``status``, ``plan``, ``logs``, ``save``."""
 
 import json
 import math
@@ -16,7 +16,7 @@ _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "faile
 
 
 def _owner(plan: Any) -> str:
-    """Whose lab it is, and whether that is this folder's."""
+    """Return a line that names the session and the lab it belongs to."""
     from sppr.config import peek
     from sppr.lab.state import state as states
 
@@ -30,7 +30,7 @@ def _owner(plan: Any) -> str:
 @options.verb_session
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
 def status(session: str | None, as_json: bool) -> int:
-    """Show each part of the lab as it is now, and its chains. Exit status 0 when all are ready and up, 1 when not."""
+    """Show the state of every part, and of the chains. Exit status 0 if all are ready and up, 1 otherwise."""
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
     from sppr.lab.state.status import left_half_way, part_statuses
@@ -59,7 +59,7 @@ def status(session: str | None, as_json: bool) -> int:
 
 
 def _chains(there: Any) -> list[tuple[str, str, str]]:
-    """Name, state and first reason of each chain of the lab."""
+    """Return name, state and first reason of each chain of the lab."""
     if not there.plan.wiring.chains:
         return []
     from sppr.lab.chains import status as chain_status
@@ -69,9 +69,9 @@ def _chains(there: Any) -> list[tuple[str, str, str]]:
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
-@click.option("--json", "as_json", is_flag=True, help="The plan as it is kept on disk.")
+@click.option("--json", "as_json", is_flag=True, help="The plan as state.json keeps it.")
 def plan(conf: Path | None, session: str | None, socket_name: str | None, as_json: bool, **flags: Any) -> None:
-    """Print every window, folder and command of up; touch nothing."""
+    """Print every window, folder and command of up, and start nothing."""
     from sppr.cli.context import gather
 
     lab = gather(conf, session, socket_name, flags)
@@ -82,7 +82,7 @@ def plan(conf: Path | None, session: str | None, socket_name: str | None, as_jso
 
 
 def show_plan(lab: Any) -> None:
-    """The plan as text: a window a paragraph, each pane with its folder, its line and what that becomes."""
+    """Print the plan: a paragraph per window; for each pane its folder, its command, and the program that runs."""
     from sppr.host import checks
     from sppr.host.checks import cores
 
@@ -96,7 +96,7 @@ def show_plan(lab: Any) -> None:
 
 
 def plan_text(plan: Any) -> list[str]:
-    """Lines of the plan."""
+    """Return the lines of the plan."""
     from sppr.cli.chain.commands import wired
     from sppr.host.root.privilege import is_root
     from sppr.run import pasteable
@@ -129,12 +129,11 @@ def plan_text(plan: Any) -> list[str]:
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.part_name
-@click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, over restarts, until Ctrl-C or the end.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log, over restarts, until Ctrl-C or sppr down.")
 @click.option("--raw", is_flag=True, help="Keep colours and other terminal escapes.  [default: in a terminal]")
 @options.verb_session
 def logs(name: str, follow: bool, raw: bool, session: str | None) -> None:
-    """Print what a part (as `sppr status` names it) has printed since its first byte, also when it has ended. A pipe or
-    a file gets plain lines, as they stood in the terminal in the end."""
+    """Print the log of a part, over all its runs. To a pipe or a file, print plain lines without terminal escapes."""
     from sppr import rotation
     from sppr.cli.session import load, session_of
     from sppr.cli.terminal.plain_text import PlainText
@@ -160,11 +159,14 @@ def logs(name: str, follow: bool, raw: bool, session: str | None) -> None:
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
 @click.option(
-    "--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Write commands of SPP's prompt: playback FILE."
+    "--recipe",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write commands of the prompt instead (playback FILE).",
 )
 def save(session: str | None, recipe: Path | None) -> None:
-    """Print what runs now as chains: of conf.yml where it can be read as chains, the rest as patches:."""
-    from sppr.cli.context import again
+    """Print what runs now for conf.yml: as chains: if it forms chains, the rest as patches:."""
+    from sppr.cli.context import reload
     from sppr.cli.session import load, session_of
     from sppr.errors import SpprError
     from sppr.lab.chains import observe
@@ -189,7 +191,7 @@ def save(session: str | None, recipe: Path | None) -> None:
         recipe.write_text("\n".join(lines) + "\n")
         click.echo(f"{recipe}: {len(lines)} commands; at the prompt in ctrler: playback {recipe}")
         return
-    lab = again(state)
+    lab = reload(state)
     if lab is None:
         raise SpprError(f"{state.plan.conf} is gone, and it says what its parts are", hint="sppr save --recipe FILE")
     click.echo(saving.save(lab.config, state.plan.wiring, parts, observed).text(), nl=False)

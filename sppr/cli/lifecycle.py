@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.verb_session
 @options.powerdown
 def down(session: str | None, powerdown: float) -> int:
-    """End the lab in reverse order: VMs, secondaries, primary, controller, then its session, sockets and hugepages."""
+    """Stop the lab: VMs, secondaries, primary, controller. Then remove its tmux session, sockets and hugepages."""
     from sppr import log
     from sppr.cli.session import check_lost_owner, own_session
     from sppr.cli.terminal.sudo_prompt import show_commands
@@ -66,7 +66,7 @@ def down(session: str | None, powerdown: float) -> int:
 @options.part_names
 @options.verb_session
 def start(names: tuple[str, ...], session: str | None) -> None:
-    """Start parts that were stopped or have died, each in its own pane, with conf.yml as it is now."""
+    """Start parts that are stopped or failed, each in its own pane, with conf.yml as it is now."""
     from sppr.lab import lifecycle
 
     with locked_session(session, names) as state:
@@ -82,7 +82,7 @@ def start(names: tuple[str, ...], session: str | None) -> None:
 @options.verb_session
 @options.powerdown
 def stop(names: tuple[str, ...], session: str | None, powerdown: float) -> None:
-    """End parts; the primary takes its secondaries along. Their panes stay, with the command one arrow-up away."""
+    """Stop parts. With the primary, stop its secondaries too. The panes stay, with the command one arrow-up away."""
     from sppr.lab import lifecycle
 
     with locked_session(session, names) as state:
@@ -93,8 +93,10 @@ def stop(names: tuple[str, ...], session: str | None, powerdown: float) -> None:
 @options.part_names
 @options.verb_session
 def restart(names: tuple[str, ...], session: str | None) -> None:
-    """End parts (as `sppr status` names them) and start them again, each in its own pane, with conf.yml as it is now.
-    The primary takes its secondaries along; ports and patches come back. VMs run on."""
+    """Stop parts and start them again, each in its own pane, with conf.yml as it is now.
+
+    With the primary, restart its secondaries too. Ports and patches are restored. VMs keep running.
+    """
     from sppr.lab import lifecycle
     from sppr.lab.state import observe, reconcile
 
@@ -110,7 +112,7 @@ def restart(names: tuple[str, ...], session: str | None) -> None:
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
 def attach(session: str | None) -> None:
-    """Show the lab in this terminal; inside its tmux: switch to it."""
+    """Attach this terminal to the lab. Inside tmux, switch to it."""
     from sppr.cli.session import load, session_of
     from sppr.tmux.server import Tmux, attach_terminal
 
@@ -120,7 +122,7 @@ def attach(session: str | None) -> None:
 
 @contextlib.contextmanager
 def locked_session(named: str | None, names: Sequence[str]) -> "Iterator[State]":
-    """The state of a session, held for this verb. SpprError where it is not there, or has no such part."""
+    """Lock a session and return its state. Raise SpprError if it does not exist, or has no such part."""
     from sppr import log
     from sppr.cli.session import load, own_session
     from sppr.lab.state import state as states
@@ -133,25 +135,25 @@ def locked_session(named: str | None, names: Sequence[str]) -> "Iterator[State]"
 
 
 def outlive_own_pane(state: "State") -> None:
-    """A verb typed into the very pane that it starts anew goes on to its end."""
+    """Ignore SIGHUP if the verb was typed into a pane that it will respawn, so that the verb completes."""
     if os.environ.get("TMUX_PANE") in {pane for _, pane in state.panes.values()}:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], LabPaths | None, Lab | None]":
-    """These parts as conf.yml has them now; as they ran last where it is gone, or has none of them any more. The lab as
-    conf.yml has it comes last, None where that is gone.
+    """Plan these parts again from conf.yml as it is now.
 
-    With a primary that has ended, its secondaries that still run are among them. ConfigError where it is wrong:
-    nothing is to be ended then.
+    A part that conf.yml no longer has gets the command of its last run. If the primary has exited, its secondaries that
+    still run are added. Return the parts by name; the paths of the lab, None if a part is not in conf.yml; and the lab,
+    None if conf.yml is gone. Raise ConfigError if conf.yml is invalid, before any part is stopped.
     """
-    from sppr.cli.context import again
+    from sppr.cli.context import reload
     from sppr.errors import ConfigError
     from sppr.lab import lifecycle
 
     names = lifecycle.with_orphans(state, names)
     try:
-        lab = again(state)
+        lab = reload(state)
     except ConfigError as e:
         e.what += "\nnothing was changed"
         raise
@@ -167,7 +169,7 @@ def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], LabP
 
 
 def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "Lab | None" = None) -> None:
-    """Do it, shown as it goes on. ``lab``: as conf.yml has it, whose chains are wired then."""
+    """Carry out the changes, and show progress. ``lab``: the lab of conf.yml, whose chains are then wired."""
     from sppr.cli.context import rewired
     from sppr.cli.terminal import sudo_prompt
     from sppr.cli.terminal.progress import progress

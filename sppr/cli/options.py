@@ -1,4 +1,4 @@
-"""Options that several commands share, and the words they take."""
+"""Options that several commands share, and their parameter types."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Ids(click.ParamType[tuple[int, ...]]):
-    """``1``, ``1-3`` or ``1,3``."""
+    """Ids: ``1``, ``1-3`` or ``1,3``."""
 
     name = "ids"
 
@@ -40,7 +40,7 @@ class Mask(click.ParamType[int]):
 
 
 class Mib(click.ParamType[int]):
-    """A size, in MiB."""
+    """A size. The value is in MiB."""
 
     name = "size"
 
@@ -58,7 +58,7 @@ def conf(command: F) -> F:
         "--conf",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The lab's conf.yml.  [default: the one beside bin/; of sppr: ./conf.yml]",
+        help="conf.yml of the lab.  [default: the one beside bin/; for sppr: ./conf.yml]",
     )(command)
 
 
@@ -77,9 +77,9 @@ def _session(*names: str) -> Callable[[F], F]:
     )
 
 
-#: Of the runscripts: ``-s`` of controller.py is another option.
+#: For the runscripts, because ``-s`` of controller.py is another option.
 session = _session("--session")
-#: Of the verbs.
+#: For the verbs of sppr.
 verb_session = _session("-s", "--session")
 
 
@@ -96,7 +96,7 @@ def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 def part_names(command: F) -> F:
-    """Names of parts, as ``sppr status`` has them."""
+    """Add an argument: names of parts, as ``sppr status`` prints them."""
     return click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=_parts)(command)
 
 
@@ -121,7 +121,7 @@ def _checked_vdevs(ctx: click.Context, param: click.Parameter, vdevs: tuple[str,
 
 
 def vdevs(command: F) -> F:
-    """-p -vd -vdt -vdv, as wakeup and primary.py have them."""
+    """Add -p -vd -vdt -vdv, which wakeup and primary.py share."""
     for option in (
         click.option("-vdv", "--vdev-vhost", type=Ids(), default=(), help="Vhost devices of the primary: 1, 1-3, 1,3."),
         click.option("-vdt", "--vdev-tap", type=Ids(), default=(), help="Tap devices of the primary: 1, 1-3, 1,3."),
@@ -141,10 +141,10 @@ def vdevs(command: F) -> F:
 
 
 def lab(command: F) -> F:
-    """All that up, wakeup and plan take."""
+    """Add the options of up, wakeup and plan."""
     count = click.IntRange(0, 127)
     for option in (
-        click.option("--socket-name", metavar="NAME", help="tmux server of its own (tmux -L NAME)."),
+        click.option("--socket-name", metavar="NAME", help="Use a separate tmux server (tmux -L NAME)."),
         verb_session,
         conf,
         vdevs,
@@ -162,17 +162,20 @@ def lab(command: F) -> F:
 
 
 def dry_run(command: F) -> F:
-    return click.option("--dry-run", is_flag=True, help="Print the command this would become.")(command)
+    return click.option("--dry-run", is_flag=True, help="Print the command, and do not run it.")(command)
 
 
 def spp_process(port: str) -> Callable[[F], F]:
-    """What primary.py and secondary.py share; the names are those of 2017. ``port``: controller key it connects to."""
+    """Add the options that primary.py and secondary.py share, with their names of 2017.
+
+    ``port``: the key of ``controller`` to which the process connects.
+    """
 
     def add(command: F) -> F:
         for option in (
             click.option("-mc", "-nm", "--channels", type=click.IntRange(1, 32), help="Memory channels.  [default: 4]"),
-            click.option("-cp", "--port", port, type=click.IntRange(1, 65535), help="Controller's port."),
-            click.option("-ch", "--host", help="Controller's address, dotted IPv4.  [default: conf.yml]"),
+            click.option("-cp", "--port", port, type=click.IntRange(1, 65535), help="Port of the controller."),
+            click.option("-ch", "--host", help="Address of the controller, dotted IPv4.  [default: conf.yml]"),
             click.option("-c", "--coremask", type=Mask(), help="lcores, as 0x0C.  [default: conf.yml]"),
             click.option("-d", "--spp-dir", type=click.Path(path_type=Path), help="A built SPP tree.  [default: ours]"),
         ):

@@ -1,4 +1,4 @@
-"""The session a command acts on, and whether that session belongs to the lab of this folder."""
+"""Find the session that a command acts on, and check that it belongs to the lab of this folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def check_name(option: str, name: str | None) -> None:
-    """ConfigError for a name that tmux, or the folder of a session, cannot have."""
+    """Raise ConfigError for a name that tmux, or the run directory of a session, cannot have."""
     if name is not None and not units.is_name(name):
         what = f"{option} {name[:80]!r}: cannot be used"
         raise ConfigError(what, hint="use letters, digits, - and _ only (tmux reads . and :), 32 at most")
 
 
 def session_of(named: str | None) -> str:
-    """Return the session to look at: the named one, else that of the conf.yml found.
+    """Return the session to show: the named one, otherwise the one of conf.yml.
 
-    Where this folder has no conf.yml and one session runs, that one.
+    If this folder has no conf.yml and one session runs, return that session.
     """
     if named is not None:
         check_name("--session", named)
@@ -41,8 +41,10 @@ def session_of(named: str | None) -> str:
 
 
 def own_session(named: str | None) -> str:
-    """Return the session to change, as ``session_of``. SpprError where it is not named and belongs to the lab of
-    another folder."""
+    """Return the session to change, as ``session_of``.
+
+    Raise SpprError if it is not named and belongs to the lab of another folder.
+    """
     name = session_of(named)
     if named is None:
         check_owner(name, peek.find_conf(None))
@@ -50,7 +52,7 @@ def own_session(named: str | None) -> str:
 
 
 def check_owner(session: str, conf: Path) -> None:
-    """SpprError that names the owner and the ways out, where the session belongs to the lab of another folder."""
+    """Raise SpprError if the session belongs to the lab of another folder. The error names that lab."""
     owner = states.owner(session)
     if owner is None or states.is_lab_of(owner, conf):
         return
@@ -58,13 +60,15 @@ def check_owner(session: str, conf: Path) -> None:
 
 
 def load(session: str, named: str | None, conf: Path | None = None) -> State:
-    """As ``states.load``. SpprError where the run directory was removed and the session still runs: it says so. Not
-    ``named`` and of the lab of another folder: as ``check_owner``. ``conf``: the lab of the command, by default that of
-    this folder."""
+    """Load the state of a session, as ``states.load``.
+
+    Raise SpprError if the run directory was removed while the session runs; if the session is not ``named`` and belongs
+    to another folder, the error of ``check_owner``. ``conf``: conf.yml of the command, by default that of this folder.
+    """
     try:
         return _restored(states.load(session))
     except states.NoSession:
-        from sppr.lab.down import recovery  # it imports libtmux, which takes longer than all else here
+        from sppr.lab.down import recovery  # it imports libtmux, which takes longer than all other imports here
 
         if found := recovery.find(session):
             _check_lost(found, named, conf)
@@ -73,7 +77,7 @@ def load(session: str, named: str | None, conf: Path | None = None) -> State:
 
 
 def _restored(state: State) -> State:
-    """The state, after the ends of a chain were put back whose proof was cut off, by SIGKILL or a crash."""
+    """Put back the ends of a chain whose proof was killed, and return the state."""
     if (state.folder / PROOF).exists() and not state.stale:
         from sppr.lab.chains.proof import testbed
 
@@ -83,7 +87,7 @@ def _restored(state: State) -> State:
 
 
 def check_lost_owner(session: str) -> None:
-    """As ``check_owner``, for a session without state."""
+    """Check the owner of a session that has no state on disk, as ``check_owner``."""
     from sppr.lab.down import recovery
 
     if found := recovery.find(session):
@@ -97,7 +101,7 @@ def _check_lost(found: "Lost", named: str | None, conf: Path | None) -> None:
 
 
 def refused(session: str, owner: Path, conf: Path) -> SpprError:
-    """The error for a session that belongs to the lab of ``owner``, in the folder of ``conf``."""
+    """Return the error for a session of the lab of ``owner``, for a command in the folder of ``conf``."""
     here = str(conf) if conf.exists() else str(conf.parent)
     gone = "" if owner.parent.is_dir() else ", whose folder is gone"
     what = f"session {session} belongs to the lab of {owner}{gone}, not to {here}\nnothing was changed"

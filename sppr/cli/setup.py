@@ -1,4 +1,4 @@
-"""``sppr setup``: make this machine ready. ``make up`` calls it; what it does is said, and done once."""
+"""``sppr setup``: prepare this machine. ``make up`` calls it."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.conf
-@click.option("--no-image", is_flag=True, help="Do not build a base image where there is none.")
+@click.option("--no-image", is_flag=True, help="Do not build a base image.")
 def main(conf: Path | None, no_image: bool) -> None:
-    """Make this machine ready for a lab.
+    """Prepare this machine for a lab.
 
     Reserves hugepages, mounts hugetlbfs, adds the user that VMs run as, and builds the data plane and a base image from
-    Debian's packages. What is there already is left alone.
+    Debian's packages. Steps that are already done are skipped.
     """
     from sppr.cli.context import load_paths
     from sppr.cli.terminal.sudo_prompt import show_commands

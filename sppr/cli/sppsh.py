@@ -1,4 +1,4 @@
-"""bin/sppsh: into a guest, by ssh or its serial console, from any folder."""
+"""bin/sppsh: log in to a guest, by ssh or its serial console, from any folder."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SSH_FAILED = 255
 
 
 class Words(ErrorReportingCommand):
-    """With -r all that follows TARGET is the command, its options too."""
+    """A command line on which, with -r, everything after TARGET is the command, including options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_interspersed_args = not {"-r", "--run"} & set(args)
@@ -25,12 +25,14 @@ class Words(ErrorReportingCommand):
 
 
 @click.command(cls=Words, context_settings=CONTEXT)
-@click.option("-l", "--list", "list_", is_flag=True, help="Each guest: id, host name, address of its ssh, state.")
+@click.option("-l", "--list", "list_", is_flag=True, help="List the guests: id, host name, address of ssh, state.")
 @click.option("--json", "as_json", is_flag=True, help="With -l: a list of objects.")
-@click.option("-a", "--account", "user", default="root", show_default=True, metavar="USER", help="Who to log in as.")
-@click.option("-c", "--console", metavar="TARGET", help="Show the guest's serial console instead.")
-@click.option("-r", "--run", "run_on", metavar="TARGET", help="Run CMD there, or on all; its exit status is ours.")
-@click.option("--rename", nargs=2, metavar="TARGET NAME", help="Give the guest another host name.")
+@click.option("-a", "--account", "user", default="root", show_default=True, metavar="USER", help="User to log in as.")
+@click.option("-c", "--console", metavar="TARGET", help="Show the serial console of the guest.")
+@click.option(
+    "-r", "--run", "run_on", metavar="TARGET", help="Run CMD in the guest, or in all, and return its exit status."
+)
+@click.option("--rename", nargs=2, metavar="TARGET NAME", help="Set the host name of the guest.")
 @click.option("-u", "--update", nargs=2, metavar="TARGET NAME", hidden=True)
 @click.option("--shutdown", metavar="TARGET", help="Power the guest off.")
 @click.option("--shutdown-all", is_flag=True, help="Power all guests off.")
@@ -41,9 +43,9 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
     """Log in to a guest of the lab. TARGET is an id (11) or a host name (vm-v11), exactly.
 
     \b
-    sppsh -l                       who is there
+    sppsh -l                       list the guests
     sppsh 11                       log in
-    sppsh -r all uname -r          run a command, as ssh does; a guest's lines begin with its name
+    sppsh -r all uname -r          run a command in all guests; each line begins with the host name
     sppsh --shutdown vm-v11        power it off
     """
     from sppr.cli.session import own_session, session_of
@@ -126,7 +128,7 @@ def _console(session: str, guest: Any) -> int:
 
 
 def _run(found: Sequence[Any], target: str, user: str, words: Sequence[str]) -> int:
-    """The command's own status; of several guests the first that is not 0."""
+    """Run the command, and return its exit status; of several guests, the first that is not 0."""
     from sppr.deadline import Deadline
     from sppr.lab import guests
     from sppr.run import find_program
@@ -184,7 +186,7 @@ def _rename(found: Sequence[Any], user: str, target: str, name: str) -> int:
 
 
 def _shut_down(found: Sequence[Any], target: str | None, seconds: float) -> int:
-    """0 where all are off; 1 else."""
+    """Power guests off. Return 0 if all are off, 1 otherwise."""
     from sppr.lab import guests
 
     chosen = guests.select(found, target or "all")

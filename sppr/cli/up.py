@@ -1,4 +1,4 @@
-"""``wakeup`` and ``sppr up``: bring the lab up and show it."""
+"""``wakeup`` and ``sppr up``: bring the lab up, and attach to it."""
 
 import sys
 from collections.abc import Sequence
@@ -13,12 +13,10 @@ from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
-@click.option("--detach", is_flag=True, help="Do not show the session when it is up.")
-@click.option(
-    "--keep-chains", metavar="NAME,…", default="", help="Chains that conf.yml no longer has and that are to stay."
-)
-@click.option("--prove", is_flag=True, help="When all is up, show with packets that its chains work.")
-@click.option("--dry-run", is_flag=True, help="Print every window, folder and command; touch nothing.")
+@click.option("--detach", is_flag=True, help="Do not attach to the session.")
+@click.option("--keep-chains", metavar="NAME,…", default="", help="Keep chains that conf.yml no longer has.")
+@click.option("--prove", is_flag=True, help="Then prove with packets that the chains work.")
+@click.option("--dry-run", is_flag=True, help="Print every window, folder and command, and start nothing.")
 def main(
     conf: Path | None,
     session: str | None,
@@ -40,7 +38,7 @@ def main(
         return 0
     changed = bring_up(lab, [name for name in keep_chains.split(",") if name])
     status = _prove(lab, changed) if prove else 0
-    if status:  # the result stays to be read
+    if status:  # attaching would hide the result
         click.echo(f"attach: sppr attach{_flag(lab)}")
     elif changed or not (detach or _no_terminal()):
         _attach(lab, detach)
@@ -54,8 +52,10 @@ def _flag(lab: Any) -> str:
 
 
 def _prove(lab: Any, changed: bool) -> int:
-    """Prove every chain of the lab; the exit status of that. In a lab that was up already, a chain that carries traffic
-    is not interrupted."""
+    """Prove every chain of the lab, and return the exit status.
+
+    In a lab that was already up, skip a chain that carries traffic.
+    """
     from sppr.cli.chain import prove
     from sppr.lab.chains.proof.prove import traffic
     from sppr.lab.chains.proof.result import Options
@@ -73,9 +73,9 @@ def _prove(lab: Any, changed: bool) -> int:
 
 
 def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
-    """From a gathered lab to a session whose parts are all ready, and its chains up. False where that was so already.
+    """Start what is missing, until all parts are ready and all chains are up. Return False if nothing was to be done.
 
-    ``keep_chains``: names of chains that conf.yml no longer has and that stay.
+    ``keep_chains``: names of chains that conf.yml no longer has, and that are kept.
     """
     from dataclasses import replace
 
@@ -104,12 +104,12 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
         if old is not None:
             lifecycle.check_address(old, lab.plan, changes.start, seen.running)
         run(changes, old, lab, tmux)
-        load(lab.plan.session, None, lab.paths.conf)  # puts the ends back of a proof that was cut off
+        load(lab.plan.session, None, lab.paths.conf)  # puts back the ends of a chain whose proof was killed
     return True
 
 
 def _known(lab: Any, tmux: Any) -> Any:
-    """The session's state on disk; None where there is none, and where it is of before a restart of the machine."""
+    """Return the state of the session. None if there is none, or if the machine was restarted since."""
     from sppr.cli.session import load
     from sppr.lab.state import state
 
@@ -128,7 +128,7 @@ def _known(lab: Any, tmux: Any) -> Any:
 
 
 def _same_server(lab: Any, old: Any) -> Any:
-    """A session lives in one tmux server."""
+    """Return the tmux server of the lab. Raise SpprError if the session runs in another one."""
     from sppr.errors import SpprError
     from sppr.lab.state import observe, state
     from sppr.tmux.server import Tmux
@@ -142,7 +142,7 @@ def _same_server(lab: Any, old: Any) -> Any:
 
 
 def all_is_well(changes: Any, old: Any, tmux: Any, seen: Any) -> bool:
-    """Whether nothing is to be done, which is said then."""
+    """Return whether nothing is to be done, and print that."""
     from dataclasses import replace
 
     from sppr.lab.state import state
@@ -167,7 +167,7 @@ def all_is_well(changes: Any, old: Any, tmux: Any, seen: Any) -> bool:
 
 
 def chains_to_change(plan: Any, old: Any) -> bool:
-    """Whether a chain is not as the plan has it, or a former one is still there."""
+    """Return whether a chain differs from the plan, or a former chain still exists."""
     from sppr.lab.chains import ends, observe, reconcile
     from sppr.lab.state.state import dead_parts
 
@@ -180,7 +180,7 @@ def chains_to_change(plan: Any, old: Any) -> bool:
 
 
 def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
-    """Do what is to be done, shown as it goes on."""
+    """Carry out the changes, and show progress."""
     from sppr.cli.terminal import sudo_prompt
     from sppr.cli.terminal.progress import progress
     from sppr.errors import SpprError, Stopped
@@ -190,7 +190,7 @@ def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
     from sppr.lab.up.bringup import BringUp
 
     flag = state.flag(changes.plan.session)
-    found = machine.look(changes.plan.accel)  # anew, now that nobody else can be at it
+    found = machine.look(changes.plan.accel)  # again, now that the session is locked
     findings = preflight.check(changes.plan, lab.paths, found, changes.fresh)
     root = sudo_prompt.of_lab(changes.plan, changes.start)
     root.ask()

@@ -24,7 +24,7 @@ def is_port(element: str) -> bool:
 
 
 def vm_of(config: "Config", element: str) -> "Vm | None":
-    """Return the VM that an element of a path names, as ``vm_r6``. None where conf.yml has no such VM."""
+    """Return the VM that an element of a path names, as ``vm_r6``. None if conf.yml has no such VM."""
     if not (found := _VM.fullmatch(element)):
         return None
     section = config.vms_ring if found[1] == "r" else config.vms_vhost
@@ -49,7 +49,7 @@ def ports_at(path: tuple[str, ...], place: int) -> int:
 
 def ports_needed(config: "Config") -> dict[str, int]:
     """Return how many ports the chains need of each VM, by its part name. All chains of conf.yml count, also those
-    that are left out this time, so that the ports of a VM do not depend on what else runs."""
+    that are left out this time, so that the ports of a VM do not depend on which other parts run."""
     needed: dict[str, int] = {}
     for chain in config.chains.values():
         for place, element in enumerate(chain.path):
@@ -149,7 +149,7 @@ def _vm_names(config: "Config") -> list[str]:
 
 
 def _enough_ports(config: "Config", _: LineOf) -> Iterator[Problem]:
-    """Numbers written by hand must suffice."""
+    """Check that ``rings`` and ``vhosts`` have enough numbers for the chains."""
     needed = ports_needed(config)
     for section, key, letter in (("vms_ring", "rings", "r"), ("vms_vhost", "vhosts", "v")):
         for index, vm in enumerate(getattr(config, section)):
@@ -229,7 +229,7 @@ def _ends(config: "Config", line_of: LineOf) -> Iterator[Problem]:
 
 
 def _patches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
-    """Check the entries of ``patches:`` by themselves. The planner checks for conflicts with the ports of chains."""
+    """Check the entries of ``patches:`` by themselves. The planner checks conflicts with ports of chains."""
     known = {"pri", *(f"sec{s.id}" for s in config.secondaries if s.type == "nfv"), *_vm_names(config)}
     seen: dict[tuple[str, str], Path] = {}
     for index, entry in enumerate(config.patches):
@@ -244,8 +244,8 @@ def _patches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
             seen.setdefault((part, source), at)
 
 
-def _real(config: "Config", _: LineOf) -> Iterator[Problem]:
-    """Refuse what a tree of SPP cannot do."""
+def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
+    """Refuse what an upstream SPP tree cannot do."""
     if config.spp.dir is None:
         return
     for name, chain in config.chains.items():
@@ -261,5 +261,5 @@ def _real(config: "Config", _: LineOf) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[["Config", LineOf], Iterator[Problem]], ...] = (
-    _paths, _enough_ports, _via, _functions, _ends, _patches, _real,
+    _paths, _enough_ports, _via, _functions, _ends, _patches, _upstream,
 )  # fmt: skip

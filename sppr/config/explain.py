@@ -1,4 +1,4 @@
-"""Problems in the words of a lab, from those of pydantic: what is wrong, and a fix read off the model itself."""
+"""Convert errors of pydantic to problems in the terms of a lab, each with a fix that comes from the model."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,12 @@ MEAN = "did you mean "
 
 
 def place_of(error: ErrorDetails) -> KeyPath:
-    """Return the path of what is wrong. pydantic marks a wrong key of a mapping by a step of its own."""
+    """Return the path of an error. pydantic adds the step ``[key]`` for a wrong key of a mapping."""
     return tuple(step for step in error["loc"] if step != "[key]")
 
 
 def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Problem:  # noqa: C901 - a table in code
-    """A problem in the words of a lab, from pydantic's. ``keys``: where each key is written."""
+    """Convert an error of pydantic to a problem. ``keys``: line and column of each key."""
     path = place_of(error)
     kind, ctx, given = error["type"], error.get("ctx", {}), error["input"]
     what, fix = f"{_show(given)}: {error['msg']}", "see docs/conf.md"
@@ -88,15 +88,15 @@ def _unknown_key(path: KeyPath, mark: tuple[int, int] | None) -> Problem:
 
 
 def _owners(key: str) -> list[str]:
-    """The sections that know this key; ``the top level, not indented``."""
+    """Return the sections that have this key, and ``the top level, not indented`` if Config has it."""
     top = ["the top level, not indented"] if key in Config.model_fields else []
     return top + [f"{section}:" for section in Config.model_fields if key in _keys_at((section,))]
 
 
 def model_at(path: KeyPath) -> type[BaseModel] | None:
-    """Return the model of the mapping at ``path``. None where its keys are names, such as those of chains."""
+    """Return the model of the mapping at ``path``. None if its keys are names, such as those of chains."""
     model: type[BaseModel] | None = Config
-    named: type[BaseModel] | None = None  # of each value, where the keys are names
+    named: type[BaseModel] | None = None  # model of the values, if the keys are names
     for step in path:
         if isinstance(step, int):
             continue
@@ -126,7 +126,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _range_of(path: KeyPath) -> str:
-    """``from 1 to 127``, read off the field itself."""
+    """Return the range of a field as text: ``from 1 to 127``."""
     words = [step for step in path if isinstance(step, str)]
     model = model_at(tuple(words[:-1]))
     field = model.model_fields.get(words[-1]) if model else None

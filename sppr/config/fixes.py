@@ -1,4 +1,4 @@
-"""Fixes for single values of conf.yml: what to write instead, worked out from what was written where that can be."""
+"""Fixes for single values of conf.yml: what to write instead. The value is derived from the text, if possible."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _INTS = ("id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts
 
 
 def of_value(path: KeyPath, given: object) -> str:
-    """For a scalar that its type does not take, with the value that was meant where it can be told."""
+    """Return the fix for a scalar of the wrong type, with the value that was probably meant."""
     key = next(step for step in reversed(path) if isinstance(step, str))
     if key in _INTS:
         return _number(given)
@@ -34,7 +34,7 @@ def of_value(path: KeyPath, given: object) -> str:
 
 
 def _number(given: object) -> str:
-    """With the number itself, where it was written in another way: 0x6, 0o6, 1.0, 1_000, +6."""
+    """Return the fix for a number that is not plain decimal: 0x6, 0o6, 1.0, 1_000, +6."""
     text = str(given).strip()
     if re.fullmatch(r"[0-9]+#.*", text):
         return "put a space before #, where a comment begins"
@@ -49,7 +49,7 @@ def _number(given: object) -> str:
 
 
 def _mask(given: object) -> str:
-    """With the mask itself, where a list of cores was written: 0-3, 1,2."""
+    """Return the fix for a mask. A list of cores (0-3, 1,2) is converted to its mask."""
     text = ",".join(map(str, given)) if isinstance(given, list) else str(given).strip()
     try:
         listed = units.parse_ids(text)
@@ -61,7 +61,7 @@ def _mask(given: object) -> str:
 
 
 def of_list(path: KeyPath, given: object) -> str:
-    """For what should be a list."""
+    """Return the fix for a value that should be a list."""
     if isinstance(given, str) and path[-1] not in ("secondaries", "vms_ring", "vms_vhost"):
         words = given.split() if path[-1] in ("args", "vdevs") else re.split(r"[\s,]+", given)
         quoted = ", ".join(word if re.fullmatch(r"[\w.=/+-]+(:[0-9]+)?", word) else f"'{word}'" for word in words)
@@ -70,7 +70,7 @@ def of_list(path: KeyPath, given: object) -> str:
 
 
 def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
-    """``known``: the keys that a mapping at ``path`` may have."""
+    """Return the fix for a value that should be a mapping. ``known``: the keys that are allowed at ``path``."""
     if path[0] == "provision":
         return "write '- COMMAND', or '- {file: PATH, to: /PATH}'"
     if path[0] == "patches":
@@ -86,13 +86,13 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
         return f"write the entry as '- id: {number}', its other keys below id:"
     if isinstance(given, list):
         return "write 'key: value' lines below it, indented, without '- '"
-    if isinstance(given, str) and (said := re.fullmatch(r"(\w+)\s*[=,;]?\s*(\S.*)", given)) and said[1] in known:
-        return f"write '{said[1]}: {said[2]}'"
+    if isinstance(given, str) and (match := re.fullmatch(r"(\w+)\s*[=,;]?\s*(\S.*)", given)) and match[1] in known:
+        return f"write '{match[1]}: {match[2]}'"
     return "write 'key: value' lines below it, indented"
 
 
 def of_pattern(path: KeyPath) -> str:
-    """For a text with characters in it that have no place there."""
+    """Return the fix for a text with characters that are not allowed."""
     if path[0] == "patches":
         return PATCH
     if path[-1] == "to":

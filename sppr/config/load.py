@@ -1,7 +1,7 @@
-"""conf.yml -> Config, with every problem at once, each at its line and column and with a fix.
+"""Load conf.yml into a Config. All problems are reported at once, each with line, column and a fix.
 
 Scalars are read as written: YAML 1.1 would turn an unquoted 0x10 into 16, 010 into 8, 12:30:45 into 45045 and ``no``
-into False, and keep the last of two equal keys in silence.
+into False, and would silently keep the last of two equal keys.
 """
 
 import re
@@ -21,15 +21,15 @@ from sppr.config.rules import check
 from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, is_merge, mark_of
 from sppr.errors import ConfigError
 
-#: Aliases can make a small file unfold into billions of nodes.
+#: With aliases, a small file can expand to billions of nodes.
 MAX_NODES = 20_000
 MAX_DEPTH = 16
-#: Keys that begin so are not read: they hold values with anchors, for aliases and merge keys elsewhere.
+#: Keys with this prefix are ignored. They hold values with anchors, for aliases and merge keys.
 EXTENSION = "x-"
 
 
 class _Reader:
-    """Turns nodes into plain dicts, lists and text, and remembers where each came from."""
+    """A converter of YAML nodes to dicts, lists and text, which records the place of each."""
 
     def __init__(self) -> None:
         self.places: dict[KeyPath, Mark] = {}
@@ -71,8 +71,10 @@ class _Reader:
     def _pairs(
         self, node: yaml.MappingNode, path: KeyPath, depth: int = 0
     ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        """Yield the keys of a mapping with their nodes: those written in it, then those it merges (``<<``) and does not
-        have itself. Of several mappings merged, the first that has a key counts."""
+        """Yield the keys of a mapping with their nodes: its own keys, then merged ones (``<<``) that it does not have.
+
+        If several merged mappings have a key, the first one takes precedence.
+        """
         self._nodes += depth > 0
         if self._nodes > MAX_NODES:
             raise Unreadable(mark_of(node.start_mark), f"more than {MAX_NODES} values", "write it without merge keys")
@@ -128,7 +130,7 @@ class _Reader:
 
 
 def load(path: Path) -> Config:
-    """The lab that ``path`` describes. ConfigError with every problem in it; unreadable files too."""
+    """Load a file. Raise ConfigError with all its problems, or if it cannot be read."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise ConfigError(f"{path}: is not a regular file", hint="name another with --conf FILE")
@@ -142,7 +144,7 @@ def load(path: Path) -> Config:
 
 
 def where(path: Path, key: KeyPath) -> str:
-    """``conf.yml:3:13: primary.portmask: ``: where ``key`` is written. Nothing where it is not, or not any more."""
+    """Return the place of ``key`` as text, ``conf.yml:3:13: primary.portmask: ``. Empty if the file lacks it."""
     reader = _Reader()
     try:
         if (node := compose(path.read_bytes())) is not None:
@@ -154,7 +156,7 @@ def where(path: Path, key: KeyPath) -> str:
 
 
 def parse(data: bytes, name: str) -> Config:
-    """As ``load``, from bytes; ``name`` stands in front of each problem."""
+    """Load from bytes, as ``load``. ``name``: the file name in front of each problem."""
     reader = _Reader()
     try:
         node = compose(data)
@@ -174,17 +176,17 @@ def parse(data: bytes, name: str) -> Config:
 
 
 def _validate(raw: dict[str, Any], reader: _Reader) -> tuple[Config | None, list[Problem]]:
-    """The model, and what is wrong with it field by field.
+    """Return the model, and the problems of its fields.
 
-    So that the rules over several fields can still be told in the same go, a field that is wrong is left out:
-    its default takes its place, or None where it has none (rules pass over None).
+    A wrong field is replaced by its default, or by None if it is required, so that the rules over several fields can
+    run as well. Rules ignore None.
     """
     try:
         return Config.model_validate(raw), list(reader.problems)
     except ValidationError as e:
         errors = e.errors(include_url=False)
     problems = [problem(error, reader.keys) for error in errors]
-    meant = {(*p.path[:-1], said[1]) for p in problems if (said := re.match(rf"{MEAN}(\w+)", p.fix))}
+    meant = {(*p.path[:-1], match[1]) for p in problems if (match := re.match(rf"{MEAN}(\w+)", p.fix))}
     problems = [p for p in problems if not (p.what == "missing" and p.path in meant)]
     try:
         return _without(raw, [place_of(error) for error in errors]), [*reader.problems, *problems]
@@ -193,12 +195,15 @@ def _validate(raw: dict[str, Any], reader: _Reader) -> tuple[Config | None, list
 
 
 def _without(raw: dict[str, Any], wrong: list[KeyPath]) -> Config:
-    """The model of ``raw`` less the ``wrong`` paths. ValidationError, LookupError, TypeError: too much is wrong."""
+    """Return the model of ``raw`` without the ``wrong`` paths.
+
+    Raise ValidationError, LookupError or TypeError if too much is wrong.
+    """
     copy = deepcopy(raw)
     unset: list[KeyPath] = []
     for path in wrong:
         field, owner = path[-1], model_at(path[:-1])
-        if path[0] == "chains" and len(path) > 1:  # rules cannot pass over half a chain
+        if path[0] == "chains" and len(path) > 1:  # rules cannot ignore a part of a chain
             copy["chains"].pop(path[1], None)
             continue
         parent: Any = copy

@@ -1,4 +1,4 @@
-"""The conf.yml a command is about, and one key of it without reading the rest: cheap, and it never complains."""
+"""Find conf.yml, and read its session name without the rest of the file. Invalid files are no error here."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,10 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 
 
 def find_conf(named: Path | None) -> Path:
-    """The named one, else ./conf.yml, else the project's own. Absolute. bin/ and runscripts/ name the project's."""
+    """Return the absolute path of conf.yml: the named one, otherwise ./conf.yml, otherwise that of the project.
+
+    bin/ and runscripts/ name that of the project.
+    """
     if named is not None:
         return named.absolute()
     here = Path.cwd() / "conf.yml"
@@ -17,7 +20,7 @@ def find_conf(named: Path | None) -> Path:
 
 
 def session(conf: Path) -> str | None:
-    """The session that ``conf`` names; None where it names none or cannot be read."""
+    """Return the session that ``conf`` names. None if it names none, or cannot be read."""
     import yaml  # find_conf alone does not need it
 
     try:
@@ -30,7 +33,7 @@ def session(conf: Path) -> str | None:
 
 
 def _session(node: Any, seen: set[int]) -> str | None:
-    """The session of a mapping, its own or a merged one. ``seen``: nodes that were looked at."""
+    """Return the session of a mapping, its own or a merged one. ``seen``: ids of nodes that were visited."""
     import yaml
 
     from sppr.config.syntax import is_merge

@@ -1,4 +1,4 @@
-"""A problem in conf.yml: the value that every rule makes, the order in which problems are reported, and their text."""
+"""Problems in conf.yml: the value that rules yield, the order in which problems are reported, and their text."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,8 +11,10 @@ LineOf = Callable[[Path], int | None]
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong at ``path``: what, and how to fix it. ``mark`` (line, column) where the path alone misleads.
-    ``others``: what it is compared with."""
+    """A problem at ``path``, with its fix.
+
+    ``mark``: line and column, if they differ from those of the path. ``others``: paths that the value conflicts with.
+    """
 
     path: Path
     what: str
@@ -22,12 +24,12 @@ class Problem:
 
 
 def at_line(line: int | None) -> str:
-    """Return `` (line 4)``, or nothing where the line is not known."""
+    """Return `` (line 4)``, or an empty text if the line is unknown."""
     return f" (line {line})" if line else ""
 
 
 def dotted(path: Path) -> str:
-    """``secondaries[1].coremask``."""
+    """Return a path as text: ``secondaries[1].coremask``."""
     text = ""
     for step in path:
         word = f"[{step}]" if isinstance(step, int) else step or "''"
@@ -36,8 +38,8 @@ def dotted(path: Path) -> str:
 
 
 def report(name: str, places: Mapping[Path, Mark], problems: Iterable[Problem]) -> str:
-    """Return the problems of file ``name`` as text, in its order. ``places``: where each path is written."""
-    # A value that several mappings merge is wrong in each of them, and is written once.
+    """Return the problems of the file ``name`` as text, in the order of the file. ``places``: place of each path."""
+    # A value that several mappings merge is a problem of each of them, but has one place in the file.
     once: dict[tuple[object, ...], tuple[tuple[int, int], Problem]] = {}
     for one in problems:
         at = one.mark or _nearest(places, one.path)
@@ -47,7 +49,7 @@ def report(name: str, places: Mapping[Path, Mark], problems: Iterable[Problem]) 
 
 
 def _nearest(places: Mapping[Path, Mark], path: Path) -> tuple[int, int]:
-    """Where ``path`` is written, or the nearest of its parents that is."""
+    """Return the place of ``path``, or of its nearest parent that the file has."""
     while path and path not in places:
         path = path[:-1]
     place = places.get(path, Mark(1, 1))

@@ -1,4 +1,4 @@
-"""What one field cannot know: rules over several fields of a Config, one function each."""
+"""Rules over several fields of a Config, one function each."""
 
 from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address
@@ -16,19 +16,22 @@ MAX_IFACE = 15
 
 
 def check(config: Config, line_of: LineOf = lambda _: None, wrong: Collection[Path] = frozenset()) -> list[Problem]:
-    """Every problem of ``config``; ``line_of`` tells where in the file the other half of a conflict stands. ``wrong``:
-    paths told already, whose values here are defaults that nobody wrote: no rule compares with those."""
+    """Return all problems of ``config``.
+
+    ``line_of``: returns the line of a path in the file. ``wrong``: paths that were already reported. Their values are
+    defaults, so conflicts with them are not reported.
+    """
     found = [problem for rule in RULES for problem in rule(config, line_of)]
     return [problem for problem in found if not problem.others & set(wrong) and problem.path not in wrong]
 
 
 def _ids(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    """VMs register at the controller as secondaries do: all ids are one space."""
+    """Check that ids are unique. VMs register at the controller as secondaries do, so all ids share one space."""
     seen: dict[int, Path] = {}
     for section in ("secondaries", "vms_ring", "vms_vhost"):
         for index, entry in enumerate(getattr(config, section)):
             path: Path = (section, index, "id")
-            if entry.id is None:  # told as a problem of its own by load
+            if entry.id is None:  # load reports it
                 continue
             if entry.id in seen:
                 other = seen[entry.id]
@@ -41,7 +44,7 @@ def _ids(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
 
 def _coremasks(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    """Two processes on one lcore corrupt the caches of the shared memory pool."""
+    """Check that no lcore has two processes: they would corrupt the caches of the shared mempool."""
     given: list[tuple[Path, str, int]] = [(("primary", "coremask"), "primary", config.primary.coremask)]
     for index, secondary in enumerate(config.secondaries):
         if secondary.coremask is not None:
@@ -102,7 +105,7 @@ def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
 
 def _reachable(config: Config, _: LineOf) -> Iterator[Problem]:
-    """On an address that other machines reach, nobody is refused by the owner of a connection."""
+    """Require ``allow`` for an address that other machines reach, where the owner of a connection is unknown."""
     c = config.controller
     for key in ("host", "rest_host"):
         address = getattr(c, key)
@@ -135,7 +138,7 @@ def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
 
 
 def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    """Two VMs cannot be behind one port."""
+    """Check that no two VMs share a port."""
     for section, key, kind in (("vms_ring", "rings", "ivshmem"), ("vms_vhost", "vhosts", "vhost")):
         seen: dict[int, Path] = {}
         for index, vm in enumerate(getattr(config, section)):
@@ -147,7 +150,7 @@ def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
                 if number in seen:
                     other = seen[number]
                     if path[-1] == "id" == other[-1]:
-                        continue  # told as an id given twice
+                        continue  # _ids reports it
                     if other == path:
                         yield Problem(path, f"{kind}:{number} is named twice", "keep one of them")
                         continue
@@ -159,7 +162,7 @@ def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
 
 def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    """EAL refuses a device whose name it has."""
+    """Check that device names are unique, as EAL requires."""
     seen: dict[str, Path] = {}
     for index, vdev in enumerate(config.primary.vdevs):
         name, path = vdev.partition(",")[0], ("primary", "vdevs", index)
@@ -173,8 +176,10 @@ def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
 
 def long_interface(vdev: str) -> tuple[str, str] | None:
-    """What is wrong, and a fix, where a tap has a name that is too long. The kernel cuts no name short: it refuses it,
-    and DPDK goes on without the device."""
+    """Return problem and fix for a tap whose interface name is too long, otherwise None.
+
+    The kernel refuses such a name, and DPDK continues without the device.
+    """
     for option in vdev.split(",")[1:] if vdev.startswith("net_tap") else ():
         name = option.removeprefix("iface=")
         if name != option and len(name) > MAX_IFACE:
@@ -199,11 +204,11 @@ def _ssh_ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
                 what = f"{base}: VM {vm.id} would forward port {base + vm.id}, which is controller.{key}"
                 written = line_of(("vm", "ssh_port")) is not None
                 path: Path = ("vm", "ssh_port") if written else ("controller", key)
-                told = (
+                text = (
                     what if written else f"{base + vm.id} is vm.ssh_port ({base}) + {vm.id}, the ssh port of VM {vm.id}"
                 )
                 fix = "use another base, such as 30000" if written else "use another port, or set vm.ssh_port: 30000"
-                yield Problem(path, told, fix)
+                yield Problem(path, text, fix)
 
 
 def _steps(config: Config, _: LineOf) -> Iterator[Problem]:
@@ -217,20 +222,22 @@ def _steps(config: Config, _: LineOf) -> Iterator[Problem]:
             yield Problem(path, "file: and to: go together", "write '- {file: PATH, to: /PATH}'")
 
 
-def _real(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    """What only a real SPP tree has."""
+def _upstream(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """Check keys that only an upstream SPP tree supports."""
     for index, secondary in enumerate(config.secondaries):
         at: tuple[str, int] = ("secondaries", index)
         if config.spp.dir is None and secondary.type != "nfv":
             fix = "name a built SPP tree, spp: {dir: PATH}; our own data plane has nfv"
-            yield Problem((*at, "type"), f"spp_{secondary.type} is of real SPP only", fix)
+            yield Problem((*at, "type"), f"spp_{secondary.type} needs an upstream SPP tree", fix)
         if secondary.type == "pcap" and secondary.vhost_client:
             yield Problem((*at, "vhost_client"), "spp_pcap has no vhost ports", "leave it out")
         if secondary.type != "pcap" and secondary.out_dir is not None:
             yield Problem((*at, "out_dir"), f"spp_{secondary.type} writes no files", "leave it out, or: type: pcap")
     for key in ("version", "controller", "python", "qemu"):
         if config.spp.dir is None and line_of(("spp", key)) is not None:
-            yield Problem(("spp", key), "is about a real SPP tree, and spp.dir names none", "name one, or leave it out")
+            yield Problem(
+                ("spp", key), "needs an upstream SPP tree, and spp.dir names none", "name one, or leave it out"
+            )
 
 
 RULES = (
@@ -246,6 +253,6 @@ RULES = (
     _taps,
     _ssh_ports,
     _steps,
-    _real,
+    _upstream,
     *chains.RULES,
 )

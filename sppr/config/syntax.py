@@ -1,4 +1,4 @@
-"""Bytes -> YAML nodes, and what a file that is no YAML is told: its place, and a fix by the words of the parser."""
+"""Parse YAML into nodes. For invalid YAML, return the place and a fix that depends on the message of the parser."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import yaml
 
 MAX_BYTES = 1_000_000
 
-#: Words of PyYAML -> fix; ``{line}``: where what is not closed began. The first that is found counts.
+#: Message of PyYAML -> fix. ``{line}``: the line where an unclosed construct begins. The first match is used.
 _FIXES = (
     (r"character '\\t'", "indent with spaces, not tabs"),
     (r"undefined alias|duplicate anchor|scanning an (alias|anchor)", "write the value out, or put it in quotes"),
@@ -31,14 +31,14 @@ _OTHER = "look at the indentation, and for a missing space behind a colon"
 
 @dataclass(frozen=True)
 class Mark:
-    """Place in the file, both counted from 1."""
+    """A place in the file. Line and column count from 1."""
 
     line: int
     column: int
 
 
 class Unreadable(Exception):
-    """The file is no lab at all: where, what, and a fix."""
+    """The file is not YAML, or not a lab: the place, the problem, and a fix."""
 
     def __init__(self, mark: Mark, what: str, fix: str) -> None:
         self.mark, self.what, self.fix = mark, what, fix
@@ -49,12 +49,12 @@ def mark_of(mark: yaml.Mark) -> Mark:
 
 
 def is_merge(key: yaml.Node) -> bool:
-    """Whether a key is YAML's merge key, ``<<``. In quotes it is a text."""
+    """Return whether a key is the merge key ``<<`` of YAML. In quotes, it is a text."""
     return isinstance(key, yaml.ScalarNode) and key.value == "<<" and key.style is None
 
 
 def compose(data: bytes) -> yaml.Node | None:
-    """The root node, its scalars as text; None for an empty file. Unreadable."""
+    """Return the root node, with scalars as text; None for an empty file. Raise Unreadable."""
     if len(data) > MAX_BYTES:
         raise Unreadable(Mark(1, 1), f"larger than {MAX_BYTES} bytes", "name the lab's conf.yml")
     text = _decode(data)

@@ -1,6 +1,6 @@
 """SIGKILL of the launcher after each step of bring-up and of teardown, and of each part while the lab is up: the next
 ``wakeup`` has everything ready, and ``down`` leaves nothing. The steps are those that a run tells of by itself
-(tests/live/strike.py), and must be as many as its plan implies."""
+(tests/live/kill_at_step.py), and must be as many as its plan implies."""
 
 import json
 import os
@@ -57,8 +57,9 @@ class Strikes:
     def run(self, *words: str) -> str | None:
         """The point where it was ended; None where it came to its own end."""
         done = subprocess.run(
-            [sys.executable, "-m", "tests.live.strike", "steps", "new", str(self._kept), *words], env=self.lab.env,
-            cwd=self.lab.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False,
+            [sys.executable, "-m", "tests.live.kill_at_step", "steps", "new", str(self._kept), *words],
+            env=self.lab.env, cwd=self.lab.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode in (0, -signal.SIGKILL), f"{self.points[-1]}: {done.stdout}{done.stderr}"
         return self.points[-1] if done.returncode else None
@@ -111,7 +112,7 @@ def free_pages() -> int | None:
 def test_a_launcher_killed_before_it_had_written_a_state(lab: Lab, note: str) -> None:
     point = f"os.rename {lab.state}/.{note}.PID.tmp"
     words = ["effects", point, str(lab.folder / "effects"), "up", "--conf", str(lab.conf), "--socket-name", lab.session]
-    done = subprocess.run([sys.executable, "-m", "tests.live.strike", *words, *SMALL], env=lab.env, check=False)
+    done = subprocess.run([sys.executable, "-m", "tests.live.kill_at_step", *words, *SMALL], env=lab.env, check=False)
     assert done.returncode == -signal.SIGKILL and lab.state.is_dir()
     assert_down_leaves_nothing(lab, "killed before its state was written")
 

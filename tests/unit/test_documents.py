@@ -5,6 +5,9 @@ Compared with a system made by `mmdebstrap --variant=minbase bookworm`.
 
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +26,8 @@ PACKAGES = {
 THERE = {"apt-get", "chmod", "chown", "echo", "env", "mount", "sh", "tee", "truncate"}
 #: Also names of programs, but nobody is told to type them: SPP's prompt, values, what a part runs, what .venv has.
 NO_COMMANDS = {
-    "clear", "false", "idle", "install", "kvm", "link", "patch", "perf", "pytest", "python", "python2", "reset",
-    "service",
+    "clear", "false", "file", "idle", "install", "kvm", "link", "patch", "perf", "prove", "pytest", "python", "python2",
+    "reset", "rm", "service", "touch", "true",
 }  # fmt: skip
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -69,6 +72,41 @@ def test_each_program_of_a_document_is_known_here(document: Path) -> None:
 
 
 def test_the_first_packets_and_the_chain_need_ping_and_rest_needs_curl() -> None:
-    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/chain.md", "docs/by-hand.md")]
-    readme, chain, by_hand = map(commands, texts)
-    assert {"ping", "curl"} <= readme and {"ping", "iperf3"} <= chain and {"ping", "ip"} <= by_hand
+    texts = [(ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/chain.md", "docs/by-hand.md")]
+    readme, guide, chain, by_hand = map(commands, texts)
+    assert "sppr" in readme and {"ping", "curl"} <= guide and {"ping", "iperf3"} <= chain and {"ping", "ip"} <= by_hand
+
+
+def test_the_generated_parts_are_current() -> None:
+    """The keys of conf.yml, the commands, troubleshooting.md and the picture: see docs/generate.py."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that a reader of Markdown makes of the headings: lower case, without punctuation."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(document: Path) -> Iterator[str]:
+    """Yield the links that lead to no file, or to no heading of it. Links to other sites are not followed."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if target.startswith(("https://", "http://", "mailto:")):
+            continue
+        name, _, anchor = target.partition("#")
+        path = document.parent / name if name else document
+        if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path.read_text())):
+            yield target
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    assert list(broken_links(document)) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# One two\n[x](b.md) [y](a.md#one-two) [z](#three) [w](https://example.org)\n")
+    assert list(broken_links(tmp_path / "a.md")) == ["b.md", "#three"]

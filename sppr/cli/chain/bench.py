@@ -12,7 +12,7 @@ from sppr.lab.chains.chart import frames, measured
 
 
 def lines(result: Any) -> list[str]:
-    """What was measured in one direction: a line a goal, then a line a load for latency."""
+    """Return the result of one direction: a line per goal, then a line per load for latency."""
     size = f"{result.size}{' B' * result.size.isdecimal()}"
     head = f"{', '.join(result.chains)}  {result.topology}  {size}  {result.direction}"
     found = []
@@ -39,7 +39,7 @@ def _us(ns: int) -> str:
 
 
 def matrix(results: Sequence[Any]) -> list[str]:
-    """How the rate of one chain changes with the number of chains that run at once."""
+    """Return a table of the rate of one chain against the number of chains at once."""
     found = []
     kinds = dict.fromkeys((r.size, r.direction, rate.goal) for r in results for rate in r.rates)
     counts = sorted({len(result.chains) for result in results})
@@ -60,7 +60,7 @@ def matrix(results: Sequence[Any]) -> list[str]:
 
 
 def write(results: Sequence[Any], json_file: Path | None, svg: Path | None, junit: Path | None, session: str) -> None:
-    """Write the files that were asked for."""
+    """Write the files whose paths are given."""
     if json_file is not None:
         json_file.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     if svg is not None:
@@ -70,7 +70,7 @@ def write(results: Sequence[Any], json_file: Path | None, svg: Path | None, juni
 
 
 def _write_junit(results: Sequence[Any], path: Path, session: str) -> None:
-    """A test case for each rate, with its figures as properties. One that was not found is a failure."""
+    """Write a test case for each rate, with its figures as properties. A rate that was not found is a failure."""
     from xml.etree import ElementTree as Xml
 
     suite = Xml.Element("testsuite", name=f"sppr chain bench ({session})", errors="0")
@@ -93,7 +93,7 @@ def _write_junit(results: Sequence[Any], path: Path, session: str) -> None:
 
 
 def run(state: Any, chains: Sequence[Any], sizes: Sequence[str], goals: Sequence[str], density: int) -> list[Any]:
-    """Measure each chain alone, or with ``density`` 1, 2, 4, … of them at once. Print each result when it is there."""
+    """Measure each chain alone, or with ``density`` 1, 2, 4, … of them at once. Print each result as it comes."""
     from sppr.lab.chains import bench
 
     counts = [1 << n for n in range(density.bit_length()) if 1 << n <= density] if density else []

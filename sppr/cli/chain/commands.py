@@ -11,7 +11,7 @@ import click
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingGroup
 
-#: What stands where there is no number.
+#: Shown if there is no number.
 NONE = "–"  # noqa: RUF001 - a dash, as in a table
 _COLOURS = {"up": "green", "degraded": "yellow", "down": "red", "not in this lab": None}
 
@@ -29,7 +29,7 @@ def _names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 def _state(session: str | None) -> Any:
-    """The state of a session that runs."""
+    """Return the state of a session that runs."""
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
 
@@ -37,7 +37,7 @@ def _state(session: str | None) -> Any:
 
 
 def _chosen(state: Any, names: Sequence[str]) -> None:
-    """SpprError that lists the chains there are, where a name is none of them."""
+    """Raise SpprError for a name that is not a chain of the session. The error lists the chains."""
     from sppr.errors import SpprError
 
     wiring = state.plan.wiring
@@ -56,9 +56,9 @@ def _chosen(state: Any, names: Sequence[str]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name state path forward reverse dropped why.")
 @click.pass_context
 def main(ctx: click.Context, session: str | None, as_json: bool) -> int:
-    """Show the service chains of the lab: state, rates and loss. Exit status 0 when all are up, 1 when not."""
+    """Show the service chains of the lab: state, rates and loss. Exit status 0 if all are up, 1 otherwise."""
     if ctx.invoked_subcommand is not None:
-        if session is not None or as_json:  # it would be passed over
+        if session is not None or as_json:  # the subcommand would ignore it
             raise click.UsageError(f"options go behind the command: sppr chain {ctx.invoked_subcommand} --session NAME")
         return 0
     from sppr.lab.chains import status
@@ -85,7 +85,7 @@ def _line(row: Any) -> tuple[str, ...]:
 
 
 def rate(frames: float | None) -> str:
-    """Frames per second, in words: ``12.1 kpps``."""
+    """Return frames per second as text: ``12.1 kpps``."""
     if frames is None:
         return NONE
     for unit, size in (("Mpps", 1e6), ("kpps", 1e3)):
@@ -138,7 +138,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     from dataclasses import replace
 
     from sppr import log
-    from sppr.cli.context import again, rewired
+    from sppr.cli.context import reload, rewired
     from sppr.cli.session import own_session
     from sppr.lab.chains import ends, reconcile, status
     from sppr.lab.state import state as states
@@ -148,7 +148,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     with states.locked(name):
         log.log_to(states.log_path())
         state = states.living(name)
-        lab = again(state)
+        lab = reload(state)
         if lab is not None:
             state.plan = rewired(lab, state.plan, state.plan)
         _chosen(state, names)
@@ -177,17 +177,19 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
 @click.option("--all", "every", is_flag=True, help="Prove each chain of the lab.")
 @click.option(
     "--level", type=click.IntRange(0, 3), show_default="2; 1 over SPP's own programs",
-    help="0 consistency, 1 reach, 2 trace, 3 necessity; each shows all below it.",
+    help="0 consistency, 1 reach, 2 trace, 3 necessity; each includes the levels below.",
 )  # fmt: skip
-@click.option("--frames", type=click.IntRange(1, 100_000_000), default=10_000, show_default=True, help="Each way.")
+@click.option(
+    "--frames", type=click.IntRange(1, 100_000_000), default=10_000, show_default=True, help="Frames in each direction."
+)
 @click.option("--rate", type=click.IntRange(1, 100_000_000), default=10_000, show_default=True, help="Frames a second.")
 @click.option("--size", type=click.IntRange(64, 9000), default=64, show_default=True, help="Bytes, with FCS.")
 @click.option(
     "--window", type=click.IntRange(1, 1_000_000), default=32, show_default=True,
-    help="Frames on their way at most.",
+    help="Frames in flight, at most.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Interrupt traffic at the ends without a question.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write all that was seen.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the result as JSON.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write a JUnit report.")
 def prove(
     names: tuple[str, ...], session: str | None, every: bool, level: int | None, yes: bool, json_file: Path | None,
@@ -195,7 +197,7 @@ def prove(
 ) -> int:  # fmt: skip
     """Show with packets that frames cross a chain: all, once, in order, unchanged, and nowhere else.
 
-    Probes take the place of its ends for some seconds. Where there are none, frames go from tap to tap, at a low rate.
+    Probes replace the ends of the chain for some seconds. Without probes, frames go from tap to tap at a low rate.
     Exit status 0 pass, 7 fail, 8 inconclusive.
     """
     from sppr import log
@@ -265,7 +267,7 @@ def bench(
     """Find the highest rates that a chain carries, and its latency at shares of them.
 
     Goals: ndr, no loss; pdr, 0.5 % loss; rfc2544 and tst009, trials of 60 s; quick, a rough first look. The search is
-    MLRsearch (RFC 9971). Probes take the place of the ends meanwhile.
+    MLRsearch (RFC 9971). Probes replace the ends meanwhile.
     """
     from sppr import log
     from sppr.cli.chain import bench as chain_bench
@@ -356,9 +358,9 @@ def shell(session: str | None, name: str, words: tuple[str, ...]) -> None:
 
 @main.command()
 @options.lab
-@click.option("--json", "as_json", is_flag=True, help="The wiring as it is kept on disk.")
+@click.option("--json", "as_json", is_flag=True, help="The wiring as state.json keeps it.")
 def plan(conf: Path | None, session: str | None, socket_name: str | None, as_json: bool, **flags: Any) -> None:
-    """Print the ports, rings and patches that each chain of conf.yml would get; touch nothing."""
+    """Print the ports, rings and patches that each chain of conf.yml would get, and change nothing."""
     from sppr.cli.context import gather
 
     wiring = gather(conf, session, socket_name, flags, named_base=False).plan.wiring
@@ -369,7 +371,7 @@ def plan(conf: Path | None, session: str | None, socket_name: str | None, as_jso
 
 
 def wired(wiring: Any) -> list[str]:
-    """Lines of the plan of chains: a chain a paragraph, a patch a line."""
+    """Return the lines of the plan of chains: a paragraph per chain, a line per patch."""
     lines: list[str] = []
     for chain in wiring.chains:
         lines.append(f"{chain.name}: {' → '.join(chain.path)}")

@@ -15,10 +15,10 @@ EXIT = {"pass": 0, "fail": 7, "inconclusive": 8}
 
 
 def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: int | None = None) -> list[Any]:
-    """Prove these chains of a session, all where there are none, and print each result. The caller holds the session.
+    """Prove these chains of a session, all where there are none, and print each result. The caller locked the session.
 
-    ``level``: None for trace, or for reach where no more can be shown. SpprError where an end carries traffic and
-    nobody agreed to interrupt it.
+    ``level``: None for trace, or for reach where no more can be shown. Raise SpprError if an end carries traffic and
+    the user did not agree to interrupt it.
     """
     from dataclasses import replace
 
@@ -61,7 +61,7 @@ def _level(state: Any, level: int | None) -> int:
 
 
 def left_out(state: Any, level: int | None) -> list[Any]:
-    """A result for each chain that is not in the lab: nothing is known of it."""
+    """Return an inconclusive result for each chain that is not in the lab."""
     from sppr.lab.chains.proof.result import Proof
 
     found = []
@@ -75,7 +75,7 @@ def left_out(state: Any, level: int | None) -> list[Any]:
 
 
 def ask(state: Any, chains: Sequence[Any]) -> None:
-    """Ask before the ends of chains that carry traffic are replaced. SpprError where nobody can be asked."""
+    """Ask before the ends of chains that carry traffic are replaced. Raise SpprError without a terminal."""
     from sppr.errors import SpprError
     from sppr.lab.chains.proof.prove import no_probes, traffic
 
@@ -107,7 +107,7 @@ def sigterm_as_interrupt() -> Iterator[None]:
 
 
 def lines(proof: Any) -> list[str]:
-    """The result of one chain: a line a direction, what else was seen, the verdict."""
+    """Return the result of one chain: a line per direction, notes, the verdict."""
     name = click.style(proof.chain, bold=True)
     found = [f"{name}  {_run(run)}" for run in proof.runs]
     for repair in proof.repairs:
@@ -142,7 +142,7 @@ def _time(ns: int) -> str:
 
 
 def write_json(path: Path, proofs: Sequence[Any]) -> None:
-    """Write all that was seen, as a list of objects."""
+    """Write the results as a list of objects."""
     text = json.dumps([asdict(proof) for proof in proofs], indent=1)
     path.write_text(text + "\n")
 
@@ -169,6 +169,6 @@ def write_junit(path: Path, proofs: Sequence[Any], session: str) -> None:
 
 
 def exit_status(proofs: Sequence[Any]) -> int:
-    """0: all pass. 7: one fails. 8: none fails, and one is inconclusive."""
+    """Return 0 if all chains pass, 7 if one fails, 8 if none fails and one is inconclusive."""
     verdicts = {proof.verdict for proof in proofs}
     return next((EXIT[verdict] for verdict in ("fail", "inconclusive") if verdict in verdicts), 0)

@@ -1,4 +1,4 @@
-"""runscripts/controller.py: the lab's controller with its prompt; of a real SPP tree its own."""
+"""runscripts/controller.py: the controller of the lab with its prompt, or that of an upstream SPP tree."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT
-from sppr.cli.part.exec_part import PartCommand, begin, exec_part
+from sppr.cli.part.exec_part import PartCommand, check_may_start, exec_part
 
 
 @click.command(cls=PartCommand, context_settings=CONTEXT)
@@ -29,7 +29,7 @@ def main(
     which: str | None,
     dry_run: bool,
 ) -> None:
-    """Run the controller: SPP processes connect to it, you type at its prompt, the launcher asks it."""
+    """Run the controller: SPP processes connect to it, and you type at its prompt."""
     from sppr.cli.context import load_paths
     from sppr.errors import ConfigError
     from sppr.host.run_directory import make_private
@@ -37,7 +37,7 @@ def main(
 
     config, paths = load_paths(conf, session)
     name = which or "ctrler"
-    begin(name, paths.run, dry_run, None if session else paths.conf)
+    check_may_start(name, paths.run, dry_run, None if session else paths.conf)
     given = {"host": host, "pri_port": pri_port, "sec_port": sec_port, "rest_port": rest_port}
     given = {key: value for key, value in given.items() if value is not None}
     config = config.model_copy(update={"controller": config.controller.model_copy(update=given)})

@@ -1,4 +1,4 @@
-"""How a runscript begins and ends: this very process becomes the program, so that the pane's process is the part."""
+"""The begin and the end of a runscript. It becomes its program by exec, so the process of the pane is the part."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from sppr.tmux.pane import EXIT_VARIABLE, PaneFiles
 
 
 class PartCommand(ErrorReportingCommand):
-    """A runscript's edge. In a pane it runs the part anew: the exit status that stands there is of the run before."""
+    """A runscript. In a pane, it first removes the exit status of the previous run."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         if in_pane := os.environ.get(EXIT_VARIABLE):
@@ -25,11 +25,11 @@ class PartCommand(ErrorReportingCommand):
         return super().main(*args, **kwargs)
 
 
-def begin(name: str, run: Path, dry_run: bool, conf: Path | None = None) -> None:
-    """Before anything is touched: SpprError where the part ``name`` of the session in ``run`` runs already.
+def check_may_start(name: str, run: Path, dry_run: bool, conf: Path | None = None) -> None:
+    """Check, before any change, that the part ``name`` of the session in ``run`` may start.
 
-    ``conf``: the conf.yml that was read; SpprError where the session belongs to the lab of another one. None: the
-    session was named, so another lab's is meant.
+    Raise SpprError if it already runs, or if the session belongs to another lab than that of ``conf``. None for
+    ``conf``: the session was named on the command line, so it may be that of another lab.
     """
     if dry_run:
         return
@@ -39,17 +39,17 @@ def begin(name: str, run: Path, dry_run: bool, conf: Path | None = None) -> None
     if there is not None and there.alive() and there.pid != os.getpid():
         raise SpprError(
             f"{name} runs already, as pid {there.pid} (session {run.name})",
-            hint=f"end it first: Ctrl-C in its pane, or sppr stop {name}{state.flag(run.name)}",
+            hint=f"stop it first: Ctrl-C in its pane, or sppr stop {name}{state.flag(run.name)}",
         )
 
 
 def exec_part(
     name: str, argv: Sequence[str], run: Path, dry_run: bool, as_root: bool = False, more: Sequence[str] = ()
 ) -> None:
-    """Record that this process is the part ``name`` of the session in ``run``, and exec ``argv``; or just print it.
+    """Record this process as the part ``name`` of the session in ``run``, and exec ``argv``. ``dry_run``: print it.
 
-    ``as_root``: by sudo where a user runs this, which is shown. The part's process is sudo then: it ends as its
-    program ends, and passes on the terminal's keys. ``more``: words of this run alone, which are not recorded.
+    ``as_root``: use sudo if the user is not root. Then the process of the part is sudo, which passes on the keys of the
+    terminal, and exits as the program does. ``more``: arguments of this run only, which are not recorded.
     """
     program, argv = argv, [*argv, *more]
     if as_root:

@@ -1,11 +1,11 @@
-"""``sppr run``: one process of the lab, as the runscripts start it. For labs that lie outside the project's folder."""
+"""``sppr run``: run one process of the lab, as the runscripts do, for labs outside of the project's folder."""
 
 import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingGroup
 from sppr.cli.part.controller import main as controller
-from sppr.cli.part.exec_part import PartCommand, begin, exec_part
+from sppr.cli.part.exec_part import PartCommand, check_may_start, exec_part
 from sppr.cli.part.primary import main as primary
 from sppr.cli.part.secondary import main as secondary
 from sppr.cli.part.vm import main as vm
@@ -13,7 +13,7 @@ from sppr.cli.part.vm import main as vm
 
 @click.group(cls=ErrorReportingGroup, context_settings=CONTEXT)
 def main() -> None:
-    """One process of the lab, in this terminal."""
+    """Run one process of the lab in this terminal."""
 
 
 @click.command(cls=PartCommand, context_settings=CONTEXT)
@@ -21,13 +21,13 @@ def main() -> None:
 @options.session
 @options.dry_run
 def part(name: str, session: str | None, dry_run: bool) -> None:
-    """Run a part of a session with the words it was started with last. conf.yml is not read."""
+    """Run a part with the command of its last run. conf.yml is not read."""
     from sppr.cli.session import session_of
     from sppr.lab.state import state as states
 
     state = states.living(session_of(session))
     states.check_names(state, [name])
-    begin(name, state.folder, dry_run)
+    check_may_start(name, state.folder, dry_run)
     exec_part(name, state.plan.part(name).program, state.folder, dry_run)
 
 

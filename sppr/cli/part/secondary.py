@@ -1,4 +1,4 @@
-"""runscripts/secondary.py: one spp_nfv of the lab."""
+"""runscripts/secondary.py: run one secondary of the lab."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT
-from sppr.cli.part.exec_part import PartCommand, begin, exec_part
+from sppr.cli.part.exec_part import PartCommand, check_may_start, exec_part
 
 
 @click.command(cls=PartCommand, context_settings=CONTEXT)
@@ -25,7 +25,7 @@ def main(secondary_id: int, conf: Path | None, session: str | None, dry_run: boo
 
     config, paths = load_paths(conf, session)
     name = secondary_name(secondary_id)
-    begin(name, paths.run, dry_run, None if session else paths.conf)
+    check_may_start(name, paths.run, dry_run, None if session else paths.conf)
     config, paths = overridden(config, paths, secondary_id, words)
     made = planner.make(
         config, plan.Flags(nof_sec=len(config.secondaries), nof_ring=0, nof_vhost=0), facts.read(), paths

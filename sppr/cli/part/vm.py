@@ -1,4 +1,4 @@
-"""runscripts/run-vm.py: a VM of the lab, or any image, its serial console in this terminal."""
+"""runscripts/run-vm.py: run a VM of the lab, or any image, with its serial console in this terminal."""
 
 import os
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT
-from sppr.cli.part.exec_part import PartCommand, begin, exec_part
+from sppr.cli.part.exec_part import PartCommand, check_may_start, exec_part
 
 
 @click.command(cls=PartCommand, context_settings=CONTEXT)
 @click.option(
     "-t", "--type", "kind", type=click.Choice(["ring", "vhost", "normal", "orig"]), required=True,
-    help="Kind of VM; normal: without ports of SPP; orig: the image itself, which it changes.",
+    help="Kind of VM. normal: without SPP ports. orig: boot the image itself, which changes it.",
 )  # fmt: skip
 @click.option(
     "-i",
@@ -33,11 +33,11 @@ from sppr.cli.part.exec_part import PartCommand, begin, exec_part
     type=options.Ids(),
     help="Numbers of its ports: 11 or 11,111; of several VMs in turn.  [default: conf.yml, its id]",
 )
-@click.option("-vc", "--vhost-client", is_flag=True, help="QEMU makes the vhost sockets, and SPP is their client.")
+@click.option("-vc", "--vhost-client", is_flag=True, help="QEMU creates the vhost sockets; SPP connects to them.")
 @click.option("-nn", "--nics", type=click.IntRange(0, 8), default=1, show_default=True, help="Management NICs.")
 @click.option("-c", "--cores", type=click.IntRange(1, 64), help="Virtual cores.  [default: conf.yml, 1]")
 @click.option("-m", "--memory", type=click.IntRange(96), help="MiB.  [default: conf.yml, 256]")
-@click.option("--graphic", is_flag=True, help="A window with its screen; wants a display.")
+@click.option("--graphic", is_flag=True, help="Open a window with its screen.")
 @options.conf
 @options.session
 @options.dry_run
@@ -51,9 +51,9 @@ def main(
     dry_run: bool,
     **words: Any,
 ) -> None:
-    """Run a VM under QEMU. Ctrl-A x ends it, Ctrl-A c shows QEMU's monitor, Ctrl-C goes to the guest.
+    """Run a VM under QEMU. Ctrl-A x stops it, Ctrl-A c shows QEMU's monitor, Ctrl-C goes to the guest.
 
-    Several ids want a terminal each: inside tmux, all but the first get a window of their own.
+    Inside tmux, several ids may be given: each VM except the first gets a window of its own.
     """
     from sppr.cli.context import load_paths
     from sppr.lab import machine
@@ -77,12 +77,12 @@ def main(
         for part in parts:
             exec_part(part.name, part.program, paths.run, dry_run=True)
         return
-    begin(vm_name(kind, ids[0]), paths.run, dry_run, None if session else paths.conf)
+    check_may_start(vm_name(kind, ids[0]), paths.run, dry_run, None if session else paths.conf)
     if len(ids) > 1:
         _open_windows(ids, shares)
     _make_ready(parts[0], config, paths, kind, ids[0], shape)
     program = parts[0].program
-    if parts[0].console.endswith(".console"):  # else it is the log of the pane
+    if parts[0].console.endswith(".console"):  # otherwise the console is the log of the pane
         Path(parts[0].console).write_bytes(b"")
     if config.vm.network == "open":
         from sppr.qemu import passt
@@ -92,7 +92,7 @@ def main(
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:
-    """The ids. UsageError where the flags do not go together."""
+    """Return the ids. Raise UsageError for options that contradict each other."""
     if kind == "orig":
         if image is None:
             raise click.UsageError("-t orig wants its image: -f FILE")
@@ -109,7 +109,7 @@ def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: 
 
 
 def _shares(ids: Sequence[int], numbers: tuple[int, ...] | None) -> list[tuple[int, ...] | None]:
-    """The numbers of each VM's ports: no two VMs are behind one."""
+    """Return the port numbers of each VM. No two VMs share one."""
     if numbers is None:
         return [None] * len(ids)
     if len(numbers) % len(ids):
@@ -120,7 +120,7 @@ def _shares(ids: Sequence[int], numbers: tuple[int, ...] | None) -> list[tuple[i
 
 
 def _with_image(paths: Any, shape: Any, kind: str, image: Path) -> tuple[Any, Any]:
-    """The site with ``image`` as its base; for orig the image itself."""
+    """Return the paths with ``image`` as base image; for orig, the shape with the image itself as disk."""
     from sppr.images import qemu_img
     from sppr.images.store import Store
 
@@ -132,7 +132,7 @@ def _with_image(paths: Any, shape: Any, kind: str, image: Path) -> tuple[Any, An
 
 
 def _open_windows(ids: Sequence[int], shares: Sequence[tuple[int, ...] | None]) -> None:
-    """A window for each VM but the first, which this very line is run in with one id."""
+    """Open a window for each VM except the first, with the same command line for one id."""
     import sys
 
     from sppr.tmux.server import Tmux
@@ -145,7 +145,7 @@ def _open_windows(ids: Sequence[int], shares: Sequence[tuple[int, ...] | None]) 
 
 
 def _without(words: Sequence[str], *names: str) -> list[str]:
-    """``words`` without an option of these names and its value."""
+    """Return ``words`` without the options of these names and their values."""
     left: list[str] = []
     skip = False
     for word in words:
@@ -159,7 +159,7 @@ def _without(words: Sequence[str], *names: str) -> list[str]:
 
 
 def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, shape: Any) -> None:
-    """Its disk, its key, its cores, and its vhost sockets: asked for at the controller where nobody listens yet."""
+    """Create the disk and the key, pin the cores, and ask the controller for missing vhost sockets."""
     from sppr.deadline import Deadline
     from sppr.host import shared_region
     from sppr.host.facts import unix_listening
@@ -194,7 +194,7 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, shape
         return
     if not set(part.sockets) <= unix_listening():
         readiness.serve_vhosts(api, part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
-        return  # it has checked their owners
+        return  # serve_vhosts has checked the owners
     for path in part.sockets:
         check_owner(Path(path))
 
@@ -214,7 +214,7 @@ def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:
 
 
 def _check_orig(image: Path) -> None:
-    """HostError where the image is in use, or others stand on it: a boot changes it."""
+    """Raise HostError if a process uses the image, or other images need it: a boot changes it."""
     from sppr.errors import HostError
     from sppr.images import listing
     from sppr.images.store import check_free
@@ -239,7 +239,7 @@ def _check_display(shape: Any) -> None:
 
 
 def _pin(part: Any) -> None:
-    """Keep what this process becomes, with all its threads, on the cores that conf.yml names."""
+    """Pin this process, and the program that it becomes, to the cores of conf.yml."""
     from sppr.errors import HostError
 
     if not part.cpus:
@@ -252,7 +252,7 @@ def _pin(part: Any) -> None:
 
 
 def _serve_regions(part: Any, api: Any) -> None:
-    """Ask for the host's end of its ring ports. The VM can start without: it is served as soon as somebody adds it."""
+    """Ask the controller for the host side of the ring ports. The VM can start without it."""
     from sppr.errors import ControlError
     from sppr.parts import readiness
 

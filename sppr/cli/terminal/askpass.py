@@ -1,11 +1,11 @@
-"""What sudo runs as SUDO_ASKPASS: prints the password that the running wakeup has. Standard library only."""
+"""The SUDO_ASKPASS program: print the password that the running wakeup holds in memory. Standard library only."""
 
 import socket
 import sys
 
 
 def main() -> int:
-    """Exit status 1, and nothing printed, where no wakeup answers: sudo then says that no password was provided."""
+    """Print the password. Exit with status 1 if no wakeup answers; sudo then reports that no password was provided."""
     try:
         with socket.socket(socket.AF_UNIX) as asked:
             asked.settimeout(10)

@@ -1,7 +1,7 @@
-"""What a program sent to its terminal, as plain lines.
+"""Convert terminal output to plain lines.
 
-None of the libraries we depend on does this for a stream: rich and click know colours, but neither charset selections
-nor cursor movements, and a prompt redraws its line by those.
+None of our dependencies does this for a stream: rich and click parse colours, but neither charset selections nor cursor
+movements, by which a prompt redraws its line.
 """
 
 import re
@@ -13,22 +13,24 @@ _ESCAPE = re.compile(
     r"|\x1b[0-OQ-WYZ\\`-~]"
     r"|(?P<control>[\x00-\x08\x0b-\x1f\x7f])"
 )
-#: What changes text that stands in the line already.
+#: Sequences that change text already in the line.
 _MOVES = re.compile(r"[\r\x08]|\x1b\[[0-?]*[ -/]*[A-HJKPX`adf]")
-#: A line that is longer is given out in pieces; an escape sequence that is longer is cut.
+#: Longest line, and longest escape sequence, in bytes. A longer line is returned in pieces.
 _MOST, _LONGEST = 1 << 20, 4096
 _WIDEST = 1000
 
 
 class PlainText:
-    """Takes bytes as they were read, and gives out each line once it is complete: an escape sequence may be split over
-    two reads, and a prompt may redraw its line."""
+    """A converter that returns each line once it is complete.
+
+    An escape sequence may be split over two reads, and a prompt may redraw its line.
+    """
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """The lines that are complete now."""
+        """Add bytes, and return the lines that are complete now."""
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop()
         out = [_plain(line) + b"\n" for line in lines]
@@ -40,20 +42,20 @@ class PlainText:
         return b"".join(out)
 
     def end(self) -> bytes:
-        """What is left without an end of line."""
+        """Return the rest, which has no end of line."""
         rest, self._rest = self._rest, b""
         return _plain(rest)
 
 
 def _plain(raw: bytes) -> bytes:
-    """One line. Bytes that are no UTF-8 stay as they are."""
+    """Convert one line. Bytes that are not UTF-8 are kept."""
     text = raw.decode("utf-8", "surrogateescape").rstrip("\r")
     plain = "\n".join(_drawn(text)) if _MOVES.search(text) else _ESCAPE.sub("", text)
     return plain.encode("utf-8", "surrogateescape")
 
 
 def _drawn(text: str) -> list[str]:
-    """The line as a terminal shows it in the end; several where the cursor was sent to another line."""
+    """Return the line as a terminal finally shows it; several lines if the cursor moved to another one."""
     line, place = _Line(), 0
     for found in _ESCAPE.finditer(text):
         line.write(text[place : found.start()])
@@ -68,7 +70,7 @@ def _drawn(text: str) -> list[str]:
 
 
 class _Line:
-    """The line the cursor stands in. ``above``: lines that it has left."""
+    """The line of the cursor. ``above``: the lines that the cursor has left."""
 
     def __init__(self) -> None:
         self.above: list[str] = []
@@ -82,7 +84,7 @@ class _Line:
             self.column += len(text)
 
     def move(self, final: str, number: int | None) -> None:
-        """Do what an escape sequence that ends so, or a control character, does to the line."""
+        """Apply a control character, or an escape sequence with this final byte."""
         if final == "\r":
             self.column = 0
         elif final in "\x08D":
@@ -102,7 +104,7 @@ class _Line:
             self.cells, self.column = [], 0
 
     def _erase(self, number: int) -> None:
-        """From the cursor on (0), up to it (1), or all of it."""
+        """Erase from the cursor to the end (0), from the start to the cursor (1), or all."""
         if number == 0:
             del self.cells[self.column :]
         elif number == 1:

@@ -1,4 +1,4 @@
-"""What is shown while a lab comes up: a table that changes in a terminal, a line each elsewhere."""
+"""Show progress while a lab comes up: a table in a terminal, lines otherwise."""
 
 import contextlib
 import sys
@@ -14,33 +14,33 @@ from sppr.lab.up.bringup import Report
 
 
 class Lines:
-    """Plain lines, for a log or a pipe."""
+    """Progress as lines, for a log or a pipe."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
 
-    def _say(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # whoever read this has gone: the lab comes up all the same
+    def _print(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # the reader has gone; bring-up continues
             click.echo(f"[{time.monotonic() - self._start:6.1f} s] {text}")
 
     def note(self, text: str) -> None:
-        self._say(text)
+        self._print(text)
 
     def waiting(self, name: str, what: str) -> None:
-        self._say(f"{name}: waiting for {what}")
+        self._print(f"{name}: waiting for {what}")
 
     def ready(self, name: str, seconds: float) -> None:
-        self._say(f"{name}: ready after {seconds:.1f} s")
+        self._print(f"{name}: ready after {seconds:.1f} s")
 
     def failed(self, name: str) -> None:
-        self._say(f"{name}: failed")
+        self._print(f"{name}: failed")
 
     def step(self, done: str) -> None:
-        """Not told."""
+        """Ignore it: steps are for tests."""
 
 
 class Table:
-    """The parts and how long each has been waited for, redrawn in place."""
+    """Progress as a table of parts with waiting times, redrawn in place."""
 
     def __init__(self, plan: Plan, shown: Collection[str], console: Any) -> None:
         self._console = console
@@ -63,7 +63,7 @@ class Table:
         self._set(name, "failed", 0.0, None)
 
     def step(self, done: str) -> None:
-        """Not told."""
+        """Ignore it: steps are for tests."""
 
     def _set(self, name: str, text: str, since: float, took: float | None) -> None:
         with self._lock:
@@ -85,7 +85,7 @@ class Table:
 
 @contextlib.contextmanager
 def progress(plan: Plan, shown: Collection[str]) -> Iterator[Report]:
-    """Something to report to while these parts come up."""
+    """Yield the report for these parts."""
     if not sys.stdout.isatty():
         yield Lines()
         return

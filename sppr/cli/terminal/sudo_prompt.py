@@ -1,4 +1,4 @@
-"""Asks for the password, once, in the terminal where wakeup runs, and only where sudo would ask in a pane."""
+"""Ask for the sudo password once, in the terminal of wakeup, if sudo would ask in a pane."""
 
 import contextlib
 import getpass
@@ -17,15 +17,21 @@ TRIES = 3
 
 
 class SudoPrompt(contextlib.ExitStack):
-    """Root for what needs it while a lab comes up. ``programs``: what panes run as root; ``folder``: its run directory;
-    ``line``: what would make the question needless."""
+    """Root privileges for the programs of a lab while it comes up.
+
+    ``programs``: the programs that panes run as root. ``folder``: the run directory. ``line``: the sudoers line with
+    which sudo does not ask.
+    """
 
     def __init__(self, programs: Sequence[str], folder: Path, line: str) -> None:
         super().__init__()
         self.programs, self.folder, self.line, self._have = programs, folder, line, privilege.is_root()
 
     def ask(self) -> None:
-        """Have them. HostError where there is no sudo, nobody to ask, or not the password. The second time: nothing."""
+        """Ask for the password if it is needed. A second call does nothing.
+
+        Raise HostError if sudo is not installed, there is no terminal, or the password is wrong.
+        """
         if self._have or not self.programs:
             return
         privilege.check(self.programs, self.line)
@@ -36,11 +42,11 @@ class SudoPrompt(contextlib.ExitStack):
         self._have = True
 
     def _password(self) -> str:
-        """The user's password, as sudo takes it. Neither argv nor environment, log or file ever has it."""
+        """Return the password, after sudo accepted it. It is never in argv, the environment, a log or a file."""
         prompt = f"[sppr] sudo password for {privilege.user()} (spp_primary and spp_nfv run as root): "
         for _ in range(TRIES):
             password = getpass.getpass(prompt)
-            # -k: a ticket of this terminal says nothing about the password.
+            # -k: with a ticket of this terminal, sudo would accept any password.
             status, said, _ = privilege.sudo(["-S", "-k", "-p", "", "-v"], stdin=f"{password}\n")
             if status == 0:
                 return password
@@ -58,14 +64,14 @@ class _Shown(logging.Handler):
 
 
 def show_commands() -> None:
-    """From here on each command that is run as root is shown before it is run."""
+    """Print each command that runs as root, before it runs."""
     if not privilege.log.handlers:
         privilege.log.addHandler(_Shown())
         privilege.log.setLevel(logging.INFO)
 
 
 def of_lab(plan: Any, start: Collection[str]) -> SudoPrompt:
-    """Those that these parts of a plan need."""
+    """Return the prompt for these parts of a plan."""
     from sppr.lab import sudoers
 
     show_commands()

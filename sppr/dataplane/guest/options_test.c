@@ -12,11 +12,14 @@ static struct config cfg;
 static enum config_result
 parse(const char **words, int argc)
 {
+	static char text[32][64]; /* getopt_long permutes argv, and options points to its words */
 	char error[256], *argv[32];
 	int i;
 
-	for (i = 0; i < argc; i++)
-		argv[i] = strdup(words[i]); /* getopt_long permutes argv */
+	for (i = 0; i < argc; i++) {
+		snprintf(text[i], sizeof(text[i]), "%s", words[i]);
+		argv[i] = text[i];
+	}
 	return options_parse(&options, &cfg, argc, argv, error, sizeof(error));
 }
 

@@ -39,7 +39,7 @@ common_target(const struct memif_name *name, char *target, size_t size)
 
 /* Remove a common name that no process uses. Return true if the name is free. */
 static bool
-clear_common(const struct memif_name *name)
+remove_unused_common(const struct memif_name *name)
 {
 	char target[64], path[sizeof(name->common)];
 	struct stat st;
@@ -58,7 +58,7 @@ clear_common(const struct memif_name *name)
 
 /* The first process gets the common name: symlink() creates it or fails with EEXIST. */
 static bool
-take_common(const struct memif_name *name)
+claim_common(const struct memif_name *name)
 {
 	char target[64];
 	struct stat st;
@@ -76,7 +76,7 @@ take_common(const struct memif_name *name)
 				common_target(name, target, sizeof(target)) &&
 				strcmp(target, base(name->own)) == 0)
 			return true;
-		if (!clear_common(name))
+		if (!remove_unused_common(name))
 			return false;
 	}
 	return false;
@@ -121,10 +121,10 @@ memif_name_listen(struct memif_name *name, const char *dir, unsigned int number)
 	if (fd < 0)
 		return -1;
 	sudo_user_chown_socket(name->own);
-	if (take_common(name))
+	if (claim_common(name))
 		log_line("memif clients connect to %s (%s)", name->common, base(name->own));
 	else
-		log_line("memif clients connect to %s; %s belongs to another process", name->own,
+		log_line("memif clients connect to %s; %s is another process's", name->own,
 				name->common);
 	return fd;
 }

@@ -30,7 +30,8 @@ memif_make_disconnect(struct memif_message *message, const char *why)
 }
 
 static const char *
-take_init(struct memif_peer *peer, struct memif_endpoint *endpoints, const struct memif_init *init)
+handle_init(struct memif_peer *peer, struct memif_endpoint *endpoints,
+		const struct memif_init *init)
 {
 	struct memif_endpoint *e;
 
@@ -53,7 +54,7 @@ take_init(struct memif_peer *peer, struct memif_endpoint *endpoints, const struc
 }
 
 static const char *
-take_connect(struct memif_peer *peer, struct memif_message *answer)
+handle_connect(struct memif_peer *peer, struct memif_message *answer)
 {
 	const char *why = memif_link_start(peer->link);
 
@@ -100,9 +101,9 @@ memif_peer_handle(struct memif_peer *peer, struct memif_endpoint *endpoints,
 	if (!expected(peer, in->type))
 		return "Unexpected message";
 	if (in->type == MEMIF_INIT)
-		return take_init(peer, endpoints, &in->init);
+		return handle_init(peer, endpoints, &in->init);
 	if (in->type == MEMIF_CONNECT)
-		return take_connect(peer, answer);
+		return handle_connect(peer, answer);
 	answer->type = 0;
 	return NULL;
 }

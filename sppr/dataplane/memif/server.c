@@ -54,7 +54,7 @@ drop(struct client *c, const char *why)
 }
 
 static void
-take(struct client *c, const struct memif_message *in, int fd)
+handle_message(struct client *c, const struct memif_message *in, int fd)
 {
 	struct memif_message answer;
 	char text[sizeof(in->disconnect.reason)];
@@ -91,7 +91,7 @@ on_message(struct event_source *source)
 
 	switch (memif_receive(source->fd, &message, &fd)) {
 	case MEMIF_MESSAGE:
-		take(c, &message, fd);
+		handle_message(c, &message, fd);
 		break;
 	case MEMIF_INVALID:
 		drop(c, "Invalid message size");

@@ -105,7 +105,7 @@ probe_slot_of(const struct port *port)
 }
 
 static int
-take_slot(struct probe_slot *slot, struct port_id id)
+claim_slot(struct probe_slot *slot, struct port_id id)
 {
 	bool stale;
 	pid_t other = owner_claim(&slot->process, &stale);
@@ -128,7 +128,7 @@ port_probe_open(const struct port_env *env, struct port_id id)
 		return NULL;
 	}
 	slot = &env->view->info->probe[id.number];
-	if (take_slot(slot, id) < 0)
+	if (claim_slot(slot, id) < 0)
 		return NULL;
 	p = port_alloc(sizeof(*p), id, &probe_ops);
 	if (p == NULL) {

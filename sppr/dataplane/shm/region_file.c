@@ -19,7 +19,7 @@
 
 /* Create the file under another name first, so that its name always stands for a complete file. */
 static int
-make_whole(const char *path)
+create_complete(const char *path)
 {
 	char temporary[PATH_SIZE + 16];
 	int fd, failed;
@@ -43,12 +43,12 @@ make_whole(const char *path)
 
 /* The QEMU of the sudo user opens the file, so that user owns it. */
 static int
-make_file(const char *path)
+create_file(const char *path)
 {
 	int made, failed;
 
 	sudo_user_enter();
-	made = make_whole(path);
+	made = create_complete(path);
 	failed = errno;
 	sudo_user_leave();
 	errno = failed;
@@ -59,7 +59,7 @@ make_file(const char *path)
  * or the reason.
  */
 static const char *
-refusal(int fd)
+check_file(int fd)
 {
 	const char *why = trusted_file_check(fd);
 	struct stat st;
@@ -87,7 +87,7 @@ region_file_open(const char *path, void **base)
 	const char *why;
 	int fd = open(path, flags);
 
-	if (fd < 0 && errno == ENOENT && make_file(path) == 0)
+	if (fd < 0 && errno == ENOENT && create_file(path) == 0)
 		fd = open(path, flags);
 	if (fd < 0) {
 		log_line("%s: %s", path,
@@ -95,7 +95,7 @@ region_file_open(const char *path, void **base)
 					       : strerror(errno));
 		return -1;
 	}
-	why = refusal(fd);
+	why = check_file(fd);
 	if (why == NULL) {
 		*base = mmap(NULL, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
 				fd, 0);

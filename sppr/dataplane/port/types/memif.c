@@ -167,14 +167,14 @@ static void
 memif_disarm(struct port *port, bool event)
 {
 	struct port_memif *p = (struct port_memif *)port;
-	struct epoll_event told;
+	struct epoll_event ready;
 
 	/* on_disconnected() waits for this worker, so the link is valid */
 	if (p->armed == NULL)
 		return;
 	memif_queue_enable_events(&p->armed->in, false);
 	if (event)
-		epoll_wait(p->armed->in_wait, &told, 1, 0);
+		epoll_wait(p->armed->in_wait, &ready, 1, 0);
 	p->armed = NULL;
 }
 

@@ -1,9 +1,9 @@
-"""``python -m tests.live.strike WHERE WHICH LIST VERB…``: ``sppr VERB…`` that ends itself by SIGKILL at one point.
+"""Run ``sppr VERB…`` and kill it by SIGKILL at one point: ``python -m tests.live.kill_at_step WHERE WHICH LIST VERB…``.
 
-WHERE ``steps``: after a step, or a note, that bring-up or teardown tells of. ``effects``: right before something is
-done to the world outside: a file opened for writing, renamed, removed, a program run, a socket connected, a signal
-sent. Python's audit hooks see these, so nobody has to list them. WHICH: the line of a point, ``new`` for the first that
-LIST does not hold yet, ``none``. LIST: a file to which the line of each point is added as it is reached, once.
+WHERE: ``steps``, after a step or a note that bring-up or teardown reports; ``effects``, before a side effect: a file is
+opened for writing, renamed or removed, a program runs, a socket connects, a signal is sent. Python's audit hooks report
+side effects, so no list of them is needed. WHICH: the line of a point, ``new`` for the first that is not in LIST, or
+``none``. LIST: a file; each point is added to it once, when it is reached.
 """
 
 import functools
@@ -20,8 +20,8 @@ _CHANGES = ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.r
             "os.kill", "shutil.rmtree", "socket.connect", "os.forkpty")  # fmt: skip
 
 
-class Striker:
-    """Writes the points down, and ends the process at one of them."""
+class PointLog:
+    """The log of the points. The process is killed at one of them."""
 
     def __init__(self, which: str, kept: Path) -> None:
         self.which = which
@@ -88,7 +88,7 @@ def tell_steps(told: Callable[[str], None]) -> None:
 
 def main() -> None:
     where, which, kept, *words = sys.argv[1:]
-    striker = Striker(which, Path(kept))
+    striker = PointLog(which, Path(kept))
     sys.argv = ["sppr", *words]
     from sppr.cli.main import main as sppr
 
