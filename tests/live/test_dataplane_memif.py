@@ -106,7 +106,7 @@ def test_names_of_the_socket(lab: Lab) -> None:
     assert common.readlink() == Path(own[2].name)
     restarted, one = lab.start_nfv(1)
     one.ok("add memif:0")
-    assert "belongs to another process" in restarted.text()
+    assert "is another process's" in restarted.text()
     hand(lab, own[1]).connect()
     hand(lab, common).connect()
     two.ok("del memif:0")
