@@ -98,12 +98,11 @@ def inside(suite: str) -> int:
 
 def test(suite: str) -> int:
     folder = ROOTS / suite
-    if folder.exists():
-        root = Root(folder)
-        root.mount()
-    else:
+    if not folder.exists():
         with step(f"{suite}: making {folder.relative_to(ROOT)}"):
-            root = make_root(suite)
+            make_root(suite)
+    root = Root(folder)
+    root.mount()
     with step(f"{suite}: copying the work tree"):
         copy_tree(folder / TREE)
     root.run("sh", "-c", VERSIONS)
@@ -136,7 +135,7 @@ def step(name: str) -> Iterator[None]:
     print(f"== {name}: {time.monotonic() - start:.0f} s", flush=True)
 
 
-def make_root(suite: str) -> "Root":
+def make_root(suite: str) -> None:
     """Make the root with all packages under a temporary name: a root with the final name is complete."""
     folder = ROOTS / f"{suite}.new"
     subprocess.run([ROOT / "bin/remove-folder", folder], check=True)
@@ -147,8 +146,8 @@ def make_root(suite: str) -> "Root":
     root = Root(folder)
     root.mount()
     root.run("make", "-s", "packages-test")
-    root.path = folder.rename(ROOTS / suite)  # its mounts move with it
-    return root
+    subprocess.run(["umount", "--recursive", folder], check=True)
+    folder.rename(ROOTS / suite)
 
 
 def apt_settings(dump: str) -> list[str]:
@@ -211,6 +210,8 @@ class Root:
 
     def mount(self) -> None:
         """Mount what a running system has, and bind the files through which this machine reaches the network."""
+        # `ip netns` works only where / is a mount.
+        subprocess.run(["mount", "--bind", self.path, self.path], check=True)
         self._mount("proc", "proc")
         self._mount("sysfs", "sys")
         self._mount("tmpfs", "run", "mode=755")
