@@ -9,7 +9,7 @@ JOBS   ?= 3
 
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
-.PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz kill-campaign docs fmt clean
+.PHONY: help up down status setup packages packages-test dataplane check test test-all bench bench-smoke fuzz kill-campaign docs fmt clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -69,6 +69,10 @@ else
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test (SUITE=trixie: in that Debian release)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 $(ARGS)
 endif
+
+test-all: test ## every test here, then in Debian 13 and Debian testing (docs/distributions.md; needs root)
+	@$(MAKE) test SUITE=trixie
+	@$(MAKE) test SUITE=forky
 
 bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root)
 	@$(BIN)/python tests/bench_all.py
