@@ -65,14 +65,14 @@ class Confinement:
     run_as: str = ""
     sandbox: bool = False
     spawn: bool = False
-    #: QEMU 9.1 has ``-run-with user=``, and QEMU 10 no longer has ``-runas``.
-    run_with: bool = False
+    #: It has ``-run-with user=``. QEMU 10 no longer has ``-runas``.
+    qemu_9_2: bool = False
 
     def argv(self) -> list[str]:
         elevate = None if self.run_as or self.spawn else "deny"
         spawn = None if self.spawn else "deny"
         rules = opts("on", obsolete="deny", elevateprivileges=elevate, spawn=spawn, resourcecontrol="deny")
-        user = ("-run-with", opts(user=self.run_as)) if self.run_with else ("-runas", self.run_as)
+        user = ("-run-with", opts(user=self.run_as)) if self.qemu_9_2 else ("-runas", self.run_as)
         return [*(("-sandbox", rules) if self.sandbox else ()), *(user if self.run_as else ())]
 
 
@@ -90,9 +90,13 @@ def has_seccomp(program: str | None) -> bool:
     return _contains(program, b"libseccomp.so")
 
 
-def has_run_with(program: str | None) -> bool:
-    """Return whether the help of this QEMU has ``-run-with user=``."""
-    return _contains(program, b"[user=username|uid:gid]")
+def is_9_2(program: str | None) -> bool:
+    """Return whether this is QEMU 9.2 or later. It has ``reconnect-ms`` of a socket, and QEMU 11 has only that."""
+    return _contains(program, b"reconnect-ms")
+
+
+def _reconnect(qemu_9_2: bool) -> dict[str, int]:
+    return {"reconnect_ms": 1000} if qemu_9_2 else {"reconnect": 1}
 
 
 def _contains(program: str | None, text: bytes) -> bool:
@@ -185,6 +189,7 @@ class ManagementNic:
     ssh_port: int
     index: int = 0
     controller: tuple[Path | str, int] | None = None
+    qemu_9_2: bool = False
 
     def argv(self) -> list[str]:
         name = f"mgmt{self.index or ''}"
@@ -193,7 +198,7 @@ class ManagementNic:
         if self.controller is not None:
             where, port = self.controller
             place = {"path": where} if isinstance(where, Path) else {"host": where, "port": port}
-            words = ["-chardev", opts("socket", id="control", reconnect=1, **place)]
+            words = ["-chardev", opts("socket", id="control", **_reconnect(self.qemu_9_2), **place)]
             guestfwd = f"tcp:{GUEST_CONTROLLER}:{port}-chardev:control"
         return [
             *words,
@@ -234,6 +239,7 @@ class VhostUserNic:
     mac: str
     accel: Accel
     makes_socket: bool = False
+    qemu_9_2: bool = False
 
     def argv(self) -> list[str]:
         n = self.index
@@ -241,7 +247,7 @@ class VhostUserNic:
         if self.makes_socket:
             chardev = opts("socket", id=f"chr{n}", path=self.socket, server=True, wait=False)
         else:
-            chardev = opts("socket", id=f"chr{n}", path=self.socket, reconnect=1)
+            chardev = opts("socket", id=f"chr{n}", path=self.socket, **_reconnect(self.qemu_9_2))
         return [
             "-chardev", chardev,
             "-netdev", opts("vhost-user", id=f"net{n}", chardev=f"chr{n}"),

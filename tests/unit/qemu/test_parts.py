@@ -8,9 +8,10 @@ from sppr.qemu.devices import (
     Confinement,
     Extra,
     IvshmemPlain,
+    ManagementNic,
     VhostUserNic,
-    has_run_with,
     has_seccomp,
+    is_9_2,
     opts,
     starts_programs,
 )
@@ -34,9 +35,9 @@ def test_the_sandbox_denies_all_that_qemu_can_do_without() -> None:
     ]  # fmt: skip
     dropped = Confinement("sppr-vm", sandbox=True).argv()
     assert dropped == ["-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny", "-runas", "sppr-vm"]
-    newer = Confinement("sppr-vm", run_with=True).argv()
+    newer = Confinement("sppr-vm", qemu_9_2=True).argv()
     assert newer == ["-run-with", "user=sppr-vm"]
-    assert Confinement(run_with=True).argv() == Confinement().argv() == []
+    assert Confinement(qemu_9_2=True).argv() == Confinement().argv() == []
     assert starts_programs(["-netdev", "bridge,id=b,br=virbr0"]) and starts_programs(["-nic", "tap,ifname=t0"])
     assert not starts_programs(["-netdev", "tap,id=t,script=no,downscript=no", "-device", "bridge"])
 
@@ -48,11 +49,18 @@ def test_seccomp_is_looked_for_in_the_program(tmp_path: Path) -> None:
     assert not has_seccomp(str(tmp_path / "other")) and not has_seccomp(None) and not has_seccomp("/no/such")
 
 
-def test_run_with_is_looked_for_in_the_program(tmp_path: Path) -> None:
-    (tmp_path / "new").write_bytes(b"-run-with [async-teardown=on|off][,chroot=dir][user=username|uid:gid]")
-    (tmp_path / "old").write_bytes(b"-runas user     change to user id user just before starting the VM")
-    assert has_run_with(str(tmp_path / "new"))
-    assert not has_run_with(str(tmp_path / "old")) and not has_run_with(None)
+def test_the_release_is_looked_for_in_the_program(tmp_path: Path) -> None:
+    (tmp_path / "10.0").write_bytes(b"reconnect\0reconnect-ms\0")
+    (tmp_path / "7.2").write_bytes(b"reconnect\0")
+    assert is_9_2(str(tmp_path / "10.0")) and not is_9_2(str(tmp_path / "7.2")) and not is_9_2(None)
+
+
+@pytest.mark.parametrize(("newer", "option"), [(False, "reconnect=1"), (True, "reconnect-ms=1000")])
+def test_sockets_connect_again_by_the_option_that_the_release_has(newer: bool, option: str) -> None:
+    link = VhostUserNic(0, Path("/tmp/sock1"), "02:00:00:00:00:01", "kvm", qemu_9_2=newer).argv()
+    control = ManagementNic("02:00:00:00:00:02", 0, controller=(Path("/c"), 1), qemu_9_2=newer).argv()
+    for argv in (link, control):
+        assert option in argv[argv.index("-chardev") + 1].split(",")
 
 
 def test_extra_arguments_may_not_repeat_an_option_of_ours() -> None:
