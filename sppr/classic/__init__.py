@@ -1,1 +1,6 @@
-"""The keeper of spp.py, the controller of SPP up to 18.05: its prompt is the user's, the launcher asks beside them."""
+"""Runs the spp.py of SPP 16.07 to 18.05, the controller of these releases, on a pseudo terminal: the user has its
+prompt, and the launcher sends requests through it.
+
+It must not know the lab: it imports sppr.spp, the dialects and checks of sppr.controller, and the modules of layer 0
+only.
+"""

@@ -1,4 +1,4 @@
-"""``python -m sppr.classic --api-socket PATH … -- PYTHON spp.py …``."""
+"""Entry point of ``python -m sppr.classic --api-socket PATH … -- PYTHON spp.py …``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Asks spp.py one line at a time: by its management port (17.08 to 18.05), or into its prompt; and reads the answer."""
+"""Send single lines to spp.py, through its management port (17.08 to 18.05) or at its prompt, and read the answers."""
 
 import json
 import re
@@ -11,23 +11,24 @@ from collections.abc import Callable
 from sppr.classic.terminal import Terminal
 from sppr.deadline import Deadline
 
-#: Connections a second to the management port. Each leaves a socket in TIME_WAIT for a minute.
-MOST_A_SECOND = 5
-#: ``recv:7:{text}`` of a secondary, ``recv:('127.0.0.1', 4711):{text}`` of the primary (spp-facts 6.4).
-_WRAPPED = re.compile(r"recv:(?:\d+|\([^)]*\)):\{(.*?)(?:\}\s*$|$)", re.DOTALL)
-#: spp_vf.py: the length of the reply, then its JSON indented over many lines.
-_JSON = re.compile(r"(?:recv:\d+:len:\d+:)?\s*(?=\{)")
+#: Maximum number of connections to the management port in a second. Each leaves a socket in TIME_WAIT for a minute.
+MAX_CONNECTIONS_PER_SECOND = 5
+#: ``recv:7:{text}`` of a secondary, ``recv:('127.0.0.1', 4711):{text}`` of the primary (docs/spp-protocol.md, Classic
+#: prompt).
+_WRAPPED_REPLY = re.compile(r"recv:(?:\d+|\([^)]*\)):\{(.*?)(?:\}\s*$|$)", re.DOTALL)
+#: spp_vf.py prints the length of the reply, then its JSON, indented, on several lines.
+_JSON_PREFIX = re.compile(r"(?:recv:\d+:len:\d+:)?\s*(?=\{)")
 #: spp.py of 18.05 prints the status of a secondary at its prompt in a form of its own.
-_PRINTED = re.compile(r"status: (\w+)\s+ports:(?: \"no ports\")?\s*(.*)", re.DOTALL)
+_PRINTED_STATUS = re.compile(r"status: (\w+)\s+ports:(?: \"no ports\")?\s*(.*)", re.DOTALL)
 _PRINTED_PORT = re.compile(r"- '(\S+)(?: -> (\S+))?'")
-_GONE = re.compile(r"closing:|\bnot exist\b|\bnot started\b")
-_REFUSED = re.compile(r"\s*(?:error|invalid)\b", re.IGNORECASE)
-_PRIMARY = re.compile(r"primary:\s*([01])")
-_COUNT = re.compile(r"secondary count:\s*(\d+)")
+_NOT_CONNECTED = re.compile(r"closing:|\bnot exist\b|\bnot started\b")
+_ERROR_REPLY = re.compile(r"\s*(?:error|invalid)\b", re.IGNORECASE)
+_STATUS_PRIMARY = re.compile(r"primary:\s*([01])")
+_STATUS_COUNT = re.compile(r"secondary count:\s*(\d+)")
 
 
-class Refusal(Exception):
-    """``status``: of HTTP. Its text is for the user."""
+class RequestError(Exception):
+    """A request that failed. ``status``: the HTTP status code. Its text is for the user."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -35,102 +36,122 @@ class Refusal(Exception):
 
 
 class Client:
-    """One question at a time, for all callers. ``manage``: (host, port) of the management port; None: the prompt.
-    ``bare``: spp.py of 18.05, which takes ``pri;status`` and hands on the reply of a secondary unwrapped."""
+    """Sends one line at a time, for all callers.
 
-    def __init__(self, keeper: Terminal, manage: tuple[str, int] | None, bare: bool, timeout: float = 5.0) -> None:
-        self._keeper, self._manage, self._timeout, self._bare = keeper, manage, timeout, bare
-        self._pri = "pri;" if bare else "pri "
+    ``management``: (host, port) of the management port, or None to use the prompt. ``unwrapped_status``: spp.py of
+    18.05, which expects ``pri;status`` and prints the status of a secondary unwrapped.
+    """
+
+    def __init__(
+        self, terminal: Terminal, management: tuple[str, int] | None, unwrapped_status: bool, timeout: float = 5.0
+    ) -> None:
+        self._terminal, self._management, self._timeout = terminal, management, timeout
+        self._unwrapped_status = unwrapped_status
+        self._pri = "pri;" if unwrapped_status else "pri "
         self._lock = threading.Lock()
-        self._limit = RateLimit(MOST_A_SECOND)
+        self._limit = RateLimit(MAX_CONNECTIONS_PER_SECOND)
 
     def connected(self) -> tuple[bool, list[int]]:
-        """Whether the primary is, and the ids that are; spp.py lists also who is dead and was not asked since."""
-        said = self._ask("status")
-        if said.lstrip().startswith("{"):
-            told = json.loads(said)
-            return str(told.get("primary")) == "1", [int(n) for n in told.get("secondary", [])]
-        primary, count = _PRIMARY.search(said), _COUNT.search(said)
+        """Return whether the primary is connected, and the ids of the connected secondaries.
+
+        spp.py also lists a process that has ended, until the next command to it.
+        """
+        reply = self._request("status")
+        if reply.lstrip().startswith("{"):
+            status = json.loads(reply)
+            return str(status.get("primary")) == "1", [int(n) for n in status.get("secondary", [])]
+        primary, count = _STATUS_PRIMARY.search(reply), _STATUS_COUNT.search(reply)
         if primary is None or count is None:
-            raise Refusal(502, f"spp.py says to status: {said.strip()[:200]!r}")
-        numbers = [re.findall(r"\d+", line) for line in said[count.end() :].splitlines()]
+            raise RequestError(502, f"spp.py: unexpected answer to `status`: {reply.strip()[:200]!r}")
+        numbers = [re.findall(r"\d+", line) for line in reply[count.end() :].splitlines()]
         return primary[1] == "1", [int(found[-1]) for found in numbers if found]
 
     def primary(self, command: str) -> str:
-        return self._unwrapped(self._ask(self._pri + command), "primary not found.")
+        """Return the text of the primary's answer. Raises RequestError 404 if it is not connected."""
+        return self._unwrap(self._request(self._pri + command), "primary not found.")
 
     def secondary(self, client_id: int, command: str) -> str:
-        """The text of its answer, up to the first NUL. Refusal 404: it is not there (any longer)."""
-        return self._unwrapped(self._ask(f"sec {client_id};{command}"), f"sec_id {client_id} not found.")
+        """Return the text of a secondary's answer, up to the first NUL. Raises RequestError 404 if it is not
+        connected.
+        """
+        return self._unwrap(self._request(f"sec {client_id};{command}"), f"sec_id {client_id} not found.")
 
-    def _unwrapped(self, said: str, missing: str) -> str:
-        if found := _WRAPPED.search(said):
+    def _unwrap(self, reply: str, missing: str) -> str:
+        if found := _WRAPPED_REPLY.search(reply):
             return found[1].partition("\0")[0]
-        if found := _JSON.match(said.lstrip()):  # of spp_vf.py; where the process has ended, "closing:" follows
-            return _json_text(said.lstrip()[found.end() :])
-        if _GONE.search(said) or not said.strip("\0 \r\n"):
-            raise Refusal(404, missing)
-        if not self._bare or _REFUSED.match(said):
-            raise Refusal(404, f"{missing} {said.strip()[:200]}")
-        return _wire_status(said.partition("\0")[0])
+        if found := _JSON_PREFIX.match(reply.lstrip()):  # spp_vf.py; "closing:" follows if the process has ended
+            return _json_text(reply.lstrip()[found.end() :])
+        if _NOT_CONNECTED.search(reply) or not reply.strip("\0 \r\n"):
+            raise RequestError(404, missing)
+        if not self._unwrapped_status or _ERROR_REPLY.match(reply):
+            raise RequestError(404, f"{missing} {reply.strip()[:200]}")
+        return _restore_status_text(reply.partition("\0")[0])
 
-    def _ask(self, line: str) -> str:
+    def _request(self, line: str) -> str:
         with self._lock:
             try:
-                return self._manage_ask(line) if self._manage else self._keeper.ask(line, self._timeout)
+                return (
+                    self._request_by_management(line) if self._management else self._terminal.ask(line, self._timeout)
+                )
             except TimeoutError:
-                why = "it hangs, or somebody is in the middle of a line at its prompt"
-                raise Refusal(504, f"spp.py did not answer `{line}` in {self._timeout:.0f} s: {why}") from None
+                reason = "it hangs, or a user is typing a line at its prompt"
+                raise RequestError(504, f"spp.py did not answer `{line}` in {self._timeout:.0f} s: {reason}") from None
 
-    def _manage_ask(self, line: str) -> str:
-        """Never a line that spp.py has no answer to: its port would hang for good (spp-facts 3.10)."""
-        assert self._manage is not None
+    def _request_by_management(self, line: str) -> str:
+        """Send a line to the management port.
+
+        The line must be one that spp.py answers, because its port hangs for good after any other (docs/spp-protocol.md,
+        Management port).
+        """
+        assert self._management is not None
         self._limit.wait()
-        with socket.create_connection(self._manage, timeout=self._timeout) as sock:
+        with socket.create_connection(self._management, timeout=self._timeout) as sock:
             sock.sendall(line.encode())
-            said = _all(sock.recv)
-        word, _, text = said.decode("utf-8", "replace").partition("\n")
-        if word.strip() != "OK":
-            raise Refusal(
-                404 if line.startswith(("sec", "pri")) else 503, f"spp.py: {word.strip()} {text.strip()[:200]}"
+            reply = _read_all(sock.recv)
+        result_word, _, text = reply.decode("utf-8", "replace").partition("\n")
+        if result_word.strip() != "OK":
+            raise RequestError(
+                404 if line.startswith(("sec", "pri")) else 503, f"spp.py: {result_word.strip()} {text.strip()[:200]}"
             )
         return text
 
 
 class RateLimit:
-    """Lets ``most`` calls through in any second; the next one waits."""
+    """Permits ``max_per_second`` calls in any second. The next call waits."""
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._last: deque[float] = deque(maxlen=most)
+        self._last: deque[float] = deque(maxlen=max_per_second)
 
     def wait(self) -> None:
-        """Return when the next call may go."""
+        """Return when the next call is permitted."""
         if len(self._last) == self._last.maxlen:
-            left = self._last[0] + 1.0 - self._clock()
-            list(Deadline(max(0.0, left)).ticks(1.0))
+            remaining = self._last[0] + 1.0 - self._clock()
+            list(Deadline(max(0.0, remaining)).ticks(1.0))
         self._last.append(self._clock())
 
 
 def _json_text(text: str) -> str:
-    """The JSON object at the beginning of ``text``. Refusal 502 where there is none."""
+    """Return the JSON object at the beginning of ``text``. Raises RequestError 502 if there is none."""
     try:
         return text[: json.JSONDecoder().raw_decode(text)[1]]
     except ValueError:
-        raise Refusal(502, f"the answer of the process is no JSON: {text[:200]!r}") from None
+        raise RequestError(502, f"the answer of the process is not JSON: {text[:200]!r}") from None
 
 
-def _wire_status(text: str) -> str:
-    """A status that spp.py of 18.05 printed at its prompt, as the process sent it. Any other text is returned as is."""
-    found = _PRINTED.search(text)
+def _restore_status_text(text: str) -> str:
+    """Return the status that spp.py of 18.05 printed at its prompt as the process sent it. Any other text is returned
+    as it is.
+    """
+    found = _PRINTED_STATUS.search(text)
     if found is None or "ports: '" in text:
         return text
     pairs = ",".join(f"{src}-{dst or 'null'}" for src, dst in _PRINTED_PORT.findall(found[2]))
     return f"status: {found[1]}\nports: '{pairs}'"
 
 
-def _all(receive: Callable[[int], bytes]) -> bytes:
-    said = b""
-    while more := receive(65536):
-        said += more
-    return said
+def _read_all(receive: Callable[[int], bytes]) -> bytes:
+    reply = b""
+    while chunk := receive(65536):
+        reply += chunk
+    return reply

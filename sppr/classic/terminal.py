@@ -1,6 +1,6 @@
-"""Owns the pseudo terminal of spp.py: hands it to the user, and types the launcher's lines while the prompt is idle.
+"""Run spp.py on a pseudo terminal: connect it to the user, and type the lines of the launcher while its prompt is idle.
 
-A line of the launcher, and what spp.py says to it, are not shown: the user's screen is as if nobody else were there.
+The lines of the launcher and their output are not shown, so the screen shows the user's session only.
 """
 
 import os
@@ -29,28 +29,31 @@ class Ended(Exception):
 
 
 class Terminal:
-    """``run`` serves the user until spp.py ends; ``ask`` is called from other threads."""
+    """The pseudo terminal of spp.py. ``run`` serves the user until spp.py ends; other threads call ``ask``."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._child = pexpect.spawn(argv[0], list(argv[1:]), timeout=None, dimensions=_size(), echo=True)
-        self._asked: queue.SimpleQueue[tuple[str, Future[str]]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[tuple[str, Future[str]]] = queue.SimpleQueue()
         self._wake_r, self._wake_w = os.pipe()
-        self._now: Future[str] | None = None
-        self._said = bytearray()
-        self._line = bytearray()
-        self._held = bytearray()
-        self._idle = False
-        self._keys = True
+        self._current: Future[str] | None = None
+        self._output = bytearray()
+        self._last_line = bytearray()
+        self._pending_input = bytearray()
+        self._at_prompt = False
+        self._has_input = True
         self._lock = threading.Lock()
-        self._over = False
+        self._ended = False
 
     def ask(self, line: str, timeout: float) -> str:
-        """What spp.py prints for ``line``. TimeoutError: the user is in the middle of a line, or it hangs; Ended."""
+        """Return the output of spp.py for ``line``.
+
+        Raises TimeoutError if a user is typing a line or spp.py hangs, and Ended if it has ended.
+        """
         future: Future[str] = Future()
         with self._lock:
-            if self._over:
+            if self._ended:
                 raise Ended
-            self._asked.put((line, future))
+            self._requests.put((line, future))
             os.write(self._wake_w, b"!")
         try:
             return future.result(timeout)
@@ -59,91 +62,91 @@ class Terminal:
             raise
 
     def run(self) -> int:
-        """Wait until spp.py ends, and return its exit status, or minus the signal that ended it."""
+        """Wait until spp.py ends, and return its exit status, or the negative number of the signal that ended it."""
         with _raw_terminal():
             signal.signal(signal.SIGWINCH, lambda *_: self._child.setwinsize(*_size()))
-            while self._turn():
+            while self._step():
                 pass
         with self._lock:
-            self._over = True
-        for future in [self._now, *self._waiting()]:
+            self._ended = True
+        for future in [self._current, *self._queued_futures()]:
             if future is not None and not future.done():
                 future.set_exception(Ended())
         close_terminal(self._child)
         return -self._child.signalstatus if self._child.signalstatus else self._child.exitstatus or 0
 
     def end(self) -> None:
-        """Have ``run`` return soon."""
+        """Stop spp.py, so that ``run`` returns soon."""
         self._child.terminate(force=True)
 
-    def _waiting(self) -> Iterator[Future[str]]:
-        while not self._asked.empty():
-            yield self._asked.get()[1]
+    def _queued_futures(self) -> Iterator[Future[str]]:
+        while not self._requests.empty():
+            yield self._requests.get()[1]
 
-    def _turn(self) -> bool:
-        """One round of whatever there is to do; False when spp.py has ended."""
-        keys = [0] if self._keys and len(self._held) < 4096 else []
-        ready, _, _ = select.select([self._child.child_fd, self._wake_r, *keys], [], [], 1.0)
-        if self._wake_r in ready:
+    def _step(self) -> bool:
+        """Handle the input and output that is ready. Return False when spp.py has ended."""
+        input_fds = [0] if self._has_input and len(self._pending_input) < 4096 else []
+        readable, _, _ = select.select([self._child.child_fd, self._wake_r, *input_fds], [], [], 1.0)
+        if self._wake_r in readable:
             os.read(self._wake_r, 4096)
-        if 0 in ready:
-            self._typed(os.read(0, 1024))
-        if self._child.child_fd in ready:
+        if 0 in readable:
+            self._handle_input(os.read(0, 1024))
+        if self._child.child_fd in readable:
             try:
-                said = os.read(self._child.child_fd, 65536)
+                output = os.read(self._child.child_fd, 65536)
             except OSError:
                 return False
-            if not said:
+            if not output:
                 return False
-            self._heard(said)
-        elif not ready and not self._child.isalive():
+            self._handle_output(output)
+        elif not readable and not self._child.isalive():
             return False
-        self._next()
+        self._send_next()
         return True
 
-    def _typed(self, keys: bytes) -> None:
+    def _handle_input(self, keys: bytes) -> None:
         if not keys:
-            self._keys = False  # no terminal: spp.py would answer an end of input for ever
-        elif self._now is not None:
-            self._held += keys
+            self._has_input = False  # not a terminal: spp.py would handle an end of input forever
+        elif self._current is not None:
+            self._pending_input += keys
         else:
-            self._idle = False
+            self._at_prompt = False
             os.write(self._child.child_fd, keys)
 
-    def _heard(self, said: bytes) -> None:
-        if self._now is None:
-            os.write(1, said)
+    def _handle_output(self, output: bytes) -> None:
+        if self._current is None:
+            os.write(1, output)
         else:
-            self._said += said
-        self._line = bytearray(_ANSI.sub(b"", bytes(self._line + said)).rpartition(b"\n")[2][-200:])
-        if self._line.lstrip(b"\r") != PROMPT.encode():
+            self._output += output
+        self._last_line = bytearray(_ANSI.sub(b"", bytes(self._last_line + output)).rpartition(b"\n")[2][-200:])
+        if self._last_line.lstrip(b"\r") != PROMPT.encode():
             return
-        self._idle = True
-        if self._now is not None:
-            text = _ANSI.sub(b"", bytes(self._said)).decode("utf-8", "replace").replace("\r\n", "\n")
-            body = text.partition("\n")[2].rpartition(PROMPT)[0]
-            if not self._now.done():
-                self._now.set_result(body)
-            self._now = None
-            self._said.clear()
-            held, self._held = bytes(self._held), bytearray()
-            if held:
-                self._typed(held)
+        self._at_prompt = True
+        if self._current is not None:
+            text = _ANSI.sub(b"", bytes(self._output)).decode("utf-8", "replace").replace("\r\n", "\n")
+            reply = text.partition("\n")[2].rpartition(PROMPT)[0]
+            if not self._current.done():
+                self._current.set_result(reply)
+            self._current = None
+            self._output.clear()
+            pending, self._pending_input = bytes(self._pending_input), bytearray()
+            if pending:
+                self._handle_input(pending)
 
-    def _next(self) -> None:
-        """Type the next line of the launcher, where the prompt stands there and nobody has begun a line."""
-        while self._now is None and self._idle and not self._asked.empty():
-            line, future = self._asked.get()
+    def _send_next(self) -> None:
+        """Type the next line of the launcher if spp.py is at its prompt and no user has begun a line."""
+        while self._current is None and self._at_prompt and not self._requests.empty():
+            line, future = self._requests.get()
             if not future.set_running_or_notify_cancel():
                 continue
-            self._now, self._idle = future, False
-            self._line.clear()
+            self._current, self._at_prompt = future, False
+            self._last_line.clear()
             os.write(self._child.child_fd, line.encode() + b"\n")
 
 
 @contextmanager
 def _raw_terminal() -> Iterator[None]:
-    """Every key goes to spp.py's own terminal, Ctrl-C too."""
+    """Pass every key to the terminal of spp.py, including Ctrl-C."""
     if not os.isatty(0):
         yield
         return
@@ -156,7 +159,7 @@ def _raw_terminal() -> Iterator[None]:
 
 
 def _size() -> tuple[int, int]:
-    """Rows and columns; wide enough that no line of the launcher is wrapped."""
+    """Return rows and columns. The width is large enough that no line of the launcher is wrapped."""
     try:
         columns, rows = os.get_terminal_size(sys.stdout.fileno())
     except (OSError, ValueError):

@@ -309,7 +309,7 @@ class Images(_Part):
 class Spp(_Part):
     """An upstream SPP source tree that is built. Without ``dir``, our own data plane runs."""
 
-    dir: Text | None = _key(None, "folder of the tree, the one with `src/` in it ([real-spp.md](real-spp.md))")
+    dir: Text | None = _key(None, "folder of the tree, the one with `src/` in it ([upstream-spp.md](upstream-spp.md))")
     version: SppVersion = _key("auto", "release of the tree; `auto` detects it")
     controller: Literal["spp", "ours"] = _key("spp", "`ours`: our controller serves the processes of the tree")
     python: Text | None = _key(None, "Python that runs the controllers of the tree; by release by default")

@@ -1,4 +1,6 @@
-"""The controller that ships with sppr: a server for SPP processes, REST, a prompt. A program of its own.
+"""The controller of sppr, a program of its own: it serves SPP processes, REST and a prompt. The patch panel at the top
+is the interface between these packages.
 
-The launcher imports ``client`` only. Nothing is imported here: that would cost its start-up time.
+It must not know the lab: it imports sppr.spp, sppr.host and the modules of layer 0 only. This file imports nothing, so
+that importing a module of the package stays fast.
 """

@@ -1,4 +1,4 @@
-"""``python -m sppr.controller``."""
+"""Entry point of ``python -m sppr.controller``."""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""What only vf, mirror and pcap can: components, their ports, MAC addresses, captures (spp-facts 3.3, 3.7, 3.8)."""
+"""The commands of vf, mirror and pcap: components, their ports, MAC addresses, captures (docs/spp-protocol.md,
+Component commands, Capture, vf of 17.11 to 18.05).
+"""
 
 import asyncio
 import contextlib
@@ -7,44 +9,48 @@ from collections.abc import Mapping
 from sppr.controller import verify
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
 from sppr.controller.patch_panel import PatchPanel, no_effect
-from sppr.controller.server.process import Peer
+from sppr.controller.server.process import ConnectedProcess
 from sppr.spp.names import Target
 
-#: The only port types they know.
-TYPES = ("phy", "vhost", "ring")
-#: Seconds to wait before each look at the status: the lcores of a process take a change over one after another.
-SETTLE = (0.0, 0.1, 0.4)
+#: The port types of components.
+PORT_TYPES = ("phy", "vhost", "ring")
+#: Seconds to wait before each check of the status. The lcores of a process apply a change one after another.
+SETTLE_DELAYS = (0.0, 0.1, 0.4)
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,30}"
 MAC = r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"
 
 
 async def start(panel: PatchPanel, target: Target, name: str, core: int, kind: str) -> None:
-    """Start a component. What is called ``classifier`` was ``classifier_mac`` until 18.08.3."""
-    old = kind == "classifier" and panel.peer(target).staged
+    """Start a component. Up to 18.08.3 the type ``classifier`` is called ``classifier_mac``."""
+    old_name = kind == "classifier" and panel.process(target).needs_flush
     try:
-        await _change(panel, target, f"component start {name} {core} {'classifier_mac' if old else kind}")
+        await _change(panel, target, f"component start {name} {core} {'classifier_mac' if old_name else kind}")
     except Refused as error:
-        if old or kind != "classifier" or "component type" not in error.what:
+        if old_name or kind != "classifier" or "component type" not in error.what:
             raise
         await _change(panel, target, f"component start {name} {core} classifier_mac")
 
 
 async def stop(panel: PatchPanel, target: Target, name: str) -> None:
+    """Stop a component."""
     await _change(panel, target, f"component stop {name}")
 
 
-async def port(
+async def change_port(
     panel: PatchPanel,
     target: Target,
     action: str,
     uid: str,
-    way: str,
+    direction: str,
     name: str,
     vlan: Mapping[str, object] | None = None,
 ) -> None:
-    """``action``: attach or detach; ``way``: rx or tx; ``vlan``, vf only: ``{"operation", "id", "pcp"}``."""
-    _known(uid)
-    words = ["port", "add" if action == "attach" else "del", uid, way, name]
+    """Attach a port to a component, or detach it.
+
+    ``action``: attach or detach. ``direction``: rx or tx. ``vlan``, for vf only: ``{"operation", "id", "pcp"}``.
+    """
+    _check_type(uid)
+    words = ["port", "add" if action == "attach" else "del", uid, direction, name]
     operation = (vlan or {}).get("operation", "none")
     if operation == "add" and action == "attach" and vlan is not None:
         words += ["add_vlantag", str(vlan.get("id")), str(vlan.get("pcp"))]
@@ -54,60 +60,69 @@ async def port(
 
 
 async def classify(panel: PatchPanel, target: Target, action: str, mac: str, uid: str, vlan: int | None = None) -> None:
-    """Frames to ``mac`` (or ``default``), of ``vlan`` if one is given, leave by ``uid``; or no longer."""
-    _known(uid)
+    """Add or delete an entry of the classifier table: frames to ``mac`` (or ``default``), and of ``vlan`` if given,
+    leave by ``uid``.
+    """
+    _check_type(uid)
     kind = ["mac"] if vlan is None else ["vlan", str(vlan)]
     await _change(panel, target, " ".join(["classifier_table", action, *kind, mac, uid]))
 
 
 async def capture(panel: PatchPanel, target: Target, *, start: bool) -> None:
+    """Start or stop a capture."""
     await _change(panel, target, "start" if start else "stop")
 
 
 async def _change(panel: PatchPanel, target: Target, command: str) -> None:
-    """Send a change, and compare the status with it afterwards. vf up to 18.05 keeps a change back until ``flush`` and
-    forgets it on ``cancel``."""
-    peer = panel.peer(target)
-    async with peer.changing:
+    """Send a change, and compare the status with it afterwards.
+
+    vf up to 18.05 applies a change only at ``flush``, and drops it at ``cancel``.
+    """
+    process = panel.process(target)
+    async with process.change_lock:
         try:
             await panel.ask(target, command)
-            if peer.staged:
+            if process.needs_flush:
                 await panel.ask(target, "flush")
         except Refused:
-            if peer.staged:
+            if process.needs_flush:
                 with contextlib.suppress(Refused, NotConnected, NoAnswer):
                     await panel.ask(target, "cancel")
             raise
-        await _check_done(panel, target, peer, command)
+        await _check_done(panel, target, process, command)
 
 
-async def _check_done(panel: PatchPanel, target: Target, peer: Peer, command: str) -> None:
-    """Refused where the process answered success and its status still shows something else after ``SETTLE``."""
-    for pause in SETTLE:
-        await asyncio.sleep(pause)
-        found = verify.component_difference(rest_form(await panel.status(target), target.kind), command)
-        if found is None:
+async def _check_done(panel: PatchPanel, target: Target, process: ConnectedProcess, command: str) -> None:
+    """Raise Refused if the process answered success and its status still shows something else after
+    ``SETTLE_DELAYS``.
+    """
+    for delay in SETTLE_DELAYS:
+        await asyncio.sleep(delay)
+        result = verify.component_difference(rest_form(await panel.status(target), target.kind), command)
+        if result is None:
             return
-    raise no_effect(peer, f"`{command}`", str(found))
+    raise no_effect(process, f"`{command}`", str(result))
 
 
-def _known(uid: str) -> None:
-    if uid.partition(":")[0] not in TYPES:
-        raise BadValue(f"{uid}: components take {', '.join(TYPES)} only", hint="port add ring:0 rx NAME")
+def _check_type(uid: str) -> None:
+    if uid.partition(":")[0] not in PORT_TYPES:
+        raise BadValue(f"{uid}: a component has only ports of {', '.join(PORT_TYPES)}", hint="port add ring:0 rx NAME")
 
 
 def rest_form(status: Mapping[str, object], kind: str) -> dict[str, object]:
-    """A status in the form that REST gives (spp-facts 5): of pcap its ``info``, of vf and mirror that reshaped."""
+    """Return a status in the form of REST: of pcap its ``info``, of vf and mirror the reshaped ``info``
+    (docs/spp-protocol.md, REST).
+    """
     info = status.get("info")
     if not isinstance(info, dict):
         return dict(status)
     if kind == "pcap":
         return info
-    ports = [f"{name}:{n}" for name in TYPES if isinstance(info.get(name), list) for n in info[name]]
-    found: dict[str, object] = {"client-id": info.get("client-id"), "ports": ports}
+    ports = [f"{name}:{n}" for name in PORT_TYPES if isinstance(info.get(name), list) for n in info[name]]
+    result: dict[str, object] = {"client-id": info.get("client-id"), "ports": ports}
     if "master-lcore" in info:
-        found["master-lcore"] = info["master-lcore"]
-    found["components"] = info.get("core", [])
+        result["master-lcore"] = info["master-lcore"]
+    result["components"] = info.get("core", [])
     if kind == "vf":
-        found["classifier_table"] = info.get("classifier_table", [])
-    return found
+        result["classifier_table"] = info.get("classifier_table", [])
+    return result

@@ -1,25 +1,30 @@
-"""How a request to the controller can fail. REST gives each kind its own status code, the prompt prints ``line()``."""
+"""The ways in which a request to the controller can fail. REST answers each with its own status code; the prompt prints
+``line()``.
+"""
 
 from sppr.errors import ControlError, SpprError
 
+#: The hint for a process that is not connected.
+LIST_PROCESSES = "type status to list the connected processes"
+
 
 class BadValue(ControlError):
-    """Something no SPP process would understand: nothing was sent. REST: 400."""
+    """An argument that no SPP process would understand. Nothing was sent. REST: 400."""
 
 
 class NotConnected(ControlError):
-    """The process asked for is not connected, or went away before it answered. REST: 404."""
+    """The process is not connected, or disconnected before it answered. REST: 404."""
 
 
 class NoAnswer(ControlError):
-    """The process did not answer in time; it was dropped, and may come back by itself. REST: 504."""
+    """The process did not answer in time. Its connection was closed; it may connect again by itself. REST: 504."""
 
 
 class Refused(ControlError):
-    """The process answered that it failed; ``what`` holds its words. REST: 400 ``command error: ...``."""
+    """The process answered with a failure. ``what``: the message of the process. REST: 400 ``command error: ...``."""
 
 
 def line(error: SpprError) -> str:
-    """``error: ring:44 ... (what to do)``: one line, whatever the process said."""
+    """Return ``error: ring:44 ... (hint)`` as one line, even if the message of the process has several."""
     text = f"error: {error.what}" + (f" ({error.hint})" if error.hint else "")
     return " ".join(text.split())

@@ -1,8 +1,9 @@
-"""``pri; launch``: which options the primary may be asked to start a secondary with.
+"""Check the options of ``pri; launch``: the options with which the primary may start a secondary.
 
-A secondary runs as root, and EAL has options that load a library, read a file or move its directories. A request comes
-over a socket, so only the options below are passed on; each value has a pattern, and none can hold a path. Our own
-primary has its own list (dataplane/launch/options.c), without names that DPDK 22.11 does not know.
+A secondary runs as root, and EAL has options that load a library, read a file or move its directories. The request
+arrives over a socket, so only the options below are passed on. Each value must match a pattern, and no pattern permits
+a path. sppr's own primary has a list of its own (dataplane/launch/options.c), without the names that DPDK 22.11 does
+not have.
 """
 
 import re
@@ -13,7 +14,7 @@ from ipaddress import IPv4Address
 from sppr.controller.errors import BadValue
 
 PROGRAMS = ("spp_nfv", "spp_vf", "spp_mirror", "spp_pcap")
-#: Options of EAL and the pattern of their value; an empty pattern: the option takes none.
+#: EAL options, and the pattern of their value. An option with an empty pattern takes no value.
 EAL_OPTIONS = {
     "-l": r"[0-9][0-9,-]{0,200}",
     "--lcores": r"[0-9(][0-9,@()-]{0,200}",
@@ -30,7 +31,7 @@ EAL_OPTIONS = {
     "--vdev": r"(net|eth)_(null|ring)[0-9]{1,3}(,(size|copy|no-rx)=[0-9]{1,5})*"
     r"|net_tap[0-9]{1,3}(,iface=[A-Za-z0-9_-]{1,15})?",
 }
-#: Options of the programs. spp_pcap names the port it captures by ``-c``.
+#: Options of the programs. The ``-c`` of spp_pcap names the port to capture.
 APP_OPTIONS = {
     "-n": r"[0-9]{1,3}",
     "--client-id": r"[0-9]{1,3}",
@@ -42,14 +43,18 @@ APP_OPTIONS = {
 
 @dataclass(frozen=True)
 class Lab:
-    """What ties a secondary to this lab: the primary's EAL file prefix, and where the controller serves secondaries."""
+    """The values that connect a secondary to this lab.
+
+    ``file_prefix``: EAL's, as the primary has it. ``host``, ``sec_port``: the address at which the controller serves
+    secondaries.
+    """
 
     file_prefix: str = "rte"
     host: str = "127.0.0.1"
     sec_port: int = 6666
 
     def is_controller(self, address: str) -> bool:
-        """Whether ``address`` (IP:PORT) is where this controller serves secondaries."""
+        """Return whether ``address`` (IP:PORT) is the address at which this controller serves secondaries."""
         host, _, port = address.rpartition(":")
         try:
             given = IPv4Address(host)
@@ -59,9 +64,9 @@ class Lab:
 
 
 def command(lab: Lab, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]) -> str:
-    """Return the ``launch`` command of SPP. Values: text, a list of texts, or empty for a bare flag.
+    """Return the ``launch`` command of SPP. A value is text, a list of texts, or empty for an option without a value.
 
-    BadValue names the first option that is not allowed, or whose value is not.
+    Raises BadValue, which names the first option that is not permitted or has a value that is not.
     """
     if not {"-c", "-l", "--lcores"} & set(eal):
         raise BadValue("no cores: one of -c, -l, --lcores is needed", hint="-l 2,3")

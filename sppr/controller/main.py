@@ -1,4 +1,6 @@
-"""The controller as a program: sockets, REST, the prompt or standard input, signals, and a clean end."""
+"""The program: open the sockets, serve REST, run the prompt or read standard input, handle signals, and clean up at the
+end.
+"""
 
 import argparse
 import asyncio
@@ -18,7 +20,7 @@ from aiohttp import web
 
 from sppr.controller.launch import Lab
 from sppr.controller.patch_panel import PatchPanel
-from sppr.controller.prompt.hosts import Host, Local, Remote
+from sppr.controller.prompt.controllers import Controller, LocalController, RemoteController
 from sppr.controller.prompt.shell import Shell
 from sppr.controller.rest import app as api
 from sppr.controller.rest import limits
@@ -33,10 +35,14 @@ BANNER = "Welcome to the SPP controller.  Type help or ? to list commands."
 
 @dataclass(frozen=True)
 class Options:
-    """Port 0 takes a free one; the ``listening:`` line and ``GET /v1/controller`` name it.
+    """The options of the program. Port 0 selects a free port; the ``listening:`` line and ``GET /v1/controller`` show
+    it.
 
-    ``allow_users``: user names beside root and the own one that may connect. ``allow``: networks of other machines.
-    ``guests``: the unix socket of VMs. ``vm_user``: the user that QEMU runs as. ``file_prefix``: EAL's, for ``launch``.
+    - ``allow_users``: names of users that may connect, in addition to root and the user who runs the controller.
+    - ``allow``: networks of other machines that may connect.
+    - ``vm_socket``: the unix socket for VMs. ``vm_user``: the user that QEMU runs as.
+    - ``file_prefix``: EAL's, for ``launch``.
+    - ``wiring``: the file that keeps ports and patches over a restart.
     """
 
     host: str = "127.0.0.1"
@@ -51,55 +57,66 @@ class Options:
     wiring: Path | None = None
     allow_users: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
-    guests: Path | None = None
+    vm_socket: Path | None = None
     vm_user: str = ""
     file_prefix: str = "rte"
 
 
-class Front(Protocol):
-    """Where lines come from and text goes to: a terminal (``Prompt``) or anything else (``Lines``)."""
+class Frontend(Protocol):
+    """The source of the lines, and the place for the output: a terminal (``Prompt``) or a stream (``Batch``)."""
 
-    def say(self, text: str) -> None: ...
+    def echo(self, text: str) -> None: ...
     def log(self, text: str) -> None: ...
     async def run(self, shell: Shell) -> int: ...
     def interrupt(self) -> bool: ...
 
 
 async def serve(options: Options) -> int:
-    """Run a controller until ``bye``, the end of input or a signal; its exit status. HostError if it cannot listen."""
-    ending: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    front = _front(options)
-    _on_signals(front, ending)
+    """Run a controller until ``bye``, the end of input or a signal, and return the exit status. Raises HostError if it
+    cannot listen.
+    """
+    exit_status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    frontend = _make_frontend(options)
+    _handle_signals(frontend, exit_status)
     if options.connect:
-        return await _run(front, Remote(options.connect), ending)
+        return await _run(frontend, RemoteController(options.connect), exit_status)
     async with contextlib.AsyncExitStack() as stack:
-        primary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.pri_port)))
-        secondary = stack.enter_context(contextlib.closing(sockets.tcp(options.host, options.sec_port)))
+        primary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.pri_port)))
+        secondary = stack.enter_context(contextlib.closing(sockets.listen_tcp(options.host, options.sec_port)))
         pri_port, sec_port = primary.getsockname()[1], secondary.getsockname()[1]
-        most = limits.raise_limit()
-        rules = access.of(options.allow_users, options.allow)
-        memory = Restorer(front.log, options.wiring)
+        max_connections = limits.raise_file_limit()
+        rules = access.make_rules(options.allow_users, options.allow)
+        restorer = Restorer(frontend.log, options.wiring)
         vm_uid = access.uid_of(options.vm_user) if options.vm_user else None
-        server = Server(front.log, most=most // 2, timeout=options.timeout, memory=memory, rules=rules, vm_uid=vm_uid)
+        server = Server(
+            frontend.log,
+            max_connections=max_connections // 2,
+            timeout=options.timeout,
+            restorer=restorer,
+            rules=rules,
+            vm_uid=vm_uid,
+        )
         panel = PatchPanel(server, Lab(options.file_prefix, options.host, sec_port))
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
-        served = await stack.enter_async_context(_api(panel, info, options, _refusal(rules, front.log)))
-        guest = _guests(stack, options)
+        addresses = await stack.enter_async_context(_api(panel, info, options, _make_refusal(rules, frontend.log)))
+        vm_socket = _open_vm_socket(stack, options)
         stack.push_async_callback(server.close)
-        await server.listen(primary, secondary, guest)
+        await server.listen(primary, secondary, vm_socket)
         listening = f"primary {options.host}:{pri_port}, secondaries {options.host}:{sec_port}"
-        front.say(f"{BANNER}\nlistening: {listening}")
-        for place in served:
-            front.say(f"api: {place}")
-        return await _run(front, Local(panel, listening, f"{options.host}:{sec_port}"), ending)
+        frontend.echo(f"{BANNER}\nlistening: {listening}")
+        for address in addresses:
+            frontend.echo(f"api: {address}")
+        return await _run(frontend, LocalController(panel, listening, f"{options.host}:{sec_port}"), exit_status)
 
 
-async def _run(front: Front, host: Host, ending: "asyncio.Future[int]") -> int:
-    return await _first(asyncio.ensure_future(front.run(Shell(host, front.say))), ending)
+async def _run(frontend: Frontend, host: Controller, exit_status: "asyncio.Future[int]") -> int:
+    return await _run_until(asyncio.ensure_future(frontend.run(Shell(host, frontend.echo))), exit_status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The program. Errors of the machine are printed here, with what to do; 3 is a port or socket that is taken."""
+    """Run the program, and return its exit status. Errors are printed here with a hint; status 3 is a port or socket in
+    use.
+    """
     try:
         status = asyncio.run(serve(_options(argv)))
     except SpprError as error:
@@ -112,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # the terminal is gone: Python would turn the status into 120
+        except OSError:  # the terminal is closed: Python would change the exit status to 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return status
 
@@ -121,33 +138,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _api(
     panel: PatchPanel, info: dict[str, object], options: Options, refusal: limits.Refusal
 ) -> AsyncIterator[list[str]]:
-    """Serve REST where the options say; yields these places as text. The unix socket is removed afterwards."""
+    """Serve REST at the addresses of the options, and yield these addresses as text. The unix socket is removed
+    afterwards.
+    """
     async with contextlib.AsyncExitStack() as stack:
         connections: list[limits.ConnectionLimit] = []
         app = api.application(panel, info, connections, options.api_host)
-        most = max(8, min(limits.MAX_CONNECTIONS, limits.raise_limit() // 8))
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_silent())
+        max_connections = max(8, min(limits.MAX_CONNECTIONS, limits.raise_file_limit() // 8))
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_null_logger())
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        places: list[str] = []
+        addresses: list[str] = []
         if options.api_socket is not None:
-            sock = _unix(stack, options.api_socket)
-            await _open(stack, limits.ConnectionLimit(_of(runner), most, 0), connections, sock)
-            places.append(str(options.api_socket))
+            sock = _open_unix_socket(stack, options.api_socket)
+            await _listen(
+                stack, limits.ConnectionLimit(_protocol_factory(runner), max_connections, 0), connections, sock
+            )
+            addresses.append(str(options.api_socket))
         if options.api_port is not None:
-            tcp = sockets.tcp(options.api_host, options.api_port)
-            limit = limits.ConnectionLimit(_of(runner), most, limits.REQUEST_TIMEOUT, refusal)
-            await _open(stack, limit, connections, tcp)
-            places.append(f"http://{options.api_host}:{tcp.getsockname()[1]}/v1")
-        yield places
+            tcp = sockets.listen_tcp(options.api_host, options.api_port)
+            limit = limits.ConnectionLimit(_protocol_factory(runner), max_connections, limits.REQUEST_TIMEOUT, refusal)
+            await _listen(stack, limit, connections, tcp)
+            addresses.append(f"http://{options.api_host}:{tcp.getsockname()[1]}/v1")
+        yield addresses
 
 
-def _of(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+def _protocol_factory(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
     assert runner.server is not None
     return runner.server
 
 
-async def _open(
+async def _listen(
     stack: contextlib.AsyncExitStack,
     limit: limits.ConnectionLimit,
     connections: list[limits.ConnectionLimit],
@@ -158,28 +179,28 @@ async def _open(
     stack.callback(listener.close)
 
 
-def _unix(stack: contextlib.AsyncExitStack, path: Path) -> socket.socket:
-    """A listening unix socket, whose file is removed at the end."""
-    sock = sockets.unix(path)
+def _open_unix_socket(stack: contextlib.AsyncExitStack, path: Path) -> socket.socket:
+    """Return a listening unix socket. Its file is removed when ``stack`` is closed."""
+    sock = sockets.listen_unix(path)
     stack.callback(sockets.remove, path, path.lstat().st_ino)
     return sock
 
 
-def _guests(stack: contextlib.AsyncExitStack, options: Options) -> socket.socket | None:
-    """The listening socket of VMs, which belongs to the user that QEMU runs as."""
-    if options.guests is None:
+def _open_vm_socket(stack: contextlib.AsyncExitStack, options: Options) -> socket.socket | None:
+    """Return the listening socket for VMs, owned by the user that QEMU runs as, or None if there is none."""
+    if options.vm_socket is None:
         return None
-    sock = _unix(stack, options.guests)
+    sock = _open_unix_socket(stack, options.vm_socket)
     if options.vm_user:
-        os.chown(options.guests, access.uid_of(options.vm_user), -1)
+        os.chown(options.vm_socket, access.uid_of(options.vm_user), -1)
     return sock
 
 
-def _refusal(rules: access.Access, log: Callable[[str], None]) -> limits.Refusal:
-    """The access rules of REST, with one log line for each kind of refusal."""
+def _make_refusal(rules: access.AccessRules, log: Callable[[str], None]) -> limits.Refusal:
+    """Return the access rules of REST as a function that logs each kind of refusal once."""
     refusals = access.RefusalLog(log)
 
-    def refusal(own: access.End, peer: access.End | None) -> str:
+    def refusal(own: access.Endpoint, peer: access.Endpoint | None) -> str:
         reason = rules.refusal(own, peer)
         if reason:
             refusals.refused("a REST client", reason)
@@ -188,43 +209,45 @@ def _refusal(rules: access.Access, log: Callable[[str], None]) -> limits.Refusal
     return refusal
 
 
-async def _first(front: "asyncio.Future[int]", ending: "asyncio.Future[int]") -> int:
-    """The status of whichever ends first; the front is given up if that is a signal."""
-    await asyncio.wait({front, ending}, return_when=asyncio.FIRST_COMPLETED)
-    if front.done():
-        return front.result()
-    front.cancel()
-    with contextlib.suppress(asyncio.CancelledError, OSError):  # OSError: its terminal is gone
-        await front
-    return ending.result()
+async def _run_until(frontend_run: "asyncio.Future[int]", exit_status: "asyncio.Future[int]") -> int:
+    """Return the status of the frontend, or that of a signal, whichever comes first. A signal cancels the frontend."""
+    await asyncio.wait({frontend_run, exit_status}, return_when=asyncio.FIRST_COMPLETED)
+    if frontend_run.done():
+        return frontend_run.result()
+    frontend_run.cancel()
+    with contextlib.suppress(asyncio.CancelledError, OSError):  # OSError: its terminal is closed
+        await frontend_run
+    return exit_status.result()
 
 
-def _front(options: Options) -> Front:
+def _make_frontend(options: Options) -> Frontend:
     if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
         from sppr.controller.prompt.terminal import (
-            Prompt,  # here: prompt_toolkit takes 0.1 s, and a terminal to be of use
+            Prompt,  # not at the top: importing prompt_toolkit takes 0.1 s, and only a terminal needs it
         )
 
         return Prompt()
-    from sppr.controller.prompt.batch import Lines
+    from sppr.controller.prompt.batch import Batch
 
-    return Lines(forever=options.serve)
+    return Batch(keep_running=options.serve)
 
 
-def _on_signals(front: Front, ending: "asyncio.Future[int]") -> None:
+def _handle_signals(frontend: Frontend, exit_status: "asyncio.Future[int]") -> None:
     loop = asyncio.get_running_loop()
 
     def end(status: int) -> None:
-        if not ending.done():
-            ending.set_result(status)
+        if not exit_status.done():
+            exit_status.set_result(status)
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, end, 0)
-    loop.add_signal_handler(signal.SIGINT, lambda: None if front.interrupt() else end(EXIT_INTERRUPTED))
+    loop.add_signal_handler(signal.SIGINT, lambda: None if frontend.interrupt() else end(EXIT_INTERRUPTED))
 
 
-def _silent() -> logging.Logger:
-    """For aiohttp, which logs a traceback for each request that is no HTTP; our own faults are logged by ``api``."""
+def _null_logger() -> logging.Logger:
+    """Return a logger that drops everything, for aiohttp: it logs a traceback for each request that is not HTTP.
+    Exceptions of the controller are logged by ``rest.app``.
+    """
     logger = logging.getLogger("sppr.controller.http")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
@@ -245,29 +268,32 @@ def _options(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--sec-port", type=_port, default=Options.sec_port, help="port of secondaries (%(default)s)")
     parser.add_argument("--api-socket", type=Path, metavar="PATH", help="serve REST v1 on this unix socket")
     parser.add_argument("--api-port", type=_port, metavar="N", help="serve REST v1 on this TCP port too")
-    parser.add_argument("--api-host", default=Options.api_host, help="IPv4 address of that (%(default)s)")
+    parser.add_argument("--api-host", default=Options.api_host, help="IPv4 address of --api-port (%(default)s)")
     parser.add_argument(
-        "-b", "--connect", default="", metavar="IP[:PORT]|SOCKET", help="be no controller, only the prompt of this one"
-    )
+        "-b", "--connect", default="", metavar="IP[:PORT]|SOCKET",
+        help="only run a prompt for the controller at this address",
+    )  # fmt: skip
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="for each answer (%(default)s s)"
+        "--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="time limit of an answer (%(default)s s)"
     )
-    parser.add_argument("--wiring", type=Path, metavar="FILE", help="remember ports and patches here over a restart")
+    parser.add_argument("--wiring", type=Path, metavar="FILE", help="keep ports and patches here over a restart")
     parser.add_argument(
         "--allow-user", action="append", dest="allow_users", default=[], metavar="NAME",
-        help="serve this user of the machine, too, not only root and the user who runs this",
+        help="serve this user of the machine, in addition to root and the user who runs this",
     )  # fmt: skip
     parser.add_argument(
         "--allow", action="append", default=[], metavar="NETWORK", help="serve this network of other machines"
     )
-    parser.add_argument("--guests", type=Path, metavar="PATH", help="serve the spp_vm of VMs on this unix socket")
-    parser.add_argument("--vm-user", default="", metavar="NAME", help="the user whose QEMU connects to it")
+    parser.add_argument(
+        "--guests", type=Path, dest="vm_socket", metavar="PATH", help="serve the spp_vm of VMs on this unix socket"
+    )
+    parser.add_argument("--vm-user", default="", metavar="NAME", help="the user whose QEMU connects to --guests")
     parser.add_argument(
         "--file-prefix", default=Options.file_prefix, metavar="P", help="EAL file prefix of the lab (%(default)s)"
     )
-    parser.add_argument("--serve", action="store_true", help="without a terminal: stay after the end of input")
-    given = vars(parser.parse_args(argv))
-    return Options(**given | {key: tuple(given[key]) for key in ("allow", "allow_users")})
+    parser.add_argument("--serve", action="store_true", help="without a terminal: keep running after the end of input")
+    values = vars(parser.parse_args(argv))
+    return Options(**values | {key: tuple(values[key]) for key in ("allow", "allow_users")})
 
 
 def _port(text: str) -> int:

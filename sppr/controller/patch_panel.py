@@ -1,6 +1,8 @@
-"""What can be asked of the patch panel: each command of SPP once, checked before it is sent, its failure an exception.
+"""The commands of SPP, each once: check the arguments, send the command in the dialect of the process, and verify the
+effect.
 
-REST and the prompt are two faces of this. Raised: BadValue (nothing was sent), NotConnected, NoAnswer, Refused.
+REST and the prompt both use this interface. Its functions raise BadValue (nothing was sent), NotConnected, NoAnswer or
+Refused.
 """
 
 import asyncio
@@ -9,127 +11,143 @@ from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from sppr.controller import verify
-from sppr.controller.errors import BadValue, NotConnected, Refused
+from sppr.controller.errors import LIST_PROCESSES, BadValue, NotConnected, Refused
 from sppr.controller.launch import Lab
 from sppr.controller.prompt.formatting import state_of
 from sppr.controller.server import dialect
-from sppr.controller.server.process import LONGEST_COMMAND, Peer
+from sppr.controller.server.process import MAX_COMMAND_SIZE, ConnectedProcess
 from sppr.controller.server.reply import Reply
 from sppr.controller.server.server import Server
 from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
 
-_NFV = ("nfv", "vm")
-#: Seconds for ``exit``: vf takes up to 5, and up to 18.08.1 says nothing, it closes (spp-facts 3.3, 3.9).
+_NFV_KINDS = ("nfv", "vm")
+#: Seconds for ``exit``. vf takes up to 5 s; up to 18.08.1 it closes the connection without an answer
+#: (docs/spp-protocol.md, Exit).
 EXIT_TIMEOUT = 9.0
-#: Tokens that nfv and primary can hold; overflow is not checked (spp-facts 3.1).
-MOST_TOKENS = 48
-#: Never added or deleted: real SPP answers success to some of these and breaks the table of port 0 (spp-facts 3.6, 4).
-_FIXED = {"phy": "the primary gets its NICs when it starts", "pipe": "pipes are the primary's"}
+#: Maximum number of words in a command of nfv and primary, which do not check for overflow (docs/spp-protocol.md,
+#: Transport).
+MAX_TOKENS = 48
+#: Port types that are never added or deleted, with the reason. Upstream SPP answers success to some of these and breaks
+#: the table entry of port 0 (docs/spp-protocol.md, Unchecked arguments).
+_NOT_CHANGEABLE = {"phy": "NICs are assigned when the primary starts", "pipe": "only the primary has pipes"}
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
 
 
 class PatchPanel:
-    """The connected processes as one panel: ``server`` holds them, ``lab`` is what ``launch`` starts others with."""
+    """The connected processes as one patch panel. ``server``: the table of processes. ``lab``: the addresses for
+    ``launch``.
+    """
 
     def __init__(self, server: Server, lab: Lab | None = None) -> None:
         self.server = server
         self.lab = lab or Lab()
 
-    def peer(self, target: Target) -> Peer:
-        """The connected process, which is of the kind asked for (``sec``: any). NotConnected else."""
+    def process(self, target: Target) -> ConnectedProcess:
+        """Return the connected process. ``target`` of the kind ``sec`` matches every kind of secondary.
+
+        Raises NotConnected if no process has this id, or if it is of another kind.
+        """
         if target.kind == "primary":
-            found = self.server.primary
+            result = self.server.primary
         else:
-            found = self.server.secondaries.get(target.client_id)
-            kinds = _NFV if target.kind == "nfv" else (target.kind,)
-            if found is not None and target.kind != "sec" and found.kind not in kinds:
-                raise NotConnected(
-                    f"{target} is not connected: id {target.client_id} is {found}", hint="look with: status"
-                )
-        if found is None:
-            raise NotConnected(f"{target} is not connected", hint="look with: status")
-        return found
+            result = self.server.secondaries.get(target.client_id)
+            kinds = _NFV_KINDS if target.kind == "nfv" else (target.kind,)
+            if result is not None and target.kind != "sec" and result.kind not in kinds:
+                raise NotConnected(f"{target} is not connected: id {target.client_id} is {result}", hint=LIST_PROCESSES)
+        if result is None:
+            raise NotConnected(f"{target} is not connected", hint=LIST_PROCESSES)
+        return result
 
     async def ask(self, target: Target, command: str, timeout: float | None = None) -> Reply:
-        """Send one command of SPP's own language. Refused if the process says that it failed."""
-        peer = self.peer(target)
-        if len(command) > LONGEST_COMMAND or len(command.split()) > MOST_TOKENS:
-            raise BadValue(f"`{command[:60]}...` is too long for an SPP process", hint="leave something out")
-        reply = await peer.request(command, timeout or self.server.timeout)
+        """Send one command in SPP's own language, and return the reply. Raises Refused if the process reports a
+        failure.
+        """
+        process = self.process(target)
+        if len(command) > MAX_COMMAND_SIZE or len(command.split()) > MAX_TOKENS:
+            raise BadValue(f"`{command[:60]}...` is too long for an SPP process", hint="use fewer words")
+        reply = await process.request(command, timeout or self.server.timeout)
         if reply.failed:
-            words = printable(reply.words()) or f"`{command}` failed"
-            raise Refused(words, hint=f"said by {peer}: look at its status, its window may tell why")
+            reason = printable(reply.reason()) or f"`{command}` failed"
+            hint = f'{process} reported this; see "{_status_command(process)}" and its tmux window'
+            raise Refused(reason, hint=hint)
         return reply
 
     async def status(self, target: Target) -> dict[str, object]:
-        """The status object of a process, classic SPP's text made one (``dialect``)."""
-        peer = self.peer(target)
+        """Return the status object of a process. The text of classic SPP is converted to one (``dialect``)."""
+        process = self.process(target)
         await self.ask(target, "status")
-        return peer.status
+        return process.status
 
     async def _change(self, target: Target, verb: str, *args: str) -> None:
-        """Send a change in the dialect of the process, and compare its status before and after.
+        """Send a change in the dialect of the process, and compare its status before and after it.
 
-        Changes of one process run one after another, so that a comparison sees its own change alone.
+        The changes of one process run one after another, so that each comparison covers one change only.
         """
-        peer = self.peer(target)
-        async with peer.changing:
-            before = verify.wired(await self.status(target))
-            told = peer.told or dialect.Told({})
-            if not told.numbers and verb == "patch" and any(map(is_ethdev_number, args)):
-                raise BadValue("ports are numbers to classic SPP only: write TYPE:NUMBER", hint="patch phy:0 ring:0")
-            names = [dialect.named(told, arg) for arg in args]
-            if not peer.ours and not told.classic:
+        process = self.process(target)
+        async with process.change_lock:
+            before = verify.parse_state(await self.status(target))
+            parsed = process.parsed_status or dialect.ParsedStatus({})
+            if not parsed.numbers and verb == "patch" and any(map(is_ethdev_number, args)):
+                what = "only classic SPP has ports by number: write TYPE:NUMBER"
+                raise BadValue(what, hint="patch phy:0 ring:0")
+            names = [dialect.uid_of(parsed, arg) for arg in args]
+            if not process.is_sppr and not parsed.classic:
                 memif = self.server.primary is None or verify.has_memif(self.server.primary.status)
-                verify.refuse_what_spp_damages(target, verb, names, before, memif=memif)
-            reply = await self.ask(target, dialect.command(told, verb, *args))
+                verify.check_upstream_support(target, verb, names, before, memif=memif)
+            reply = await self.ask(target, dialect.command(parsed, verb, *args))
             status = await self.status(target)
-            self._check_done(peer, verb, names, (before, verify.wired(status)), reply)
+            self._check_done(process, verb, names, (before, verify.parse_state(status)), reply)
 
     def _check_done(
         self,
-        peer: Peer,
+        process: ConnectedProcess,
         verb: str,
         names: list[str],
-        seen: tuple[verify.Wired | None, verify.Wired | None],
+        states: tuple[verify.PanelState | None, verify.PanelState | None],
         reply: Reply,
     ) -> None:
-        """Refused where the process answered success and its status shows something else."""
-        before, after = seen
+        """Raise Refused if the process answered success and its status does not show the change."""
+        before, after = states
         change = f"`{' '.join((verb, *names))}`"
         if before is None or after is None:
-            if reply.echo and not dialect.done(peer.status, verb, names) and (verb, *names) != ("patch", "reset"):
-                raise Refused(f"{change} had no effect", hint=f"{peer} does not say why: see its window")
+            if (
+                reply.echo
+                and not dialect.shows_change(process.status, verb, names)
+                and (verb, *names) != ("patch", "reset")
+            ):
+                raise Refused(f"{change} had no effect", hint=f"{process} gives no reason; see its tmux window")
             return
-        if reply.echo and not after.forwards and not dialect.done(peer.status, verb, names):
-            raise Refused(f"{change} had no effect", hint=f"{peer} does not say why: see its window")
-        found = verify.differences(verify.expected(before, verb, names), after, verb)
-        if found:
-            raise no_effect(peer, change, "; ".join(found))
+        if reply.echo and not after.forwards and not dialect.shows_change(process.status, verb, names):
+            raise Refused(f"{change} had no effect", hint=f"{process} gives no reason; see its tmux window")
+        result = verify.differences(verify.expected(before, verb, names), after, verb)
+        if result:
+            raise no_effect(process, change, "; ".join(result))
 
     async def processes(self) -> list[Process]:
-        """Every process that answers ``status`` now, the primary first; those that do not are dropped."""
-        peers = self.peers()
-        alive = await asyncio.gather(*(self.server.lives(peer) for peer in peers))
-        return [_process(peer) for peer, lives in zip(peers, alive, strict=True) if lives]
+        """Return every process that answers ``status`` now, the primary first. The connections of the others are
+        closed.
+        """
+        connected = self.connected()
+        alive = await asyncio.gather(*(self.server.is_alive(process) for process in connected))
+        return [_process(process) for process, is_alive in zip(connected, alive, strict=True) if is_alive]
 
-    def peers(self) -> list[Peer]:
-        """The connected processes, asked nothing: the primary first, then by id."""
-        secondaries = [peer for _, peer in sorted(self.server.secondaries.items())]
+    def connected(self) -> list[ConnectedProcess]:
+        """Return the connected processes without a request to them: the primary first, then by id."""
+        secondaries = [process for _, process in sorted(self.server.secondaries.items())]
         return [self.server.primary, *secondaries] if self.server.primary else secondaries
 
     async def add(self, target: Target, port: object, rings: Iterable[object] = ()) -> None:
-        """Create a port. ``rings``: rx and tx ring of a pipe."""
+        """Create a port. ``rings``: the rx and the tx ring of a pipe."""
         uid = _changeable(target, port)
         ends = [_uid(ring) for ring in rings]
         if uid.startswith("pipe:") != (len(ends) == 2) or not all(end.startswith("ring:") for end in ends):
-            raise BadValue(
-                f"{uid}: a pipe, and nothing else, is added with two rings", hint="pri; add pipe:0 ring:0 ring:1"
-            )
+            raise BadValue(f"{uid}: a pipe takes two rings, other ports none", hint="pri; add pipe:0 ring:0 ring:1")
         await self._change(target, "add", uid, *ends)
 
     async def delete(self, target: Target, port: object) -> None:
-        """Remove a port. Real SPP stops forwarding by that (spp-facts 4.1): it is told to go on."""
+        """Delete a port. Upstream SPP stops forwarding at ``del`` (docs/spp-protocol.md, Delete), so forwarding is
+        started again.
+        """
         uid = _changeable(target, port)
         before = state_of(await self.status(target))
         await self._change(target, "del", uid)
@@ -137,22 +155,24 @@ class PatchPanel:
             await self.forward(target, start=True)
 
     async def patch(self, target: Target, src: object, dst: object) -> None:
-        """Send what ``src`` receives to ``dst``: one way. The numbers that classic SPP shows will do for it too."""
-        ends = [str(end) if is_ethdev_number(end) else _uid(end) for end in (src, dst)]
-        await self._change(target, "patch", *ends)
+        """Patch ``src`` to ``dst``, one way. The port numbers that classic SPP shows are accepted, too."""
+        uids = [str(uid) if is_ethdev_number(uid) else _uid(uid) for uid in (src, dst)]
+        await self._change(target, "patch", *uids)
 
     async def reset(self, target: Target) -> None:
-        """Forget every patch, keep the ports."""
+        """Remove every patch, and keep the ports."""
         await self._change(target, "patch", "reset")
 
     async def disconnect(self, target: Target, src: object) -> None:
-        """Take away the patch from ``src``. SPP knows no such command: there all patches of the process are reset, and
-        the others are made again."""
+        """Remove the patch from ``src``.
+
+        Upstream SPP has no such command: all patches of the process are reset, and the others made again.
+        """
         uid = _uid(src)
-        if self.peer(target).ours:
+        if self.process(target).is_sppr:
             await self._change(target, "patch", "reset", uid)
             return
-        before = verify.wired(await self.status(target))
+        before = verify.parse_state(await self.status(target))
         await self.reset(target)
         for other, dst in before.patches.items() if before else ():
             if other != uid:
@@ -161,36 +181,37 @@ class PatchPanel:
             await self.forward(target, start=True)
 
     async def forward(self, target: Target, *, start: bool) -> None:
+        """Start or stop forwarding."""
         await self._change(target, "forward" if start else "stop")
 
-    async def probe(self, target: Target, number: int, action: str, words: Mapping[str, object]) -> None:
-        """Start or stop the source of a probe, or reset its sink: ``start``, ``stop`` or ``expect``."""
-        given = [f"{name}={value}" for name, value in words.items() if value is not None]
-        await self.ask(target, " ".join(["probe", action, f"probe:{number}", *given]))
+    async def probe(self, target: Target, number: int, action: str, options: Mapping[str, object]) -> None:
+        """Start or stop the source of a probe, or reset its sink. ``action``: ``start``, ``stop`` or ``expect``."""
+        words = [f"{name}={value}" for name, value in options.items() if value is not None]
+        await self.ask(target, " ".join(["probe", action, f"probe:{number}", *words]))
 
     async def probe_result(self, target: Target, number: int, what: str = "result") -> dict[str, object]:
-        """Return the counters of a probe, or with ``what`` histogram its latencies."""
+        """Return the counters of a probe, or its latencies if ``what`` is ``histogram``."""
         reply = await self.ask(target, f"probe {what} probe:{number}")
-        found = (reply.data or {}).get("probe")
-        if not isinstance(found, dict):
-            raise Refused(f"{target} has no probes", hint="probes are ports of our own data plane: docs/dataplane.md")
-        return found
+        result = (reply.data or {}).get("probe")
+        if not isinstance(result, dict):
+            raise Refused(f"{target} has no probes", hint="only sppr's own data plane has them: docs/dataplane.md")
+        return result
 
     async def clear(self, target: Target) -> None:
-        """Zero the primary's counters."""
+        """Reset the counters of the primary."""
         await self.ask(target, "clear")
 
     async def exit(self, target: Target, *, keep: bool = False) -> None:
-        """End a process. Some close without an answer: that is success too (spp-facts 11.5).
+        """Stop a process. ``keep``: restore its ports and patches when it is started again; otherwise discard them.
 
-        Its ports and patches are forgotten, or with ``keep`` given back when it is started again.
+        Some releases close the connection without an answer, which counts as success (docs/spp-protocol.md, Exit).
         """
-        peer = self.peer(target)
+        process = self.process(target)
         with contextlib.suppress(NotConnected):
             await self.ask(target, "exit", max(EXIT_TIMEOUT, self.server.timeout))
-        peer.close("it was told to exit")
+        process.close("it was stopped by exit")
         if not keep:
-            self.server.memory.forget(peer)
+            self.server.restorer.discard(process)
 
 
 def _uid(port: object) -> str:
@@ -203,20 +224,27 @@ def _uid(port: object) -> str:
 def _changeable(target: Target, port: object) -> str:
     uid = _uid(port)
     kind = uid.partition(":")[0]
-    if kind in _FIXED and not (kind == "pipe" and target.kind == "primary"):
-        raise BadValue(f"{uid} cannot be added to or deleted from {target}", hint=_FIXED[kind])
+    if kind in _NOT_CHANGEABLE and not (kind == "pipe" and target.kind == "primary"):
+        raise BadValue(f"{uid} cannot be added to or deleted from {target}", hint=_NOT_CHANGEABLE[kind])
     return uid
 
 
-def no_effect(peer: Peer, change: str, difference: str) -> Refused:
-    """Return the error for a change that the process answered with success, and that its status does not show."""
+def no_effect(process: ConnectedProcess, change: str, difference: str) -> Refused:
+    """Return the error for a change that the process answered with success, but that its status does not show."""
     return Refused(
-        f"{change} had no effect as asked: {difference}",
-        hint=f"{peer} answered success; its status says otherwise, and its window may say why",
+        f"{change} did not have the requested effect: {difference}",
+        hint=f"{process} answered success, but its status shows otherwise; see its tmux window",
     )
 
 
-def _process(peer: Peer) -> Process:
-    if peer.kind == "primary":
+def _status_command(process: ConnectedProcess) -> str:
+    """Return the line that shows the status of the process at the prompt."""
+    if process.kind == "primary":
+        return "pri; status"
+    return f"{'nfv' if process.kind in _NFV_KINDS else process.kind} {process.client_id}; status"
+
+
+def _process(process: ConnectedProcess) -> Process:
+    if process.kind == "primary":
         return {"type": "primary"}
-    return {"type": peer.kind, "client-id": peer.client_id}
+    return {"type": process.kind, "client-id": process.client_id}

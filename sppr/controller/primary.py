@@ -1,4 +1,6 @@
-"""What only the primary can: start secondaries, steer its NICs by flow rules (spp-facts 3.5); who uses what lcore."""
+"""The commands of the primary: start secondaries, and steer its NICs by flow rules (docs/spp-protocol.md, Launch, Flow
+rules). Also the lcores of the machine, and which process uses them.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,19 +11,21 @@ from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.server.reply import Reply
 from sppr.spp.names import PRIMARY
 
-#: A pattern item or action of a flow rule, as ``eth dst is 0a:00:00:00:00:01``.
+#: A pattern item or an action of a flow rule, such as ``eth dst is 0a:00:00:00:00:01``.
 RULE = r"[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*"
 
 
 async def launch(
     panel: PatchPanel, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]
 ) -> None:
-    """Let the primary start a secondary; see ``launch.command`` for the options that are allowed."""
-    await _ask(panel, launches.command(panel.lab, client_id, program, eal, app))
+    """Let the primary start a secondary. ``launch.command`` lists the permitted options."""
+    await _send(panel, launches.command(panel.lab, client_id, program, eal, app))
 
 
 async def create_rule(panel: PatchPanel, port: int, rule: Mapping[str, object], verb: str) -> dict[str, object]:
-    """``verb``: validate or create. ``rule`` as of the REST call, checked by its body."""
+    """Create or validate a flow rule, and return the reply. ``verb``: validate or create. ``rule``: the validated body
+    of the REST call.
+    """
     words = ["flow", verb, f"phy:{port}"]
     words += [f"{key} {rule[key]}" for key in ("group", "priority") if rule.get(key) is not None]
     words += ["transfer"] if rule.get("transfer") else []
@@ -36,35 +40,35 @@ def _items(title: str, rule: Mapping[str, object]) -> list[str]:
 
 
 async def destroy_rule(panel: PatchPanel, port: int, rule: str) -> dict[str, object]:
-    """``rule``: its number, or ``ALL``."""
+    """Destroy a flow rule, and return the reply. ``rule``: its number, or ``ALL``."""
     return await _flow(panel, f"flow destroy phy:{port} {rule}")
 
 
 async def _flow(panel: PatchPanel, command: str) -> dict[str, object]:
-    reply = await _ask(panel, command)
+    reply = await _send(panel, command)
     return reply.data or {"result": "success", "message": reply.text}
 
 
-async def _ask(panel: PatchPanel, command: str) -> Reply:
+async def _send(panel: PatchPanel, command: str) -> Reply:
     reply = await panel.ask(PRIMARY, command)
     if reply.echo or reply.data is None:
-        raise Refused(f"the primary does not know `{command.split()[0]}`", hint="it is of an older SPP")
+        raise Refused(f"the primary has no command `{command.split()[0]}`", hint="it belongs to an older SPP release")
     return reply
 
 
-def usage(kind: str, status: Mapping[str, object]) -> dict[str, object]:
-    """``{"master-lcore", "lcores"}`` of a process, out of its status in REST's form."""
+def lcore_usage(kind: str, status: Mapping[str, object]) -> dict[str, object]:
+    """Return ``{"master-lcore", "lcores"}`` of a process. ``status``: its status in the form of REST."""
     master, lcores = status.get("master-lcore"), status.get("lcores")
     if kind not in ("primary", "nfv", "vm"):
         entries = status.get("components", status.get("core"))
-        used = [e.get("core") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
-        lcores = sorted({n for n in (master, *used) if isinstance(n, int)})
-    found: dict[str, object] = {"lcores": lcores if isinstance(lcores, list) else []}
-    return found if master is None else {"master-lcore": master, **found}
+        component_lcores = [e.get("core") for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+        lcores = sorted({n for n in (master, *component_lcores) if isinstance(n, int)})
+    result: dict[str, object] = {"lcores": lcores if isinstance(lcores, list) else []}
+    return result if master is None else {"master-lcore": master, **result}
 
 
 def cpu_layout(sysfs: Path = Path("/sys/devices/system/cpu")) -> list[dict[str, object]]:
-    """``[{"socket_id": 0, "cores": [{"core_id": 0, "lcores": [0, 8]}]}]`` of this machine."""
+    """Return ``[{"socket_id": 0, "cores": [{"core_id": 0, "lcores": [0, 8]}]}]`` of this machine."""
     sockets: dict[int, dict[int, list[int]]] = {}
     for topology in sysfs.glob("cpu[0-9]*/topology"):
         try:

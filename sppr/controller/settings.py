@@ -1,30 +1,38 @@
-"""``config``: what SPP's prompt lets one set (spp-facts 6.2); it feeds the completion of ``pri; launch``. Pure."""
+"""The settings of the prompt's ``config`` command, which are those of SPP's prompt (docs/spp-protocol.md, Prompt
+settings). Most are defaults for the completion of ``pri; launch``. Pure.
+"""
 
 from sppr.controller.errors import BadValue
 
 DEFAULTS = {
-    "max_secondary": ("16", "greatest id that completion offers"),
+    "max_secondary": ("16", "highest id that completion offers"),
     "prompt": ("spp > ", "the prompt"),
-    "sec_mem": ("-m 512", "memory of a secondary that is launched"),
-    "sec_m_lcore": ("2", "its master lcore"),
+    "sec_mem": ("-m 512", "memory of a launched secondary"),
+    "sec_m_lcore": ("2", "master lcore of a launched secondary"),
     "sec_wait_launch": ("0.5", "seconds between launches"),
-    "sec_vhost_cli": ("", "not empty: --vhost-client"),
+    "sec_vhost_cli": ("", "if not empty: --vhost-client"),
     "sec_nfv_nof_lcores": ("1", "lcores of an nfv beside the master"),
     "sec_vf_nof_lcores": ("3", "lcores of a vf beside the master"),
     "sec_mirror_nof_lcores": ("2", "lcores of a mirror beside the master"),
     "sec_pcap_nof_lcores": ("2", "lcores of a pcap beside the master"),
-    "sec_pcap_port": ("phy:0", "port that a pcap captures"),
-    "topo_size": ("60%", "width of what topo draws"),
+    "sec_pcap_port": ("phy:0", "port to capture of a pcap"),
+    "topo_size": ("60%", "width of the drawings of topo"),
 }
 _NUMBERS = ("max_secondary", "sec_m_lcore", "sec_wait_launch")
 
 
 class Settings:
+    """The current value of every setting. ``values``: by key."""
+
     def __init__(self) -> None:
         self.values = {key: value for key, (value, _) in DEFAULTS.items()}
 
     def command(self, args: tuple[str, ...]) -> list[str]:
-        """``config [KEY [VALUE]]``; a KEY may be the beginning of several."""
+        """Carry out ``config [KEY [VALUE]]``, and return the lines to print. Without a value, KEY may be a prefix of
+        several keys.
+
+        Raises BadValue for an unknown key or an invalid value.
+        """
         key, *value = args or ("",)
         if not value:
             found = [k for k in DEFAULTS if k.startswith(key)]
@@ -43,7 +51,7 @@ class Settings:
         return [f'Set {key}: "{self.values[key]}"']
 
     def launch(self, kind: str, client_id: str, free: list[int], sec_address: str) -> str:
-        """A whole ``launch`` but for its first words, with lcores nobody uses."""
+        """Return the options of ``launch`` for a secondary, with lcores that no process uses."""
         v = self.values
         workers = free[: int(v[f"sec_{kind}_nof_lcores"])]
         lcores = ",".join([v["sec_m_lcore"], *map(str, workers)])

@@ -1,7 +1,8 @@
-"""What one process was told: its ports, its patches, whether it forwards. A value that follows commands and statuses.
+"""The wiring of one process: its ports, its patches, and whether it forwards. It is updated by every command and status
+of the process.
 
-A process that starts anew has no patches and idles, and has the ports of its command line; so ports are remembered only
-where a command added them, and a status of such a process is "empty".
+A process that has just started has no patches, idles, and has only the ports of its command line. So a port is recorded
+only if a command added it, and a status without patches and forwarding counts as empty.
 """
 
 from dataclasses import dataclass, field
@@ -9,29 +10,36 @@ from typing import Any
 
 from sppr.spp.names import check_uid
 
-#: Ports that come with a process or not at all; anything else in the status of a process met while it works was added.
-_BORN = ("phy", "tap", "pipe")
+#: Port types that exist from the start of a process or not at all. A port of any other type in the status of a process
+#: that was already running was added by a command.
+_NOT_ADDED = ("phy", "tap", "pipe")
+
+#: JSON keys that differ from the attribute: files of earlier versions have them.
+_KEYS = {"restore_incomplete": "owing"}
 
 
 @dataclass
 class Wiring:
-    """``ports``: added ones, each with what follows it in ``add`` (a pipe's two rings). ``patches``: (src, dst).
+    """The wiring that a process is to have.
 
-    ``refused``: commands of the last restore that the process refused. What they would give stays wanted.
-    ``owing``: a restore was cut off, so the next status tells half of it.
+    - ``ports``: added ports, each with the words that follow it in ``add`` (the two rings of a pipe).
+    - ``patches``: source -> destination.
+    - ``running``: it forwards.
+    - ``refused``: commands of the last restore that the process refused. Their ports and patches stay recorded.
+    - ``restore_incomplete``: a restore was interrupted, so the next status shows only a part of the wiring.
     """
 
     ports: dict[str, list[str]] = field(default_factory=dict)
     patches: dict[str, str] = field(default_factory=dict)
     running: bool = False
     refused: list[str] = field(default_factory=list)
-    owing: bool = False
+    restore_incomplete: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.ports or self.patches or self.running)
 
-    def told(self, command: str) -> None:
-        """A command that the process carried out."""
+    def apply_command(self, command: str) -> None:
+        """Record a command that the process has carried out."""
         match command.split():
             case ["add", port, *rings]:
                 self.ports[port] = rings
@@ -46,30 +54,34 @@ class Wiring:
                 self.patches[src] = dst
             case ["forward" | "stop" as verb]:
                 self.running = verb == "forward"
-        self.refused = [line for line in self.refused if self._wanted(line)]
+        self.refused = [line for line in self.refused if self._is_wanted(line)]
 
-    def saw(self, status: "Seen", *, adopt: bool = False) -> None:
-        """A status of the process at work. ``adopt``: ports that are new to us were added behind our back."""
+    def apply_status(self, status: "ObservedWiring", *, adopt: bool = False) -> None:
+        """Record a status of the running process. ``adopt``: record new ports too; they were added without this
+        controller.
+        """
         refused = set(self.refused)
         self.running = status.running
-        wanted = {src: dst for src, dst in self.patches.items() if f"patch {src} {dst}" in refused}
-        self.patches = wanted | status.patches
+        refused_patches = {src: dst for src, dst in self.patches.items() if f"patch {src} {dst}" in refused}
+        self.patches = refused_patches | status.patches
         self.ports = {
             port: rings
             for port, rings in self.ports.items()
             if port in status.ports or " ".join(["add", port, *rings]) in refused
         }
         if adopt:
-            new = (p for p in status.ports if p not in self.ports and p.partition(":")[0] not in _BORN)
-            self.ports |= {port: [] for port in new}
+            adopted = (p for p in status.ports if p not in self.ports and p.partition(":")[0] not in _NOT_ADDED)
+            self.ports |= {port: [] for port in adopted}
 
-    def commands(self, status: "Seen") -> list[str]:
-        """What is to be sent to a process that stands as ``status`` says, in this order."""
+    def commands(self, status: "ObservedWiring") -> list[str]:
+        """Return the commands that give a process with this ``status`` its wiring, in the order in which to send
+        them.
+        """
         adds = [" ".join(["add", port, *rings]) for port, rings in self.ports.items() if port not in status.ports]
         patches = [f"patch {src} {dst}" for src, dst in self.patches.items() if status.patches.get(src) != dst]
         return adds + patches + ["forward"] * (self.running and not status.running)
 
-    def _wanted(self, command: str) -> bool:
+    def _is_wanted(self, command: str) -> bool:
         match command.split():
             case ["add", port, *_]:
                 return port in self.ports
@@ -80,7 +92,7 @@ class Wiring:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedWiring:
     """The wiring in a status object."""
 
     ports: tuple[str, ...] = ()
@@ -89,12 +101,14 @@ class Seen:
 
     @property
     def empty(self) -> bool:
-        """Whether the process may have been started a moment ago."""
+        """Whether the process may have been started just before."""
         return not self.patches and not self.running
 
 
-def seen(status: dict[str, Any]) -> Seen | None:
-    """Out of the status of a primary, nfv or vm; None where it does not tell, or not all of it."""
+def observe(status: dict[str, Any]) -> ObservedWiring | None:
+    """Return the wiring in the status of a primary, nfv or vm, or None if the status is incomplete or has another
+    form.
+    """
     if status.get("truncated"):
         return None
     part = status.get("forwarder", {}) if "phy_ports" in status else status
@@ -102,30 +116,38 @@ def seen(status: dict[str, Any]) -> Seen | None:
         pipes = [f"pipe:{pipe['id']}" for pipe in status.get("pipes", [])]
         ports = [_port(port) for port in part.get("ports", [])]
         patches = {_port(patch["src"]): _port(patch["dst"]) for patch in part.get("patches", [])}
-        return Seen((*ports, *pipes), patches, part.get("status") == "running")
+        return ObservedWiring((*ports, *pipes), patches, part.get("status") == "running")
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
 def _port(text: object) -> str:
-    """A status writes ``phy:0 nq 3`` where a command wants ``phy:0nq3`` (spp-facts 3.6)."""
+    """Return a port as in a command: ``phy:0nq3`` for the ``phy:0 nq 3`` of a status (docs/spp-protocol.md, Port
+    names).
+    """
     return check_uid(text.replace(" ", "") if isinstance(text, str) else text)
 
 
 def dump(wiring: Wiring) -> dict[str, Any]:
-    return {name: value for name, value in vars(wiring).items() if value}
+    """Return the wiring as a JSON object, without empty values."""
+    return {_KEYS.get(name, name): value for name, value in vars(wiring).items() if value}
 
 
 def parse(data: Any) -> Wiring:
-    """What ``dump`` made. ValueError for anything else: a bad port must never be sent, real SPP dies of it."""
+    """Return the wiring in an object made by ``dump``.
+
+    Raises ValueError for anything else. An invalid port must never be sent: an upstream SPP process terminates on it
+    (docs/spp-protocol.md, Unchecked arguments).
+    """
     try:
-        found = Wiring(**data)
+        names = {key: name for name, key in _KEYS.items()}
+        found = Wiring(**{names.get(key, key): value for key, value in data.items()})
         if not (isinstance(found.ports, dict) and isinstance(found.patches, dict)):
-            raise ValueError("ports and patches are no objects")
+            raise ValueError("ports or patches is not an object")
         if not all(isinstance(given, list) for given in found.ports.values()):
             raise ValueError(f"ports: {found.ports!r}")
-        if not (isinstance(found.running, bool) and isinstance(found.owing, bool)):
-            raise ValueError("running and owing are true or false")
+        if not (isinstance(found.running, bool) and isinstance(found.restore_incomplete, bool)):
+            raise ValueError("running or owing is neither true nor false")
         rings = (ring for rings in found.ports.values() for ring in rings)
         for name in (*found.ports, *rings, *found.patches, *found.patches.values()):
             check_uid(name)

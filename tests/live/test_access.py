@@ -105,7 +105,7 @@ def test_a_web_page_of_an_allowed_user_cannot_pose_as_a_process(tmp_path: Path, 
                 print(type(e).__name__)
         """
         as_user("root", code)
-        running.controller.logged("it is no")
+        running.controller.logged("it is not an SPP ")
         assert running.rest("GET", "/processes") == (200, [])
 
 

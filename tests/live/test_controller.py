@@ -251,11 +251,11 @@ def test_a_silent_and_a_babbling_client_hold_up_nobody(controller: Controller) -
     [
         (reply(results=[{"result": "success"}], client_id=0, process_type="nfv"), "id 0 is not in 1 to 127"),
         (reply(results=[{"result": "success"}], client_id=128, process_type="nfv"), "id 128 is not in 1 to 127"),
-        (reply(client_id=True, process_type="nfv"), "it told no id"),
-        (reply(client_id=1, process_type="primary"), "it is no secondary of SPP"),
-        (reply(results=[{"result": "error"}], client_id=1, process_type="nfv"), "it is no secondary of SPP"),
+        (reply(client_id=True, process_type="nfv"), "it sent no id"),
+        (reply(client_id=1, process_type="primary"), "it is not an SPP secondary"),
+        (reply(results=[{"result": "error"}], client_id=1, process_type="nfv"), "it is not an SPP secondary"),
         (b"0", "id 0 is not in 1 to 127"),
-        (b"GET / HTTP/1.1\r\n\x1b[2J", "it is no SPP process: it answered 'GET / HTTP/1.1"),
+        (b"GET / HTTP/1.1\r\n\x1b[2J", "it is not an SPP process: it answered 'GET / HTTP/1.1"),
     ],
 )
 def test_refused_introductions(shared: Controller, introduction: bytes, said: str) -> None:
@@ -292,7 +292,7 @@ def test_of_two_with_one_id_the_living_is_kept(controller: Controller) -> None:
     second = Fake(controller.sec_port, 1)
     second.start()
     assert second.closed.wait(WAIT)
-    controller.logged("id 1 belongs to nfv:1, which answers")
+    controller.logged("id 1 is already used by nfv:1")
     controller.client.add_port("nfv:1", "ring:5")
     assert "ring:5" in first.ports
 
@@ -315,7 +315,7 @@ def test_a_second_primary(controller: Controller) -> None:
     second = Fake(controller.pri_port)
     second.start()
     assert second.closed.wait(WAIT)
-    controller.logged("a primary is connected and answers")
+    controller.logged("another primary is already connected")
     first.mute.add("status")
     third = Fake(controller.pri_port)
     third.start()
@@ -390,7 +390,7 @@ def test_exit_without_an_answer_is_a_success(shared: Controller) -> None:
         ("PUT", "/v1/nfvs/1/patches", '{"src": "phy:0"}', 400, "key(dst) required."),
         ("PUT", "/v1/nfvs/1/patches", '{"src": "phy:0", "dst": "phy:0 exit"}', 400, "'phy:0 exit' is not a port"),
         ("PUT", "/v1/nfvs/1/ports", "x" * 100000, 413, "Request Entity Too Large."),
-        ("PUT", "/v1/primary/ports", '{"action": "add", "port": "pipe:0"}', 400, "pipe:0: a pipe, and nothing else,"),
+        ("PUT", "/v1/primary/ports", '{"action": "add", "port": "pipe:0"}', 400, "pipe:0: a pipe takes two rings,"),
         (
             "PUT",
             "/v1/primary/ports",
@@ -467,13 +467,13 @@ def test_an_api_socket_in_use_is_refused_a_stale_one_replaced(controller: Contro
     ports = ("--pri-port", "0", "--sec-port", "0", "--api-socket")
     ended = run(tmp_path, *ports, str(controller.socket))
     assert (ended.returncode, controller.client.alive()) == (3, True)
-    assert "another controller listens there" in ended.stderr
+    assert "another controller listens on it" in ended.stderr
     controller.process.kill()
     controller.process.wait()
     assert controller.socket.exists(), "killed: it left its socket"
     assert run(tmp_path, *ports, str(controller.socket)).returncode == 0
     (tmp_path / "file").write_text("precious")
-    assert "is no socket" in run(tmp_path, *ports, str(tmp_path / "file")).stderr
+    assert "is not a socket" in run(tmp_path, *ports, str(tmp_path / "file")).stderr
     assert (tmp_path / "file").read_text() == "precious"
     assert "mkdir -p" in run(tmp_path, *ports, str(tmp_path / "none" / "x.sock")).stderr
     assert "cannot listen" in run(tmp_path, *ports, str(tmp_path / ("x" * 120))).stderr
@@ -493,7 +493,7 @@ def test_ports_can_be_taken_again_at_once(controller: Controller, tmp_path: Path
         ("status\n", 0, "- status: not running"),
         ("status", 0, "- status: not running"),
         ("", 0, "listening: primary 127.0.0.1:"),
-        ("nfv 1; status\nhelp\n", 1, "error: nfv:1 is not connected (look with: status)"),
+        ("nfv 1; status\nhelp\n", 1, "error: nfv:1 is not connected (type status to list the connected processes)"),
         ("bye\nnonsense\n", 0, "Welcome to the SPP controller."),
         ("# comment\n\nhistory\n", 0, "   2  history"),
     ],
@@ -559,11 +559,11 @@ def test_prompt_session(prompt: pexpect.spawn, tmp_path: Path) -> None:
         ("nfv 1; del ring:0", "Delete ring:0."),
         (
             "nfv 1; del ring:0",
-            "error: `del ring:0` failed (said by nfv:1: look at its status, its window may tell why)",
+            'error: `del ring:0` failed (nfv:1 reported this; see "nfv 1; status" and its tmux window)',
         ),
         ("nfv 1; add ring 0", "error: 'ring' is not a port: write TYPE:NUMBER"),
         ("sec 1; add ring 0", "Add ring:0."),
-        ("pri status", "error: primary is not connected (look with: status)"),
+        ("pri status", "error: primary is not connected (type status to list the connected processes)"),
         ("nfv 1; exit", "Exit nfv 1"),
     ):
         prompt.send(f"{typed}\r")

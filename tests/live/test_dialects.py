@@ -76,8 +76,9 @@ def test_a_component_that_did_not_change_is_an_error(shared: Lab, version: str) 
     entry = {"action": "add", "type": "mac", "mac_address": "0a:00:00:00:00:21", "port": "ring:1"}
     for asked, what in (
         (("POST", "", {"name": "cls", "core": 2, "type": "classifier"}),
-         f"`component start cls 2 {kind}` had no effect as asked: there is no component cls"),
-        (("PUT", "/cls/ports", attach), "`port add ring:0 rx cls` had no effect as asked: ring:0 is no rx port of cls"),
+         f"`component start cls 2 {kind}` did not have the requested effect: there is no component cls"),
+        (("PUT", "/cls/ports", attach),
+         "`port add ring:0 rx cls` did not have the requested effect: ring:0 is no rx port of cls"),
         (("PUT", "/classifier_table", entry), "mac 0a:00:00:00:00:21 ring:1 is not in the classifier table"),
     ):  # fmt: skip
         method, path, body = asked
@@ -90,7 +91,7 @@ def test_a_component_that_did_not_change_is_an_error(shared: Lab, version: str) 
 def test_a_capture_that_did_not_start_is_an_error(shared: Lab) -> None:
     fake = shared.add("pcap", 5, "--lie")
     code, said = shared.rest("PUT", "/pcaps/5/capture", {"action": "start"})
-    assert code == 400 and "`start` had no effect as asked: it is idle" in said
+    assert code == 400 and "`start` did not have the requested effect: the process is idle" in said
     fake.kill()
     gone(shared)
 
@@ -233,7 +234,7 @@ def test_of_two_processes_with_one_id_the_first_stays(shared: Lab) -> None:
     """With spp-ctl they evict each other each second."""
     first = shared.add("nfv", 9)
     second = shared.start("nfv", "-n", 9)
-    shared.controller.logged("id 9 belongs to nfv:9, which answers")
+    shared.controller.logged("id 9 is already used by nfv:9")
     shared.good("PUT", "/nfvs/9/ports", {"action": "add", "port": "ring:1"})
     time.sleep(1.5)  # the second comes again
     assert "ring:1" in shared.good("GET", "/nfvs/9")["ports"]

@@ -186,7 +186,7 @@ def test_a_guest_cannot_take_another_id(lab: Lab) -> None:
     inside(lab, 11, change.format('"$id"', "1"))
     log = lab.state / "ctrler.log"
     try:
-        wait_for("the refusal", lambda: "refused VM 11: its guest claims id 1" in log.read_text(errors="replace"))
+        wait_for("the refusal", lambda: "refused VM 11: its guest sent id 1," in log.read_text(errors="replace"))
         assert {"type": "nfv", "client-id": 1} in lab.control.processes()
     finally:
         inside(lab, 11, change.format("1", '"$id"'))
@@ -197,7 +197,7 @@ def test_a_spp_vm_that_starts_again_is_connected_again(lab: Lab) -> None:
     before = lab.control.processes()
     inside(lab, 12, "pkill spp_vm")
     log = lab.state / "ctrler.log"
-    wait_for("the hello", lambda: "disconnected: its spp_vm has started again" in log.read_text(errors="replace"))
+    wait_for("the hello", lambda: "disconnected: its spp_vm was restarted" in log.read_text(errors="replace"))
     wait_for("VM 12", lambda: lab.control.processes() == before)
 
 

@@ -192,7 +192,7 @@ def test_ssh_needs_no_questions_and_spp_vm_of_a_guest_has_its_patches_again(lab:
     )
     lab.control.patch("nfv:11", "phy:0", "phy:0")
     subprocess.run([*command[:-1], "busybox killall -KILL spp_vm"], check=True, capture_output=True)
-    wait_for("spp_vm", lambda: "nfv:11 is back: 1 patch given again" in (lab.state / "ctrler.log").read_text(), 60)
+    wait_for("spp_vm", lambda: "nfv:11 reconnected: restored 1 patch" in (lab.state / "ctrler.log").read_text(), 60)
     assert lab.control.nfv_status(11)["patches"] == [{"src": "phy:0", "dst": "phy:0"}]
 
 

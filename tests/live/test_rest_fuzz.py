@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sppr.controller.errors import BadValue
-from sppr.controller.server.reply import MOST, ReplyCutter
+from sppr.controller.server.reply import MAX_REPLY_SIZE, ReplyParser
 from tests.live.fakes import Lab, lab
 from tests.live.test_controller import WAIT, until
 
@@ -136,15 +136,15 @@ def test_more_clients_than_it_takes(panel: Lab) -> None:
 @given(st.lists(st.one_of(st.binary(max_size=200), st.sampled_from(PIECES)), max_size=20), st.booleans())
 def test_no_reply_breaks_the_cutter(pieces: list[bytes], settle: bool) -> None:
     """Whatever comes is a reply, not yet one, or too long; and what it holds is bounded."""
-    cutter = ReplyCutter("patch phy:0 ring:0")
+    parser = ReplyParser("patch phy:0 ring:0")
     for piece in pieces:
         try:
-            reply = cutter.feed(piece)
+            reply = parser.feed(piece)
         except ValueError:
             return
-        reply = reply or (cutter.settle() if settle else None)
+        reply = reply or (parser.finish() if settle else None)
         assert reply is None or (
-            len(reply.text) <= MOST and isinstance(reply.failed, bool) and reply.words() is not None
+            len(reply.text) <= MAX_REPLY_SIZE and isinstance(reply.failed, bool) and reply.reason() is not None
         )
 
 
@@ -157,9 +157,9 @@ WORDS = """pri nfv vf mirror pcap sec ; 1 2 status add del patch reset ring:0 ph
 @given(st.one_of(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join), st.text(max_size=60)))
 def test_no_line_breaks_the_parser(line: str) -> None:
     from sppr.controller.prompt.commands import parse
-    from sppr.controller.prompt.completion import Known, candidates
+    from sppr.controller.prompt.completion import CompletionData, candidates
 
-    candidates(line, Known({"nfv": [1]}, {1: ["phy:0"]}, ["phy:0"], {1: ["fw"]}, {"nfv": ["1 -l 1"]}))
+    candidates(line, CompletionData({"nfv": [1]}, {1: ["phy:0"]}, ["phy:0"], {1: ["fw"]}, {"nfv": ["1 -l 1"]}))
     try:
         parse(line)
     except BadValue as error:

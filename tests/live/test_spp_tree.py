@@ -209,11 +209,11 @@ def test_the_management_port_gets_five_connections_a_second_at_most() -> None:
                     sock.close()
 
         threading.Thread(target=serve, daemon=True).start()
-        desk = Client(None, server.getsockname(), False)  # type: ignore[arg-type]
+        client = Client(None, server.getsockname(), False)  # type: ignore[arg-type]
 
         def ask() -> None:
             while time.monotonic() < began + 2.5:
-                assert desk.connected() == (True, [])
+                assert client.connected() == (True, [])
 
         began = time.monotonic()
         threads = [threading.Thread(target=ask) for _ in range(3)]
@@ -313,7 +313,7 @@ def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
     lab.tmux("send-keys", "-t", ctrler["pane"], "sec 1;sta")
     # The prompt before the keys may be that of an exchange of the launcher's, which is not shown.
     wait_for("the keys", lambda: last_line(lab, ctrler["pane"]).endswith("sec 1;sta"), 60)
-    with pytest.raises(ControlError, match="somebody is in the middle of a line"):
+    with pytest.raises(ControlError, match="a user is typing a line at its prompt"):
         ControlClient(lab.state / "api.sock", timeout=20).processes()
     assert last_line(lab, ctrler["pane"]).endswith("sec 1;sta")
     lab.tmux("send-keys", "-t", ctrler["pane"], "tus", "Enter")

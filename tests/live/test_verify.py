@@ -59,31 +59,33 @@ def refusal(call: object, *args: str) -> str:
 def test_a_port_that_did_not_come_is_an_error(liar: tuple[Controller, Liar]) -> None:
     controller, _ = liar
     said = refusal(controller.client.add_port, "nfv:1", "vhost:1")
-    assert "command error: `add vhost:1` had no effect as asked: vhost:1 is missing" in said
+    assert "command error: `add vhost:1` did not have the requested effect: vhost:1 is missing" in said
 
 
 def test_a_patch_that_changed_on_the_side_is_named(liar: tuple[Controller, Liar]) -> None:
     controller, fake = liar
     fake.effect = (["udf", "ring:0", "nullpmd:3"], [{"src": "udf", "dst": "ring:0"}])
     said = refusal(controller.client.add_port, "nfv:1", "nullpmd:3")
-    assert "phy:0 is missing; udf is there; phy:0 -> ring:0 is missing; udf -> ring:0 is there" in said
+    assert "phy:0 is missing; udf is present; phy:0 -> ring:0 is missing; udf -> ring:0 is present" in said
 
 
 def test_forwarding_that_did_not_start_is_an_error(liar: tuple[Controller, Liar]) -> None:
     controller, _ = liar
-    assert "`forward` had no effect as asked: it is idling" in refusal(controller.client.forward, "nfv:1")
+    assert "`forward` did not have the requested effect: the process is idling" in refusal(
+        controller.client.forward, "nfv:1"
+    )
 
 
 def test_a_reset_that_left_a_patch_is_an_error(liar: tuple[Controller, Liar]) -> None:
     controller, _ = liar
-    assert "phy:0 -> ring:0 is there" in refusal(controller.client.reset_patches, "nfv:1")
+    assert "phy:0 -> ring:0 is present" in refusal(controller.client.reset_patches, "nfv:1")
 
 
 def test_what_spp_would_damage_is_not_sent(liar: tuple[Controller, Liar]) -> None:
     controller, fake = liar
-    assert "answers success and damages" in refusal(controller.client.add_port, "nfv:1", "tap:3")
+    assert "answers success but corrupts" in refusal(controller.client.add_port, "nfv:1", "tap:3")
     assert "is patched (phy:0 -> ring:0)" in refusal(controller.client.del_port, "nfv:1", "ring:0")
-    assert "answers success and damages" in refusal(controller.client.del_port, "nfv:1", "tap:3")
+    assert "answers success but corrupts" in refusal(controller.client.del_port, "nfv:1", "tap:3")
     assert set(fake.heard) == {"_get_client_id", "status"}
 
 
@@ -99,7 +101,7 @@ def test_memif_is_sent_to_a_release_that_has_it_only(liar: tuple[Controller, Lia
     primary.lists_pipes = False
     controller.client.primary_status()
     for call in (controller.client.add_port, controller.client.del_port):
-        assert "answers success and damages" in refusal(call, "nfv:1", "memif:1")
+        assert "answers success but corrupts" in refusal(call, "nfv:1", "memif:1")
     assert not [command for command in fake.heard if command.endswith("memif:1")]
 
 
@@ -108,7 +110,7 @@ def test_a_primary_without_a_forwarder_does_not_forward(tmp_path: Path) -> None:
     try:
         Primary(controller.pri_port).start()
         until(lambda: {"type": "primary"} in controller.client.processes(), "the primary")
-        assert "it has no forwarder" in refusal(controller.client.forward, "primary")
+        assert "the process has no forwarder" in refusal(controller.client.forward, "primary")
     finally:
         controller.end()
 

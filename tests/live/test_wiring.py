@@ -70,7 +70,7 @@ def test_a_process_that_comes_anew_is_wired_before_it_is_seen(controllers: Itera
     die(controller, first)
     again = nfv(controller, 1, delay=0.05)
     assert changes(again) == GIVEN and again.state == "running"
-    controller.logged("nfv:1 is back: 2 ports, 1 patch, forwarding given again")
+    controller.logged("nfv:1 reconnected: restored 2 ports, 1 patch, forwarding")
     assert nfv(controller, 2).heard[1:2] == ["status"], "another one is not meant"
 
 
@@ -121,8 +121,8 @@ def test_a_restore_that_is_answered_with_success_and_not_done_is_reported(contro
     answer = liar.answer
     liar.answer = lambda command: reply(result="succeeded") if command == "add vhost:1" else answer(command)  # type: ignore[method-assign]
     liar.start()
-    controller.logged("nfv:1 is back: 1 port, forwarding given again; refused: patch ring:0 vhost:1, ")
-    controller.logged("add vhost:1 (it answered success, and its status shows no effect)")
+    controller.logged("nfv:1 reconnected: restored 1 port, forwarding; not restored: patch ring:0 vhost:1, ")
+    controller.logged("add vhost:1 (it answered success, but its status shows no effect)")
     controller.client.nfv_status(1)
     die(controller, liar)
     assert changes(nfv(controller, 1)) == GIVEN, "what had no effect is tried again the next time"
@@ -136,7 +136,7 @@ def test_what_is_refused_is_told_and_tried_again_the_next_time(controllers: Iter
     answer = picky.answer
     picky.answer = lambda command: answer(command).replace(b', "vhost:1"', b"")  # type: ignore[method-assign]
     picky.start()
-    controller.logged("nfv:1 is back: 1 port, 1 patch, forwarding given again; refused: add vhost:1")
+    controller.logged("nfv:1 reconnected: restored 1 port, 1 patch, forwarding; not restored: add vhost:1")
     assert controller.client.nfv_status(1)["ports"] == ["phy:0", "ring:0"]
     die(controller, picky)
     assert changes(nfv(controller, 1)) == GIVEN
@@ -182,7 +182,7 @@ def test_the_primary_gets_its_own_again(controllers: Iterator[Controller]) -> No
 def test_a_file_that_is_no_memory_is_told_and_starts_anew(controllers: Iterator[Controller], tmp_path: Path) -> None:
     (tmp_path / "wiring.json").write_text('{"version": 1, "processes": {"sec:1": {"ports": {"exit": []}}}}')
     controller = next(controllers)
-    controller.logged("cannot be understood, sec:1: ")
+    controller.logged("invalid: sec:1: ")
     assert "exit" in (tmp_path / "wiring.json.broken").read_text()
     assert changes(nfv(controller, 1)) == []
 
@@ -235,7 +235,7 @@ def test_a_secondary_that_was_killed_and_run_again_carries_packets_again(lab: La
     run_again(lab, row["pane"], "-i 2")
     wait_state(lab, "sec2", "ready")
     packets_cross(lab)
-    assert "nfv:2 is back: 1 port, 1 patch, forwarding given again" in (lab.state / "ctrler.log").read_text()
+    assert "nfv:2 reconnected: restored 1 port, 1 patch, forwarding" in (lab.state / "ctrler.log").read_text()
 
 
 def test_the_controller_and_a_secondary_run_again_lose_nothing(lab: Lab) -> None:

@@ -111,3 +111,14 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# One two\n[x](b.md) [y](a.md#one-two) [z](#three) [w](https://example.org)\n")
     assert list(broken_links(tmp_path / "a.md")) == ["b.md", "#three"]
+
+
+def test_each_section_of_spp_protocol_that_a_comment_cites_exists() -> None:
+    headings = set(re.findall(r"^## (.*)$", (ROOT / "docs/spp-protocol.md").read_text(), re.MULTILINE))
+    cited: dict[str, str] = {}
+    for path in (ROOT / "sppr").rglob("*.*"):
+        if path.suffix in (".py", ".c", ".h") and "build" not in path.parts:
+            text = re.sub(r"\n[ */#]*", " ", path.read_text())
+            for names in re.findall(r"docs/spp-protocol\.md, ([^)]*?)\)", text):
+                cited |= dict.fromkeys(re.split(r", | and |; ", names), str(path))
+    assert headings and {name: path for name, path in cited.items() if name not in headings} == {}

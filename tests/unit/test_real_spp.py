@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sppr.classic.client import Client, Refusal
+from sppr.classic.client import Client, RequestError
 from sppr.classic.service import Service
 from sppr.config import load
 from sppr.config.model import Chain, Config
@@ -292,7 +292,7 @@ def test_the_json_of_spp_vf_py_is_read_over_many_lines() -> None:
     service = served(False, "vf", status=connected, s2=VF, s3="closing:<socket._socketobject object at 0x7f>")
     assert service.processes() == [{"type": "vf", "client-id": 2}]
     assert service.status(2)["info"] == {"client-id": 2, "core": [{"core": 2, "type": "unuse"}]}
-    with pytest.raises(Refusal, match="sec_id 3 not found"):
+    with pytest.raises(RequestError, match="sec_id 3 not found"):
         service.status(3)
     ended = served(False, "vf", s2=VF + "closing:<socket._socketobject object at 0x7f>")
     assert ended.status(2)["results"] == [{"result": "success"}]
@@ -308,7 +308,7 @@ def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> N
     assert service.processes() == [{"type": "nfv", "client-id": 1}]
     texts["sec 1;status"] = "closing:<socket"
     assert service.processes() == [{"type": "nfv", "client-id": 1}], "its answer counts for 2 s"
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         service.status(1)
     assert service.processes() == []
     texts["sec 1;status"] = "status: idling\nports: ''"
@@ -323,12 +323,15 @@ def test_a_change_that_a_classic_process_only_echoes_is_compared_with_its_status
     }  # fmt: skip
     service = Service(Client(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
     for call, what in (
-        (lambda: service.reset(1), "`patch reset` had no effect as asked: phy:0 -> ring:5 is there"),
-        (lambda: service.port(1, "add", "vhost:1"), "`add vhost:1` had no effect as asked: vhost:1 is missing"),
+        (lambda: service.reset(1), "`patch reset` did not have the requested effect: phy:0 -> ring:5 is present"),
+        (
+            lambda: service.port(1, "add", "vhost:1"),
+            "`add vhost:1` did not have the requested effect: vhost:1 is missing",
+        ),
         (lambda: service.patch(1, "phy:1", "ring:5"), "phy:1 -> ring:5 is missing"),
-        (lambda: service.forward(1, "start"), "`forward` had no effect as asked: it is idling"),
+        (lambda: service.forward(1, "start"), "`forward` did not have the requested effect: the process is idling"),
     ):
-        with pytest.raises(Refusal, match=re.escape(what)):
+        with pytest.raises(RequestError, match=re.escape(what)):
             call()
 
 
@@ -352,7 +355,7 @@ def test_what_18_05_says_of_nobody_is_no_status() -> None:
     )
     assert service.status(1)["ports"] == []
     for number in (2, 3, 4):
-        with pytest.raises(Refusal, match=f"sec_id {number} not found"):
+        with pytest.raises(RequestError, match=f"sec_id {number} not found"):
             service.status(number)
 
 

@@ -1,4 +1,6 @@
-"""What follows ``vf ID;``, ``mirror ID;``, ``pcap ID;``, ``pri; launch`` and ``pri; flow`` (spp-facts 6.1). Pure."""
+"""Parse the arguments of ``vf ID;``, ``mirror ID;``, ``pcap ID;``, ``pri; launch`` and ``pri; flow``
+(docs/spp-protocol.md, Prompt). Pure.
+"""
 
 import re
 from typing import Any
@@ -9,7 +11,7 @@ from sppr.controller.primary import RULE
 from sppr.controller.prompt.request import Request
 from sppr.spp.names import check_id, check_uid
 
-KINDS = {"vf": ("forward", "merge", "classifier"), "mirror": ("mirror",)}
+COMPONENT_TYPES = {"vf": ("forward", "merge", "classifier"), "mirror": ("mirror",)}
 FORMS = {
     "component": "component start NAME CORE TYPE, component stop NAME",
     "port": "port add|del UID rx|tx NAME [add_vlantag VID PCP|del_vlantag]",
@@ -20,23 +22,25 @@ FORMS = {
 }
 
 
-def wrong(prefix: str, sub: str, what: str) -> BadValue:
+def syntax_error(prefix: str, sub: str, what: str) -> BadValue:
+    """Return the error for invalid arguments of a subcommand. The hint shows its form."""
     return BadValue(f"{prefix}; {sub}: {what}", hint=FORMS[sub])
 
 
 def component(prefix: str, kind: str, args: list[str]) -> Request:
-    """``start fw1 2 forward`` or ``stop fw1``."""
+    """Parse ``start fw1 2 forward`` or ``stop fw1``."""
+    types = COMPONENT_TYPES[kind]
     match args:
-        case ["start", name, core, which] if re.fullmatch(NAME, name) and core.isdecimal() and which in KINDS[kind]:
-            body = {"name": name, "core": int(core), "type": which}
+        case ["start", name, core, type_] if re.fullmatch(NAME, name) and core.isdecimal() and type_ in types:
+            body = {"name": name, "core": int(core), "type": type_}
             return Request("POST", "/components", body, f"Start component {name} on core {core}.")
         case ["stop", name] if re.fullmatch(NAME, name):
             return Request("DELETE", f"/components/{name}", None, f"Stop component {name}.")
-    raise wrong(prefix, "component", f"{' '.join(args)!r} is not understood; TYPE is one of {', '.join(KINDS[kind])}")
+    raise syntax_error(prefix, "component", f"{' '.join(args)!r} is not understood; TYPE is one of {', '.join(types)}")
 
 
 def port(prefix: str, kind: str, args: list[str]) -> Request:
-    """``add ring:0 rx fw1``, vf also ``... add_vlantag 100 0`` or ``del_vlantag``."""
+    """Parse ``add ring:0 rx fw1``; for vf also ``... add_vlantag 100 0`` or ``del_vlantag``."""
     vlan: dict[str, Any] = {}
     match args[4:]:
         case []:
@@ -45,39 +49,41 @@ def port(prefix: str, kind: str, args: list[str]) -> Request:
             vlan = {"vlan": {"operation": "del"}}
         case ["add_vlantag", vid, pcp] if kind == "vf" and vid.isdecimal() and pcp.isdecimal():
             vlan = {"vlan": {"operation": "add", "id": int(vid), "pcp": int(pcp)}}
-        case more:
-            raise wrong(prefix, "port", f"{' '.join(more)!r} is not understood")
+        case extra:
+            raise syntax_error(prefix, "port", f"{' '.join(extra)!r} is not understood")
     match args[:4]:
-        case ["add" | "del" as action, uid, "rx" | "tx" as way, name] if re.fullmatch(NAME, name):
-            body = {"action": "attach" if action == "add" else "detach", "port": _uid(uid), "dir": way, **vlan}
-            said = f"{'Add' if action == 'add' else 'Delete'} {uid} {'to' if action == 'add' else 'from'} {name}."
-            return Request("PUT", f"/components/{name}/ports", body, said)
-    raise wrong(prefix, "port", f"{' '.join(args)!r} is not understood")
+        case ["add" | "del" as action, uid, "rx" | "tx" as direction, name] if re.fullmatch(NAME, name):
+            body = {"action": "attach" if action == "add" else "detach", "port": _uid(uid), "dir": direction, **vlan}
+            message = f"{'Add' if action == 'add' else 'Delete'} {uid} {'to' if action == 'add' else 'from'} {name}."
+            return Request("PUT", f"/components/{name}/ports", body, message)
+    raise syntax_error(prefix, "port", f"{' '.join(args)!r} is not understood")
 
 
 def classifier(prefix: str, args: list[str]) -> Request:
-    """``add mac MAC UID`` or ``add vlan VID MAC UID``."""
+    """Parse ``add mac MAC UID`` or ``add vlan VID MAC UID``."""
     match args:
         case ["add" | "del" as action, "mac", mac, uid]:
             vlan: dict[str, Any] = {"type": "mac"}
         case ["add" | "del" as action, "vlan", vid, mac, uid] if vid.isdecimal():
             vlan = {"type": "vlan", "vlan": int(vid)}
         case _:
-            raise wrong(prefix, "classifier_table", f"{' '.join(args)!r} is not understood")
+            raise syntax_error(prefix, "classifier_table", f"{' '.join(args)!r} is not understood")
     if not re.fullmatch(f"default|{MAC}", mac):
-        raise wrong(prefix, "classifier_table", f"{mac!r} is not a MAC address nor default")
+        raise syntax_error(prefix, "classifier_table", f"{mac!r} is neither a MAC address nor default")
     body = {"action": action, **vlan, "mac_address": mac, "port": _uid(uid)}
     return Request("PUT", "/classifier_table", body, f"{'Add' if action == 'add' else 'Delete'} {mac} of {uid}.")
 
 
 def launch(args: list[str]) -> Request:
-    """Adds ``--proc-type secondary``; the id stands before the options, or among them."""
+    """Parse ``KIND [ID] EAL... -- APP...``, and add ``--proc-type secondary``. The id stands before the options, or
+    among them.
+    """
     kind, rest = (args[0].removeprefix("spp_"), args[1:]) if args else ("", [])
     if kind not in ("nfv", "vf", "mirror", "pcap"):
-        raise wrong("pri", "launch", f"{kind!r} is no kind of secondary")
+        raise syntax_error("pri", "launch", f"{kind!r} is not a kind of secondary")
     number = rest.pop(0) if rest and rest[0].isdecimal() else None
     if "--" not in rest:
-        raise wrong("pri", "launch", "there is no -- between the options of EAL and those of the program")
+        raise syntax_error("pri", "launch", "-- is missing between the EAL options and the options of the program")
     cut = rest.index("--")
     eal, app = _options(rest[:cut]), _options(rest[cut + 1 :])
     eal.setdefault("--proc-type", "secondary")
@@ -86,15 +92,15 @@ def launch(args: list[str]) -> Request:
     try:
         client_id = check_id(number)
     except ValueError as error:
-        raise wrong("pri", "launch", str(error)) from None
+        raise syntax_error("pri", "launch", str(error)) from None
     if "-s" not in app:
-        raise wrong("pri", "launch", "-s IP:PORT, the controller, is missing")
+        raise syntax_error("pri", "launch", "the address of the controller is missing: -s IP:PORT")
     body = {"client_id": client_id, "proc_name": f"spp_{kind}", "eal": eal, "app": app | {option: number}}
     return Request("PUT", "/launch", body, f"Send request to launch {kind}:{client_id}.")
 
 
 def _options(words: list[str]) -> dict[str, Any]:
-    """Values by option; all of one that is given more than once."""
+    """Return the values by option. An option that is given several times has a list."""
     found: dict[str, Any] = {}
     name = ""
     for word in words:
@@ -104,7 +110,7 @@ def _options(words: list[str]) -> dict[str, Any]:
                 [*([found[name]] if isinstance(found[name], str) else found[name]), ""] if name in found else ""
             )
         elif not name:
-            raise wrong("pri", "launch", f"{word!r} is no option")
+            raise syntax_error("pri", "launch", f"{word!r} is not an option")
         elif isinstance(found[name], list):
             found[name][-1] = f"{found[name][-1]} {word}".strip()
         else:
@@ -113,31 +119,34 @@ def _options(words: list[str]) -> dict[str, Any]:
 
 
 def flow(args: list[str]) -> Request:
-    """A rule of a NIC; ``list`` and ``status`` read the primary's status (the path is empty then)."""
+    """Parse a command for the flow rules of a NIC.
+
+    ``list`` and ``status`` become a GET with an empty path: the rules are in the status of the primary.
+    """
     if len(args) < 2 or not re.fullmatch(r"phy:\d{1,3}", args[1]):
-        raise wrong("pri", "flow", "which NIC? phy:N")
-    number, rest = args[1][4:], args[2:]
+        raise syntax_error("pri", "flow", "the NIC is missing: phy:N")
+    nic, rest = args[1][4:], args[2:]
     if args[0] in ("list", "status") and len(rest) == (args[0] == "status"):
-        return Request("GET", "", {"port": int(number), "rule": rest[0] if rest else ""})
+        return Request("GET", "", {"port": int(nic), "rule": rest[0] if rest else ""})
     if args[0] == "destroy" and len(rest) == 1 and re.fullmatch(r"ALL|\d{1,9}", rest[0]):
-        which = "" if rest[0] == "ALL" else f"/{rest[0]}"
-        return Request("DELETE", f"/flow_rules{which}/port_id/{number}")
+        rule = "" if rest[0] == "ALL" else f"/{rest[0]}"
+        return Request("DELETE", f"/flow_rules{rule}/port_id/{nic}")
     if args[0] not in ("validate", "create"):
-        raise wrong("pri", "flow", f"{' '.join(args)!r} is not understood")
+        raise syntax_error("pri", "flow", f"{' '.join(args)!r} is not understood")
     tail = "/validate" if args[0] == "validate" else ""
-    return Request("POST", f"/flow_rules/port_id/{number}{tail}", {"rule": _rule(rest)})
+    return Request("POST", f"/flow_rules/port_id/{nic}{tail}", {"rule": _rule(rest)})
 
 
 def _rule(words: list[str]) -> dict[str, Any]:
     text = " ".join(words)
     found = re.fullmatch(r"(.*?)\s*\b(ingress|egress)\s+pattern (.+) /\s+end actions (.+) /\s+end", text)
-    head = re.fullmatch(r"(?:group (\d+) ?)?(?:priority (\d+) ?)?(transfer ?)?", found[1]) if found else None
+    attributes = re.fullmatch(r"(?:group (\d+) ?)?(?:priority (\d+) ?)?(transfer ?)?", found[1]) if found else None
     items = [[item.strip() for item in found[n].split(" / ")] for n in (3, 4)] if found else []
-    if not found or not head or not all(re.fullmatch(RULE, item) for part in items for item in part):
-        raise wrong("pri", "flow", f"{text!r} is not understood")
+    if not found or not attributes or not all(re.fullmatch(RULE, item) for part in items for item in part):
+        raise syntax_error("pri", "flow", f"{text!r} is not understood")
     rule: dict[str, Any] = {"direction": found[2], "pattern": items[0], "actions": items[1]}
-    rule |= {key: int(head[n]) for key, n in (("group", 1), ("priority", 2)) if head[n]}
-    return rule | ({"transfer": True} if head[3] else {})
+    rule |= {key: int(attributes[n]) for key, n in (("group", 1), ("priority", 2)) if attributes[n]}
+    return rule | ({"transfer": True} if attributes[3] else {})
 
 
 def _uid(text: str) -> str:

@@ -1,4 +1,6 @@
-"""The language of the prompt: one line to one ``Command``. Pure. SPP's own of both eras (spp-facts 6.1, 6.4)."""
+"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras (docs/spp-protocol.md,
+Prompt, Classic prompt). Pure.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,40 +13,40 @@ from sppr.spp.names import PORT_TYPES, PRIMARY, Target, check_id, check_uid, is_
 
 T = TypeVar("T")
 HELP = {
-    "status": "status           the controller, the primary, the secondaries",
+    "status": "status           show the controller, the primary and the secondaries",
     "pri": "pri; SUB         status, clear, add, del, patch, patch reset [UID], forward, stop, launch, flow, exit",
     "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID, patch reset [UID], forward, stop, exit",
     "vf": "vf ID; SUB       status, component, port, classifier_table, exit",
     "mirror": "mirror ID; SUB   status, component, port, exit",
     "pcap": "pcap ID; SUB     status, start, stop, exit",
-    "sec": "sec ID; SUB      for a secondary of any kind; also the classic forms: add ring 3, patch 0 2",
-    "server": "server           list; N or switch N; add IP[:PORT]; del N|IP[:PORT]: controllers of other hosts",
+    "sec": "sec ID; SUB      a secondary of any kind; also the classic forms: add ring 3, patch 0 2",
+    "server": "server           controllers of other hosts: list; N or switch N; add IP[:PORT]; del N|IP[:PORT]",
     "topo": "topo DST [TYPE]  draw the network: term, or a file of TYPE dot, mermaid, svg, json, yaml, jpg, png, bmp",
-    "topo_subgraph": "topo_subgraph    list; add LABEL PORT,PORT...; del LABEL: frames in what topo draws",
-    "record": "record FILE      write the lines that follow into FILE, until exit, bye or playback",
-    "playback": "playback FILE    carry out the lines of FILE",
-    "config": "config [KEY [VALUE]]  list, show or set",
-    "history": "history          the lines typed so far",
-    "redo": "redo N           carry out line N of the history again",
-    "inspect": "inspect          what is connected, as JSON",
-    "bye": "bye [sec|all]    end the controller; sec: exit all secondaries; all: these, then the primary",
-    "exit": "exit             as bye",
-    "help": "help [COMMAND]   this",
+    "topo_subgraph": "topo_subgraph    frames in the drawings of topo: list; add LABEL PORT,PORT...; del LABEL",
+    "record": "record FILE      write the following lines to FILE, until exit, bye or playback",
+    "playback": "playback FILE    run the lines of FILE",
+    "config": "config [KEY [VALUE]]  list, show or set the settings",
+    "history": "history          list the lines typed so far",
+    "redo": "redo N           run line N of the history again",
+    "inspect": "inspect          show the connected processes as JSON",
+    "bye": "bye [sec|all]    stop the controller; sec: exit all secondaries; all: secondaries, then the primary",
+    "exit": "exit             same as bye",
+    "help": "help [COMMAND]   show this help",
 }
 UID_HELP = "a UID is TYPE:NUMBER, as ring:0 or phy:0nq1, with TYPE one of " + " ".join(PORT_TYPES)
-SECONDARY_SUBS = ("status", "add", "del", "patch", "forward", "stop", "exit")
-PRIMARY_SUBS = ("clear", *SECONDARY_SUBS, "launch", "flow")
-#: What a secondary understands, by kind; ``sec`` is found out when it is carried out.
-SUBS = {
-    "nfv": SECONDARY_SUBS,
+NFV_SUBCOMMANDS = ("status", "add", "del", "patch", "forward", "stop", "exit")
+PRIMARY_SUBCOMMANDS = ("clear", *NFV_SUBCOMMANDS, "launch", "flow")
+#: The subcommands of a secondary, by kind. The kind of a ``sec`` is determined when the command runs.
+SUBCOMMANDS = {
+    "nfv": NFV_SUBCOMMANDS,
     "vf": ("status", "component", "port", "classifier_table", "exit"),
     "mirror": ("status", "component", "port", "exit"),
     "pcap": ("status", "start", "stop", "exit"),
-    "sec": (*SECONDARY_SUBS, "component", "port", "classifier_table", "start"),
+    "sec": (*NFV_SUBCOMMANDS, "component", "port", "classifier_table", "start"),
 }
-BYES = ("", "sec", "all")
-#: Least and most words after a command of the controller's own.
-_ARGS = {
+BYE_FORMS = ("", "sec", "all")
+#: Minimum and maximum number of arguments of a command of the controller itself.
+_ARGUMENT_COUNTS = {
     "server": (0, 2), "topo": (1, 2), "topo_subgraph": (0, 3), "record": (1, 1), "playback": (1, 1),
     "config": (0, 9), "redo": (1, 1),
 }  # fmt: skip
@@ -52,9 +54,11 @@ _ARGS = {
 
 @dataclass(frozen=True)
 class Command:
-    """``verb`` is a key of HELP, or ``nothing`` (empty line, comment); with a ``target`` the SUB, as ``add``.
+    """A parsed line.
 
-    ``request``: the call of a SUB that only one kind of process has.
+    - ``verb``: a key of HELP, or ``nothing`` for an empty line or a comment; with a ``target`` the subcommand, such as
+      ``add``.
+    - ``request``: the call of a subcommand that only one kind of process has.
     """
 
     verb: str
@@ -64,7 +68,7 @@ class Command:
 
 
 def parse(line: str) -> Command:
-    """One line as typed. BadValue says what is wrong and what can be typed instead."""
+    """Parse one line. Raises BadValue, which names the error and the correct form."""
     text = line.strip()
     if not text or text.startswith(("#", "//")):
         return Command("nothing")
@@ -72,19 +76,19 @@ def parse(line: str) -> Command:
     before, rest = head.split(), tail.split()
     verb = before[0] if before else ";"
     if verb == "pri":
-        return _sub("pri", PRIMARY, before[1:] + rest, PRIMARY_SUBS)
-    if verb in SUBS:
+        return _parse_subcommand("pri", PRIMARY, before[1:] + rest, PRIMARY_SUBCOMMANDS)
+    if verb in SUBCOMMANDS:
         if len(before) < 2:
             raise BadValue(f"{verb}: the id of a secondary is missing", hint=f"{verb} 1; status")
-        target = Target(verb, _checked(check_id, before[1]))
-        return _sub(f"{verb} {target.client_id}", target, before[2:] + rest, SUBS[verb])
-    if verb == "topo_subgraph":  # ports may be divided by ";" there
-        return _plain(verb, tuple(text.split()[1:]))
-    return _plain(verb, (*before[1:], *rest))
+        target = Target(verb, _check(check_id, before[1]))
+        return _parse_subcommand(f"{verb} {target.client_id}", target, before[2:] + rest, SUBCOMMANDS[verb])
+    if verb == "topo_subgraph":  # its ports may be separated by ";"
+        return _parse_own(verb, tuple(text.split()[1:]))
+    return _parse_own(verb, (*before[1:], *rest))
 
 
-def _plain(verb: str, args: tuple[str, ...]) -> Command:
-    """Commands of the controller itself."""
+def _parse_own(verb: str, args: tuple[str, ...]) -> Command:
+    """Parse a command of the controller itself."""
     if verb not in HELP and verb != "?":
         raise BadValue(f"{verb}: no such command", hint="type help")
     if verb in ("help", "?"):
@@ -92,52 +96,53 @@ def _plain(verb: str, args: tuple[str, ...]) -> Command:
             raise BadValue(f"help {' '.join(args)}: no such command", hint=f"one of {', '.join(HELP)}")
         return Command("help", args=args)
     if verb == "bye":
-        if " ".join(args) not in BYES:
-            raise BadValue(f"bye {' '.join(args)}: no such form", hint="bye, bye sec or bye all")
+        if " ".join(args) not in BYE_FORMS:
+            raise BadValue(f"bye {' '.join(args)}: invalid argument", hint="use bye, bye sec or bye all")
         return Command("bye", args=args)
-    if verb in _ARGS:
-        least, most = _ARGS[verb]
-        if not least <= len(args) <= most:
-            raise BadValue(f"{verb}: too {'few' if len(args) < least else 'many'} words", hint=HELP[verb])
+    if verb in _ARGUMENT_COUNTS:
+        minimum, maximum = _ARGUMENT_COUNTS[verb]
+        if not minimum <= len(args) <= maximum:
+            raise BadValue(f"{verb}: too {'few' if len(args) < minimum else 'many'} arguments", hint=HELP[verb])
         return Command(verb, args=args)
     if args:
-        raise BadValue(f"{verb} takes nothing more, got {' '.join(args)!r}", hint=f"type {verb}")
+        raise BadValue(f"{verb} takes no arguments, got {' '.join(args)!r}", hint=f"type {verb}")
     return Command("bye" if verb == "exit" else verb)
 
 
-def _sub(prefix: str, target: Target, given: list[str], subs: tuple[str, ...]) -> Command:
-    """What follows ``pri;`` or ``nfv ID;``."""
-    if not given:
-        raise BadValue(f"{prefix}: what shall it do?", hint=f"{prefix}; followed by one of {', '.join(subs)}")
-    sub, args = given[0], given[1:]
-    if sub not in subs:
-        raise BadValue(f"{prefix}; {sub}: no such command", hint=f"one of {', '.join(subs)}")
+def _parse_subcommand(prefix: str, target: Target, words: list[str], subcommands: tuple[str, ...]) -> Command:
+    """Parse the words after ``pri;`` or ``nfv ID;``."""
+    if not words:
+        hint = f"{prefix}; followed by one of {', '.join(subcommands)}"
+        raise BadValue(f"{prefix}: the subcommand is missing", hint=hint)
+    sub, args = words[0], words[1:]
+    if sub not in subcommands:
+        raise BadValue(f"{prefix}; {sub}: no such command", hint=f"one of {', '.join(subcommands)}")
     if sub in ("add", "del"):
         return Command(sub, target, _ports_to_change(prefix, target, sub, args))
     if sub == "patch":
-        return _patch(prefix, target, args)
+        return _parse_patch(prefix, target, args)
     if sub in arguments.FORMS:
-        return Command(sub, target, request=_special(prefix, target, sub, args))
+        return Command(sub, target, request=_parse_special(prefix, target, sub, args))
     if args:
-        raise BadValue(f"{prefix}; {sub} takes nothing more, got {' '.join(args)!r}", hint=f"{prefix}; {sub}")
+        raise BadValue(f"{prefix}; {sub} takes no arguments, got {' '.join(args)!r}", hint=f"{prefix}; {sub}")
     if target.kind == "pcap" and sub != "exit" and sub != "status":
         return Command(sub, target, request=capture(sub))
     return Command(sub, target)
 
 
-def more(verb: str) -> list[str]:
-    """The forms of what follows ``vf ID;`` and so on."""
-    subs = PRIMARY_SUBS if verb == "pri" else SUBS.get(verb, ())
-    return [arguments.FORMS[sub] for sub in subs if sub in arguments.FORMS]
+def forms(verb: str) -> list[str]:
+    """Return the argument forms of the subcommands of ``verb``, such as ``vf``."""
+    subcommands = PRIMARY_SUBCOMMANDS if verb == "pri" else SUBCOMMANDS.get(verb, ())
+    return [arguments.FORMS[sub] for sub in subcommands if sub in arguments.FORMS]
 
 
 def capture(sub: str) -> Request:
-    """``start`` and ``stop`` of pcap."""
+    """Return the call for ``start`` or ``stop`` of a pcap."""
     return Request("PUT", "/capture", {"action": sub}, f"{sub.capitalize()} capture.")
 
 
-def _special(prefix: str, target: Target, sub: str, args: list[str]) -> Request:
-    """A SUB that only one kind has; ``sec`` is taken for a vf, which knows most."""
+def _parse_special(prefix: str, target: Target, sub: str, args: list[str]) -> Request:
+    """Parse a subcommand that only one kind of process has. ``sec`` is parsed as a vf, which has most of them."""
     kind = "vf" if target.kind == "sec" else target.kind
     if sub == "launch":
         return arguments.launch(args)
@@ -148,15 +153,17 @@ def _special(prefix: str, target: Target, sub: str, args: list[str]) -> Request:
             kind = "mirror"
         return arguments.component(prefix, kind, args)
     if sub == "port":
-        return arguments.port(prefix, kind, _joined(args))
-    return arguments.classifier(prefix, _joined(args))
+        return arguments.port(prefix, kind, _join_queues(args))
+    return arguments.classifier(prefix, _join_queues(args))
 
 
 def _ports_to_change(prefix: str, target: Target, sub: str, args: list[str]) -> tuple[str, ...]:
-    """One UID; two rings after it for a pipe of the primary. ``sec`` also takes the classic ``ring 3`` (6.4)."""
+    """Return one UID; for a pipe of the primary also its two rings. ``sec`` accepts the classic form ``ring 3``, too
+    (docs/spp-protocol.md, Classic prompt).
+    """
     if target.kind == "sec" and len(args) == 2 and args[0] in PORT_TYPES:
         args = [":".join(args)]
-    uids = tuple(_checked(check_uid, uid) for uid in _joined(args))
+    uids = tuple(_check(check_uid, uid) for uid in _join_queues(args))
     pipe = sub == "add" and target == PRIMARY and bool(uids) and uids[0].startswith("pipe:")
     if len(uids) != (3 if pipe else 1):
         form = "pipe:0 ring:0 ring:1" if pipe else "ring:0"
@@ -166,36 +173,36 @@ def _ports_to_change(prefix: str, target: Target, sub: str, args: list[str]) -> 
     return uids
 
 
-def _patch(prefix: str, target: Target, args: list[str]) -> Command:
+def _parse_patch(prefix: str, target: Target, args: list[str]) -> Command:
     if args == ["reset"]:
         return Command("reset", target)
-    if args[:1] == ["reset"] and len(ends := _joined(args[1:])) == 1:
-        return Command("disconnect", target, (_checked(check_uid, ends[0]),))
-    ends = _joined(args)
+    if args[:1] == ["reset"] and len(ends := _join_queues(args[1:])) == 1:
+        return Command("disconnect", target, (_check(check_uid, ends[0]),))
+    ends = _join_queues(args)
     if len(ends) != 2:
         raise BadValue(
             f"{prefix}; patch takes two ports, or reset, or reset and a port", hint=f"{prefix}; patch phy:0 ring:0"
         )
     for end in ends:
         if not (target.kind == "sec" and is_ethdev_number(end)):
-            _checked(check_uid, end)
+            _check(check_uid, end)
     return Command("patch", target, tuple(ends))
 
 
-def _joined(args: list[str]) -> list[str]:
-    """``phy:0 nq 1`` as the guides of SPP write it becomes ``phy:0nq1``, as it goes over the wire."""
-    found: list[str] = []
+def _join_queues(args: list[str]) -> list[str]:
+    """Join the words of a queue: the guides of SPP write ``phy:0 nq 1``, a command on the wire has ``phy:0nq1``."""
+    result: list[str] = []
     queue = list(args)
     while queue:
         word = queue.pop(0)
-        if word == "nq" and found and queue:
-            found[-1] += f"nq{queue.pop(0)}"
+        if word == "nq" and result and queue:
+            result[-1] += f"nq{queue.pop(0)}"
         else:
-            found.append(word)
-    return found
+            result.append(word)
+    return result
 
 
-def _checked(check: Callable[[str], T], text: str) -> T:
+def _check(check: Callable[[str], T], text: str) -> T:
     try:
         return check(text)
     except ValueError as error:

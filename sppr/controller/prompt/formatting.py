@@ -1,6 +1,7 @@
-"""Status objects as text for people, in the form of SPP's own prompt (spp-facts 6.1). Pure.
+"""Format status objects as text, in the form of SPP's own prompt (docs/spp-protocol.md, Prompt). Pure.
 
-Processes are other people's programs: any key may be missing or of another type, and that must only cost its line.
+A status comes from another program. Any key may be missing or of another type, and such a key affects only its own
+line.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ _PIPE = (("ID", "id"), ("rx", "rx"), ("tx", "tx"))
 
 
 def panel_status(address: str, primary: bool, secondaries: Iterable[tuple[str, str]]) -> list[str]:
-    """The whole panel. ``secondaries``: name as ``nfv:1``, and state, which may be empty."""
+    """Return the status of the whole panel. ``secondaries``: name such as ``nfv:1``, and state, which may be empty."""
     lines = ["- controller:", f"  - address: {address}", "- primary:"]
     lines.append(f"  - status: {'running' if primary else 'not running'}")
     lines += ["- secondary:", "  - processes:"]
@@ -21,12 +22,14 @@ def panel_status(address: str, primary: bool, secondaries: Iterable[tuple[str, s
 
 
 def nfv_status(status: Mapping[str, object]) -> list[str]:
-    """State, lcores, ports; a patched port as ``phy:0 -> ring:0``."""
+    """Return state, lcores and ports of an nfv; a patched port as ``phy:0 -> ring:0``."""
     return [f"- status: {_text(status.get('status', 'unknown'))}", *_lcores(status), "- ports:", *_ports(status, "  ")]
 
 
 def primary_status(status: Mapping[str, object]) -> list[str]:
-    """Lcores, the forwarder where it runs, counters of NICs and rings; classic SPP gives its one sentence."""
+    """Return the lcores, the forwarder if there is one, and the counters of NICs and rings. Classic SPP has one
+    sentence only.
+    """
     lines = _lcores(status)
     if "status" in status:
         lines.insert(0, f"- status: {_text(status['status'])}")
@@ -44,7 +47,7 @@ def primary_status(status: Mapping[str, object]) -> list[str]:
 
 
 def components(status: Mapping[str, object]) -> list[str]:
-    """Of vf and mirror: ports, lcores, what is on them, and where MAC addresses go."""
+    """Return the ports, lcores, components and classifier table of a vf or mirror."""
     ports = status.get("ports")
     lines = ["- ports:", *(f"  - {_text(port)}" for port in (ports if isinstance(ports, list) else []))]
     if "master-lcore" in status:
@@ -69,7 +72,7 @@ def _attached(port: Mapping[str, object]) -> str:
 
 
 def capture_status(status: Mapping[str, object]) -> list[str]:
-    """Of pcap: state, and what each lcore does."""
+    """Return the state of a pcap, and the role of each lcore."""
     lines = [f"- status: {_text(status.get('status', 'unknown'))}", "- lcores:"]
     lines += [f"  - master: {_text(status['master-lcore'])}"] if "master-lcore" in status else []
     for core in _dicts(status.get("core")):
@@ -78,16 +81,16 @@ def capture_status(status: Mapping[str, object]) -> list[str]:
     return lines
 
 
-def status(kind: str, told: Mapping[str, object]) -> list[str]:
-    """The status of a process of whatever kind, in the form that REST gives."""
+def status(kind: str, status_object: Mapping[str, object]) -> list[str]:
+    """Return the status of a process of any kind. ``status_object``: in the form of REST."""
     if kind == "primary":
-        return primary_status(told)
-    return {"vf": components, "mirror": components, "pcap": capture_status}.get(kind, nfv_status)(told)
+        return primary_status(status_object)
+    return {"vf": components, "mirror": components, "pcap": capture_status}.get(kind, nfv_status)(status_object)
 
 
-def flows(told: Mapping[str, object], port: int, rule: str) -> list[str]:
-    """Flow rules of a NIC; of one rule all that is known."""
-    rules = [r for p in _dicts(told.get("phy_ports")) if p.get("id") == port for r in _dicts(p.get("flow"))]
+def flows(status_object: Mapping[str, object], port: int, rule: str) -> list[str]:
+    """Return the flow rules of a NIC, or all details of one rule. ``status_object``: that of the primary."""
+    rules = [r for p in _dicts(status_object.get("phy_ports")) if p.get("id") == port for r in _dicts(p.get("flow"))]
     if rule:
         return [_text(r) for r in rules if str(r.get("rule_id")) == rule] or [f"no rule {rule} on phy:{port}"]
     lines = [
@@ -99,14 +102,16 @@ def flows(told: Mapping[str, object], port: int, rule: str) -> list[str]:
 
 
 def state_of(status: Mapping[str, object]) -> str:
-    """``idling`` or ``running``; a primary's is its forwarder's, pcap's below ``info`` (spp-facts 3.8), vf has none."""
+    """Return ``idling`` or ``running``. A primary has it in its forwarder, a pcap below ``info`` (docs/spp-protocol.md,
+    Capture); a vf has none.
+    """
     info = status.get("forwarder", status.get("info"))
     inner = info.get("status", "") if isinstance(info, dict) else ""
     return _text(status.get("status", inner))
 
 
 def ports_of(status: Mapping[str, object]) -> list[str]:
-    """The ports of a process as its status lists them; several queues as ``phy:0nq1``, as they are typed."""
+    """Return the ports in the status of a process. A queue is written as in a command: ``phy:0nq1``."""
     forwarder = status.get("forwarder")
     ports = (forwarder if isinstance(forwarder, dict) else status).get("ports")
     return [_text(port).replace(" ", "") for port in ports] if isinstance(ports, list) else []
@@ -131,7 +136,7 @@ def _ports(status: Mapping[str, object], indent: str) -> list[str]:
 def _table(title: str, rows: list[dict[str, object]], columns: Iterable[tuple[str, str]]) -> list[str]:
     if not rows:
         return []
-    columns = [column for column in columns if any(column[1] in row for row in rows)]  # "port" is only told by ours
+    columns = [column for column in columns if any(column[1] in row for row in rows)]  # only sppr's status has "port"
     cells = [[heading for heading, _ in columns]]
     cells += [[_text(row.get(key, "")) for _, key in columns] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]

@@ -1,4 +1,4 @@
-"""A line of the prompt as a call of REST: our own panel and the controllers of other hosts are driven alike. Pure."""
+"""A line of the prompt as a call of REST, the same for the local and a remote controller. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +10,23 @@ _BASES = {"nfv": "nfvs", "vm": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap":
 
 @dataclass(frozen=True)
 class Request:
-    """``path`` follows the base of the process; ``said`` tells of success, empty: the answer's ``message`` is shown."""
+    """A call of REST. ``path``: follows the base path of the process. ``message``: printed on success; if it is empty,
+    the ``message`` of the answer is printed.
+    """
 
     method: str
     path: str
     body: dict[str, Any] | None = None
-    said: str = ""
+    message: str = ""
 
 
 def base(target: Target) -> str:
-    """``/primary`` or ``/nfvs/1``; ``target`` is not of the kind ``sec``."""
+    """Return ``/primary`` or ``/nfvs/1``. ``target`` must not be of the kind ``sec``."""
     return "/primary" if target == PRIMARY else f"/{_BASES[target.kind]}/{target.client_id}"
 
 
 def change(verb: str, args: tuple[str, ...]) -> Request:
-    """What primary and nfv share (``commands``)."""
+    """Return the call for a subcommand that primary and nfv have in common (``commands``)."""
     if verb == "add":
         rings = dict(zip(("rx", "tx"), args[1:], strict=False))
         return Request("PUT", "/ports", {"action": "add", "port": args[0], **rings}, f"Add {args[0]}.")

@@ -1,4 +1,6 @@
-"""Lines of the prompt, carried out. A failure is printed as ``error: ...``; SPP prints nothing (spp-facts 6.1)."""
+"""Run the lines of the prompt. A failure is printed as ``error: ...``; SPP's own prompt prints nothing
+(docs/spp-protocol.md, Prompt).
+"""
 
 import asyncio
 import json
@@ -7,220 +9,234 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from sppr.controller import errors
-from sppr.controller.errors import BadValue, NotConnected
+from sppr.controller.errors import LIST_PROCESSES, BadValue, NotConnected
 from sppr.controller.prompt import commands, formatting, request
 from sppr.controller.prompt.commands import Command
-from sppr.controller.prompt.hosts import Host, Hosts, Seen
+from sppr.controller.prompt.controllers import Controller, Controllers, ProcessStatus
 from sppr.controller.prompt.request import Request
 from sppr.controller.settings import Settings
 from sppr.controller.topology.commands import Topology
 from sppr.errors import ControlError, SpprError
 from sppr.spp.names import PRIMARY, Target, printable
 
-#: Bytes of a file that ``playback`` reads, and how deep one may play another.
-LARGEST_FILE, DEEPEST = 1 << 20, 8
+#: Maximum size in bytes of a file for ``playback``, and maximum depth of files that play others.
+MAX_FILE_SIZE, MAX_DEPTH = 1 << 20, 8
 
 
 class Shell:
-    """Runs one line after the other. ``ended`` is set by ``bye``; ``failed`` once any line failed."""
+    """Runs one line after another. ``ended``: ``bye`` was entered. ``failed``: at least one line failed. ``history``:
+    the lines so far.
+    """
 
-    def __init__(self, host: Host, out: Callable[[str], None]) -> None:
-        self.hosts = Hosts(host)
+    def __init__(self, controller: Controller, echo: Callable[[str], None]) -> None:
+        self.controllers = Controllers(controller)
         self.settings = Settings()
         self.ended = False
         self.failed = False
-        self.typed: list[str] = []
+        self.history: list[str] = []
         self._topology = Topology()
-        self._out = out
-        self._record: TextIO | None = None
+        self._print = echo
+        self._record_file: TextIO | None = None
         self._depth = 0
-        self._own: dict[str, Callable[[tuple[str, ...]], Awaitable[None]]] = {
+        self._own_commands: dict[str, Callable[[tuple[str, ...]], Awaitable[None]]] = {
             "status": self._status,
             "bye": self._bye,
             "help": self._help,
             "history": self._history,
             "redo": self._redo,
             "inspect": self._inspect,
-            "server": self._lines(self.hosts.command),
-            "config": self._lines(self.settings.command),
-            "topo_subgraph": self._lines(self._topology.subgraph),
+            "server": self._print_lines(self.controllers.command),
+            "config": self._print_lines(self.settings.command),
+            "topo_subgraph": self._print_lines(self._topology.subgraph),
             "topo": self._topo,
-            "record": self._start_record,
+            "record": self._record,
             "playback": self._playback,
         }
 
     @property
-    def host(self) -> Host:
-        return self.hosts.current
+    def controller(self) -> Controller:
+        """The controller that the prompt currently uses."""
+        return self.controllers.current
 
     async def run(self, line: str) -> bool:
-        """Carry out one line as typed; False if it failed."""
+        """Run one line. Return whether it succeeded."""
         text = line.strip()
         if text:
-            self.typed.append(text)
+            self.history.append(text)
         try:
             command = commands.parse(line)
-            self._keep(text, command.verb)
+            self._write_record(text, command.verb)
             if command.verb == "nothing" and text:
-                self._out(text)  # a comment
-            await self._do(command)
+                self._print(text)  # a comment
+            await self._execute(command)
         except SpprError as error:
-            self._error(error)
+            self._print_error(error)
             return False
         return True
 
-    async def _do(self, command: Command) -> None:
+    async def _execute(self, command: Command) -> None:
         if command.verb == "nothing":
             return
         if command.target is None:
-            await self._own[command.verb](command.args)
+            await self._own_commands[command.verb](command.args)
             return
-        target = await self._known(command.target)
+        target = await self._resolve_kind(command.target)
         if command.verb == "status":
             await self._process_status(target)
         elif command.verb == "exit":
-            self._out(await self._exit(target))
+            self._print(await self._exit(target))
         else:
             await self._send(target, command)
 
-    async def _known(self, target: Target) -> Target:
-        """``sec:1`` as the kind that it is. NotConnected if there is none."""
+    async def _resolve_kind(self, target: Target) -> Target:
+        """Return ``target`` with its actual kind instead of ``sec``. Raises NotConnected if there is no such
+        process.
+        """
         if target.kind != "sec":
             return target
-        for process in await self.host.seen():
+        for process in await self.controller.process_statuses():
             if process.client_id == target.client_id:
                 return Target("nfv" if process.kind == "vm" else process.kind, process.client_id)
-        raise NotConnected(f"{target} is not connected", hint="look with: status")
+        raise NotConnected(f"{target} is not connected", hint=LIST_PROCESSES)
 
     async def _send(self, target: Target, command: Command) -> None:
-        asked = command.request
-        if asked is None:
+        api_request = command.request
+        if api_request is None:
             if target.kind == "pcap" and command.verb in ("start", "stop"):
-                asked = commands.capture(command.verb)
+                api_request = commands.capture(command.verb)
             elif target.kind in ("primary", "nfv"):
-                asked = request.change(command.verb, command.args)
+                api_request = request.change(command.verb, command.args)
             else:
-                raise BadValue(
-                    f"{target}: {command.verb} is nothing for a {target.kind}", hint=commands.HELP[target.kind]
-                )
-        if command.verb == "flow" and asked.method == "GET":
-            self._flows(await self.host.call("GET", "/primary/status"), asked)
+                what = f"{target}: a {target.kind} has no subcommand {command.verb}"
+                raise BadValue(what, hint=commands.HELP[target.kind])
+        if command.verb == "flow" and api_request.method == "GET":
+            self._flows(await self.controller.call("GET", "/primary/status"), api_request)
             return
-        answer = await self.host.call(asked.method, request.base(target) + asked.path, asked.body)
-        said = answer.get("message", "") if isinstance(answer, dict) else ""
-        self._out(asked.said or printable(str(said)) or "done")
+        answer = await self.controller.call(
+            api_request.method, request.base(target) + api_request.path, api_request.body
+        )
+        message = answer.get("message", "") if isinstance(answer, dict) else ""
+        self._print(api_request.message or printable(str(message)) or "done")
 
-    def _flows(self, status: Any, asked: Request) -> None:
-        wanted = asked.body or {}
-        for line in formatting.flows(status if isinstance(status, dict) else {}, wanted["port"], wanted["rule"]):
-            self._out(line)
+    def _flows(self, status: Any, api_request: Request) -> None:
+        selection = api_request.body or {}
+        for line in formatting.flows(status if isinstance(status, dict) else {}, selection["port"], selection["rule"]):
+            self._print(line)
 
     async def _exit(self, target: Target) -> str:
-        await self.host.call("DELETE", request.base(target))
+        await self.controller.call("DELETE", request.base(target))
         return "Exit primary" if target == PRIMARY else f"Exit {target.kind} {target.client_id}"
 
     async def _status(self, _args: tuple[str, ...]) -> None:
-        seen = await self.host.seen()
-        found = [(str(process), formatting.state_of(process.status)) for process in seen if process.kind != "primary"]
-        primary = any(process.kind == "primary" for process in seen)
-        for line in formatting.panel_status(self.host.address, primary, found):
-            self._out(line)
+        processes = await self.controller.process_statuses()
+        states = [
+            (str(process), formatting.state_of(process.status)) for process in processes if process.kind != "primary"
+        ]
+        primary = any(process.kind == "primary" for process in processes)
+        for line in formatting.panel_status(self.controller.address, primary, states):
+            self._print(line)
 
     async def _process_status(self, target: Target) -> None:
         path = "/primary/status" if target == PRIMARY else request.base(target)
-        status = await self.host.call("GET", path)
+        status = await self.controller.call("GET", path)
         for line in formatting.status(target.kind, status if isinstance(status, dict) else {}):
-            self._out(line)
+            self._print(line)
 
     async def _bye(self, args: tuple[str, ...]) -> None:
         if not args:
             self.ended = True
             return
-        seen = await self.host.seen()
-        results = await self._all([process for process in seen if process.kind != "primary"])
-        if args == ("all",) and any(process.kind == "primary" for process in seen):
-            results += await self._all([Seen("primary")])
+        processes = await self.controller.process_statuses()
+        results = await self._exit_all([process for process in processes if process.kind != "primary"])
+        if args == ("all",) and any(process.kind == "primary" for process in processes):
+            results += await self._exit_all([ProcessStatus("primary")])
         for result in results:
             if isinstance(result, ControlError):
-                self._error(result)
+                self._print_error(result)
             elif isinstance(result, BaseException):
                 raise result
             else:
-                self._out(result)
+                self._print(result)
 
-    async def _all(self, processes: list[Seen]) -> list[str | BaseException]:
+    async def _exit_all(self, processes: list[ProcessStatus]) -> list[str | BaseException]:
         targets = [PRIMARY if p.kind == "primary" else Target(p.kind, p.client_id) for p in processes]
         return await asyncio.gather(*map(self._exit, targets), return_exceptions=True)
 
     async def _help(self, args: tuple[str, ...]) -> None:
         for line in [commands.HELP[args[0]]] if args else commands.HELP.values():
-            self._out(line)
-        for line in commands.more(args[0]) if args else []:
-            self._out(f"  {line}")
+            self._print(line)
+        for line in commands.forms(args[0]) if args else []:
+            self._print(f"  {line}")
         if not args or args[0] in ("pri", "nfv", "sec", "vf", "mirror"):
-            self._out(commands.UID_HELP)
+            self._print(commands.UID_HELP)
 
     async def _history(self, _args: tuple[str, ...]) -> None:
-        for number, line in enumerate(self.typed, 1):
-            self._out(f"{number:4}  {line}")
+        for number, line in enumerate(self.history, 1):
+            self._print(f"{number:4}  {line}")
 
     async def _redo(self, args: tuple[str, ...]) -> None:
         number = int(args[0]) if args[0].isdecimal() else 0
-        if not 0 < number <= len(self.typed) or self.typed[number - 1].split()[0] in ("redo", "playback"):
-            raise BadValue(f"redo {args[0]}: nothing that can be done again", hint="history lists the lines")
-        await self.run(self.typed[number - 1])
+        if not 0 < number <= len(self.history) or self.history[number - 1].split()[0] in ("redo", "playback"):
+            what = f"redo {args[0]}: this line does not exist or cannot be repeated"
+            raise BadValue(what, hint="type history to list the lines")
+        await self.run(self.history[number - 1])
 
     async def _inspect(self, _args: tuple[str, ...]) -> None:
-        seen = [{"type": p.kind, "client-id": p.client_id, "status": p.status} for p in await self.host.seen()]
-        self._out(json.dumps({"server": self.host.address, "processes": seen}, indent=2))
+        processes = [
+            {"type": p.kind, "client-id": p.client_id, "status": p.status}
+            for p in await self.controller.process_statuses()
+        ]
+        self._print(json.dumps({"server": self.controller.address, "processes": processes}, indent=2))
 
-    def _lines(self, action: Callable[[tuple[str, ...]], list[str]]) -> Callable[[tuple[str, ...]], Awaitable[None]]:
-        async def done(args: tuple[str, ...]) -> None:
+    def _print_lines(
+        self, action: Callable[[tuple[str, ...]], list[str]]
+    ) -> Callable[[tuple[str, ...]], Awaitable[None]]:
+        async def print_lines(args: tuple[str, ...]) -> None:
             for line in action(args):
-                self._out(line)
+                self._print(line)
 
-        return done
+        return print_lines
 
     async def _topo(self, args: tuple[str, ...]) -> None:
-        self._out((await self._topology.topo(args, self.host, self.settings.values["topo_size"])).rstrip("\n"))
+        self._print((await self._topology.topo(args, self.controller, self.settings.values["topo_size"])).rstrip("\n"))
 
-    async def _start_record(self, args: tuple[str, ...]) -> None:
+    async def _record(self, args: tuple[str, ...]) -> None:
         try:
-            self._record = Path(args[0]).expanduser().open("w", encoding="utf-8")
+            self._record_file = Path(args[0]).expanduser().open("w", encoding="utf-8")
         except OSError as error:
-            raise BadValue(f"{args[0]}: {error.strerror or error}", hint="give a file that can be written") from None
+            raise BadValue(f"{args[0]}: {error.strerror or error}", hint="use a file that can be written") from None
 
-    def _keep(self, text: str, verb: str) -> None:
-        """A line that is understood goes into the record, which ends at exit, bye, record and playback."""
-        if self._record is None or not text:
+    def _write_record(self, text: str, verb: str) -> None:
+        """Write a valid line to the record, which ends at exit, bye, record and playback."""
+        if self._record_file is None or not text:
             return
         if verb in ("bye", "record", "playback"):
-            self._record.close()
-            self._record = None
+            self._record_file.close()
+            self._record_file = None
             return
-        print(text, file=self._record, flush=True)
+        print(text, file=self._record_file, flush=True)
 
     async def _playback(self, args: tuple[str, ...]) -> None:
-        """Each line is shown, then carried out; one that fails stops nothing."""
+        """Show each line, then run it. A line that fails does not stop the playback."""
         path = Path(args[0]).expanduser()
         try:
             with path.open("rb") as file:
-                lines = file.read(LARGEST_FILE + 1)
+                lines = file.read(MAX_FILE_SIZE + 1)
         except OSError as error:
             raise BadValue(f"{args[0]}: {error.strerror or error}", hint="playback FILE") from None
-        if len(lines) > LARGEST_FILE or self._depth >= DEEPEST:
-            raise BadValue(f"{args[0]}: too large, or it plays itself", hint="playback a smaller file")
+        if len(lines) > MAX_FILE_SIZE or self._depth >= MAX_DEPTH:
+            raise BadValue(f"{args[0]}: the file is too large, or plays itself", hint="use a smaller file")
         self._depth += 1
         try:
             for line in lines.decode("utf-8", "replace").splitlines():
                 if line.strip() and not line.strip().startswith(("#", "//")):
-                    self._out(f"# {printable(line)}")
+                    self._print(f"# {printable(line)}")
                 await self.run(line)
                 if self.ended:
                     break
         finally:
             self._depth -= 1
 
-    def _error(self, error: SpprError) -> None:
+    def _print_error(self, error: SpprError) -> None:
         self.failed = True
-        self._out(errors.line(error))
+        self._print(errors.line(error))

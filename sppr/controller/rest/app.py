@@ -1,8 +1,9 @@
-"""REST v1 over HTTP: the ``routes`` with the status codes of spp-ctl (spp-facts 5).
+"""REST v1 over HTTP: the table of ``routes`` with the status codes of spp-ctl (docs/spp-protocol.md, REST).
 
-Where spp-ctl is wrong this is not: a command that failed is 400 with the process's words (spp-ctl: 204), a bad value is
-400 (500), a process that went away is 404 (500), one that does not answer 504 (waits for ever). Errors are text/plain.
-Beyond spp-ctl: ``DELETE /v1/nfvs/1?keep=1`` ends a process that is to be wired as before when it is started again.
+Known errors of spp-ctl are corrected. A command that failed is 400 with the message of the process (spp-ctl: 204), an
+invalid value is 400 (500), a process that disconnected is 404 (500), and one that does not answer is 504 (spp-ctl waits
+forever). Errors are text/plain. An addition to spp-ctl: ``DELETE /v1/nfvs/1?keep=1`` stops a process whose ports and
+patches are restored when it is started again.
 """
 
 import logging
@@ -15,32 +16,36 @@ from aiohttp import web
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
 from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.rest import bodies, limits, openapi
-from sppr.controller.rest.routes import PARTS, ROUTES, Call, Route
+from sppr.controller.rest.routes import PATH_PATTERNS, ROUTES, Call, Route
 from sppr.spp.names import PRIMARY, Target
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-#: Bytes of a request's body; the largest of SPP's own is some hundred.
-LARGEST_BODY = 65536
+#: Maximum size of a request's body in bytes. The largest body of SPP itself has some hundred.
+MAX_BODY_SIZE = 65536
 
 
 def application(
     panel: PatchPanel,
     info: dict[str, object],
     connections: list[limits.ConnectionLimit] | None = None,
-    bound: str = "127.0.0.1",
+    listen_address: str = "127.0.0.1",
 ) -> web.Application:
-    """Return the application. ``info``: what ``GET /v1/controller`` answers beside the pid. ``connections``: the limits
-    of its sockets, filled in later. ``bound``: the address of the TCP socket."""
+    """Return the aiohttp application.
+
+    - ``info``: the answer of ``GET /v1/controller``, in addition to the pid.
+    - ``connections``: the limits of its sockets; the list is filled in later.
+    - ``listen_address``: the address of the TCP socket.
+    """
 
     @web.middleware
-    async def no_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if reason := limits.foreign(request, bound):
+    async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if reason := limits.host_refusal(request, listen_address):
             return _plain(403, reason)
         return await handler(request)
 
-    guard = limits.middleware([] if connections is None else connections)
-    app = web.Application(middlewares=[no_strangers, _plain_errors, guard], client_max_size=LARGEST_BODY)
+    mark_busy = limits.middleware([] if connections is None else connections)
+    app = web.Application(middlewares=[check_host, _convert_errors, mark_busy], client_max_size=MAX_BODY_SIZE)
 
     async def controller(_request: web.Request) -> web.Response:
         return web.json_response({"pid": os.getpid(), **info})
@@ -51,24 +56,24 @@ def application(
     app.router.add_get("/v1/controller", controller)
     app.router.add_get("/v1/openapi.json", document)
     for route in ROUTES:
-        path = re.sub(r"\{(\w+)\}", lambda part: f"{{{part[1]}:{PARTS[part[1]]}}}", route.path)
+        path = re.sub(r"\{(\w+)\}", lambda match: f"{{{match[1]}:{PATH_PATTERNS[match[1]]}}}", route.path)
         app.router.add_route(route.method, f"/v1{path}", _handler(panel, route))
     return app
 
 
 def _handler(panel: PatchPanel, route: Route) -> Handler:
     async def handle(request: web.Request) -> web.Response:
-        body = bodies.read(await request.read(), route.body) if route.body else None
+        body = bodies.parse(await request.read(), route.body) if route.body else None
         number = request.match_info.get("id")
         target = PRIMARY if number is None else Target(route.kind, int(number))
-        answer = await route.done(Call(panel, target, dict(request.match_info), body, dict(request.query)))
-        return web.json_response(answer) if route.answers else web.Response(status=204)
+        answer = await route.handler(Call(panel, target, dict(request.match_info), body, dict(request.query)))
+        return web.json_response(answer) if route.returns_json else web.Response(status=204)
 
     return handle
 
 
 @web.middleware
-async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _convert_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except BadValue as error:

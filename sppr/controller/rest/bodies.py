@@ -1,4 +1,6 @@
-"""Bodies of REST v1 (spp-facts 5) as models: what they refuse is a 400; their schemas are in the OpenAPI document."""
+"""The bodies of REST v1 as pydantic models (docs/spp-protocol.md, REST). An invalid body is a 400; the schemas are part
+of the OpenAPI document.
+"""
 
 import json
 from typing import Annotated, Literal, TypeVar
@@ -15,12 +17,12 @@ UID_SCHEMA = rf"^(({'|'.join(PORT_TYPES)}):(0|[1-9][0-9]{{0,2}})|phy:(0|[1-9][0-
 RING_SCHEMA = r"^ring:(0|[1-9][0-9]{0,2})$"
 
 
-def _end(value: object) -> str:
+def _check_patch_end(value: object) -> str:
     return str(value) if is_ethdev_number(value) else check_uid(value)
 
 
 Uid = Annotated[str, BeforeValidator(check_uid), WithJsonSchema({"type": "string", "pattern": UID_SCHEMA})]
-End = Annotated[str, BeforeValidator(_end), WithJsonSchema({"type": "string", "pattern": UID_SCHEMA})]
+PatchEnd = Annotated[str, BeforeValidator(_check_patch_end), WithJsonSchema({"type": "string", "pattern": UID_SCHEMA})]
 Name = Annotated[str, Field(pattern=f"^(?:{NAME})$", examples=["fwd0"])]
 Mac = Annotated[str, Field(pattern=f"^(?:default|{MAC})$", examples=["default"])]
 Item = Annotated[str, Field(pattern=f"^(?:{RULE})$", examples=["eth dst is 0a:00:00:00:00:01"], max_length=200)]
@@ -28,30 +30,36 @@ Number = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Body(BaseModel):
-    """Keys that are not known are passed over, as spp-ctl does."""
+    """A body. Unknown keys are ignored, as by spp-ctl."""
 
     model_config = ConfigDict(strict=True)
 
 
 class Action(Body):
+    """Start or stop something."""
+
     action: Literal["start", "stop"]
 
 
 class Port(Body):
+    """Add or delete a port."""
+
     action: Literal["add", "del"]
     port: Uid
 
 
 class PrimaryPort(Port):
-    """A pipe, and nothing else, is added with two rings."""
+    """Add or delete a port of the primary. A pipe takes two rings, other ports none."""
 
     rx: Uid | None = None
     tx: Uid | None = None
 
 
 class Patch(Body):
-    src: End
-    dst: End
+    """Patch one port to another, one way."""
+
+    src: PatchEnd
+    dst: PatchEnd
 
 
 Unsigned16 = Annotated[int, Field(ge=0, le=0xFFFF)]
@@ -61,8 +69,9 @@ Ipv4Address = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$", exa
 
 
 class Probe(Body):
-    """start makes frames, expect resets the sink, stop makes no more (docs/dataplane.md). The data plane checks what
-    goes together."""
+    """``start`` sends frames, ``expect`` resets the sink, ``stop`` stops the source (docs/dataplane.md). The data plane
+    checks which keys belong together.
+    """
 
     action: Literal["start", "expect", "stop"]
     flow: Unsigned16 | None = None
@@ -84,7 +93,7 @@ class Probe(Body):
 
 
 class Launch(Body):
-    """Options by name; a value is text, a list of texts, or empty for a bare flag."""
+    """Start a secondary. Options by name; a value is text, a list of texts, or empty for an option without a value."""
 
     client_id: Annotated[int, Field(ge=FIRST_ID, le=LAST_ID)]
     proc_name: Literal[PROGRAMS]  # type: ignore[valid-type]
@@ -93,6 +102,8 @@ class Launch(Body):
 
 
 class Rule(Body):
+    """A flow rule."""
+
     direction: Literal["ingress", "egress"]
     pattern: list[Item] = Field(min_length=1)
     actions: list[Item] = Field(min_length=1)
@@ -102,23 +113,29 @@ class Rule(Body):
 
 
 class FlowRule(Body):
+    """Validate or create a flow rule."""
+
     rule: Rule
 
 
 class Component(Body):
+    """Start a component of a vf."""
+
     name: Name
     core: Annotated[int, Field(ge=0, le=127)]
     type: Literal["forward", "merge", "classifier", "classifier_mac"]
 
 
 class MirrorComponent(Body):
+    """Start the component of a mirror."""
+
     name: Name
     core: Annotated[int, Field(ge=0, le=127)]
     type: Literal["mirror"]
 
 
 class Vlan(Body):
-    """An empty one is none; ``add`` wants ``id`` and ``pcp``."""
+    """A change of the VLAN tag. An empty object changes nothing; ``add`` requires ``id`` and ``pcp``."""
 
     operation: Literal["none", "add", "del"] = "none"
     id: Annotated[int, Field(ge=0, le=4095)] | None = None
@@ -126,17 +143,21 @@ class Vlan(Body):
 
 
 class ComponentPort(Body):
+    """Attach a port to a component, or detach it."""
+
     action: Literal["attach", "detach"]
     port: Uid
     dir: Literal["rx", "tx"]
 
 
 class VfPort(ComponentPort):
+    """Attach a port to a component of a vf, or detach it."""
+
     vlan: Vlan | None = None
 
 
 class Classifier(Body):
-    """``vlan`` is wanted where ``type`` is vlan."""
+    """Add or delete an entry of the classifier table. ``vlan`` is required if ``type`` is vlan."""
 
     action: Literal["add", "del"]
     type: Literal["mac", "vlan"]
@@ -148,31 +169,33 @@ class Classifier(Body):
 B = TypeVar("B", bound=Body)
 
 
-def read(raw: bytes, model: type[B]) -> B:
-    """The JSON object of a request, whatever its Content-Type says. BadValue names the first key at fault."""
+def parse(text: bytes, model: type[B]) -> B:
+    """Return the body of a request, regardless of its Content-Type. Raises BadValue, which names the first invalid
+    key.
+    """
     try:
-        return check(json.loads(raw), model)
+        return validate(json.loads(text), model)
     except (ValueError, RecursionError):
         raise BadValue("Not in json format.") from None
 
 
-def check(given: object, model: type[B]) -> B:
-    """``given`` as a body. BadValue else."""
-    if not isinstance(given, dict):
+def validate(data: object, model: type[B]) -> B:
+    """Return ``data`` as a body. Raises BadValue, which names the first invalid key."""
+    if not isinstance(data, dict):
         raise BadValue("Not in json format.")
     try:
-        return model.model_validate(given)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise BadValue(_told(error)) from None
+        raise BadValue(_message(error)) from None
 
 
-def _told(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False)
-    first = next((e for e in found if e["type"] == "missing"), found[0])
+def _message(error: ValidationError) -> str:
+    errors = error.errors(include_url=False, include_context=False)
+    first = next((e for e in errors if e["type"] == "missing"), errors[0])
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
         return f"key({key}) required."
     if first["type"] == "value_error":
         return str(first["msg"]).removeprefix("Value error, ")
-    said = first["msg"]
-    return f"invalid value of key({key}): {said[:1].lower()}{said[1:]}"
+    message = first["msg"]
+    return f"invalid value of key({key}): {message[:1].lower()}{message[1:]}"

@@ -6,13 +6,13 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from sppr.controller.rest.routes import PARTS, ROUTES, Route
+from sppr.controller.rest.routes import PATH_PATTERNS, ROUTES, Route
 
-_WORDS = {
-    200: "done", 204: "done", 400: "a bad body, or the process refused: its words", 404: "no such process", 405: "",
-    413: "too long a body", 504: "the process does not answer", 500: "a fault of the controller",
+_DESCRIPTIONS = {
+    200: "success", 204: "success", 400: "invalid body, or the process refused: its message", 404: "no such process",
+    405: "", 413: "body too long", 504: "the process does not answer", 500: "internal error of the controller",
 }  # fmt: skip
-_NUMBERS = {
+_NUMBER_DESCRIPTIONS = {
     "id": "id of the secondary",
     "port": "number of the NIC",
     "rule": "number of the flow rule",
@@ -21,10 +21,10 @@ _NUMBERS = {
 
 
 def document(version: str) -> dict[str, Any]:
-    """OpenAPI 3.1, to be served as JSON."""
+    """Return the OpenAPI 3.1 document as a JSON object."""
     models = sorted({route.body for route in ROUTES if route.body}, key=lambda model: model.__name__)
-    wanted: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in models]
-    _, schemas = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
+    definitions: list[tuple[type[BaseModel], Literal["validation"]]] = [(model, "validation") for model in models]
+    _, schemas = models_json_schema(definitions, ref_template="#/components/schemas/{model}")
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(f"/v1{route.path}", {})[route.method.lower()] = _operation(route)
@@ -40,29 +40,30 @@ def document(version: str) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     names = re.findall(r"\{(\w+)\}", route.path)
-    codes = [200 if route.answers else 204, 500]
+    codes = [200 if route.returns_json else 204, 500]
     if names or route.path.startswith("/primary"):
         codes += [400, 404, 504]
-    found: dict[str, Any] = {"summary": route.summary, "parameters": [_parameter(name) for name in names]}
+    result: dict[str, Any] = {"summary": route.summary, "parameters": [_parameter(name) for name in names]}
     if route.body:
         codes.append(413)
         reference = {"$ref": f"#/components/schemas/{route.body.__name__}"}
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
-    return found | {"responses": _responses(*sorted(set(codes)))}
+        result["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
+    return result | {"responses": _responses(*sorted(set(codes)))}
 
 
 def _parameter(name: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string", "pattern": f"^{PARTS[name]}$"}
-    if name in _NUMBERS:
+    schema: dict[str, Any] = {"type": "string", "pattern": f"^{PATH_PATTERNS[name]}$"}
+    if name in _NUMBER_DESCRIPTIONS:
         schema = {"type": "integer", "minimum": 0, "maximum": {"port": 999, "probe": 99}.get(name, 999999999)}
-    return {"name": name, "in": "path", "required": True, "schema": schema, "description": _NUMBERS.get(name, name)}
+    description = _NUMBER_DESCRIPTIONS.get(name, name)
+    return {"name": name, "in": "path", "required": True, "schema": schema, "description": description}
 
 
 def _responses(*codes: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for code in codes:
-        found[str(code)] = {"description": _WORDS[code]}
+        result[str(code)] = {"description": _DESCRIPTIONS[code]}
         if code != 204:
-            form = "application/json" if code == 200 else "text/plain"
-            found[str(code)]["content"] = {form: {"schema": {} if code == 200 else {"type": "string"}}}
-    return found
+            media_type = "application/json" if code == 200 else "text/plain"
+            result[str(code)]["content"] = {media_type: {"schema": {} if code == 200 else {"type": "string"}}}
+    return result

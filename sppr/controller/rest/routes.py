@@ -1,4 +1,7 @@
-"""REST v1 as one table (spp-facts 5): method, path, body, what is done. HTTP, prompt and OpenAPI document read it."""
+"""REST v1 as one table: method, path, body, and the function to call (docs/spp-protocol.md, REST).
+
+The HTTP server, the prompt and the OpenAPI document use this table.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from sppr.spp.names import PRIMARY, Target
 
 @dataclass(frozen=True)
 class Call:
-    """One call: whom it is for, what its path and its body say."""
+    """One call: the process it is for, the parts of its path, its validated body, and its query."""
 
     panel: PatchPanel
     target: Target = PRIMARY
@@ -24,14 +27,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Route:
-    """What ``done`` returns is the JSON of a 200 if it ``answers``, else it is a 204. ``kind``: what ``{id}`` names."""
+    """One entry of the table.
+
+    ``handler``: its result is the JSON of a 200 if ``returns_json``; otherwise the answer is a 204. ``kind``: the kind
+    of process that ``{id}`` names.
+    """
 
     method: str
     path: str
-    done: Callable[[Call], Awaitable[Any]]
+    handler: Callable[[Call], Awaitable[Any]]
     summary: str
     body: type[bodies.Body] | None = None
-    answers: bool = False
+    returns_json: bool = False
     kind: str = "primary"
 
 
@@ -53,10 +60,10 @@ async def _cpu_usage(call: Call) -> Any:
             head["client-id"] = process["client-id"]
             target = Target("sec", process["client-id"])
         try:
-            status = components.rest_form(call.panel.peer(target).status, kind)
+            status = components.rest_form(call.panel.process(target).status, kind)
         except NotConnected:
-            continue  # it went meanwhile
-        found.append(head | primary.usage(kind, status))
+            continue  # it disconnected meanwhile
+        found.append(head | primary.lcore_usage(kind, status))
     return found
 
 
@@ -93,8 +100,8 @@ async def _disconnect(call: Call) -> None:
 
 
 async def _probe(call: Call) -> None:
-    words = call.body.model_dump()
-    await call.panel.probe(call.target, int(call.path["probe"]), words.pop("action"), words)
+    options = call.body.model_dump()
+    await call.panel.probe(call.target, int(call.path["probe"]), options.pop("action"), options)
 
 
 async def _probe_result(call: Call) -> Any:
@@ -115,30 +122,30 @@ async def _launch(call: Call) -> None:
 
 
 def _rule(verb: str) -> Callable[[Call], Awaitable[Any]]:
-    async def done(call: Call) -> Any:
+    async def handler(call: Call) -> Any:
         return await primary.create_rule(call.panel, int(call.path["port"]), call.body.rule.model_dump(), verb)
 
-    return done
+    return handler
 
 
 async def _destroy(call: Call) -> Any:
     return await primary.destroy_rule(call.panel, int(call.path["port"]), call.path.get("rule", "ALL"))
 
 
-async def _component(call: Call) -> None:
+async def _start_component(call: Call) -> None:
     await components.start(call.panel, call.target, call.body.name, call.body.core, call.body.type)
 
 
-async def _no_component(call: Call) -> None:
+async def _stop_component(call: Call) -> None:
     await components.stop(call.panel, call.target, call.path["name"])
 
 
-async def _attach(call: Call) -> None:
+async def _change_port(call: Call) -> None:
     b = call.body
     vlan = b.vlan.model_dump() if getattr(b, "vlan", None) is not None else {}
     if vlan.get("operation") == "add" and None in (vlan["id"], vlan["pcp"]):
         raise BadValue(f"key(vlan.{'id' if vlan['id'] is None else 'pcp'}) required.")
-    await components.port(call.panel, call.target, b.action, b.port, b.dir, call.path["name"], vlan)
+    await components.change_port(call.panel, call.target, b.action, b.port, b.dir, call.path["name"], vlan)
 
 
 async def _classify(call: Call) -> None:
@@ -153,13 +160,13 @@ async def _capture(call: Call) -> None:
     await components.capture(call.panel, call.target, start=call.body.action == "start")
 
 
-def _panel_routes(base: str, kind: str, port: type[bodies.Port]) -> list[Route]:
-    """What primary and nfv share."""
+def _forwarder_routes(base: str, kind: str, port: type[bodies.Port]) -> list[Route]:
+    """Return the calls that the primary and nfv have in common."""
     return [
         Route("PUT", f"{base}/forward", _forward, "start or stop forwarding", bodies.Action, kind=kind),
         Route("PUT", f"{base}/ports", _ports, "add or delete a port", port, kind=kind),
-        Route("PUT", f"{base}/patches", _patch, "send what one port receives to another", bodies.Patch, kind=kind),
-        Route("DELETE", f"{base}/patches", _reset, "forget every patch", kind=kind),
+        Route("PUT", f"{base}/patches", _patch, "patch one port to another, one way", bodies.Patch, kind=kind),
+        Route("DELETE", f"{base}/patches", _reset, "remove every patch", kind=kind),
         Route("DELETE", f"{base}/patches/{{src}}", _disconnect, "remove the patch from one port", kind=kind),
         Route(
             "PUT",
@@ -169,54 +176,63 @@ def _panel_routes(base: str, kind: str, port: type[bodies.Port]) -> list[Route]:
             bodies.Probe,
             kind=kind,
         ),
-        Route("GET", f"{base}/probes/{{probe}}", _probe_result, "counters of a probe", answers=True, kind=kind),
+        Route("GET", f"{base}/probes/{{probe}}", _probe_result, "counters of a probe", returns_json=True, kind=kind),
         Route(
             "GET",
             f"{base}/probes/{{probe}}/histogram",
             _probe_histogram,
             "latencies of a probe",
-            answers=True,
+            returns_json=True,
             kind=kind,
         ),
-        Route("DELETE", base, _exit, "end the process", kind=kind),
+        Route("DELETE", base, _exit, "stop the process", kind=kind),
     ]
 
 
 def _component_routes(base: str, kind: str, component: type[bodies.Body], port: type[bodies.Body]) -> list[Route]:
-    """What vf and mirror share."""
+    """Return the calls that vf and mirror have in common."""
     return [
-        Route("GET", base, _status, "its ports and components", answers=True, kind=kind),
-        Route("DELETE", base, _exit, "end the process", kind=kind),
-        Route("POST", f"{base}/components", _component, "start a component", component, kind=kind),
-        Route("DELETE", f"{base}/components/{{name}}", _no_component, "stop a component", kind=kind),
-        Route("PUT", f"{base}/components/{{name}}/ports", _attach, "attach or detach a port", port, kind=kind),
+        Route("GET", base, _status, "ports and components of the process", returns_json=True, kind=kind),
+        Route("DELETE", base, _exit, "stop the process", kind=kind),
+        Route("POST", f"{base}/components", _start_component, "start a component", component, kind=kind),
+        Route("DELETE", f"{base}/components/{{name}}", _stop_component, "stop a component", kind=kind),
+        Route("PUT", f"{base}/components/{{name}}/ports", _change_port, "attach or detach a port", port, kind=kind),
     ]
 
 
 _FLOWS = "/primary/flow_rules"
 ROUTES = [
-    Route("GET", "/processes", _processes, "every process that answers now", answers=True),
-    Route("GET", "/cpu_layout", _cpu_layout, "sockets, cores and lcores of this machine", answers=True),
-    Route("GET", "/cpu_usage", _cpu_usage, "lcores of every process", answers=True),
-    Route("GET", "/primary/status", _status, "lcores, forwarder, counters", answers=True),
-    Route("DELETE", "/primary/status", _clear, "zero the counters"),
-    *_panel_routes("/primary", "primary", bodies.PrimaryPort),
+    Route("GET", "/processes", _processes, "every process that answers now", returns_json=True),
+    Route("GET", "/cpu_layout", _cpu_layout, "sockets, cores and lcores of this machine", returns_json=True),
+    Route("GET", "/cpu_usage", _cpu_usage, "lcores of every process", returns_json=True),
+    Route("GET", "/primary/status", _status, "lcores, forwarder, counters", returns_json=True),
+    Route("DELETE", "/primary/status", _clear, "reset the counters"),
+    *_forwarder_routes("/primary", "primary", bodies.PrimaryPort),
     Route("PUT", "/primary/launch", _launch, "start a secondary", bodies.Launch),
-    Route("POST", f"{_FLOWS}/port_id/{{port}}/validate", _rule("validate"), "try a flow rule", bodies.FlowRule, True),
+    Route(
+        "POST", f"{_FLOWS}/port_id/{{port}}/validate", _rule("validate"), "validate a flow rule", bodies.FlowRule, True
+    ),
     Route("POST", f"{_FLOWS}/port_id/{{port}}", _rule("create"), "create a flow rule", bodies.FlowRule, True),
-    Route("DELETE", f"{_FLOWS}/port_id/{{port}}", _destroy, "destroy every flow rule of a NIC", answers=True),
-    Route("DELETE", f"{_FLOWS}/{{rule}}/port_id/{{port}}", _destroy, "destroy a flow rule", answers=True),
-    Route("GET", "/nfvs/{id}", _status, "state, ports and patches", answers=True, kind="nfv"),
-    *_panel_routes("/nfvs/{id}", "nfv", bodies.Port),
+    Route("DELETE", f"{_FLOWS}/port_id/{{port}}", _destroy, "destroy every flow rule of a NIC", returns_json=True),
+    Route("DELETE", f"{_FLOWS}/{{rule}}/port_id/{{port}}", _destroy, "destroy a flow rule", returns_json=True),
+    Route("GET", "/nfvs/{id}", _status, "state, ports and patches", returns_json=True, kind="nfv"),
+    *_forwarder_routes("/nfvs/{id}", "nfv", bodies.Port),
     *_component_routes("/vfs/{id}", "vf", bodies.Component, bodies.VfPort),
-    Route("PUT", "/vfs/{id}/classifier_table", _classify, "steer a MAC address", bodies.Classifier, kind="vf"),
+    Route(
+        "PUT",
+        "/vfs/{id}/classifier_table",
+        _classify,
+        "add or delete an entry of the classifier table",
+        bodies.Classifier,
+        kind="vf",
+    ),
     *_component_routes("/mirrors/{id}", "mirror", bodies.MirrorComponent, bodies.ComponentPort),
-    Route("GET", "/pcaps/{id}", _status, "state, lcores and files", answers=True, kind="pcap"),
+    Route("GET", "/pcaps/{id}", _status, "state, lcores and files", returns_json=True, kind="pcap"),
     Route("PUT", "/pcaps/{id}/capture", _capture, "start or stop capturing", bodies.Action, kind="pcap"),
-    Route("DELETE", "/pcaps/{id}", _exit, "end the process", kind="pcap"),
+    Route("DELETE", "/pcaps/{id}", _exit, "stop the process", kind="pcap"),
 ]
-#: What each part in braces may be.
-PARTS = {
+#: The pattern of each part in braces.
+PATH_PATTERNS = {
     "id": r"\d{1,9}",
     "port": r"\d{1,3}",
     "rule": r"\d{1,9}",
@@ -224,5 +240,5 @@ PARTS = {
     "probe": r"\d{1,2}",
     "src": r"[a-z]{1,10}:[0-9nq]{1,10}",
 }
-#: Status code of each failure.
+#: The status code of each error.
 CODES: dict[type[Exception], int] = {BadValue: 400, Refused: 400, NotConnected: 404, NoAnswer: 504}

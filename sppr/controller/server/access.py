@@ -1,11 +1,11 @@
-"""Which users and hosts may connect to the controller's TCP ports.
+"""Decide which users and hosts may connect to the controller's sockets.
 
-SPP's own processes and CLI know no password, so the kernel is asked who owns the other end of a connection. A
-connection from this machine is served when its owner is root, the user who runs the controller, or a user in
-``controller.allow_users``. A connection from another machine is served when its address is in ``controller.allow``.
+SPP processes and the SPP CLI have no password, so the controller asks the kernel which user owns the other end of a
+connection. A connection from this machine is accepted if its owner is root, the user who runs the controller, or a user
+in ``controller.allow_users``. A connection from another machine is accepted if its address is in ``controller.allow``.
 
-The owner is looked up by NETLINK_SOCK_DIAG: 7 us, however many sockets there are. /proc/net/tcp takes 2 ms with a few
-sockets and 4 ms with 4,000 (Linux 6.18, 2 cores); it is read only where the kernel has no tcp_diag.
+The owner is looked up by NETLINK_SOCK_DIAG: 7 us, regardless of the number of sockets. Reading /proc/net/tcp takes 2 ms
+with a few sockets and 4 ms with 4,000 (Linux 6.18, 2 cores), so it is used only on a kernel without tcp_diag.
 """
 
 import contextlib
@@ -25,30 +25,33 @@ from pathlib import Path
 from sppr.errors import ConfigError
 
 #: IPv4 address and port of one end of a connection.
-End = tuple[str, int]
+Endpoint = tuple[str, int]
 #: ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT: states in which the other end can still be open.
 _OPEN_STATES = (1, 4, 5, 8)
 _SOCK_DIAG_BY_FAMILY = 20
 _NETLINK_SOCK_DIAG = 4
 _NLMSG_ERROR = 2
 _TABLES = ("net/tcp", "net/tcp6")
-#: Seconds in which the same refusal is logged once: a refused process tries again every second.
-QUIET = 30.0
-#: Different refusals logged within QUIET seconds; a client that sends junk could fill the log otherwise.
+#: Seconds in which the same refusal is logged once. A refused process tries again every second.
+REPEAT_INTERVAL = 30.0
+#: Maximum number of different refusals logged within REPEAT_INTERVAL. A client that sends random data could otherwise
+#: fill the log.
 MAX_LOGGED = 30
 
 
 @dataclass(frozen=True)
-class Access:
-    """Users of this machine (``users``, uids) and networks of other machines that may connect."""
+class AccessRules:
+    """The rules for connections. ``users``: permitted users of this machine, as uids. ``networks``: permitted networks
+    of other machines.
+    """
 
     users: frozenset[int]
     networks: tuple[IPv4Network, ...] = ()
 
-    def refusal(self, own: End, peer: End | None) -> str:
-        """Return why the connection from ``peer`` to ``own`` is refused; empty when it is allowed.
+    def refusal(self, own: Endpoint, peer: Endpoint | None) -> str:
+        """Return the reason to refuse the connection from ``peer`` to ``own``, or an empty text if it is permitted.
 
-        ``peer`` is None where the kernel names none: the connection was reset before it was accepted.
+        ``peer`` is None if the kernel names no peer: the connection was reset before it was accepted.
         """
         if peer is None:
             return "it reset the connection before it was accepted"
@@ -61,23 +64,26 @@ class Access:
             return "it closed the connection before its owner could be determined"
         if uid in self.users:
             return ""
-        return f"uid {uid}{_name(uid)} is not allowed: only {self._allowed()} may connect (controller.allow_users)"
+        return f"uid {uid}{_user_name(uid)} is not allowed: only {self._allowed()} may connect (controller.allow_users)"
 
     def _allowed(self) -> str:
-        return " and ".join(f"uid {uid}{_name(uid)}" for uid in sorted(self.users))
+        return " and ".join(f"uid {uid}{_user_name(uid)}" for uid in sorted(self.users))
 
 
-def of(names: Iterable[str] = (), networks: Iterable[str] = ()) -> Access:
-    """Return the access rules of a lab. ConfigError for a user or a network that does not exist."""
+def make_rules(names: Iterable[str] = (), networks: Iterable[str] = ()) -> AccessRules:
+    """Return the rules for root, this user, and the users and networks given by name.
+
+    Raises ConfigError if a user does not exist or a network is not valid.
+    """
     users = {0, os.getuid(), *map(uid_of, names)}
     try:
-        return Access(frozenset(users), tuple(IPv4Network(network) for network in networks))
+        return AccessRules(frozenset(users), tuple(IPv4Network(network) for network in networks))
     except ValueError as error:
         raise ConfigError(f"controller.allow: {error}", hint="write networks such as 192.168.1.0/24") from None
 
 
 def uid_of(name: str) -> int:
-    """Return the uid of a user. ConfigError for one that does not exist."""
+    """Return the uid of the user ``name``. Raises ConfigError if there is no such user."""
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -85,11 +91,12 @@ def uid_of(name: str) -> int:
         raise ConfigError(what, hint="correct the name, or remove it") from None
 
 
-def owner(end: End, other: End) -> int | None:
-    """Return the uid of the process that has the socket ``end``, connected to ``other``; None when it is closed.
+def owner(end: Endpoint, other: Endpoint) -> int | None:
+    """Return the uid of the process that owns the socket ``end``, connected to ``other``, or None if the socket is
+    closed.
 
-    The kernel reports uid 0 for a socket that no process has open any more (a client that sent its request and closed).
-    Such a socket has inode 0 and counts as closed, otherwise any user could pass for root.
+    The kernel reports uid 0 for a socket that no process has open any more, for example of a client that sent its
+    request and closed. Such a socket has inode 0 and counts as closed; otherwise any user could pass for root.
     """
     with contextlib.suppress(OSError, struct.error):
         if (found := _owner_by_netlink(end, other)) is not None:
@@ -97,7 +104,7 @@ def owner(end: End, other: End) -> int | None:
     return _owner_by_table(end, other)
 
 
-def _owner_by_netlink(end: End, other: End) -> int | None:
+def _owner_by_netlink(end: Endpoint, other: Endpoint) -> int | None:
     addresses = socket.inet_aton(end[0]), socket.inet_aton(other[0])
     ident = struct.pack("!HH16s16s", end[1], other[1], *addresses) + struct.pack("=IQ", 0, 2**64 - 1)
     body = struct.pack("=BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + ident
@@ -110,11 +117,11 @@ def _owner_by_netlink(end: End, other: End) -> int | None:
     _, state = struct.unpack_from("=BB", reply, 16)
     ports = struct.unpack_from("!HH", reply, 20)
     uid, inode = struct.unpack_from("=II", reply, 80)
-    # Without a connection the kernel returns a listening socket on the same port.
+    # If there is no such connection, the kernel returns a listening socket on the same port.
     return uid if ports == (end[1], other[1]) and state in _OPEN_STATES and inode else None
 
 
-def _owner_by_table(end: End, other: End, proc: Path = Path("/proc/self")) -> int | None:
+def _owner_by_table(end: Endpoint, other: Endpoint, proc: Path = Path("/proc/self")) -> int | None:
     wanted = [f"{_hex(address)}:{port:04X}" for address, port in (end, other)]
     for table in _TABLES:
         with contextlib.suppress(OSError):
@@ -131,16 +138,16 @@ def _hex(address: str) -> str:
 
 
 def _is_local(own: str, peer: str) -> bool:
-    """Whether a connection comes from this machine: from loopback, or from one of its own addresses."""
+    """Return whether a connection comes from this machine: from loopback, or from an address of this machine."""
     if ipaddress.ip_address(peer).is_loopback or own == peer:
         return True
-    import psutil  # here: it takes 30 ms, and a lab listens on loopback nearly always
+    import psutil  # not at the top: the import takes 30 ms, and a lab nearly always listens on loopback
 
     found = psutil.net_if_addrs().values()
     return any(address.address == peer for addresses in found for address in addresses)
 
 
-def _name(uid: int) -> str:
+def _user_name(uid: int) -> str:
     try:
         return f" ({pwd.getpwuid(uid).pw_name})"
     except KeyError:
@@ -148,35 +155,44 @@ def _name(uid: int) -> str:
 
 
 class RefusalLog:
-    """A log of refused connections. The same reason is logged once in QUIET seconds, and MAX_LOGGED reasons at most."""
+    """Logs refused connections: the same reason once in REPEAT_INTERVAL seconds, and at most MAX_LOGGED reasons in that
+    time.
+    """
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
         self._logged: dict[str, float] = {}
 
-    def refused(self, who: str, reason: str) -> None:
-        """Log that ``who`` was refused. ``who`` may differ each time: only ``reason`` counts as the same."""
+    def refused(self, client: str, reason: str) -> None:
+        """Log that ``client`` was refused, unless ``reason`` was logged recently. The name of the client is not
+        compared.
+        """
         now = time.monotonic()
-        if now - self._logged.get(reason, -QUIET) < QUIET:
+        if now - self._logged.get(reason, -REPEAT_INTERVAL) < REPEAT_INTERVAL:
             return
-        self._logged = {r: t for r, t in self._logged.items() if now - t < QUIET}
+        self._logged = {r: t for r, t in self._logged.items() if now - t < REPEAT_INTERVAL}
         if len(self._logged) < MAX_LOGGED:
-            self._log(f"refused {who}: {reason}")
+            self._log(f"refused {client}: {reason}")
         elif len(self._logged) == MAX_LOGGED:
             self._log("refused more connections than are logged")
         if len(self._logged) <= MAX_LOGGED:
             self._logged[reason] = now
 
 
-#: What spp_vm sends when it has connected (dataplane/control/connection.c). No reply of an SPP process contains it.
+#: The bytes that spp_vm sends when it has connected (dataplane/control/connection.c). No reply of an SPP process
+#: contains them.
 HELLO = b"\0spp_vm hello 1\0\n"
-#: Seconds in which the answer to a waiting question must follow a HELLO.
+#: Seconds in which the answer to a pending command must follow a HELLO.
 HELLO_TIMEOUT = 1.0
 _NAME = re.compile(rb"guest=vm-[a-z](\d{1,3})(?:,|$)")
 
 
 def vm_id(sock: socket.socket, uids: frozenset[int], proc: Path = Path("/proc")) -> int | str:
-    """Return the id of the VM whose QEMU is connected to the unix socket ``sock``, or why the connection is refused."""
+    """Return the id of the VM whose QEMU is connected to the unix socket ``sock``, or the reason to refuse it as text.
+
+    ``uids``: the users that QEMU may run as. The id is that of ``-name guest=vm-X<id>`` on the command line of the
+    process.
+    """
     pid, uid, _ = struct.unpack("=iII", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if uid not in uids:
         return f"uid {uid} may not connect to the socket of VMs"

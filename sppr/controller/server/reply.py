@@ -1,25 +1,28 @@
-"""Where one reply of an SPP process ends. SPP's protocol has no framing (spp-facts 3.1): the text must tell.
+"""Find the end of a reply of an SPP process. The protocol has no framing, so only the text shows it
+(docs/spp-protocol.md, Transport).
 
-Forms seen, all of them accepted:
+These forms exist, and all are accepted:
 
-- JSON padded with NULs to 1000, 2048 or 32768 bytes (nfv and primary; ours always 32768)
-- JSON alone (vf, mirror, pcap)
+- JSON, padded with NULs to 1000, 2048 or 32768 bytes (nfv and primary; sppr's own always 32768)
+- JSON without padding (vf, mirror, pcap)
 - plain text up to a NUL (status of the classic processes, bare ids)
-- the echo: the command itself, its spaces turned into NULs, then NULs (any command without a reply of its own)
+- an echo: the command with its spaces replaced by NULs, then NULs (every command without a reply of its own)
 """
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
-#: More than the largest reply of any SPP process (32768).
-MOST = 65536
-_FAILED = ("failed", "error", "invalid")
+#: Maximum size in bytes; the largest reply of any SPP process has 32768.
+MAX_REPLY_SIZE = 65536
+_FAILURES = ("failed", "error", "invalid")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """``text`` as sent, padding removed; ``data`` the JSON object in it; ``echo``: only our command came back."""
+    """A reply. ``text``: without the padding. ``data``: the JSON object in it. ``echo``: the process only echoed the
+    command.
+    """
 
     text: str
     data: dict[str, Any] | None = None
@@ -27,49 +30,56 @@ class Reply:
 
     @property
     def failed(self) -> bool:
-        """True where the process says so. An echo never does: classic SPP cannot tell (spp-facts 3.2)."""
-        return self.data is not None and _verdict(self.data).get("result") in _FAILED
+        """Whether the process reports a failure. An echo never does: classic SPP cannot report one
+        (docs/spp-protocol.md, Echo rule).
+        """
+        return self.data is not None and _result(self.data).get("result") in _FAILURES
 
-    def words(self) -> str:
-        """Why it failed, in the words of the process; empty where it gave none (spp-facts 3.5 to 3.7)."""
-        verdict = _verdict(self.data or {})
-        details = verdict.get("error_details")
-        found = details.get("message") if isinstance(details, dict) else verdict.get("message")
+    def reason(self) -> str:
+        """Return the reason of a failure as the process gives it, or an empty text if it gives none
+        (docs/spp-protocol.md, Replies to commands).
+        """
+        result = _result(self.data or {})
+        details = result.get("error_details")
+        found = details.get("message") if isinstance(details, dict) else result.get("message")
         return found if isinstance(found, str) else ""
 
 
-class ReplyCutter:
-    """Collects the bytes of one reply to ``command``. Feed it what arrives; it gives the reply once that is whole."""
+class ReplyParser:
+    """Collects the bytes of the reply to ``command``. Call ``feed`` with each piece that arrives."""
 
     def __init__(self, command: str) -> None:
         self._command = command
         self._echo = command.encode().replace(b" ", b"\0") + b"\0"
-        self._got = bytearray()
+        self._received = bytearray()
 
     def feed(self, data: bytes) -> Reply | None:
-        """Add ``data``; NULs ahead of the text are the padding of the reply before. ValueError: too long."""
-        self._got += data if self._got else data.lstrip(b"\0")
-        if len(self._got) > MOST:
-            raise ValueError(f"more than {MOST} bytes without an end")
-        return self._cut()
+        """Add ``data``, and return the reply once it is complete. Raises ValueError if it is too long.
 
-    def settle(self) -> Reply | None:
-        """To be called after a silence: text that no NUL ends is whole by now; JSON that has begun is not."""
-        if not self._got or self._is_json():
+        NULs ahead of the text are skipped: they are the padding of the previous reply.
+        """
+        self._received += data if self._received else data.lstrip(b"\0")
+        if len(self._received) > MAX_REPLY_SIZE:
+            raise ValueError(f"more than {MAX_REPLY_SIZE} bytes without an end")
+        return self._parse()
+
+    def finish(self) -> Reply | None:
+        """Return the reply after a silence. Text without a NUL counts as complete then; incomplete JSON does not."""
+        if not self._received or self._is_json():
             return None
-        if self._got == self._echo[:-1]:
+        if self._received == self._echo[:-1]:
             return Reply(self._command, echo=True)
-        return Reply(_text(bytes(self._got).partition(b"\0")[0]))
+        return Reply(_text(bytes(self._received).partition(b"\0")[0]))
 
     def _is_json(self) -> bool:
-        return self._got.startswith((b"{", b"["))
+        return self._received.startswith((b"{", b"["))
 
-    def _cut(self) -> Reply | None:
-        if self._got.startswith(self._echo):
+    def _parse(self) -> Reply | None:
+        if self._received.startswith(self._echo):
             return Reply(self._command, echo=True)
-        text, nul, _ = bytes(self._got).partition(b"\0")
-        if nul and self._echo.startswith(self._got):
-            return None  # an echo of several words, half of it still on its way
+        text, nul, _ = bytes(self._received).partition(b"\0")
+        if nul and self._echo.startswith(self._received):
+            return None  # the first part of an echo of several words
         if self._is_json():
             if not nul and not text.rstrip().endswith((b"}", b"]")):
                 return None
@@ -86,8 +96,10 @@ def _object(text: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _verdict(data: dict[str, Any]) -> dict[str, Any]:
-    """The part that holds ``result``: the object itself, or the first of ``results`` (vf, mirror, pcap)."""
+def _result(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with the key ``result``: ``data`` itself, or, of vf, mirror and pcap, the first of its
+    ``results``.
+    """
     results = data.get("results")
     if isinstance(results, list) and results and isinstance(results[0], dict):
         return results[0]

@@ -64,7 +64,7 @@ def check(config: Config, flags: Flags, paths: LabPaths) -> None:
     problems = list(_problems(config, flags, paths))
     if problems:
         what = "\n".join(f"SPP {paths.version.name}: {problem}" for problem in problems)
-        raise ConfigError(what, hint="docs/real-spp.md has what each release can do; spp.version names another")
+        raise ConfigError(what, hint="docs/upstream-spp.md has what each release can do; spp.version names another")
 
 
 def _problems(config: Config, flags: Flags, paths: LabPaths) -> Iterator[str]:

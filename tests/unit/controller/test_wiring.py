@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from sppr.controller.restore import Restorer
-from sppr.controller.wiring import Seen, Wiring, dump, parse, seen
+from sppr.controller.wiring import ObservedWiring, Wiring, dump, observe, parse
 
 
 def told(*commands: str) -> Wiring:
     wiring = Wiring()
     for command in commands:
-        wiring.told(command)
+        wiring.apply_command(command)
     return wiring
 
 
@@ -24,54 +24,56 @@ def patch(src: str, dst: str) -> dict[str, str]:
 
 def test_commands_are_followed() -> None:
     wiring = told("add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward", "status")
-    assert wiring.commands(Seen()) == [
+    assert wiring.commands(ObservedWiring()) == [
         "add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward",
     ]  # fmt: skip
     for command in ("patch ring:0 ring:0", "del vhost:1", "stop"):
-        wiring.told(command)
-    assert wiring.commands(Seen()) == ["add ring:0", "patch ring:0 ring:0"]
+        wiring.apply_command(command)
+    assert wiring.commands(ObservedWiring()) == ["add ring:0", "patch ring:0 ring:0"]
     for command in ("patch reset", "del ring:0"):
-        wiring.told(command)
+        wiring.apply_command(command)
     assert not wiring
 
 
 def test_what_is_there_is_not_given_again() -> None:
     wiring = told("add ring:0", "patch phy:0 ring:0", "patch ring:0 phy:0", "forward")
-    there = Seen(("phy:0", "ring:0"), {"phy:0": "ring:0", "ring:0": "ring:0"}, running=True)
+    there = ObservedWiring(("phy:0", "ring:0"), {"phy:0": "ring:0", "ring:0": "ring:0"}, running=True)
     assert wiring.commands(there) == ["patch ring:0 phy:0"]
 
 
 def test_a_pipe_comes_back_with_its_rings() -> None:
-    assert told("add pipe:0 ring:1 ring:2").commands(Seen()) == ["add pipe:0 ring:1 ring:2"]
-    assert told("add pipe:0 ring:1 ring:2").commands(Seen(("pipe:0",))) == []
+    assert told("add pipe:0 ring:1 ring:2").commands(ObservedWiring()) == ["add pipe:0 ring:1 ring:2"]
+    assert told("add pipe:0 ring:1 ring:2").commands(ObservedWiring(("pipe:0",))) == []
 
 
 def test_a_status_corrects_what_was_told() -> None:
-    """Real SPP stops forwarding at a del (spp-facts 4.1); what other hands did is learned, too."""
+    """Upstream SPP stops forwarding at a del (docs/spp-protocol.md, Delete); what other hands did is learned, too."""
     wiring = told("add ring:0", "add ring:1", "patch ring:0 phy:0", "forward")
-    wiring.saw(Seen(("phy:0", "ring:1"), {"ring:1": "phy:0"}))
+    wiring.apply_status(ObservedWiring(("phy:0", "ring:1"), {"ring:1": "phy:0"}))
     assert wiring == Wiring(ports={"ring:1": []}, patches={"ring:1": "phy:0"})
 
 
 def test_only_ports_that_were_added_are_adopted() -> None:
     wiring = Wiring()
-    status = Seen(("phy:0", "phy:0nq1", "tap:0", "ring:3", "vhost:1", "pipe:0"), {"phy:0": "ring:3"}, running=True)
-    wiring.saw(status)
+    status = ObservedWiring(
+        ("phy:0", "phy:0nq1", "tap:0", "ring:3", "vhost:1", "pipe:0"), {"phy:0": "ring:3"}, running=True
+    )
+    wiring.apply_status(status)
     assert wiring.ports == {}
-    wiring.saw(status, adopt=True)
+    wiring.apply_status(status, adopt=True)
     assert wiring.ports == {"ring:3": [], "vhost:1": []} and wiring.running and wiring.patches == {"phy:0": "ring:3"}
 
 
 def test_what_was_refused_stays_wanted_until_it_is_taken_back() -> None:
     wiring = told("add vhost:1", "add ring:0", "patch ring:0 vhost:1")
     wiring.refused = ["add vhost:1", "patch ring:0 vhost:1"]
-    wiring.saw(Seen(("ring:0",)))
-    assert wiring.commands(Seen()) == ["add vhost:1", "add ring:0", "patch ring:0 vhost:1"]
-    wiring.told("patch reset")
+    wiring.apply_status(ObservedWiring(("ring:0",)))
+    assert wiring.commands(ObservedWiring()) == ["add vhost:1", "add ring:0", "patch ring:0 vhost:1"]
+    wiring.apply_command("patch reset")
     assert wiring.refused == ["add vhost:1"]
-    wiring.told("del vhost:1")
-    wiring.saw(Seen(("ring:0",)))
-    assert wiring.commands(Seen()) == ["add ring:0"]
+    wiring.apply_command("del vhost:1")
+    wiring.apply_status(ObservedWiring(("ring:0",)))
+    assert wiring.commands(ObservedWiring()) == ["add ring:0"]
 
 
 @pytest.mark.parametrize(
@@ -79,26 +81,26 @@ def test_what_was_refused_stays_wanted_until_it_is_taken_back() -> None:
     [
         (
             {"status": "running", "ports": ["phy:0 nq 3", "ring:0"], "patches": [patch("phy:0 nq 3", "ring:0")]},
-            Seen(("phy:0nq3", "ring:0"), {"phy:0nq3": "ring:0"}, running=True),
+            ObservedWiring(("phy:0nq3", "ring:0"), {"phy:0nq3": "ring:0"}, running=True),
         ),
         (
             {"phy_ports": [], "forwarder": {"status": "idling", "ports": ["tap:0"]}, "pipes": [{"id": 2}]},
-            Seen(("tap:0", "pipe:2")),
+            ObservedWiring(("tap:0", "pipe:2")),
         ),
-        ({"phy_ports": [], "pipes": []}, Seen()),
+        ({"phy_ports": [], "pipes": []}, ObservedWiring()),
         ({"status": "running", "ports": ["ring:0"], "patches": [], "truncated": True}, None),
         ({"ports": ["nonsense"]}, None),
         ({"ports": 7}, None),
         ({"patches": [{"src": "ring:0"}]}, None),
     ],
 )  # fmt: skip
-def test_statuses(status: dict[str, Any], expected: Seen | None) -> None:
-    assert seen(status) == expected
+def test_statuses(status: dict[str, Any], expected: ObservedWiring | None) -> None:
+    assert observe(status) == expected
 
 
 def test_it_is_read_back_as_it_was_written() -> None:
     wiring = told("add pipe:0 ring:1 ring:2", "patch ring:0 ring:1", "forward")
-    wiring.refused, wiring.owing = ["forward"], True
+    wiring.refused, wiring.restore_incomplete = ["forward"], True
     assert parse(dump(wiring)) == wiring
 
 
@@ -132,7 +134,7 @@ def test_one_bad_process_costs_only_itself_and_the_file_is_kept(tmp_path: Path, 
     path.write_text(text := json.dumps({"version": 1, "processes": {"sec:1": bad, "sec:2": GOOD, "x\n": GOOD}}))
     said, found = loaded(path)
     assert found == {"sec:2": parse(GOOD)}
-    assert len(said) == 1 and "sec:1: " in said[0] and said[0].endswith("it is kept as wiring.json.broken")
+    assert len(said) == 1 and "sec:1: " in said[0] and said[0].endswith("the file was renamed to wiring.json.broken")
     assert (tmp_path / "wiring.json.broken").read_text() == text and not path.exists()
 
 
@@ -141,7 +143,7 @@ def test_a_file_that_is_none_of_ours_is_kept_and_told(tmp_path: Path, text: str)
     path = tmp_path / "wiring.json"
     path.write_text(text)
     said, found = loaded(path)
-    assert not found and "ports and patches of before are not known" in said[0]
+    assert not found and "saved ports and patches cannot be restored" in said[0]
     assert (tmp_path / "wiring.json.broken").read_text() == text
 
 
@@ -150,4 +152,4 @@ def test_no_file_in_its_place_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         said, found = loaded(path)
-        assert not found and "is no file" in said[0]
+        assert not found and "not a regular file" in said[0]

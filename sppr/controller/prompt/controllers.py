@@ -1,4 +1,4 @@
-"""Whom the prompt drives: our own panel, and the controllers of other hosts (ours or spp-ctl) over REST."""
+"""The controllers the prompt can talk to: the local one, and remote ones (sppr's or spp-ctl) over REST."""
 
 import asyncio
 import json
@@ -11,20 +11,20 @@ from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
 from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.prompt.request import base
 from sppr.controller.rest import bodies
-from sppr.controller.rest.routes import PARTS, ROUTES, Call
+from sppr.controller.rest.routes import PATH_PATTERNS, ROUTES, Call
 from sppr.errors import ControlError
 from sppr.spp.names import PRIMARY, Target, printable
 
 PORT = 7777
-#: Seconds one call of another host may take.
+#: Seconds for a call of a remote controller.
 TIMEOUT = 10.0
-#: Bytes of its answer.
-MOST = 1 << 22
+#: Maximum size of its answer in bytes.
+MAX_REPLY_SIZE = 1 << 22
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A connected process and its status in REST's form."""
+class ProcessStatus:
+    """A connected process and its status in the form of REST."""
 
     kind: str
     client_id: int = 0
@@ -34,17 +34,19 @@ class Seen:
         return str(Target(self.kind, self.client_id))
 
 
-class Host(Protocol):
-    """One controller. ``call`` gives the JSON of the answer, None for a 204; ControlError for the rest."""
+class Controller(Protocol):
+    """One controller. ``call`` returns the JSON of the answer, or None for a 204, and raises ControlError for an
+    error.
+    """
 
     address: str
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any: ...
-    async def seen(self) -> list[Seen]: ...
+    async def process_statuses(self) -> list[ProcessStatus]: ...
 
 
-class Local:
-    """The controller this prompt is part of: no HTTP in between."""
+class LocalController:
+    """The controller of which this prompt is a part. Its calls do not use HTTP."""
 
     def __init__(self, panel: PatchPanel, address: str, sec_address: str = "127.0.0.1:6666") -> None:
         self.address = address
@@ -52,28 +54,33 @@ class Local:
         self._panel = panel
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call the handler of the matching route."""
         for route in ROUTES:
-            pattern = re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{PARTS[part[1]]})", route.path)
+            pattern = re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{PATH_PATTERNS[part[1]]})", route.path)
             found = re.fullmatch(pattern, path) if route.method == method else None
             if found:
                 parts = found.groupdict()
                 target = Target(route.kind, int(parts["id"])) if "id" in parts else PRIMARY
-                given = bodies.check(body, route.body) if route.body else None
-                return await route.done(Call(self._panel, target, parts, given))
+                validated = bodies.validate(body, route.body) if route.body else None
+                return await route.handler(Call(self._panel, target, parts, validated))
         raise BadValue(f"{method} {path}: no such call", hint="GET /v1/openapi.json lists them")
 
-    async def seen(self) -> list[Seen]:
+    async def process_statuses(self) -> list[ProcessStatus]:
+        """Return the connected processes with their current status."""
         await self._panel.processes()
-        return [Seen(p.kind, p.client_id, components.rest_form(p.status, p.kind)) for p in self._panel.peers()]
+        return [
+            ProcessStatus(p.kind, p.client_id, components.rest_form(p.status, p.kind)) for p in self._panel.connected()
+        ]
 
 
-class Remote:
-    """A controller of another host, or of this one: ``IP[:PORT]``, or the path of its unix socket."""
+class RemoteController:
+    """A controller at ``IP[:PORT]``, or at the path of its unix socket."""
 
     def __init__(self, where: str) -> None:
         self.address = address_of(where)
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send the request over HTTP."""
         import aiohttp
 
         unix = self.address.startswith("/")
@@ -84,25 +91,28 @@ class Remote:
                 aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(TIMEOUT)) as session,
                 session.request(method, url, json=body, allow_redirects=False) as response,
             ):
-                raw = await response.content.read(MOST)
+                raw = await response.content.read(MAX_REPLY_SIZE)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             why = printable(str(error)) or "no answer"
-            raise ControlError(f"{self.address} does not answer: {why}", hint="server lists the others") from None
+            hint = "type server to list the other controllers"
+            raise ControlError(f"{self.address} does not answer: {why}", hint=hint) from None
         text = raw.decode("utf-8", "replace")
         if status >= 300:
             kind = {400: Refused, 404: NotConnected, 504: NoAnswer}.get(status, ControlError)
-            raise kind(printable(text) or f"status {status}", hint=f"said by {self.address}")
+            raise kind(printable(text) or f"status {status}", hint=f"reported by {self.address}")
         try:
             return json.loads(text) if text else None
         except ValueError:
-            raise ControlError(f"{self.address}: no JSON", hint="is it a controller of SPP?") from None
+            what = f"{self.address}: the answer is not JSON"
+            raise ControlError(what, hint="check that this is the address of an SPP controller") from None
 
-    async def seen(self) -> list[Seen]:
+    async def process_statuses(self) -> list[ProcessStatus]:
+        """Return the connected processes with their status, which is empty if its request failed."""
         found = await self.call("GET", "/processes")
         targets = [t for t in map(_target, found if isinstance(found, list) else []) if t is not None]
         answers = await asyncio.gather(*(self._status(target) for target in targets))
-        return [Seen(t.kind, t.client_id, answer) for t, answer in zip(targets, answers, strict=True)]
+        return [ProcessStatus(t.kind, t.client_id, answer) for t, answer in zip(targets, answers, strict=True)]
 
     async def _status(self, target: Target) -> dict[str, Any]:
         try:
@@ -117,12 +127,12 @@ def _target(process: object) -> Target | None:
     client_id = process.get("client-id") if isinstance(process, dict) else None
     if kind == "primary":
         return PRIMARY
-    known = kind in ("nfv", "vm", "vf", "mirror", "pcap") and isinstance(client_id, int)
-    return Target(str(kind), client_id) if known and isinstance(client_id, int) else None
+    valid = kind in ("nfv", "vm", "vf", "mirror", "pcap") and isinstance(client_id, int)
+    return Target(str(kind), client_id) if valid and isinstance(client_id, int) else None
 
 
 def address_of(where: str) -> str:
-    """``where`` as ``HOST:PORT``, or as the path it is. BadValue else."""
+    """Return the address as ``HOST:PORT``, or a path as it is. Raises BadValue for anything else."""
     if where.startswith("/"):
         return where
     found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252})(?::(\d{1,5}))?", where)
@@ -131,40 +141,42 @@ def address_of(where: str) -> str:
     return f"{found[1]}:{found[2] or PORT}"
 
 
-class Hosts:
-    """The controllers that ``server`` knows, one of them current."""
+class Controllers:
+    """The controllers that ``server`` lists. ``current``: the one that the prompt uses."""
 
-    def __init__(self, first: Host) -> None:
-        self.all: list[Host] = [first]
+    def __init__(self, first: Controller) -> None:
+        self.all: list[Controller] = [first]
         self.current = first
 
     def command(self, args: tuple[str, ...]) -> list[str]:
-        """``server ...``: what it prints. BadValue for what it does not know."""
+        """Carry out ``server ...``, and return the lines to print. Raises BadValue for invalid arguments."""
         match args:
             case () | ("list",):
                 return [f"  {n}: {h.address}{' *' if h is self.current else ''}" for n, h in enumerate(self.all, 1)]
             case ("add", where):
                 address = address_of(where)
-                if any(host.address == address for host in self.all):
-                    raise BadValue(f"{address} is registered already", hint="server lists them")
-                self.all.append(Remote(address))
+                if any(controller.address == address for controller in self.all):
+                    raise BadValue(f"{address} is already registered", hint="type server to list the controllers")
+                self.all.append(RemoteController(address))
                 return [f'Registered spp-ctl "{address}".']
             case ("del", which):
-                host = self._find(which)
-                if host is self.current:
-                    raise BadValue(f"{host.address} is the current one", hint="switch to another first: server N")
-                self.all.remove(host)
-                return [f'Unregistered spp-ctl "{host.address}".']
+                controller = self._find(which)
+                if controller is self.current:
+                    what = f"{controller.address} is the current controller"
+                    raise BadValue(what, hint="switch to another controller first: server N")
+                self.all.remove(controller)
+                return [f'Unregistered spp-ctl "{controller.address}".']
             case ("switch", which) | (which,):
                 self.current = self._find(which)
                 return [f'Switch spp-ctl to "{self.current.address}".']
-        raise BadValue(f"server {' '.join(args)}: no such form", hint="server, server N, server add IP, server del N")
+        hint = "server, server N, server add IP, server del N"
+        raise BadValue(f"server {' '.join(args)}: invalid arguments", hint=hint)
 
-    def _find(self, which: str) -> Host:
+    def _find(self, which: str) -> Controller:
         if which.isdecimal() and 0 < int(which) <= len(self.all):
             return self.all[int(which) - 1]
-        wanted = which if which.isdecimal() else address_of(which)
-        for host in self.all:
-            if host.address == wanted:
-                return host
-        raise BadValue(f"{which}: no such server", hint="server lists them")
+        address = which if which.isdecimal() else address_of(which)
+        for controller in self.all:
+            if controller.address == address:
+                return controller
+        raise BadValue(f"{which}: no such server", hint="type server to list the controllers")

@@ -33,16 +33,20 @@ NEW = {**WANTED, "master-lcore": 1, "lcores": [1, 2]}
 
 @pytest.mark.parametrize("text", [OLD, MIDDLE, LAST], ids=["16.07-17.08", "17.11-18.02", "18.05"])
 def test_classic_statuses_are_told_as_the_newest_would(text: str) -> None:
-    told = dialect.read(Reply(text), 2)
+    told = dialect.parse_status(Reply(text), 2)
     assert (told.status, told.classic) == (WANTED, True)
 
 
 def test_other_statuses() -> None:
-    assert dialect.read(Reply(json.dumps(NEW), NEW), 2) == dialect.Told(NEW)
-    assert dialect.read(Reply("status: running\nports: ''"), 1).status["ports"] == []
-    assert dialect.read(Reply("Server Idling"), 0).status == {"status": "idling", "phy_ports": [], "ring_ports": []}
-    assert dialect.read(Reply("\x1b[2J?"), 1).status == {"status": "\x1b[2J?"}
-    pcap = dialect.read(Reply("Client ID 1 Running\nport_id:0,on,PCAP(3),outport:7\n"), 1).status
+    assert dialect.parse_status(Reply(json.dumps(NEW), NEW), 2) == dialect.ParsedStatus(NEW)
+    assert dialect.parse_status(Reply("status: running\nports: ''"), 1).status["ports"] == []
+    assert dialect.parse_status(Reply("Server Idling"), 0).status == {
+        "status": "idling",
+        "phy_ports": [],
+        "ring_ports": [],
+    }
+    assert dialect.parse_status(Reply("\x1b[2J?"), 1).status == {"status": "\x1b[2J?"}
+    pcap = dialect.parse_status(Reply("Client ID 1 Running\nport_id:0,on,PCAP(3),outport:7\n"), 1).status
     assert pcap == {"client-id": 1, "status": "running", "ports": ["pcap:3"], "patches": []}
 
 
@@ -60,14 +64,14 @@ def test_other_statuses() -> None:
     ],
 )
 def test_commands(text: str, words: tuple[str, ...], sent: str) -> None:
-    assert dialect.command(dialect.read(Reply(text), 2), *words) == sent
-    assert dialect.command(dialect.Told(NEW), *words) == " ".join(words)
+    assert dialect.command(dialect.parse_status(Reply(text), 2), *words) == sent
+    assert dialect.command(dialect.ParsedStatus(NEW), *words) == " ".join(words)
 
 
 @pytest.mark.parametrize("words", [("add", "memif:0"), ("add", "phy:0"), ("patch", "phy:0", "ring:9")])
 def test_what_classic_spp_cannot(words: tuple[str, ...]) -> None:
     with pytest.raises(BadValue):
-        dialect.command(dialect.read(Reply(OLD), 2), *words)
+        dialect.command(dialect.parse_status(Reply(OLD), 2), *words)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +83,12 @@ def test_what_classic_spp_cannot(words: tuple[str, ...]) -> None:
     ],
 )  # fmt: skip
 def test_whether_a_change_was_done(verb: str, args: list[str], done: bool) -> None:
-    assert dialect.done(NEW, verb, args) is done
-    assert dialect.done({"forwarder": NEW, "lcores": []}, verb, args) is done
+    assert dialect.shows_change(NEW, verb, args) is done
+    assert dialect.shows_change({"forwarder": NEW, "lcores": []}, verb, args) is done
 
 
 def test_a_port_of_several_queues_is_found_as_it_is_told() -> None:
-    assert dialect.done({"patches": [{"src": "phy:0 nq 3", "dst": "ring:1"}]}, "patch", ["phy:0nq3", "ring:1"])
+    assert dialect.shows_change({"patches": [{"src": "phy:0 nq 3", "dst": "ring:1"}]}, "patch", ["phy:0nq3", "ring:1"])
 
 
 def test_vf_is_reshaped() -> None:

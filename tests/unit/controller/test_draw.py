@@ -5,32 +5,32 @@ from typing import Any
 
 import pytest
 
-from sppr.controller.prompt.completion import Known, candidates
-from sppr.controller.prompt.hosts import Hosts, Remote, Seen
+from sppr.controller.prompt.completion import CompletionData, candidates
+from sppr.controller.prompt.controllers import Controllers, ProcessStatus, RemoteController
 from sppr.controller.settings import Settings
 from sppr.controller.topology import draw, graph
 
 PATCH = {"src": "phy:0 nq 1", "dst": "ring:10"}
 PART = {"type": "merge", "rx_port": [{"port": "ring:10"}, {"port": "ring:2"}], "tx_port": [{"port": "phy:1"}]}
-SEEN = [
-    Seen(
+PROCESSES = [
+    ProcessStatus(
         "primary",
         0,
         {"forwarder": {"status": "idling", "ports": ["phy:0"], "patches": [{"src": "phy:0", "dst": "x:1"}]}},
     ),
-    Seen("nfv", 12, {"status": "running", "ports": ["phy:0 nq 1", "ring:10", "memif:3"], "patches": [PATCH]}),
-    Seen("vf", 2, {"components": [PART, {"core": 3, "type": "unuse"}]}),
-    Seen("pcap", 3, {"status": "idle", "core": [{"role": "receive", "rx_port": [{"port": "phy:0"}]}]}),
+    ProcessStatus("nfv", 12, {"status": "running", "ports": ["phy:0 nq 1", "ring:10", "memif:3"], "patches": [PATCH]}),
+    ProcessStatus("vf", 2, {"components": [PART, {"core": 3, "type": "unuse"}]}),
+    ProcessStatus("pcap", 3, {"status": "idle", "core": [{"role": "receive", "rx_port": [{"port": "phy:0"}]}]}),
 ]
 
 
 def test_the_graph() -> None:
-    found = graph.make(SEEN, {"guest": ["ring:10", "vhost:9"]})
+    found = graph.build(PROCESSES, {"guest": ["ring:10", "vhost:9"]})
     assert found.nodes == ("capture:3", "memif:3", "phy:0", "phy:0nq1", "phy:1", "ring:2", "ring:10", "x:1")
     edges = {(e.src, e.dst, e.label, e.running) for e in found.edges}
     assert ("phy:0nq1", "ring:10", "nfv:12", True) in edges and ("ring:2", "phy:1", "vf:2:m", True) in edges
     assert ("phy:0", "x:1", "primary", False) in edges and ("phy:0", "capture:3", "pcap:3", False) in edges
-    assert found.frames == {"guest": ("ring:10",)}
+    assert found.subgraphs == {"guest": ("ring:10",)}
 
 
 def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
@@ -44,9 +44,11 @@ def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
         "patches": [{"src": "ring:0", "dst": "ivshmem:6"}],
     }
     vhost = {**guest, "ports": ["phy:0"], "patches": []}
-    found = graph.make([Seen("nfv", 1, host), Seen("nfv", 6, guest), Seen("nfv", 11, vhost)])
+    found = graph.build(
+        [ProcessStatus("nfv", 1, host), ProcessStatus("nfv", 6, guest), ProcessStatus("nfv", 11, vhost)]
+    )
     assert found.nodes == ("ivshmem:6", "phy:0@11", "ring:0", "ring:0@6")
-    edges = {(e.src, e.dst, e.label, e.both) for e in found.edges}
+    edges = {(e.src, e.dst, e.label, e.bidirectional) for e in found.edges}
     assert edges == {
         ("ring:0", "ivshmem:6", "nfv:1", False),
         ("ring:0@6", "ring:0@6", "nfv:6", False),
@@ -59,8 +61,8 @@ def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
 
 
 def test_what_spp_draws_wrong_is_drawn() -> None:
-    """Queues, ids of two digits, pcap, memif: each crashes or breaks SPP's (spp-facts 6.3)."""
-    dot = draw.dot(graph.make(SEEN))
+    """Queues, ids of two digits, pcap, memif: each breaks the topo of upstream SPP (docs/spp-protocol.md, Topology)."""
+    dot = draw.dot(graph.build(PROCESSES))
     assert 'phy_0nq1[label="phy:0nq1", fillcolor="white"];' in dot and 'fillcolor="palegreen"' in dot
     assert 'phy_0nq1 -> ring_10[label="nfv:12", color="orange", style=solid];' in dot
     assert "style=dashed" in dot and "{rank=same; ring_2; ring_10}" in dot
@@ -74,11 +76,11 @@ def test_what_spp_draws_wrong_is_drawn() -> None:
 )
 def test_no_status_breaks_it(drawn: Any, status: dict[str, Any]) -> None:
     for kind in ("primary", "nfv", "vf", "pcap"):
-        assert drawn(graph.make([Seen(kind, 1, status)]))
+        assert drawn(graph.build([ProcessStatus(kind, 1, status)]))
 
 
 def test_nothing_to_draw() -> None:
-    assert draw.text(graph.make([])) == "nothing to draw: no ports"
+    assert draw.text(graph.build([])) == "nothing to draw: no ports"
 
 
 def test_launch_is_completed_from_free_lcores() -> None:
@@ -87,7 +89,7 @@ def test_launch_is_completed_from_free_lcores() -> None:
     line = settings.launch("vf", "3", [5, 6, 7, 8], "127.0.0.1:6666")
     assert line == "-l 2,5,6,7 -m 512 -- --client-id 3 -s 127.0.0.1:6666 --vhost-client"
     assert "-c phy:0" in settings.launch("pcap", "3", [5], "h:1")
-    known = Known(launch={"vf": [f"3 {line}"]}, components={5: ["fw"]}, ids={"vf": [5]}, ports={5: ["phy:0"]})
+    known = CompletionData(launch={"vf": [f"3 {line}"]}, components={5: ["fw"]}, ids={"vf": [5]}, ports={5: ["phy:0"]})
     assert candidates("pri; launch vf ", known) == [f"3 {line}"]
     for before, words in (
         ("vf ", ["5;"]), ("vf 5; port add phy:0 rx ", ["fw"]),
@@ -99,10 +101,10 @@ def test_launch_is_completed_from_free_lcores() -> None:
 
 
 def test_servers() -> None:
-    hosts = Hosts(Remote("127.0.0.1"))
-    assert hosts.command(("add", "10.0.0.2:7778")) == ['Registered spp-ctl "10.0.0.2:7778".']
-    hosts.command(("2",))
-    assert hosts.command(()) == ["  1: 127.0.0.1:7777", "  2: 10.0.0.2:7778 *"]
-    hosts.command(("switch", "127.0.0.1"))
-    hosts.command(("del", "2"))
-    assert hosts.command(("list",)) == ["  1: 127.0.0.1:7777 *"]
+    controllers = Controllers(RemoteController("127.0.0.1"))
+    assert controllers.command(("add", "10.0.0.2:7778")) == ['Registered spp-ctl "10.0.0.2:7778".']
+    controllers.command(("2",))
+    assert controllers.command(()) == ["  1: 127.0.0.1:7777", "  2: 10.0.0.2:7778 *"]
+    controllers.command(("switch", "127.0.0.1"))
+    controllers.command(("del", "2"))
+    assert controllers.command(("list",)) == ["  1: 127.0.0.1:7777 *"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sppr.controller.server.reply import MOST, Reply, ReplyCutter
+from sppr.controller.server.reply import MAX_REPLY_SIZE, Reply, ReplyParser
 
 STATUS = {
     "client-id": 1,
@@ -17,10 +17,10 @@ JSON = json.dumps(STATUS).encode()
 
 def cut(command: str, *pieces: bytes) -> Reply | None:
     """Feed ``pieces``; nothing but the last may complete the reply."""
-    cutter = ReplyCutter(command)
+    parser = ReplyParser(command)
     for piece in pieces[:-1]:
-        assert cutter.feed(piece) is None, piece
-    return cutter.feed(pieces[-1])
+        assert parser.feed(piece) is None, piece
+    return parser.feed(pieces[-1])
 
 
 @pytest.mark.parametrize("size", [1000, 2048, 32768])
@@ -67,16 +67,16 @@ def test_bare_digits() -> None:
 
 
 def test_digits_without_nul_wait_for_silence() -> None:
-    cutter = ReplyCutter("_get_client_id")
-    assert cutter.settle() is None
-    assert cutter.feed(b"12") is None
-    assert cutter.settle() == Reply("12")
+    parser = ReplyParser("_get_client_id")
+    assert parser.finish() is None
+    assert parser.feed(b"12") is None
+    assert parser.finish() == Reply("12")
 
 
 def test_json_that_has_begun_is_never_settled() -> None:
-    cutter = ReplyCutter("status")
-    assert cutter.feed(JSON[:20]) is None
-    assert cutter.settle() is None
+    parser = ReplyParser("status")
+    assert parser.feed(JSON[:20]) is None
+    assert parser.finish() is None
 
 
 @pytest.mark.parametrize("raw", [b"{broken\0", b"[1, 2]\0", b"[" * 30000 + b"\0", b'{"a": "\xff"\0'])
@@ -87,10 +87,10 @@ def test_what_is_no_json_object_has_no_data(raw: bytes) -> None:
 
 
 def test_babble_is_an_error() -> None:
-    cutter = ReplyCutter("status")
+    parser = ReplyParser("status")
     with pytest.raises(ValueError, match="without an end"):
-        for _ in range(MOST // 1000 + 1):
-            cutter.feed(b"x" * 1000)
+        for _ in range(MAX_REPLY_SIZE // 1000 + 1):
+            parser.feed(b"x" * 1000)
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_babble_is_an_error() -> None:
 )
 def test_verdicts(data: dict[str, object], failed: bool, words: str) -> None:
     reply = Reply(json.dumps(data), data)
-    assert (reply.failed, reply.words()) == (failed, words)
+    assert (reply.failed, reply.reason()) == (failed, words)

@@ -4,7 +4,7 @@ import pytest
 
 from sppr.controller.errors import BadValue, line
 from sppr.controller.prompt.commands import Command, parse
-from sppr.controller.prompt.completion import Known, candidates
+from sppr.controller.prompt.completion import CompletionData, candidates
 from sppr.spp.names import PRIMARY, Target
 
 NFV1, SEC2 = Target("nfv", 1), Target("sec", 2)
@@ -63,8 +63,8 @@ def test_lines(typed: str, meant: Command) -> None:
         ("foo", "error: foo: no such command (type help)"),
         ("Status", "error: Status: no such command (type help)"),
         (";", "error: ;: no such command (type help)"),
-        ("pri", "error: pri: what shall it do? (pri; followed by one of clear, status,"),
-        ("pri; launch", "error: pri; launch: '' is no kind of secondary (launch nfv|vf|mirror|pcap [ID]"),
+        ("pri", "error: pri: the subcommand is missing (pri; followed by one of clear, status,"),
+        ("pri; launch", "error: pri; launch: '' is not a kind of secondary (launch nfv|vf|mirror|pcap [ID]"),
         ("nfv", "error: nfv: the id of a secondary is missing (nfv 1; status)"),
         ("nfv; status", "error: nfv: the id of a secondary is missing (nfv 1; status)"),
         ("nfv 0; status", "error: '0' is not the id of a secondary: 1 to 127"),
@@ -81,9 +81,9 @@ def test_lines(typed: str, meant: Command) -> None:
         ("nfv 1; patch 0 2", "error: '0' is not a port"),
         ("sec 2; patch 0 2000", "error: '2000' is not a port"),
         ("nfv 1; patch phy:0 nq", "error: 'nq' is not a port"),
-        ("nfv 1; forward now", "error: nfv 1; forward takes nothing more, got 'now' (nfv 1; forward)"),
-        ("status all", "error: status takes nothing more, got 'all' (type status)"),
-        ("bye bye", "error: bye bye: no such form (bye, bye sec or bye all)"),
+        ("nfv 1; forward now", "error: nfv 1; forward takes no arguments, got 'now' (nfv 1; forward)"),
+        ("status all", "error: status takes no arguments, got 'all' (type status)"),
+        ("bye bye", "error: bye bye: invalid argument (use bye, bye sec or bye all)"),
         ("help foo", "error: help foo: no such command (one of status,"),
     ],
 )
@@ -94,7 +94,7 @@ def test_errors_say_what_to_do(typed: str, said: str) -> None:
     assert "\n" not in line(caught.value)
 
 
-KNOWN = Known({"nfv": [1, 2], "sec": [1, 2, 3]}, {1: ["phy:0", "ring:0"], 2: ["vhost:2"]}, ["phy:0"])
+DATA = CompletionData({"nfv": [1, 2], "sec": [1, 2, 3]}, {1: ["phy:0", "ring:0"], 2: ["vhost:2"]}, ["phy:0"])
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ KNOWN = Known({"nfv": [1, 2], "sec": [1, 2, 3]}, {1: ["phy:0", "ring:0"], 2: ["v
     ],
 )
 def test_completion(before: str, found: list[str]) -> None:
-    assert candidates(before, KNOWN) == found
+    assert candidates(before, DATA) == found
 
 
 def test_completion_of_nothing_is_every_command() -> None:
-    assert "status" in candidates("", KNOWN)
-    assert "status" in candidates("nfv 1;", KNOWN)
+    assert "status" in candidates("", DATA)
+    assert "status" in candidates("nfv 1;", DATA)
