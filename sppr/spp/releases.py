@@ -1,7 +1,7 @@
 """The releases of SPP: how their command lines and controllers differ, and how the release of a source tree is
 detected.
 
-See docs/spp-protocol.md: Releases, Controller programs, Command lines.
+The facts are in docs/spp-protocol.md.
 """
 
 import json
@@ -62,7 +62,7 @@ class Version:
 
     @property
     def has_vf_controller(self) -> bool:
-        """Whether spp_vf needs a controller of its own, spp_vf.py (docs/spp-protocol.md, spp_vf controller)."""
+        """Whether spp_vf needs a controller of its own, spp_vf.py (docs/spp-protocol.md, Releases)."""
         return self.era == "classic" and self.since("17.11")
 
     @property
@@ -101,9 +101,9 @@ class Version:
         return self.since("19.08")
 
     def python(self, program: str) -> str:
-        """Return the command of the Python that runs a controller program of this release.
+        """Return the command of the Python that runs ``spp.py``, ``spp_vf.py`` or ``spp-ctl`` of this release.
 
-        ``program``: ``spp.py``, ``spp_vf.py`` or ``spp-ctl`` (docs/spp-protocol.md, Controller programs).
+        docs/spp-protocol.md lists the programs and their Python.
         """
         if program == "spp_vf.py" or not self.since("18.05"):
             return "python2"
