@@ -85,9 +85,11 @@ class LabPaths:
         return self.store
 
     def check_base_named(self, parts: Iterable["Part"]) -> None:
-        """SeveralBases where one of these parts has a disk and several bases lie there. A plan made then names no disk,
-        and is nothing to compare with what runs."""
-        if isinstance(self.no_store, images.SeveralBases) and any(part.is_vm for part in parts):
+        """Raise AmbiguousBase if one of these parts has a disk and several bases exist.
+
+        The plan then names no disk, so it cannot be compared with the running lab.
+        """
+        if isinstance(self.no_store, images.AmbiguousBase) and any(part.is_vm for part in parts):
             raise self.no_store
 
     def check_binaries(self, kinds: list[str]) -> None:

@@ -181,7 +181,7 @@ def what(part: Part) -> str:
 def carries_spp_vm(part: Part) -> bool:
     """Whether the VM's template was given spp_vm when it was made. A template that is booted itself: no."""
     told = any("opt/sppr/controller" in word for word in part.program)  # a controller that would take it
-    return told and bool(part.template) and template_note.carries_spp_vm(Path(part.template))
+    return told and bool(part.template) and template_note.has_spp_vm(Path(part.template))
 
 
 def fatal(part: Part) -> re.Pattern[str] | None:

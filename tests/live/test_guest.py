@@ -62,7 +62,7 @@ def template(programs: None, base_image: Path, tmp_path_factory: pytest.TempPath
     (folder / base_image.name).symlink_to(base_image)
     store = Store(folder, base_image.name, "qcow2")
     made = store.ensure_template("ring", print, Provisioner())
-    assert store.carries("ring") and made.stat().st_mode & 0o222 == 0
+    assert store.has_spp_vm("ring") and made.stat().st_mode & 0o222 == 0
     return made
 
 

@@ -165,7 +165,7 @@ def hand_over(path: Path) -> None:
         as_root(["chown", "-h", str(os.getuid()), path])  # -h: no link that takes its place is followed
 
 
-def as_its_folder(*paths: Path) -> None:
+def give_to_folder_owner(*paths: Path) -> None:
     """Give files that root has just made to the owner of the folder each lies in. After ``sudo wakeup`` the images, the
     ssh key and ssh_config beside conf.yml are still the user's. Anybody but root makes files of their own anyway."""
     if os.geteuid() != 0:

@@ -11,7 +11,7 @@ from sppr.host import shared_region
 from sppr.host.facts import Facts
 from sppr.host.process import sockets
 from sppr.host.root import privilege
-from sppr.host.root.privilege import as_its_folder
+from sppr.host.root.privilege import give_to_folder_owner
 from sppr.images.store import Filler, Store
 from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Image, Plan, images
@@ -54,7 +54,7 @@ def make_key(public: Path) -> None:
         if private.exists():
             private.rename(private.with_name(f"{private.name}.old"))
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sppr lab", "-f", private])
-        as_its_folder(private, public)
+        give_to_folder_owner(private, public)
 
 
 def write_ssh_config(plan: Plan, public_key: Path) -> None:
@@ -70,7 +70,7 @@ def write_ssh_config(plan: Plan, public_key: Path) -> None:
     text = "# Written by each bring-up of the lab.\n" + "".join(hosts) + "Host vm-*\n" + common
     config = public_key.with_name("ssh_config")
     config.write_text(text)
-    as_its_folder(config)
+    give_to_folder_owner(config)
 
 
 def make_images(wanted: Sequence[Image], store: Store, report: Note, filler: Filler | None = None) -> None:

@@ -130,7 +130,7 @@ def _check_images(disks: Collection[Image], paths: LabPaths, stopping: Collectio
         raise paths.no_store or HostError("no base image", hint=BUILD_HINT)
     paths.store.check_base()
     for image in disks:
-        paths.store.check_made(image.kind, image.vm_id, stopping)
+        paths.store.check_usable(image.kind, image.vm_id, stopping)
 
 
 def _check_state(session: str) -> None:
