@@ -1,7 +1,7 @@
 """The releases of SPP: how their command lines and controllers differ, and how the release of a source tree is
 detected.
 
-The facts are in docs/spp-protocol.md.
+(docs/spp-protocol.md, Releases, Controllers, Command lines)
 """
 
 import json
@@ -62,7 +62,7 @@ class Version:
 
     @property
     def has_vf_controller(self) -> bool:
-        """Whether spp_vf needs a controller of its own, spp_vf.py (docs/spp-protocol.md, Releases)."""
+        """Whether spp_vf needs a controller of its own, spp_vf.py (docs/spp-protocol.md, Controllers)."""
         return self.era == "classic" and self.since("17.11")
 
     @property
@@ -103,7 +103,7 @@ class Version:
     def python(self, program: str) -> str:
         """Return the command of the Python that runs ``spp.py``, ``spp_vf.py`` or ``spp-ctl`` of this release.
 
-        docs/spp-protocol.md lists the programs and their Python.
+        ``program``: ``spp.py``, ``spp_vf.py`` or ``spp-ctl`` (docs/spp-protocol.md, Controllers).
         """
         if program == "spp_vf.py" or not self.since("18.05"):
             return "python2"

@@ -30,7 +30,6 @@ NO_COMMANDS = {
     "reset", "rm", "service", "touch", "true",
 }  # fmt: skip
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def commands(text: str) -> set[str]:
@@ -48,9 +47,9 @@ def commands(text: str) -> set[str]:
 
 def installed() -> set[str]:
     """What `make up` installs."""
-    listed = re.search(r"^PACKAGES := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
+    listed = re.findall(r"^up (\S+)", (ROOT / "bin/packages").read_text(), re.MULTILINE)
     assert listed
-    return set(listed[1].replace("\\", " ").split())
+    return set(listed)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -118,7 +117,7 @@ def test_each_section_of_spp_protocol_that_a_comment_cites_exists() -> None:
     cited: dict[str, str] = {}
     for path in (ROOT / "sppr").rglob("*.*"):
         if path.suffix in (".py", ".c", ".h") and "build" not in path.parts:
-            text = re.sub(r"\n[ */#]*", " ", path.read_text())
-            for names in re.findall(r"docs/spp-protocol\.md, ([^)]*?)\)", text):
+            text = re.sub(r"\n[ */#:]*", " ", path.read_text())
+            for names in re.findall(r"docs/spp-protocol\.md,\s+([^)]*?)\)", text):
                 cited |= dict.fromkeys(re.split(r", | and |; ", names), str(path))
     assert headings and {name: path for name, path in cited.items() if name not in headings} == {}

@@ -1,5 +1,6 @@
-"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras (docs/spp-protocol.md,
-Prompt, Classic prompt). Pure.
+"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras.
+
+Pure. (docs/spp-protocol.md, Prompt, Management port)
 """
 
 from collections.abc import Callable
@@ -159,7 +160,7 @@ def _parse_special(prefix: str, target: Target, sub: str, args: list[str]) -> Re
 
 def _ports_to_change(prefix: str, target: Target, sub: str, args: list[str]) -> tuple[str, ...]:
     """Return one UID; for a pipe of the primary also its two rings. ``sec`` accepts the classic form ``ring 3``, too
-    (docs/spp-protocol.md, Classic prompt).
+    (docs/spp-protocol.md, Management port).
     """
     if target.kind == "sec" and len(args) == 2 and args[0] in PORT_TYPES:
         args = [":".join(args)]

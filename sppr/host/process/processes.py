@@ -38,8 +38,8 @@ def tree(roots: Iterable[int]) -> list[psutil.Process]:
     return list(found.values())
 
 
-#: Names of polling threads in DPDK 16.07 to 20.08, in 20.11, and in 22.11.
-_WORKER = re.compile(r"(lcore-slave|lcore-worker|rte-worker)-\d+")
+#: Names of polling threads in DPDK 16.07 to 20.08, in 20.11, in 22.11, and in 24.11 and later.
+_WORKER = re.compile(r"(lcore-slave-|lcore-worker-|rte-worker-|dpdk-worker)\d+")
 #: Niceness of polling threads that share a core with main threads. Measured with three polling testpmd on one core: the
 #: main thread answers in 4 ms instead of 11 ms (median), 8 ms instead of 55 ms (p99), and another DPDK process starts
 #: in 286 ms instead of 675 ms.

@@ -143,7 +143,7 @@ class VmPlanner:
             nics=self.shape.nics,
             graphic=self.shape.graphic,
             makes_sockets=self.shape.makes_sockets,
-            confinement=Confinement(self.paths.vm_user, self.paths.sandbox),
+            confinement=Confinement(self.paths.vm_user, self.paths.sandbox, qemu_9_2=self.paths.qemu_9_2),
         )
 
     def _controller(self) -> tuple[Path | str, int]:

@@ -208,7 +208,8 @@ def of(config: Config, folder: Path) -> Provisioner:
 def confinement() -> devices.Confinement:
     """Of the QEMU that boots a template: as of every guest. It opens its files before it drops to its user."""
     user = vm_user.find()
-    return devices.Confinement(user.pw_name if user else "", devices.has_seccomp(which(devices.QEMU)))
+    qemu = which(devices.QEMU)
+    return devices.Confinement(user.pw_name if user else "", devices.has_seccomp(qemu), qemu_9_2=devices.is_9_2(qemu))
 
 
 @contextlib.contextmanager

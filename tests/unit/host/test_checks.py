@@ -98,6 +98,11 @@ def test_a_machine_that_has_all_is_passed() -> None:
     assert check(GOOD, NEEDS) == []
 
 
+def test_each_option_of_qemu_for_a_new_connection_is_fine() -> None:
+    newer = with_vm(*MEMORY, "-chardev", "socket,id=chr0,path=/tmp/sock11,reconnect-ms=1000")
+    assert check(GOOD, newer) == check(GOOD, with_vm(*MEMORY, *CHARDEV)) == []
+
+
 DRY = replace(GOOD, hugepages=(Hugepages(2048, 100, 10),))
 NUMA = replace(GOOD, nodes=(Node(0, (0, 1), (Hugepages(2048, 512, 512),)), Node(1, (2, 3), (Hugepages(2048, 0, 0),))))
 ECHO = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
