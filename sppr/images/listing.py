@@ -57,7 +57,7 @@ class Entry:
 def entries(folder: Path) -> list[Entry]:
     """Return all images of a folder and its img/: bases, then templates, then instances by kind and id."""
     listed = list(list_by_name(folder))
-    open_by = processes.holders(entry.path for entry in listed)
+    open_by = processes.find_holders(entry.path for entry in listed)
     return [_inspect(entry, tuple(open_by.get(entry.path, ()))) for entry in listed]
 
 

@@ -186,7 +186,7 @@ def atomic_image(target: Path, mode: int, *, replace: bool = False) -> Iterator[
     A killed qemu-img leaves incomplete files that its own check calls sound. Therefore a name must only ever refer to a
     complete image: write to a temporary file, fsync, link or rename, fsync of the folder.
     """
-    temporary = atomic_write.beside(target)
+    temporary = atomic_write.temporary_path(target)
     try:
         yield temporary
         with temporary.open("rb") as f:

@@ -126,7 +126,7 @@ class Store:
         """
         template = self.template(kind)
         self.check_base()
-        atomic_write.sweep(template)
+        atomic_write.remove_leftovers(template)
         digest = filler.digest() if filler else None
 
         def fill(overlay: Path) -> None:
@@ -156,7 +156,7 @@ class Store:
             if not instance.parent.exists():
                 instance.parent.mkdir(exist_ok=True)
                 give_to_folder_owner(instance.parent)
-            atomic_write.sweep(instance)
+            atomic_write.remove_leftovers(instance)
             qemu_img.overlay(template, "qcow2", instance, 0o644)
             report(f"instance {instance.name} created over {template.name}")
         return instance
@@ -230,7 +230,7 @@ def check_free(*images: Path, stopping: Collection[int] = ()) -> None:
     """
     from sppr.host.process import processes  # its import of psutil takes 5 ms
 
-    for image, found in processes.holders(images).items():
+    for image, found in processes.find_holders(images).items():
         if writers := [holder for holder in found if holder.writes and holder.pid not in stopping]:
             who = ", ".join(map(str, writers))
             raise HostError(f"{image}: is in use by {who}", hint=stop_hint(writers[0]))

@@ -234,7 +234,7 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
         check_owner(Path(socket))
         # our own programs give it to the user as soon as it listens
         if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
-            privilege.hand_over(Path(socket))
+            privilege.give_to_user(Path(socket))
 
 
 def _add_anew(client: ControlClient, server: str, uid: str) -> None:

@@ -324,7 +324,7 @@ def test_nothing_is_removed_through_a_link(lab: Lab) -> None:
     lab.state.symlink_to(victim)
     try:
         done = lab.down()
-        assert done.returncode == 3 and f"{lab.state}: is not a folder of yours" in done.stderr
+        assert done.returncode == 3 and f"{lab.state}: is not a folder of this user" in done.stderr
         assert sorted(path.name for path in victim.iterdir()) == ["precious", "state.json"]
     finally:
         lab.state.unlink()

@@ -186,7 +186,7 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, shape
         _make_disk(config, paths, kind, vm_id)
     _pin(part)
     for path in part.regions:
-        shared_region.make(Path(path))
+        shared_region.create(Path(path))
     api = controllers.rest(config, paths) or api_socket(paths.run)
     if part.regions:
         _serve_regions(part, api)

@@ -33,7 +33,7 @@ def prepare(plan: Plan, start: Collection[str], paths: LabPaths, found: Facts, n
     for path in map(Path, sockets):
         clear_stale_socket(path)
     for path in (Path(r) for part in parts for r in part.regions):
-        shared_region.make(path)
+        shared_region.create(path)
     if paths.store is not None and any(part.is_vm for part in parts):
         make_key(paths.public_key)
         write_ssh_config(plan, paths.public_key)
@@ -43,7 +43,7 @@ def prepare(plan: Plan, start: Collection[str], paths: LabPaths, found: Facts, n
 
 def clear_stale_socket(path: Path) -> None:
     """Make way for a socket: only that very path, and only if nobody has it."""
-    for stale in sockets.stale([path]):
+    for stale in sockets.find_stale([path]):
         privilege.remove(stale)
 
 

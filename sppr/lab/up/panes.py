@@ -101,7 +101,7 @@ class Panes:
 def tree(leaders: Iterable[int]) -> list[psutil.Process]:
     """What runs in panes, given by the pids of their first processes, and what lost its parent there; but not this
     process and its ancestors."""
-    spared = processes.ourselves()
+    spared = processes.self_and_ancestors()
     found = {p.pid: p for leader in leaders for p in (*processes.session_members(leader), *processes.tree([leader]))}
     return [p for p in found.values() if p.pid not in spared]
 
@@ -110,5 +110,5 @@ def end(members: list[psutil.Process]) -> tuple[list[psutil.Process], list[psuti
     """End what runs in panes. Returns those that had to be killed, and those that are still there."""
     # Interactive shells ignore SIGTERM; SIGHUP is what a closed terminal sends.
     for process in members:
-        processes.hang_up(process)
-    return processes.end(processes.wait_ended(members, Deadline(1.0)), Deadline(3.0))
+        processes.send_sighup(process)
+    return processes.end(processes.wait_exited(members, Deadline(1.0)), Deadline(3.0))

@@ -38,7 +38,7 @@ def check(
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
-    return [f for f in findings if f.severity == "warning" and not f.mend]
+    return [f for f in findings if f.severity == "warning" and not f.fix_steps]
 
 
 def look(
@@ -90,7 +90,7 @@ def _without_going_taps(plan: Plan, found: Facts) -> Facts:
     """Return the facts once the kernel has removed the taps of a primary that ended, or after ``TAP_GONE`` seconds."""
     names = requirements.taps(plan)
     for _ in Deadline(TAP_GONE).ticks():
-        if not any(interface.name in names and interface.is_going for interface in found.interfaces):
+        if not any(interface.name in names and interface.is_being_removed for interface in found.interfaces):
             break
         found = replace(found, interfaces=facts.interfaces(Path(found.root)))
     return found
@@ -162,7 +162,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_region(path: Path) -> None:
-    if shared_region.is_served(path):
+    if shared_region.is_in_use(path):
         hint = "end its lab, or set rings: or spp.sock_dir: in conf.yml"
         raise HostError(f"{path}: another process serves this ring VM's region", hint=hint)
 
