@@ -132,7 +132,7 @@ def run_streaming(argv: Argv, line: Callable[[str], None]) -> None:
 
 def _failure(argv: Argv, done: subprocess.CompletedProcess[str]) -> str:
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
-    lines = [f"{os.fspath(argv[0])} ended with status {done.returncode}", f"    command: {pasteable(argv)}"]
+    lines = [f"{os.fspath(argv[0])} exited with status {done.returncode}", f"    command: {pasteable(argv)}"]
     return "\n".join(lines + [f"    {line}" for line in said])
 
 

@@ -12,10 +12,10 @@ from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady, SpprError
 
 #: How a pane marks the end of what its part printed.
-END_OF_OUTPUT = "] arrow-up and Enter run it again"
+END_OF_OUTPUT = "] press arrow-up and Enter to run it again"
 #: How it marks that after a while it will run the part again, and that it has done so often enough.
-AGAIN = "] again in "
-LEFT = "times in a row: it is left now]"
+RESTART_PENDING = "] restarting in "
+RESTARTS_EXHAUSTED = "times in a row: no more automatic restarts]"
 #: How a pane begins: at its gate; in a pane made anew behind the last prompt of the shell before.
 _GATE = re.compile(r"\[\S+ waits for .*\]$")
 #: A part that makes progress may take so many times its limit.
@@ -37,8 +37,8 @@ class Exit:
         if self.status is None:
             return "ended"
         if self.status > 128:
-            return f"was ended by signal {self.status - 128}"
-        return f"ended with status {self.shown}"
+            return f"was killed by signal {self.status - 128}"
+        return f"exited with status {self.shown}"
 
     @property
     def shown(self) -> int | None:
@@ -200,11 +200,17 @@ def _run(log: Path, *, ended: bool) -> list[str]:
     """Lines of the last run alone, as far as the tail reaches: a log has all runs of a part, and what its shell showed
     between them. ``ended``: the run is over, and its pane may have marked its end."""
     lines = [line.rstrip() for line in tail(log).splitlines() if line.strip() not in ("", "^C")]
-    ends = [n for n, line in enumerate(lines) if line.endswith((END_OF_OUTPUT, LEFT)) or AGAIN in line]
+    ends = [
+        n
+        for n, line in enumerate(lines)
+        if line.endswith((END_OF_OUTPUT, RESTARTS_EXHAUSTED)) or RESTART_PENDING in line
+    ]
     marks = sorted([*ends, *(n for n, line in enumerate(lines) if _GATE.search(line))])
     stop = None
     if ended and marks and marks[-1] in ends:
         stop = marks[-1]
-        while marks and marks[-1] >= stop - 1 and marks[-1] in ends:  # LEFT stands behind the mark of the end
+        while (
+            marks and marks[-1] >= stop - 1 and marks[-1] in ends
+        ):  # RESTARTS_EXHAUSTED stands behind the mark of the end
             stop = marks.pop()
     return lines[marks[-1] + 1 if marks else 0 : stop]

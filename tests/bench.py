@@ -107,7 +107,7 @@ def windows(results: Results, folder: Path) -> None:
     try:
         pairs = []
         for _ in range(results.times(9)):
-            ours = seconds(lambda: server.build("ours", specs, (160, 48), "bench"))
+            ours = seconds(lambda: server.create_session("ours", specs, (160, 48), "bench"))
             pairs.append((ours, seconds(lambda: call("tmux", "-L", "sppr-bench", *raw))))
             server.kill_session("ours")
             server.kill_session("raw")

@@ -13,8 +13,8 @@ from sppr.deadline import Deadline
 
 #: Maximum number of connections to the management port in a second. Each leaves a socket in TIME_WAIT for a minute.
 MAX_CONNECTIONS_PER_SECOND = 5
-#: ``recv:7:{text}`` of a secondary, ``recv:('127.0.0.1', 4711):{text}`` of the primary (docs/spp-protocol.md, Classic
-#: prompt).
+#: ``recv:7:{text}`` of a secondary, ``recv:('127.0.0.1', 4711):{text}`` of the primary (docs/spp-protocol.md,
+#: Management port).
 _WRAPPED_REPLY = re.compile(r"recv:(?:\d+|\([^)]*\)):\{(.*?)(?:\}\s*$|$)", re.DOTALL)
 #: spp_vf.py prints the length of the reply, then its JSON, indented, on several lines.
 _JSON_PREFIX = re.compile(r"(?:recv:\d+:len:\d+:)?\s*(?=\{)")

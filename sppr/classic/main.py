@@ -32,11 +32,11 @@ def main() -> int:
     parser.add_argument("argv", nargs="+", help="PYTHON spp.py …")
     options = parser.parse_args()
     version = Version(options.version)
-    if not version.management or options.kind == "vf":
+    if not version.has_management_port or options.kind == "vf":
         wait_for_ports([int(port) for port in options.ports.split(",") if port])
     unwrapped_status = version.since("18.05") and options.kind == "nfv"
     host, _, port = (options.manage or "").rpartition(":")
-    if unwrapped_status and releases.major(options.argv[0]) >= 3:
+    if unwrapped_status and releases.major_version(options.argv[0]) >= 3:
         port = ""  # under Python 3 its management port fails with a TypeError, because it treats bytes as text
     terminal = Terminal(options.argv)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -32,9 +32,9 @@ def main(conf: Path | None, no_image: bool) -> None:
     setup.hugepages(config.primary.memory + setup.SPARE_MIB - used, click.echo)
     setup.hugetlbfs(Path(config.hugepages), click.echo)
     vm_user.ensure(click.echo)
-    if config.spp.dir is None and not (tree.OURS / "spp_primary").exists():
-        click.echo(f"data plane: building it in {tree.OURS.parent}")
-        run(["make", "-s", "-C", tree.OURS.parent])
+    if config.spp.dir is None and not (tree.BUILD_DIR / "spp_primary").exists():
+        click.echo(f"data plane: building it in {tree.BUILD_DIR.parent}")
+        run(["make", "-s", "-C", tree.BUILD_DIR.parent])
     folder = images_folder(paths.folder, config.images.dir)
     if not no_image and config.images.base is None and not candidates(folder):
         from sppr.images.build import BASE_NAME, ensure_base

@@ -122,7 +122,7 @@ def _console(session: str, guest: Any) -> int:
         what = f"{guest.host}: was started by hand, and its console is in the terminal where that was done"
         raise HostError(what, hint=f"log in instead: sppsh {guest.id}")
     tmux = Tmux(states.load(session).plan.socket_name)
-    tmux.select(guest.pane)
+    tmux.show_pane(guest.pane)
     attach_terminal(tmux, session)
     return 0
 

@@ -133,7 +133,7 @@ def _same_server(lab: Any, old: Any) -> Any:
     from sppr.lab.state import observe, state
     from sppr.tmux.server import Tmux
 
-    if observe.running(old.folder, old.plan.parts) or Tmux(old.plan.socket_name).look(old.plan.session):
+    if observe.running(old.folder, old.plan.parts) or Tmux(old.plan.socket_name).find_session(old.plan.session):
         named = old.plan.socket_name
         what = f"session {old.plan.session} is in {f'the tmux server {named}' if named else 'the default tmux server'}"
         hint = f"--socket-name {named}" if named else "without --socket-name"

@@ -1,5 +1,6 @@
-"""The commands of vf, mirror and pcap: components, their ports, MAC addresses, captures (docs/spp-protocol.md,
-Component commands, Capture, vf of 17.11 to 18.05).
+"""The commands of vf, mirror and pcap: components, their ports, MAC addresses, captures.
+
+(docs/spp-protocol.md, Components)
 """
 
 import asyncio

@@ -1,6 +1,4 @@
-"""The settings of the prompt's ``config`` command, which are those of SPP's prompt (docs/spp-protocol.md, Prompt
-settings). Most are defaults for the completion of ``pri; launch``. Pure.
-"""
+"""The settings of the prompt's ``config`` command, which are those of SPP's prompt (docs/spp-protocol.md, Settings). Most are defaults for the completion of ``pri; launch``. Pure."""
 
 from sppr.controller.errors import BadValue
 

@@ -12,4 +12,4 @@ def look(accel: str = "auto", mappers: bool = True) -> Facts:
     found = facts.read(mappers=mappers)
     if accel == "tcg" or not found.kvm_usable():
         return found
-    return replace(found, kvm_boots=kvm.boots(found.boot_id))
+    return replace(found, kvm_boots=kvm.guest_boots(found.boot_id))

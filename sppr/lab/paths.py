@@ -74,7 +74,7 @@ class LabPaths:
         try:
             return tree.binary(kind, self.tree, self.target)
         except HostError:
-            return tree.OURS / f"spp_{kind}" if self.tree is None else self.tree / f"spp_{kind}"
+            return tree.BUILD_DIR / f"spp_{kind}" if self.tree is None else self.tree / f"spp_{kind}"
 
     def need_store(self) -> Store:
         """Its images; HostError where there is no base, or several and none is named."""
@@ -95,7 +95,7 @@ class LabPaths:
 
     def with_tree(self, root: Path) -> "LabPaths":
         """The same with another SPP tree."""
-        return replace(self, tree=root, version=Version(releases.detect(root) or "HEAD", self.version.under_ours))
+        return replace(self, tree=root, version=Version(releases.detect(root) or "HEAD", self.version.sppr_controller))
 
     def interpreter(self, program: str) -> str:
         """Path of the Python for one of the tree's controllers; its bare name where there is none."""
@@ -104,13 +104,15 @@ class LabPaths:
 
     def check_controllers(self, programs: Sequence[str]) -> None:
         """HostError for a controller of the tree that is not there, or whose Python is not or lacks a module."""
-        if self.tree is None or self.version.era == "ours":
+        if self.tree is None or self.version.era == "sppr":
             return
         releases.check(self.tree, self.version)
         for program in programs:
             wanted = self.python or self.version.python(program)
-            if not releases.script(self.tree, program).is_file():
-                raise HostError(f"tried: {releases.script(self.tree, program)}: not there", hint="is the tree whole?")
+            if not releases.script_path(self.tree, program).is_file():
+                raise HostError(
+                    f"tried: {releases.script_path(self.tree, program)}: not there", hint="is the tree whole?"
+                )
             if which(wanted) is None:
                 what = f"{program} of SPP {self.version.name} wants {wanted}, which is not installed"
                 raise HostError(what, hint="name one: spp: {python: PATH}")
@@ -127,11 +129,11 @@ def images_folder(folder: Path, images_dir: str) -> Path:
     return found
 
 
-def _version(root: Path | None, wanted: str, under_ours: bool) -> Version:
+def _version(root: Path | None, wanted: str, sppr_controller: bool) -> Version:
     """What the tree is. A tree that is none counts as the newest until that is told with the rest."""
     if root is None:
         return Version()
-    return Version(wanted if wanted != "auto" else releases.detect(root) or "HEAD", under_ours)
+    return Version(wanted if wanted != "auto" else releases.detect(root) or "HEAD", sppr_controller)
 
 
 def gather_paths(config: "Config", conf: Path, session: str | None) -> LabPaths:

@@ -10,7 +10,7 @@ from sppr.lab.chains import ends
 from sppr.lab.plan.plan import Plan
 from sppr.parts.part import Part
 from sppr.run import which
-from sppr.spp.tree import OURS
+from sppr.spp.tree import BUILD_DIR
 
 
 def programs(parts: Iterable[Part]) -> list[str]:
@@ -33,7 +33,7 @@ def sudoers_line(plan: Plan) -> str:
             netns.removing(name),
         ]
     commands.append([which("kill") or "/usr/bin/kill"])
-    if any(Path(program).parent != OURS for program in programs(plan.parts)):
+    if any(Path(program).parent != BUILD_DIR for program in programs(plan.parts)):
         sockets = (*plan.vdev_sockets, *(s for part in plan.parts for s in part.sockets))
         chown = which("chown") or "/usr/bin/chown"
         commands += [[chown, "-h", str(os.getuid()), socket] for socket in sockets]

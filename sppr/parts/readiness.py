@@ -83,7 +83,7 @@ class Probe:
             # A guest with spp_vm is ready when its spp_vm is connected, any other guest at a prompt on its console.
             if part.kind == "ivshmem":  # its console is the pane, which also shows earlier runs
                 return bool(console.PROMPT.search(tail(Path(part.console)).rpartition("run-vm.py")[2]))
-            return connected if carries_spp_vm(part) else console.has_come_to_prompt(Path(part.console))
+            return connected if carries_spp_vm(part) else console.has_reached_prompt(Path(part.console))
         if part.role == "secondary":
             over_socket = "/" in (part.control or str(self.api))
             return connected and (not part.upstream or over_socket or self._has_answered(part))
@@ -221,7 +221,7 @@ def carries_spp_vm(part: Part) -> bool:
 def fatal(part: Part) -> re.Pattern[str] | None:
     """Return the pattern of log messages after which the part cannot become ready, or None if there is none."""
     if part.is_vm:
-        return console.DEATH
+        return console.FATAL
     if part.role == "controller":
         return None
     return _FATAL_UPSTREAM_PRIMARY if part.upstream and part.role == "primary" else _FATAL_DPDK
@@ -288,7 +288,7 @@ def _recreate_port(client: ControlClient, server: str, uid: str) -> None:
     if upstream and patches:
         client.reset_patches(server)
     client.del_port(server, uid)
-    client.serve_port(server, uid)
+    client.add_port_verified(server, uid)
     for patch in patches:
         client.patch(server, *(patch[end].replace(" ", "") for end in ("src", "dst")))
     if upstream and status.get("status") == "running":
@@ -307,7 +307,7 @@ def serve(api: Address, server: str, uids: Sequence[str]) -> None:
         if uid in existing:
             continue
         try:
-            client.serve_port(server, uid)
+            client.add_port_verified(server, uid)
         except ControlError:
             if uid not in client.ports(server):
                 raise

@@ -31,7 +31,7 @@ class SppCtl:
     def argv(self) -> list[str]:
         """Return the command line."""
         ports = ["-p", str(self.pri_port), "-s", str(self.sec_port), "-a", str(self.rest_port)]
-        return [self.python, str(releases.script(self.tree, "spp-ctl")), "-b", self.host, *ports]
+        return [self.python, str(releases.script_path(self.tree, "spp-ctl")), "-b", self.host, *ports]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Cli:
         address = ["-b", f"{self.host}:{self.rest_port}"]
         if not self.version.since("18.08.2"):
             address = ["-b", self.host, "-a", str(self.rest_port)]
-        return [self.python, str(releases.script(self.tree, "spp.py")), *address]
+        return [self.python, str(releases.script_path(self.tree, "spp.py")), *address]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Classic:
         ours += ["--kind", "vf" if self.program == "spp_vf.py" else "nfv"]
         ours += ["--manage", f"{local(self.host)}:{self.manage}"] if self.manage else []
         ours += ["--ports", f"{self.pri_port},{self.sec_port}"]
-        return [*ours, "--", self.python, str(releases.script(self.tree, self.program)), *self._options()]
+        return [*ours, "--", self.python, str(releases.script_path(self.tree, self.program)), *self._options()]
 
     def _options(self) -> Sequence[str]:
         options = ["-p", str(self.pri_port), "-s", str(self.sec_port)]

@@ -88,7 +88,7 @@ class Machine:
 
     def argv(self) -> list[str]:
         """Return the QEMU command line."""
-        made: list[devices.Part] = [
+        made: list[devices.Device] = [
             devices.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic),
             replace(self.confinement, spawn=devices.starts_programs(self.extra)),
             devices.Disk(self.disk, self.disk_format),

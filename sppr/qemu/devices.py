@@ -1,6 +1,7 @@
-"""What a VM is made of. Each part renders its own QEMU arguments; ``argv`` of a machine is their sum.
+"""The devices of a virtual machine. Each device returns its own QEMU arguments; ``argv`` joins them to a command line.
 
-Rendering is pure. Measured quirks of QEMU 7.2 stand where they matter.
+Nothing here reads or changes the machine, except ``has_seccomp``. Quirks that were measured with QEMU 7.2 are
+documented at the device.
 """
 
 import itertools
@@ -17,16 +18,24 @@ QEMU = "qemu-system-x86_64"
 Accel = Literal["kvm", "tcg"]
 
 
-class Part(Protocol):
-    """Anything that renders QEMU arguments."""
+class Device(Protocol):
+    """A part of the machine that has QEMU arguments."""
 
-    def argv(self) -> list[str]: ...
+    def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The bare machine. ``memory`` in MiB, always shared: without share=on a vhost-user link comes up and carries
-    nothing, with no message. memfd needs no mount, and never fills a regular file by mistake."""
+    """The machine without disks and NICs.
+
+    ``name``: name of the guest, shown in the process list.
+    ``memory``: in MiB. The memory is a memfd: it needs no mount, and it can never fill a regular file by mistake. It is
+        always shared: without share=on, a vhost-user link comes up but carries no frames, and nothing reports an error.
+    ``cores``: number of virtual CPUs.
+    ``accel``: ``kvm`` or ``tcg``.
+    ``graphic``: whether QEMU opens a window with a VGA display.
+    """
 
     name: str
     memory: int
@@ -35,6 +44,7 @@ class Machine:
     graphic: bool = False
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         accel = opts("tcg", thread="multi", tb_size=64) if self.accel == "tcg" else "kvm"
         return [
             "-name", opts(guest=self.name),
@@ -55,11 +65,15 @@ class Machine:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What QEMU may do once its files are open. ``run_as``: the user it drops to, empty to stay as it is. ``sandbox``:
-    whether this QEMU has seccomp. ``spawn``: it may start programs, which a bridge or a tap with a script wants.
+    """What QEMU is allowed to do once its files are open.
 
-    The filter is installed before QEMU drops to the user, so with ``run_as`` it cannot deny setuid: QEMU 7.2 then dies
-    of SIGSYS. A process of another user than root has no capability to gain by it, and can start no program.
+    ``run_as``: the user that QEMU drops to; empty to keep the user.
+    ``sandbox``: whether this QEMU supports seccomp.
+    ``spawn``: whether QEMU may start programs, which a bridge or a tap with a script needs.
+
+    QEMU installs the filter before it drops to the user. With ``run_as``, the filter therefore cannot deny setuid: QEMU
+    7.2 would die of SIGSYS. That is safe, because a process of an unprivileged user has no capability to gain and can
+    start no program.
     """
 
     run_as: str = ""
@@ -67,6 +81,7 @@ class Confinement:
     spawn: bool = False
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         elevate = None if self.run_as or self.spawn else "deny"
         spawn = None if self.spawn else "deny"
         rules = opts("on", obsolete="deny", elevateprivileges=elevate, spawn=spawn, resourcecontrol="deny")
@@ -77,13 +92,14 @@ UNCONFINED = Confinement()
 
 
 def starts_programs(words: Sequence[str]) -> bool:
-    """Return whether QEMU starts a helper or a script for these arguments: a bridge, or a tap without script=no."""
+    """Return whether QEMU starts a helper or a script for these arguments: for a bridge, or for a tap without
+    script=no."""
     values = [b for a, b in itertools.pairwise(words) if a in ("-netdev", "-nic", "-net")]
     return any(v.startswith("bridge") or (v.startswith("tap") and "script=no" not in v) for v in values)
 
 
 def has_seccomp(program: str | None) -> bool:
-    """Return whether this QEMU is linked to libseccomp: without it ``-sandbox`` is an error."""
+    """Return whether this QEMU is linked to libseccomp. Without it, ``-sandbox`` is an error."""
     try:
         with Path(program or "").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return content.find(b"libseccomp.so") >= 0
@@ -93,14 +109,18 @@ def has_seccomp(program: str | None) -> bool:
 
 @dataclass(frozen=True)
 class Disk:
-    """The VM's disk, a virtio-blk one. ``report_full``: a write that the host has no space for is an I/O error in the
-    guest. By default QEMU pauses the guest without a word, until space is free again."""
+    """The disk of the VM, a virtio-blk device.
+
+    ``report_full``: whether the guest gets an I/O error when the host has no space for a write. By default QEMU pauses
+    the guest, without a message, until there is space.
+    """
 
     path: Path
     format: str = "qcow2"
     report_full: bool = False
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         werror = "report" if self.report_full else None
         disk = opts(file=self.path, format=self.format, if_="virtio", cache="writeback", discard="unmap", werror=werror)
         return ["-drive", disk]
@@ -108,33 +128,37 @@ class Disk:
 
 @dataclass(frozen=True)
 class Files:
-    """A second disk that the guest can only read, /dev/vdb: a tar of files for it."""
+    """A second, read-only disk (/dev/vdb): a tar archive with files for the guest."""
 
     path: Path
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         return ["-drive", opts(file=self.path, format="raw", if_="virtio", readonly=True)]
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """The serial line alone on QEMU's own terminal; a guest that reboots ends QEMU."""
+    """The serial port on QEMU's terminal, without a monitor. QEMU exits when the guest reboots."""
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         return ["-serial", "stdio", "-no-reboot"]
 
 
 @dataclass(frozen=True)
 class Console:
-    """The serial port on QEMU's own terminal: Ctrl-C goes to the guest, Ctrl-A x ends QEMU, Ctrl-A c is its monitor.
+    """The serial port on QEMU's terminal. Ctrl-C goes to the guest, Ctrl-A x ends QEMU, Ctrl-A c switches to its
+    monitor.
 
-    ``log`` keeps what the guest printed; the caller empties it before QEMU starts. QEMU appends, so that the log can
-    be cut while the guest runs (``rotation.py``).
+    ``log``: file for the output of the guest; the caller empties it before QEMU starts. QEMU appends, so the log can be
+    truncated while the guest runs (``rotation.py``).
     """
 
     log: Path
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         return [
             "-chardev", opts("stdio", id="con", mux=True, signal=False, logfile=self.log, logappend=True),
             "-serial", "chardev:con",
@@ -144,28 +168,32 @@ class Console:
 
 @dataclass(frozen=True)
 class Monitor:
-    """QMP on a socket in the run directory, which only its user may enter."""
+    """QMP on a unix socket. The socket is in the run directory, which only its user may enter."""
 
     socket: Path
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         return [
             "-chardev", opts("socket", id="qmp", path=self.socket, server=True, wait=False),
             "-mon", opts(chardev="qmp", mode="control"),
         ]  # fmt: skip
 
 
-#: Where a guest finds its controller: an address of the user network that QEMU forwards to ManagementNic.controller.
+#: Address of the controller in the guest: QEMU's user network forwards it to ManagementNic.controller.
 GUEST_CONTROLLER = "10.0.2.100"
 
 
 @dataclass(frozen=True)
 class ManagementNic:
-    """User-mode network (no root): 10.0.2.15 in the guest, its ssh on ``ssh_port`` of the host's loopback.
+    """A NIC in QEMU's user network, which needs no root: 10.0.2.15 in the guest.
 
-    ``restrict=on``: the guest reaches nothing of the host and no other machine. Without it QEMU's user network connects
-    10.0.2.2 to every service on the host's loopback. One address is forwarded: GUEST_CONTROLLER, at the port of
-    ``controller``, to the controller's unix socket of VMs, or of SPP's own controllers to their port.
+    ``ssh_port``: port on the host's loopback that QEMU forwards to the ssh server of the guest; 0 for none.
+    ``controller``: the controller's unix socket for VMs (or the address of one of SPP's own controllers), and a port.
+        QEMU forwards GUEST_CONTROLLER, at that port, to it.
+
+    ``restrict=on`` keeps the guest from every other machine and from the host. Without it, QEMU's user network connects
+    10.0.2.2 to every service on the host's loopback.
     """
 
     mac: str
@@ -174,13 +202,14 @@ class ManagementNic:
     controller: tuple[Path | str, int] | None = None
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         name = f"mgmt{self.index or ''}"
         hostfwd = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
         guestfwd, words = None, []
         if self.controller is not None:
-            where, port = self.controller
-            place = {"path": where} if isinstance(where, Path) else {"host": where, "port": port}
-            words = ["-chardev", opts("socket", id="control", reconnect=1, **place)]
+            target, port = self.controller
+            address = {"path": target} if isinstance(target, Path) else {"host": target, "port": port}
+            words = ["-chardev", opts("socket", id="control", reconnect=1, **address)]
             guestfwd = f"tcp:{GUEST_CONTROLLER}:{port}-chardev:control"
         return [
             *words,
@@ -191,15 +220,18 @@ class ManagementNic:
 
 @dataclass(frozen=True)
 class OutsideNic:
-    """A NIC that reaches other machines through passt (``qemu/passt.py``), which is connected to ``fd``.
+    """A NIC that reaches other machines through passt (``qemu/passt.py``).
 
-    Of the host's loopback it reaches nothing. QEMU's own user network has no option for that.
+    ``fd``: a socket that is connected to passt.
+
+    The guest cannot reach the host's loopback. QEMU's own user network has no option for that.
     """
 
     mac: str
     fd: int
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         return [
             "-netdev", f"stream,id=outside,server=off,addr.type=fd,addr.str={self.fd}",
             "-device", opts("virtio-net-pci", netdev="outside", mac=self.mac, romfile="", vectors=0),
@@ -208,12 +240,13 @@ class OutsideNic:
 
 @dataclass(frozen=True)
 class VhostUserNic:
-    """Virtio NIC behind a vhost-user socket. The other side must listen first, unless QEMU itself ``makes_socket``;
-    guest memory must be shared.
+    """A virtio NIC behind a vhost-user socket. The guest's memory must be shared.
 
-    ``reconnect=1``: the guest is back 1-2 s after the process on the other side was. ``vectors=0`` under TCG:
-    QEMU 7.2 with TCG, vhost-user and MSI-X dies with SIGSEGV as soon as the guest's driver starts the device.
-    ``server``: QEMU makes the socket, and does not wait until the other side (SPP's ``--vhost-client``) connects.
+    ``makes_socket``: QEMU creates the socket, and starts without waiting for the other side (SPP's ``--vhost-client``)
+    to connect. Otherwise the other side must listen before QEMU starts.
+
+    ``reconnect=1``: the guest's link is back 1-2 s after a restart of the process on the other side. ``vectors=0``
+    under TCG: QEMU 7.2 with TCG, vhost-user and MSI-X dies of SIGSEGV as soon as the guest's driver starts the device.
     """
 
     index: int
@@ -223,6 +256,7 @@ class VhostUserNic:
     makes_socket: bool = False
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         n = self.index
         vectors = 0 if self.accel == "tcg" else None
         if self.makes_socket:
@@ -238,10 +272,12 @@ class VhostUserNic:
 
 @dataclass(frozen=True)
 class IvshmemPlain:
-    """Memory that the guest shares with the host's data plane, and nothing else of it: ``ring:<index>`` of spp_vm.
+    """Memory that the guest shares with the host's data plane; it shares nothing else. spp_vm shows it as
+    ``ring:<index>``.
 
-    The file must be there in its full size: a shorter one QEMU refuses, a missing one it would make with a mode of its
-    own. ``size`` in MiB; QEMU aborts where it is no power of two.
+    ``path``: the file behind the memory. It must exist in its full size: QEMU refuses a shorter file, and creates a
+        missing one with a mode of its own.
+    ``size``: in MiB. QEMU aborts unless it is a power of two.
     """
 
     index: int
@@ -249,6 +285,7 @@ class IvshmemPlain:
     size: int = 4
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         n = self.index
         return [
             "-object", opts("memory-backend-file", id=f"iv{n}", size=f"{self.size}M", mem_path=self.path, share=True),
@@ -258,70 +295,72 @@ class IvshmemPlain:
 
 @dataclass(frozen=True)
 class FwCfg:
-    """A value for the guest, which reads it below /sys/firmware/qemu_fw_cfg/by_name/opt/sppr/: its identity, without
-    an edit of the image."""
+    """A value that the guest reads below /sys/firmware/qemu_fw_cfg/by_name/opt/sppr/. A guest gets its identity this
+    way, without a change of its image."""
 
     name: str
     value: str | Path
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
         source = {"file": self.value} if isinstance(self.value, Path) else {"string": self.value}
         return ["-fw_cfg", opts(name=f"opt/sppr/{self.name}", **source)]
 
 
 @dataclass(frozen=True)
 class Extra:
-    """The user's own arguments. They go last, and may not repeat an option that decides what a part needs."""
+    """The user's own arguments (``vm.args``). They come last."""
 
     words: tuple[str, ...]
 
     def argv(self) -> list[str]:
+        """Return the QEMU arguments. Raise ConfigError for an option that sppr sets itself."""
         for word in self.words:
-            if word in _OURS:
-                raise ConfigError(f"vm args: {word} is set by sppr already", hint=f"use {_OURS[word]} in conf.yml")
+            if word in _SET_BY_SPPR:
+                raise ConfigError(f"vm.args: sppr sets {word} itself", hint=_SET_BY_SPPR[word])
         return list(self.words)
 
 
-_OURS = {
-    "-m": "vm.memory",
-    "-smp": "vm.cores",
-    "-accel": "vm.accel",
-    "-enable-kvm": "vm.accel",
-    "-machine": "another machine by hand: pc with shared memory is what vhost-user is tried on, and nothing",
-    "-M": "nothing: the machine is pc with shared memory",
-    "-name": "the VM's id",
-    "-nographic": "nothing: the console is in the pane already",
-    "-serial": "nothing: the console is in the pane already",
-    "-daemonize": "nothing: QEMU is the process of its pane",
-    "-sandbox": "nothing: it is on already",
-    "-runas": "nothing: VMs of root's labs run as user sppr-vm",
-    "-snapshot": "an instance of its own: remove runscripts/img/<instance> to start anew",
-    "-nodefaults": "nothing: it is given already",
-    "-display": "nothing: the console is in the pane already",
+_SET_BY_SPPR = {
+    "-m": "set vm.memory in conf.yml instead",
+    "-smp": "set vm.cores in conf.yml instead",
+    "-accel": "set vm.accel in conf.yml instead",
+    "-enable-kvm": "set vm.accel in conf.yml instead",
+    "-machine": "remove it: the machine is pc with shared memory, the only one that vhost-user was tested with",
+    "-M": "remove it: the machine is pc with shared memory",
+    "-name": "remove it: the name contains the id of the VM",
+    "-nographic": "remove it: the console is already in the pane",
+    "-serial": "remove it: the console is already in the pane",
+    "-daemonize": "remove it: QEMU must stay the process of its pane",
+    "-sandbox": "remove it: the sandbox is already on",
+    "-runas": "remove it: in a lab of root, VMs run as user sppr-vm",
+    "-snapshot": "remove it, and delete runscripts/img/<instance> for a fresh disk",
+    "-nodefaults": "remove it: it is already set",
+    "-display": "remove it: the console is already in the pane",
 }
 
 
-def argv(program: str, parts: Sequence[Part]) -> list[str]:
-    """The command line of a machine made of ``parts``."""
-    return [program, *(word for part in parts for word in part.argv())]
+def argv(program: str, devices: Sequence[Device]) -> list[str]:
+    """Return the command line of a machine with these devices."""
+    return [program, *(word for part in devices for word in part.argv())]
 
 
 Value = str | int | bool | PathLike[str]
 
 
 def opts(*words: str, **values: Value | None) -> str:
-    """``opts("socket", id="c0", path=p)`` -> ``socket,id=c0,path=…``. True is ``on``, False ``off``, None left out.
+    """Return an option string: ``opts("socket", id="c0", path=p)`` becomes ``socket,id=c0,path=…``.
 
-    A trailing or doubled ``_`` in a name keeps Python happy: ``if_`` is ``if``, ``memory_backend`` is
-    ``memory-backend``.
+    True becomes ``on``, False ``off``; None is omitted. A ``_`` at the end of a name is dropped, and any other becomes
+    ``-``: ``if_`` is ``if``, ``memory_backend`` is ``memory-backend``.
     """
-    parts = [_escape(word) for word in words]
+    pieces = [_escape(word) for word in words]
     for name, value in values.items():
         if value is None:
             continue
         text = ("on" if value else "off") if isinstance(value, bool) else str(value)
-        parts.append(f"{name.rstrip('_').replace('_', '-')}={_escape(text)}")
-    return ",".join(parts)
+        pieces.append(f"{name.rstrip('_').replace('_', '-')}={_escape(text)}")
+    return ",".join(pieces)
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A running QEMU by QMP (package qemu.qmp): powerdown, then quit. One short connection a question."""
+"""Control a running QEMU through QMP (package qemu.qmp), with one short connection for each command."""
 
 import asyncio
 import logging
@@ -13,25 +13,28 @@ logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
 
 
 def execute(socket: Path, command: str, timeout: float = 2.0) -> bool:
-    """Send one command; whether QEMU took it. A QEMU that waits for a vhost-user peer does not even greet."""
+    """Send one command, and return whether QEMU accepted it within ``timeout`` seconds.
 
-    async def talk() -> None:
+    A QEMU that waits for a vhost-user peer does not even send its greeting.
+    """
+
+    async def send() -> None:
         client = QMPClient("sppr")
         await client.connect(str(socket))
         try:
             await client.execute(command)
         finally:
-            await _leave(client)
+            await _disconnect(client)
 
     try:
-        asyncio.run(asyncio.wait_for(talk(), timeout))
+        asyncio.run(asyncio.wait_for(send(), timeout))
     except (QMPError, OSError, EOFError, TimeoutError):
         return command == "quit" and not socket.exists()
     return True
 
 
-async def _leave(client: QMPClient) -> None:
-    """``disconnect`` raises EOFError after a quit."""
+async def _disconnect(client: QMPClient) -> None:
+    """Disconnect. After ``quit``, ``disconnect`` raises EOFError, which is ignored."""
     try:
         await client.disconnect()
     except (QMPError, OSError, EOFError):
@@ -39,7 +42,11 @@ async def _leave(client: QMPClient) -> None:
 
 
 def shut_down(socket: Path, alive: Callable[[], bool], powerdown: Deadline, leave: Deadline) -> str | None:
-    """End a guest: powerdown, then quit. Returns how (``powerdown``, ``quit``), None where it still runs."""
+    """Stop a guest by ``system_powerdown``, and after the deadline ``powerdown`` by ``quit``.
+
+    Return ``gone`` if it was not running, else the command that stopped it: ``powerdown`` or ``quit``. Return None if
+    it still runs at the deadline ``leave``.
+    """
     if not alive():
         return "gone"
     if execute(socket, "system_powerdown") and powerdown.poll(lambda: not alive(), 0.1):

@@ -1,9 +1,9 @@
-"""The way of a guest to other machines: passt (package passt), connected to QEMU by socket pairs, with guest_filter.py
-between them.
+"""Connect a guest to other machines: passt (package passt), with guest_filter.py between it and QEMU.
 
-QEMU's user network would do, but it also connects the guest to every service on the host's loopback, and has no option
-against it. passt with --no-map-gw maps no address to the host's loopback, but connects to 127.0.0.1 where a frame of
-the guest says so. guest_filter.py drops such frames, and those to the host's other addresses.
+QEMU's user network would reach other machines too, but it also connects the guest to every service on the host's
+loopback, and has no option against that. passt with --no-map-gw maps no address to the host's loopback, but it connects
+to 127.0.0.1 if a frame of the guest names that address. guest_filter.py drops such frames, and those to the host's
+other addresses.
 """
 
 import os
@@ -15,14 +15,14 @@ from sppr.qemu import guest_filter
 from sppr.run import find_program
 
 PASST = "passt"
-#: The number QEMU gets its end of the socket pair under, so that its command line is the same every time.
+#: File descriptor of QEMU's end of the socket pair. It is fixed, so that QEMU's command line is always the same.
 OUTSIDE_FD = 9
-#: Network of the guest: 10.0.3.15, its gateway 10.0.3.2, and 10.0.3.3, which answers for the host's name servers.
+#: Network of the guest: its address, its gateway, and the address at which passt answers for the host's name servers.
 ADDRESS, GATEWAY, DNS = "10.0.3.15", "10.0.3.2", "10.0.3.3"
 
 
 def argv(fd: int) -> list[str]:
-    """The command line of passt for the socket ``fd``. It ends when QEMU closes the other end."""
+    """Return the command line of passt for the socket ``fd``. passt exits when QEMU closes the other end."""
     return [
         find_program(PASST), "--foreground", "--quiet", "--fd", str(fd), "--ipv4-only",
         "--address", ADDRESS, "--netmask", "24", "--gateway", GATEWAY, "--dns-forward", DNS,
@@ -31,23 +31,24 @@ def argv(fd: int) -> list[str]:
 
 
 def start() -> socket.socket:
-    """Start passt and the filter, and return the socket that QEMU is to get. HostError where passt is not installed."""
-    ours, guest = socket.socketpair()
-    outside, theirs = socket.socketpair()
-    with guest, outside, theirs:
-        _start(argv(theirs.fileno()), theirs)
+    """Start passt and the filter, and return the socket for QEMU. Raise HostError if passt is not installed."""
+    for_qemu, filter_to_qemu = socket.socketpair()
+    filter_to_passt, for_passt = socket.socketpair()
+    with filter_to_qemu, filter_to_passt, for_passt:
+        _start(argv(for_passt.fileno()), for_passt)
         script = [sys.executable, "-P", guest_filter.__file__]
-        _start([*script, str(guest.fileno()), str(outside.fileno()), DNS], guest, outside)
-    return ours
+        fds = [str(filter_to_qemu.fileno()), str(filter_to_passt.fileno())]
+        _start([*script, *fds, DNS], filter_to_qemu, filter_to_passt)
+    return for_qemu
 
 
 def _start(command: list[str], *sockets: socket.socket) -> None:
-    """Start a program that is not waited for: it ends when QEMU does, also when this process has become QEMU."""
+    """Start a program and do not wait for it. It exits when QEMU does, even after this process has executed QEMU."""
     quiet = subprocess.DEVNULL
     fds = [sock.fileno() for sock in sockets]
     subprocess.Popen(command, pass_fds=fds, stdin=quiet, stdout=quiet, stderr=quiet)
 
 
-def hand_over(ours: socket.socket) -> None:
-    """Leave the socket open as OUTSIDE_FD for the program that this process becomes."""
-    os.dup2(ours.detach(), OUTSIDE_FD, inheritable=True)
+def pass_to_qemu(sock: socket.socket) -> None:
+    """Keep the socket open as OUTSIDE_FD across the exec of QEMU."""
+    os.dup2(sock.detach(), OUTSIDE_FD, inheritable=True)

@@ -1,5 +1,7 @@
-"""The command line for the QEMU 2.3.0 that was patched for DPDK's ivshmem (spp-facts 8.2, 9): it knows none of the
-options of today's, and no file that keeps what the console printed."""
+"""The command line of QEMU 2.3.0 with the patch for DPDK's ivshmem (docs/spp-protocol.md, Ring VMs of 16.07).
+
+This QEMU lacks the options of current releases, and it cannot write the console to a file.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +10,11 @@ from sppr.qemu.devices import Accel, opts
 
 
 @dataclass(frozen=True)
-class Patched:
-    """Its serial line and monitor share the terminal: Ctrl-A x ends it. The words of the shared memory go last."""
+class PatchedQemu:
+    """A virtual machine of the patched QEMU. Serial port and monitor share the terminal; Ctrl-A x ends QEMU.
+
+    ``extra``: the words of the shared memory, which come last.
+    """
 
     program: str
     name: str
@@ -23,6 +28,7 @@ class Patched:
     extra: tuple[str, ...] = ()
 
     def argv(self) -> list[str]:
+        """Return the command line."""
         forward = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
         words = [self.program, "-name", self.name, "-m", str(self.memory), "-smp", str(self.cores)]
         words += ["-enable-kvm", "-cpu", "host"] if self.accel == "kvm" else []

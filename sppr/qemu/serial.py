@@ -1,5 +1,7 @@
-"""A guest under our own hand: QEMU with its serial line on a terminal of ours, a root shell's prompt, one command after
-another. Only this module uses pexpect."""
+"""Run a guest with its serial port on a terminal of this process, and execute commands in its root shell.
+
+Only this module uses pexpect.
+"""
 
 import re
 from collections.abc import Sequence
@@ -15,22 +17,23 @@ from sppr.errors import LaunchError, NotReady, SpprError
 from sppr.qemu import console
 from sppr.run import close_terminal
 
-_SHELL = re.compile(rb"(?:^|[\r\n])[^\r\n]*# \Z")
-_LOGIN = re.compile(rb"login: \Z")
-#: What a kernel prints when the host's disk is full (``parts.Disk.report_full``): the guest goes on, to no use.
-_FULL = r"I/O error, dev vd[a-z]|EXT4-fs error|Remounting filesystem read-only"
-_DEATH = re.compile(f"{console.DEATH.pattern}|{_FULL}".encode())
-#: Seconds a console has to log in by itself.
+_SHELL_PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]*# \Z")
+_LOGIN_PROMPT = re.compile(rb"login: \Z")
+#: Messages of a guest kernel when the host's disk is full (``devices.Disk.report_full``). The guest keeps running, but
+#: is unusable.
+_DISK_FULL = r"I/O error, dev vd[a-z]|EXT4-fs error|Remounting filesystem read-only"
+_FATAL = re.compile(f"{console.FATAL.pattern}|{_DISK_FULL}".encode())
+#: Seconds for a console to log in automatically.
 _AUTOLOGIN = 10.0
 _STATUS = re.compile(rb"\nstatus=(\d+)[\r\n]")
 
 
-class NoShell(SpprError):
-    """The guest asks for a login: it is well, but its console is not ours to use."""
+class LoginRequired(SpprError):
+    """The guest booted, but its console asks for a login."""
 
 
 class _Spawn(pexpect.spawn):  # type: ignore[type-arg]
-    """``pexpect.spawn`` that hands file descriptors on, which ptyprocess can do."""
+    """``pexpect.spawn`` that passes file descriptors on, which ptyprocess supports."""
 
     def __init__(self, *args: Any, pass_fds: Sequence[int], **words: Any) -> None:
         self._pass_fds = tuple(pass_fds)
@@ -41,8 +44,11 @@ class _Spawn(pexpect.spawn):  # type: ignore[type-arg]
 
 
 class Serial:
-    """Runs QEMU; leaving the ``with`` ends it, whatever state it is in. ``log`` keeps all it printed. ``pass_fds``:
-    file descriptors that QEMU inherits."""
+    """A running QEMU. Leaving the ``with`` block stops it in whatever state it is.
+
+    ``log``: file for everything that the console prints.
+    ``pass_fds``: file descriptors that QEMU inherits.
+    """
 
     def __init__(self, argv: Sequence[str], log: Path, pass_fds: Sequence[int] = ()) -> None:
         self._log = log
@@ -60,47 +66,51 @@ class Serial:
         self._file.close()
 
     def wait_shell(self, deadline: Deadline) -> None:
-        """Wait for a root shell's prompt. NoShell at a login prompt, LaunchError at text that ends all hope."""
+        """Wait for the prompt of a root shell.
+
+        Raise LoginRequired at a login prompt, LaunchError if QEMU exits or prints a fatal error, NotReady at the
+        deadline.
+        """
         what = "a root shell on its console"
-        if self._expect([_SHELL, _LOGIN], what, deadline) == 0:
+        if self._expect([_SHELL_PROMPT, _LOGIN_PROMPT], what, deadline) == 0:
             return
-        try:  # a getty that logs in by itself says so behind these words
-            self._expect([_SHELL], what, deadline.within(_AUTOLOGIN))
+        try:  # a getty with automatic login prints the login prompt, too
+            self._expect([_SHELL_PROMPT], what, deadline.within(_AUTOLOGIN))
         except NotReady:
-            raise NoShell("its console asks for a login") from None
+            raise LoginRequired("its console asks for a login") from None
 
     def run(self, command: str, deadline: Deadline) -> str:
-        """What one command printed; LaunchError where its status is not 0."""
-        # The shell may echo what is typed: the text to wait for must not be part of it.
+        """Run a command and return its output. Raise LaunchError if its status is not 0."""
+        # The shell may echo the command, so the command must not contain the text to wait for.
         self._guest.sendline(f"{command}; printf '\\nstatus=%d\\n' $?")
         self._expect([_STATUS], f"the end of: {command}", deadline)
-        said = _text(self._guest.before).replace("\r", "").strip()
+        output = _text(self._guest.before).replace("\r", "").strip()
         status = int(self._guest.match.group(1))  # type: ignore[union-attr]
         if status:
-            raise self._error(LaunchError, f"{command}: ended with status {status}")
-        return said
+            raise self._error(LaunchError, f"{command}: exited with status {status}")
+        return output
 
     def power_off(self, deadline: Deadline) -> None:
-        """Have the guest switch itself off, and wait until QEMU has ended."""
+        """Power the guest off, and wait until QEMU exits."""
         self._guest.sendline("poweroff")
-        self._expect([], "it to power off", deadline)
+        self._expect([], "the guest to power off", deadline)
         close_terminal(self._guest)
         if self._guest.exitstatus:
-            raise self._error(LaunchError, f"QEMU ended with status {self._guest.exitstatus}")
+            raise self._error(LaunchError, f"QEMU exited with status {self._guest.exitstatus}")
 
-    def _expect(self, wanted: list[re.Pattern[bytes]], what: str, deadline: Deadline) -> int:
-        """Number of what came of ``wanted``; for an empty list: return at the end of QEMU."""
-        patterns: list[Any] = [pexpect.EOF, pexpect.TIMEOUT, _DEATH, *wanted]
-        found = self._guest.expect(patterns, timeout=deadline.remaining())
-        if found == 0 and not wanted:
+    def _expect(self, patterns: list[re.Pattern[bytes]], what: str, deadline: Deadline) -> int:
+        """Return the index of the pattern that appeared. With an empty list, return 0 when QEMU exits."""
+        events: list[Any] = [pexpect.EOF, pexpect.TIMEOUT, _FATAL, *patterns]
+        index = self._guest.expect(events, timeout=deadline.remaining())
+        if index == 0 and not patterns:
             return 0
-        if found == 0:
-            raise self._error(LaunchError, f"QEMU ended; waited for {what}")
-        if found == 1:
+        if index == 0:
+            raise self._error(LaunchError, f"QEMU exited; waited for {what}")
+        if index == 1:
             raise self._error(NotReady, f"waited {deadline.seconds:.0f} s for {what}")
-        if found == 2:
-            raise self._error(LaunchError, f"it printed {self._guest.after!r}; waited for {what}")
-        return int(found) - 3
+        if index == 2:
+            raise self._error(LaunchError, f"the guest printed {self._guest.after!r}; waited for {what}")
+        return int(index) - 3
 
     def _error(self, kind: type[SpprError], what: str) -> SpprError:
         self._file.flush()

@@ -1,6 +1,6 @@
-"""The launcher's hand on the controller: REST over its unix socket, synchronous, standard library only.
+"""A synchronous client of the controller's REST API, over its unix socket, with the standard library only.
 
-spp-ctl has no socket: it is asked at ``host:port``.
+spp-ctl has no unix socket; its address is ``host:port``.
 
 >>> control = ControlClient(run_dir / "ctl.sock")
 >>> control.add_port("nfv:1", "ring:0")
@@ -15,29 +15,33 @@ from sppr.errors import ControlError
 from sppr.spp import http_call
 from sppr.spp.names import parse_target
 
-#: One of ``processes()``; the primary has no client-id.
+#: An entry of ``processes()``. The primary has no client-id.
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
-#: Where a controller is asked: a unix socket, or ``host:port``.
+#: Address of a controller: the path of its unix socket, or ``host:port``.
 Address = str | Path
-_BASES = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
-#: What controllers say of a call that they do not have: spp-ctl, and the keeper of spp.py.
+_COLLECTIONS = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
+#: Errors for an unknown call: from spp-ctl, and from the REST server of spp.py.
 _NO_SUCH_CALL = ("Not found", "has no such call")
 _HINTS = {
-    400: "the process or the controller refuses it; look at the status of the target",
-    404: "it is not connected: sppr status, and its own window, tell more",
-    504: "the process hangs: see its own window",
+    400: "the process or the controller refused the command; see the status of the process",
+    404: "the process is not connected; see sppr status and its tmux window",
+    504: "the process does not respond; see its tmux window",
 }
 
 
 class ControlClient:
-    """Each call is one request of at most ``timeout`` seconds; ControlError says what was asked and what came back."""
+    """A client of one controller. Each call is one request of at most ``timeout`` seconds.
+
+    ``target`` is ``primary`` or a secondary such as ``nfv:3``; ``uid`` is a port such as ``ring:0``. Calls raise
+    ControlError with the request and the response.
+    """
 
     def __init__(self, address: Address, timeout: float = 5.0) -> None:
-        self._path = str(address)
+        self._address = str(address)
         self._timeout = timeout
 
     def alive(self) -> bool:
-        """Whether a controller answers on the socket."""
+        """Return whether a controller responds."""
         try:
             self.controller()
         except ControlError:
@@ -45,62 +49,70 @@ class ControlClient:
         return True
 
     def controller(self) -> dict[str, Any]:
-        """``{"pid", "host", "pri_port", "sec_port", "version"}`` of the controller itself."""
+        """Return properties of the controller: ``{"pid", "host", "pri_port", "sec_port", "version"}``."""
         return self._object("GET", "/controller")
 
     def processes(self) -> list[Process]:
-        """``[{"type": "primary"}, {"type": "nfv", "client-id": 1}]``: those that answer now."""
+        """Return the processes that respond now: ``[{"type": "primary"}, {"type": "nfv", "client-id": 1}]``."""
         found = self._call("GET", "/processes")
         if not isinstance(found, list):
             raise ControlError(
-                f"GET /v1/processes on {self._path}: not a list: {found!r}", hint="is it our controller?"
+                f"GET /v1/processes on {self._address}: not a list: {found!r}",
+                hint="is it a controller of sppr or SPP?",
             )
         return found
 
     def primary_status(self) -> dict[str, Any]:
+        """Return the status of the primary."""
         return self._object("GET", "/primary/status")
 
     def nfv_status(self, client_id: int) -> dict[str, Any]:
+        """Return the status of an nfv."""
         return self._object("GET", f"/nfvs/{client_id}")
 
     def clear(self) -> None:
-        """Zero the primary's counters."""
+        """Reset the counters of the primary."""
         self._call("DELETE", "/primary/status")
 
     def status(self, target: str) -> dict[str, Any]:
-        """Of a process of any kind: ``primary``, ``nfv:1``, ``vf:3``."""
-        return self._object("GET", "/primary/status" if target == "primary" else _base(target))
+        """Return the status of a process of any type: ``primary``, ``nfv:1``, ``vf:3``."""
+        return self._object("GET", "/primary/status" if target == "primary" else _resource(target))
 
     def ports(self, target: str) -> list[str]:
-        """Ports of a process that can forward; those of the primary stand in its forwarder's part of the status."""
+        """Return the ports of a process that can forward. The status of the primary has them in its part
+        ``forwarder``."""
         found = self.status(target)
         return list((found.get("forwarder", {}) if target == "primary" else found).get("ports", []))
 
-    def serve_port(self, target: str, uid: str) -> None:
-        """As ``add_port``, and look whether it is there then: spp-ctl says 204 also where the process failed."""
+    def add_port_verified(self, target: str, uid: str) -> None:
+        """Add a port, then check that the status lists it: spp-ctl reports 204 even if the process failed to add it."""
         self.add_port(target, uid)
         if uid not in self.ports(target):
-            what = f"{target} was told to add {uid} and nobody said no, but its status does not have it"
+            what = f"{target}: no error when {uid} was added, but its status does not list the port"
             raise ControlError(
-                what, hint="its own window says why; a file that is in the way of a socket is one reason"
+                what, hint="see its tmux window; one possible reason is a leftover file at the path of the socket"
             )
 
     def add_port(self, target: str, uid: str) -> None:
-        """``target`` is here and below ``primary`` or ``nfv:3``; ``uid`` as ``ring:0``."""
-        self._call("PUT", f"{_base(target)}/ports", {"action": "add", "port": uid})
+        """Add a port to a process."""
+        self._call("PUT", f"{_resource(target)}/ports", {"action": "add", "port": uid})
 
     def del_port(self, target: str, uid: str) -> None:
-        self._call("PUT", f"{_base(target)}/ports", {"action": "del", "port": uid})
+        """Delete a port of a process."""
+        self._call("PUT", f"{_resource(target)}/ports", {"action": "del", "port": uid})
 
     def patch(self, target: str, src: str, dst: str) -> None:
-        """One way: from ``src`` to ``dst``."""
-        self._call("PUT", f"{_base(target)}/patches", {"src": src, "dst": dst})
+        """Patch ``src`` to ``dst``, in this direction only."""
+        self._call("PUT", f"{_resource(target)}/patches", {"src": src, "dst": dst})
 
     def disconnect(self, target: str, src: str) -> None:
-        """Take away the patch from ``src``. SPP's own controllers have no such call: there every patch of the process
-        is reset, and the others are made again."""
+        """Remove the patch from ``src``.
+
+        SPP's own controllers have no such call. With them, all patches of the process are reset and the others created
+        again.
+        """
         try:
-            self._call("DELETE", f"{_base(target)}/patches/{src}")
+            self._call("DELETE", f"{_resource(target)}/patches/{src}")
         except ControlError as e:
             if not any(text in e.what for text in _NO_SUCH_CALL):
                 raise
@@ -118,68 +130,77 @@ class ControlClient:
             self.forward(target)
 
     def reset_patches(self, target: str) -> None:
-        self._call("DELETE", f"{_base(target)}/patches")
+        """Remove all patches of a process."""
+        self._call("DELETE", f"{_resource(target)}/patches")
 
     def probe(self, target: str, number: int, action: str, **words: object) -> None:
-        """``start`` or ``stop`` the source of a probe, or reset its sink: ``expect``. ``words``: docs/dataplane.md."""
-        self._call("PUT", f"{_base(target)}/probes/{number}", {"action": action, **words})
+        """Start or stop the source of a probe, or reset its sink (action ``expect``). ``words``: see
+        docs/dataplane.md."""
+        self._call("PUT", f"{_resource(target)}/probes/{number}", {"action": action, **words})
 
     def probe_result(self, target: str, number: int) -> dict[str, Any]:
         """Return the counters of a probe: ``{"port", "source": {"sent", ...}, "sink": {"received", ...}}``."""
-        return self._object("GET", f"{_base(target)}/probes/{number}")
+        return self._object("GET", f"{_resource(target)}/probes/{number}")
 
     def probe_histogram(self, target: str, number: int) -> list[tuple[int, int]]:
-        """Return the latencies that a probe has seen, as (lowest ns of a bucket, frames)."""
-        found = self._object("GET", f"{_base(target)}/probes/{number}/histogram")["histogram"]
+        """Return the latencies that a probe measured, as (lowest ns of a bucket, number of frames)."""
+        found = self._object("GET", f"{_resource(target)}/probes/{number}/histogram")["histogram"]
         return [(int(low), int(count)) for low, count in found]
 
     def forward(self, target: str) -> None:
-        self._call("PUT", f"{_base(target)}/forward", {"action": "start"})
+        """Start forwarding."""
+        self._call("PUT", f"{_resource(target)}/forward", {"action": "start"})
 
     def stop(self, target: str) -> None:
         """Stop forwarding."""
-        self._call("PUT", f"{_base(target)}/forward", {"action": "stop"})
+        self._call("PUT", f"{_resource(target)}/forward", {"action": "stop"})
 
     def exit(self, target: str, *, keep: bool = True) -> None:
-        """Let the process end itself. ``keep``: it is to have its ports and patches again when it is started again."""
-        self._call("DELETE", _base(target) + "?keep=1" * keep)
+        """Make the process exit. ``keep``: the controller restores its ports and patches when the process starts
+        again."""
+        self._call("DELETE", _resource(target) + "?keep=1" * keep)
 
     def _object(self, method: str, path: str) -> dict[str, Any]:
         found = self._call(method, path)
         if not isinstance(found, dict):
             raise ControlError(
-                f"{method} /v1{path} on {self._path}: not an object: {found!r}", hint="is it our controller?"
+                f"{method} /v1{path} on {self._address}: not an object: {found!r}",
+                hint="is it a controller of sppr or SPP?",
             )
         return found
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
-        asked = f"{method} /v1{path}" + (f" {json.dumps(body)}" if body else "")
+        request = f"{method} /v1{path}" + (f" {json.dumps(body)}" if body else "")
         try:
             text = json.dumps(body) if body else ""
-            status, raw = http_call.call(self._path, self._timeout, method, f"/v1{path}", text)
+            status, raw = http_call.call(self._address, self._timeout, method, f"/v1{path}", text)
         except (OSError, ValueError) as error:
             why = str(error) or type(error).__name__
             hint = "sppr status; start it: arrow-up in its window, or runscripts/controller.py"
-            raise ControlError(f"the controller does not answer: {why} ({self._path}: {asked})", hint=hint) from error
+            raise ControlError(
+                f"the controller does not answer: {why} ({self._address}: {request})", hint=hint
+            ) from error
         if status >= 300:
             text = raw.decode("utf-8", "replace").strip()
             raise ControlError(
-                f"{asked}: {text} (status {status})", hint=_HINTS.get(status, "see the controller's window")
+                f"{request}: {text} (status {status})", hint=_HINTS.get(status, "see the tmux window of the controller")
             )
-        return _parse(raw, asked)
+        return _parse(raw, request)
 
 
-def _base(target: str) -> str:
+def _resource(target: str) -> str:
     kind, _, number = target.partition(":")
     try:
-        found = parse_target(f"nfv:{number}" if kind in _BASES else target)
+        found = parse_target(f"nfv:{number}" if kind in _COLLECTIONS else target)
     except ValueError as error:
         raise ControlError(str(error), hint="targets are primary, nfv:1, nfv:2, ...") from None
-    return "/primary" if found.kind == "primary" else f"/{_BASES.get(kind, 'nfvs')}/{found.client_id}"
+    return "/primary" if found.kind == "primary" else f"/{_COLLECTIONS.get(kind, 'nfvs')}/{found.client_id}"
 
 
-def _parse(raw: bytes, asked: str) -> object:
+def _parse(raw: bytes, request: str) -> object:
     try:
         return json.loads(raw) if raw else None
     except ValueError as error:
-        raise ControlError(f"{asked}: the answer is no JSON: {error}", hint="is it our controller?") from None
+        raise ControlError(
+            f"{request}: the response is not JSON: {error}", hint="is it a controller of sppr or SPP?"
+        ) from None

@@ -1,4 +1,4 @@
-"""EAL arguments, declared as fields."""
+"""Command-line options of EAL, DPDK's environment abstraction layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,23 @@ from sppr import units
 
 
 def lcores(coremask: int, cpus: Sequence[int]) -> list[str]:
-    """EAL options that put the mask's lcores on this host's cores.
+    """Return the EAL options that run the lcores of a mask on the CPUs of this host.
 
-    Where the host has them all: ``-l 2,3``. Where it does not: ``--lcores 2@0,3@1``, so that each keeps its own lcore
-    id, by which the shared memory pool keeps its caches, while they share the cores there are.
+    ``-l 2,3`` if the host has all of them. Otherwise ``--lcores 2@0,3@1``: each process keeps its own lcore ids, which
+    select the caches of the shared memory pool, while the lcores share the CPUs.
     """
-    wanted = units.bits(coremask)
-    if set(wanted) <= set(cpus):
-        return ["-l", ",".join(map(str, wanted))]
-    return ["--lcores", ",".join(f"{lcore}@{cpus[lcore % len(cpus)]}" for lcore in wanted)]
+    ids = units.bits(coremask)
+    if set(ids) <= set(cpus):
+        return ["-l", ",".join(map(str, ids))]
+    return ["--lcores", ",".join(f"{lcore}@{cpus[lcore % len(cpus)]}" for lcore in ids)]
 
 
 @dataclass(frozen=True)
 class Eal:
-    """What every DPDK process of a lab is started with; ``socket_mem`` in MiB, the primary's alone."""
+    """The EAL options of a DPDK process.
+
+    ``socket_mem``: hugepage memory in MiB, of the primary only.
+    """
 
     lcores: tuple[str, ...]
     channels: int
@@ -34,6 +37,7 @@ class Eal:
     base_virtaddr: str | None = None
 
     def argv(self) -> list[str]:
+        """Return the options as words of a command line."""
         words = [*self.lcores, "-n", str(self.channels)]
         if self.socket_mem is not None:
             words += ["--socket-mem", str(self.socket_mem)]

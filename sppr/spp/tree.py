@@ -1,25 +1,24 @@
-"""Where SPP's programs lie: in a real tree named in conf.yml, or our own data plane."""
+"""Paths of SPP's programs: in an upstream SPP tree that conf.yml names, or in sppr's own data plane."""
 
 from pathlib import Path
 
 from sppr.errors import HostError
 
-OURS = Path(__file__).resolve().parent.parent / "dataplane" / "build"
+BUILD_DIR = Path(__file__).resolve().parent.parent / "dataplane" / "build"
 
 
 def binary(kind: str, tree: Path | None, target: str) -> Path:
-    """Path of ``spp_<kind>`` (primary, nfv, …). HostError that lists every path that was tried.
+    """Return the path of ``spp_<kind>`` (primary, nfv, …). Raise HostError, with every path that was tried.
 
-    In a real tree the DPDK makefiles decide the path: since 17.05 ``src/<kind>/<target>/``, before that doubled,
-    each with a copy below ``app/``.
+    In an SPP tree, the DPDK makefiles decide the path: ``src/<kind>/<target>/`` since 17.05, before that
+    ``src/<kind>/src/<kind>/<target>/``, each with a copy below ``app/``.
     """
     if tree is None:
-        ours = OURS / f"spp_{kind}"
-        if not ours.is_file():
-            raise HostError(
-                f"{ours}: our data plane is not built", hint=f"make up   (or: sppr setup, or: make -C {OURS.parent})"
-            )
-        return ours
+        program = BUILD_DIR / f"spp_{kind}"
+        if not program.is_file():
+            hint = f"make up   (or: sppr setup, or: make -C {BUILD_DIR.parent})"
+            raise HostError(f"{program}: sppr's data plane is not built", hint=hint)
+        return program
     single, doubled = tree / "src" / kind / target, tree / "src" / kind / "src" / kind / target
     tried = [folder / name for folder in (single, doubled) for name in (f"app/spp_{kind}", f"spp_{kind}")]
     for path in tried:
@@ -28,5 +27,5 @@ def binary(kind: str, tree: Path | None, target: str) -> Path:
     listed = "\n".join(f"    tried: {path}" for path in tried)
     raise HostError(
         f"{tree}: no spp_{kind} in this SPP tree\n{listed}",
-        hint="build it there, set spp.target to its RTE_TARGET, or leave spp.dir out to use our own data plane",
+        hint="build it there, set spp.target to its RTE_TARGET, or remove spp.dir to use sppr's own data plane",
     )

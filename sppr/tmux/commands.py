@@ -1,4 +1,4 @@
-"""What tmux is told, as argument lists: panes and windows as values, and chains of commands that make them."""
+"""Panes and windows as values, and the tmux command sequences that create them."""
 
 import os
 import re
@@ -9,16 +9,22 @@ from pathlib import Path
 
 from sppr import rotation
 
-#: A tmux message holds 16 KiB, words and their ends ("command too long" beyond): a chain stays below.
-BYTES_A_CALL = 14_000
-IDS = "#{window_id} #{pane_id} #{pane_pid}"
-#: Of the first pane: whether the server ends when no client is attached to it.
-IDS_AND_EXIT = IDS + " #{exit-unattached}"
+#: One tmux message holds 16 KiB, words and their terminators included; a longer one fails with "command too long".
+MAX_CALL_BYTES = 14_000
+IDS_FORMAT = "#{window_id} #{pane_id} #{pane_pid}"
+#: As IDS_FORMAT, and whether the server exits when no client is attached.
+IDS_AND_EXIT_FORMAT = IDS_FORMAT + " #{exit-unattached}"
 
 
 @dataclass(frozen=True)
 class PaneSpec:
-    """A pane: its process *is* ``argv`` (empty: the user's shell). ``log``: its output from the first byte."""
+    """A pane to create.
+
+    ``name``: name of its part or work window.
+    ``cwd``: working directory.
+    ``argv``: the command that tmux executes as the process of the pane; empty for the user's shell.
+    ``log``: file for the output of the pane, from its first byte; None for no log.
+    """
 
     name: str
     cwd: Path
@@ -28,7 +34,7 @@ class PaneSpec:
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """A window; more than one pane are tiled."""
+    """A window to create. If it has several panes, they are tiled."""
 
     name: str
     panes: tuple[PaneSpec, ...]
@@ -36,88 +42,111 @@ class WindowSpec:
 
 @dataclass(frozen=True)
 class Pane:
-    """A pane that is there: ``window`` @id, ``pane`` %id, and the pid of its process."""
+    """An existing pane.
+
+    ``window``: tmux id of its window (``@1``).
+    ``pane``: tmux id of the pane (``%1``).
+    ``pid``: process id of its first process.
+    """
 
     window: str
     pane: str
     pid: int = 0
 
 
-def ids(line: str) -> tuple[str, str, int]:
+def parse_ids(line: str) -> tuple[str, str, int]:
+    """Return window id, pane id and pid from a line that tmux printed in IDS_FORMAT."""
     window, pane, pid, *_ = line.split()
     return window, pane, int(pid)
 
 
-def part_of(option: str, start: str) -> str:
-    """Whose pane it is: as its option says, else (a launcher was killed before it was set) by the script it runs."""
-    script = re.search(r"/([A-Za-z0-9_]+)\.sh\W*$", start)
-    return option or (script[1] if script and "/bin/sh" in start else "")
+def part_name(option: str, start_command: str) -> str:
+    """Return the name of the part that a pane belongs to, or an empty string.
+
+    ``option``: the pane's option @sppr_part. It is missing if the launcher was killed before it set the option. The
+    name then comes from the script in ``start_command``.
+    """
+    script = re.search(r"/([A-Za-z0-9_]+)\.sh\W*$", start_command)
+    return option or (script[1] if script and "/bin/sh" in start_command else "")
 
 
-def steps(
+def create_commands(
     session: str, windows: Sequence[WindowSpec], size: tuple[int, int], env: Mapping[str, str], owner: str
 ) -> Iterator[list[str]]:
-    """tmux argument lists, each a chain of commands of whole panes, of BYTES_A_CALL at most."""
-    made = [*variables(env), "-P", "-F"]
+    """Yield tmux command sequences that create a session with these windows.
+
+    Each sequence holds the commands of whole panes and has at most MAX_CALL_BYTES. ``size``: columns and lines.
+    ``owner``: value of the session's option @sppr_run.
+    """
+    printing = [*env_options(env), "-P", "-F"]
     here = f"={session}:"
-    chain: list[str] = []
+    columns, lines = map(str, size)
+    sequence: list[str] = []
     first = True
     for window in windows:
         for p, pane in enumerate(window.panes):
             if first:
-                verb = ["new-session", "-d", "-s", session, "-x", str(size[0]), "-y", str(size[1]), "-n", window.name]
+                command = ["new-session", "-d", "-s", session, "-x", columns, "-y", lines, "-n", window.name]
             elif p == 0:
-                verb = ["new-window", "-t", here, "-n", window.name]
+                command = ["new-window", "-t", here, "-n", window.name]
             else:
-                verb = ["split-window", "-t", here]
-            shown = IDS_AND_EXIT if first else IDS
-            parts = [[*verb, "-c", literal(str(pane.cwd)), *made, shown, *pane.argv], *after(here, pane)]
+                command = ["split-window", "-t", here]
+            ids_format = IDS_AND_EXIT_FORMAT if first else IDS_FORMAT
+            commands = [
+                [*command, "-c", escape_formats(str(pane.cwd)), *printing, ids_format, *pane.argv],
+                *pane_setup(here, pane),
+            ]
             if first:
-                parts.append(["set-option", "-t", here, "@sppr_run", owner])
-                # A session without a terminal would end as soon as this call does.
-                parts.append(["set-option", "-t", here, "destroy-unattached", "off"])
-            parts += [["select-layout", "-t", here, "tiled"]] if p > 0 else named(here)
+                commands.append(["set-option", "-t", here, "@sppr_run", owner])
+                # If ~/.tmux.conf sets destroy-unattached, tmux would destroy the session at the end of this call.
+                commands.append(["set-option", "-t", here, "destroy-unattached", "off"])
+            commands += [["select-layout", "-t", here, "tiled"]] if p > 0 else disable_rename(here)
             first = False
-            words = [word for part in parts for word in (";", *map(_escaped, part))][1:]
-            if chain and _size(chain) + _size(words) > BYTES_A_CALL:
-                yield chain
-                chain = []
-            chain += [";"] * bool(chain) + words
-    yield chain
+            words = [word for one in commands for word in (";", *map(_escape_separator, one))][1:]
+            if sequence and _size(sequence) + _size(words) > MAX_CALL_BYTES:
+                yield sequence
+                sequence = []
+            sequence += [";"] * bool(sequence) + words
+    yield sequence
 
 
 def _size(words: Sequence[str]) -> int:
     return sum(len(os.fsencode(word)) + 1 for word in words)
 
 
-def literal(text: str) -> str:
-    """``text`` where tmux expands formats (``#(command)`` runs one!). A run of # before a [ it leaves as it is."""
+def escape_formats(text: str) -> str:
+    """Return ``text`` escaped for arguments in which tmux expands formats; ``#(command)`` would run a command.
+
+    tmux does not expand a run of ``#`` before ``[``, so that run stays as it is.
+    """
     return re.sub(r"#+(\[?)", lambda run: run[0] if run[1] else run[0] * 2, text)
 
 
-def variables(env: Mapping[str, str]) -> list[str]:
+def env_options(env: Mapping[str, str]) -> list[str]:
+    """Return the ``-e`` options that set these environment variables."""
     return [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
 
 
-def named(window: str) -> list[list[str]]:
-    """The window keeps the name it was given."""
+def disable_rename(window: str) -> list[list[str]]:
+    """Return the commands that keep tmux and programs from renaming the window."""
     return [["set-option", "-w", "-t", window, name, "off"] for name in ("automatic-rename", "allow-rename")]
 
 
-def after(here: str, pane: PaneSpec) -> Iterator[list[str]]:
+def pane_setup(here: str, pane: PaneSpec) -> Iterator[list[str]]:
+    """Yield the commands that set option, title and log of a pane."""
     yield ["set-option", "-p", "-t", here, "@sppr_part", pane.name]
-    yield ["select-pane", "-t", here, "-T", literal(pane.name)]
+    yield ["select-pane", "-t", here, "-T", escape_formats(pane.name)]
     if pane.log is not None:
         # tmux expands formats (#) and strftime (%) in this string before /bin/sh reads it.
-        command = literal(f"exec /bin/sh {shlex.quote(str(rotation.writer_of(pane.log)))}").replace("%", "%%")
+        command = escape_formats(f"exec /bin/sh {shlex.quote(str(rotation.writer_of(pane.log)))}").replace("%", "%%")
         yield ["pipe-pane", "-t", here, command]
 
 
-def chainable(words: Sequence[str]) -> list[str]:
-    """One command or a chain whose separators are words of their own."""
-    return [word if word == ";" else _escaped(word) for word in words]
+def escape_separators(words: Sequence[str]) -> list[str]:
+    """Return a command sequence with words that end in ``;`` escaped. A word ``;`` stays a separator."""
+    return [word if word == ";" else _escape_separator(word) for word in words]
 
 
-def _escaped(word: str) -> str:
-    """A word that ends in ``;`` would end the command in a chain."""
+def _escape_separator(word: str) -> str:
+    """Escape a final ``;``, which would end the command in a sequence."""
     return word[:-1] + "\\;" if word.endswith(";") else word

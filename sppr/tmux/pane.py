@@ -1,7 +1,10 @@
-"""The script that is a part's pane: it waits at its gate, shows the command, runs it, keeps its exit status, runs it
-again where a policy says so, and then leaves the user in their shell in the same pane, that command one arrow-up away.
+"""Write the script that a part's pane runs.
 
-Nothing is ever typed into a pane: keys sent to a shell that is still starting are lost 10 times out of 10.
+The script waits at its start gate (a FIFO), prints the command, runs it and stores the exit status. It restarts the
+part if the restart policy says so. Then it starts the user's shell in the same pane, with the command as the newest
+line of its history.
+
+Nothing is ever typed into a pane: a shell that is still starting lost the keys in 10 of 10 tries.
 """
 
 import errno
@@ -14,31 +17,31 @@ from pathlib import Path
 from sppr import rotation
 from sppr.deadline import Deadline
 from sppr.errors import NotReady
-from sppr.wait import AGAIN, END_OF_OUTPUT, LEFT
+from sppr.wait import END_OF_OUTPUT, RESTART_PENDING, RESTARTS_EXHAUSTED
 
-#: Tells a runscript that it runs in a pane of its part, and where that pane keeps the exit status.
+#: Set for a runscript in a pane of its part: the file for the exit status.
 EXIT_VARIABLE = "SPPR_EXIT_FILE"
-#: Tells a runscript that nobody typed it: its pane runs the part again by policy.
+#: Set for a runscript that the pane restarted by policy, so nobody typed the command.
 POLICY_VARIABLE = "SPPR_BY_POLICY"
-_MARK = f"printf '\\n[%s ended with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
+_EXIT_LINE = f"printf '\\n[%s exited with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
 
-# In `$?` signal N and an exit status of 128+N look the same. The shell calls waitpid, and prints a line ("Killed") only
-# for a signal. So the shell's own standard error goes to a file, and the program's stays the terminal. `(exec …)` adds
-# no process; without it dash sends its own line to the terminal, too. Tried with dash and bash. Both print nothing for
-# SIGINT (130) and SIGPIPE (141): these two count as signals.
+# `$?` is the same for signal N and for exit status 128+N. To tell them apart: the shell calls waitpid, and prints a
+# line ("Killed") only for a signal. The shell's standard error therefore goes to a file, while that of the program
+# stays the terminal. `(exec …)` adds no process; without it, dash also prints its line to the terminal. Tried with dash
+# and bash. Neither prints a line for SIGINT (130) and SIGPIPE (141), so these two always count as signals.
 _SCRIPT = """\
 #!/bin/sh
-# Pane of {name}, written by sppr. The gate opens when what it waits for is ready.
-trap 'asked=yes' INT QUIT
+# Pane of {name}, written by sppr. sppr opens the start gate when the parts that this one depends on are ready.
+trap 'interrupted=yes' INT QUIT
 cd {cwd} || exit 1
 {exports}
 [ -p {gate} ] && printf '%s\\n' {waiting}
 while [ -p {gate} ]; do read -r go <{gate} && break; done
 rm -f {exit} {gate}
-row=0 restarts=0
+in_row=0 restarts=0
 while :; do
 printf '\\033[1m$ %s\\033[0m\\n' {command_text}
-asked= began=$(cut -d. -f1 /proc/uptime)
+interrupted= began=$(cut -d. -f1 /proc/uptime)
 rm -f {report} 2>/dev/null
 exec 3>&2
 command exec 2>{report}
@@ -51,44 +54,44 @@ ended=$status
 [ "$status" -le 128 ] || [ -n "$by_signal" ] || ended=$((status - 256))
 stty sane 2>/dev/null
 printf '%s\\n' "$ended" >{exit}.new && mv {exit}.new {exit}
-{again}
+{after_run}
 done
-{mark}
+{exit_line}
 unset {policy}
 {{ cat ~/.bash_history 2>/dev/null; printf '%s\\n' {command_text}; }} >{history}
 exec {shell}
 """
 
-# Not after what people and `sppr` end: Ctrl-C, SIGHUP, SIGTERM, or a status of 0.
-_AGAIN = """\
-[ $(($(cut -d. -f1 /proc/uptime) - began)) -lt {settled} ] || row=0
-case "$asked$ended" in yes*|0|129|130|143) break;; esac
+# No restart after Ctrl-C, SIGHUP, SIGTERM or status 0: that is how a user or `sppr` stops a part.
+_RESTART = """\
+[ $(($(cut -d. -f1 /proc/uptime) - began)) -lt {stable_s} ] || in_row=0
+case "$interrupted$ended" in yes*|0|129|130|143) break;; esac
 [ -e {supervised} ] && [ ! -e {stopped} ] || break
-[ "$row" -lt {most} ] || {{ printf '\\n[%s was run again {most} {left}\\n' {name}; break; }}
-ms=$(({delay} << row)); [ "$ms" -lt 60000 ] || ms=60000
+[ "$in_row" -lt {max_in_row} ] || {{ printf '\\n[%s was restarted {max_in_row} {exhausted}\\n' {name}; break; }}
+ms=$(({delay} << in_row)); [ "$ms" -lt 60000 ] || ms=60000
 pause=$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))
-row=$((row + 1)) restarts=$((restarts + 1))
-printf '\\n[%s ended with status %s{mark_again}%s s (%s of {most} in a row); Ctrl-C: not again\\n' \\
-    {name} "$status" "$pause" "$row"
-sleep "$pause" && [ -z "$asked" ] && [ ! -e {stopped} ] || break
+in_row=$((in_row + 1)) restarts=$((restarts + 1))
+printf '\\n[%s exited with status %s{pending}%s s (%s of {max_in_row} in a row); Ctrl-C cancels the restart\\n' \\
+    {name} "$status" "$pause" "$in_row"
+sleep "$pause" && [ -z "$interrupted" ] && [ ! -e {stopped} ] || break
 printf '%s\\n' "$restarts" >{restarts}
 export {policy}=yes
 """
 
-# An interactive shell prints its line about a signal to the terminal. Only the number is known here: above 192 (128 and
-# the highest signal, 64) it is an exit status.
+# An interactive shell prints its line about a signal to the terminal, so only the number is known here. Above 192 (128
+# and the highest signal, 64) it is an exit status.
 _BASHRC = """\
-# A Ctrl-C while ~/.bashrc is read would end this file half-way.
+# A Ctrl-C while bash reads ~/.bashrc would skip the rest of this file.
 trap '' INT
 [ -f ~/.bashrc ] && . ~/.bashrc
-# This pane's command is the newest line of a history of its own, its exit status lies where `sppr status` finds it.
+# The pane has its own history with the command as its newest line. `sppr status` reads the exit status from a file.
 HISTFILE={history}
 __sppr_prompt() {{
     local status=$?
     if [ -z "$__sppr_started" ]; then __sppr_started=1
     elif [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
         if [ "$status" -gt 192 ]; then printf '%s\\n' $((status - 256)); else printf '%s\\n' "$status"; fi >{exit}
-        {mark}
+        {exit_line}
     fi
     return $status
 }}
@@ -104,7 +107,7 @@ precmd_sppr() {{
     local last=$?
     if [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
         print -r -- $(( last > 192 ? last - 256 : last )) >{exit}
-        {zsh_mark}
+        {zsh_exit_line}
     fi
 }}
 precmd_functions=(precmd_sppr $precmd_functions)
@@ -113,77 +116,83 @@ precmd_functions=(precmd_sppr $precmd_functions)
 
 @dataclass(frozen=True)
 class Restart:
-    """When a part that failed is run again: after ``delay`` seconds, then twice that, and so on, up to a minute.
+    """The restart policy of a part: it restarts after ``delay`` seconds, and each further restart waits twice as long,
+    up to a minute.
 
-    ``most`` times in a row; a run of ``settled`` seconds ends a row.
+    ``max_in_row``: number of restarts in a row.
+    ``delay``: seconds before the first restart.
+    ``stable_s``: a run of this many seconds resets the count.
     """
 
-    most: int
+    max_in_row: int
     delay: float = 1.0
-    settled: int = 60
+    stable_s: int = 60
 
 
 @dataclass(frozen=True)
 class PaneFiles:
-    """Files of a pane below the session's run directory."""
+    """Paths of the files of a pane in the session's run directory."""
 
     folder: Path
     name: str
 
     @property
     def script(self) -> Path:
+        """The script that the pane runs."""
         return self.folder / f"{self.name}.sh"
 
     @property
     def gate(self) -> Path:
+        """The start gate: a FIFO that the script reads until sppr opens it."""
         return self.folder / f"{self.name}.gate"
 
     @property
     def log(self) -> Path:
+        """The output of the pane (see ``rotation.py``)."""
         return self.folder / f"{self.name}.log"
 
     @property
     def exit(self) -> Path:
-        """How the last run ended, a number; absent while it runs.
+        """The exit status of the last run, a number. The file does not exist while the part runs.
 
-        128+N: by signal N. An exit status above 128 is written minus 256 (255 is -1, as C programs return it), so that
-        no exit status looks like a signal.
+        128+N stands for signal N. An exit status above 128 is stored minus 256 (255 becomes -1, as C programs return
+        it), so that no exit status looks like a signal.
         """
         return self.folder / f"{self.name}.exit"
 
     @property
     def report(self) -> Path:
-        """What the pane's shell printed about the end of the last run: a line after a signal, else empty."""
+        """The line that the pane's shell printed about the last run if a signal ended it, else empty."""
         return self.folder / f"{self.name}.report"
 
     @property
     def history(self) -> Path:
-        """Shell history of the pane: the user's own, and this pane's command as its newest line."""
+        """Shell history of the pane: the user's history, then the command of this pane."""
         return self.folder / f"{self.name}.history"
 
     @property
     def record(self) -> Path:
-        """``PID CREATED TERMINAL`` of the last run, written by the runscript before it becomes the program."""
+        """``PID CREATED TERMINAL`` of the last run, written by the runscript before it executes the program."""
         return self.folder / f"{self.name}.pid"
 
     @property
     def program(self) -> Path:
-        """What the last run became, a JSON list of words."""
+        """The command line that the runscript executed in the last run, a JSON list of words."""
         return self.folder / f"{self.name}.program"
 
     @property
     def supervised(self) -> Path:
-        """There once the part has been ready: a part that does not come up in the first place is not run again."""
+        """Exists once the part has been ready. A part that never became ready is not restarted."""
         return self.folder / f"{self.name}.supervised"
 
     @property
     def restarts(self) -> Path:
-        """How often it was run again by itself, a number; absent: never."""
+        """The number of restarts by policy. The file does not exist before the first."""
         return self.folder / f"{self.name}.restarts"
 
     @property
     def stopped(self) -> Path:
-        """There while the part is ended, or was, because somebody asked for that: it is not to come back by itself."""
+        """Exists while a user stops the part, and afterwards: the policy must not restart it."""
         return self.folder / f"{self.name}.stopped"
 
 
@@ -195,60 +204,61 @@ def write(
     env: Mapping[str, str],
     restart: Restart | None = None,
 ) -> None:
-    """Write the pane's script and its shell's start-up file, and make its gate."""
+    """Write the script of the pane and the start-up file of its shell, and create its start gate."""
     command = shlex.join(argv)
     words = {name: shlex.quote(str(getattr(files, name))) for name in ("exit", "record", "report", "gate", "history")}
-    words["mark"] = _MARK.format(name=shlex.quote(files.name), status='"$status"')
-    words["zsh_mark"] = _MARK.format(name=shlex.quote(files.name), status='"$last"')
+    words["exit_line"] = _EXIT_LINE.format(name=shlex.quote(files.name), status='"$status"')
+    words["zsh_exit_line"] = _EXIT_LINE.format(name=shlex.quote(files.name), status='"$last"')
     variables = {**env, EXIT_VARIABLE: str(files.exit)}
     text = _SCRIPT.format(
         **words,
         name=shlex.quote(files.name),
         cwd=shlex.quote(str(cwd)),
         exports="\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
-        waiting=shlex.quote(f"[{files.name} waits for {', '.join(needs) or 'its turn'}]"),
+        waiting=shlex.quote(f"[{files.name} waits for {', '.join(needs) or 'its start gate'}]"),
         command=command,
         command_text=shlex.quote(command),
         shell=_shell(files, command, words),
-        again=_again(files, restart),
+        after_run=_after_run(files, restart),
         policy=POLICY_VARIABLE,
     )
-    # Of a run before, in a pane that is gone or made anew: what stands there must be about the run to come.
+    # These files may remain from an earlier run. From now on they must describe the next run only.
     for old in (files.gate, files.exit, files.record, files.stopped, files.supervised, files.restarts):
         old.unlink(missing_ok=True)
     files.log.touch()
     rotation.writer_of(files.log).write_text(rotation.writer(files.log) + "\n")
     os.mkfifo(files.gate, 0o600)
-    # A shell that still runs the old text reads on in the old file.
+    # A shell that still executes the old script continues to read the old file.
     new = files.script.with_suffix(".new")
     new.write_text(text)
     new.rename(files.script)
 
 
-def _again(files: PaneFiles, restart: Restart | None) -> str:
-    """What the script does after a run: ``break``, or what leads to one sooner or later."""
+def _after_run(files: PaneFiles, restart: Restart | None) -> str:
+    """Return the shell code that follows a run: ``break``, or a restart that ends with ``break`` at the limit."""
     if restart is None:
         return "break"
-    return _AGAIN.format(
+    return _RESTART.format(
         **{name: shlex.quote(str(getattr(files, name))) for name in ("supervised", "stopped", "restarts", "name")},
-        most=restart.most,
+        max_in_row=restart.max_in_row,
         delay=round(restart.delay * 1000),
-        settled=restart.settled,
-        mark_again=AGAIN,
-        left=LEFT,
+        stable_s=restart.stable_s,
+        pending=RESTART_PENDING,
+        exhausted=RESTARTS_EXHAUSTED,
         policy=POLICY_VARIABLE,
     )
 
 
 def user_shell() -> str:
-    """The shell of the user, one that can be typed into: not /bin/false."""
+    """Return the user's shell if it is interactive (not /bin/false), else bash or sh."""
     shell = os.environ.get("SHELL", "")
     usable = Path(shell).name not in ("", "false", "nologin", "true") and os.access(shell, os.X_OK)
     return shell if usable else "/bin/bash" if os.access("/bin/bash", os.X_OK) else "/bin/sh"
 
 
 def _shell(files: PaneFiles, command: str, words: dict[str, str]) -> str:
-    """The user's shell with ``command`` as the newest line of its history: bash and zsh; bash for any other."""
+    """Return the command of the user's shell with ``command`` as its newest history line. Shells other than bash and
+    zsh become bash."""
     shell = user_shell()
     if Path(shell).name == "zsh":
         folder = files.folder / f"{files.name}.zsh"
@@ -263,18 +273,18 @@ def _shell(files: PaneFiles, command: str, words: dict[str, str]) -> str:
 
 
 def open_gate(files: PaneFiles, deadline: Deadline) -> None:
-    """Let the pane's script go on. NotReady when no script waits there."""
+    """Let the script of the pane continue. Raise NotReady if no script waits at the gate before the deadline."""
 
-    def written() -> bool:
+    def try_open() -> bool:
         try:
             gate = os.open(files.gate, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as e:
             if e.errno in (errno.ENXIO, errno.EINTR):
                 return False
-            raise NotReady(f"{files.name}: its pane is gone ({files.gate}: {e.strerror})") from e
+            raise NotReady(f"{files.name}: its pane no longer exists ({files.gate}: {e.strerror})") from e
         with os.fdopen(gate, "wb", buffering=0) as f:
             f.write(b"go\n")
         return True
 
-    if not deadline.poll(written, 0.01):
-        raise NotReady(f"{files.name}: its pane did not come up in {deadline.seconds:.0f} s")
+    if not deadline.poll(try_open, 0.01):
+        raise NotReady(f"{files.name}: its pane did not start within {deadline.seconds:.0f} s")

@@ -1,8 +1,9 @@
-"""tmux sessions, windows and panes. The only room that imports libtmux, which breaks its interface often.
+"""Find, create and change tmux sessions, windows and panes.
 
-Windows are built by one chained call (14 windows: 53 ms against 332 ms one by one), targeted by id or by ``=name``,
-never by an index (base-index) or a bare name (tmux matches prefixes: ``spp`` finds ``sppx``). Options are set on our
-own windows only; the user's tmux server and ~/.tmux.conf stay theirs.
+Only this package imports libtmux, because libtmux often breaks its interface. One command sequence creates all windows:
+14 windows take 53 ms, one by one 332 ms. Targets are ids or ``=name``, never an index (it depends on base-index) or a
+bare name (tmux matches prefixes: ``spp`` finds ``sppx``). Options are set on sppr's windows only, so the user's tmux
+server and ~/.tmux.conf stay unchanged.
 """
 
 import fcntl
@@ -20,30 +21,36 @@ from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
 from sppr.run import find_program
 
-# Under LC_ALL=C tmux rewrites libtmux's own separator, and libtmux ends in a ValueError. Read at its import.
+# Under LC_ALL=C tmux rewrites libtmux's default separator, and libtmux raises ValueError. libtmux reads this variable
+# when it is imported.
 os.environ.setdefault("LIBTMUX_TMUX_FORMAT_SEPARATOR", "@|@")
 
 import libtmux
 
 from sppr.tmux.commands import (
-    IDS,
+    IDS_FORMAT,
     Pane,
     PaneSpec,
     WindowSpec,
-    after,
-    chainable,
-    ids,
-    literal,
-    named,
-    part_of,
-    steps,
-    variables,
+    create_commands,
+    disable_rename,
+    env_options,
+    escape_formats,
+    escape_separators,
+    pane_setup,
+    parse_ids,
+    part_name,
 )
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session that is there: the mark of its ``owner`` (empty: not made by sppr) and the panes of ours, by name."""
+    """An existing session.
+
+    ``owner``: the id set by ``owner_id``; empty if sppr did not create the session.
+    ``parts``: panes of parts and work windows, by name.
+    ``panes``: pid of the first process of every pane, by pane id.
+    """
 
     owner: str
     parts: Mapping[str, Pane]
@@ -52,7 +59,7 @@ class Session:
 
 @dataclass
 class Tmux:
-    """One tmux server: the user's own, or the one of ``tmux -L socket_name``."""
+    """One tmux server: the user's default one, or that of ``tmux -L socket_name``."""
 
     socket_name: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
@@ -62,7 +69,7 @@ class Tmux:
 
     @classmethod
     def servers(cls) -> "Iterator[Tmux]":
-        """Each server of this user that runs, where ``tmux -L`` finds it."""
+        """Yield the running tmux servers of this user."""
         folder = _socket_folder()
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.is_socket() and _accepts(path):
@@ -75,143 +82,159 @@ class Tmux:
         return done.stdout if not done.returncode else []
 
     @staticmethod
-    def mark(folder: Path) -> str:
-        """What a session made for this run directory carries: ASCII, whatever the folder's name and the locale."""
+    def owner_id(folder: Path) -> str:
+        """Return the id that marks sessions of this run directory: ASCII, whatever the path and the locale."""
         return hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
 
-    def look(self, session: str) -> Session | None:
-        """The session of this name with all its panes; None where there is none.
+    def find_session(self, session: str) -> Session | None:
+        """Return the session with this name and all its panes, or None.
 
-        A pane is known by its own option, wherever it was moved in the session: after a restart of the server its
-        ``%id`` may be another's.
+        Panes are identified by their option @sppr_part, so a pane is found after it was moved. Ids are not stable:
+        after a restart of the server another pane can have the same ``%id``.
         """
-        wanted = "#{@sppr_run}|#{@sppr_part}|#{window_id}|#{pane_id}|#{pane_pid}|#{pane_start_command}"
+        fields = "#{@sppr_run}|#{@sppr_part}|#{window_id}|#{pane_id}|#{pane_pid}|#{pane_start_command}"
         lines = [line.split("|", 5) for line in
-                 self._cmd("list-panes", "-s", "-t", f"={session}:", "-F", wanted, check=False)]  # fmt: skip
+                 self._cmd("list-panes", "-s", "-t", f"={session}:", "-F", fields, check=False)]  # fmt: skip
         if not lines:
             return None
-        found = {part_of(name, start): Pane(window, pane, int(pid)) for _, name, window, pane, pid, start in lines}
-        found.pop("", None)
-        return Session(lines[0][0], found, {pane: int(pid) for _, _, _, pane, pid, _ in lines})
+        parts = {part_name(name, start): Pane(window, pane, int(pid)) for _, name, window, pane, pid, start in lines}
+        parts.pop("", None)
+        return Session(lines[0][0], parts, {pane: int(pid) for _, _, _, pane, pid, _ in lines})
 
-    def build(self, session: str, windows: Sequence[WindowSpec], size: tuple[int, int], owner: str) -> dict[str, Pane]:
-        """Make a detached session with these windows and return its panes by name. The last window has the focus.
+    def create_session(
+        self, session: str, windows: Sequence[WindowSpec], size: tuple[int, int], owner: str
+    ) -> dict[str, Pane]:
+        """Create a detached session with these windows, and return its panes by name. The last window has the focus.
 
-        ``size``: columns and lines, until a terminal attaches. A tmux server that is just going away
-        (kill-server a moment ago) makes the first call fail: it is tried once more. HostError where an option or a hook
-        of the user ends the session.
+        ``size``: columns and lines until a terminal attaches. ``owner``: the id set by ``owner_id``. The first call
+        fails if an old tmux server is just exiting (after kill-server); it is then repeated once. Raise HostError if an
+        option or a hook of the user ends the session.
         """
-        chains = list(steps(session, windows, size, self.env, owner))
+        sequences = list(create_commands(session, windows, size, self.env, owner))
         try:
-            printed = self._first(chains[0])
+            printed = self._run_first(sequences[0])
             self._check_exit(session, printed[0])
-            for step in chains[1:]:
-                printed += self._cmd(*step)
+            for sequence in sequences[1:]:
+                printed += self._cmd(*sequence)
             self._check_hooks(session, windows)
         except LaunchError:
             self._check_hooks(session, windows)
             raise
         names = [pane.name for window in windows for pane in window.panes]
-        return {name: Pane(*ids(line)) for name, line in zip(names, printed, strict=True)}
+        return {name: Pane(*parse_ids(line)) for name, line in zip(names, printed, strict=True)}
 
-    def _first(self, chain: Sequence[str]) -> list[str]:
+    def _run_first(self, sequence: Sequence[str]) -> list[str]:
         try:
-            return self._cmd(*chain)
+            return self._cmd(*sequence)
         except LaunchError as e:
             if "server exited" not in e.what and "lost server" not in e.what:
                 raise
             list(Deadline(1.0).ticks(0.5))
-            return self._cmd(*chain)
+            return self._cmd(*sequence)
 
-    def _check_exit(self, session: str, first: str) -> None:
-        """HostError where the server ends without an attached client: that is an option of the server, not ours to
-        change. The session is removed."""
-        if first.split()[-1] != "1":
+    def _check_exit(self, session: str, first_line: str) -> None:
+        """Raise HostError, and remove the session, if the server exits when no client is attached.
+
+        This is a global option of the user's server, so sppr does not change it.
+        """
+        if first_line.split()[-1] != "1":
             return
         self.kill_session(session)
-        what = "tmux has exit-unattached on: its server, and the lab in it, ends when no terminal is attached"
-        line = shlex.join(["tmux", *self._socket(), "set", "-s", "exit-unattached", "off"])
-        raise HostError(what, hint=f"take it out of ~/.tmux.conf; in a server that runs: {line}")
+        what = "tmux option exit-unattached is on: the tmux server and its lab would end when no terminal is attached"
+        line = shlex.join(["tmux", *self._socket_options(), "set", "-s", "exit-unattached", "off"])
+        raise HostError(what, hint=f"remove it from ~/.tmux.conf; for the running server: {line}")
 
     def _check_hooks(self, session: str, windows: Sequence[WindowSpec]) -> None:
-        """HostError where tmux has ended the session, or a hook or alias of the user ended panes of it."""
-        there = self.look(session)
+        """Raise HostError if tmux ended the session, or a hook or alias of the user ended some of its panes."""
+        existing = self.find_session(session)
         parts = {pane.name for window in windows for pane in window.panes if pane.log}
-        if there is not None and parts <= set(there.parts):
+        if existing is not None and parts <= set(existing.parts):
             return
-        shown = ["start-server", ";", "show-hooks", "-g", ";", "show-options", "-s", "command-alias"]
-        # A server that is just ending answers nothing.
-        told = Deadline(1.0).poll(lambda: self._cmd(*shown, check=False), 0.1) or []
-        hooks = [line for line in told if "kill-" in line]
-        if there is not None and not hooks:
+        query = ["start-server", ";", "show-hooks", "-g", ";", "show-options", "-s", "command-alias"]
+        # A server that is exiting prints nothing.
+        printed = Deadline(1.0).poll(lambda: self._cmd(*query, check=False), 0.1) or []
+        hooks = [line for line in printed if "kill-" in line]
+        if existing is not None and not hooks:
             return
         self.kill_session(session)
-        what = f"tmux ended the session {session}, or panes of it, as soon as it was made"
-        named = f": {'; '.join(hooks)}" if hooks else ""
+        what = f"tmux ended the session {session} or some of its panes right after creation"
+        listed = f": {'; '.join(hooks)}" if hooks else ""
         raise HostError(
-            what, hint=f"take hooks and aliases that end sessions, windows or panes out of ~/.tmux.conf{named}"
+            what, hint=f"remove hooks and aliases that end sessions, windows or panes from ~/.tmux.conf{listed}"
         )
 
-    def _socket(self) -> list[str]:
+    def _socket_options(self) -> list[str]:
         return ["-L", self.socket_name] if self.socket_name else []
 
     def add_window(self, session: str, name: str, pane: PaneSpec, behind: str | None) -> Pane:
-        """A new window behind the window ``behind``, or before all others; the focus stays."""
+        """Create a window after the window ``behind``; if that is None, before all others. The focus does not
+        change."""
         where = ["-a", "-t", behind] if behind else ["-b", "-t", f"={session}:^"]
-        made = self._one(["new-window", "-d", *where, "-n", name], pane)
-        for step in named(made.window):
-            self._cmd(*step)
+        made = self._create_pane(["new-window", "-d", *where, "-n", name], pane)
+        for command in disable_rename(made.window):
+            self._cmd(*command)
         return made
 
     def add_pane(self, pane: PaneSpec, beside: str, before: bool = False) -> Pane:
-        """A new pane in the window of the pane ``beside``, behind or before it."""
-        made = self._one(["split-window", "-d", *(["-b"] if before else []), "-t", beside], pane)
+        """Create a pane in the window of the pane ``beside``, after or before that pane."""
+        made = self._create_pane(["split-window", "-d", *(["-b"] if before else []), "-t", beside], pane)
         self._cmd("select-layout", "-t", made.window, "tiled")
         return made
 
     def respawn(self, pane: str, spec: PaneSpec) -> Pane:
-        """Start ``spec`` in a pane that is there, whatever ran in it; its scrollback stays."""
-        chain = ["respawn-pane", "-k", "-t", pane, "-c", literal(str(spec.cwd)), *variables(self.env), *spec.argv]
-        for step in after(pane, spec):
-            chain += [";", *step]
-        self._cmd(*chainable(chain))
-        line = self._cmd("display-message", "-p", "-t", pane, IDS)[0]
-        return Pane(*ids(line))
+        """Replace the process of an existing pane with ``spec``. The scrollback stays."""
+        sequence = ["respawn-pane", "-k", "-t", pane, *self._start_words(spec), *spec.argv]
+        for command in pane_setup(pane, spec):
+            sequence += [";", *command]
+        self._cmd(*escape_separators(sequence))
+        line = self._cmd("display-message", "-p", "-t", pane, IDS_FORMAT)[0]
+        return Pane(*parse_ids(line))
 
-    def _one(self, verb: list[str], spec: PaneSpec) -> Pane:
-        """A pane made by ``verb``; its process waits at its gate, so that its log begins with its first byte."""
-        chain = [*verb, "-c", literal(str(spec.cwd)), *variables(self.env), "-P", "-F", IDS, *spec.argv]
-        made = Pane(*ids(self._cmd(*chainable(chain))[0]))
-        for step in after(made.pane, spec):
-            self._cmd(*step)
+    def _create_pane(self, command: list[str], spec: PaneSpec) -> Pane:
+        """Create a pane with ``command``.
+
+        The log is attached by a second call. It still has the first byte, because the script of the pane waits at its
+        start gate.
+        """
+        words = [*command, *self._start_words(spec), "-P", "-F", IDS_FORMAT, *spec.argv]
+        made = Pane(*parse_ids(self._cmd(*escape_separators(words))[0]))
+        for setup in pane_setup(made.pane, spec):
+            self._cmd(*setup)
         return made
 
+    def _start_words(self, spec: PaneSpec) -> list[str]:
+        return ["-c", escape_formats(str(spec.cwd)), *env_options(self.env)]
+
     @classmethod
-    def here(cls) -> "Tmux":
-        """The server whose pane this terminal is."""
+    def of_this_terminal(cls) -> "Tmux":
+        """Return the server that this terminal is a pane of."""
         name = Path(os.environ.get("TMUX", "").split(",")[0]).name
         return cls(None if name in ("", "default") else name)
 
     def open_window(self, name: str, cwd: Path, argv: Sequence[str]) -> None:
-        """A window behind the one that is shown, in the session of this terminal, that runs ``argv``; it stays, with
-        its error, where that fails."""
-        stay = '"$@" || { echo "ended with status $?; Enter closes this window"; read -r _; }'
-        words = ["/bin/sh", "-c", stay, "sh", *argv]
-        self._cmd(*chainable(["new-window", "-d", "-n", name, "-c", str(cwd), *words]))
+        """Open a window that runs ``argv``, after the current one in the session of this terminal.
 
-    def select(self, pane: str) -> None:
-        """Have the session show this pane (``%id``). Nothing where it has gone."""
+        If ``argv`` fails, the window stays open and shows the error.
+        """
+        script = '"$@" || { echo "exited with status $?; press Enter to close this window"; read -r _; }'
+        words = ["/bin/sh", "-c", script, "sh", *argv]
+        self._cmd(*escape_separators(["new-window", "-d", "-n", name, "-c", str(cwd), *words]))
+
+    def show_pane(self, pane: str) -> None:
+        """Make the session show this pane (``%id``). Do nothing if the pane no longer exists."""
         self._cmd("select-window", "-t", pane, check=False)
         self._cmd("select-pane", "-t", pane, check=False)
 
     def kill_session(self, session: str) -> None:
-        """End the session if it is there. Children that ignore SIGHUP outlive this: end them first."""
+        """Kill the session if it exists. Processes that ignore SIGHUP survive, so stop them first."""
         self._cmd("kill-session", "-t", f"={session}", check=False)
-        self.sweep()
+        self.remove_dead_socket()
 
-    def sweep(self) -> None:
-        """A server that ended, also one with its last pane, leaves its socket file: that of a named server goes. Held
-        under tmux's own lock, so that no new server loses its."""
+    def remove_dead_socket(self) -> None:
+        """Remove the socket file of a named server that has exited; tmux leaves the file behind.
+
+        tmux's own lock is held meanwhile, so the socket of a server that is just starting is never removed.
+        """
         if self.socket_name is None or self._cmd("list-sessions", check=False):
             return
         path = _socket_folder() / self.socket_name
@@ -228,45 +251,50 @@ class Tmux:
             return
 
     def attach_argv(self, session: str) -> list[str]:
-        """What shows ``session`` in this terminal: switch-client from inside the same server, attach else."""
-        verb = "switch-client" if self._inside() else "attach"
-        return ["tmux", *self._socket(), verb, "-t", f"={session}"]
+        """Return the command that shows ``session`` in this terminal: switch-client inside the same server, else
+        attach."""
+        command = "switch-client" if self._is_inside() else "attach"
+        return ["tmux", *self._socket_options(), command, "-t", f"={session}"]
 
-    def _inside(self) -> bool:
-        inside = os.environ.get("TMUX", "").split(",")[0]
-        return bool(inside) and Path(inside).name == (self.socket_name or "default")
+    def _is_inside(self) -> bool:
+        path = os.environ.get("TMUX", "").split(",")[0]
+        return bool(path) and Path(path).name == (self.socket_name or "default")
 
     def inside_another(self) -> bool:
-        """Whether this terminal is in a tmux of another server, where attaching would nest."""
-        return bool(os.environ.get("TMUX")) and not self._inside()
+        """Return whether this terminal is inside another tmux server, where attaching would nest."""
+        return bool(os.environ.get("TMUX")) and not self._is_inside()
 
 
 def attach_terminal(tmux: Tmux, session: str) -> None:
-    """Become the tmux client that shows ``session``. HostError inside another tmux server."""
+    """Replace this process by a tmux client that shows ``session``. Raise HostError without a terminal or inside
+    another server."""
     argv = tmux.attach_argv(session)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise HostError("this is no terminal, so it cannot show a session", hint=shlex.join(argv))
+        raise HostError("this is no terminal, so it cannot show a tmux session", hint=shlex.join(argv))
     if tmux.inside_another():
         raise HostError("this terminal is inside another tmux server", hint=f"env -u TMUX {shlex.join(argv)}")
     os.execv(find_program("tmux"), argv)  # noqa: S606 - argv only
 
 
 def attach_line(tmux: Tmux, session: str) -> str:
-    """The line that shows ``session``, to be typed."""
+    """Return the shell command that shows ``session``."""
     return shlex.join(tmux.attach_argv(session))
 
 
 def terminal_size() -> tuple[int, int]:
-    """Columns and lines of the terminal; a size that holds tiled panes where there is none (tmux would take 80x24)."""
+    """Return columns and lines of the terminal.
+
+    Without a terminal, return a size that has room for tiled panes; tmux would use 80x24. The minimum is 80x24.
+    """
     size = shutil.get_terminal_size((160, 48))
     return max(size.columns, 80), max(size.lines, 24)
 
 
 def _socket_folder() -> Path:
-    return Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"  # noqa: S108 - tmux's own default
+    return Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}"  # noqa: S108 - tmux's default
 
 
 def _accepts(path: Path) -> bool:
-    """Whether a tmux server listens there."""
+    """Return whether a tmux server accepts connections at this socket."""
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(str(path)) == 0

@@ -189,7 +189,7 @@ def leftovers(out: Path) -> list[str]:
 @pytest.mark.parametrize("broken", ["mmdebstrap", "mke2fs", "syslinux", "qemu-img"])
 def test_a_failed_step_leaves_nothing(fake: Path, tmp_path: Path, broken: str) -> None:
     program(fake / broken, "echo no luck >&2; exit 1")
-    with pytest.raises(LaunchError, match=f"{broken} ended with status 1"):
+    with pytest.raises(LaunchError, match=f"{broken} exited with status 1"):
         build_base(tmp_path / BASE_NAME)
     assert leftovers(tmp_path / BASE_NAME) == []
 

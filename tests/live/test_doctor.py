@@ -228,4 +228,4 @@ def test_a_log_is_explained_line_by_line(own: Lab) -> None:
 
 def test_the_boot_sector_by_which_kvm_is_tried_does_come_up() -> None:
     """Under TCG, which every machine has: what KVM is asked is something a CPU can do."""
-    assert kvm.attempt("tcg", "max", seconds=60)
+    assert kvm.try_boot("tcg", "max", seconds=60)

@@ -51,7 +51,7 @@ def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> N
     began = time.monotonic()
     done = lab.wakeup(*SMALL)
     assert done.returncode == 4 and time.monotonic() - began < 20
-    assert "error: pri ended with status 7 after" in done.stderr and "before it was ready" in done.stderr
+    assert "error: pri exited with status 7 after" in done.stderr and "before it was ready" in done.stderr
     assert "last: EAL: No free 2048 kB hugepages" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
     assert "hint: sppr setup" in done.stderr and "sppr down --session testlab2` ends it" in done.stderr
     assert lab.status()["pri"]["exit"] == 7 and lab.status()["ctrler"]["state"] == "ready", "what runs stays for a look"

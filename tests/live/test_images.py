@@ -71,7 +71,7 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
 
     lab.write(steps + "  - echo almost; false\n")
     done = lab.sppr("image", "build-template", "--force", "ring")
-    assert done.returncode == 4 and "ended with status 1" in done.stderr and "last: almost" in done.stderr, done.stderr
+    assert done.returncode == 4 and "exited with status 1" in done.stderr and "last: almost" in done.stderr, done.stderr
     assert "step 4 of 4: echo almost; false" in done.stdout
     assert template.read_bytes() == before
 

@@ -40,7 +40,7 @@ def follow(lab: Lab, name: str) -> "subprocess.Popen[bytes]":
 
 def test_a_part_that_prints_for_ever_fills_no_disk_and_is_followed_over_its_runs(lab: Lab) -> None:
     done = lab.wakeup(*SMALL)
-    assert done.returncode == 4 and "pri ended with status 7" in done.stderr
+    assert done.returncode == 4 and "pri exited with status 7" in done.stderr
     wait_for("the log", lambda: "run 1 ends" in lab.sppr("logs", "pri", "--session", lab.session).stdout)
     assert sum(p.stat().st_size for p in lab.state.glob("pri.log*")) <= rotation.KEPT * rotation.SIZE
     gone = lab.sppr("logs", "pri", "--session", lab.session)

@@ -118,7 +118,7 @@ def test_each_section_of_spp_protocol_that_a_comment_cites_exists() -> None:
     cited: dict[str, str] = {}
     for path in (ROOT / "sppr").rglob("*.*"):
         if path.suffix in (".py", ".c", ".h") and "build" not in path.parts:
-            text = re.sub(r"\n[ */#]*", " ", path.read_text())
-            for names in re.findall(r"docs/spp-protocol\.md, ([^)]*?)\)", text):
+            text = re.sub(r"\n[ */#:]*", " ", path.read_text())
+            for names in re.findall(r"docs/spp-protocol\.md,\s+([^)]*?)\)", text):
                 cited |= dict.fromkeys(re.split(r", | and |; ", names), str(path))
     assert headings and {name: path for name, path in cited.items() if name not in headings} == {}

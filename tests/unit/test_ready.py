@@ -33,7 +33,7 @@ def test_a_process_that_ended_ends_the_wait_with_its_status_and_last_lines(tmp_p
     log.write_text("".join(f"line {n}\r\n" for n in range(9)))
     with pytest.raises(LaunchError) as e:
         wait_ready(wait(log, ended=lambda: Exit(3)), Deadline(60))
-    assert e.value.what.startswith("pri ended with status 3 after 0.")
+    assert e.value.what.startswith("pri exited with status 3 after 0.")
     assert "before it was ready\n    last: line 5\n" in e.value.what and f"log:  {log}" in e.value.what
     assert e.value.hint and e.value.hint.startswith("look")
 
@@ -147,11 +147,11 @@ def test_logs_are_read_without_colours_and_carriage_returns(tmp_path: Path) -> N
     assert head(log, 40).startswith("first\nsecond\n")
     assert tail(log, 10) == "x" * 10
     assert last_lines(tmp_path / "none") == []
-    assert str(Exit(139)) == "was ended by signal 11" and str(Exit(None)) == "ended"
+    assert str(Exit(139)) == "was killed by signal 11" and str(Exit(None)) == "ended"
 
 
 GATE = "[pri waits for ctrler]\n"
-END = "\n[pri ended with status 139] arrow-up and Enter run it again\n$ "
+END = "\n[pri exited with status 139] press arrow-up and Enter to run it again\n$ "
 
 
 def test_what_an_earlier_run_printed_says_nothing_of_this_one(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def main(
     if config.vm.network == "open":
         from sppr.qemu import passt
 
-        passt.hand_over(passt.start())
+        passt.pass_to_qemu(passt.start())
     exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.words(parts[0], paths.run))
 
 
@@ -141,7 +141,7 @@ def _open_windows(ids: Sequence[int], shares: Sequence[tuple[int, ...] | None]) 
     for vm_id, share in list(zip(ids, shares, strict=True))[1:]:
         line = _without(_without(words, "-i", "--id"), "-d", "--ports")
         line += ["-i", str(vm_id), *(["-d", ",".join(map(str, share))] if share else [])]
-        Tmux.here().open_window(f"vm_{vm_id}", Path.cwd(), [str(Path(sys.argv[0]).absolute()), *line])
+        Tmux.of_this_terminal().open_window(f"vm_{vm_id}", Path.cwd(), [str(Path(sys.argv[0]).absolute()), *line])
 
 
 def _without(words: Sequence[str], *names: str) -> list[str]:

@@ -1,6 +1,4 @@
-"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras (docs/spp-protocol.md,
-Prompt, Classic prompt). Pure.
-"""
+"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras (docs/spp-protocol.md, Prompt, Management port). Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,7 +157,7 @@ def _parse_special(prefix: str, target: Target, sub: str, args: list[str]) -> Re
 
 def _ports_to_change(prefix: str, target: Target, sub: str, args: list[str]) -> tuple[str, ...]:
     """Return one UID; for a pipe of the primary also its two rings. ``sec`` accepts the classic form ``ring 3``, too
-    (docs/spp-protocol.md, Classic prompt).
+    (docs/spp-protocol.md, Management port).
     """
     if target.kind == "sec" and len(args) == 2 and args[0] in PORT_TYPES:
         args = [":".join(args)]

@@ -37,7 +37,7 @@ class Reply:
 
     def reason(self) -> str:
         """Return the reason of a failure as the process gives it, or an empty text if it gives none
-        (docs/spp-protocol.md, Replies to commands).
+        (docs/spp-protocol.md, Nfv commands).
         """
         result = _result(self.data or {})
         details = result.get("error_details")

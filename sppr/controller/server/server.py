@@ -1,7 +1,7 @@
 """Accept connections of SPP processes: the primary on one port, secondaries on another, VMs on a unix socket.
 
 The server performs the handshake, refuses duplicate and invalid ids, and keeps the table of connected processes
-(docs/spp-protocol.md, Handshake).
+(docs/spp-protocol.md, Client id).
 """
 
 import asyncio
@@ -127,7 +127,7 @@ class Server:
     async def _handshake_primary(self, process: ConnectedProcess) -> None:
         """Check the status of a primary, and register it.
 
-        SPP's protocol has no handshake for a primary (docs/spp-protocol.md, Handshake). Its status is checked
+        SPP's protocol has no handshake for a primary (docs/spp-protocol.md, Client id). Its status is checked
         nevertheless: a web page can send a request to this port from the browser of a user who may connect.
         """
         reply = await process.request("status", self.timeout)
@@ -202,7 +202,7 @@ def parse_identity(reply: Reply) -> tuple[str, int, bool] | str:
     refuse the process, as text.
 
     JSON without ``process_type`` is spp_vf of 17.11 to 18.05. Bare digits are nfv and vm up to 18.08.1
-    (docs/spp-protocol.md, Handshake).
+    (docs/spp-protocol.md, Client id).
     """
     kind: Any
     client_id: Any

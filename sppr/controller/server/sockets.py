@@ -23,8 +23,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
     Raises HostError, which names the process that has the port if this user may see it.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # Without this option, as in the classic controller, a restart fails for a minute (docs/spp-protocol.md, Classic
-    # controller).
+    # Without this option, as in the classic controller, a restart fails for a minute (docs/spp-protocol.md, Controllers).
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

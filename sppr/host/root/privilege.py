@@ -93,7 +93,7 @@ def as_root(argv: Sequence[str | os.PathLike[str]], stdin: str | None = None) ->
         hint = f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {sudoers_line([words])}"
         raise HostError(f"not done: sudo {pasteable(words)}\n    {said}", hint=hint)
     if status:
-        raise LaunchError(f"sudo {pasteable(words)}: ended with status {status}: {said}")
+        raise LaunchError(f"sudo {pasteable(words)}: exited with status {status}: {said}")
 
 
 def asks_in_panes(programs: Iterable[str]) -> bool:

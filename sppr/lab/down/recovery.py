@@ -47,8 +47,8 @@ class Lost:
 def find(session: str) -> Lost | None:
     """Return what runs of a session that has no state, by the mark of its tmux session. None where nothing does."""
     for tmux in Tmux.servers():
-        there = tmux.look(session)
-        if there is not None and there.owner == tmux.mark(states.folder_of(session)):
+        there = tmux.find_session(session)
+        if there is not None and there.owner == tmux.owner_id(states.folder_of(session)):
             folders = (_folder(pid) for pid in there.panes.values())
             folder = next((folder for folder in folders if folder is not None), None)
             return Lost(session, tuple(there.parts), len(panes.tree(there.panes.values())), folder)
@@ -79,7 +79,7 @@ def down_corrupt_state(session: str, note: Note) -> bool:
     if left:
         raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
     if kept is not None:
-        Tmux(kept.socket_name).sweep()
+        Tmux(kept.socket_name).remove_dead_socket()
         teardown.sweep_outside(kept.sockets, kept.regions)
         teardown.sweep_dpdk(kept.file_prefix, Path(kept.huge_dir), started=True)
     else:
@@ -119,8 +119,8 @@ def _end_session(session: str, folder: Path) -> tuple[list[list[str]] | None, li
     programs: list[list[str]] | None = None
     left: list[psutil.Process] = []
     for tmux in Tmux.servers():
-        there = tmux.look(session)
-        if there is None or there.owner != tmux.mark(folder):
+        there = tmux.find_session(session)
+        if there is None or there.owner != tmux.owner_id(folder):
             continue
         members = panes.tree(there.panes.values())
         programs = [*(programs or []), *map(_words, members)]

@@ -97,11 +97,11 @@ def sweep_stale(state: State, tmux: Tmux) -> None:
 
 def _kill_session(session: str, folder: Path, tmux: Tmux) -> None:
     """End the tmux session, if it is ours: a user may have made another of that name since."""
-    there = tmux.look(session)
-    if there is not None and there.owner == tmux.mark(folder):
+    there = tmux.find_session(session)
+    if there is not None and there.owner == tmux.owner_id(folder):
         tmux.kill_session(session)
     else:
-        tmux.sweep()  # it ended with its last pane
+        tmux.remove_dead_socket()  # it ended with its last pane
 
 
 def sweep(state: State) -> None:
@@ -194,8 +194,8 @@ def _interrupted(part: Part, proc: Proc) -> str | None:
 
 def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
     """End the shells in the panes and all they started, also what lost its parent. Returns what is left."""
-    there = tmux.look(state.plan.session)
-    ours = there is not None and there.owner == tmux.mark(state.folder)
+    there = tmux.find_session(state.plan.session)
+    ours = there is not None and there.owner == tmux.owner_id(state.folder)
     members = {p.pid: p for p in panes.tree(there.panes.values() if there and ours else ())}
     spared = processes.ourselves()
     for part in state.plan.parts:

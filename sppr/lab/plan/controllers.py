@@ -16,7 +16,7 @@ from sppr.parts.spp_tree import Classic, Cli, SppCtl, local
 def controllers(config: Config, paths: LabPaths, chosen: Sequence[Secondary]) -> list[Part]:
     """All in the window ``ctrler``: ours; spp-ctl and SPP's CLI; or spp.py, and spp_vf.py where a vf is to start."""
     c, version, run = config.controller, paths.version, paths.run
-    if paths.tree is None or version.era == "ours":
+    if paths.tree is None or version.era == "sppr":
         ours = Controller(
             c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run), c.rest_host, c.rest_port,
             guests_socket(run), config.spp.file_prefix or paths.session, c.allow_users, c.allow, paths.vm_user,
@@ -30,11 +30,11 @@ def controllers(config: Config, paths: LabPaths, chosen: Sequence[Secondary]) ->
             _part(paths, "ctrler", "spp-ctl", ctl.argv()),
             replace(shown, depends_on=("ctrler",), console=str(run / "cli.log")),
         ]
-    manage = c.rest_port if version.management else 0
+    manage = c.rest_port if version.has_management_port else 0
     ports = c.pri_port, c.sec_port, manage
     spp = Classic(paths.interpreter("spp.py"), paths.tree, version, "spp.py", c.host, *ports, api_socket(run))
     made = [_part(paths, "ctrler", "spp.py", spp.argv())]
-    if version.vf_apart and any(s.type == "vf" for s in chosen):
+    if version.has_vf_controller and any(s.type == "vf" for s in chosen):
         ports = c.vf_pri_port, c.vf_sec_port, 0
         vf = Classic(paths.interpreter("spp_vf.py"), paths.tree, version, "spp_vf.py", c.host, *ports, vf_socket(run))
         made.append(replace(_part(paths, "vfctrl", "spp_vf.py", vf.argv(), "--vf"), control=str(vf_socket(run))))
@@ -77,7 +77,7 @@ def _problems(config: Config, flags: Flags, paths: LabPaths) -> Iterator[str]:
             yield f"secondary {secondary.id}: spp.py takes ids up to {version.last_id}, and serves nobody after another"
         if secondary.vhost_client and not version.vhost_client and secondary.type == "nfv":
             yield f"secondary {secondary.id}: vhost_client is of 18.08.2 and later"
-    if config.controller.rest_port == 0 and (version.management or version.era == "spp-ctl"):
+    if config.controller.rest_port == 0 and (version.has_management_port or version.era == "spp-ctl"):
         yield "controller.rest_port: 0, but the launcher and the CLI need that port, such as 7777"
     if flags.nof_ring and version.ivshmem and config.spp.qemu is None:
         yield "ring VMs want the QEMU that was patched for them: spp: {qemu: PATH}"

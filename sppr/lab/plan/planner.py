@@ -220,7 +220,7 @@ class _Planner:
 
     def _secondary(self, s: SecondarySettings) -> Part:
         c = self.config.controller
-        apart = s.type == "vf" and self.paths.version.vf_apart
+        apart = s.type == "vf" and self.paths.version.has_vf_controller
         extra = [*self._sockets(), *(["--vhost-client"] if s.vhost_client else [])]
         if s.type == "pcap":
             extra += ["-c", s.port, *(["--out-dir", s.out_dir] if s.out_dir else [])]

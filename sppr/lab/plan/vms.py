@@ -16,7 +16,7 @@ from sppr.parts.spp_tree import local
 from sppr.parts.vm import AnyKind, Machine
 from sppr.qemu.devices import Accel, Confinement
 from sppr.qemu.passt import OUTSIDE_FD
-from sppr.qemu.qemu_2_3 import Patched
+from sppr.qemu.qemu_2_3 import PatchedQemu
 from sppr.run import which
 from sppr.spp import names
 
@@ -103,7 +103,7 @@ class VmPlanner:
     def _patched(self, machine: Machine) -> list[str]:
         """A ring VM of SPP 16.07; what shares memory is known, and added, when it starts."""
         m, named = machine, self.config.spp.qemu or ""
-        made = Patched(
+        made = PatchedQemu(
             program=which(named) or named, name=m.hostname, disk=m.disk, memory=m.memory, cores=m.cores, accel=m.accel,
             qmp=m.qmp, mac=m.mac(), ssh_port=m.ssh_port, extra=m.extra,
         )  # fmt: skip
@@ -135,7 +135,7 @@ class VmPlanner:
             ssh_port=self._ssh_port(kind, vm.id),
             sockets=tuple(sockets),
             regions=tuple(regions),
-            controller=self._controller() if vm.id and self.paths.version.guests_register else None,
+            controller=self._controller() if vm.id and self.paths.version.accepts_guests else None,
             outside_fd=OUTSIDE_FD if settings.network == "open" and vm.id else None,
             authorized_keys=self.paths.public_key,
             extra=settings.args if vm.args is None else vm.args,
@@ -149,7 +149,7 @@ class VmPlanner:
     def _controller(self) -> tuple[Path | str, int]:
         """Where QEMU connects for the guest: the socket of VMs of our controller, or the port of SPP's own."""
         c = self.config.controller
-        if self.paths.version.era == "ours":
+        if self.paths.version.era == "sppr":
             return guests_socket(self.paths.run), c.sec_port
         return local(c.host), c.sec_port
 

@@ -34,8 +34,8 @@ def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Obser
 
     A part whose gate a launcher opened before it was killed is waited for until it runs, or has ended.
     """
-    listed = tmux.look(session)
-    if listed is not None and listed.owner != tmux.mark(folder):
+    listed = tmux.find_session(session)
+    if listed is not None and listed.owner != tmux.owner_id(folder):
         raise SpprError(
             f"tmux has a session {session} that sppr did not make",
             hint=f"{attach_line(tmux, session)}; or choose another: --session NAME",

@@ -112,7 +112,7 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
 
 
 def _ended_as_asked(files: PaneFiles, ended: Exit) -> bool:
-    """Whether a verb stopped the part, or it ended with status 0 or by Ctrl-C."""
+    """Whether a verb stopped the part, or it exited with status 0 or by Ctrl-C."""
     return files.stopped.exists() or ended.shown in (0, 128 + signal.SIGINT)
 
 

@@ -55,8 +55,10 @@ class Panes:
             windows = [Window(w.name, tuple(n for n in w.panes if n in wanted)) for w in self.plan.windows]
             specs = [WindowSpec(w.name, tuple(map(self._spec, w.panes))) for w in windows if w.panes]
             if specs:
-                self.tmux.build(self.plan.session, specs, terminal_size(), self.tmux.mark(Path(self.plan.run)))
-        there = self.tmux.look(self.plan.session)
+                self.tmux.create_session(
+                    self.plan.session, specs, terminal_size(), self.tmux.owner_id(Path(self.plan.run))
+                )
+        there = self.tmux.find_session(self.plan.session)
         return dict(there.parts) if there else {}
 
     def _join(self, wanted: Collection[str], panes: dict[str, Pane]) -> None:

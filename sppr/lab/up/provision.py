@@ -23,9 +23,9 @@ from sppr.images import cloud_init
 from sppr.images.rootfs import GUEST
 from sppr.lab.plan.vms import accel
 from sppr.qemu import devices, passt
-from sppr.qemu.serial import NoShell, Serial
+from sppr.qemu.serial import LoginRequired, Serial
 from sppr.run import find_program, which
-from sppr.spp.tree import OURS
+from sppr.spp.tree import BUILD_DIR
 from sppr.units import mac_of
 
 #: What a template is given beside spp_vm; for a guest with systemd also who it is, as our own base knows by itself.
@@ -49,7 +49,7 @@ class Provisioner:
     whose files are named from ``folder``."""
 
     accel: devices.Accel = "tcg"
-    program: Path = OURS / "spp_vm"
+    program: Path = BUILD_DIR / "spp_vm"
     seconds: float = SECONDS
     steps: tuple[Step, ...] = ()
     folder: Path = Path()
@@ -101,7 +101,7 @@ class Provisioner:
                     guest.wait_shell(deadline)
                     report(f"    a root shell after {deadline.elapsed():.1f} s")
                     self._install(guest, deadline, report)
-            except NoShell as e:
+            except LoginRequired as e:
                 if self.steps:
                     raise HostError(f"filling a template failed: {e.what}", hint=_LOGIN_HINT) from e
                 report(f"{overlay.name}: {e.what}; spp_vm is not put in")
@@ -140,7 +140,7 @@ class Provisioner:
     def argv(self, overlay: Path, files: Path, settings: Path, network: int | None = None) -> list[str]:
         """A machine with the overlay, the files, cloud-init's seed, its serial line on the terminal. ``network``: the
         file descriptor of its network."""
-        made: list[devices.Part] = [
+        made: list[devices.Device] = [
             devices.Machine("sppr-template", MEMORY, 1, self.accel),
             self.confinement,
             devices.Disk(overlay, report_full=True),

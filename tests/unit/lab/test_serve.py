@@ -19,7 +19,7 @@ class PatchPanel:
     def ports(self, _server: str) -> list[str]:
         return list(self.there)
 
-    def serve_port(self, _server: str, uid: str) -> None:
+    def add_port_verified(self, _server: str, uid: str) -> None:
         if self.theirs:
             self.there.append(uid)
         raise ControlError(f"{uid} is there already")

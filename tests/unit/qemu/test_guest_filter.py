@@ -15,7 +15,7 @@ ELSEWHERE, HERE, DNS = (socket.inet_aton(text) for text in ("192.0.2.1", "192.0.
 def routes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """What the kernel was asked about."""
     asked: list[bytes] = []
-    monkeypatch.setattr(guest_filter, "is_elsewhere", lambda to: (asked.append(to), to == ELSEWHERE)[1])
+    monkeypatch.setattr(guest_filter, "is_remote", lambda to: (asked.append(to), to == ELSEWHERE)[1])
     return asked
 
 
@@ -67,7 +67,7 @@ def test_frames_stay_whole_and_what_is_dropped_leaves_no_trace(piece: int) -> No
         for at in range(0, len(sent), piece):
             ours.sendall(sent[at : at + piece])
         ours.shutdown(socket.SHUT_WR)
-        guest_filter.pass_on(guest, outside, Filter())
+        guest_filter.forward_from_guest(guest, outside, Filter())
         outside.close()
         assert theirs.recv(1 << 16) == (struct.pack("!I", len(good)) + good) * 3
 
@@ -76,10 +76,10 @@ def test_a_length_that_no_frame_has_ends_it() -> None:
     ours, guest = socket.socketpair()
     with ours, guest:
         ours.sendall(b"\xff\xff\xff\xff" + b"x" * 100)
-        assert list(guest_filter.frames(guest)) == []
+        assert list(guest_filter.read_frames(guest)) == []
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "224.0.0.251"])  # noqa: S104
 def test_the_kernel_says_what_is_no_other_machine(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert guest_filter.is_elsewhere(socket.inet_aton(text)) is False
+    assert guest_filter.is_remote(socket.inet_aton(text)) is False

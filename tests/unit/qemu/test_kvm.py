@@ -22,7 +22,7 @@ def fake_qemu(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
 
 def test_a_guest_that_came_up_is_believed_and_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = fake_qemu(tmp_path, monkeypatch, "exit 33")
-    assert kvm.boots("boot1") and kvm.boots("boot1")
+    assert kvm.guest_boots("boot1") and kvm.guest_boots("boot1")
     [line] = calls.read_text().splitlines()
     assert "-accel kvm -cpu host" in line, "as our VMs are run"
 
@@ -30,19 +30,19 @@ def test_a_guest_that_came_up_is_believed_and_asked_once(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("body", ["exit 1", "exit 0", "kill -ABRT $$"])
 def test_any_other_end_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     fake_qemu(tmp_path, monkeypatch, body)
-    assert not kvm.boots("boot1")
+    assert not kvm.guest_boots("boot1")
 
 
 def test_a_guest_that_hangs_is_killed_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_qemu(tmp_path, monkeypatch, "exec sleep 60")
-    assert not kvm.attempt("kvm", "host", seconds=0.2)
+    assert not kvm.try_boot("kvm", "host", seconds=0.2)
 
 
 def test_another_boot_or_another_qemu_is_tried_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = fake_qemu(tmp_path, monkeypatch, "exit 33")
-    assert kvm.boots("boot1") and kvm.boots("boot2")
+    assert kvm.guest_boots("boot1") and kvm.guest_boots("boot2")
     fake_qemu(tmp_path, monkeypatch, "exit 1 ")
-    assert not kvm.boots("boot2") and len(calls.read_text().splitlines()) == 3
+    assert not kvm.guest_boots("boot2") and len(calls.read_text().splitlines()) == 3
 
 
 def test_a_broken_cache_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,10 +50,10 @@ def test_a_broken_cache_is_no_verdict(tmp_path: Path, monkeypatch: pytest.Monkey
     sessions_dir().mkdir(parents=True)
     for text in ("{", "[]", '{"x": 1}'):
         (sessions_dir() / ".kvm.json").write_text(text)
-        assert kvm.boots("boot1")
+        assert kvm.guest_boots("boot1")
     assert list(json.loads((sessions_dir() / ".kvm.json").read_text()).values()) == [True]
 
 
 def test_without_a_qemu_there_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sppr.qemu.kvm.which", lambda _: None)
-    assert not kvm.boots("boot1")
+    assert not kvm.guest_boots("boot1")

@@ -39,9 +39,9 @@ def test_seccomp_is_looked_for_in_the_program(tmp_path: Path) -> None:
 
 def test_extra_arguments_may_not_repeat_an_option_of_ours() -> None:
     assert Extra(("-device", "usb-ehci")).argv() == ["-device", "usb-ehci"]
-    with pytest.raises(ConfigError, match="-m is set by sppr already") as e:
+    with pytest.raises(ConfigError, match="sppr sets -m itself") as e:
         Extra(("-m", "1G")).argv()
-    assert e.value.hint == "use vm.memory in conf.yml"
+    assert e.value.hint == "set vm.memory in conf.yml instead"
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def test_extra_arguments_may_not_repeat_an_option_of_ours() -> None:
 )
 def test_a_prompt_is_known(tmp_path: Path, text: str) -> None:
     (tmp_path / "c").write_text(text)
-    assert console.has_come_to_prompt(tmp_path / "c")
+    assert console.has_reached_prompt(tmp_path / "c")
 
 
 @pytest.mark.parametrize("text", ["", "SYSLINUX 6.04", "[ 0.1] x# y", "vm login: root (automatic login)\r\n", "login"])
 def test_what_is_no_prompt_is_not_taken_for_one(tmp_path: Path, text: str) -> None:
     (tmp_path / "c").write_text(text)
-    assert not console.has_come_to_prompt(tmp_path / "c")
+    assert not console.has_reached_prompt(tmp_path / "c")
 
 
 def test_death_is_known() -> None:
-    assert console.DEATH.search("[  1.0] Kernel panic - not syncing: VFS")
-    assert not console.DEATH.search("Debian GNU/Linux 12")
+    assert console.FATAL.search("[  1.0] Kernel panic - not syncing: VFS")
+    assert not console.FATAL.search("Debian GNU/Linux 12")
 
 
 def test_an_ivshmem_device_is_a_shared_file_of_4_mib() -> None:

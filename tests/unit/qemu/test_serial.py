@@ -9,7 +9,7 @@ import pytest
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady
 from sppr.qemu import serial
-from sppr.qemu.serial import NoShell, Serial
+from sppr.qemu.serial import LoginRequired, Serial
 
 GuestOf = Callable[[str], Serial]
 
@@ -35,7 +35,7 @@ def test_commands_run_one_by_one_and_give_what_they_print(guest: GuestOf) -> Non
 def test_a_command_that_fails_is_told_with_what_it_said(guest: GuestOf) -> None:
     with guest(SHELL) as vm:
         vm.wait_shell(Deadline(20))
-        with pytest.raises(LaunchError, match=r"(?s)sh -c .*: ended with status 7.*last: .*no luck\n"):
+        with pytest.raises(LaunchError, match=r"(?s)sh -c .*: exited with status 7.*last: .*no luck\n"):
             vm.run("sh -c 'echo no luck; exit 7'", Deadline(20))
 
 
@@ -58,7 +58,7 @@ def test_a_guest_that_takes_a_moment_to_die_is_waited_for(guest: GuestOf) -> Non
 
 
 def test_an_end_and_a_silence_are_told_apart(guest: GuestOf) -> None:
-    with guest("echo gone") as vm, pytest.raises(LaunchError, match=r"(?s)QEMU ended.*last: gone"):
+    with guest("echo gone") as vm, pytest.raises(LaunchError, match=r"(?s)QEMU exited.*last: gone"):
         vm.wait_shell(Deadline(20))
     with guest("echo hm; sleep 60") as vm, pytest.raises(NotReady, match=r"(?s)waited 1 s for a root shell.*last: hm"):
         vm.wait_shell(Deadline(1))
@@ -68,7 +68,7 @@ def test_a_login_prompt_is_no_shell_but_one_that_logs_in_by_itself_is(
     guest: GuestOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serial, "_AUTOLOGIN", 0.5)
-    with guest("printf 'vm login: '; sleep 60") as vm, pytest.raises(NoShell):
+    with guest("printf 'vm login: '; sleep 60") as vm, pytest.raises(LoginRequired):
         vm.wait_shell(Deadline(20))
     with guest("printf 'vm login: '; sleep 0.2; printf 'root (automatic login)\\n\\nroot@vm:~# '; sleep 60") as vm:
         vm.wait_shell(Deadline(20))

@@ -51,7 +51,7 @@ def test_no_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"", "closed without an answer"),
+        (b"", "closed without a response"),
         (b"SSH-2.0-x\r\n\r\n", "not HTTP"),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\n[]", "cut off: 2 of 10 bytes"),
         (b"HTTP/1.0 200 OK\r\nContent-Le", "cut off"),
@@ -63,7 +63,7 @@ def test_bad_answers(tmp_path: Path, raw: bytes, reason: str) -> None:
 
 
 def test_an_answer_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_call, "MOST", 50)
+    monkeypatch.setattr(http_call, "MAX_RESPONSE", 50)
     with pytest.raises(ValueError, match="more than 50 bytes"):
         answered(tmp_path, b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 100)
 

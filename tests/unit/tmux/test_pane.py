@@ -44,41 +44,45 @@ def test_a_storm_of_restarts_is_limited_and_ever_slower(run: Callable[..., str],
     said = run("echo no; exit 7", Restart(3, 0.1))
     assert runs(tmp_path) == 4 and (tmp_path / "part.restarts").read_text() == "3\n"
     for number, pause in enumerate(("0.100", "0.200", "0.400"), 1):
-        told = f"[part ended with status 7] again in {pause} s ({number} of 3 in a row); Ctrl-C: not again"
+        told = (
+            f"[part exited with status 7] restarting in {pause} s ({number} of 3 in a row); Ctrl-C cancels the restart"
+        )
         assert said.count(told) == 1
-    assert "[part was run again 3 times in a row: it is left now]" in said
-    assert said.index("it is left now") < said.index("[part ended with status 7] arrow-up and Enter run it again")
+    assert "[part was restarted 3 times in a row: no more automatic restarts]" in said
+    assert said.index("no more automatic restarts") < said.index(
+        "[part exited with status 7] press arrow-up and Enter to run it again"
+    )
     assert (tmp_path / "part.exit").read_text() == "7\n"
     assert last_lines(tmp_path / "part.log", 1) == ["no"]
 
 
 def test_a_run_that_went_well_for_a_while_ends_the_row(run: Callable[..., str], tmp_path: Path) -> None:
     stop_in_the_end = f"[ $(wc -l <{tmp_path}/runs) -lt 5 ] || exit 0; kill -KILL $$"
-    said = run(stop_in_the_end, Restart(1, 0.1, settled=0))
-    assert runs(tmp_path) == 5 and said.count("status 137] again in 0.100 s (1 of 1 in a row)") == 4
+    said = run(stop_in_the_end, Restart(1, 0.1, stable_s=0))
+    assert runs(tmp_path) == 5 and said.count("status 137] restarting in 0.100 s (1 of 1 in a row)") == 4
     assert (tmp_path / "part.restarts").read_text() == "4\n" and (tmp_path / "part.exit").read_text() == "0\n"
 
 
 @pytest.mark.parametrize("end", ["exit 0", "kill -INT $$", "kill -TERM $$", "kill -HUP $$", "exit 130"])
 def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_path: Path, end: str) -> None:
     said = run(end, Restart(5, 0.1))
-    assert runs(tmp_path) == 1 and "again in" not in said
+    assert runs(tmp_path) == 1 and "restarting in" not in said
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize(
     ("end", "kept", "shown"),
     [
-        ("exit 255", -1, "ended with status 255"),
-        ("exit 137", -119, "ended with status 137"),
-        ("exit 128", 128, "ended with status 128"),
-        ("exit 1", 1, "ended with status 1"),
-        ("kill -KILL $$", 137, "was ended by signal 9"),
-        ("kill -SEGV $$", 139, "was ended by signal 11"),
-        ("kill -TERM $$", 143, "was ended by signal 15"),
-        ("kill -INT $$", 130, "was ended by signal 2"),
-        ("kill -PIPE $$", 141, "was ended by signal 13"),
-        ("echo oops >&2; exit 255", -1, "ended with status 255"),
+        ("exit 255", -1, "exited with status 255"),
+        ("exit 137", -119, "exited with status 137"),
+        ("exit 128", 128, "exited with status 128"),
+        ("exit 1", 1, "exited with status 1"),
+        ("kill -KILL $$", 137, "was killed by signal 9"),
+        ("kill -SEGV $$", 139, "was killed by signal 11"),
+        ("kill -TERM $$", 143, "was killed by signal 15"),
+        ("kill -INT $$", 130, "was killed by signal 2"),
+        ("kill -PIPE $$", 141, "was killed by signal 13"),
+        ("echo oops >&2; exit 255", -1, "exited with status 255"),
     ],
 )
 def test_a_status_is_a_signal_only_where_the_kernel_reports_one(
@@ -108,15 +112,15 @@ def test_a_pane_whose_folder_takes_no_report_still_runs_its_program(
 
 
 def test_without_a_policy_nothing_is_run_again(run: Callable[..., str], tmp_path: Path) -> None:
-    assert "again in" not in run("exit 1", None) and runs(tmp_path) == 1
+    assert "restarting in" not in run("exit 1", None) and runs(tmp_path) == 1
 
 
 def test_what_never_was_ready_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:
-    assert "again in" not in run("exit 1", Restart(5, 0.1), ready=False) and runs(tmp_path) == 1
+    assert "restarting in" not in run("exit 1", Restart(5, 0.1), ready=False) and runs(tmp_path) == 1
 
 
 def test_what_is_being_stopped_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:
-    assert "again in" not in run(f"touch {tmp_path}/part.stopped; kill -KILL $$", Restart(5, 0.1))
+    assert "restarting in" not in run(f"touch {tmp_path}/part.stopped; kill -KILL $$", Restart(5, 0.1))
     assert runs(tmp_path) == 1
 
 
@@ -129,5 +133,7 @@ def test_a_runscript_knows_who_runs_it(run: Callable[..., str], tmp_path: Path) 
 
 def test_the_last_line_of_a_part_that_waits_for_its_next_run_is_its_own(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text("EAL: bad\n\n[sec1 ended with status 1] again in 4.000 s (3 of 5 in a row); Ctrl-C: not again\n")
+    log.write_text(
+        "EAL: bad\n\n[sec1 exited with status 1] restarting in 4.000 s (3 of 5 in a row); Ctrl-C cancels the restart\n"
+    )
     assert last_lines(log, 1) == ["EAL: bad"]
