@@ -178,13 +178,13 @@ def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | N
         ControlClient(part.control or state.plan.api).exit(target)
     except ControlError:
         return None
-    return "exit" if Deadline(LONG_EXIT if part.real else EXIT).poll(lambda: not proc.alive()) else None
+    return "exit" if Deadline(LONG_EXIT if part.upstream else EXIT).poll(lambda: not proc.alive()) else None
 
 
 def _interrupted(part: Part, proc: Proc) -> str | None:
     """SPP's primary, vf, mirror and pcap end in order at SIGINT; at SIGTERM not all do. nfv has no handler for any
     (spp-facts 3.9)."""
-    if not part.real or part.role not in ("primary", "secondary") or part.kind == "nfv" or not proc.alive():
+    if not part.upstream or part.role not in ("primary", "secondary") or part.kind == "nfv" or not proc.alive():
         return None
     with contextlib.suppress(OSError):
         os.kill(proc.pid, signal.SIGINT)

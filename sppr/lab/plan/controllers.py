@@ -43,7 +43,7 @@ def controllers(config: Config, paths: LabPaths, chosen: Sequence[Secondary]) ->
 
 def _part(paths: LabPaths, name: str, kind: str, program: Sequence[str], *options: str) -> Part:
     command = (*paths.runscript("controller.py"), *options, *paths.flags())
-    return Part(name, "controller", None, "ctrler", command, tuple(program), kind=kind, real=bool(kind))
+    return Part(name, "controller", None, "ctrler", command, tuple(program), kind=kind, upstream=bool(kind))
 
 
 def vf_socket(run: Path) -> Path:

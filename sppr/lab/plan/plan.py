@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # a plan that is read back needs neither: `sppr status` start
     from sppr.lab.chains.wiring import Leg
     from sppr.spp.control import Address
 
-VERSION = 4
+VERSION = 5
 #: Those of the launcher of 2017, but for one VM of each kind.
 DEFAULTS = {"nof_sec": 2, "nof_ring": 1, "nof_vhost": 1}
 

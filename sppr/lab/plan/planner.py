@@ -143,7 +143,7 @@ class _Planner:
         self.config, self.flags, self.facts, self.paths = config, flags, facts, paths
         # A file of 2017 knows no prefix: the session's name keeps two labs apart.
         self.prefix = config.spp.file_prefix or paths.session
-        self.real = bool(paths.version.name)
+        self.upstream = bool(paths.version.name)
         self.chosen = config.secondaries[: flags.nof_sec]
 
     def _part(self, part: Part) -> Part:
@@ -165,7 +165,7 @@ class _Planner:
 
     def _sockets(self) -> tuple[str, ...]:
         """The folder of vhost sockets and the user who gets them. SPP's own programs do not have these options."""
-        if self.real:
+        if self.upstream:
             return ()
         other = self.paths.sock_dir != "/tmp"  # noqa: S108
         folder = ("--sock-dir", self.paths.sock_dir) if other else ()
@@ -191,7 +191,9 @@ class _Planner:
         options += ["-vdt", ",".join(map(str, flags.vdev_tap))] if flags.vdev_tap else []
         options += ["-vdv", ",".join(map(str, flags.vdev_vhost))] if flags.vdev_vhost else []
         command = (*self.paths.runscript("primary.py"), *options)
-        made = Part("pri", "primary", None, "pri", command, tuple(program), depends_on=("ctrler",), real=self.real)
+        made = Part(
+            "pri", "primary", None, "pri", command, tuple(program), depends_on=("ctrler",), upstream=self.upstream
+        )
         return self._part(made)
 
     def _portmask(self, devices: int) -> int:
@@ -235,5 +237,5 @@ class _Planner:
             depends_on=("pri", "vfctrl") if apart else ("pri",),
             kind=s.type,
             control=str(controllers.vf_socket(self.paths.run)) if apart else "",
-            real=self.real,
+            upstream=self.upstream,
         )

@@ -70,7 +70,9 @@ def of_plan(plan: Plan, paths: LabPaths, start: Collection[str], living: Mapping
         hugepage_file=Path(plan.huge_dir).is_file(),
         file_prefix=plan.file_prefix,
         accel=plan.accel if made else "tcg",
-        processes=tuple(checks.Process(p.name, p.role, p.program, p.depends_on, p.sockets, p.real) for p in plan.parts),
+        processes=tuple(
+            checks.Process(p.name, p.role, p.program, p.depends_on, p.sockets, p.upstream) for p in plan.parts
+        ),
         builds=_builds(plan),
         living=dict(living),
         recorded=_recorded(plan.session, [part.name for part in plan.parts]),
@@ -147,7 +149,7 @@ def taps(plan: Plan) -> dict[str, str]:
             if not device.startswith(("net_tap", "eth_tap")):
                 continue
             iface = checks.options(rest).get("iface") if rest else None
-            if iface is None and part.real:
+            if iface is None and part.upstream:
                 iface = f"dtap{unnamed}"
                 unnamed += 1
             if iface:

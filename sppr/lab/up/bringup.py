@@ -78,7 +78,7 @@ class BringUp:
         self.state = State(self.plan, pids.boot_id())
         if state is not None:
             self.state = replace(state, plan=self.plan, stopping=())
-        self._probe = readiness.of(self.plan.api, self.plan.parts)
+        self._probe = readiness.lab_probe(self.plan.api, self.plan.parts)
         self._done = {part.name: threading.Event() for part in self.plan.parts}
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
@@ -218,7 +218,7 @@ class BringUp:
                 self.report.waiting(part.name, f"{', '.join(part.sockets)} to listen")
                 self._serve_ports(part)
                 self.report.step(f"{part.name} has its sockets")
-            self.report.waiting(part.name, readiness.what(part))
+            self.report.waiting(part.name, readiness.awaited(part))
             seconds = self._run(part)
         except Interrupted:
             raise
@@ -236,7 +236,7 @@ class BringUp:
         try:
             self._serve_lost(part)
             if not self._ask(part):
-                self.report.waiting(part.name, readiness.what(part))
+                self.report.waiting(part.name, readiness.awaited(part))
                 seconds = self._wait_ready(part)
         except Interrupted:
             raise
@@ -254,7 +254,7 @@ class BringUp:
                 self.state.ready[part.name] = round(seconds, 3)
             self.state.ready_pid[part.name] = proc.pid if proc else 0
             self.state.save()
-        if proc and part.real and part.as_root and len(self.plan.lcores) > len(os.sched_getaffinity(0)):
+        if proc and part.upstream and part.as_root and len(self.plan.lcores) > len(os.sched_getaffinity(0)):
             # SPP's own workers poll, and share cores with main threads of parts that are still to start.
             procs.renice_workers(proc.pid)
         if seconds is not None:
@@ -291,13 +291,13 @@ class BringUp:
         return wait_ready(
             Wait(
                 name=part.name,
-                what=readiness.what(part),
+                what=readiness.awaited(part),
                 log=files.log,
                 ready=ready,
                 ended=lambda: _ended(files),
                 fatal=readiness.fatal(part),
                 hint=readiness.hint,
-                fatal_first=part.real and part.role == "primary",
+                fatal_first=part.upstream and part.role == "primary",
                 limit=limit,
                 work=work,
             ),
@@ -306,10 +306,10 @@ class BringUp:
 
     def _check_free(self, part: Part) -> None:
         """Whether nobody else has the id of a secondary of SPP's own."""
-        if part.real and part.role == "secondary":
+        if part.upstream and part.role == "secondary":
             with self._lock:
                 self._probe.refresh()
-                self._probe.check_free(part)
+                self._probe.check_id_free(part)
 
     def _serve_when_there(self, part: Part) -> None:
         """Have the host's end of a VM's ports served, while it boots: of shared rings, or behind its own sockets."""

@@ -67,7 +67,7 @@ def inspect(
     kinds = [p.kind or "primary" for p in parts if p.role in ("primary", "secondary")]
     findings += _raised("paths", lambda: paths.check_binaries(list(dict.fromkeys(kinds))))
     scripts = {"cli": "spp.py"}
-    programs = [scripts.get(p.kind, p.kind) for p in parts if p.role == "controller" and p.real]
+    programs = [scripts.get(p.kind, p.kind) for p in parts if p.role == "controller" and p.upstream]
     findings += _raised("paths", lambda: paths.check_controllers(programs))
     if disks and not any(f.id.startswith("img-") and f.severity == "error" for f in findings):
         findings += _raised("paths", lambda: _check_images(disks, paths, stopping))
