@@ -13,6 +13,7 @@ from sppr.errors import SpprError
 from sppr.host import facts
 from sppr.host.process import pids
 from sppr.host.process import processes as procs
+from sppr.host.process.sockets import listening_paths
 from sppr.host.run_directory import make_private
 from sppr.lab.chains import ends, status
 from sppr.lab.chains import reconcile as chains
@@ -315,7 +316,7 @@ class BringUp:
         """Have the host's end of a VM's ports served, while it boots: of shared rings, or behind its own sockets."""
         self._wait_for(serving_part(part.server), part)
         for socket in part.sockets:
-            Deadline(readiness.VHOST_TIMEOUT).poll(lambda path=socket: path in facts.unix_listening())  # type: ignore[misc]
+            Deadline(readiness.VHOST_TIMEOUT).poll(lambda path=socket: path in listening_paths())  # type: ignore[misc]
         readiness.serve(self.plan.api, part.server, part.ports)
 
     def _serve_again(self, part: Part) -> None:
