@@ -105,7 +105,7 @@ class Probe:
         """Return whether a secondary that spp-ctl lists has answered a status request at least once.
 
         spp-ctl of 18.08.1 and 18.08.2 keeps listing a dead secondary until another process takes its id
-        (docs/spp-protocol.md, Exit and reconnect).
+        (docs/spp-protocol.md, Exit).
         """
         if part.name not in self._responsive and _answers(self.api, _target(part)):
             self._responsive.add(part.name)

@@ -1,6 +1,6 @@
 """Build the command lines of the controllers of an upstream SPP tree, in the Python that their release needs.
 
-(docs/spp-protocol.md, Controllers and Python)
+(docs/spp-protocol.md, Controllers)
 """
 
 from collections.abc import Sequence

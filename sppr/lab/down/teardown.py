@@ -79,10 +79,10 @@ def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN, ste
 def end_parts(state: State, names: Collection[str], note: Note, powerdown: float = POWERDOWN) -> None:
     """End these parts with all they started, the last to start first. NotEnded names those that still run."""
     for roles in ORDER:
-        parts = [p for p in state.plan.chosen(names) if p.role in roles]
+        parts = [p for p in state.plan.parts_named(names) if p.role in roles]
         with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
             list(pool.map(lambda part: _stop(state, part, note, powerdown), parts))
-    left = [f"{p.name} (pid {proc.pid})" for p in state.plan.chosen(names) if (proc := _living(state, p))]
+    left = [f"{p.name} (pid {proc.pid})" for p in state.plan.parts_named(names) if (proc := _living(state, p))]
     if left:
         what = f"session {state.plan.session}: could not end {', '.join(left)}"
         raise NotEnded(what, hint="look at its pane, or end it by hand: kill -9 PID")

@@ -28,7 +28,7 @@ Note = Callable[[str], None]
 
 def prepare(plan: Plan, start: Collection[str], paths: LabPaths, found: Facts, note: Note) -> None:
     """All that the parts ``start`` need. What others have or use stays as it is."""
-    parts = plan.chosen(start)
+    parts = plan.parts_named(start)
     sockets = [*(plan.vdev_sockets if "pri" in start else ()), *(s for part in parts for s in part.sockets)]
     for path in map(Path, sockets):
         clear_stale_socket(path)

@@ -111,7 +111,7 @@ class BringUp:
     def serve_first(self) -> None:
         """Serve the ports of VMs that are to be restarted, where their servers run on. Where that fails no VM is ended
         in vain."""
-        for vm in self.plan.chosen(self.changes.stop):
+        for vm in self.plan.parts_named(self.changes.stop):
             if vm.sockets and vm.server and not vm.makes_sockets and serving_part(vm.server) not in self.changes.start:
                 self._serve_ports(vm)
 
@@ -146,8 +146,8 @@ class BringUp:
                 self._done[part.name].set()
         with ThreadPoolExecutor(max_workers=max(1, len(self.plan.parts))) as pool:
             futures: list[Future[None]] = [
-                *(pool.submit(self._start, part) for part in self.plan.chosen(self.changes.start)),
-                *(pool.submit(self._keep, part) for part in self.plan.chosen(self.changes.wait)),
+                *(pool.submit(self._start, part) for part in self.plan.parts_named(self.changes.start)),
+                *(pool.submit(self._keep, part) for part in self.plan.parts_named(self.changes.wait)),
             ]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
@@ -174,7 +174,7 @@ class BringUp:
         self._wait_for_processes()
         changes, observed = chains.apply(self.plan, states.dead_parts(self.state))
         observed = self._wait_for_links(observed)
-        self.plan = self.plan.unretired(observed)
+        self.plan = self.plan.prune_retired(observed)
         self.state.plan = self.plan
         if changes:
             self.report.note(f"chains: {len(changes)} change{'s' * (len(changes) != 1)} made")

@@ -53,13 +53,13 @@ def inspect(
     plan: Plan, paths: LabPaths, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
 ) -> tuple[list[checks.Finding], checks.Requirements]:
     """Return the findings as ``look`` does, and what they were compared with."""
-    living = requirements.living(plan.session)
+    living = requirements.running_pids(plan.session)
     broken = _raised("state", lambda: _check_state(plan.session))
     broken += _raised("session", lambda: _check_owner(plan))
     start = [p.name for p in plan.parts if p.name not in living] if start is None else start
-    parts = plan.chosen(start)
+    parts = plan.parts_named(start)
     disks = images(parts)
-    wanted = requirements.of_plan(plan, paths, start, living)
+    wanted = requirements.lab_requirements(plan, paths, start, living)
     held, stopping = _held(plan.session, stop), [living[name] for name in stop if name in living]
     if stop:
         found, wanted = _freed(found, wanted, stopping, held)
