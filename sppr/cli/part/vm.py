@@ -88,7 +88,7 @@ def main(
         from sppr.qemu import passt
 
         passt.pass_to_qemu(passt.start())
-    exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.words(parts[0], paths.run))
+    exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.ivshmem_arguments(parts[0], paths.run))
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:
@@ -167,7 +167,7 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_op
     from sppr.host.run_directory import make_private
     from sppr.lab.plan import controllers
     from sppr.lab.plan.plan import api_socket
-    from sppr.lab.up.artifacts import make_key
+    from sppr.lab.up.artifacts import create_key
     from sppr.parts import readiness
     from sppr.parts.readiness import VHOST_TIMEOUT
     from sppr.qemu.devices import QEMU
@@ -181,7 +181,7 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_op
         paths.public_key.parent.mkdir(parents=True, exist_ok=True)
     else:
         paths.need_store()
-    make_key(paths.public_key)
+    create_key(paths.public_key)
     if kind != "orig":
         _make_disk(config, paths, kind, vm_id)
     _pin(part)
@@ -202,15 +202,15 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_op
 def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:
     from sppr.lab.plan.plan import Image
     from sppr.lab.up import provision
-    from sppr.lab.up.artifacts import make_images
+    from sppr.lab.up.artifacts import create_images
 
     store = paths.need_store()
     if vm_id == 0:
         store.check_template_free(kind)
     store.check_base()
     store.check_made(kind, vm_id)
-    filler = provision.of(config, paths.folder)
-    make_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
+    filler = provision.provisioner(config, paths.folder)
+    create_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
 
 
 def _check_orig(image: Path) -> None:

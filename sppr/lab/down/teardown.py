@@ -196,14 +196,14 @@ def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
     """End the shells in the panes and all they started, also what lost its parent. Returns what is left."""
     there = tmux.find_session(state.plan.session)
     ours = there is not None and there.owner == tmux.owner_id(state.folder)
-    members = {p.pid: p for p in panes.tree(there.panes.values() if there and ours else ())}
+    members = {p.pid: p for p in panes.pane_processes(there.panes.values() if there and ours else ())}
     spared = processes.ourselves()
     for part in state.plan.parts:
         files = part.files(state.folder)
         if proc := states.process(files):
             lost = processes.session_members(states.terminal(files), proc.started)
             members.update({p.pid: p for p in lost if p.pid not in spared})
-    killed, left = panes.end(list(members.values()))
+    killed, left = panes.stop_processes(list(members.values()))
     if killed:
         note(f"in the panes: {len(killed)} processes ended by SIGKILL")
     return [f"{p.name()} (pid {p.pid})" for p in left]

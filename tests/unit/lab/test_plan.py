@@ -61,7 +61,7 @@ def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> No
     conf = tmp_path / "conf.yml"
     conf.write_text((ROOT / "conf.yml").read_text() + "\nspp: {sock_dir: /no-such-dir}\n")
     lab = gather(conf, None, None, {"nof_vhost": 2, "vhost_num": 2})
-    found = preflight.look(lab.plan, lab.paths, lab.facts)
+    found = preflight.find_problems(lab.plan, lab.paths, lab.facts)
     assert [f.what for f in found if "no such folder for" in f.what] == [
         "/no-such-dir: no such folder for the vhost-user sockets"
     ]
