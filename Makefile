@@ -7,17 +7,9 @@ ARGS   ?=
 # Test files run side by side: most of their time is waiting. One after another: make test JOBS=0
 JOBS   ?= 3
 
-# What runs the lab, what README and docs tell its user to type (iputils-ping curl), what builds the data plane, what
-# builds the base image; and what only the tests use.
-PACKAGES := tmux qemu-system-x86 qemu-utils passt openssh-client iproute2 procps python3-venv iputils-ping curl \
-	gcc libc6-dev make pkg-config libdpdk-dev libpcap-dev \
-	mmdebstrap uidmap busybox-static cpio kmod syslinux mtools dosfstools e2fsprogs fdisk
-# libjemalloc2: of the tmux of Debian's backports, which is unpacked beside the installed one (tests/live/tmux_versions.py).
-TEST_PACKAGES := sudo dpdk-dev zsh iperf3 clang libclang-rt-14-dev libjemalloc2
-
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
-.PHONY: help up down status setup packages packages-test dataplane check test bench bench-smoke fuzz kill-campaign docs fmt clean
+.PHONY: help up down status setup packages packages-test dataplane check test test-all bench bench-smoke fuzz kill-campaign docs fmt clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,10 +30,10 @@ setup: packages $(VENV)/.up dataplane ## Debian packages, .venv, data plane, hug
 	@$(BIN)/sppr setup
 
 packages:
-	@bin/install-packages $(PACKAGES)
+	@bin/install-packages up
 
 packages-test: packages
-	@bin/install-packages $(TEST_PACKAGES)
+	@bin/install-packages test
 
 $(VENV)/bin/python: | packages
 	@echo "making $(VENV)"
@@ -68,8 +60,19 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 	@$(MAKE) -s -C sppr/dataplane check
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
-test: packages-test setup $(VENV)/.test ## set up everything, and run every test
+# SUITE=trixie: in a root of that Debian release (docs/distributions.md)
+SUITE ?=
+ifneq ($(SUITE),)
+test: packages
+	@$(PYTHON) tests/suite.py $(SUITE)
+else
+test: packages-test setup $(VENV)/.test ## set up everything, and run every test (SUITE=trixie: in that Debian release)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 $(ARGS)
+endif
+
+test-all: test ## every test here, then in Debian 13 and Debian testing (docs/distributions.md; needs root)
+	@$(MAKE) test SUITE=trixie
+	@$(MAKE) test SUITE=forky
 
 bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root)
 	@$(BIN)/python tests/bench_all.py
@@ -93,4 +96,4 @@ fmt: $(VENV)/.test ## format Python and C
 
 clean: ## remove what was built; images and .venv stay
 	@$(MAKE) -s -C sppr/dataplane clean
-	@rm -rf build
+	@bin/remove-folder build

@@ -92,6 +92,7 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
             return elapsed
         if (how := wait.ended()) is not None:
             what = f"{wait.name} {how} after {elapsed:.1f} s, before it was ready"
+            _wait_log_complete(wait.log)
             raise _error(LaunchError, wait, what, ended=True)
         _check_fatal(wait, elapsed)
         if progress.is_stuck(elapsed):
@@ -101,6 +102,21 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
     what = f"{wait.name} was not ready after {deadline.elapsed():.1f} s: waited for {wait.what}"
     what += f" ({why})" if why else ""
     raise _error(NotReady, wait, what + (f"\n    seen: {seen}" if seen else ""))
+
+
+#: Seconds that tmux may take to pass on what a process printed before it exited, and seconds without output that end
+#: that wait. Under load, tmux was seen to be later than the exit status.
+LOG_DELAY, LOG_QUIET = 1.0, 0.1
+
+
+def _wait_log_complete(log: Path) -> None:
+    """Wait until the log of a process that has exited no longer grows, at most LOG_DELAY seconds."""
+    deadline, quiet, before = Deadline(LOG_DELAY), Deadline(LOG_QUIET), _mark(log)
+    for _ in deadline.ticks(0.02):
+        if (now := _mark(log)) != before:
+            quiet, before = Deadline(LOG_QUIET), now
+        if quiet.expired():
+            return
 
 
 def _check_fatal(wait: Wait, elapsed: float) -> None:

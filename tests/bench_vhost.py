@@ -34,7 +34,7 @@ numbers = itertools.count(950)
 class Worker:
     """The thread of a DPDK process that forwards, by the beginning of its name."""
 
-    def __init__(self, process: Process, name: str = "rte-worker") -> None:
+    def __init__(self, process: Process, name: str | tuple[str, ...] = ("rte-worker", "dpdk-worker")) -> None:
         tasks = Path(f"/proc/{process.pid}/task").iterdir()
         self.schedstat = next(t for t in tasks if (t / "comm").read_text().startswith(name)) / "schedstat"
 

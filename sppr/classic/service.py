@@ -50,7 +50,9 @@ class Service:
         raise RequestError(404, f"{method} {path}: the REST server of spp.py has no such call")
 
     def processes(self) -> list[dict[str, object]]:
-        """Return the processes that answer. spp.py gives id 0 to a process whose id is in use (docs/spp-protocol.md, Client id).
+        """Return the processes that answer.
+
+        spp.py gives id 0 to a process whose id is in use (docs/spp-protocol.md, Client id).
 
         spp.py lists a process that has ended until the next command to it. So new processes are asked first, then those
         whose last answer is oldest. For the others the last answer counts.

@@ -42,7 +42,7 @@ def gather(
 ) -> Lab:
     """Read conf.yml and the machine, and plan the lab.
 
-    ``named_base``: raise SeveralBases if the lab has VMs, several base images exist, and conf.yml names none.
+    ``named_base``: raise AmbiguousBase if the lab has VMs, several base images exist, and conf.yml names none.
     """
     check_name("--socket-name", socket_name)
     config, where = load_paths(conf, session)

@@ -52,7 +52,7 @@ def main(
     from sppr.lab import doctor
 
     if fix:
-        doctor.mend(lambda: _look(conf, session, socket_name, flags), lambda line: click.echo(line, err=as_json))
+        doctor.apply_fixes(lambda: _look(conf, session, socket_name, flags), lambda line: click.echo(line, err=as_json))
     rows = _look(conf, session, socket_name, flags).rows
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))

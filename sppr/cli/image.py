@@ -45,7 +45,7 @@ def _complete(ctx: click.Context, incomplete: str, roles: Sequence[str]) -> list
     from sppr.images import listing
 
     try:
-        found = [entry for entry in listing.named(_folder(ctx.params.get("conf"))[2]) if entry.role in roles]
+        found = [entry for entry in listing.list_by_name(_folder(ctx.params.get("conf"))[2]) if entry.role in roles]
     except SpprError:
         return []
     words = [f"vm-{entry.vm}" for entry in found if entry.vm] + [entry.name for entry in found]
@@ -163,9 +163,9 @@ def _import(conf: Path | None, file: Path, name: str | None, image_format: str |
     config, _, folder = _folder(conf)
     with _bar(f"importing {file.name}") as progress:
         reads = (lambda part: click.echo(f"reads {part}")) if flatten else None
-        target = edit.add(folder, file, name, image_format, progress, reads)
+        target = edit.import_image(folder, file, name, image_format, progress, reads)
     click.echo(str(target))
-    bases = store.candidates(folder)
+    bases = store.base_candidates(folder)
     if config.images.base is None and len(bases) > 1:
         click.echo(
             f"there are {len(bases)} base images now, so conf.yml must name one from now on: wakeup refuses else\n"
@@ -196,7 +196,7 @@ def _build_template(conf: Path | None, kind: Any, force: bool) -> None:
     config, paths, _ = _folder(conf)
     store, filler = paths.need_store(), provision.provisioner(config, paths.folder)
     if force:
-        click.echo(store.provision(kind, click.echo, filler))
+        click.echo(store.rebuild_template(kind, click.echo, filler))
         return
     there = store.template(kind).exists()
     made = store.ensure_template(kind, click.echo, filler)
@@ -230,7 +230,7 @@ def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
     """Create the instances of VMs (11, v11 or vm-v11) again from their templates. Their content is lost."""
     from sppr.images import edit
 
-    edit.reset(_folder(conf)[2], vm, click.echo)
+    edit.reset_instances(_folder(conf)[2], vm, click.echo)
 
 
 @main.command()
@@ -240,7 +240,7 @@ def rm(conf: Path | None, image: tuple[str, ...]) -> None:
     """Remove images, by file name or VM. Refused while a process uses one, or another image needs it."""
     from sppr.images import edit
 
-    edit.remove(_folder(conf)[2], image, click.echo)
+    edit.remove_images(_folder(conf)[2], image, click.echo)
 
 
 @main.command()

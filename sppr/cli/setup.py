@@ -21,7 +21,7 @@ def main(conf: Path | None, no_image: bool) -> None:
     from sppr.cli.terminal.sudo_prompt import show_commands
     from sppr.host import setup
     from sppr.host.root import vm_user
-    from sppr.images.store import candidates
+    from sppr.images.store import base_candidates
     from sppr.lab.paths import images_folder
     from sppr.run import run
     from sppr.spp import tree
@@ -36,7 +36,7 @@ def main(conf: Path | None, no_image: bool) -> None:
         click.echo(f"data plane: building it in {tree.BUILD_DIR.parent}")
         run(["make", "-s", "-C", tree.BUILD_DIR.parent])
     folder = images_folder(paths.folder, config.images.dir)
-    if not no_image and config.images.base is None and not candidates(folder):
+    if not no_image and config.images.base is None and not base_candidates(folder):
         from sppr.images.build import BASE_NAME, ensure_base
 
         click.echo(f"no base image in {folder}: building {BASE_NAME} from Debian's packages (about a minute, once)")

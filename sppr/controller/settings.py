@@ -1,4 +1,7 @@
-"""The settings of the prompt's ``config`` command, which are those of SPP's prompt (docs/spp-protocol.md, Settings). Most are defaults for the completion of ``pri; launch``. Pure."""
+"""The settings of the prompt's ``config`` command, which are those of SPP's prompt.
+
+Most are defaults for the completion of ``pri; launch``. Pure. (docs/spp-protocol.md, Settings)
+"""
 
 from sppr.controller.errors import BadValue
 

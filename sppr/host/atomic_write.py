@@ -1,4 +1,4 @@
-"""Files that are still being made: named after what they become, and after the process that makes them."""
+"""Write files atomically, through a temporary file whose name contains the target and the pid of the process."""
 
 import os
 import re
@@ -7,14 +7,17 @@ from pathlib import Path
 from sppr.host.process import pids
 
 
-def beside(target: Path) -> Path:
-    """Where this process makes ``target``, in the same folder."""
+def temporary_path(target: Path) -> Path:
+    """Return the path of this process's temporary file for ``target``, in the same folder."""
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
 def write(target: Path, text: str) -> None:
-    """Whole or not at all. OSError names the file: that of a write to a full disk does not."""
-    temporary = beside(target)
+    """Write a file completely or not at all.
+
+    Raise OSError with the name of the file; the OSError of a write to a full disk has none.
+    """
+    temporary = temporary_path(target)
     try:
         temporary.unlink(missing_ok=True)
         with temporary.open("x") as file:
@@ -26,13 +29,15 @@ def write(target: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def sweep(target: Path) -> None:
-    """Remove what processes that are gone have left of ``target``, or of the note (.json) that goes with it. One that
-    lives may be at work there for another session."""
+def remove_leftovers(target: Path) -> None:
+    """Remove the temporary files for ``target``, and for its note (.json), of processes that have exited.
+
+    Those of running processes stay: another session may be writing them.
+    """
     pattern = re.compile(rf"\.{re.escape(target.name)}(?:\.json)?\.(\d+)(?:\.\w+)?\.tmp")
     for path in target.parent.iterdir() if target.parent.is_dir() else ():
-        found = pattern.fullmatch(path.name)
-        if found is None or pids.current(int(found[1])) is not None:
+        match = pattern.fullmatch(path.name)
+        if match is None or pids.current(int(match[1])) is not None:
             continue
         if path.is_dir():
             import shutil  # `sppr status` starts faster without it

@@ -1,4 +1,5 @@
-"""What this machine is, read below ``root`` so that a test can bring a /proc and a /sys of its own."""
+"""Read the facts about this machine. They are read below ``root``, so that a test can provide its own /proc and
+/sys."""
 
 import functools
 import os
@@ -29,10 +30,14 @@ _TAP, _MULTI_QUEUE, _PERSISTENT = 0x0002, 0x0100, 0x0800
 
 @dataclass(frozen=True)
 class Interface:
-    """A network interface. ``kind``: ``tap``, ``tun``, ``bridge``, ``veth`` and so on, ``interface`` where sysfs does
-    not show it, as for one that the kernel is removing. ``multi_queue``: of a tap, what net_tap needs to attach to it.
-    ``holders``: pids that have the tap open, as far as this user may see them. ``persistent``: of a tap, whether it
-    stays without any."""
+    """A network interface.
+
+    ``kind``: ``tap``, ``tun``, ``bridge``, ``veth`` and so on; ``interface`` if sysfs does not show it, for example
+        while the kernel removes the interface.
+    ``multi_queue``: whether a tap has several queues, which net_tap needs to attach to it.
+    ``holders``: pids of the processes that have the tap open, as far as this user can see them.
+    ``persistent``: whether a tap remains when no process has it open.
+    """
 
     name: str
     kind: str
@@ -41,18 +46,26 @@ class Interface:
     persistent: bool = False
 
     @property
-    def is_going(self) -> bool:
-        """Whether the kernel may be about to remove it: a tap goes a moment after the last process that had it open."""
+    def is_being_removed(self) -> bool:
+        """Whether the kernel may be about to remove it.
+
+        A tap disappears shortly after the last process closed it.
+        """
         return not self.holders and (self.kind == "interface" or (self.kind == "tap" and not self.persistent))
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A snapshot of the machine. ``nics``: PCI addresses of ``ports``, which DPDK owns.
+    """The state of the machine at one moment.
 
-    ``kvm_there``: /dev/kvm exists; ``kvm_device``: it may be opened; ``kvm_boots``: whether a guest came up in it, None
-    where nobody tried. ``aslr``: kernel.randomize_va_space. ``memlock``: in bytes, None without a limit.
-    ``unix_bound``: paths of sockets in any state and network namespace.
+    ``nics``: PCI addresses of ``ports``.
+    ``ports``: the NICs that are bound to a DPDK driver.
+    ``kvm_exists``: whether /dev/kvm exists.
+    ``kvm_device``: whether this user can open /dev/kvm.
+    ``kvm_boots``: whether a guest booted with KVM; None if it was not tested.
+    ``aslr``: kernel.randomize_va_space.
+    ``memlock``: limit of locked memory in bytes; None for no limit.
+    ``unix_bound``: paths of unix sockets in any state and network namespace.
     """
 
     cpus: tuple[int, ...]
@@ -65,7 +78,7 @@ class Facts:
     tcp_listening: frozenset[int] = frozenset()
     unix_listening: frozenset[str] = field(default_factory=frozenset)
     unix_bound: frozenset[str] = field(default_factory=frozenset)
-    kvm_there: bool = False
+    kvm_exists: bool = False
     kvm_boots: bool | None = None
     nodes: tuple[Node, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -83,20 +96,25 @@ class Facts:
     root: str = field(default="/", compare=False)
 
     def kvm_usable(self) -> bool:
-        """/dev/kvm alone is not believed: on a host without vmx or svm it opens and guests hang for ever."""
+        """Return whether VMs can use KVM.
+
+        /dev/kvm alone is not proof: on a host without vmx or svm it can be opened, but guests hang.
+        """
         return self.kvm_device and self.virtualisation and self.kvm_boots is not False
 
     def file_system(self, path: str) -> str:
-        """Name of the file system that ``path`` lies on; empty where it cannot be told."""
+        """Return the name of the file system of ``path``, or an empty string if it is unknown."""
         above = [m for m in self.mounts if path == m.point or path.startswith(m.point.rstrip("/") + "/")]
-        # The last of two mounts at one point hides the other.
+        # The later of two mounts at one path hides the earlier.
         return max(enumerate(above), key=lambda m: (len(m[1].point), m[0]))[1].kind if above else ""
 
 
 def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
-    """The facts of the machine whose /proc, /sys and /dev lie below ``root``. Without ``mappers``: nothing for which
-    every process must be looked at: hugepage files and runtime folders that DPDK left, sockets of other namespaces,
-    who has a tap open."""
+    """Read the facts below ``root``.
+
+    Without ``mappers``, facts that need a scan of all processes are omitted: hugepage files and runtime folders that
+    DPDK left, sockets in other network namespaces, processes that have a tap open.
+    """
     cpuinfo = _text(root / "proc/cpuinfo")
     flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
     mounts = memory.mounts(root)
@@ -112,11 +130,11 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
         nics=tuple(port.address for port in ports),
         virtualisation=bool(flags and {"vmx", "svm"} & set(flags[1].split())),
         kvm_device=os.access(root / "dev/kvm", os.R_OK | os.W_OK),
-        kvm_there=(root / "dev/kvm").exists(),
+        kvm_exists=(root / "dev/kvm").exists(),
         boot_id=_text(root / "proc/sys/kernel/random/boot_id").strip(),
         tcp_listening=frozenset(_tcp_listening(root)),
         unix_listening=unix_listening(root),
-        unix_bound=sockets.bound(root) if mappers else frozenset(),
+        unix_bound=sockets.bound_paths(root) if mappers else frozenset(),
         nodes=memory.nodes(root),
         mounts=mounts,
         huge_files=memory.huge_files(root, hugetlbfs, by_path) if mappers else (),
@@ -135,9 +153,9 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
 
 
 def unix_listening(root: Path = Path("/")) -> frozenset[str]:
-    """Paths of the unix sockets somebody listens on.
+    """Return the paths of listening unix sockets.
 
-    A vhost-user socket must never be tried by connecting: the other side takes the probe for a guest.
+    Never test a vhost-user socket by connecting: the other side takes the connection for a guest.
     """
     found = set()
     for line in _text(root / "proc/net/unix").splitlines()[1:]:
@@ -148,7 +166,7 @@ def unix_listening(root: Path = Path("/")) -> frozenset[str]:
 
 
 def interfaces(root: Path = Path("/"), holders: bool = True) -> tuple[Interface, ...]:
-    """The network interfaces. Without ``holders`` nobody looks who has the taps open."""
+    """Return the network interfaces. Without ``holders``, processes that have taps open are not searched."""
     folders = sorted(path for path in (root / "sys/class/net").glob("*") if path.is_dir())
     tuns = {path.name for path in folders if (path / "tun_flags").exists()}
     open_taps = _tap_holders(root) if holders and tuns else {}
@@ -171,8 +189,11 @@ def _interface(folder: Path, holders: tuple[int, ...]) -> Interface:
 
 
 def _tap_holders(root: Path) -> dict[str, list[int]]:
-    """Tap -> pids that have it open. The kernel writes ``iff:<tab>NAME`` into the fdinfo of a tun file. Descendants of
-    such a process, which have it from their parent, are left out."""
+    """Return the pids that have each tap open.
+
+    The kernel writes ``iff:<tab>NAME`` into the fdinfo of a tun file. Descendants that inherited the file from such a
+    process are omitted.
+    """
     found: dict[str, list[int]] = {}
     for fds in (root / "proc").glob("[0-9]*/fd"):
         try:
@@ -182,7 +203,7 @@ def _tap_holders(root: Path) -> dict[str, list[int]]:
             continue
         infos = (_text(fds.parent / "fdinfo" / number) for number in tuns)
         lines = [line.split() for info in infos for line in info.splitlines()]
-        # A descriptor that is attached to no interface yet has an empty name.
+        # A file descriptor that is not attached to an interface yet has an empty name.
         names = {words[1] for words in lines if len(words) == 2 and words[0] == "iff:"}
         for name in names:
             found.setdefault(name, []).append(int(fds.parent.name))
@@ -206,7 +227,7 @@ def _memlock() -> int | None:
 
 
 def _bridge_acl(path: Path) -> tuple[str, ...] | None:
-    """Bridges that QEMU's helper may use; None without the file."""
+    """Return the bridges that QEMU's helper may use, or None if the file does not exist."""
     if not path.is_file():
         return None
     lines = (line.split() for line in _text(path).splitlines())

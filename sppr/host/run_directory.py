@@ -1,4 +1,5 @@
-"""Where a session keeps its state: the runtime directory of the user, 0700, one folder a session."""
+"""The directory with the state of all sessions: in the user's runtime directory, with mode 0700 and one folder for
+each session."""
 
 import os
 import shlex
@@ -10,9 +11,10 @@ from sppr.host.root import vm_user
 
 
 def sessions_dir() -> Path:
-    """``$SPPR_RUN_DIR``, or /run/sppr for root, or /run/user/UID/sppr, or /tmp/sppr-UID where there is none.
+    """Return ``$SPPR_RUN_DIR``; else for root /run/sppr; else /run/user/UID/sppr, or /tmp/sppr-UID if /run/user/UID is
+    missing.
 
-    Root's does not follow XDG_RUNTIME_DIR, so that ``down`` from a login shell finds what ``wakeup`` made under cron.
+    For root, XDG_RUNTIME_DIR is ignored, so that ``down`` in a login shell finds a lab that cron started.
     """
     if named := os.environ.get("SPPR_RUN_DIR"):
         return Path(named).absolute()
@@ -24,24 +26,29 @@ def sessions_dir() -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder`` with mode 0700; of root 0710, for the user that QEMU runs as to pass through. HostError where it
-    exists and belongs to another user."""
+    """Create ``folder`` with mode 0700. For root it is 0710, so that the user of QEMU can pass through it.
+
+    Raise HostError if it exists and belongs to another user.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stat = folder.stat(follow_symlinks=False)
     except OSError as e:
-        raise HostError(f"{folder}: {e.strerror}", hint="name another folder with SPPR_RUN_DIR") from None
+        raise HostError(f"{folder}: {e.strerror}", hint="set SPPR_RUN_DIR to another folder") from None
     if folder.is_symlink() or stat.st_uid != os.getuid():
-        raise HostError(f"{folder}: is not a folder of yours", hint="name another folder with SPPR_RUN_DIR")
+        raise HostError(f"{folder}: is not a folder of this user", hint="set SPPR_RUN_DIR to another folder")
     folder.chmod(0o700)
     vm_user.open_folder(folder)
 
 
-def check_own(folder: Path) -> None:
-    """HostError where ``folder`` is a link, or somebody else's: nothing in it is believed, and nothing removed."""
+def check_owner(folder: Path) -> None:
+    """Raise HostError if ``folder`` is a link or belongs to another user. Its content cannot be trusted then, and is
+    not removed."""
     try:
         stat = folder.lstat()
     except OSError:
         return
     if modes.S_ISLNK(stat.st_mode) or stat.st_uid != os.getuid():
-        raise HostError(f"{folder}: is not a folder of yours", hint=f"look at it: ls -ld {shlex.quote(str(folder))}")
+        raise HostError(
+            f"{folder}: is not a folder of this user", hint=f"inspect it: ls -ld {shlex.quote(str(folder))}"
+        )

@@ -1,4 +1,4 @@
-"""Makes a machine ready for DPDK, step by step, each said before it is done and skipped where nothing is missing."""
+"""Prepare a machine for DPDK. Each step is reported before it runs, and is skipped if nothing is missing."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,44 +9,44 @@ from sppr.host.checks import memory
 from sppr.host.checks.check import Step
 from sppr.host.root import privilege
 
-#: Hugepage memory kept free beside the primary's.
+#: Hugepage memory to keep free beside that of the primary.
 SPARE_MIB = 256
 
-Note = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-def hugepages(mib: int, note: Note, root: Path = Path("/")) -> None:
-    """Have at least ``mib`` MiB of hugepages free. HostError where the kernel cannot give that many."""
+def hugepages(mib: int, report: Report, root: Path = Path("/")) -> None:
+    """Make at least ``mib`` MiB of hugepages free. Raise HostError if the kernel cannot reserve that many."""
     found = facts.read(root)
     free = sum(size.free_mib for size in found.hugepages)
     if free >= mib:
         return
-    note(f"hugepages: {free} MiB free, {mib} wanted")
-    mend((memory.reserve(found, mib - free),), note)
+    report(f"hugepages: {free} MiB free, {mib} MiB needed")
+    apply_fixes((memory.reserve(found, mib - free),), report)
     got = sum(size.free_mib for size in facts.read(root).hugepages)
     if got < mib:
         raise HostError(
-            f"hugepages: only {got} of {mib} MiB could be had: memory is short or in pieces",
-            hint="end what uses memory, or set primary.memory lower; else reserve them at boot: hugepages=N",
+            f"hugepages: only {got} of {mib} MiB could be reserved: memory is short or fragmented",
+            hint="stop programs that use memory, lower primary.memory, or reserve hugepages at boot: hugepages=N",
         )
 
 
 def used_mib(folder: Path, file_prefix: str) -> int:
-    """MiB of hugepages that a lab which is up has already."""
+    """Return the MiB of hugepages that a running lab already uses."""
     return sum(page.stat().st_size for page in folder.glob(f"{file_prefix}map_*")) >> 20
 
 
-def hugetlbfs(folder: Path, note: Note) -> None:
-    """Have hugetlbfs mounted at ``folder``."""
+def hugetlbfs(folder: Path, report: Report) -> None:
+    """Mount hugetlbfs at ``folder`` if it is not mounted there."""
     if str(folder) not in facts.read().hugetlbfs:
-        mend(memory.mount(str(folder)), note)
+        apply_fixes(memory.mount(str(folder)), report)
 
 
-def mend(steps: Sequence[Step], note: Note) -> None:
-    """Run these as root, each shown before it is run. HostError for the first that fails."""
+def apply_fixes(steps: Sequence[Step], report: Report) -> None:
+    """Run commands as root, and report each before it runs. Raise HostError for the first that fails."""
     for step in steps:
-        if privilege.is_root():  # else it is told with the sudo before it
-            note(str(step))
+        if privilege.is_root():  # otherwise as_root reports the sudo command
+            report(str(step))
         try:
             privilege.as_root(step.argv, step.stdin)
         except LaunchError as e:

@@ -1,4 +1,4 @@
-"""The file behind a ring VM's ``ivshmem:N``: 4 MiB that QEMU and the data plane map (docs/guest.md)."""
+"""The file behind ``ivshmem:N`` of a ring VM: 4 MiB that QEMU and the data plane map (docs/guest.md)."""
 
 import fcntl
 import os
@@ -11,10 +11,13 @@ from sppr.host.root import privilege
 SIZE = 4 << 20
 
 
-def make(path: Path) -> None:
-    """Have the file there in its full size before QEMU starts. One that is there and ours stays as it is: the data
-    plane may have it. HostError for anything else at this place."""
-    temporary = atomic_write.beside(path)
+def create(path: Path) -> None:
+    """Create the file in its full size, before QEMU starts.
+
+    An existing file of this lab is not changed, because the data plane may be using it. Raise HostError for anything
+    else at this path.
+    """
+    temporary = atomic_write.temporary_path(path)
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -22,25 +25,26 @@ def make(path: Path) -> None:
         try:
             os.truncate(fd, SIZE)
             os.link(temporary, path)
-        except FileExistsError:  # another was quicker: look at what it made
-            return make(path)
+        except FileExistsError:  # another process created it: check that file
+            return create(path)
         finally:
             os.close(fd)
             temporary.unlink()
         return None
-    if not path.is_file() or path.is_symlink() or found.st_uid not in _ours() or found.st_size < SIZE:
-        raise HostError(f"{path}: not a region of ours", hint=f"look at it, and remove it: rm {path}")
+    if not path.is_file() or path.is_symlink() or found.st_uid not in _trusted_owners() or found.st_size < SIZE:
+        raise HostError(f"{path}: not a shared region of sppr", hint=f"inspect it, and remove it: rm {path}")
     return None
 
 
-def _ours() -> set[int]:
-    """Whose files are as good as ours. Under sudo the data plane makes them as the user who called it."""
+def _trusted_owners() -> set[int]:
+    """Return the user ids whose files are accepted. Under sudo, the data plane creates them as the user who called
+    it."""
     called = os.environ.get("SUDO_UID", "")
     return {os.geteuid(), *([int(called)] if privilege.is_root() and called.isdecimal() else [])}
 
 
-def is_served(path: Path) -> bool:
-    """Whether a process of the data plane has the region: it locks the file as long as it has the port."""
+def is_in_use(path: Path) -> bool:
+    """Return whether a process of the data plane uses the region. It locks the file while it has the port."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -55,7 +59,7 @@ def is_served(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """After the VM ended. Only a region of ours goes, and none that is served."""
-    atomic_write.sweep(path)
-    if path.is_file() and not path.is_symlink() and path.stat().st_size == SIZE and not is_served(path):
+    """Remove the region after its VM has exited. Only a region of sppr that is not in use is removed."""
+    atomic_write.remove_leftovers(path)
+    if path.is_file() and not path.is_symlink() and path.stat().st_size == SIZE and not is_in_use(path):
         path.unlink(missing_ok=True)

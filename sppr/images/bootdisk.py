@@ -1,7 +1,8 @@
-"""A disk image that boots by itself, made without a loop device and without a mount.
+"""Create a bootable disk image, without a loop device and without a mount.
 
-One raw file: a DOS partition table, a FAT partition that SYSLINUX boots from, an ext4 partition with the root. Every
-tool works at an offset in that file. The BIOS comes through it to the kernel in half a second, far quicker than GRUB.
+The image is one raw file: a DOS partition table, a FAT partition with SYSLINUX, and an ext4 partition with the root
+file system. Every tool works at an offset in that file. The BIOS reaches the kernel in half a second, much faster than
+with GRUB.
 """
 
 import lzma
@@ -12,11 +13,11 @@ from sppr.images.rootfs import APPLETS, GUEST, as_root
 from sppr.run import run
 
 MIB = 1 << 20
-#: The FAT partition starts at 1 MiB as everywhere, and the root behind it. 32 MiB hold two kernels.
+#: The FAT partition starts at 1 MiB, as usual, and the root partition follows it. 32 MiB hold two kernels.
 BOOT_START, BOOT_MIB = 1, 32
 ROOT_START = BOOT_START + BOOT_MIB
 
-#: Modules of the initrd, in the order in which they must be loaded: disk, network, the host's word to it, power button.
+#: Modules of the initrd, in the order in which they must be loaded: disk, network, fw_cfg, power button.
 MODULES = (
     "drivers/virtio/virtio_ring",
     "drivers/virtio/virtio",
@@ -35,7 +36,7 @@ MODULES = (
 
 
 def make_disk(root: Path, work: Path, size_mib: int, deadline: Deadline) -> Path:
-    """Make the qcow2 image ``work/disk.qcow2`` from the tree ``root``; its boot files move to the boot partition."""
+    """Create the qcow2 image ``work/disk.qcow2`` from the tree ``root``. Its boot files move to the boot partition."""
     disk, image = work / "disk.raw", work / "disk.qcow2"
     boot_files = [root / "boot/vmlinuz", make_initrd(root, work, deadline), GUEST / "boot/syslinux.cfg"]
     partition(disk, (root / "boot/mbr.bin").read_bytes(), size_mib, deadline)
@@ -47,7 +48,7 @@ def make_disk(root: Path, work: Path, size_mib: int, deadline: Deadline) -> Path
 
 
 def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
-    """An initrd of busybox and a few modules: Debian's own costs six more seconds."""
+    """Create an initrd with busybox and a few modules. Debian's initrd would take six seconds longer to boot."""
     tree, initrd = work / "initrd.d", work / "initrd"
     for folder in ("bin", "dev", "proc", "root", "m"):
         (tree / folder).mkdir(parents=True)
@@ -72,13 +73,17 @@ def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
 
 
 def _module(path: Path) -> bytes:
-    """A kernel module; from Debian 13 on they are compressed, which our insmod is not to mind."""
+    """Return a kernel module, uncompressed.
+
+    Since Debian 13 modules are compressed; the insmod of the initrd need not support that.
+    """
     packed = path.with_name(f"{path.name}.xz")
     return lzma.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes()
 
 
 def partition(disk: Path, mbr: bytes, size_mib: int, deadline: Deadline) -> None:
-    """Make the sparse file ``disk`` with its two partitions, and ``mbr``, the code that goes on to the active one."""
+    """Create the sparse file ``disk`` with its two partitions, and write ``mbr``, the code that boots the active
+    one."""
     with disk.open("wb") as f:
         f.truncate(size_mib * MIB)
     table = f"label: dos\nstart={BOOT_START}MiB, size={BOOT_MIB}MiB, type=e, bootable\nstart={ROOT_START}MiB, type=83\n"
@@ -88,7 +93,7 @@ def partition(disk: Path, mbr: bytes, size_mib: int, deadline: Deadline) -> None
 
 
 def fill_boot(disk: Path, files: list[Path], deadline: Deadline) -> None:
-    """Format the FAT partition, make SYSLINUX start from it, and copy ``files`` to it."""
+    """Format the FAT partition, install SYSLINUX in it, and copy ``files`` to it."""
     drive = f"{disk}@@{BOOT_START}M"
     sectors, hidden = BOOT_MIB * MIB // 512, BOOT_START * MIB // 512
     geometry = ["-h", "64", "-s", "32", "-H", str(hidden)]
@@ -98,7 +103,7 @@ def fill_boot(disk: Path, files: list[Path], deadline: Deadline) -> None:
 
 
 def fill_root(disk: Path, root: Path, size_mib: int, deadline: Deadline) -> None:
-    """Make the ext4 file system with the tree ``root`` in it. The file is all zeros, so nothing needs zeroing again."""
+    """Create the ext4 file system with the tree ``root``. The file is all zeros, so mke2fs need not zero it."""
     features = f"offset={ROOT_START * MIB},assume_storage_prezeroed=1,lazy_itable_init=0"
     kind = ("-q", "-F", "-t", "ext4", "-L", "sppr-root", "-E", features)
     run(as_root("mke2fs", *kind, "-d", root, disk, f"{size_mib}M"), deadline=deadline)

@@ -1,7 +1,7 @@
-"""The base image: Debian 12 on a disk that boots by itself to a root shell on the serial line in seconds.
+"""Build the base image: Debian 12 on a disk that boots within seconds to a root shell on the serial line.
 
-``build_base`` either makes the whole image or leaves nothing: the work is done in a hidden folder beside the target,
-and only the finished, synced file is renamed to it.
+``build_base`` creates the complete image or leaves nothing. It works in a hidden folder beside the target; at the end
+the synced file is renamed to the target.
 """
 
 import fcntl
@@ -12,24 +12,24 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError
-from sppr.host.root.privilege import as_its_folder
+from sppr.host.root.privilege import give_to_folder_owner
 from sppr.images.bootdisk import make_disk
 from sppr.images.rootfs import SUITE, SUITES, as_root, make_root
 from sppr.run import find_program, run, which
 
-#: Least size of a disk, in MiB: the system with its boot partition takes 400, and some must be left.
+#: The smallest disk, in MiB: the system and its boot partition take 400 MiB.
 MIN_MIB = 1024
 
 
 def base_name(suite: str = SUITE) -> str:
-    """File name of the image of a release: 12 is bookworm."""
+    """Return the file name of the image for a Debian release: 12 is bookworm."""
     return f"debian-{12 + SUITES.index(suite)}-sppr.qcow2"
 
 
-#: What ``make up`` and the tests build into runscripts/, and what the lab finds there.
+#: The image that ``make up`` and the tests build in runscripts/, where the lab finds it.
 BASE_NAME = base_name()
 
-#: What the serial console shows when a guest can be used: ``root@vm-v11:~# ``, with no escape codes around it.
+#: The prompt on the serial console of a guest that is ready: ``root@vm-v11:~# ``, without escape codes.
 SHELL_READY = r"root@[\w.-]+:~# "
 
 PROGRAMS = (
@@ -60,26 +60,28 @@ def build_base(
     report: Report = _silent,
     deadline: Deadline | None = None,
 ) -> Path:
-    """Build the base image as ``out``, a qcow2 of ``size_mib`` as the guest sees it, and return its path.
+    """Build the base image ``out``, a qcow2 with a virtual size of ``size_mib``, and return its path.
 
-    ``report`` gets a line before each step. Packages come from the host's own Debian sources by apt; as root nothing is
-    mounted on the host, and without root user namespaces are tried. HostError: the target exists, another build of it
-    runs, a program is missing. LaunchError: a step failed; nothing is left behind.
+    ``report``: called with a line before each step. apt fetches the packages from the Debian sources of the host.
+    Nothing is mounted on the host; without root, user namespaces are used.
+
+    Raise HostError if the target exists, another build of it is running, or a program is missing. Raise LaunchError if
+    a step fails; nothing remains then.
     """
     _check_programs()
     deadline = deadline or Deadline(900)
-    with _workshop(out) as work:
+    with _build_folder(out) as work:
         _step(report, deadline, "packages (about 30 s)")
         root = make_root(work, deadline, suite)
         _step(report, deadline, "disk (about 10 s)")
         image = make_disk(root, work, size_mib, deadline)
         _step(report, deadline, f"done: {image.stat().st_size >> 20} MiB in {out}")
-        _publish(image, out)
+        _install(image, out)
     return out
 
 
 def ensure_base(out: Path, *, report: Report = _silent) -> Path:
-    """``out``, built first where it is missing; where another process is building it, wait for that one."""
+    """Return ``out``. Build it if it is missing, or wait for another process that is building it."""
     for _ in Deadline(900).ticks(0.5):
         if out.exists():
             return out
@@ -88,7 +90,7 @@ def ensure_base(out: Path, *, report: Report = _silent) -> Path:
         except HostError as e:
             if not isinstance(e, _BusyError) and not out.exists():
                 raise
-    raise HostError(f"{out}: another build of it has not ended for 15 minutes")
+    raise HostError(f"{out}: another build of it did not finish within 15 minutes")
 
 
 def _check_programs() -> None:
@@ -101,7 +103,7 @@ def _check_programs() -> None:
 
 
 class _BusyError(HostError):
-    """Another process builds the same image."""
+    """Another process is building the same image."""
 
 
 def _step(report: Report, deadline: Deadline, what: str) -> None:
@@ -109,11 +111,11 @@ def _step(report: Report, deadline: Deadline, what: str) -> None:
 
 
 @contextmanager
-def _workshop(out: Path) -> Iterator[Path]:
-    """A hidden folder beside ``out``, empty at the start and gone at the end.
+def _build_folder(out: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside ``out``. It is empty at the start, and removed at the end.
 
-    Its name is always the same and its owner holds a lock on it: what a killed build left is thus told from a build
-    that runs, and cleared.
+    The folder always has the same name, and the build locks it. This distinguishes a running build from the rest of a
+    killed one, which is removed.
     """
     work = out.with_name(f".{out.name}.building")
     _refuse_existing(out)
@@ -121,7 +123,7 @@ def _workshop(out: Path) -> Iterator[Path]:
     lock = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_nlink == 0:  # its owner has just removed it
+        if os.fstat(lock).st_nlink == 0:  # another build has just removed the folder
             raise BlockingIOError
         _refuse_existing(out)
         _remove(list(work.iterdir()))
@@ -130,24 +132,24 @@ def _workshop(out: Path) -> Iterator[Path]:
         finally:
             _remove([work])
     except BlockingIOError as e:
-        raise _BusyError(f"{out}: another build of it runs", hint="wait for it to end") from e
+        raise _BusyError(f"{out}: another build of it is running", hint="wait until it finishes") from e
     finally:
         os.close(lock)
 
 
 def _refuse_existing(out: Path) -> None:
     if out.exists() or out.is_symlink():
-        raise HostError(f"{out}: exists already", hint=f"rm {out}   (overlays that name it are lost with it)")
+        raise HostError(f"{out}: already exists", hint=f"rm {out}   (its overlays become unusable)")
 
 
 def _remove(paths: list[Path]) -> None:
-    """Remove ``paths`` and all below them; by ``rm``, because without root some of it belongs to other user ids."""
+    """Remove ``paths`` and everything below, by ``rm``: without root, some files belong to other user ids."""
     if paths:
         run(as_root("rm", "-rf", "--one-file-system", "--", *paths))
 
 
-def _publish(image: Path, out: Path) -> None:
-    """Rename ``image`` to ``out`` so that, power cut or not, ``out`` is whole or absent."""
+def _install(image: Path, out: Path) -> None:
+    """Rename ``image`` to ``out`` so that after a power cut ``out`` is either complete or absent."""
     for path in (image, out.parent):
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -155,6 +157,6 @@ def _publish(image: Path, out: Path) -> None:
             if path == image:
                 _refuse_existing(out)
                 image.rename(out)
-                as_its_folder(out)
+                give_to_folder_owner(out)
         finally:
             os.close(handle)

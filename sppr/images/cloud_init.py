@@ -1,7 +1,8 @@
-"""The NoCloud seed: a little disk that cloud-init finds by its label, and takes a guest's first settings from.
+"""The NoCloud seed: a small disk that cloud-init finds by its label, and that contains the first settings of a guest.
 
-Ours does one thing: it has the serial console log in by itself, so that a template can be filled over it. Images
-without cloud-init do not mind it. What an instance is comes by fw_cfg, for any image (guest/root/usr/lib/sppr/).
+The only setting is an automatic login on the serial console, so that a template can be filled through it. Images
+without cloud-init ignore the disk. The identity of an instance comes through fw_cfg, which works for any image
+(guest/root/usr/lib/sppr/).
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from sppr.run import run
 
 _AUTOLOGIN = "/etc/systemd/system/serial-getty@ttyS0.service.d/sppr.conf"
 _BAUD = "115200,57600,38400,9600"
-#: bootcmd: it runs before systemd lets anybody log in. ``--keep-baud`` as Debian's own unit has it.
+#: bootcmd runs before systemd permits logins. ``--keep-baud`` is as in Debian's unit.
 _USER_DATA = f"""\
 #cloud-config
 disable_root: false
@@ -27,13 +28,13 @@ bootcmd:
 _FILES = {
     "user-data": _USER_DATA,
     "meta-data": "instance-id: sppr-template\nlocal-hostname: sppr-template\n",
-    # No network of cloud-init's: it would be that of the template's one NIC, and stay.
+    # cloud-init must not configure the network: the settings of the template's one NIC would stay in all instances.
     "network-config": "config: disabled\n",
 }
 
 
 def make(target: Path) -> None:
-    """Write the seed: a floppy's FAT, labelled CIDATA."""
+    """Write the seed: a floppy image with a FAT file system, labelled CIDATA."""
     run(["mformat", "-C", "-i", target, "-f", "1440", "-v", "CIDATA", "::"])
     for name, text in _FILES.items():
         source = target.with_name(name)

@@ -1,4 +1,4 @@
-"""qemu-img: looking at an image, and images that exist whole or not at all."""
+"""Run qemu-img: inspect images, and create images that exist either complete or not at all."""
 
 import contextlib
 import functools
@@ -13,18 +13,23 @@ from pathlib import Path
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
 from sppr.host import atomic_write
-from sppr.host.root.privilege import as_its_folder
+from sppr.host.root.privilege import give_to_folder_owner
 from sppr.run import run, run_streaming
 
-#: ``    (42.01/100%)``, as ``-p`` prints it over and over.
+#: Progress as ``-p`` prints it repeatedly: ``    (42.01/100%)``.
 _PERCENT = re.compile(r"\((\d+\.\d+)/100%\)")
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """``size`` is the virtual one, ``disk`` what it takes on disk, in bytes; ``backing`` as written in the image,
-    ``backing_path`` as it is to be found from here. ``outside``: other files that hold its content, as
-    written in the image: a data file, extents. ``alone``: all its content is in this one file."""
+    """Properties of an image.
+
+    ``size``: virtual size in bytes.
+    ``disk``: bytes that the image occupies on disk.
+    ``backing``: its backing file as written in the image.
+    ``backing_path``: path at which the backing file is found.
+    ``external_files``: other files with parts of its content, as written in the image: a data file, extents.
+    """
 
     path: Path
     format: str
@@ -34,35 +39,39 @@ class ImageInfo:
     backing_format: str | None = None
     backing_path: Path | None = None
     encrypted: bool = False
-    outside: tuple[str, ...] = ()
+    external_files: tuple[str, ...] = ()
 
     @property
-    def alone(self) -> bool:
-        return not self.backing and not self.outside
+    def is_standalone(self) -> bool:
+        """Whether all content of the image is in this one file."""
+        return not self.backing and not self.external_files
 
 
 def info(path: Path) -> ImageInfo:
-    """What qemu-img says of an image, also of one that runs (-U). HostError where it is none or cannot be read."""
+    """Return the properties of an image, which may be in use (-U). Raise HostError if it is not an image or not
+    readable."""
     if path.exists() and not path.is_file():
-        raise HostError(f"{path}: is no file", hint="a folder, a pipe or a device is no image: move it elsewhere")
+        raise HostError(
+            f"{path}: is not a regular file", hint="folders, pipes and devices are not images: move it elsewhere"
+        )
     if not path.is_file():
         raise HostError(f"{path}: no such image", hint=f"ls -l {path.parent}")
     if not os.access(path, os.R_OK):
-        raise HostError(f"{path}: cannot be read by you", hint=f"chmod u+r {path}")
-    there = path.stat()
-    return _asked(path, (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns))
+        raise HostError(f"{path}: not readable by this user", hint=f"chmod u+r {path}")
+    stat = path.stat()
+    return _query(path, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
 
 
 @functools.lru_cache(64)
-def _asked(path: Path, _stamp: tuple[int, ...]) -> ImageInfo:
-    """What qemu-img says, asked once for each ``_stamp`` of the file: a bring-up looks at each image several times."""
-    done = run(["qemu-img", "info", "-U", "--output=json", _plain(path)], check=False, deadline=Deadline(20))
+def _query(path: Path, _stamp: tuple[int, ...]) -> ImageInfo:
+    """Run ``qemu-img info``, once for each ``_stamp`` of the file: a bring-up needs the result several times."""
+    done = run(["qemu-img", "info", "-U", "--output=json", _absolute(path)], check=False, deadline=Deadline(20))
     if done.returncode:
-        raise HostError(f"{path}: {done.stderr.strip().removeprefix('qemu-img: ')}", hint="is it an image?")
+        raise HostError(f"{path}: {done.stderr.strip().removeprefix('qemu-img: ')}", hint="check that it is an image")
     data = json.loads(done.stdout)
     full = data.get("full-backing-filename")
-    special = data.get("format-specific", {}).get("data", {})
-    parts = [special.get("data-file"), *(extent.get("filename") for extent in special.get("extents", []))]
+    specific = data.get("format-specific", {}).get("data", {})
+    parts = [specific.get("data-file"), *(extent.get("filename") for extent in specific.get("extents", []))]
     return ImageInfo(
         path=path,
         format=data["format"],
@@ -72,53 +81,54 @@ def _asked(path: Path, _stamp: tuple[int, ...]) -> ImageInfo:
         backing_format=data.get("backing-filename-format"),
         backing_path=_without_parents(Path(full)) if full else None,
         encrypted=bool(data.get("encrypted")),
-        outside=tuple(part for part in parts if part and part != _plain(path)),
+        external_files=tuple(part for part in parts if part and part != _absolute(path)),
     )
 
 
-def _plain(path: Path) -> str:
-    """A name that qemu-img takes for a file: ``-x`` would be an option, ``nbd:x`` and ``json:{}`` a protocol."""
+def _absolute(path: Path) -> str:
+    """Return an absolute path. qemu-img takes ``-x`` for an option, and ``nbd:x`` and ``json:{}`` for protocols."""
     return str(path.absolute())
 
 
 def _without_parents(path: Path) -> Path:
-    """``/x/img/../y`` as ``/x/y``, where that is the same file: ``img`` may be a link."""
+    """Return ``/x/img/../y`` as ``/x/y`` if that is the same file. It is another file if ``img`` is a link."""
     short = Path(os.path.normpath(path))
     return short if short.exists() and path.exists() and short.samefile(path) else path
 
 
-class NoBacking(HostError):
-    """What an image stands on is missing."""
+class BackingFileMissing(HostError):
+    """The backing file of an image is missing."""
 
 
-class NoFormat(HostError):
-    """An image does not say the format of what it stands on."""
+class BackingFormatMissing(HostError):
+    """An image does not name the format of its backing file."""
 
 
-def chain(path: Path) -> list[ImageInfo]:
-    """An image and all it stands on, nearest first. HostError where one of them cannot be read, or used."""
+def backing_chain(path: Path) -> list[ImageInfo]:
+    """Return an image and its backing files, the nearest first. Raise HostError if one cannot be read or used."""
     found = [info(path)]
     while (backing := found[-1].backing_path) is not None:
         over = found[-1].path
         if not backing.is_absolute() or not backing.is_file():
-            hint = f"put it back; or where it has another name now: qemu-img rebase -u -F qcow2 -b FILE {over}"
-            raise NoBacking(f"{over}: stands on {backing}, which is missing", hint=hint)
+            hint = f"put it back; or if it was renamed: qemu-img rebase -u -F qcow2 -b FILE {over}"
+            raise BackingFileMissing(f"{over}: its backing file {backing} is missing", hint=hint)
         below = info(backing)
         if found[-1].backing_format is None:
             hint = f"qemu-img rebase -u -F {below.format} -b {found[-1].backing} {over}"
-            raise NoFormat(f"{over}: does not say the format of {backing}, on which it stands", hint=hint)
+            raise BackingFormatMissing(f"{over}: does not name the format of its backing file {backing}", hint=hint)
         if any(backing.samefile(one.path) for one in found):
-            raise HostError(f"{path}: stands on itself, by way of {over}", hint=f"rm {path}")
+            raise HostError(f"{path}: is its own backing file, through {over}", hint=f"rm {path}")
         found.append(below)
     return found
 
 
-def faults(path: Path, image_format: str) -> str | None:
-    """What ``qemu-img check`` finds broken inside, in a line; None: nothing, or a format it cannot check.
+def find_damage(path: Path, image_format: str) -> str | None:
+    """Return what ``qemu-img check`` reports as damaged, in one line, or None. Formats that it cannot check return
+    None.
 
-    Clusters that leak are no harm: a killed QEMU leaves some.
+    Leaked clusters are not reported: they are harmless, and a killed QEMU leaves some.
     """
-    argv = ["qemu-img", "check", "-f", image_format, "--output=json", _plain(path)]
+    argv = ["qemu-img", "check", "-f", image_format, "--output=json", _absolute(path)]
     done = run(argv, check=False, deadline=Deadline(300))
     if done.returncode in (0, 3, 63):
         return None
@@ -130,13 +140,13 @@ def faults(path: Path, image_format: str) -> str | None:
 
 
 def convert(source: ImageInfo, target: Path, progress: Callable[[float], None]) -> None:
-    """Write all that ``source`` shows, with what it stands on, as a qcow2; ``progress`` is told 0.0 to 1.0."""
+    """Convert the content of an image, with its backing files, to a qcow2. ``progress`` gets values from 0.0 to 1.0."""
 
     def line(text: str) -> None:
         if shown := _PERCENT.search(text):
             progress(float(shown[1]) / 100)
 
-    ends = [_plain(source.path), _plain(target)]
+    ends = [_absolute(source.path), _absolute(target)]
     run_streaming(["qemu-img", "convert", "-p", "-f", source.format, "-O", "qcow2", *ends], line)
 
 
@@ -149,48 +159,50 @@ def overlay(
     *,
     replace: bool = False,
 ) -> None:
-    """Make ``target``, a qcow2 over ``backing``, which it names relative to itself so that the folder can move.
+    """Create ``target``, a qcow2 with the backing file ``backing``. The path of the backing file is relative, so the
+    folder can be moved.
 
-    An image that is there already is replaced only on demand (HostError). ``fill`` puts something into the temporary.
+    ``fill``: called with the path of the new image before it gets its name. ``replace``: replace an existing image;
+    without it, raise HostError.
     """
     relative = os.path.relpath(backing, target.parent)
     if ":" in relative:
-        relative = f"./{relative}"  # or what stands before the colon is a protocol
-    with whole(target, mode, replace=replace) as temporary:
+        relative = f"./{relative}"  # otherwise the text before the colon is a protocol
+    with atomic_image(target, mode, replace=replace) as temporary:
         try:
-            run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", relative, "-F", backing_format, _plain(temporary)])
+            run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", relative, "-F", backing_format, _absolute(temporary)])
         except LaunchError as e:
             if "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
-                raise HostError(f"{target}: could not be made: {e.what}", hint=f"df -h {target.parent}") from e
+                raise HostError(f"{target}: could not be created: {e.what}", hint=f"df -h {target.parent}") from e
             raise
         if fill is not None:
             fill(temporary)
 
 
 @contextmanager
-def whole(target: Path, mode: int, *, replace: bool = False) -> Iterator[Path]:
-    """A temporary beside ``target`` that becomes it, when the block ends well.
+def atomic_image(target: Path, mode: int, *, replace: bool = False) -> Iterator[Path]:
+    """Yield the path of a temporary file beside ``target``. It becomes ``target`` when the block ends without an error.
 
-    A name only ever stands for a whole image: a killed qemu-img leaves files that its own check calls sound. So: write
-    to a temporary, fsync, link or rename, fsync of the folder.
+    A killed qemu-img leaves incomplete files that its own check calls sound. Therefore a name must only ever refer to a
+    complete image: write to a temporary file, fsync, link or rename, fsync of the folder.
     """
-    temporary = atomic_write.beside(target)
+    temporary = atomic_write.temporary_path(target)
     try:
         yield temporary
         with temporary.open("rb") as f:
             os.fsync(f.fileno())
         temporary.chmod(mode)
-        as_its_folder(temporary)
+        give_to_folder_owner(temporary)
         if replace:
             temporary.rename(target)
         else:
             os.link(temporary, target)
     except LaunchError as e:
         if "No space" in e.what or "Read-only" in e.what or "ermission" in e.what:
-            raise HostError(f"{target}: could not be made: {e.what}", hint=f"df -h {target.parent}") from e
+            raise HostError(f"{target}: could not be created: {e.what}", hint=f"df -h {target.parent}") from e
         raise
     except FileExistsError:
-        raise HostError(f"{target}: is there already", hint="nothing was changed; run it again") from None
+        raise HostError(f"{target}: already exists", hint="nothing was changed; run the command again") from None
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
@@ -198,6 +210,7 @@ def whole(target: Path, mode: int, *, replace: bool = False) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
+    """Write a folder to disk (fsync), so that a rename in it survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,5 @@
-"""The image folders: base -> templates or-… (ring) and ov-… (vhost) -> instances in img/, each made when missing."""
+"""The image folder: a base image, templates over it (or-… for ring VMs, ov-… for vhost VMs), and instances over them
+in img/. Each is created when it is missing."""
 
 import json
 import os
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from sppr.errors import HostError
 from sppr.host import atomic_write
-from sppr.host.root.privilege import as_its_folder
+from sppr.host.root.privilege import give_to_folder_owner
 from sppr.images import qemu_img
-from sppr.images.template_note import carries_spp_vm, mark_of, read_mark
+from sppr.images.template_note import has_spp_vm, note_path, read_note
 
 if TYPE_CHECKING:
     from sppr.host.process.processes import Holder
 
-#: ``normal``: without any port of SPP's, run by hand only.
+#: ``normal``: a VM without SPP ports, only started by hand.
 Kind = Literal["ring", "vhost", "normal"]
 PREFIX: dict[Kind, str] = {"ring": "or-", "vhost": "ov-", "normal": "on-"}
 LETTER: dict[Kind, str] = {"ring": "r", "vhost": "v", "normal": "n"}
@@ -25,23 +26,28 @@ SUFFIXES = (".qcow2", ".img", ".raw", ".qcow")
 BUILD_HINT = "make up builds one (sppr image build), or copy an image there"
 
 
-class SeveralBases(HostError):
-    """Several base images lie there and none is named: which one a lab's disks stand on is not known."""
+class AmbiguousBase(HostError):
+    """The folder contains several base images, and conf.yml names none."""
 
 
 class Filler(Protocol):
-    """Puts the guest's program into a template while it is made."""
+    """Installs spp_vm in a new template."""
 
     def digest(self) -> str | None:
-        """What says which program it is; None where there is none to put in."""
+        """Return what identifies the program and the steps, or None if there is nothing to install."""
 
     def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
-        """Whether it is in. An error leaves no template."""
+        """Fill the overlay. Return whether spp_vm is installed. After an error, no template remains."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """``folder``: where the base and its templates lie; instances in ``folder``/img. ``base``: its file name."""
+    """The images over one base image.
+
+    ``folder``: folder of the base and its templates. Instances are in ``folder``/img.
+    ``base``: file name of the base.
+    ``format``: format of the base.
+    """
 
     folder: Path
     base: str
@@ -49,16 +55,19 @@ class Store:
 
     @property
     def base_path(self) -> Path:
+        """Path of the base image."""
         return self.folder / self.base
 
     def template(self, kind: Kind) -> Path:
+        """Return the path of the template of a kind."""
         return self.folder / f"{PREFIX[kind]}{self.base}"
 
     def instance(self, kind: Kind, vm_id: int) -> Path:
-        """``img/v11-<base>``: kind and id can be seen."""
+        """Return the path of an instance: ``img/v11-<base>`` for vhost VM 11."""
         return self.folder / "img" / f"{LETTER[kind]}{vm_id}-{self.base}"
 
     def instances(self, kind: Kind) -> list[Path]:
+        """Return the existing instances of a kind."""
         pattern = re.compile(rf"{LETTER[kind]}\d+-{re.escape(self.base)}")
         folder = self.folder / "img"
         return (
@@ -66,25 +75,30 @@ class Store:
         )
 
     def ensure_template(self, kind: Kind, report: Callable[[str], None], filler: Filler | None = None) -> Path:
-        """The template of ``kind``, read-only, made when missing, with what ``filler`` puts in. HostError when its base
-        is none or has changed."""
+        """Return the template of a kind. If it is missing, create it, read-only, and let ``filler`` fill it.
+
+        An existing template with another spp_vm stays unchanged, but is reported. Raise HostError if the base is not an
+        image, or changed since the template was created.
+        """
         template = self.template(kind)
-        now = self._fingerprint()
+        fingerprint = self._fingerprint()
         if not template.exists():
-            self._make_template(kind, now, report, filler)
+            self._make_template(kind, fingerprint, report, filler)
             return template
         self.check_unchanged(kind)
-        mark = read_mark(template)
-        wanted = filler.digest() if filler else None
-        if wanted and mark.get("spp_vm") != wanted:
-            has = "another spp_vm, or other steps, than those of now" if mark.get("spp_vm") else "no spp_vm"
-            again = f"a new one: sppr image build-template --force {kind}"
-            report(f"template {template.name} carries {has}: it stays as it is; {again}")
+        note = read_note(template)
+        digest = filler.digest() if filler else None
+        if digest and note.get("spp_vm") != digest:
+            has = "an outdated spp_vm or was built with other steps" if note.get("spp_vm") else "no spp_vm"
+            again = f"to rebuild it: sppr image build-template --force {kind}"
+            report(f"template {template.name} contains {has} and was not changed; {again}")
         return template
 
-    def provision(self, kind: Kind, report: Callable[[str], None], filler: Filler) -> Path:
-        """The template made anew over the base, in the place of the old one, which a failure leaves as it is. HostError
-        where instances stand on it."""
+    def rebuild_template(self, kind: Kind, report: Callable[[str], None], filler: Filler) -> Path:
+        """Create the template again over the base, and replace the old one. On failure the old template stays.
+
+        Raise HostError if instances use the template.
+        """
         self.check_template_free(kind)
         template = self.template(kind)
         if template.exists():
@@ -92,97 +106,106 @@ class Store:
         self._make_template(kind, self._fingerprint(), report, filler, replace=template.exists())
         return template
 
-    def carries(self, kind: Kind) -> bool:
-        """Whether the VMs of this kind have an spp_vm that starts at boot."""
-        return carries_spp_vm(self.template(kind))
+    def has_spp_vm(self, kind: Kind) -> bool:
+        """Return whether VMs of this kind have an spp_vm that starts at boot."""
+        return has_spp_vm(self.template(kind))
 
     def _make_template(
         self,
         kind: Kind,
-        now: dict[str, int],
+        fingerprint: dict[str, int],
         report: Callable[[str], None],
         filler: Filler | None,
         *,
         replace: bool = False,
     ) -> None:
-        """The mark is written before the template has its name: one without the other would be taken for unchanged."""
+        """Create the template and its note.
+
+        The note is written before the template gets its name: a template without a note would pass as one whose base
+        has not changed.
+        """
         template = self.template(kind)
         self.check_base()
-        atomic_write.sweep(template)
-        wanted = filler.digest() if filler else None
+        atomic_write.remove_leftovers(template)
+        digest = filler.digest() if filler else None
 
         def fill(overlay: Path) -> None:
-            within = wanted if filler and wanted and filler.fill(overlay, report) else None
-            if replace and within is None:
-                raise HostError(f"{template}: stays as it was", hint="nothing could be put in")
-            mark = mark_of(template)
-            new = mark.with_name(f"{mark.name}.{os.getpid()}.tmp")
-            new.write_text(json.dumps({**now, "spp_vm": within}) + "\n")
-            as_its_folder(new)
-            new.rename(mark)
+            installed = digest if filler and digest and filler.fill(overlay, report) else None
+            if replace and installed is None:
+                raise HostError(
+                    f"{template}: not changed, because the new one could not be filled", hint="see the messages above"
+                )
+            note = note_path(template)
+            new = note.with_name(f"{note.name}.{os.getpid()}.tmp")
+            new.write_text(json.dumps({**fingerprint, "spp_vm": installed}) + "\n")
+            give_to_folder_owner(new)
+            new.rename(note)
 
-        if wanted:
-            report(f"template {template.name}: booting it once to fill it")
+        if digest:
+            report(f"template {template.name}: booting it once to install spp_vm")
         qemu_img.overlay(self.base_path, self.format, template, 0o444, fill, replace=replace)
-        report(f"template {template.name} made over {self.base}")
+        report(f"template {template.name} created over {self.base}")
 
     def ensure_instance(
         self, kind: Kind, vm_id: int, report: Callable[[str], None], filler: Filler | None = None
     ) -> Path:
-        """The disk of one VM, made over its template when missing; one that is there is left as it is."""
+        """Return the disk of a VM. Create it over its template if it is missing; an existing disk stays unchanged."""
         template = self.ensure_template(kind, report, filler)
         instance = self.instance(kind, vm_id)
         if not instance.exists():
             if not instance.parent.exists():
                 instance.parent.mkdir(exist_ok=True)
-                as_its_folder(instance.parent)
-            atomic_write.sweep(instance)
+                give_to_folder_owner(instance.parent)
+            atomic_write.remove_leftovers(instance)
             qemu_img.overlay(template, "qcow2", instance, 0o644)
-            report(f"instance {instance.name} made over {template.name}")
+            report(f"instance {instance.name} created over {template.name}")
         return instance
 
     def check_base(self) -> None:
-        """HostError unless the base is a readable image of the format conf.yml says."""
+        """Raise HostError unless the base is a readable image in the format that conf.yml names."""
         found = qemu_img.info(self.base_path)
         if found.format != self.format:
             raise HostError(
                 f"{self.base_path}: is {found.format}, not {self.format}",
-                hint=f"set images.format: {found.format} in conf.yml if it is an image, or put another one there",
+                hint=f"set images.format: {found.format} in conf.yml if it is an image, or put another image there",
             )
 
-    def check_made(self, kind: Kind, vm_id: int, stopping: Collection[int] = ()) -> None:
-        """HostError where a template or an instance that is there cannot be used: broken, what it stands on missing or
-        changed, or one of them, or the base, being written to by another process. ``stopping``: pids that end before
-        it is used. Makes nothing."""
+    def check_usable(self, kind: Kind, vm_id: int, stopping: Collection[int] = ()) -> None:
+        """Raise HostError if an existing template or instance cannot be used. Create nothing.
+
+        The reasons: an image is damaged, its backing file is missing or has changed, or another process writes to one
+        of the images. ``stopping``: pids of processes that exit before the images are used.
+        """
         template, instance = self.template(kind), self.instance(kind, vm_id)
         if template.exists():
             self.check_unchanged(kind)
-            qemu_img.chain(template)
+            qemu_img.backing_chain(template)
         if vm_id and instance.exists():
-            found = qemu_img.chain(instance)[0]
+            found = qemu_img.backing_chain(instance)[0]
             if found.format != "qcow2":
-                hint = f"a new one is made by: sppr image reset {instance.name}"
-                raise HostError(f"{instance}: is no qcow2 image but {found.format}", hint=hint)
+                hint = f"create a new one: sppr image reset {instance.name}"
+                raise HostError(f"{instance}: is not a qcow2 image but {found.format}", hint=hint)
         check_free(self.base_path, template, instance, stopping=stopping)
 
     def check_unchanged(self, kind: Kind) -> None:
-        template, now = self.template(kind), self._fingerprint()
-        mark = read_mark(template)
-        if mark and {key: mark.get(key) for key in now} != now:
+        """Raise HostError if the base changed after the template was created."""
+        template, fingerprint = self.template(kind), self._fingerprint()
+        note = read_note(template)
+        if note and {key: note.get(key) for key in fingerprint} != fingerprint:
             raise HostError(
-                f"{self.base_path}: changed after {template.name} was made over it, so what stands on it is corrupt",
-                hint=f"put the old base back, or give up what stands on it: sppr image rm {self._names(kind)}",
+                f"{self.base_path}: changed after {template.name} was created over it, which corrupts its overlays",
+                hint=f"put the old base back, or remove its overlays: sppr image rm {self._names(kind)}",
             )
 
     def _names(self, kind: Kind) -> str:
         return " ".join(path.name for path in (self.template(kind), *self.instances(kind)))
 
     def check_template_free(self, kind: Kind) -> None:
-        """HostError where instances stand on the template: a boot that writes to it would corrupt them."""
-        if standing := self.instances(kind):
-            names, one = ", ".join(p.name for p in standing), len(standing) == 1
-            hint = f"save what you need, then: sppr image rm {' '.join(p.name for p in standing)}"
-            why = f"{names} stand{'s' * one} on this template; booting it would break {'it' if one else 'them'}"
+        """Raise HostError if instances use the template: a boot that writes to the template would corrupt them."""
+        if overlays := self.instances(kind):
+            names, one = ", ".join(p.name for p in overlays), len(overlays) == 1
+            hint = f"save the data that you need, then: sppr image rm {' '.join(p.name for p in overlays)}"
+            why = f"{names} use{'s' * one} this template; booting it would corrupt {'it' if one else 'them'}"
             raise HostError(f"{self.template(kind)}: {why}", hint=hint)
 
     def _fingerprint(self) -> dict[str, int]:
@@ -193,45 +216,51 @@ class Store:
         return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
-def end_hint(holder: "Holder") -> str:
-    """How the process that has an image is ended: by its part's name where its guest is called like one."""
+def stop_hint(holder: "Holder") -> str:
+    """Return the command that stops a process which uses an image: by name if it is a VM of sppr."""
     vm = re.fullmatch(r"vm-([rv]\d+)", holder.name)
     verb = f"sppr stop vm_{vm[1]}" if vm else "sppr down"
-    return f"end it first: {verb}, or where no session has it: kill {holder.pid}"
+    return f"stop it first: {verb}, or if it belongs to no session: kill {holder.pid}"
 
 
 def check_free(*images: Path, stopping: Collection[int] = ()) -> None:
-    """HostError where a process writes to one of them: QEMU would not get its lock. ``stopping``: pids that do not
-    count. Looks at all processes once."""
-    from sppr.host.process import processes  # psutil takes 5 ms
+    """Raise HostError if a process writes to one of the images, so that QEMU could not lock it.
 
-    for image, found in processes.holders(images).items():
+    ``stopping``: pids to ignore. All processes are examined once.
+    """
+    from sppr.host.process import processes  # its import of psutil takes 5 ms
+
+    for image, found in processes.find_holders(images).items():
         if writers := [holder for holder in found if holder.writes and holder.pid not in stopping]:
             who = ", ".join(map(str, writers))
-            raise HostError(f"{image}: is in use by {who}", hint=end_hint(writers[0]))
+            raise HostError(f"{image}: is in use by {who}", hint=stop_hint(writers[0]))
 
 
 def find(folder: Path, base: str | None, image_format: str) -> Store:
-    """The store of ``folder``. Without ``base`` the one image that lies there; HostError for none or several."""
+    """Return the store of a folder.
+
+    Without ``base``, the folder must contain exactly one base image. Raise HostError if there is none, AmbiguousBase
+    for several.
+    """
     if base is not None:
         return Store(folder, base, image_format)
-    found = candidates(folder)
+    found = base_candidates(folder)
     if not found:
         raise HostError(f"{folder}: no base image", hint=BUILD_HINT)
     if len(found) > 1:
-        raise SeveralBases(
+        raise AmbiguousBase(
             f"{folder}: several base images: {', '.join(found)}",
-            hint=f"say in conf.yml which: images: {{base: {found[0]}}}",
+            hint=f"name one in conf.yml: images: {{base: {found[0]}}}",
         )
     return Store(folder, found[0], image_format)
 
 
-def candidates(folder: Path) -> list[str]:
-    """Names of files that may be a base: image suffixes, no template, no hidden file."""
+def base_candidates(folder: Path) -> list[str]:
+    """Return the names of files that can be a base: with an image suffix, no template, no hidden file."""
     names = (p.name for p in folder.glob("*") if p.is_file() and p.suffix.lower() in SUFFIXES)
     return sorted(n for n in names if not n.startswith((".", *PREFIX.values())))
 
 
-def name_note(disk: Path) -> Path:
-    """Where it is noted that the guest of an instance was given another host name."""
+def hostname_note(disk: Path) -> Path:
+    """Return the path of the note that an instance has a host name of its own."""
     return disk.with_name(f".{disk.name}.name")

@@ -29,7 +29,7 @@ class Diagnosis:
     def rows(self) -> list[dict[str, Any]]:
         """A row for each finding, then one for each check that found nothing: "ok" with what it saw, or "info" where
         it looked at nothing. A check that is known from logs alone has no row."""
-        found = [_row(f.id, f.severity, f.what, f.fix, bool(f.mend)) for f in self.findings]
+        found = [_row(f.id, f.severity, f.what, f.fix, bool(f.fix_steps)) for f in self.findings]
         known = {finding.id for finding in self.findings}
         quiet = [c for c in checks.REGISTRY if c.id not in known and (self.session or c.host)]
         return found + [self._quiet(c.id, c.fine(self.facts, self.required)) for c in quiet if callable(c.fine)]
@@ -56,7 +56,7 @@ def of_host(error: SpprError) -> Diagnosis:
     return Diagnosis(checks.in_order([found, *checks.check(facts, needed)]), facts, needed)
 
 
-def mend(look: Callable[[], Diagnosis], note: Callable[[str], None]) -> None:
+def apply_fixes(look: Callable[[], Diagnosis], note: Callable[[str], None]) -> None:
     """Run what mends each finding, and can be taken back. Nobody else may be at the session meanwhile."""
     session = look().session
     if not session:
@@ -64,10 +64,10 @@ def mend(look: Callable[[], Diagnosis], note: Callable[[str], None]) -> None:
     with states.locked(session):
         # Anew, now that nobody can be starting what would be removed.
         for finding in look().findings:
-            if finding.mend:
+            if finding.fix_steps:
                 note(f"{finding.id}: {finding.what}")
                 try:
-                    setup.mend(finding.mend, lambda line: note(f"  $ {line}"))
+                    setup.apply_fixes(finding.fix_steps, lambda line: note(f"  $ {line}"))
                 except HostError as e:  # the others may go all the same; what is left is told at the end
                     note(f"  not done: {e.what}")
 

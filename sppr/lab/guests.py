@@ -18,7 +18,7 @@ from sppr.host import atomic_write
 from sppr.host.process import pids
 from sppr.host.process.pids import Proc
 from sppr.host.root import vm_user
-from sppr.images.store import name_note
+from sppr.images.store import hostname_note
 from sppr.lab.paths import KEY_NAME
 from sppr.lab.state import state as states
 from sppr.lab.state.status import part_statuses
@@ -174,13 +174,13 @@ def check_new_name(found: Sequence[Guest], guest: Guest, name: str) -> None:
 
 
 def note_name(guest: Guest, name: str) -> None:
-    atomic_write.write(name_note(guest.disk), json.dumps({"hostname": name}) + "\n")
+    atomic_write.write(hostname_note(guest.disk), json.dumps({"hostname": name}) + "\n")
 
 
 def renamed(disk: Path) -> str | None:
     """The name that a guest was given by ``sppsh --rename``; it goes with its disk."""
     try:
-        name = json.loads(name_note(disk).read_text())["hostname"]
+        name = json.loads(hostname_note(disk).read_text())["hostname"]
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return name if isinstance(name, str) and _HOST_NAME.fullmatch(name) else None

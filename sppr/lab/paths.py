@@ -30,6 +30,7 @@ class LabPaths:
     """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state.
 
     ``vm_user``, ``vm_uid``: the user that QEMU drops to, empty and 0 for none. ``sandbox``: QEMU has seccomp.
+    ``qemu_9_2``: it is 9.2 or later.
     ``named_sock_dir``: that of conf.yml, None where it names none.
     """
 
@@ -50,6 +51,7 @@ class LabPaths:
     vm_user: str = ""
     vm_uid: int = 0
     sandbox: bool = False
+    qemu_9_2: bool = False
     named_sock_dir: str | None = None
 
     @property
@@ -83,9 +85,11 @@ class LabPaths:
         return self.store
 
     def check_base_named(self, parts: Iterable["Part"]) -> None:
-        """SeveralBases where one of these parts has a disk and several bases lie there. A plan made then names no disk,
-        and is nothing to compare with what runs."""
-        if isinstance(self.no_store, images.SeveralBases) and any(part.is_vm for part in parts):
+        """Raise AmbiguousBase if one of these parts has a disk and several bases exist.
+
+        The plan then names no disk, so it cannot be compared with the running lab.
+        """
+        if isinstance(self.no_store, images.AmbiguousBase) and any(part.is_vm for part in parts):
             raise self.no_store
 
     def check_binaries(self, kinds: list[str]) -> None:
@@ -166,6 +170,7 @@ def gather_paths(config: "Config", conf: Path, session: str | None) -> LabPaths:
         vm_user=user.pw_name if user else "",
         vm_uid=user.pw_uid if user else 0,
         sandbox=devices.has_seccomp(which(devices.QEMU)),
+        qemu_9_2=devices.is_9_2(which(devices.QEMU)),
         scripts=scripts,
         store=store,
         no_store=no_store,

@@ -24,13 +24,13 @@ def sudoers_line(plan: Plan) -> str:
     SPP's own programs cannot hand their sockets to the user, so chown is among them where those run.
     """
     commands = [[program] for program in programs(plan.parts)]
-    commands += leftovers.sweeps(plan.file_prefix, Path(plan.huge_dir))
+    commands += leftovers.remove_commands(plan.file_prefix, Path(plan.huge_dir))
     for end in plan.wiring.ends:
         name = ends.name_of(plan, end)
         commands += [
-            *netns.creating(name),
-            *netns.taking(end.interface, name, end.address or None),
-            netns.removing(name),
+            *netns.create_commands(name),
+            *netns.move_commands(end.interface, name, end.address or None),
+            netns.remove_command(name),
         ]
     commands.append([which("kill") or "/usr/bin/kill"])
     if any(Path(program).parent != BUILD_DIR for program in programs(plan.parts)):

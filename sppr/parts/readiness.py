@@ -215,7 +215,7 @@ def carries_spp_vm(part: Part) -> bool:
     The result is False for a VM that boots the template itself.
     """
     knows_controller = any("opt/sppr/controller" in word for word in part.program)
-    return knows_controller and bool(part.template) and template_note.carries_spp_vm(Path(part.template))
+    return knows_controller and bool(part.template) and template_note.has_spp_vm(Path(part.template))
 
 
 def fatal(part: Part) -> re.Pattern[str] | None:
@@ -271,7 +271,7 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
         check_owner(Path(socket))
         # Our own programs give the socket to the user right after it listens; programs of upstream SPP do not.
         if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
-            privilege.hand_over(Path(socket))
+            privilege.give_to_user(Path(socket))
 
 
 def _recreate_port(client: ControlClient, server: str, uid: str) -> None:

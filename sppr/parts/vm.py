@@ -88,6 +88,7 @@ class Machine:
 
     def argv(self) -> list[str]:
         """Return the QEMU command line."""
+        newer = self.confinement.qemu_9_2
         made: list[devices.Device] = [
             devices.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic),
             replace(self.confinement, spawn=devices.starts_programs(self.extra)),
@@ -96,13 +97,13 @@ class Machine:
             devices.Monitor(self.qmp),
         ]
         made += [
-            devices.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n, None if n else self.controller)
+            devices.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n, None if n else self.controller, newer)
             for n in range(self.nics)
         ]
         if self.outside_fd is not None:
             made.append(devices.OutsideNic(self.outside_mac, self.outside_fd))
         made += [
-            devices.VhostUserNic(n, s, self.vhost_mac(n), self.accel, self.makes_sockets)
+            devices.VhostUserNic(n, s, self.vhost_mac(n), self.accel, self.makes_sockets, newer)
             for n, s in enumerate(self.sockets)
         ]
         made += [devices.IvshmemPlain(n, path) for n, path in enumerate(self.regions)]

@@ -79,13 +79,16 @@ class Confinement:
     run_as: str = ""
     sandbox: bool = False
     spawn: bool = False
+    #: It has ``-run-with user=``. QEMU 10 no longer has ``-runas``.
+    qemu_9_2: bool = False
 
     def argv(self) -> list[str]:
         """Return the QEMU arguments."""
         elevate = None if self.run_as or self.spawn else "deny"
         spawn = None if self.spawn else "deny"
         rules = opts("on", obsolete="deny", elevateprivileges=elevate, spawn=spawn, resourcecontrol="deny")
-        return [*(("-sandbox", rules) if self.sandbox else ()), *(("-runas", self.run_as) if self.run_as else ())]
+        user = ("-run-with", opts(user=self.run_as)) if self.qemu_9_2 else ("-runas", self.run_as)
+        return [*(("-sandbox", rules) if self.sandbox else ()), *(user if self.run_as else ())]
 
 
 UNCONFINED = Confinement()
@@ -100,9 +103,23 @@ def starts_programs(words: Sequence[str]) -> bool:
 
 def has_seccomp(program: str | None) -> bool:
     """Return whether this QEMU is linked to libseccomp. Without it, ``-sandbox`` is an error."""
+    return _contains(program, b"libseccomp.so")
+
+
+def is_9_2(program: str | None) -> bool:
+    """Return whether this is QEMU 9.2 or later. It has ``reconnect-ms`` of a socket, and QEMU 11 has only that."""
+    return _contains(program, b"reconnect-ms")
+
+
+def _reconnect(qemu_9_2: bool) -> dict[str, int]:
+    return {"reconnect_ms": 1000} if qemu_9_2 else {"reconnect": 1}
+
+
+def _contains(program: str | None, text: bytes) -> bool:
+    """Search the file: that takes 9 ms at most, and asking QEMU takes 20 ms."""
     try:
         with Path(program or "").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(b"libseccomp.so") >= 0
+            return content.find(text) >= 0
     except (OSError, ValueError):
         return False
 
@@ -200,6 +217,7 @@ class ManagementNic:
     ssh_port: int
     index: int = 0
     controller: tuple[Path | str, int] | None = None
+    qemu_9_2: bool = False
 
     def argv(self) -> list[str]:
         """Return the QEMU arguments."""
@@ -209,7 +227,7 @@ class ManagementNic:
         if self.controller is not None:
             target, port = self.controller
             address = {"path": target} if isinstance(target, Path) else {"host": target, "port": port}
-            words = ["-chardev", opts("socket", id="control", reconnect=1, **address)]
+            words = ["-chardev", opts("socket", id="control", **_reconnect(self.qemu_9_2), **address)]
             guestfwd = f"tcp:{GUEST_CONTROLLER}:{port}-chardev:control"
         return [
             *words,
@@ -254,6 +272,7 @@ class VhostUserNic:
     mac: str
     accel: Accel
     makes_socket: bool = False
+    qemu_9_2: bool = False
 
     def argv(self) -> list[str]:
         """Return the QEMU arguments."""
@@ -262,7 +281,7 @@ class VhostUserNic:
         if self.makes_socket:
             chardev = opts("socket", id=f"chr{n}", path=self.socket, server=True, wait=False)
         else:
-            chardev = opts("socket", id=f"chr{n}", path=self.socket, reconnect=1)
+            chardev = opts("socket", id=f"chr{n}", path=self.socket, **_reconnect(self.qemu_9_2))
         return [
             "-chardev", chardev,
             "-netdev", opts("vhost-user", id=f"net{n}", chardev=f"chr{n}"),

@@ -101,7 +101,7 @@ class Version:
         return self.since("19.08")
 
     def python(self, program: str) -> str:
-        """Return the command of the Python that runs a controller program of this release.
+        """Return the command of the Python that runs ``spp.py``, ``spp_vf.py`` or ``spp-ctl`` of this release.
 
         ``program``: ``spp.py``, ``spp_vf.py`` or ``spp-ctl`` (docs/spp-protocol.md, Controllers).
         """

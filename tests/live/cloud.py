@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.images import bootdisk
-from sppr.images.qemu_img import whole
+from sppr.images.qemu_img import atomic_image
 from sppr.images.rootfs import SUITE, debian_sources
 from sppr.run import run
 from tests.conftest import ROOT
@@ -38,7 +38,7 @@ def ensure() -> Path:
     with (IMAGE.parent / ".cloud.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not IMAGE.exists():
-            with whole(IMAGE, 0o444) as temporary:
+            with atomic_image(IMAGE, 0o444) as temporary:
                 _build(temporary)
     return IMAGE
 

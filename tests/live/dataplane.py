@@ -316,8 +316,6 @@ def vhost_peer_argv(lab: Lab, path: Path, *app: str, server: bool = False, lcore
             "--no-pci",
             "--in-memory",
             "--single-file-segments",
-            "-m",
-            "64",
         ),
         *("-m", "64", "--file-prefix", f"{lab.prefix}p"),
         *("--vdev", f"net_virtio_user0,path={path},queues=1{',server=1' * server}"),

@@ -217,7 +217,7 @@ def test_what_a_killed_build_left_is_cleared_by_the_next(fake: Path, tmp_path: P
 def test_an_image_that_exists_is_not_replaced(tmp_path: Path) -> None:
     out = tmp_path / BASE_NAME
     out.write_text("precious")
-    with pytest.raises(HostError, match="exists already"):
+    with pytest.raises(HostError, match="already exists"):
         build_base(out)
     assert out.read_text() == "precious"
 

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from sppr.host.network.packet_socket import Sniffer, inside
+from sppr.host.network.packet_socket import Sniffer, run_in_netns
 from sppr.lab.chains import reconcile
 from sppr.lab.chains.proof.prove import prove
 from sppr.lab.chains.proof.result import Options
@@ -491,7 +491,7 @@ def test_a_sniffer_counts_just_the_frames_to_its_address(programs: None) -> None
         sock.close()
         assert Path("/proc/thread-self/ns/net").readlink() == here
         with pytest.raises(FileNotFoundError):
-            inside("nosuchnamespace", lambda: None)
+            run_in_netns("nosuchnamespace", lambda: None)
     finally:
         subprocess.run(["ip", "link", "delete", f"{name[-9:]}a"], check=False)
         subprocess.run(["ip", "netns", "delete", name], check=True)

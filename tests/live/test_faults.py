@@ -324,7 +324,7 @@ def test_nothing_is_removed_through_a_link(lab: Lab) -> None:
     lab.state.symlink_to(victim)
     try:
         done = lab.down()
-        assert done.returncode == 3 and f"{lab.state}: is not a folder of yours" in done.stderr
+        assert done.returncode == 3 and f"{lab.state}: is not a folder of this user" in done.stderr
         assert sorted(path.name for path in victim.iterdir()) == ["precious", "state.json"]
     finally:
         lab.state.unlink()
@@ -358,7 +358,5 @@ def test_a_broken_instance_is_told_before_the_start_and_kept(lab: Lab, base_imag
     instance.parent.mkdir()
     instance.write_text("half")
     done = lab.wakeup("-nv", "0")
-    assert done.returncode == 3 and f"{instance}: is no qcow2 image but raw" in done.stderr
-    assert (
-        f"fix: a new one is made by: sppr image reset {instance.name}" in done.stderr and instance.read_text() == "half"
-    )
+    assert done.returncode == 3 and f"{instance}: is not a qcow2 image but raw" in done.stderr
+    assert f"fix: create a new one: sppr image reset {instance.name}" in done.stderr and instance.read_text() == "half"

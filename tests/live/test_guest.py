@@ -62,7 +62,7 @@ def template(programs: None, base_image: Path, tmp_path_factory: pytest.TempPath
     (folder / base_image.name).symlink_to(base_image)
     store = Store(folder, base_image.name, "qcow2")
     made = store.ensure_template("ring", print, Provisioner())
-    assert store.carries("ring") and made.stat().st_mode & 0o222 == 0
+    assert store.has_spp_vm("ring") and made.stat().st_mode & 0o222 == 0
     return made
 
 
@@ -132,7 +132,7 @@ def test_one_process_has_a_region_and_files_of_others_are_refused(lab: Lab) -> N
     (lab.sockets / "ivshmem8").symlink_to(lab.sockets / "ivshmem7")
     (lab.sockets / "ivshmem9").write_bytes(b"short")
     (lab.sockets / "ivshmem9").chmod(0o600)
-    shared_region.make(lab.sockets / "ivshmem10")
+    shared_region.create(lab.sockets / "ivshmem10")
     os.chown(lab.sockets / "ivshmem10", 65534, 65534)
     for number, why in ((8, "symbolic link"), (9, "too short"), (10, "Permission denied")):  # root has no dac_override
         one.failed(f"add ivshmem:{number}")
@@ -254,7 +254,7 @@ def test_a_ring_vm_end_to_end(
     """tap:0 -> ivshmem:7 -> ring:0 in the guest and back -> tap:1; then a reboot, a killed nfv, a mad neighbour."""
     lab.start_primary()
     path = lab.sockets / "ivshmem7"
-    shared_region.make(path)
+    shared_region.create(path)
     process, _ = through_region(lab)
     guest, spp_vm = start_guest(6, regions=(path,))
     idle = {"client-id": 6, "status": "idling", "master-lcore": 0, "lcores": [0], "ports": ["ring:0"], "patches": []}

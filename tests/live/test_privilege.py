@@ -258,7 +258,7 @@ def test_password_is_asked_once_and_is_nowhere_to_be_read(lab: Lab, user: tuple[
 def down_in_terminal(lab: Lab, owner: User) -> None:
     """``down`` has what root left to remove, so sudo asks, there and once; without a terminal it says so."""
     refused = lab.down()
-    assert refused.returncode == 3 and "not done: sudo /usr/bin/" in refused.stderr, refused.stderr
+    assert refused.returncode == 3 and "sudo refused: sudo /usr/bin/" in refused.stderr, refused.stderr
     assert f"{owner.name} ALL=(root) NOPASSWD: /usr/bin/" in refused.stderr and lab.state.exists()
     terminal = in_terminal(lab, [sys.executable, "-m", "sppr", "down", "--session", lab.session])
     terminal.expect_exact(PANE_PROMPT)
@@ -285,7 +285,7 @@ def test_what_root_makes_in_a_users_folder_is_the_users(user: tuple[User, Path],
 
 def test_helper_gives_the_password_to_this_user_only_and_only_as_long_as_it_is_served(user: tuple[User, Path]) -> None:
     owner, folder = user
-    with askpass.served(folder, "s3cret") as helper:
+    with askpass.serve(folder, "s3cret") as helper:
         assert askpass.helper(folder) == helper
         assert subprocess.run([helper, "Password:"], capture_output=True, check=True).stdout == b"s3cret\n"
         folder.chmod(0o755)  # what keeps others out is not only the folder
@@ -308,7 +308,7 @@ def test_a_socket_of_root_is_handed_over_and_one_in_a_sticky_folder_removed(user
         made.close()
     code = (
         "import sys; from pathlib import Path; from sppr.host import privilege;"
-        "privilege.hand_over(Path(sys.argv[1])); privilege.remove(Path(sys.argv[2]))"
+        "privilege.give_to_user(Path(sys.argv[1])); privilege.remove(Path(sys.argv[2]))"
     )
     words = ["setpriv", f"--reuid={owner.uid}", f"--regid={owner.uid}", "--init-groups", sys.executable, "-c", code]
     subprocess.run([*words, *paths], env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}, check=True)

@@ -147,7 +147,7 @@ def test_a_socket_that_cannot_be_made_leaves_the_vm_running(lab: Lab, served: Pa
 
 @pytest.mark.parametrize(
     ("size", "told"),
-    [("512k", "or-base.qcow2: could not be made"), ("4M", "3 MiB free; booting a template to install spp_vm")],
+    [("512k", "or-base.qcow2: could not be created"), ("4M", "3 MiB free; booting a template to install spp_vm")],
 )
 def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_left_of_it(
     lab: Lab, size: str, told: str
@@ -179,10 +179,8 @@ def test_a_base_that_changed_under_its_templates_is_refused_and_all_stays(lab: L
     qemu_img("create", "-q", "-f", "qcow2", store.base_path, "16M")
     before = contents(store.folder)
     done = lab.wakeup(*RING, "-nr", "1")
-    assert done.returncode == 3 and f"{store.base_path}: changed after or-base.qcow2 was made over it" in done.stderr
-    assert (
-        "put the old base back, or give up what stands on it: sppr image rm or-base.qcow2 r6-base.qcow2" in done.stderr
-    )
+    assert done.returncode == 3 and f"{store.base_path}: changed after or-base.qcow2 was created over it" in done.stderr
+    assert "put the old base back, or remove its overlays: sppr image rm or-base.qcow2 r6-base.qcow2" in done.stderr
     assert contents(store.folder) == before and not lab.state.exists()
 
 

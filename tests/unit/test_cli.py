@@ -17,7 +17,7 @@ from sppr.config import peek
 from sppr.config.load import load
 from sppr.errors import SpprError
 from sppr.host.facts import Facts
-from sppr.images.store import SeveralBases
+from sppr.images.store import AmbiguousBase
 from sppr.lab.plan import planner
 from sppr.lab.plan.plan import Flags
 from sppr.lab.state import state
@@ -199,7 +199,7 @@ def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path
     config, where = load_paths(conf, None)
     running = state.State(planner.make(config, Flags(), Facts(cpus=(0,)), where), "boot")
     vm = next(part.name for part in running.plan.parts if part.is_vm)
-    with pytest.raises(SeveralBases):
+    with pytest.raises(AmbiguousBase):
         lifecycle.replan(running, [vm])
     assert lifecycle.replan(running, ["pri"])[1] is not None
     (images / "b.qcow2").unlink()

@@ -30,7 +30,6 @@ NO_COMMANDS = {
     "reset", "rm", "service", "touch", "true",
 }  # fmt: skip
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def commands(text: str) -> set[str]:
@@ -48,9 +47,9 @@ def commands(text: str) -> set[str]:
 
 def installed() -> set[str]:
     """What `make up` installs."""
-    listed = re.search(r"^PACKAGES := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
+    listed = re.findall(r"^up (\S+)", (ROOT / "bin/packages").read_text(), re.MULTILINE)
     assert listed
-    return set(listed[1].replace("\\", " ").split())
+    return set(listed)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -347,11 +347,15 @@ def shell(session: str | None, name: str, words: tuple[str, ...]) -> None:
     if command and words and words[0] != "--" and words[0] not in known:
         raise SpprError(f"{words[0]}: no end of chain {name}", hint=f"its ends: {', '.join(known)}; a command after --")
     space = ends.name_of(state.plan, known[first])
-    if netns.made_at(space) is None:
+    if netns.created_at(space) is None:
         raise SpprError(f"namespace {space} is gone", hint="sppr chain apply, then sppr restart pri")
     if command and "/" not in command[0]:
         command[0] = find_program(command[0])
-    argv = [*netns.entering(space, [*privilege.dropped(), *(command or [os.environ.get("SHELL") or "/bin/sh"])])]
+    argv = [
+        *netns.exec_command(
+            space, [*privilege.drop_to_user_argv(), *(command or [os.environ.get("SHELL") or "/bin/sh"])]
+        )
+    ]
     argv = argv if privilege.is_root() else [find_program("sudo"), "--", *argv]
     os.execv(argv[0], argv)  # noqa: S606
 

@@ -186,7 +186,7 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_op
         _make_disk(config, paths, kind, vm_id)
     _pin(part)
     for path in part.regions:
-        shared_region.make(Path(path))
+        shared_region.create(Path(path))
     api = controllers.rest_address(config, paths) or api_socket(paths.run)
     if part.regions:
         _serve_regions(part, api)
@@ -208,7 +208,7 @@ def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:
     if vm_id == 0:
         store.check_template_free(kind)
     store.check_base()
-    store.check_made(kind, vm_id)
+    store.check_usable(kind, vm_id)
     filler = provision.provisioner(config, paths.folder)
     create_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
 
@@ -223,7 +223,7 @@ def _check_orig(image: Path) -> None:
     folder = image.parent.parent if image.parent.name == "img" else image.parent
     entries = listing.entries(folder)
     this = listing.Entry(image, "base", None, image.name)
-    if standing := [e for e in listing.standing_on(this, entries) if e.path.resolve() != image.resolve()]:
+    if standing := [e for e in listing.overlays_of(this, entries) if e.path.resolve() != image.resolve()]:
         names = ", ".join(entry.name for entry in standing)
         what = f"{image}: {names} stand on it; booting it would break them"
         raise HostError(what, hint="boot an instance instead: -t normal -i ID")

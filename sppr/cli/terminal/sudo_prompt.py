@@ -38,7 +38,7 @@ class SudoPrompt(contextlib.ExitStack):
         if privilege.asks_in_panes(self.programs):
             password = self._password()
             make_private(self.folder)
-            self.enter_context(privilege.helped_by(self.enter_context(askpass.served(self.folder, password))))
+            self.enter_context(privilege.using_askpass(self.enter_context(askpass.serve(self.folder, password))))
         self._have = True
 
     def _password(self) -> str:

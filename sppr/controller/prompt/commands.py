@@ -1,4 +1,7 @@
-"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras (docs/spp-protocol.md, Prompt, Management port). Pure."""
+"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras.
+
+Pure. (docs/spp-protocol.md, Prompt, Management port)
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

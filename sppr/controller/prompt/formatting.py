@@ -102,7 +102,10 @@ def flows(status_object: Mapping[str, object], port: int, rule: str) -> list[str
 
 
 def state_of(status: Mapping[str, object]) -> str:
-    """Return ``idling`` or ``running``. A primary has it in its forwarder, a pcap below ``info`` (docs/spp-protocol.md, Components); a vf has none."""
+    """Return ``idling`` or ``running``. A primary has it in its forwarder, a pcap below ``info``; a vf has none.
+
+    (docs/spp-protocol.md, Components)
+    """
     info = status.get("forwarder", status.get("info"))
     inner = info.get("status", "") if isinstance(info, dict) else ""
     return _text(status.get("status", inner))

@@ -1,8 +1,8 @@
 """Translate between the dialects of the SPP releases. Pure functions.
 
 A classic process (16.07 to 18.05) sends its status as text and takes ``add ring 3``. Up to 18.02 it knows its ports by
-ethdev number only (docs/spp-protocol.md, Classic commands). Since 18.08.1 a status is JSON and ports are UIDs. The first
-status of a process shows which dialect it speaks.
+ethdev number only (docs/spp-protocol.md, Classic commands). Since 18.08.1 a status is JSON and ports are UIDs. The
+first status of a process shows which dialect it speaks.
 """
 
 import re

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.host.process.sockets import stale
+from sppr.host.process.sockets import find_stale
 
 #: Directory in which upstream SPP processes create their vhost-user sockets.
 SPP_SOCKETS = Path("/tmp")  # noqa: S108 - fixed by upstream SPP
@@ -23,7 +23,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
     Raises HostError, which names the process that has the port if this user may see it.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # Without this option, as in the classic controller, a restart fails for a minute (docs/spp-protocol.md, Controllers).
+    # Without it, as in the classic controller, a restart fails for a minute (docs/spp-protocol.md, Controllers).
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
@@ -76,7 +76,7 @@ def remove_stale_vhost(command: str, folder: Path = SPP_SOCKETS) -> Path | None:
     and one of another user stay.
     """
     found = re.fullmatch(r"add vhost[: ](\d{1,3})", command)
-    for path in stale([folder / f"sock{found[1]}"]) if found else []:
+    for path in find_stale([folder / f"sock{found[1]}"]) if found else []:
         with contextlib.suppress(OSError):
             if path.lstat().st_uid in (0, os.getuid()):
                 path.unlink()

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "shm/owner.h"
 
 /* Return 0 if there is no such process, or it is a zombie. */
@@ -46,6 +47,10 @@ owner_claim(process_id *slot, bool *stale)
 	pid_t pid;
 
 	*stale = false;
+	if (own_id() == 0) {
+		log_line("cannot read /proc/%d/stat: is /proc mounted?", (int)getpid());
+		return -1;
+	}
 	for (;;) {
 		if (owner == own_id())
 			return 0;

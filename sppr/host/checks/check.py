@@ -41,14 +41,14 @@ def remove_folder(path: str) -> Step:
 class Finding:
     """Something about the machine: ``id`` as in docs, how bad, what was found, and the command that mends it.
 
-    ``mend``: what ``doctor --fix`` runs; empty where it cannot be taken back, or is not ours to touch.
+    ``fix_steps``: what ``doctor --fix`` runs; empty where it cannot be taken back, or is not ours to touch.
     """
 
     id: str
     severity: Severity
     what: str
     fix: str
-    mend: tuple[Step, ...] = ()
+    fix_steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Requirements:
     sudoers: str = ""
     terminal: bool = True
     user: str = ""
-    who_listens: Callable[[int], str] = _somebody
+    find_listener: Callable[[int], str] = _somebody
     name_of: Callable[[int], str] = lambda pid: f"pid {pid}"
     processes: tuple[Process, ...] = ()
     builds: dict[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ _SLOW = "guests run on TCG, about 10 times slower"
 
 
 def _kvm(facts: Facts, required: Requirements) -> Iterator[Finding]:
-    if required.accel == "tcg" or facts.kvm_usable() or (facts.kvm_there and not facts.kvm_device):
+    if required.accel == "tcg" or facts.kvm_usable() or (facts.kvm_exists and not facts.kvm_device):
         return
     if not facts.kvm_device:
         why, fix = "there is no /dev/kvm", "enable VT-x or AMD-V in the firmware; modprobe kvm_intel (or kvm_amd)"
@@ -30,7 +30,7 @@ def _told(identity: str, required: Requirements, why: str, fix: str) -> Finding:
 
 
 def _kvm_permission(facts: Facts, required: Requirements) -> Iterator[Finding]:
-    if required.accel != "tcg" and facts.kvm_there and not facts.kvm_device:
+    if required.accel != "tcg" and facts.kvm_exists and not facts.kvm_device:
         fix = f"usermod -aG kvm {required.user or '$USER'}, and log in again"
         yield _told("kvm-perm", required, "/dev/kvm cannot be opened by this user", fix)
 
@@ -82,24 +82,24 @@ def _bridge(facts: Facts, required: Requirements) -> Iterator[Finding]:
 def _ports(facts: Facts, required: Requirements) -> Iterator[Finding]:
     for port, purpose in required.tcp_ports.items():
         if port in facts.tcp_listening and port not in required.listening_own:
-            what = f"port {port} ({purpose}) is taken by {required.who_listens(port)}"
+            what = f"port {port} ({purpose}) is taken by {required.find_listener(port)}"
             yield Finding("net-port", "error", what, "end that process, or choose another port in conf.yml")
 
 
 def _kvm_seen(facts: Facts, required: Requirements) -> str | NotLooked:
     if required.accel == "tcg":
         cpu = "vmx or svm" if facts.virtualisation else "neither vmx nor svm"
-        device = "there is a /dev/kvm" if facts.kvm_there else "there is no /dev/kvm"
+        device = "there is a /dev/kvm" if facts.kvm_exists else "there is no /dev/kvm"
         return NotLooked(f"no VM is to start in KVM; the CPU has {cpu}, and {device}")
     if facts.kvm_boots:
         return "a tiny guest came up in KVM since this machine was booted"
-    if facts.kvm_there and not facts.kvm_device:
+    if facts.kvm_exists and not facts.kvm_device:
         return NotLooked("/dev/kvm cannot be opened by this user")
     return NotLooked("no guest was tried in KVM")
 
 
 def _kvm_permission_seen(facts: Facts, _: Requirements) -> str | NotLooked:
-    if not facts.kvm_there:
+    if not facts.kvm_exists:
         return "there is no /dev/kvm"
     if not facts.kvm_device:
         return NotLooked("no VM is to start in KVM; /dev/kvm cannot be opened by this user")

@@ -70,10 +70,12 @@ def _group(facts: Facts, _: Requirements) -> Iterator[Finding]:
     if not facts.ports:
         yield Finding("iommu-group", "info", _NO_NIC, "nothing, until a NIC is to be used")
     for port in facts.ports:
-        if port.loose:
-            loose = " ".join(port.loose)
-            what = f"{port.address}: {loose} of its IOMMU group {port.group} still have kernel drivers"
-            yield Finding("iommu-group", "error", what, f"dpdk-devbind.py -b vfio-pci {loose}, or -u {loose}")
+        if port.kernel_bound:
+            kernel_bound = " ".join(port.kernel_bound)
+            what = f"{port.address}: {kernel_bound} of its IOMMU group {port.group} still have kernel drivers"
+            yield Finding(
+                "iommu-group", "error", what, f"dpdk-devbind.py -b vfio-pci {kernel_bound}, or -u {kernel_bound}"
+            )
 
 
 def _iova(facts: Facts, required: Requirements) -> Iterator[Finding]:

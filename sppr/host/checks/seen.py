@@ -46,7 +46,8 @@ def _reconnect(_: Facts, required: Requirements) -> str:
         given = [options(value) for value in vm.values("-chardev")]
         for one in (g for g in given if g.get("path") in vm.sockets):
             server = one.get("server") in ("on", "yes", "true")
-            how = "QEMU makes the socket" if server else f"reconnect={one.get('reconnect', 'not given')}"
+            again = [f"{name}={one[name]}" for name in ("reconnect", "reconnect-ms") if name in one]
+            how = "QEMU makes the socket" if server else "".join(again) or "reconnect=not given"
             found.append(f"{vm.name}: {one['path']}, {how}")
     return "; ".join(found) or "no VM has a vhost-user port"
 

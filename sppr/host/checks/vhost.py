@@ -65,7 +65,7 @@ def _reconnect(_: Facts, required: Requirements) -> Iterator[Finding]:
         for value in vm.values("-chardev"):
             given = options(value)
             client = given.get("path") in vm.sockets and given.get("server") not in ("on", "yes", "true")
-            if client and not given.get("reconnect", "0").rstrip("0"):
+            if client and not any(given.get(name, "0").rstrip("0") for name in ("reconnect", "reconnect-ms")):
                 what = f"{vm.name}: {given['path']} without reconnect=1: after a restart of its secondary it stays dead"
                 yield Finding("vhost-reconnect", "warning", what, "reconnect=1 in its -chardev")
 

@@ -1,0 +1,1 @@
+"""Read NICs, manage network namespaces, send and receive frames. This package must not know the chains of a lab."""

@@ -1,4 +1,4 @@
-"""Network namespaces with a name, as ``ip netns`` makes them."""
+"""Named network namespaces, as ``ip netns`` creates them."""
 
 import contextlib
 import os
@@ -10,10 +10,10 @@ from sppr.run import which
 FOLDER = Path("/run/netns")
 
 
-def made_at(name: str) -> int | None:
-    """Return when the namespace of this name was created, in ns. None where there is no such namespace.
+def created_at(name: str) -> int | None:
+    """Return when the namespace of this name was created, in ns, or None if there is none.
 
-    The time identifies a namespace: the kernel reuses inode numbers.
+    The time identifies a namespace, because the kernel reuses inode numbers.
     """
     try:
         return (FOLDER / name).stat().st_ctime_ns
@@ -22,40 +22,42 @@ def made_at(name: str) -> int | None:
 
 
 def create(name: str) -> int:
-    """Make a namespace whose loopback is up, and return when. LaunchError where one of that name exists."""
-    for command in creating(name):
+    """Create a namespace whose loopback is up, and return its creation time. Raise LaunchError if the name exists."""
+    for command in create_commands(name):
         privilege.as_root(command)
-    found = made_at(name)
+    found = created_at(name)
     assert found is not None, f"ip netns add {name} succeeded"
     return found
 
 
 def remove(name: str) -> None:
-    """Remove the name. The namespace itself goes with the last process in it."""
-    privilege.as_root(removing(name))
+    """Remove the name. The kernel removes the namespace when the last process in it exits."""
+    privilege.as_root(remove_command(name))
 
 
-def take(interface: str, name: str, address: str | None) -> None:
-    """Move an interface of this namespace into another one, with its address, and set it up."""
-    for command in taking(interface, name, address):
+def move_in(interface: str, name: str, address: str | None) -> None:
+    """Move an interface from this namespace into another one, set its address, and set it up."""
+    for command in move_commands(interface, name, address):
         privilege.as_root(command)
 
 
 def set_address(interface: str, name: str, address: str | None) -> None:
-    """Replace the addresses of an interface in another namespace. LaunchError where it is not there."""
-    for command in addressing(interface, name, address):
+    """Replace the addresses of an interface in another namespace. Raise LaunchError if the interface is not there."""
+    for command in address_commands(interface, name, address):
         privilege.as_root(command)
 
 
-def give_back(interface: str, name: str) -> None:
-    """Move an interface from another namespace into that of this process, and set it up. LaunchError where it is not
-    there."""
+def move_out(interface: str, name: str) -> None:
+    """Move an interface from another namespace into that of this process, and set it up.
+
+    Raise LaunchError if the interface is not there.
+    """
     privilege.as_root([_ip(), "-n", name, "link", "set", "dev", interface, "netns", str(os.getpid())])
     privilege.as_root([_ip(), "link", "set", "dev", interface, "up"])
 
 
 def processes(name: str) -> list[int]:
-    """Return the ids of the processes in a namespace, of those that this user may inspect."""
+    """Return the ids of the processes in a namespace that this user may inspect."""
     found = []
     with contextlib.suppress(OSError):
         inside = (FOLDER / name).stat().st_ino
@@ -66,31 +68,34 @@ def processes(name: str) -> list[int]:
     return found
 
 
-def creating(name: str) -> list[list[str]]:
-    """The commands of ``create``: always the same for a lab, so that sudoers can name them to the letter."""
+def create_commands(name: str) -> list[list[str]]:
+    """Return the commands of ``create``. For a lab they are always the same, so that sudoers can list them exactly."""
     return [[_ip(), "netns", "add", name], [_ip(), "-n", name, "link", "set", "dev", "lo", "up"]]
 
 
-def removing(name: str) -> list[str]:
+def remove_command(name: str) -> list[str]:
+    """Return the command of ``remove``."""
     return [_ip(), "netns", "delete", name]
 
 
-def taking(interface: str, name: str, address: str | None) -> list[list[str]]:
+def move_commands(interface: str, name: str, address: str | None) -> list[list[str]]:
+    """Return the commands of ``move_in``."""
     return [
         [_ip(), "link", "set", "dev", interface, "netns", name],
-        *addressing(interface, name, address),
+        *address_commands(interface, name, address),
         [_ip(), "-n", name, "link", "set", "dev", interface, "up"],
     ]
 
 
-def addressing(interface: str, name: str, address: str | None) -> list[list[str]]:
+def address_commands(interface: str, name: str, address: str | None) -> list[list[str]]:
+    """Return the commands of ``set_address``."""
     inside = [_ip(), "-n", name, "address"]
     found = [[*inside, "flush", "dev", interface, "scope", "global"]]
     return [*found, [*inside, "replace", address, "dev", interface]] if address else found
 
 
-def entering(name: str, argv: list[str]) -> list[str]:
-    """Return the command line, for root, that runs ``argv`` in the namespace."""
+def exec_command(name: str, argv: list[str]) -> list[str]:
+    """Return the command line that runs ``argv`` in the namespace. It needs root."""
     return [_ip(), "netns", "exec", name, *argv]
 
 

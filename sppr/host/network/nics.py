@@ -1,4 +1,4 @@
-"""NICs that DPDK owns, and the IOMMU in front of them."""
+"""NICs that are bound to a DPDK driver, and their IOMMU groups."""
 
 import os
 from dataclasses import dataclass
@@ -6,24 +6,31 @@ from pathlib import Path
 
 from sppr.host.process.memory import text
 
-#: Kernel drivers a NIC is bound to when DPDK owns it.
+#: Kernel drivers for NICs that DPDK uses.
 DPDK_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
 
 
 @dataclass(frozen=True)
 class Nic:
-    """``address`` as 0000:00:04.0. ``group``: its IOMMU group; ``loose``: devices of the group that a kernel driver
-    has. ``group_open``: whether this user may open /dev/vfio/<group>."""
+    """A NIC that is bound to a DPDK driver.
+
+    ``address``: PCI address, such as 0000:00:04.0.
+    ``node``: NUMA node, or -1.
+    ``group``: its IOMMU group.
+    ``kernel_bound``: devices of the group that are bound to a kernel driver.
+    ``group_open``: whether this user can open /dev/vfio/<group>.
+    """
 
     address: str
     driver: str
     node: int = -1
     group: int | None = None
-    loose: tuple[str, ...] = ()
+    kernel_bound: tuple[str, ...] = ()
     group_open: bool = True
 
 
 def nics(root: Path) -> tuple[Nic, ...]:
+    """Return the NICs that are bound to a DPDK driver."""
     found = []
     for driver in DPDK_DRIVERS:
         for folder in (root / "sys/bus/pci/drivers" / driver).glob("*:*:*.*"):
@@ -37,19 +44,21 @@ def _nic(root: Path, device: Path, driver: str) -> Nic:
     node = text(device / "numa_node").strip()
     group = device / "iommu_group"
     number = group.resolve().name if group.exists() else ""
-    loose = [sibling.name for sibling in (group / "devices").glob("*:*:*.*") if _held(root, sibling.name)]
+    kernel_bound = [
+        sibling.name for sibling in (group / "devices").glob("*:*:*.*") if _has_kernel_driver(root, sibling.name)
+    ]
     return Nic(
         device.name,
         driver,
         int(node) if node.lstrip("-").isdigit() else -1,
         int(number) if number.isdigit() else None,
-        tuple(sorted(loose)),
+        tuple(sorted(kernel_bound)),
         os.access(root / "dev/vfio" / number, os.R_OK | os.W_OK) if number.isdigit() else True,
     )
 
 
-def _held(root: Path, address: str) -> bool:
-    """Whether a kernel driver has it, which makes the group not viable. Bridges do not count."""
+def _has_kernel_driver(root: Path, address: str) -> bool:
+    """Return whether a kernel driver uses the device, which makes its group unusable for vfio. Bridges do not count."""
     device = root / "sys/bus/pci/devices" / address
     driver = device / "driver"
     bridge = text(device / "class").startswith("0x0604")

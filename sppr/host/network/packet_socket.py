@@ -1,6 +1,6 @@
-"""Send frames at a network interface, receive those to one MAC address, and enter network namespaces.
+"""Send frames on a network interface, receive the frames for one MAC address, and run code in network namespaces.
 
-Linux keeps the namespace per thread, and a socket stays in the one where it was made. All of it needs root.
+On Linux, each thread has a namespace, and a socket stays in the one it was created in. Everything here needs root.
 """
 
 import contextlib
@@ -19,14 +19,16 @@ T = TypeVar("T")
 
 _SO_ATTACH_FILTER, _ETH_P_ALL, _CLONE_NEWNET = 26, 3, 0x40000000
 _SOL_PACKET, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 263, 6, 23
-#: The longest frame that is received.
-_LONGEST = 0xFFFF
+#: Length of the longest frame to receive.
+_MAX_FRAME = 0xFFFF
 _LOAD_WORD, _LOAD_HALF, _JUMP_EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
 
 
-def inside(name: str | None, act: Callable[[], T]) -> T:
-    """Call ``act`` in a thread that has entered the network namespace of this name; None: in that of this process.
-    Raises what ``act`` raises, and OSError where the namespace cannot be entered."""
+def run_in_netns(name: str | None, act: Callable[[], T]) -> T:
+    """Call ``act`` in a thread that has entered the network namespace ``name``, or directly if that is None.
+
+    Raise what ``act`` raises, and OSError if the namespace cannot be entered.
+    """
     if name is None:
         return act()
     found: list[T] = []
@@ -58,8 +60,11 @@ def _setns(fd: int) -> None:
 
 
 class Sniffer:
-    """Receives the frames to ``mac`` that an interface passes to the kernel: of a tap, those that a data plane sends.
-    Frames that this machine sends there are not among them."""
+    """Receives the frames for ``mac`` that an interface passes to the kernel. On a tap, these are frames from a data
+    plane.
+
+    Frames that this machine sends on the interface are not received.
+    """
 
     def __init__(self, interface: str, mac: str, name: str | None = None) -> None:
         self._sock = _socket(name)
@@ -73,41 +78,43 @@ class Sniffer:
             self._sock.bind((interface, _ETH_P_ALL))
 
     def read(self) -> list[bytes]:
-        """Return the frames that came since the last call. None come while the interface is down."""
+        """Return the frames that arrived since the last call. None arrive while the interface is down."""
         found = []
         try:
             while True:
-                found.append(self._sock.recv(_LONGEST))
+                found.append(self._sock.recv(_MAX_FRAME))
         except OSError as e:
             if e.errno not in (errno.EAGAIN, errno.ENETDOWN):
                 raise
         return found
 
     def count(self) -> int:
-        """Return how many frames came since the last call."""
+        """Return the number of frames that arrived since the last call."""
         return len(self.read())
 
     def missed(self) -> int:
-        """Return how many frames the kernel had no room for since the last call."""
+        """Return the number of frames that the kernel dropped since the last call, because its buffer was full."""
         return int(struct.unpack("II", self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1])
 
     def fileno(self) -> int:
+        """Return the file descriptor, for select."""
         return self._sock.fileno()
 
     def close(self) -> None:
+        """Close the socket."""
         self._sock.close()
 
 
 class Sender:
-    """Sends frames at an interface: of a tap, a data plane receives them. OSError where that is not possible."""
+    """Sends frames on an interface. On a tap, a data plane receives them. Raise OSError if that is not possible."""
 
     def __init__(self, interface: str, name: str | None = None) -> None:
         self._sock = _socket(name)
         with _closed_on_error(self._sock):
-            self._sock.bind((interface, 0))  # 0: receives nothing
+            self._sock.bind((interface, 0))  # protocol 0: receive nothing
 
     def send(self, frame: bytes) -> bool:
-        """Send a frame without FCS. Return False where the queue is full."""
+        """Send a frame without FCS. Return False if the queue is full."""
         try:
             self._sock.send(frame)
         except OSError as e:
@@ -117,12 +124,13 @@ class Sender:
         return True
 
     def close(self) -> None:
+        """Close the socket."""
         self._sock.close()
 
 
 def _socket(name: str | None) -> socket.socket:
-    """A packet socket in the network namespace of this name. It receives nothing before it is bound."""
-    made = inside(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+    """Return a packet socket in the network namespace of this name. It receives nothing until it is bound."""
+    made = run_in_netns(name, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
     made.setblocking(False)
     return made
 
@@ -137,13 +145,13 @@ def _closed_on_error(sock: socket.socket) -> Iterator[None]:
 
 
 def _program(mac: str) -> list[tuple[int, int, int, int]]:
-    """A filter of classic BPF that passes frames to ``mac``, whole."""
+    """Return a classic BPF filter that passes the frames to ``mac`` in full length."""
     high, low = int(mac.replace(":", "")[:8], 16), int(mac.replace(":", "")[8:], 16)
     return [
         (_LOAD_WORD, 0, 0, 0),
         (_JUMP_EQUAL, 0, 3, high),
         (_LOAD_HALF, 0, 0, 4),
         (_JUMP_EQUAL, 0, 1, low),
-        (_RETURN, 0, 0, _LONGEST),
+        (_RETURN, 0, 0, _MAX_FRAME),
         (_RETURN, 0, 0, 0),
     ]

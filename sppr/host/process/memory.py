@@ -1,4 +1,4 @@
-"""Hugepages by size and NUMA node, what is mounted where, and who maps which file."""
+"""Hugepages by size and NUMA node, mounts, and the processes that map files."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Hugepages:
-    """Pages of one size: ``size_kb`` each, ``total`` reserved, ``free`` of them."""
+    """The hugepages of one size: ``size_kb`` each, ``total`` reserved, ``free`` of them free."""
 
     size_kb: int
     total: int
@@ -17,6 +17,7 @@ class Hugepages:
 
     @property
     def free_mib(self) -> int:
+        """Free memory in MiB."""
         return self.free * self.size_kb // 1024
 
 
@@ -30,12 +31,13 @@ class Node:
 
     @property
     def free_mib(self) -> int:
+        """Free hugepage memory of the node in MiB."""
         return sum(size.free_mib for size in self.hugepages)
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of /proc/mounts: ``kind`` is the file system's name."""
+    """A line of /proc/mounts. ``kind``: name of the file system."""
 
     point: str
     kind: str
@@ -44,7 +46,8 @@ class Mount:
 
 @dataclass(frozen=True)
 class HugeFile:
-    """A file that a DPDK process of ``prefix`` made in a hugetlbfs; ``mappers``: pids that map it."""
+    """A file that a DPDK process of ``prefix`` created in a hugetlbfs. ``mappers``: pids of the processes that map
+    it."""
 
     path: str
     prefix: str
@@ -53,7 +56,7 @@ class HugeFile:
 
 
 def text(path: Path) -> str:
-    """What a file of /proc or /sys says; empty where it cannot be read."""
+    """Return the content of a file in /proc or /sys, or an empty string if it cannot be read."""
     try:
         return path.read_text(errors="replace")
     except OSError:
@@ -61,7 +64,7 @@ def text(path: Path) -> str:
 
 
 def hugepages(folder: Path) -> tuple[Hugepages, ...]:
-    """Of all sizes below /sys/kernel/mm/hugepages, or a node's hugepages."""
+    """Return the hugepages of all sizes below /sys/kernel/mm/hugepages, or below the folder of a NUMA node."""
     sizes = []
     for size in sorted(folder.glob("hugepages-*kB")):
         numbers = [int(text(size / name).strip() or 0) for name in ("nr_hugepages", "free_hugepages")]
@@ -70,6 +73,7 @@ def hugepages(folder: Path) -> tuple[Hugepages, ...]:
 
 
 def nodes(root: Path) -> tuple[Node, ...]:
+    """Return the NUMA nodes."""
     found = []
     for folder in (root / "sys/devices/system/node").glob("node[0-9]*"):
         cpus = tuple(sorted(_cpu_list(text(folder / "cpulist"))))
@@ -78,7 +82,7 @@ def nodes(root: Path) -> tuple[Node, ...]:
 
 
 def _cpu_list(written: str) -> list[int]:
-    """``0-3,8`` as the kernel writes it."""
+    """Parse a list of CPUs in the kernel's format: ``0-3,8``."""
     found: list[int] = []
     for first, last in re.findall(r"(\d+)(?:-(\d+))?", written):
         found += range(int(first), int(last or first) + 1)
@@ -86,17 +90,21 @@ def _cpu_list(written: str) -> list[int]:
 
 
 def mounts(root: Path) -> tuple[Mount, ...]:
+    """Return the mounts."""
     lines = (line.split() for line in text(root / "proc/mounts").splitlines())
     return tuple(Mount(w[1], w[2], tuple(w[3].split(",")) if len(w) > 3 else ()) for w in lines if len(w) > 2)
 
 
-#: Path -> pids of the processes that map it.
+#: Path of a file -> pids of the processes that map it.
 Mappers = dict[str, list[int]]
 
 
 def huge_files(root: Path, points: tuple[str, ...], mapped: Callable[[], Mappers]) -> tuple[HugeFile, ...]:
-    """The DPDK files in every hugetlbfs, each once where one is mounted at two places. EAL names them
-    ``<prefix>map_<number>``. Those of others are left out where this user could not see who maps them."""
+    """Return the DPDK files in every hugetlbfs. EAL names them ``<prefix>map_<number>``.
+
+    A file is returned once, even if its file system is mounted twice. Files of other users are omitted, because this
+    user cannot see who maps them.
+    """
     pages = [page for point in points for page in sorted((root / point.lstrip("/")).glob("*map_*"))]
     by_path = mapped() if pages else {}
     found: dict[tuple[int, int], HugeFile] = {}
@@ -116,7 +124,7 @@ def huge_files(root: Path, points: tuple[str, ...], mapped: Callable[[], Mappers
 
 
 def mappers(root: Path) -> Mappers:
-    """Path -> pids of the processes that map it, as far as they may be looked at."""
+    """Return the pids that map each file, of the processes that this user may inspect."""
     found: dict[str, list[int]] = {}
     for maps in (root / "proc").glob("[0-9]*/maps"):
         lines = text(maps).splitlines()

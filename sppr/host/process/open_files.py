@@ -1,4 +1,4 @@
-"""Who has what: the processes that have files open, their names, and the TCP ports of some."""
+"""Find the processes that have files open, describe them, and list the TCP ports of some."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -7,16 +7,17 @@ from pathlib import Path
 import psutil
 
 
-def name_of(pid: int) -> str:
-    """``pid 123 (spp_primary)``."""
+def describe_process(pid: int) -> str:
+    """Return ``pid 123 (spp_primary)``."""
     try:
         return f"pid {pid} ({psutil.Process(pid).name()})"
     except psutil.Error:
         return f"pid {pid}"
 
 
-def who_has_open(paths: Collection[str]) -> dict[str, int]:
-    """Path -> pid of a process that has the file open, as far as it may be seen. Links are followed."""
+def find_opener(paths: Collection[str]) -> dict[str, int]:
+    """Return for each path the pid of a process that has it open, of those that this user may inspect. Links are
+    followed."""
     wanted = {os.path.realpath(path): path for path in paths}
     found: dict[str, int] = {}
     for folder in Path("/proc").glob("[0-9]*/fd") if wanted else ():
@@ -32,7 +33,7 @@ def who_has_open(paths: Collection[str]) -> dict[str, int]:
 
 
 def tcp_ports_of(pids: Iterable[int]) -> frozenset[int]:
-    """Ports that these processes listen on."""
+    """Return the TCP ports that these processes listen on."""
     found = set()
     for pid in pids:
         try:

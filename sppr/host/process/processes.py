@@ -1,4 +1,4 @@
-"""Ending processes with all they started, and who has a port or a file."""
+"""Stop processes with all their descendants, and find the users of ports and files."""
 
 import contextlib
 import itertools
@@ -20,13 +20,13 @@ from sppr.host.root import privilege
 log = logging.getLogger(__name__)
 
 
-def ourselves() -> set[int]:
-    """Pids of this process and its ancestors: not to be ended while it still has work."""
+def self_and_ancestors() -> set[int]:
+    """Return the pids of this process and its ancestors. They must not be stopped while this process works."""
     return {os.getpid(), *(p.pid for p in psutil.Process().parents())}
 
 
 def tree(roots: Iterable[int]) -> list[psutil.Process]:
-    """These processes and all their descendants, children first."""
+    """Return these processes and all their descendants, children first."""
     found: dict[int, psutil.Process] = {}
     for pid in roots:
         try:
@@ -38,52 +38,53 @@ def tree(roots: Iterable[int]) -> list[psutil.Process]:
     return list(found.values())
 
 
-#: Threads of a DPDK process that poll: 16.07 to 20.08, 20.11, 22.11.
-_WORKER = re.compile(r"(lcore-slave|lcore-worker|rte-worker)-\d+")
-#: For polling threads that share a core with main threads. Measured with three polling testpmd on one core: the main
-#: thread answers in 4 ms instead of 11 ms (median), 8 ms instead of 55 ms (p99), and another DPDK process starts in
-#: 286 ms instead of 675 ms.
+#: Names of polling threads in DPDK 16.07 to 20.08, in 20.11, in 22.11, and in 24.11 and later.
+_WORKER = re.compile(r"(lcore-slave-|lcore-worker-|rte-worker-|dpdk-worker)\d+")
+#: Niceness of polling threads that share a core with main threads. Measured with three polling testpmd on one core: the
+#: main thread answers in 4 ms instead of 11 ms (median), 8 ms instead of 55 ms (p99), and another DPDK process starts
+#: in 286 ms instead of 675 ms.
 POLLING_NICE = 10
 
 
 def renice_workers(pid: int, nice: int = POLLING_NICE) -> int:
-    """Lower the priority of the polling threads of a DPDK process, and return how many. The main thread keeps its own.
+    """Lower the priority of the polling threads of a DPDK process, and return their number.
 
-    Threads of another user are left alone.
+    The main thread keeps its priority. Threads of another user are left alone.
     """
     count = 0
     for thread in Path(f"/proc/{pid}/task").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if _WORKER.fullmatch((thread / "comm").read_text().strip()):
-                os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)  # Linux: of one thread
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)  # on Linux, this sets one thread
                 count += 1
     return count
 
 
-def end(processes: list[psutil.Process], polite: Deadline) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """SIGTERM, and SIGKILL to what is left when ``polite`` is over.
+def end(processes: list[psutil.Process], term_deadline: Deadline) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Stop processes: SIGTERM, then SIGKILL for those that still run at ``term_deadline``.
 
-    Returns those that had to be killed, and those that are still there 5 s later.
+    Return the processes that had to be killed, and those that still exist 5 s later.
     """
     _send(processes, signal.SIGTERM)
-    stubborn = wait_ended(processes, polite)
-    # Stopped first, so that none of them starts another child while the children are looked for.
+    stubborn = wait_exited(processes, term_deadline)
+    # SIGSTOP first, so that none of them starts another child while the descendants are collected.
     _send(stubborn, signal.SIGSTOP)
-    doomed = tree(process.pid for process in stubborn)
-    _send(doomed, signal.SIGKILL)
-    return stubborn, wait_ended(doomed, Deadline(5.0))
+    remaining = tree(process.pid for process in stubborn)
+    _send(remaining, signal.SIGKILL)
+    return stubborn, wait_exited(remaining, Deadline(5.0))
 
 
-def wait_ended(processes: Iterable[psutil.Process], deadline: Deadline) -> list[psutil.Process]:
-    """Those that still run at the deadline. A zombie has ended: in a container nobody may ever collect it."""
-    left = list(processes)
+def wait_exited(processes: Iterable[psutil.Process], deadline: Deadline) -> list[psutil.Process]:
+    """Return the processes that still run at the deadline. A zombie counts as exited: in a container it may never be
+    reaped."""
+    running = list(processes)
 
-    def over() -> bool:
-        left[:] = [process for process in left if _runs(process)]
-        return not left
+    def all_exited() -> bool:
+        running[:] = [process for process in running if _runs(process)]
+        return not running
 
-    deadline.poll(over, 0.01)
-    return left
+    deadline.poll(all_exited, 0.01)
+    return running
 
 
 def _runs(process: psutil.Process) -> bool:
@@ -94,9 +95,10 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def session_members(sid: int, before: int | None = None) -> list[psutil.Process]:
-    """Processes of the terminal session ``sid``, children first: also those whose parent has gone.
+    """Return the processes of the terminal session ``sid``, children first, orphaned ones included.
 
-    None where the number is another's by now: a leader of it that started after ``before`` (clock ticks since boot).
+    Return an empty list if the kernel has reused the number: if the leader started after ``before`` (clock ticks since
+    boot).
     """
     leader = pids.current(sid)
     if sid <= 0 or (leader is not None and before is not None and leader.started > before):
@@ -109,14 +111,15 @@ def session_members(sid: int, before: int | None = None) -> list[psutil.Process]
     return tree(process.pid for process in found)
 
 
-def hang_up(process: psutil.Process) -> None:
-    """SIGHUP, as a terminal that closes sends it. Root's processes get that from the kernel, when their pane closes."""
+def send_sighup(process: psutil.Process) -> None:
+    """Send SIGHUP, as a closing terminal does. Processes of root get it from the kernel when their pane closes."""
     with contextlib.suppress(psutil.Error):
         process.send_signal(signal.SIGHUP)
 
 
 def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
-    """Signal them, those of root by one sudo. Where that is refused they live on, and the caller sees them."""
+    """Send a signal; to processes of root by one sudo. If sudo refuses, they continue to run, and the caller finds
+    them running."""
     of_root = []
     for process in processes:
         try:
@@ -132,8 +135,9 @@ def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
             log.warning("%s", e.what)
 
 
-def who_listens(port: int) -> str:
-    """``pid 123 (name)`` of the process that listens on this TCP port, as far as it may be seen."""
+def find_listener(port: int) -> str:
+    """Return ``pid 123 (name)`` of the process that listens on this TCP port, or "another process" if it is not
+    visible."""
     try:
         for connection in psutil.net_connections("tcp"):
             if (
@@ -149,7 +153,7 @@ def who_listens(port: int) -> str:
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that has a file open; ``writes``: not only for reading."""
+    """A process that has a file open. ``writes``: whether it opened the file for writing."""
 
     pid: int
     name: str
@@ -159,8 +163,11 @@ class Holder:
         return f"{self.name} (pid {self.pid})"
 
 
-def holders(paths: Iterable[Path]) -> dict[Path, list[Holder]]:
-    """Who has these files open, by whatever name, as far as it may be seen. A file nobody has is not in it."""
+def find_holders(paths: Iterable[Path]) -> dict[Path, list[Holder]]:
+    """Return the processes that have these files open, under any name, of those that this user may inspect.
+
+    Files that no process has open are not in the result.
+    """
     wanted = {(stat.st_dev, stat.st_ino): path for path in paths if (stat := _stat(path))}
     found: dict[Path, dict[int, Holder]] = {}
     for pid, link in _open_files():
@@ -171,14 +178,14 @@ def holders(paths: Iterable[Path]) -> dict[Path, list[Holder]]:
         before = found.setdefault(path, {}).get(pid)
         with contextlib.suppress(OSError, psutil.Error):
             writes = _writes(link) or (before is not None and before.writes)
-            found[path][pid] = Holder(pid, _called(psutil.Process(pid)), writes)
+            found[path][pid] = Holder(pid, _display_name(psutil.Process(pid)), writes)
     return {path: list(by_pid.values()) for path, by_pid in found.items() if by_pid}
 
 
 def _open_files() -> Iterator[tuple[int, Path]]:
-    """Every open file of every process: its pid, and the link below /proc that leads to it."""
+    """Yield every open file of every process: the pid, and the link below /proc."""
     for pid in psutil.pids():
-        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+        with contextlib.suppress(OSError):  # the process has exited, or belongs to another user
             yield from ((pid, link) for link in list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
@@ -195,8 +202,8 @@ def _writes(link: Path) -> bool:
     return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
 
 
-def _called(process: psutil.Process) -> str:
-    """Its name; of a QEMU the guest's."""
+def _display_name(process: psutil.Process) -> str:
+    """Return the name of the process; of a QEMU the name of its guest."""
     words = process.cmdline()
     guests = [after for word, after in itertools.pairwise(words) if word == "-name"]
     return guests[0].removeprefix("guest=").split(",")[0] if guests else process.name()

@@ -1,4 +1,5 @@
-"""Gives sudo in a lab's panes the password that wakeup was told: from memory, over a private socket, while it runs."""
+"""Pass the sudo password from wakeup to sudo in the panes of a lab: from memory, through a private socket, while
+wakeup runs."""
 
 import contextlib
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from sppr.host.facts import unix_listening
 
-#: The program that sudo runs, and that asks at the socket: the first word of what ``helper`` starts.
+#: The program that sudo executes to get the password. It connects to the socket.
 CLIENT = Path(__file__).resolve().parent.parent.parent / "cli" / "terminal" / "askpass.py"
 _PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
@@ -26,15 +27,16 @@ def _helper(folder: Path) -> Path:
 
 
 def helper(folder: Path) -> Path | None:
-    """What SUDO_ASKPASS is to be in the session of ``folder``; None where no wakeup serves it any more."""
+    """Return the value of SUDO_ASKPASS for the session in ``folder``, or None if no wakeup serves it now."""
     return _helper(folder) if str(_socket(folder)) in unix_listening() else None
 
 
 @contextlib.contextmanager
-def served(folder: Path, password: str) -> Iterator[Path]:
-    """Serve ``password`` to this user's own processes below ``folder``, which is 0700. Yields the helper."""
+def serve(folder: Path, password: str) -> Iterator[Path]:
+    """Serve ``password`` to processes of this user, through a socket in ``folder``, which has mode 0700. Yield the
+    path of the helper."""
     path, script = _socket(folder), _helper(folder)
-    path.unlink(missing_ok=True)  # of a wakeup that was killed: this one holds the session
+    path.unlink(missing_ok=True)  # left by a killed wakeup; this process has locked the session
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         path.chmod(0o600)
@@ -57,7 +59,7 @@ def _serve(listener: socket.socket, password: str) -> None:
     while True:
         try:
             connection, _ = listener.accept()
-        except OSError:  # shut down
+        except OSError:  # the socket was shut down
             return
         with connection, contextlib.suppress(OSError):
             if peer_uid(connection) == os.getuid():
@@ -65,5 +67,5 @@ def _serve(listener: socket.socket, password: str) -> None:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """Who is at the other end, by the kernel's word."""
+    """Return the user id of the process at the other end, as the kernel reports it."""
     return int(_PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])

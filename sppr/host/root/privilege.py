@@ -1,8 +1,9 @@
-"""What needs root, and how a user gets it: by sudo, each command logged as it can be pasted. Root asks nobody.
+"""Run commands as root: directly if this is root, otherwise by sudo. Each sudo command is logged so that it can be
+pasted.
 
-sudo keeps a ticket per terminal (``timestamp_type=tty``), and each pane is a terminal of its own: a ticket of the
-terminal where wakeup runs does not count in panes. So there the password comes from wakeup, by ``sudo -A``
-(host/root/askpass.py), while that runs, and after it sudo asks in the pane itself.
+sudo keeps a ticket for each terminal (``timestamp_type=tty``), and each pane is its own terminal, so the ticket of the
+terminal of wakeup does not count in panes. While wakeup runs, it passes the password to the panes through ``sudo -A``
+(host/root/askpass.py). Afterwards sudo asks in the pane.
 """
 
 import contextlib
@@ -19,21 +20,24 @@ from sppr.errors import HostError, LaunchError
 from sppr.host.root import askpass
 from sppr.run import find_program, pasteable, run, which
 
-#: cli/ shows what is said here: each command that is run as root, before it is.
+#: The CLI prints these records: each command that runs as root, before it runs.
 log = logging.getLogger(__name__)
 
-#: The terminal is one: sudo may ask there, and only one sudo at a time.
-_one_at_a_time = threading.Lock()
-#: What tells sudo the password while wakeup has it. Not in our environment, which a tmux server would keep for good.
-_helper: Path | None = None
+#: sudo may ask for the password in the terminal, so only one sudo may run at a time.
+_sudo_lock = threading.Lock()
+#: The askpass helper while wakeup has the password. It is not in this process's environment, because a tmux server
+#: would keep it there permanently.
+_askpass_helper: Path | None = None
 _REFUSED = re.compile(r"^(sudo:|Sorry,|\S+ is not )", re.MULTILINE)
 
 
 def is_root() -> bool:
+    """Return whether this process runs as root."""
     return os.geteuid() == 0
 
 
 def user() -> str:
+    """Return the name of this user."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -41,7 +45,7 @@ def user() -> str:
 
 
 def has_terminal() -> bool:
-    """Whether there is somebody who could be asked."""
+    """Return whether there is a terminal in which sudo can ask."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
@@ -50,8 +54,10 @@ def has_terminal() -> bool:
 
 
 def elevated(argv: Sequence[str], folder: Path) -> list[str]:
-    """``argv`` as a pane of the session in ``folder`` runs it as root: by the password of the wakeup that runs, or
-    else by sudo's own question in that pane."""
+    """Return the command with which a pane of the session in ``folder`` runs ``argv`` as root.
+
+    The password comes from a running wakeup; without one, sudo asks in the pane.
+    """
     if is_root():
         return list(argv)
     helper = askpass.helper(folder)
@@ -61,49 +67,56 @@ def elevated(argv: Sequence[str], folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def helped_by(helper: Path) -> Iterator[None]:
-    """While in it, what this process runs as root is given the password by ``helper``."""
-    global _helper
-    _helper = helper
+def using_askpass(helper: Path) -> Iterator[None]:
+    """Within this context, sudo gets the password from ``helper``."""
+    global _askpass_helper
+    _askpass_helper = helper
     try:
         yield
     finally:
-        _helper = None
+        _askpass_helper = None
 
 
 def sudo(options: Sequence[str], argv: Sequence[str] = (), stdin: str | None = None) -> tuple[int, str, bool]:
-    """Run sudo: its status, what it or the program said on stderr, and whether it was sudo that refused."""
-    env = {**os.environ, "LC_ALL": "C"} | ({"SUDO_ASKPASS": str(_helper)} if _helper else {})
+    """Run sudo. Return its status, the standard error of sudo or the program, and whether sudo itself refused."""
+    env = {**os.environ, "LC_ALL": "C"} | ({"SUDO_ASKPASS": str(_askpass_helper)} if _askpass_helper else {})
     before = ["setsid", "--wait"] if "-n" in options else []
     done = run([*before, "sudo", *options, *(["--", *argv] if argv else [])], stdin=stdin, env=env, check=False)
-    said = done.stderr.strip()
-    return done.returncode, said, done.returncode != 0 and bool(_REFUSED.search(said))
+    stderr = done.stderr.strip()
+    return done.returncode, stderr, done.returncode != 0 and bool(_REFUSED.search(stderr))
 
 
 def as_root(argv: Sequence[str | os.PathLike[str]], stdin: str | None = None) -> None:
-    """Run ``argv`` to its end as root; told first. HostError where sudo refuses or nobody can be asked."""
+    """Run ``argv`` as root and wait for it. It is logged first.
+
+    Raise HostError if sudo refuses or cannot ask for the password, LaunchError if the command fails.
+    """
     words = [find_program(os.fspath(argv[0])), *(os.fspath(word) for word in argv[1:])]
     if is_root():
         run(words, stdin=stdin)
         return
     log.info("sudo %s", pasteable(words))
-    with _one_at_a_time:
-        status, said, refused = sudo(["-A"] if _helper else [] if has_terminal() else ["-n"], words, stdin)
+    with _sudo_lock:
+        status, stderr, refused = sudo(["-A"] if _askpass_helper else [] if has_terminal() else ["-n"], words, stdin)
     if refused:
         hint = f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {sudoers_line([words])}"
-        raise HostError(f"not done: sudo {pasteable(words)}\n    {said}", hint=hint)
+        raise HostError(f"sudo refused: sudo {pasteable(words)}\n    {stderr}", hint=hint)
     if status:
-        raise LaunchError(f"sudo {pasteable(words)}: exited with status {status}: {said}")
+        raise LaunchError(f"sudo {pasteable(words)}: exited with status {status}: {stderr}")
 
 
 def asks_in_panes(programs: Iterable[str]) -> bool:
-    """Whether sudo would want a password in a pane for one of these. Asked of sudo itself, in a session of its own, so
-    that a ticket counts just where it would count there; each is run for its help only."""
+    """Return whether sudo would ask for a password in a pane, for one of these programs.
+
+    sudo is run in a session of its own, so that only tickets that are valid in a pane count. Each program is run with
+    --help only.
+    """
     return any(sudo(["-n"], [program, "--help"])[2] for program in dict.fromkeys(programs))
 
 
 def check(programs: Sequence[str], line: str) -> None:
-    """HostError where these cannot be run as root: no sudo, or a password is wanted and there is nobody to ask."""
+    """Raise HostError if these programs cannot run as root: there is no sudo, or it needs a password and there is no
+    terminal."""
     if is_root() or not programs:
         return
     if which("sudo") is None:
@@ -119,18 +132,24 @@ def _names(programs: Iterable[str]) -> str:
 
 
 def sudoers_line(commands: Iterable[Sequence[str]]) -> str:
-    """The line that lets this user run ``commands`` without a password. One without arguments is allowed with any."""
+    """Return the sudoers line that lets this user run ``commands`` without a password.
+
+    A command without arguments is permitted with any.
+    """
     listed = ", ".join(" ".join([_escaped(argv[0]), *map(_escaped, argv[1:])]) for argv in commands)
     return f"{user()} ALL=(root) NOPASSWD: {listed}"
 
 
 def _escaped(word: str) -> str:
-    """As sudoers wants it: its own separators and the wildcards it would expand, each behind a backslash."""
+    """Escape the separators and wildcards of sudoers with a backslash."""
     return re.sub(r"([\\,:=*?\[\]! \t#\"])", r"\\\1", word)
 
 
 def home() -> str:
-    """HOME for what runs here. After ``sudo -E`` it is that of the user who called: root leaves no files there."""
+    """Return HOME for programs of the lab.
+
+    After ``sudo -E``, HOME is that of the calling user, in which root must not create files.
+    """
     named = os.environ.get("HOME", "/")
     with contextlib.suppress(OSError):
         if is_root() and Path(named).stat().st_uid != 0:
@@ -138,36 +157,44 @@ def home() -> str:
     return named
 
 
-def dropped() -> list[str]:
-    """Return the words before a command line by which root runs it as this user; none where this is root."""
+def drop_to_user_argv() -> list[str]:
+    """Return the words before a command line with which root runs it as this user; none if this is root."""
     if is_root():
         return []
     return [find_program("setpriv"), f"--reuid={os.getuid()}", f"--regid={os.getgid()}", "--init-groups", "--"]
 
 
 def kill(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal processes of root: what sudo started. sudo itself hears its caller, and passes the signal on."""
-    with contextlib.suppress(LaunchError):  # one has just ended
+    """Send a signal to processes that sudo started as root.
+
+    A user can signal sudo, which passes the signal on, but not its child.
+    """
+    with contextlib.suppress(LaunchError):  # one of them has just exited
         as_root([which("kill") or "/usr/bin/kill", f"-{number.name.removeprefix('SIG')}", *map(str, pids)])
 
 
 def remove(path: Path) -> None:
-    """Remove a file, as root where it lies in a sticky folder and is root's."""
+    """Remove a file; as root if it belongs to root in a sticky folder."""
     try:
         path.unlink(missing_ok=True)
     except PermissionError:
         as_root(["rm", "-f", "--", path])
 
 
-def hand_over(path: Path) -> None:
-    """Have a socket that root made open to this user: our data plane does that itself, SPP's own programs cannot."""
+def give_to_user(path: Path) -> None:
+    """Make a socket that root created accessible to this user.
+
+    sppr's data plane does so itself; SPP's own programs cannot.
+    """
     if path.is_socket() and not path.is_symlink() and not os.access(path, os.W_OK):
-        as_root(["chown", "-h", str(os.getuid()), path])  # -h: no link that takes its place is followed
+        as_root(["chown", "-h", str(os.getuid()), path])  # -h: do not follow a link that replaced it
 
 
-def as_its_folder(*paths: Path) -> None:
-    """Give files that root has just made to the owner of the folder each lies in. After ``sudo wakeup`` the images, the
-    ssh key and ssh_config beside conf.yml are still the user's. Anybody but root makes files of their own anyway."""
+def give_to_folder_owner(*paths: Path) -> None:
+    """Give new files of root to the owner of their folder.
+
+    After ``sudo wakeup``, the images, the ssh key and ssh_config beside conf.yml then still belong to the user.
+    """
     if os.geteuid() != 0:
         return
     for path in paths:

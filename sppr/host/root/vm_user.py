@@ -1,7 +1,7 @@
 """The user that QEMU runs as in a lab of root. QEMU starts as root, opens its files, and then drops to this user.
 
-So a guest that breaks out of QEMU is neither root nor the lab's user. `sppr setup` adds the user. In a lab of another
-user QEMU runs as that user.
+A guest that breaks out of QEMU then has neither root's rights nor those of the lab's user. `sppr setup` creates the
+user. In a lab of another user, QEMU runs as that user.
 """
 
 import os
@@ -13,7 +13,8 @@ NAME = "sppr-vm"
 
 
 def find() -> pwd.struct_passwd | None:
-    """Return the user, or None where QEMU does not drop to it: the lab is not root's, or the user does not exist."""
+    """Return the user, or None if QEMU keeps its user: in a lab of a user other than root, or if this user does not
+    exist."""
     try:
         return pwd.getpwnam(NAME) if os.geteuid() == 0 else None
     except KeyError:
@@ -21,14 +22,16 @@ def find() -> pwd.struct_passwd | None:
 
 
 def problem(*folders: Path) -> str:
-    """Return why QEMU cannot run as this user in a lab of root; empty where it can. ``folders``: where its sockets lie,
-    which it opens again after a restart of the other side."""
+    """Return why QEMU cannot run as this user in a lab of root, or an empty string if it can.
+
+    ``folders``: those of its sockets, which QEMU opens again after a restart of the other side.
+    """
     if os.geteuid() != 0:
         return ""
     if find() is None:
         return f"there is no user {NAME}"
     closed = next((parent for folder in folders for parent in _parents(folder) if not _is_open(parent)), None)
-    return f"{closed} is closed to user {NAME} (no x for others)" if closed else ""
+    return f"user {NAME} cannot enter {closed} (no x for others)" if closed else ""
 
 
 def _parents(folder: Path) -> list[Path]:
@@ -41,13 +44,13 @@ def _is_open(folder: Path) -> bool:
     return of_group or bool(stat.st_mode & 0o001)
 
 
-def ensure(note: Callable[[str], None]) -> None:
-    """Make the user where root calls this and it does not exist."""
+def ensure(report: Callable[[str], None]) -> None:
+    """Create the user if this is root and the user does not exist."""
     from sppr.host.root import privilege  # `sppr status` starts faster without it
 
     if os.geteuid() != 0 or find() is not None:
         return
-    note(f"user {NAME}: VMs of root's labs run as this user")
+    report(f"creating user {NAME}: in labs of root, VMs run as this user")
     privilege.as_root(
         ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
          "--shell", "/usr/sbin/nologin", NAME]
@@ -55,7 +58,7 @@ def ensure(note: Callable[[str], None]) -> None:
 
 
 def open_folder(folder: Path) -> None:
-    """Let the user pass through a private folder of root's, without reading it: x for its group."""
+    """Let the user pass through a private folder of root without reading it: x for its group."""
     if (user := find()) is not None and os.geteuid() == 0:
         os.chown(folder, -1, user.pw_gid, follow_symlinks=False)
         folder.chmod(0o710)

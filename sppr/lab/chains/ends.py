@@ -45,7 +45,7 @@ def check(plan: "Plan") -> None:
     """HostError where a namespace has the name of one that this lab would make."""
     for end in plan.wiring.ends:
         name = name_of(plan, end)
-        there = netns.made_at(name)
+        there = netns.created_at(name)
         if there is not None and _noted(Path(plan.run)).get(name) not in (there, PENDING):
             what = f"network namespace {name}: exists already, and is not of this lab ({end.port} of chain {end.chain})"
             raise HostError(what, hint=f"ip netns delete {name}   or give the end another netns: in conf.yml")
@@ -60,7 +60,7 @@ def prepare(plan: "Plan") -> list[str]:
     folder = Path(plan.run)
     noted = _noted(folder)
     done = []
-    for name in [name for end in plan.wiring.ends if netns.made_at(name := name_of(plan, end)) is None]:
+    for name in [name for end in plan.wiring.ends if netns.created_at(name := name_of(plan, end)) is None]:
         noted[name] = PENDING  # who is interrupted here leaves a namespace that is known as this lab's
         _note(folder, noted)
         noted[name] = netns.create(name)
@@ -71,7 +71,7 @@ def prepare(plan: "Plan") -> list[str]:
         end = ends.get(interface)
         with contextlib.suppress(LaunchError):  # the tap is gone; the primary creates it when it starts again
             if end is None or name_of(plan, end) != space:
-                netns.give_back(interface, space)
+                netns.move_out(interface, space)
                 done.append(f"{interface} is back in the host's namespace")
             elif address != end.address or _address_differs(end, space):
                 netns.set_address(interface, space, end.address or None)
@@ -103,7 +103,7 @@ def move(plan: "Plan") -> list[str]:
     done = [f"namespace {name} removed" for name in remove(Path(plan.run), wanted, taps(plan))]
     for end in outside(plan):
         name = name_of(plan, end)
-        netns.take(end.interface, name, end.address)
+        netns.move_in(end.interface, name, end.address)
         done.append(f"{end.port} ({end.interface}) is in namespace {name}")
     return done
 
@@ -131,7 +131,7 @@ def faults(plan: "Plan") -> dict[str, list[str]]:
     left = outside(plan)
     for end in plan.wiring.ends:
         name = name_of(plan, end)
-        if netns.made_at(name) is None:
+        if netns.created_at(name) is None:
             fault = f"namespace {name} of {end.port} is gone: sppr chain apply, then sppr restart pri"
         elif end in left:
             fault = f"{end.port} is not in namespace {name}: sppr chain apply"
@@ -147,7 +147,7 @@ def faults(plan: "Plan") -> dict[str, list[str]]:
 
 def _is_inside(interface: str, name: str) -> bool:
     try:
-        packet_socket.inside(name, lambda: socket.if_nametoindex(interface))
+        packet_socket.run_in_netns(name, lambda: socket.if_nametoindex(interface))
     except OSError:
         return False
     return True
@@ -158,7 +158,7 @@ def _address_differs(end: "TapEnd", name: str) -> bool:
     if not end.address or os.geteuid() != 0:
         return False
     try:
-        return packet_socket.inside(name, lambda: _address(end.interface)) != end.address
+        return packet_socket.run_in_netns(name, lambda: _address(end.interface)) != end.address
     except OSError:
         return False  # it is not there
 
@@ -196,11 +196,11 @@ def remove(folder: Path, keep: Iterable[str] = (), taps: Sequence[str] = ()) -> 
     for name, made in list(noted.items()):
         if name in keep:
             continue
-        there = netns.made_at(name)
+        there = netns.created_at(name)
         if there is not None and made in (there, PENDING):
             for interface in taps:
                 with contextlib.suppress(LaunchError):  # it is in another one
-                    netns.give_back(interface, name)
+                    netns.move_out(interface, name)
             netns.remove(name)
             removed.append(name)
         del noted[name]

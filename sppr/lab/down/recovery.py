@@ -99,9 +99,11 @@ def down_without_state(session: str, note: Note) -> bool:
     prefixes = {session: "", **footprint.prefixes(programs or ())}
     _sweep(prefixes, started=programs is not None)
     states.remove(states.folder_of(session))
-    strangers = [pid for prefix in prefixes for pid in leftovers.living(prefix)]
+    strangers = [pid for prefix in prefixes for pid in leftovers.running_processes(prefix)]
     if strangers:
-        what = f"session {session}: not known here, but {', '.join(map(open_files.name_of, strangers))} with its"
+        what = (
+            f"session {session}: not known here, but {', '.join(map(open_files.describe_process, strangers))} with its"
+        )
         hint = f"is its state elsewhere (SPPR_RUN_DIR)? else: kill {' '.join(map(str, strangers))}"
         raise NotEnded(f"{what} --file-prefix runs", hint=hint)
     if programs is not None:

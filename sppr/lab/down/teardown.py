@@ -109,14 +109,14 @@ def sweep(state: State) -> None:
     regions, images that were being made."""
     sweep_outside(state.plan.sockets, state.plan.regions)
     for image in {image for part in state.plan.parts for image in (part.disk, part.template) if image}:
-        atomic_write.sweep(Path(image))
+        atomic_write.remove_leftovers(Path(image))
     sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)
     ends.remove(state.folder)
 
 
 def sweep_outside(sockets: Iterable[str], regions: Iterable[str]) -> None:
     """Remove the sockets that nobody has, and the regions that nobody serves."""
-    for socket in unix.stale(sockets):
+    for socket in unix.find_stale(sockets):
         privilege.remove(socket)
     for path in regions:
         shared_region.remove(Path(path))
@@ -128,7 +128,7 @@ def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:
     ``started``: whether there were any, which a user cannot see.
     """
     if not privilege.is_root():
-        leftovers.sweep_by_sudo(prefix, huge_dir, started)
+        leftovers.remove_by_sudo(prefix, huge_dir, started)
         return
     pattern = re.compile(rf"{re.escape(prefix)}map_\d+")
     pages = [page for page in huge_dir.glob(f"{prefix}map_*") if pattern.fullmatch(page.name)]
@@ -197,7 +197,7 @@ def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
     there = tmux.find_session(state.plan.session)
     ours = there is not None and there.owner == tmux.owner_id(state.folder)
     members = {p.pid: p for p in panes.pane_processes(there.panes.values() if there and ours else ())}
-    spared = processes.ourselves()
+    spared = processes.self_and_ancestors()
     for part in state.plan.parts:
         files = part.files(state.folder)
         if proc := states.process(files):

@@ -158,7 +158,7 @@ class VmPlanner:
             nics=self.options.nics,
             graphic=self.options.graphic,
             makes_sockets=self.options.makes_sockets,
-            confinement=Confinement(self.paths.vm_user, self.paths.sandbox),
+            confinement=Confinement(self.paths.vm_user, self.paths.sandbox, qemu_9_2=self.paths.qemu_9_2),
         )
 
     def _controller(self) -> tuple[Path | str, int]:

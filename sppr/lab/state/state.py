@@ -20,7 +20,7 @@ from sppr.errors import SpprError
 from sppr.host import atomic_write
 from sppr.host.process import pids
 from sppr.host.process.pids import Proc
-from sppr.host.run_directory import check_own, make_private, sessions_dir
+from sppr.host.run_directory import check_owner, make_private, sessions_dir
 from sppr.lab.down import footprint
 from sppr.lab.plan.plan import VERSION, Plan
 from sppr.tmux.pane import EXIT_VARIABLE, POLICY_VARIABLE, PaneFiles
@@ -86,7 +86,7 @@ def folder_of(session: str) -> Path:
 def load(session: str) -> State:
     """The state of ``session``. NoSession where there is none, Broken where it cannot be understood, HostError where
     its folder is none of this user's."""
-    check_own(folder_of(session))
+    check_owner(folder_of(session))
     path = folder_of(session) / _NAME
     try:
         text = path.read_bytes()
@@ -251,7 +251,7 @@ def remove(folder: Path) -> None:
     where the folder is a link or somebody else's."""
     import shutil  # `sppr status` starts faster without it
 
-    check_own(folder)
+    check_owner(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name == _NAME:
             continue

@@ -11,7 +11,7 @@ from sppr.host import shared_region
 from sppr.host.facts import Facts
 from sppr.host.process import sockets
 from sppr.host.root import privilege
-from sppr.host.root.privilege import as_its_folder
+from sppr.host.root.privilege import give_to_folder_owner
 from sppr.images.store import Filler, Store
 from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Image, Plan, images
@@ -33,7 +33,7 @@ def prepare(plan: Plan, start: Collection[str], paths: LabPaths, machine: Facts,
     for path in map(Path, sockets):
         remove_stale_socket(path)
     for path in (Path(r) for part in parts for r in part.regions):
-        shared_region.make(path)
+        shared_region.create(path)
     if paths.store is not None and any(part.is_vm for part in parts):
         create_key(paths.public_key)
         write_ssh_config(plan, paths.public_key)
@@ -43,7 +43,7 @@ def prepare(plan: Plan, start: Collection[str], paths: LabPaths, machine: Facts,
 
 def remove_stale_socket(path: Path) -> None:
     """Remove the socket at this path, if no process uses it."""
-    for stale in sockets.stale([path]):
+    for stale in sockets.find_stale([path]):
         privilege.remove(stale)
 
 
@@ -54,7 +54,7 @@ def create_key(public: Path) -> None:
         if private.exists():
             private.rename(private.with_name(f"{private.name}.old"))
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "sppr lab", "-f", private])
-        as_its_folder(private, public)
+        give_to_folder_owner(private, public)
 
 
 def write_ssh_config(plan: Plan, public_key: Path) -> None:
@@ -70,7 +70,7 @@ def write_ssh_config(plan: Plan, public_key: Path) -> None:
     text = "# Written by each bring-up of the lab.\n" + "".join(hosts) + "Host vm-*\n" + common
     config = public_key.with_name("ssh_config")
     config.write_text(text)
-    as_its_folder(config)
+    give_to_folder_owner(config)
 
 
 def create_images(needed: Sequence[Image], store: Store, report: Note, filler: Filler | None = None) -> None:

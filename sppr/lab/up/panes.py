@@ -109,7 +109,7 @@ def pane_processes(leaders: Iterable[int]) -> list[psutil.Process]:
 
     ``leaders``: the pids of the first processes of the panes. This process and its ancestors are left out.
     """
-    excluded = processes.ourselves()
+    excluded = processes.self_and_ancestors()
     found = {p.pid: p for leader in leaders for p in (*processes.session_members(leader), *processes.tree([leader]))}
     return [p for p in found.values() if p.pid not in excluded]
 
@@ -118,5 +118,5 @@ def stop_processes(members: list[psutil.Process]) -> tuple[list[psutil.Process],
     """Stop these processes of panes. Return those that had to be killed, and those that still run."""
     # Interactive shells ignore SIGTERM. A closed terminal sends SIGHUP.
     for process in members:
-        processes.hang_up(process)
-    return processes.end(processes.wait_ended(members, Deadline(1.0)), Deadline(3.0))
+        processes.send_sighup(process)
+    return processes.end(processes.wait_exited(members, Deadline(1.0)), Deadline(3.0))

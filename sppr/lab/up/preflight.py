@@ -41,7 +41,7 @@ def check(
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
-    return [f for f in findings if f.severity == "warning" and not f.mend]
+    return [f for f in findings if f.severity == "warning" and not f.fix_steps]
 
 
 def find_problems(
@@ -99,7 +99,7 @@ def _wait_for_taps(plan: Plan, machine: Facts) -> Facts:
     """
     names = requirements.taps(plan)
     for _ in Deadline(TAP_GONE).ticks():
-        if not any(interface.name in names and interface.is_going for interface in machine.interfaces):
+        if not any(interface.name in names and interface.is_being_removed for interface in machine.interfaces):
             break
         machine = replace(machine, interfaces=facts.interfaces(Path(machine.root)))
     return machine
@@ -139,7 +139,7 @@ def _check_images(disks: Collection[Image], paths: LabPaths, stopping: Collectio
         raise paths.no_store or HostError("no base image", hint=BUILD_HINT)
     paths.store.check_base()
     for image in disks:
-        paths.store.check_made(image.kind, image.vm_id, stopping)
+        paths.store.check_usable(image.kind, image.vm_id, stopping)
 
 
 def _check_state(session: str) -> None:
@@ -171,7 +171,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_region(path: Path) -> None:
-    if shared_region.is_served(path):
+    if shared_region.is_in_use(path):
         hint = "stop the lab of that process, or set rings: or spp.sock_dir: in conf.yml"
         raise HostError(f"{path}: another process serves the shared region of this ring VM", hint=hint)
 

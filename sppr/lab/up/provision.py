@@ -232,7 +232,8 @@ def confinement() -> devices.Confinement:
     QEMU opens its files before it changes to its user.
     """
     user = vm_user.find()
-    return devices.Confinement(user.pw_name if user else "", devices.has_seccomp(which(devices.QEMU)))
+    qemu = which(devices.QEMU)
+    return devices.Confinement(user.pw_name if user else "", devices.has_seccomp(qemu), qemu_9_2=devices.is_9_2(qemu))
 
 
 @contextlib.contextmanager

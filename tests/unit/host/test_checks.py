@@ -20,7 +20,7 @@ GOOD = Facts(
     nics=(NIC.address,),
     ports=(NIC,),
     virtualisation=True,
-    kvm_there=True,
+    kvm_exists=True,
     kvm_device=True,
     kvm_boots=True,
     iommu=True,
@@ -53,7 +53,7 @@ NEEDS = Requirements(
     sockets=("/tmp/sock11",),
     hugepage_mib=512,
     file_prefix="lab",
-    who_listens=lambda port: f"pid {port} (nc)",
+    find_listener=lambda port: f"pid {port} (nc)",
     name_of=lambda pid: f"pid {pid} (spp)",
     processes=(PRIMARY, SECONDARY, VM),
     disks=(Disk("/lab/img/v11", "qcow2", "/lab/ov-base", "qcow2"),),
@@ -96,6 +96,11 @@ def with_controller(*words: str) -> Requirements:
 
 def test_a_machine_that_has_all_is_passed() -> None:
     assert check(GOOD, NEEDS) == []
+
+
+def test_each_option_of_qemu_for_a_new_connection_is_fine() -> None:
+    newer = with_vm(*MEMORY, "-chardev", "socket,id=chr0,path=/tmp/sock11,reconnect-ms=1000")
+    assert check(GOOD, newer) == check(GOOD, with_vm(*MEMORY, *CHARDEV)) == []
 
 
 DRY = replace(GOOD, hugepages=(Hugepages(2048, 100, 10),))
@@ -199,7 +204,7 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
     (replace(GOOD, iommu=False), NEEDS, "iommu-off", "warning",
      "0000:00:04.0 on vfio-pci without an IOMMU: DMA is unchecked (noiommu mode)",
      "boot with intel_iommu=on iommu=pt (or amd_iommu=on)"),
-    (replace(GOOD, ports=(replace(NIC, loose=("0000:00:04.1",)),)), NEEDS, "iommu-group", "error",
+    (replace(GOOD, ports=(replace(NIC, kernel_bound=("0000:00:04.1",)),)), NEEDS, "iommu-group", "error",
      "0000:00:04.0: 0000:00:04.1 of its IOMMU group 7 still have kernel drivers",
      "dpdk-devbind.py -b vfio-pci 0000:00:04.1, or -u 0000:00:04.1"),
     (replace(GOOD, ports=(replace(NIC, group_open=False),)), NEEDS, "vfio-perm", "error",
@@ -227,7 +232,7 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
     (GOOD, with_vm(*MEMORY, "-chardev", "socket,id=c,path=/tmp/sock11"), "vhost-reconnect", "warning",
      "vm_v11: /tmp/sock11 without reconnect=1: after a restart of its secondary it stays dead",
      "reconnect=1 in its -chardev"),
-    (replace(GOOD, kvm_there=False, kvm_device=False), replace(NEEDS, accel="kvm"), "kvm-none", "error",
+    (replace(GOOD, kvm_exists=False, kvm_device=False), replace(NEEDS, accel="kvm"), "kvm-none", "error",
      "vm.accel is kvm, but there is no /dev/kvm",
      "enable VT-x or AMD-V in the firmware; modprobe kvm_intel (or kvm_amd); or set vm.accel: auto in conf.yml"),
     (replace(GOOD, virtualisation=False), replace(NEEDS, accel="kvm"), "kvm-none", "error",
@@ -284,8 +289,8 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
      "become ready late or not at all", "fewer secondaries (-ns), or a machine with more cores"),
     (GOOD, replace(NEEDS, vm_user_problem="there is no user sppr-vm"), "vm-user", "warning",
      "VMs of this lab run as root: there is no user sppr-vm", "sppr setup   (adds user sppr-vm)"),
-    (GOOD, replace(NEEDS, vm_user_problem="/root is closed to user sppr-vm (no x for others)"), "vm-user", "warning",
-     "VMs of this lab run as root: /root is closed to user sppr-vm (no x for others)",
+    (GOOD, replace(NEEDS, vm_user_problem="user sppr-vm cannot enter /root (no x for others)"), "vm-user", "warning",
+     "VMs of this lab run as root: user sppr-vm cannot enter /root (no x for others)",
      "chmod o+x that folder, or move it: SPPR_RUN_DIR, spp.sock_dir in conf.yml"),
 ]  # fmt: skip
 
@@ -435,7 +440,7 @@ def test_what_a_lab_that_runs_has_is_not_held_against_it() -> None:
 def test_a_runtime_folder_under_a_living_secondary_stays() -> None:
     """Its primary was killed; this lab's own secondary still runs over the folder."""
     facts = replace(GOOD, runtimes=(replace(LEFT, mappers=(78,)),))
-    assert not any(f.mend for f in check(facts, replace(NEEDS, living={"sec1": 78})))
+    assert not any(f.fix_steps for f in check(facts, replace(NEEDS, living={"sec1": 78})))
 
 
 def test_pages_that_a_dead_primary_of_this_lab_left_are_there_for_the_next_one() -> None:
@@ -457,7 +462,7 @@ def test_pages_that_a_dead_primary_of_this_lab_left_are_there_for_the_next_one()
 )  # fmt: skip
 def test_what_can_be_taken_back_has_its_commands(facts: Facts, required: Requirements, commands: list[str]) -> None:
     [finding] = check(facts, required)
-    assert list(map(str, finding.mend)) == commands
+    assert list(map(str, finding.fix_steps)) == commands
 
 
 def test_nothing_of_another_prefix_or_process_is_ever_mended() -> None:
@@ -468,7 +473,7 @@ def test_nothing_of_another_prefix_or_process_is_ever_mended() -> None:
         unix_listening=frozenset({"/tmp/sock11"}),
     )
     found = check(facts, replace(NEEDS, stale=("/tmp/sock11",)))
-    assert ids(found) == ["dpdk-lock", "vhost-taken", "hp-leak"] and not any(f.mend for f in found)
+    assert ids(found) == ["dpdk-lock", "vhost-taken", "hp-leak"] and not any(f.fix_steps for f in found)
 
 
 def test_every_check_that_looks_is_seen_to_find_something() -> None:

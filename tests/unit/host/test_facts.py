@@ -68,7 +68,7 @@ def test_facts_of_a_machine(tmp_path: Path) -> None:
     assert found.nics == ("0000:00:04.0",), "a disk controller on vfio-pci is no port"
     assert found.unix_listening == {"/tmp/sock1"}, "a connected socket does not listen"
     assert found.tcp_listening == {0x15B3}
-    assert found.kvm_usable() and found.kvm_there
+    assert found.kvm_usable() and found.kvm_exists
     assert found.memory_free_mib == 2048 and found.aslr == 2
     [node] = found.nodes
     assert (node.number, node.cpus, node.free_mib) == (1, (1, 4, 5, 6), 6)
@@ -137,7 +137,7 @@ def test_interfaces_with_their_kinds_and_who_has_a_tap_open(tmp_path: Path) -> N
     ids=["nobody has it", "not in sysfs any more", "a process has it", "made to stay", "no tap"],
 )
 def test_a_tap_that_nobody_has_is_going(interface: Interface, going: bool) -> None:
-    assert interface.is_going == going
+    assert interface.is_being_removed == going
 
 
 def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
@@ -148,11 +148,11 @@ def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout and other.stdout.readline() == "ok\n"
         assert dpdk_runtime.lock_holder(config) == other.pid
-        assert open_files.who_has_open([str(config)]) == {str(config): other.pid}
-        assert open_files.name_of(other.pid).startswith(f"pid {other.pid} (python")
+        assert open_files.find_opener([str(config)]) == {str(config): other.pid}
+        assert open_files.describe_process(other.pid).startswith(f"pid {other.pid} (python")
         other.communicate("")
     assert dpdk_runtime.lock_holder(config) is None and dpdk_runtime.lock_holder(tmp_path / "none") is None
-    assert open_files.who_has_open([str(config)]) == {}
+    assert open_files.find_opener([str(config)]) == {}
 
 
 @pytest.mark.timeout(20)
@@ -172,8 +172,8 @@ def test_root_does_not_look_for_runtime_folders_where_others_write(
     assert [found.path for found in dpdk_runtime.runtimes(tmp_path, dict)] == seen
 
 
-@pytest.mark.parametrize(("driver", "loose"), [("e1000", ("0000:00:04.1",)), ("vfio-pci", ()), ("pci-stub", ())])
-def test_siblings_in_an_iommu_group_that_a_kernel_driver_has(tmp_path: Path, driver: str, loose: object) -> None:
+@pytest.mark.parametrize(("driver", "kernel_bound"), [("e1000", ("0000:00:04.1",)), ("vfio-pci", ()), ("pci-stub", ())])
+def test_siblings_in_an_iommu_group_that_a_kernel_driver_has(tmp_path: Path, driver: str, kernel_bound: object) -> None:
     machine(tmp_path)
     devices = tmp_path / "sys/bus/pci/devices"
     group = tmp_path / "sys/kernel/iommu_groups/7"
@@ -187,7 +187,7 @@ def test_siblings_in_an_iommu_group_that_a_kernel_driver_has(tmp_path: Path, dri
         (group / "devices" / name).mkdir()
     found = facts.read(tmp_path)
     [nic] = [port for port in found.ports if port.address == "0000:00:04.0"]
-    assert found.iommu and (nic.driver, nic.node, nic.group, nic.loose) == ("vfio-pci", 1, 7, loose)
+    assert found.iommu and (nic.driver, nic.node, nic.group, nic.kernel_bound) == ("vfio-pci", 1, 7, kernel_bound)
     assert not nic.group_open, "there is no /dev/vfio/7"
 
 

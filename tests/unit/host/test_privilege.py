@@ -29,7 +29,7 @@ def test_a_pane_asks_wakeup_while_it_runs_and_its_terminal_after(
     ana: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("SUDO_ASKPASS", raising=False)
-    with askpass.served(tmp_path, "s3cret") as helper:
+    with askpass.serve(tmp_path, "s3cret") as helper:
         assert privilege.elevated(["/x/spp_nfv"], tmp_path) == ["/usr/bin/sudo", "-A", "--", "/x/spp_nfv"]
         assert os.environ.pop("SUDO_ASKPASS") == str(helper)
         assert "s3cret" not in helper.read_text() and helper.stat().st_mode & 0o077 == 0
@@ -38,11 +38,11 @@ def test_a_pane_asks_wakeup_while_it_runs_and_its_terminal_after(
 
 
 def test_socket_of_a_killed_wakeup_counts_for_nothing_and_is_in_nobodys_way(tmp_path: Path) -> None:
-    with askpass.served(tmp_path, "old"):
+    with askpass.serve(tmp_path, "old"):
         (tmp_path / "copy").hardlink_to(tmp_path / "ask.sock")
     (tmp_path / "copy").rename(tmp_path / "ask.sock")
     assert askpass.helper(tmp_path) is None
-    with askpass.served(tmp_path, "new") as helper:
+    with askpass.serve(tmp_path, "new") as helper:
         assert subprocess.run([helper], capture_output=True, check=True).stdout == b"new\n"
 
 
@@ -63,7 +63,7 @@ def test_sweep_finds_the_files_of_its_prefix_only(tmp_path: Path) -> None:
     ours = ["a.b+map_0", "a.b+map_17"]
     for name in [*ours, "a.bb+map_0", "axb+map_0", "a.b+map_x", "xa.b+map_0", "a.b+map_0.old"]:
         (tmp_path / name).touch()
-    find, remove = leftovers.sweeps("a.b+", tmp_path)
+    find, remove = leftovers.remove_commands("a.b+", tmp_path)
     assert find[-1] == "-delete" and remove[1:] == ["-rf", "/run/dpdk/a.b+"]
     found = subprocess.run([*find[:-1], "-print"], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(Path(path).name for path in found) == ours
@@ -76,9 +76,9 @@ def test_a_link_in_place_of_a_socket_is_not_handed_over(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "access", lambda *_: False)
     socket.socket(socket.AF_UNIX).bind(str(tmp_path / "sock"))
     (tmp_path / "link").symlink_to(tmp_path / "sock")
-    privilege.hand_over(tmp_path / "link")
+    privilege.give_to_user(tmp_path / "link")
     assert asked == []
-    privilege.hand_over(tmp_path / "sock")
+    privilege.give_to_user(tmp_path / "sock")
     assert asked == [["chown", "-h", str(os.getuid()), tmp_path / "sock"]]
 
 

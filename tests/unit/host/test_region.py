@@ -14,11 +14,11 @@ def test_made_whole_and_private_and_kept_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "socks"
     folder.mkdir()
     path = folder / "ivshmem6"
-    shared_region.make(path)
+    shared_region.create(path)
     assert path.stat().st_size == shared_region.SIZE and stat.S_IMODE(path.stat().st_mode) == 0o600
     with path.open("r+b") as f:
         f.write(b"x")
-    shared_region.make(path)
+    shared_region.create(path)
     assert path.read_bytes()[:1] == b"x" and list(folder.iterdir()) == [path]
     shared_region.remove(path)
     shared_region.remove(path)
@@ -30,19 +30,19 @@ def test_what_is_no_region_is_left_alone(tmp_path: Path) -> None:
     short.write_bytes(b"precious")
     link.symlink_to(tmp_path / "gone")
     for path in (short, link, tmp_path):
-        with pytest.raises(HostError, match="not a region of ours"):
-            shared_region.make(path)
+        with pytest.raises(HostError, match="not a shared region of sppr"):
+            shared_region.create(path)
         shared_region.remove(path)
     assert short.read_bytes() == b"precious" and link.is_symlink() and not (tmp_path / "gone").exists()
 
 
 def test_one_that_is_served_stays(tmp_path: Path) -> None:
     path = tmp_path / "ivshmem6"
-    shared_region.make(path)
-    assert not shared_region.is_served(path) and not shared_region.is_served(tmp_path / "none")
+    shared_region.create(path)
+    assert not shared_region.is_in_use(path) and not shared_region.is_in_use(tmp_path / "none")
     with path.open("r+b") as server:
         fcntl.flock(server, fcntl.LOCK_EX)
-        assert shared_region.is_served(path)
+        assert shared_region.is_in_use(path)
         shared_region.remove(path)
         assert path.exists()
     shared_region.remove(path)

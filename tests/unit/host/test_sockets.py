@@ -32,7 +32,7 @@ def test_every_network_namespace_is_read_once(tmp_path: Path) -> None:
         if namespace:
             (proc / folder / "ns").mkdir()
             (proc / folder / "ns/net").symlink_to(namespace)
-    found = sockets.bound(tmp_path)
+    found = sockets.bound_paths(tmp_path)
     assert {"/ours", "/bound only"} < found and len(found) == 3
     assert len(found & {"/theirs", "/never read: the same namespace"}) == 1
 
@@ -55,8 +55,8 @@ def test_what_somebody_has_is_not_stale(tmp_path: Path) -> None:
         link.symlink_to(listening)
         dangling.symlink_to(left)
         file.touch()
-        assert sockets.stale(paths) == [left]
-    assert sockets.stale(paths) == [datagram, silent, listening, left]
+        assert sockets.find_stale(paths) == [left]
+    assert sockets.find_stale(paths) == [datagram, silent, listening, left]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user, which needs root")
@@ -66,5 +66,5 @@ def test_a_socket_of_another_user_is_not_connected_to(tmp_path: Path) -> None:
     sockets.check_owner(path)
     sockets.check_owner(tmp_path / "gone")
     os.chown(path, 65534, 65534)
-    with pytest.raises(HostError, match=r"sock11: belongs to uid 65534, who would have the guest's memory"):
+    with pytest.raises(HostError, match=r"sock11: belongs to uid 65534, who could read the guest's memory"):
         sockets.check_owner(path)

@@ -12,7 +12,7 @@ import pytest
 from sppr.errors import HostError
 from sppr.host.process.processes import Holder
 from sppr.images import edit, listing, qemu_img
-from sppr.images.store import Store, end_hint
+from sppr.images.store import Store, stop_hint
 from tests.conftest import ROOT
 from tests.unit.images.test_store import image
 
@@ -51,7 +51,7 @@ def by_name(folder: Path) -> dict[str, listing.Entry]:
 
 def add(folder: Path, source: Path, name: str | None = None, image_format: str | None = None) -> list[float]:
     seen: list[float] = []
-    edit.add(folder, source, name, image_format, seen.append)
+    edit.import_image(folder, source, name, image_format, seen.append)
     return seen
 
 
@@ -102,8 +102,8 @@ def test_a_folder_without_images_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_who_has_an_image_is_ended_by_its_parts_name() -> None:
-    assert end_hint(Holder(7, "vm-r6", True)).startswith("end it first: sppr stop vm_r6, or")
-    assert end_hint(Holder(7, "qemu-nbd", True)) == "end it first: sppr down, or where no session has it: kill 7"
+    assert stop_hint(Holder(7, "vm-r6", True)).startswith("stop it first: sppr stop vm_r6, or")
+    assert stop_hint(Holder(7, "qemu-nbd", True)) == "stop it first: sppr down, or if it belongs to no session: kill 7"
 
 
 def test_a_source_that_is_missing_says_where_to_look() -> None:
@@ -132,13 +132,13 @@ def test_an_overlay_is_added_whole(folder: Path, tmp_path: Path) -> None:
     """But not unasked: an image from elsewhere may name any file of this host."""
     read: list[str] = []
     source = folder / "img/r6-base.qcow2"
-    with pytest.raises(HostError, match=r"is not the whole image: it would be filled up from .*or-base\.qcow2") as e:
+    with pytest.raises(HostError, match=r"is not a complete image: parts of its content are in .*or-base\.qcow2") as e:
         add(tmp_path / "there", source, "flat.qcow2")
     assert e.value.hint and e.value.hint.endswith(f"sppr image import {source} --flatten")
     assert not (tmp_path / "there").exists()
-    edit.add(tmp_path / "there", source, "flat.qcow2", None, lambda _: None, read.append)
+    edit.import_image(tmp_path / "there", source, "flat.qcow2", None, lambda _: None, read.append)
     assert [Path(part).name for part in read] == ["r6-base.qcow2", "or-base.qcow2", "base.qcow2"]
-    assert qemu_img.info(tmp_path / "there/flat.qcow2").alone
+    assert qemu_img.info(tmp_path / "there/flat.qcow2").is_standalone
 
 
 def test_an_image_that_shows_a_file_of_the_host_is_refused(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_an_image_that_shows_a_file_of_the_host_is_refused(tmp_path: Path) -> No
         f'RW 4096 FLAT "{secret.name}" 0\nddb.adapterType = "ide"\n'
     )
     for source in (stands, data, extent):
-        with pytest.raises(HostError, match="is not the whole image"):
+        with pytest.raises(HostError, match="is not a complete image"):
             add(tmp_path / "there", source)
     assert not (tmp_path / "there").exists()
 
@@ -167,8 +167,8 @@ def test_no_name_is_taken_for_an_option_or_a_protocol(tmp_path: Path, monkeypatc
         (tmp_path / "there/b.qcow2").unlink()
         over = Path("over.qcow2")
         qemu_img.overlay(Path(name), "qcow2", over, 0o644)
-        assert [one.format for one in qemu_img.chain(over)] == ["qcow2", "qcow2"]
-        assert qemu_img.faults(Path(name), "qcow2") is None
+        assert [one.format for one in qemu_img.backing_chain(over)] == ["qcow2", "qcow2"]
+        assert qemu_img.find_damage(Path(name), "qcow2") is None
         over.unlink()
 
 
@@ -179,10 +179,10 @@ def test_what_is_no_file_is_told(folder: Path) -> None:
     rows = by_name(folder)
     for name in ("or-folder.qcow2", "ov-pipe.qcow2"):
         fault = rows[name].fault
-        assert fault and fault.what == f"{folder / name}: is no file"
+        assert fault and fault.what == f"{folder / name}: is not a regular file"
     for name in ("or-folder.qcow2", "folder.qcow2", "ov-pipe.qcow2"):
-        with pytest.raises(HostError, match="is no file"):
-            edit.remove(folder, [name], lambda _: None)
+        with pytest.raises(HostError, match="is not a regular file"):
+            edit.remove_images(folder, [name], lambda _: None)
 
 
 def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: Path) -> None:
@@ -197,16 +197,16 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
     make = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "gone.qcow2", str(orphan)]
     subprocess.run(make, check=True)
     (bad / "zero.raw").touch()
-    with pytest.raises(HostError, match="has 0 bytes"):
+    with pytest.raises(HostError, match="0 bytes are too small"):
         add(folder, bad / "zero.raw", None, "raw")
     (bad / "gone.qcow2").unlink()
     for source, name, told in (
         (bad / "none.qcow2", None, "no such image"),
-        (bad / "notes.txt", None, "is no image that qemu-img knows"),
-        (broken, None, "is broken: "),
+        (bad / "notes.txt", None, "not an image format that qemu-img knows"),
+        (broken, None, "is damaged: "),
         (bad / "alien.qcow2", None, "Could not open"),
-        (orphan, None, r"filled up from .*gone\.qcow2"),
-        (folder / "base.qcow2", None, "is there already"),
+        (orphan, None, r"parts of its content are in .*gone\.qcow2"),
+        (folder / "base.qcow2", None, "already exists"),
         (folder / "base.qcow2", "or-x.qcow2", "cannot be the name of a base image"),
         (folder / "base.qcow2", "../x.qcow2", "cannot be the name of a base image"),
         (folder / "base.qcow2", "x.txt", "cannot be the name of a base image"),
@@ -216,11 +216,11 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
     ):
         with pytest.raises(HostError, match=told):
             add(folder, source, name)
-    with pytest.raises(HostError, match=r"stands on .*gone\.qcow2, which is missing"):
-        edit.add(folder, orphan, None, None, lambda _: None, lambda _: None)
+    with pytest.raises(HostError, match=r"its backing file .*gone\.qcow2 is missing"):
+        edit.import_image(folder, orphan, None, None, lambda _: None, lambda _: None)
     with pytest.raises(HostError) as e:
         add(folder, folder / "base.qcow2")
-    assert e.value.hint == "another name for the new one: --name NAME.qcow2"
+    assert e.value.hint == "use another name: --name NAME.qcow2"
     assert [e.name for e in listing.entries(folder) if e.role == "base"] == ["base.qcow2"]
     assert not list(folder.rglob("*.tmp"))
 
@@ -242,7 +242,7 @@ def test_an_add_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
     raw.write_bytes(os.urandom(4 << 20))
     for one in (source, raw):
         with pytest.raises(KeyboardInterrupt):
-            edit.add(tmp_path / "there", one, None, None, stop)
+            edit.import_image(tmp_path / "there", one, None, None, stop)
     assert not list((tmp_path / "there").iterdir())
 
 
@@ -254,7 +254,7 @@ def test_an_instance_is_made_anew_and_the_others_stay(folder: Path) -> None:
     fresh, other_before = used.stat().st_size, other.stat().st_ino
     subprocess.run(["qemu-io", "-c", "write 0 1M", str(used)], check=True, capture_output=True)
     assert used.stat().st_size > fresh
-    edit.reset(folder, ["r6", "6", "vm-r6"], lambda _: None)
+    edit.reset_instances(folder, ["r6", "6", "vm-r6"], lambda _: None)
     assert used.stat().st_size == fresh and other.stat().st_ino == other_before
     assert qemu_img.info(used).backing == "../or-base.qcow2" and os.access(used, os.W_OK)
 
@@ -263,40 +263,40 @@ def test_reset_is_for_all_named_or_none(folder: Path, runs: Callable[[Path], obj
     runs(folder / "img/r7-base.qcow2")
     before = (folder / "img/r6-base.qcow2").stat().st_ino
     with pytest.raises(HostError, match=r"r7-base\.qcow2: is in use by vm-x1 \(pid \d+\)"):
-        edit.reset(folder, ["r6", "r7"], lambda _: None)
+        edit.reset_instances(folder, ["r6", "r7"], lambda _: None)
     for word, told in (("r1", "no such instance"), ("1", "no such"), ("or-base.qcow2", "no such instance")):
         with pytest.raises(HostError, match=told) as e:
-            edit.reset(folder, ["r6", word], lambda _: None)
-        assert e.value.hint == "there are: r6, r7, v11"
+            edit.reset_instances(folder, ["r6", word], lambda _: None)
+        assert e.value.hint == "existing instances: r6, r7, v11"
     assert (folder / "img/r6-base.qcow2").stat().st_ino == before
 
 
 def test_reset_wants_the_template(folder: Path) -> None:
     (folder / "or-base.qcow2").unlink()
     with pytest.raises(HostError, match=r"its template or-base\.qcow2 is missing") as e:
-        edit.reset(folder, ["r6"], lambda _: None)
+        edit.reset_instances(folder, ["r6"], lambda _: None)
     assert e.value.hint and e.value.hint.startswith("sppr image build-template ring")
 
 
 def test_one_id_in_two_bases_must_be_told_apart(folder: Path) -> None:
     image(folder / "two.qcow2")
     Store(folder, "two.qcow2", "qcow2").ensure_instance("ring", 6, lambda _: None)
-    with pytest.raises(HostError, match=r"6: may be r6-base\.qcow2, r6-two\.qcow2"):
-        edit.reset(folder, ["6"], lambda _: None)
-    edit.reset(folder, ["r6-two.qcow2"], lambda _: None)
+    with pytest.raises(HostError, match=r"6: ambiguous, matches r6-base\.qcow2, r6-two\.qcow2"):
+        edit.reset_instances(folder, ["6"], lambda _: None)
+    edit.reset_instances(folder, ["r6-two.qcow2"], lambda _: None)
 
 
 # --- rm ---
 
 
 def test_what_others_stand_on_is_not_removed_but_with_them(folder: Path) -> None:
-    with pytest.raises(HostError, match=r"or-base\.qcow2: r6-base\.qcow2 r7-base\.qcow2 stand on it") as e:
-        edit.remove(folder, ["or-base.qcow2"], lambda _: None)
-    assert e.value.hint == "with them: sppr image rm or-base.qcow2 r6-base.qcow2 r7-base.qcow2"
-    with pytest.raises(HostError, match=r"base\.qcow2: .*ov-base\.qcow2.* stand on it"):
-        edit.remove(folder, ["base.qcow2", "or-base.qcow2", "r6", "r7"], lambda _: None)
+    with pytest.raises(HostError, match=r"or-base\.qcow2: r6-base\.qcow2 r7-base\.qcow2 use it as backing file") as e:
+        edit.remove_images(folder, ["or-base.qcow2"], lambda _: None)
+    assert e.value.hint == "remove them too: sppr image rm or-base.qcow2 r6-base.qcow2 r7-base.qcow2"
+    with pytest.raises(HostError, match=r"base\.qcow2: .*ov-base\.qcow2.* use it as backing file"):
+        edit.remove_images(folder, ["base.qcow2", "or-base.qcow2", "r6", "r7"], lambda _: None)
     assert len(listing.entries(folder)) == 6
-    edit.remove(folder, ["or-base.qcow2", "r6", "r7"], lambda _: None)
+    edit.remove_images(folder, ["or-base.qcow2", "r6", "r7"], lambda _: None)
     assert sorted(by_name(folder)) == ["base.qcow2", "ov-base.qcow2", "v11-base.qcow2"]
     assert not (folder / ".or-base.qcow2.json").exists() and (folder / ".ov-base.qcow2.json").exists()
 
@@ -306,16 +306,16 @@ def test_what_stands_on_a_broken_image_counts_too(folder: Path) -> None:
     template = folder / "or-base.qcow2"
     template.chmod(0o644)
     template.write_bytes(template.read_bytes()[:100])
-    with pytest.raises(HostError, match=r"or-base\.qcow2: .*r6-base\.qcow2.* stand on it"):
-        edit.remove(folder, ["or-base.qcow2"], lambda _: None)
+    with pytest.raises(HostError, match=r"or-base\.qcow2: .*r6-base\.qcow2.* use it as backing file"):
+        edit.remove_images(folder, ["or-base.qcow2"], lambda _: None)
 
 
 def test_what_runs_is_not_removed_nor_what_it_runs_on(folder: Path, runs: Callable[[Path], object]) -> None:
     runs(folder / "img/v11-base.qcow2")
     with pytest.raises(HostError, match="is in use by vm-x1"):
-        edit.remove(folder, ["v11", "ov-base.qcow2"], lambda _: None)
+        edit.remove_images(folder, ["v11", "ov-base.qcow2"], lambda _: None)
     with pytest.raises(HostError, match="nosuch: no such image"):
-        edit.remove(folder, ["r6", "nosuch"], lambda _: None)
+        edit.remove_images(folder, ["r6", "nosuch"], lambda _: None)
     assert len(listing.entries(folder)) == 6
 
 
@@ -342,27 +342,27 @@ def test_each_fault_has_its_id_text_and_cure(folder: Path, runs: Callable[[Path]
     assert set(found) == {
         ("img-base", "error"), ("img-broken", "error"), ("img-lock", "warning"), ("img-partial", "warning"),
     }  # fmt: skip
-    assert "r7-base.qcow2: stands on no base" in found["img-broken", "error"].what
+    assert "r7-base.qcow2: has no backing file" in found["img-broken", "error"].what
     assert found["img-broken", "error"].fix.startswith("sppr image reset r7")
     assert found["img-partial", "warning"].fix == f"rm {folder / '.or-base.qcow2.999999999.tmp'}"
     told = [f.what for f in listing.check(folder, "qcow2") if f.id == "img-base"]
-    assert any("gone.qcow2, which is missing" in text for text in told)
+    assert any("gone.qcow2 is missing" in text for text in told)
     assert sum("changed after" in text for text in told) == 2
 
 
 def test_bring_up_is_told_what_an_instance_lacks(folder: Path, runs: Callable[[Path], object]) -> None:
     store = Store(folder, "base.qcow2", "qcow2")
-    store.check_made("ring", 6)
+    store.check_usable("ring", 6)
     runs(folder / "img/r6-base.qcow2")
     with pytest.raises(HostError, match=r"r6-base\.qcow2: is in use by vm-x1 \(pid \d+\)") as e:
-        store.check_made("ring", 6)
-    assert e.value.hint and e.value.hint.startswith("end it first: sppr down")
+        store.check_usable("ring", 6)
+    assert e.value.hint and e.value.hint.startswith("stop it first: sppr down")
     (folder / "ov-base.qcow2").unlink()
-    with pytest.raises(HostError, match=r"stands on .*ov-base\.qcow2, which is missing"):
-        store.check_made("vhost", 11)
+    with pytest.raises(HostError, match=r"its backing file .*ov-base\.qcow2 is missing"):
+        store.check_usable("vhost", 11)
     runs(folder / "base.qcow2")
     with pytest.raises(HostError, match=r"base\.qcow2: is in use by vm-x1"):
-        store.check_made("ring", 7)
+        store.check_usable("ring", 7)
 
 
 def test_an_overlay_that_does_not_say_its_bases_format_is_told(folder: Path) -> None:
@@ -372,6 +372,6 @@ def test_an_overlay_that_does_not_say_its_bases_format_is_told(folder: Path) -> 
     at = raw.index(b"\xe2\x79\x2a\xca")  # its magic
     path.write_bytes(raw[:at] + b"\x12\x34\x56\x78" + raw[at + 4 :])
     (finding,) = [f for f in listing.check(folder, "qcow2") if f.id == "img-fmt"]
-    assert "does not say the format of" in finding.what and finding.fix.startswith("qemu-img rebase -u -F qcow2 -b ")
+    assert "does not name the format of" in finding.what and finding.fix.startswith("qemu-img rebase -u -F qcow2 -b ")
     subprocess.run(finding.fix.split(), check=True)
     assert listing.check(folder, "qcow2") == []

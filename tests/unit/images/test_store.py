@@ -10,7 +10,7 @@ import pytest
 
 from sppr.errors import HostError
 from sppr.images import qemu_img
-from sppr.images.store import Store, candidates, find
+from sppr.images.store import Store, base_candidates, find
 
 
 def image(path: Path, image_format: str = "qcow2") -> Path:
@@ -56,7 +56,7 @@ def test_what_an_image_stands_on_has_one_path_however_it_is_written(tmp_path: Pa
 def test_a_base_that_changed_under_its_templates_is_refused_by_name(store: Store) -> None:
     store.ensure_template("ring", lambda _: None)
     store.base_path.write_bytes(store.base_path.read_bytes() + b"x")
-    with pytest.raises(HostError, match=r"base\.qcow2: changed after or-base\.qcow2 was made over it"):
+    with pytest.raises(HostError, match=r"base\.qcow2: changed after or-base\.qcow2 was created over it"):
         store.ensure_instance("ring", 6, lambda _: None)
     assert not (store.folder / "img").exists()
 
@@ -75,7 +75,7 @@ def test_an_image_is_asked_about_once_until_it_changes(store: Store, monkeypatch
 def test_an_image_that_is_there_is_never_replaced(store: Store) -> None:
     target = store.folder / "x.qcow2"
     target.write_text("precious")
-    with pytest.raises(HostError, match="is there already"):
+    with pytest.raises(HostError, match="already exists"):
         qemu_img.overlay(store.base_path, "qcow2", target, 0o644)
     assert target.read_text() == "precious" and not list(store.folder.glob(".*.tmp"))
 
@@ -89,7 +89,7 @@ def test_the_temporary_of_a_killed_run_is_swept(store: Store) -> None:
 
 def test_a_template_under_instances_is_not_booted(store: Store) -> None:
     store.ensure_instance("ring", 6, lambda _: None)
-    with pytest.raises(HostError, match=r"r6-base\.qcow2 stands on this template"):
+    with pytest.raises(HostError, match=r"r6-base\.qcow2 uses this template"):
         store.check_template_free("ring")
     store.check_template_free("vhost")
 
@@ -101,7 +101,7 @@ def test_a_base_of_the_wrong_format_or_none_is_told(store: Store, tmp_path: Path
     with pytest.raises(HostError, match=r"gone\.qcow2: no such image"):
         Store(tmp_path, "gone.qcow2", "qcow2").check_base()
     (tmp_path / "folder.qcow2").mkdir()
-    with pytest.raises(HostError, match="is no file"):
+    with pytest.raises(HostError, match="is not a regular file"):
         Store(tmp_path, "folder.qcow2", "qcow2").check_base()
     store.check_base()
 
@@ -112,11 +112,11 @@ def test_the_only_image_is_found_and_of_several_one_must_be_named(tmp_path: Path
     image(tmp_path / "b.qcow2")
     for name in ("or-b.qcow2", "ov-b.qcow2", ".hidden.qcow2", "notes.txt"):
         (tmp_path / name).write_text("")
-    assert candidates(tmp_path) == ["b.qcow2"] and find(tmp_path, None, "qcow2").base == "b.qcow2"
+    assert base_candidates(tmp_path) == ["b.qcow2"] and find(tmp_path, None, "qcow2").base == "b.qcow2"
     image(tmp_path / "a.img", "raw")
     with pytest.raises(HostError, match=r"several base images: a\.img, b\.qcow2") as e:
         find(tmp_path, None, "qcow2")
-    assert e.value.hint == "say in conf.yml which: images: {base: a.img}"
+    assert e.value.hint == "name one in conf.yml: images: {base: a.img}"
     assert find(tmp_path, "b.qcow2", "qcow2").base == "b.qcow2"
 
 
@@ -142,11 +142,11 @@ def test_a_template_is_filled_before_it_has_its_name(store: Store) -> None:
     said: list[str] = []
     template = store.ensure_template("ring", said.append, Filler())
     assert template.read_bytes().endswith(b"filled") and stat.S_IMODE(template.stat().st_mode) == 0o444
-    assert store.carries("ring") and not store.carries("vhost")
+    assert store.has_spp_vm("ring") and not store.has_spp_vm("vhost")
     assert said == [
-        "template or-base.qcow2: booting it once to fill it",
+        "template or-base.qcow2: booting it once to install spp_vm",
         "filling",
-        "template or-base.qcow2 made over base.qcow2",
+        "template or-base.qcow2 created over base.qcow2",
     ]
 
 
@@ -154,7 +154,7 @@ def test_a_filler_that_fails_leaves_no_template(store: Store) -> None:
     with pytest.raises(HostError, match="no luck"):
         store.ensure_template("ring", lambda _: None, Filler(error=HostError("no luck")))
     assert not store.template("ring").exists() and not list(store.folder.glob(".*.tmp"))
-    assert not store.carries("ring")
+    assert not store.has_spp_vm("ring")
 
 
 def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store: Store) -> None:
@@ -164,7 +164,7 @@ def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store:
     said.clear()
     assert store.ensure_instance("ring", 6, said.append, Filler()) == instance and said == []
     assert store.ensure_instance("ring", 6, said.append, Filler("b")) == instance
-    assert len(said) == 1 and "or-base.qcow2 carries another spp_vm, or other steps, than those of now" in said[0]
+    assert len(said) == 1 and "or-base.qcow2 contains an outdated spp_vm or was built with other steps" in said[0]
     assert store.template("ring").read_bytes() == before
 
 
@@ -172,9 +172,9 @@ def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store:
 def test_a_template_without_the_program_is_a_template(store: Store, filler: Filler | None) -> None:
     said: list[str] = []
     store.ensure_template("vhost", said.append, filler)
-    assert not store.carries("vhost")
+    assert not store.has_spp_vm("vhost")
     store.ensure_template("vhost", said.append, Filler())
-    assert "ov-base.qcow2 carries no spp_vm" in said[-1]
+    assert "ov-base.qcow2 contains no spp_vm" in said[-1]
 
 
 def test_a_mark_of_before_there_was_a_program_still_guards_the_base(store: Store) -> None:

@@ -74,7 +74,7 @@ def test_only_a_primary_that_is_gone_is_waited_for_to_lose_its_tap(
     waits: list[float] = []
     tap = Interface("vtap0", "tap", multi_queue=True)
     monkeypatch.setattr(preflight, "TAP_GONE", 0.0)
-    monkeypatch.setattr(preflight, "look", lambda *_: [])
+    monkeypatch.setattr(preflight, "find_problems", lambda *_: [])
     monkeypatch.setattr(preflight.facts, "interfaces", lambda _: waits.append(1) or (tap,))
     made, found = plan(config), replace(MACHINE, interfaces=(tap,))
     assert "vtap0" in requirements.taps(made)

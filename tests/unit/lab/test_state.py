@@ -33,7 +33,7 @@ def test_a_link_is_neither_read_nor_emptied(folder: Path) -> None:
     link = sessions_dir() / "link"
     link.symlink_to(folder)
     for verb in (lambda: states.load("link"), lambda: states.remove(link)):
-        with pytest.raises(HostError, match="link: is not a folder of yours"):
+        with pytest.raises(HostError, match="link: is not a folder of this user"):
             verb()
     assert (folder / "state.json").exists()
 
@@ -43,7 +43,7 @@ def test_a_folder_of_somebody_else_is_neither(folder: Path, monkeypatch: pytest.
         os.chown(folder, 65534, 65534)
     else:
         monkeypatch.setenv("SPPR_RUN_DIR", "/")
-    with pytest.raises(HostError, match="is not a folder of yours"):
+    with pytest.raises(HostError, match="is not a folder of this user"):
         states.load("lab" if os.getuid() == 0 else "etc")
 
 

@@ -4,7 +4,17 @@ import pytest
 
 from sppr.errors import ConfigError
 from sppr.qemu import console
-from sppr.qemu.devices import Confinement, Extra, IvshmemPlain, VhostUserNic, has_seccomp, opts, starts_programs
+from sppr.qemu.devices import (
+    Confinement,
+    Extra,
+    IvshmemPlain,
+    ManagementNic,
+    VhostUserNic,
+    has_seccomp,
+    is_9_2,
+    opts,
+    starts_programs,
+)
 
 
 def test_commas_in_a_value_are_doubled_and_booleans_are_on_and_off() -> None:
@@ -25,7 +35,9 @@ def test_the_sandbox_denies_all_that_qemu_can_do_without() -> None:
     ]  # fmt: skip
     dropped = Confinement("sppr-vm", sandbox=True).argv()
     assert dropped == ["-sandbox", "on,obsolete=deny,spawn=deny,resourcecontrol=deny", "-runas", "sppr-vm"]
-    assert Confinement().argv() == []
+    newer = Confinement("sppr-vm", qemu_9_2=True).argv()
+    assert newer == ["-run-with", "user=sppr-vm"]
+    assert Confinement(qemu_9_2=True).argv() == Confinement().argv() == []
     assert starts_programs(["-netdev", "bridge,id=b,br=virbr0"]) and starts_programs(["-nic", "tap,ifname=t0"])
     assert not starts_programs(["-netdev", "tap,id=t,script=no,downscript=no", "-device", "bridge"])
 
@@ -35,6 +47,20 @@ def test_seccomp_is_looked_for_in_the_program(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"\x7fELF")
     assert has_seccomp(str(tmp_path / "qemu"))
     assert not has_seccomp(str(tmp_path / "other")) and not has_seccomp(None) and not has_seccomp("/no/such")
+
+
+def test_the_release_is_looked_for_in_the_program(tmp_path: Path) -> None:
+    (tmp_path / "10.0").write_bytes(b"reconnect\0reconnect-ms\0")
+    (tmp_path / "7.2").write_bytes(b"reconnect\0")
+    assert is_9_2(str(tmp_path / "10.0")) and not is_9_2(str(tmp_path / "7.2")) and not is_9_2(None)
+
+
+@pytest.mark.parametrize(("newer", "option"), [(False, "reconnect=1"), (True, "reconnect-ms=1000")])
+def test_sockets_connect_again_by_the_option_that_the_release_has(newer: bool, option: str) -> None:
+    link = VhostUserNic(0, Path("/tmp/sock1"), "02:00:00:00:00:01", "kvm", qemu_9_2=newer).argv()
+    control = ManagementNic("02:00:00:00:00:02", 0, controller=(Path("/c"), 1), qemu_9_2=newer).argv()
+    for argv in (link, control):
+        assert option in argv[argv.index("-chardev") + 1].split(",")
 
 
 def test_extra_arguments_may_not_repeat_an_option_of_ours() -> None:

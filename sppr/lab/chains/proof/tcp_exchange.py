@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-from sppr.host.network.packet_socket import inside
+from sppr.host.network.packet_socket import run_in_netns
 
 #: Sent by the client, and back by the server.
 BYTES = 65_536
@@ -16,13 +16,13 @@ def tcp(client: str, server: str, address: str) -> float:
     """Connect from one namespace to ``address`` in the other, send bytes, and have them sent back. Return the seconds
     it took. OSError where it fails."""
     began = time.monotonic()
-    listener = inside(server, lambda: socket.create_server((address, 0)))
+    listener = run_in_netns(server, lambda: socket.create_server((address, 0)))
     listener.settimeout(TIMEOUT)
     echo = threading.Thread(target=_echo, args=(listener,), daemon=True)
     echo.start()
     try:
         port = listener.getsockname()[1]
-        with inside(client, lambda: socket.create_connection((address, port), TIMEOUT)) as sock:
+        with run_in_netns(client, lambda: socket.create_connection((address, port), TIMEOUT)) as sock:
             sock.settimeout(TIMEOUT)
             sent = bytes(range(256)) * (BYTES // 256)
             sender = threading.Thread(target=sock.sendall, args=(sent,), daemon=True)
