@@ -117,7 +117,7 @@ def _freed(
             memory += psutil.Process(pid).memory_info().rss >> 20
     return replace(found, memory_free_mib=found.memory_free_mib + memory), replace(
         wanted,
-        living={name: pid for name, pid in wanted.living.items() if pid not in pids},
+        running={name: pid for name, pid in wanted.running.items() if pid not in pids},
         recorded=wanted.recorded | set(pids),
         holders={path: pid for path, pid in wanted.holders.items() if pid not in pids},
         sockets=tuple(path for path in wanted.sockets if path not in held),
