@@ -65,8 +65,8 @@ class Cancelled(SpprError):
 class BringUp:
     """The execution of changes to a session.
 
-    If ``paths`` is None, because conf.yml is gone, no images, keys or sockets are created. Each step is reported when it
-    is done. A launcher may be killed between any two steps; the next ``up`` continues from there.
+    If ``paths`` is None, because conf.yml is gone, no images, keys or sockets are created. Each step is reported when
+    it is done. A launcher may be killed between any two steps; the next ``up`` continues from there.
     """
 
     def __init__(
