@@ -63,7 +63,7 @@ def test_nfv(shared: Lab, version: str, how: tuple[object, ...]) -> None:
 def test_an_add_that_is_echoed_and_not_done_is_refused(shared: Lab, version: str) -> None:
     fake = shared.add("classic_nfv" if version in CLASSIC else "nfv", 1, "--version", version, "--lie")
     code, said = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "vhost:1"})
-    assert code == 400 and "`add vhost:1` had no effect" in said
+    assert code == 400 and "`add vhost:1` did not have the requested effect" in said
     fake.kill()
     gone(shared)
 
