@@ -1,1 +1,5 @@
-"""A service function chain on a bench: SPP, its VMs and the patch panel between them, from one command."""
+"""Start, check and stop a lab with an SPP service function chain: SPP, its VMs and the patch panel between them.
+
+The modules of this folder are the base layer: errors, units, deadlines, subprocesses, logs. They must not know any
+package of sppr.
+"""

@@ -1,4 +1,4 @@
-"""``python -m sppr``: the same as ``sppr``."""
+"""``python -m sppr`` runs the command ``sppr``."""
 
 from sppr.cli.main import main
 

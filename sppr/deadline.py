@@ -1,4 +1,4 @@
-"""``Deadline``: the one way to bound a wait. Nothing else in sppr sleeps."""
+"""``Deadline``: the only way to limit a wait. No other code in sppr sleeps."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ T = TypeVar("T")
 class Deadline:
     """A point in time ``seconds`` from now, on the monotonic clock.
 
-    ``clock`` and ``sleep`` are for tests: a fake clock makes any wait instant.
+    ``clock`` and ``sleep`` are for tests, in which a fake clock makes a wait take no time.
     """
 
     def __init__(
@@ -26,22 +26,23 @@ class Deadline:
         self._start = clock()
 
     def elapsed(self) -> float:
-        """Seconds since this deadline was made."""
+        """Return the seconds since this deadline was created."""
         return self._clock() - self._start
 
     def remaining(self) -> float:
-        """Seconds left, never below 0: fit for any ``timeout=``."""
+        """Return the remaining seconds, never less than 0, for any ``timeout=`` parameter."""
         return max(0.0, self.seconds - self.elapsed())
 
     def expired(self) -> bool:
+        """Return whether no time remains."""
         return self.remaining() <= 0.0
 
     def within(self, seconds: float) -> "Deadline":
-        """A deadline ``seconds`` from now that does not outlast this one."""
+        """Return a deadline ``seconds`` from now, or this one if it is earlier."""
         return Deadline(min(seconds, self.remaining()), clock=self._clock, sleep=self._sleep)
 
     def ticks(self, interval: float = 0.05) -> Iterator[float]:
-        """Yield the elapsed time at once and then every ``interval`` seconds; one last time when it has expired."""
+        """Yield the elapsed seconds at once, then every ``interval`` seconds, and once more at the deadline."""
         while True:
             expired = self.expired()
             yield self.elapsed()
@@ -50,7 +51,7 @@ class Deadline:
             self._sleep(min(interval, self.remaining()))
 
     def poll(self, probe: Callable[[], T | None], interval: float = 0.05) -> T | None:
-        """Call ``probe`` until it gives something true, and return that; None when the time is over."""
+        """Call ``probe`` until it returns a true value, and return that. Return None at the deadline."""
         for _ in self.ticks(interval):
             if found := probe():
                 return found

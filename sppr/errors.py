@@ -1,17 +1,21 @@
-"""Errors a user can act on: what happened, and the next thing to type.
+"""Errors that the user can act on: what happened, and the next step.
 
-Library code raises these; only ``sppr.cli`` prints them and exits with ``exit_code``.
+Library code raises them. Only ``sppr.cli`` prints them and exits with ``exit_code``.
 """
 
 from typing import ClassVar
 
-#: Not one of ours: a bug of sppr itself. The traceback goes to the log file.
+#: Exit status for any other exception, which is a bug of sppr. Its traceback goes to the log file.
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
 
 class SpprError(Exception):
-    """Something the user can act on: ``what`` happened, and ``hint``, the next command to type."""
+    """An error that the user can act on.
+
+    ``what``: what happened.
+    ``hint``: the next step, usually a command; None if there is none.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -22,9 +26,9 @@ class SpprError(Exception):
 
 
 class ConfigError(SpprError):
-    """conf.yml or a flag asks for something that cannot be; ``what`` holds every problem, one a line.
+    """An error in conf.yml or in the command line. ``what`` contains all problems, one for each line.
 
-    ``key``: the place in conf.yml that it is about, where its line is still to be found.
+    ``key``: the key in conf.yml, if its line number is not known yet.
     """
 
     exit_code = 2
@@ -41,24 +45,25 @@ class HostError(SpprError):
 
 
 class LaunchError(SpprError):
-    """A program could not be started, or ended before it was ready: argv, status, last lines, log path."""
+    """A program could not be started, or exited before it was ready. ``what`` contains command, status, last lines
+    and log."""
 
     exit_code = 4
 
 
 class NotReady(SpprError):
-    """A wait ran out: what was awaited, for how long, what was seen instead, log path."""
+    """A part was not ready in time. ``what`` contains what was awaited, how long, what was observed, and the log."""
 
     exit_code = 5
 
 
-class Stopped(SpprError):
+class Cancelled(SpprError):
     """The user pressed Ctrl-C."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 class ControlError(SpprError):
-    """The controller, or an SPP process behind it, refused or did not answer."""
+    """The controller, or an SPP process behind it, refused a command or did not respond."""
 
     exit_code = 6

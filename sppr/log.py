@@ -1,4 +1,4 @@
-"""Where sppr's own log goes: a file of bounded size, never the terminal."""
+"""The log of sppr: a file of limited size. Nothing is logged to the terminal."""
 
 import logging
 import logging.handlers
@@ -9,7 +9,7 @@ _MAX_BYTES = 1 << 20
 
 
 class _File(logging.handlers.RotatingFileHandler):
-    """A full disk keeps nobody from work: a record that cannot be written is left out, and nothing is said of it."""
+    """A log file on a disk that may be full. A record that cannot be written is dropped without a message."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's interface
         if not isinstance(sys.exc_info()[1], OSError):
@@ -17,7 +17,8 @@ class _File(logging.handlers.RotatingFileHandler):
 
 
 def log_to(path: Path) -> None:
-    """Append debug records of sppr to ``path`` (its folder must exist). Commands are logged as they can be pasted."""
+    """Append debug records of sppr to ``path``, whose folder must exist. Commands are logged in a form that can be
+    pasted."""
     handler = _File(path, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("sppr")
@@ -27,7 +28,7 @@ def log_to(path: Path) -> None:
 
 
 def current() -> Path | None:
-    """The file that ``log_to`` was given, None before that."""
+    """Return the log file, or None before ``log_to`` was called."""
     for handler in logging.getLogger("sppr").handlers:
         if isinstance(handler, logging.FileHandler):
             return Path(handler.baseFilename)

@@ -1,9 +1,10 @@
-"""Logs of bounded size: how one is written in pieces, and how the pieces are read as one.
+"""Logs of limited size: a log is written in pieces, and the pieces are read as one log.
 
-``pri.log`` is written, ``pri.log.1`` and ``pri.log.2`` are older; ``pri.log.lost`` is there once a piece was dropped.
-The writer is split of coreutils, which hands each piece to a filter as it comes: nothing is held back. QEMU writes the
-console of a VM, ``vm_v11.console``, by itself, and the same text goes through the pane: when a piece of that log is
-full, the console is cut to its end. QEMU appends to it (``logappend=on``), so it goes on there.
+``pri.log`` is being written; ``pri.log.1`` and ``pri.log.2`` are older. ``pri.log.lost`` exists once a piece was
+deleted. The writer is coreutils' split, which passes each piece to a filter as it arrives, so nothing is delayed.
+
+QEMU itself writes the console of a VM to ``vm_v11.console``, and the pane's log has the same text. When a piece of that
+log is full, the console is truncated to its last bytes. QEMU appends to it (``logappend=on``), so it continues there.
 """
 
 import os
@@ -13,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-#: Bytes of a piece, and how many pieces are kept.
-SIZE = 8 << 20
-KEPT = 3
+#: Size of a piece in bytes, and the number of pieces to keep.
+PIECE_BYTES = 8 << 20
+PIECES = 3
 _FILTER = """\
 cat >>"$LOG"
 [ "$(stat -c %s "$LOG")" -lt {size} ] && exit
@@ -28,29 +29,29 @@ rm -f "$console.tail"
 """
 
 
-def writer(log: Path, size: int = SIZE) -> str:
-    """Shell script that writes its standard input to ``log``."""
+def writer_command(log: Path, size: int = PIECE_BYTES) -> str:
+    """Return a shell script that writes its standard input to ``log``."""
     words = ["env", "SHELL=/bin/sh", f"LOG={log}", "split", "-b", str(size), f"--filter={_FILTER.format(size=size)}"]
     return f"exec {shlex.join(words)}"
 
 
-def writer_of(log: Path) -> Path:
-    """Where that script lies: a command for tmux has to be short."""
+def writer_path(log: Path) -> Path:
+    """Return the path for that script. The script is in a file because a tmux command must be short."""
     return log.with_suffix(".writer")
 
 
 def pieces(log: Path) -> list[Path]:
-    """The pieces there may be, the oldest first."""
-    return [*(log.with_name(f"{log.name}.{n}") for n in range(KEPT - 1, 0, -1)), log]
+    """Return the paths of all possible pieces, the oldest first."""
+    return [*(log.with_name(f"{log.name}.{n}") for n in range(PIECES - 1, 0, -1)), log]
 
 
-def lost(log: Path) -> bool:
-    """Whether the first bytes are gone."""
+def is_truncated(log: Path) -> bool:
+    """Return whether the beginning of the log was deleted."""
     return log.with_name(f"{log.name}.lost").exists()
 
 
 def tail(log: Path, size: int) -> bytes:
-    """The last ``size`` bytes. Empty when there is no log."""
+    """Return the last ``size`` bytes, or nothing if there is no log."""
     raw = b""
     for file in reversed(_opened(log)):
         with file:
@@ -61,45 +62,49 @@ def tail(log: Path, size: int) -> bytes:
 
 
 def read(log: Path, more: Callable[[], bool] = lambda: False, ticks: Iterable[object] = ()) -> Iterator[bytes]:
-    """All of it from the oldest piece on; then, while ``more`` says so, what is added, looking at each of ``ticks``."""
-    held: list[BinaryIO] = []
+    """Yield the log from its oldest piece on. Then, while ``more`` returns True, yield new content at each of
+    ``ticks``."""
+    open_pieces: list[BinaryIO] = []
     try:
         for _ in chain([None], ticks):
             going = more()
-            held = _with_newer(held, log)
-            while held:
-                while chunk := held[0].read(1 << 16):
+            open_pieces = _with_newer(open_pieces, log)
+            while open_pieces:
+                while chunk := open_pieces[0].read(1 << 16):
                     yield chunk
-                if len(held) == 1:
+                if len(open_pieces) == 1:
                     break
-                held.pop(0).close()
+                open_pieces.pop(0).close()
             if not going:
                 return
     finally:
-        for file in held:
+        for file in open_pieces:
             file.close()
 
 
-def _with_newer(held: list[BinaryIO], log: Path) -> list[BinaryIO]:
-    """The piece in hand and those after it; all that is there where it has been dropped meanwhile."""
-    if not held:
+def _with_newer(open_pieces: list[BinaryIO], log: Path) -> list[BinaryIO]:
+    """Return the piece that is being read and those after it; all pieces if it was deleted meanwhile."""
+    if not open_pieces:
         return _opened(log)
-    mine = _inode(os.fstat(held[0].fileno()))
+    current = _inode(os.fstat(open_pieces[0].fileno()))
     try:
-        if _inode(log.stat()) == mine:
-            return held
+        if _inode(log.stat()) == current:
+            return open_pieces
     except OSError:
-        return held
-    there = _opened(log)
-    names = [_inode(os.fstat(file.fileno())) for file in there]
-    known = names.index(mine) + 1 if mine in names else 0
-    for file in there[:known]:
+        return open_pieces
+    existing = _opened(log)
+    inodes = [_inode(os.fstat(file.fileno())) for file in existing]
+    known = inodes.index(current) + 1 if current in inodes else 0
+    for file in existing[:known]:
         file.close()
-    return held + there[known:]
+    return open_pieces + existing[known:]
 
 
 def _opened(log: Path) -> list[BinaryIO]:
-    """The pieces, the oldest first. Opened from the newest on: one that moves up meanwhile is met twice, not missed."""
+    """Open the pieces, and return them with the oldest first.
+
+    They are opened from the newest on: a piece that is renamed meanwhile is then opened twice rather than missed.
+    """
     found: dict[tuple[int, int], BinaryIO] = {}
     for path in reversed(pieces(log)):
         try:

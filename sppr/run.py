@@ -1,4 +1,7 @@
-"""The one door to subprocesses: argv lists only, never a shell, every command logged so that it can be pasted."""
+"""Run subprocesses. No other module starts a program and waits for it.
+
+Commands are argument lists, never shell text. Each is logged so that it can be pasted.
+"""
 
 import logging
 import os
@@ -21,13 +24,14 @@ log = logging.getLogger(__name__)
 
 Argv = Sequence[str | os.PathLike[str]]
 
-#: The Python that runs sppr by one name, however it was called: two names of it are no difference to tell.
+#: The path of the Python that runs sppr. It is the same under every name of that Python, because plans compare command
+#: lines.
 PYTHON = next((p for p in (f"{sys.prefix}/bin/python3",) if os.access(p, os.X_OK)), sys.executable)
 
-#: Seconds that a program may take to end after SIGKILL.
+#: Seconds for a program to exit after SIGKILL.
 KILLED = 10.0
 
-#: Which Debian package brings a program that may be missing.
+#: Debian package of each required program.
 PACKAGES = {
     "tmux": "tmux",
     "qemu-img": "qemu-utils",
@@ -49,18 +53,18 @@ PACKAGES = {
 
 
 def pasteable(argv: Argv) -> str:
-    """``argv`` as a line that can be pasted into a shell."""
+    """Return ``argv`` as text that can be pasted into a shell."""
     return shlex.join(os.fspath(a) for a in argv)
 
 
 def which(program: str) -> str | None:
-    """Path of ``program``, also where a user's PATH lacks the sbin folders; None when it is not installed."""
+    """Return the path of ``program``, or None. The sbin folders are searched even if the user's PATH lacks them."""
     path = os.environ.get("PATH", os.defpath)
     return shutil.which(program, path=f"{path}:/usr/local/sbin:/usr/sbin:/sbin")
 
 
 def find_program(program: str) -> str:
-    """Path of ``program``; a HostError that names the Debian package where it is missing."""
+    """Return the path of ``program``. If it is not installed, raise HostError with the name of its Debian package."""
     found = which(program)
     if found is None:
         package = PACKAGES.get(program, program)
@@ -77,10 +81,11 @@ def run(
     deadline: Deadline | None = None,
     check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``argv`` to its end and return status, stdout and stderr as text.
+    """Run ``argv``, wait for it, and return status, stdout and stderr as text.
 
-    The first word is looked up on PATH. With ``check`` a status other than 0 raises LaunchError with the
-    command and the last lines of its output; a missing program is a HostError, an overrun a LaunchError.
+    The first word is searched on PATH. Raise HostError if the program is missing, LaunchError if it does not exit
+    before the deadline. With ``check``, also raise LaunchError for a status other than 0, with the command and its last
+    lines.
     """
     words = [find_program(os.fspath(argv[0])), *(os.fspath(a) for a in argv[1:])]
     log.debug("run: %s", pasteable(argv))
@@ -98,7 +103,7 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired as e:
-        raise LaunchError(f"{pasteable(argv)}: no end after {e.timeout:.1f} s") from e
+        raise LaunchError(f"{pasteable(argv)}: did not exit within {e.timeout:.1f} s") from e
     log.debug("status %d: %s", done.returncode, pasteable(argv[:1]))
     if check and done.returncode != 0:
         raise LaunchError(_failure(argv, done))
@@ -106,43 +111,44 @@ def run(
 
 
 def run_streaming(argv: Argv, line: Callable[[str], None]) -> None:
-    """Run ``argv`` to its end and hand on each line it prints, when it prints it; a carriage return ends one, too.
+    """Run ``argv``, wait for it, and call ``line`` with each line when it is printed. A carriage return also ends a
+    line.
 
-    LaunchError with its last lines where its status is not 0. It is ended when the wait for it is.
+    Raise LaunchError with the last lines if its status is not 0. If the wait is interrupted, the program is killed.
     """
     words = [find_program(os.fspath(argv[0])), *(os.fspath(a) for a in argv[1:])]
     log.debug("run: %s", pasteable(argv))
-    said: deque[str] = deque(maxlen=5)
-    # Universal newlines: progress is printed over itself with carriage returns.
+    last_lines: deque[str] = deque(maxlen=5)
+    # Universal newlines, because progress is printed over itself with carriage returns.
     with subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
         try:
             for text in process.stdout:
-                said.append(text)
+                last_lines.append(text)
                 line(text)
         except BaseException:
             process.kill()
             raise
     if process.returncode:
-        done = subprocess.CompletedProcess(words, process.returncode, "".join(said), "")
+        done = subprocess.CompletedProcess(words, process.returncode, "".join(last_lines), "")
         raise LaunchError(_failure(argv, done))
 
 
 def _failure(argv: Argv, done: subprocess.CompletedProcess[str]) -> str:
-    said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
+    last_lines = (done.stderr.strip() or done.stdout.strip()).splitlines()[-5:]
     lines = [f"{os.fspath(argv[0])} exited with status {done.returncode}", f"    command: {pasteable(argv)}"]
-    return "\n".join(lines + [f"    {line}" for line in said])
+    return "\n".join(lines + [f"    {line}" for line in last_lines])
 
 
 def close_terminal(child: "pexpect.spawn[Any]") -> None:
     """Stop a program that runs in a terminal of pexpect, and close the terminal.
 
-    pexpect raises an error where a program is still there 0.1 s after SIGKILL. On a loaded machine it takes longer: it
-    has ``KILLED`` seconds here before that error is raised.
+    pexpect raises ExceptionPexpect if the program still exists 0.1 s after SIGKILL. A loaded machine needs longer, so
+    this function waits ``KILLED`` seconds before it raises the error.
     """
-    from pexpect import ExceptionPexpect  # few commands have such a program
+    from pexpect import ExceptionPexpect  # few commands need it
 
     try:
         child.close(force=True)

@@ -1,4 +1,4 @@
-"""Values of the field: coremasks, lists of ids, sizes, MAC addresses, releases of SPP. Each error names the mistake."""
+"""Values of this field: coremasks, lists of ids, sizes, MAC addresses, releases of SPP. Errors name the mistake."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,8 @@ _MIB = {"": 1.0, "k": 1 / 1024, "m": 1.0, "g": 1024.0}
 
 
 def parse_mask(text: str) -> int:
-    """A coremask or portmask as EAL reads it: hexadecimal, with or without 0x. ``10`` is 0x10. ValueError else."""
+    """Parse a coremask or portmask as EAL does: hexadecimal, with or without 0x, so ``10`` is 0x10. Raise
+    ValueError."""
     match = _HEX.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a hexadecimal mask")
@@ -18,7 +19,7 @@ def parse_mask(text: str) -> int:
 
 
 def mask(bits: Iterable[int]) -> int:
-    """The mask with these bits set."""
+    """Return the mask in which these bits are set."""
     value = 0
     for bit in bits:
         value |= 1 << bit
@@ -26,17 +27,18 @@ def mask(bits: Iterable[int]) -> int:
 
 
 def bits(value: int) -> list[int]:
-    """The bits set in ``value``, lowest first."""
+    """Return the bits that are set in ``value``, the lowest first."""
     return [bit for bit in range(value.bit_length()) if value >> bit & 1]
 
 
 def format_mask(value: int) -> str:
-    """``0x03``, ``0x300``: as SPP's guides write masks."""
+    """Return a mask in the format of SPP's guides: ``0x03``, ``0x300``."""
     return f"0x{value:02X}"
 
 
 def parse_ids(text: str) -> list[int]:
-    """``1``, ``1-3``, ``1,3`` and mixtures, in the order given, each once. ValueError where it is something else."""
+    """Parse ``1``, ``1-3``, ``1,3`` and combinations. Each id is returned once, in the given order. Raise
+    ValueError."""
     ids: list[int] = []
     for piece in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", piece)
@@ -52,7 +54,8 @@ def parse_ids(text: str) -> list[int]:
 
 
 def parse_mib(text: str) -> int:
-    """A size in MiB: ``512``, ``512M``, ``2G``. A bare number is MiB, as SPP's ``--socket-mem``. ValueError else."""
+    """Parse a size in MiB: ``512``, ``512M``, ``2G``. A bare number is in MiB, as in SPP's ``--socket-mem``. Raise
+    ValueError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 512, 512M or 2G")
@@ -63,9 +66,10 @@ def parse_mib(text: str) -> int:
 
 
 def mac_of(kind: int, vm_id: int, index: int) -> str:
-    """MAC of a VM's NIC, locally administered and valid for every id 0..255: ``02:ad:be:KIND:ID:INDEX`` in hex.
+    """Return the MAC address of a VM's NIC: ``02:ad:be:KIND:ID:INDEX`` in hex, locally administered, valid for ids 0 to
+    255.
 
-    The launcher of 2017 wrote ids as decimal text into hex fields under the foreign OUI 00:AD:BE.
+    The launcher of 2017 wrote decimal ids into hex fields, under the OUI 00:AD:BE of somebody else.
     """
     for name, value in (("kind", kind), ("vm id", vm_id), ("index", index)):
         if not 0 <= value <= 255:
@@ -74,11 +78,11 @@ def mac_of(kind: int, vm_id: int, index: int) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether tmux can target a session of this name: it reads ``.`` and ``:`` as separators. A server's, too."""
+    """Return whether this can be the name of a tmux session or server. tmux uses ``.`` and ``:`` as separators."""
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}", text) is not None
 
 
-#: In the order of release. HEAD: the source after the last release.
+#: In order of release. HEAD is the source after the last release.
 SppVersion = Literal[
     "auto", "16.07", "17.02", "17.05", "17.08", "17.11", "18.02", "18.05",
     "18.08.1", "18.08.2", "18.08.3", "18.08.4", "19.08", "19.11", "HEAD",

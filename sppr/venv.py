@@ -1,6 +1,6 @@
-"""Finds the project's .venv, so that bin/ and runscripts/ work from any folder without activating anything.
+"""Find the project's .venv, so that bin/ and runscripts/ work from any folder without activating it.
 
-Standard library only: it runs in whatever python3 there is, before any dependency is known to be there.
+It uses the standard library only: it runs in any python3, before the dependencies are known to be installed.
 """
 
 import importlib.util
@@ -15,7 +15,8 @@ NEEDED = (
 
 
 def enter(root: Path) -> None:
-    """Go on in ``root``/.venv where there is one and this is not it; end with a clear line where nothing is set up."""
+    """Continue in ``root``/.venv, unless this process already runs in it. Exit with a message if nothing is
+    installed."""
     python = root / ".venv" / "bin" / "python"
     if python.exists():
         if Path(sys.prefix).resolve() != (root / ".venv").resolve():

@@ -1,4 +1,7 @@
-"""A wait is a race: ready / fatal text / process ended / no progress / deadline. It says which, and what it saw."""
+"""Wait for a part: until it is ready, prints a fatal text, exits, makes no progress, or the deadline passes.
+
+The error says which of these happened, and what was observed.
+"""
 
 import contextlib
 import os
@@ -11,31 +14,33 @@ from sppr import rotation
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady, SpprError
 
-#: How a pane marks the end of what its part printed.
+#: Lines of a pane's log: the end of a run; a restart that is about to happen; no further restarts.
 END_OF_OUTPUT = "] press arrow-up and Enter to run it again"
-#: How it marks that after a while it will run the part again, and that it has done so often enough.
 RESTART_PENDING = "] restarting in "
 RESTARTS_EXHAUSTED = "times in a row: no more automatic restarts]"
-#: How a pane begins: at its gate; in a pane made anew behind the last prompt of the shell before.
+#: The first line of a pane. In a pane that was respawned, it follows the last prompt of the shell.
 _GATE = re.compile(r"\[\S+ waits for .*\]$")
-#: A part that makes progress may take so many times its limit.
+#: A part that makes progress may take this many times its limit.
 HARD_LIMIT = 5
-#: Seconds between two looks at a part's progress, and the share of a core that counts as progress. Less than that is
-#: used by a process that polls, or by an idle guest.
-_LOOK, _BUSY = 1.0, 0.1
+#: Seconds between two samples of a part's work, and the share of a core that counts as progress. A process that only
+#: polls, or an idle guest, uses less.
+_SAMPLE_SECONDS, _BUSY_SHARE = 1.0, 0.1
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|.)")
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a process ended. ``status`` None: nothing is known. 129 and more: by a signal. Negative: an exit status above
-    128, minus 256 (see ``PaneFiles.exit``)."""
+    """How a process exited.
+
+    ``status``: None if unknown; 129 or more for a signal; negative for an exit status above 128, minus 256 (see
+    ``PaneFiles.exit``).
+    """
 
     status: int | None
 
     def __str__(self) -> str:
         if self.status is None:
-            return "ended"
+            return "exited"
         if self.status > 128:
             return f"was killed by signal {self.status - 128}"
         return f"exited with status {self.shown}"
@@ -48,23 +53,35 @@ class Exit:
 
 @dataclass(frozen=True)
 class Work:
-    """What a part has done so far: ``logs`` changes when it prints, ``cpu`` is its CPU time in seconds."""
+    """The work that a part has done so far.
+
+    ``logs``: a value that changes when the part prints.
+    ``cpu``: its CPU time in seconds.
+    """
 
     logs: object = None
     cpu: float = 0.0
 
     def is_progress(self, before: "Work", seconds: float) -> bool:
-        """Whether the part printed or was busy in the ``seconds`` since ``before``."""
-        return self.logs != before.logs or self.cpu - before.cpu >= _BUSY * seconds
+        """Return whether the part printed or was busy in the ``seconds`` since ``before``."""
+        return self.logs != before.logs or self.cpu - before.cpu >= _BUSY_SHARE * seconds
 
 
 @dataclass(frozen=True)
 class Wait:
-    """What is raced: ``ready`` asks the part itself, ``ended`` tells how its process ended (None: it runs),
-    ``fatal`` is text in its log after which nothing good can come; ``fatal_first``: even if the part is ready.
+    """What to wait for.
 
-    ``limit``: seconds without progress after which the wait fails; None: the deadline alone counts. ``work``:
-    measures the progress of the part.
+    ``name``: name of the part.
+    ``what``: what makes it ready, for the error.
+    ``log``: its log.
+    ``ready``: returns whether it is ready.
+    ``ended``: returns how its process exited, or None while it runs.
+    ``fatal``: text in its log after which it cannot become ready.
+    ``fatal_first``: whether ``fatal`` counts even if the part is ready.
+    ``hint``: returns a hint for the text of its log.
+    ``observed``: returns what is observed instead, for the error.
+    ``limit``: seconds without progress after which the wait fails; None for no limit but the deadline.
+    ``work``: returns the work that the part has done.
     """
 
     name: str
@@ -74,15 +91,18 @@ class Wait:
     ended: Callable[[], Exit | None]
     fatal: re.Pattern[str] | None = None
     hint: Callable[[str], str | None] = lambda _: None
-    seen: Callable[[], str] = lambda: ""
+    observed: Callable[[], str] = lambda: ""
     fatal_first: bool = False
     limit: float | None = None
     work: Callable[[], Work] = Work
 
 
 def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
-    """Seconds until ``wait`` was ready. LaunchError when it ended or said something fatal, NotReady at the deadline, or
-    earlier where the part makes no progress for ``wait.limit``."""
+    """Wait until the part is ready, and return the seconds that took.
+
+    Raise LaunchError if it exits or prints a fatal text, NotReady at the deadline or after ``wait.limit`` seconds
+    without progress.
+    """
     progress = _Progress(wait)
     why = f"still busy after {deadline.seconds:.0f} s" if wait.limit is not None else ""
     for elapsed in deadline.ticks(interval):
@@ -91,17 +111,17 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
                 _check_fatal(wait, elapsed)
             return elapsed
         if (how := wait.ended()) is not None:
-            what = f"{wait.name} {how} after {elapsed:.1f} s, before it was ready"
+            what = f"{wait.name}: {how} before it was ready ({elapsed:.1f} s)"
             _wait_log_complete(wait.log)
             raise _error(LaunchError, wait, what, ended=True)
         _check_fatal(wait, elapsed)
         if progress.is_stuck(elapsed):
             why = f"no progress for {wait.limit:.0f} s"
             break
-    seen = wait.seen()
-    what = f"{wait.name} was not ready after {deadline.elapsed():.1f} s: waited for {wait.what}"
+    observed = wait.observed()
+    what = f"{wait.name}: not ready after {deadline.elapsed():.1f} s, waited for {wait.what}"
     what += f" ({why})" if why else ""
-    raise _error(NotReady, wait, what + (f"\n    seen: {seen}" if seen else ""))
+    raise _error(NotReady, wait, what + (f"\n    observed: {observed}" if observed else ""))
 
 
 #: Seconds that tmux may take to pass on what a process printed before it exited, and seconds without output that end
@@ -120,42 +140,44 @@ def _wait_log_complete(log: Path) -> None:
 
 
 def _check_fatal(wait: Wait, elapsed: float) -> None:
-    if wait.fatal and (said := wait.fatal.search("\n".join(_run(wait.log, ended=False)))):
-        told = f"{wait.name} printed {said[0].strip()!r} after {elapsed:.1f} s: it cannot become ready"
-        raise _error(LaunchError, wait, told)
+    if wait.fatal and (match := wait.fatal.search("\n".join(_last_run(wait.log, ended=False)))):
+        what = f"{wait.name}: printed {match[0].strip()!r} after {elapsed:.1f} s, so it cannot become ready"
+        raise _error(LaunchError, wait, what)
 
 
 class _Progress:
-    """Looks at the work of a part once a second, and knows when it moved on last."""
+    """Samples the work of a part once a second, and remembers when it last made progress."""
 
     def __init__(self, wait: Wait) -> None:
         self._wait = wait
         self._before = wait.work()
-        self._looked = self._moved = 0.0
+        self._sampled = self._progressed = 0.0
 
     def is_stuck(self, elapsed: float) -> bool:
-        """Whether the part has made no progress for its limit, ``elapsed`` seconds after the wait began."""
+        """Return whether the part has made no progress for its limit, ``elapsed`` seconds after the wait began."""
         limit = self._wait.limit
         if limit is None:
             return False
-        seconds = elapsed - self._looked
-        if seconds >= min(_LOOK, limit / 4):
+        seconds = elapsed - self._sampled
+        if seconds >= min(_SAMPLE_SECONDS, limit / 4):
             now = self._wait.work()
             if now.is_progress(self._before, seconds):
-                self._moved = elapsed
-            self._looked, self._before = elapsed, now
-        return elapsed - self._moved >= limit
+                self._progressed = elapsed
+            self._sampled, self._before = elapsed, now
+        return elapsed - self._progressed >= limit
 
 
 def work_of(pid: int, logs: Iterable[Path], *, main_threads: bool, root: Path = Path("/proc")) -> Work:
-    """What the process ``pid`` and its descendants have done. ``main_threads``: their main threads alone count, since
-    the workers of a DPDK process poll. ``pid`` 0: there is no process yet."""
+    """Return the work of the process ``pid`` and its descendants. ``pid`` 0: no process exists yet.
+
+    ``main_threads``: count the CPU time of main threads only, because the workers of a DPDK process poll.
+    """
     cpu = sum(_cpu(root / str(one), main_threads) for one in _tree(root, pid)) if pid else 0.0
-    return Work(tuple(map(_mark, logs)), cpu)
+    return Work(tuple(map(_log_state, logs)), cpu)
 
 
-def _mark(log: Path) -> tuple[int, int, int] | None:
-    """Changes when something is written. A log that was rotated is another file."""
+def _log_state(log: Path) -> tuple[int, int, int] | None:
+    """Return a value that changes when the log is written. A rotated log is another file."""
     try:
         stat = log.stat()
     except OSError:
@@ -167,13 +189,13 @@ def _tree(root: Path, pid: int) -> list[int]:
     found = [pid]
     for one in found:
         for children in (root / str(one) / "task").glob("*/children"):
-            with contextlib.suppress(OSError):  # the process has ended
+            with contextlib.suppress(OSError):  # the process has exited
                 found += [child for child in map(int, children.read_text().split()) if child not in found]
     return found
 
 
 def _cpu(process: Path, main_thread: bool) -> float:
-    """CPU time in seconds; of a whole process with that of its children that ended."""
+    """Return the CPU time in seconds. For a whole process, that of its reaped children is included."""
     stat = process / "task" / process.name / "stat" if main_thread else process / "stat"
     try:
         fields = stat.read_text(errors="replace").rpartition(")")[2].split()
@@ -183,18 +205,18 @@ def _cpu(process: Path, main_thread: bool) -> float:
 
 
 def _error(kind: type[SpprError], wait: Wait, what: str, *, ended: bool = False) -> SpprError:
-    said = _run(wait.log, ended=ended)
-    lines = [f"    last: {line}" for line in said[-4:]]
-    return kind("\n".join([what, *lines, f"    log:  {wait.log}"]), hint=wait.hint("\n".join(said)))
+    printed = _last_run(wait.log, ended=ended)
+    lines = [f"    last: {line}" for line in printed[-4:]]
+    return kind("\n".join([what, *lines, f"    log:  {wait.log}"]), hint=wait.hint("\n".join(printed)))
 
 
 def tail(log: Path, size: int = 16384) -> str:
-    """The end of a log as plain text: no colours, carriage returns as new lines. Empty when there is no log."""
+    """Return the end of a log as plain text, or nothing if there is no log."""
     return plain(rotation.tail(log, size))
 
 
 def head(log: Path, size: int = 1 << 20) -> str:
-    """The beginning of a log, as ``tail`` gives its end."""
+    """Return the beginning of a log as plain text, or nothing if there is no log."""
     try:
         with log.open("rb") as f:
             return plain(f.read(size))
@@ -203,18 +225,21 @@ def head(log: Path, size: int = 1 << 20) -> str:
 
 
 def plain(raw: bytes) -> str:
-    """What a terminal was sent, as text: no colours, carriage returns as new lines."""
+    """Return terminal output as plain text: without colours, with carriage returns as newlines."""
     return _ANSI.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def last_lines(log: Path, count: int = 4) -> list[str]:
-    """The last lines with anything on them that a part which has ended printed in its last run."""
-    return _run(log, ended=True)[-count:]
+    """Return the last non-empty lines that an exited part printed in its last run."""
+    return _last_run(log, ended=True)[-count:]
 
 
-def _run(log: Path, *, ended: bool) -> list[str]:
-    """Lines of the last run alone, as far as the tail reaches: a log has all runs of a part, and what its shell showed
-    between them. ``ended``: the run is over, and its pane may have marked its end."""
+def _last_run(log: Path, *, ended: bool) -> list[str]:
+    """Return the lines of the last run, as far as the tail contains them.
+
+    A log contains all runs of a part, and the output of its shell between them. ``ended``: the run is over, and the
+    pane may have marked its end.
+    """
     lines = [line.rstrip() for line in tail(log).splitlines() if line.strip() not in ("", "^C")]
     ends = [
         n
@@ -227,6 +252,6 @@ def _run(log: Path, *, ended: bool) -> list[str]:
         stop = marks[-1]
         while (
             marks and marks[-1] >= stop - 1 and marks[-1] in ends
-        ):  # RESTARTS_EXHAUSTED stands behind the mark of the end
+        ):  # RESTARTS_EXHAUSTED follows the line about the exit
             stop = marks.pop()
     return lines[marks[-1] + 1 if marks else 0 : stop]

@@ -144,7 +144,7 @@ def logs(name: str, follow: bool, raw: bool, session: str | None) -> None:
     state = load(session_of(session), session)
     check_names(state, [name])
     log = state.plan.part(name).files(state.folder).log
-    if rotation.lost(log):
+    if rotation.is_truncated(log):
         click.echo(f"{name}: it has printed more than is kept: the first bytes are gone", err=True)
     plain = None if raw or sys.stdout.isatty() else PlainText()
     ticks = Deadline(math.inf).ticks(0.1) if follow else ()

@@ -173,7 +173,7 @@ def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "
     from sppr.cli.context import rewired
     from sppr.cli.terminal import sudo_prompt
     from sppr.cli.terminal.progress import progress
-    from sppr.errors import Stopped
+    from sppr.errors import Cancelled
     from sppr.lab import lifecycle, machine
     from sppr.tmux.server import Tmux
 
@@ -191,7 +191,7 @@ def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "
         try:
             lifecycle.execute(changes, state, paths, tmux, report, found)
         except KeyboardInterrupt:
-            raise Stopped("interrupted; what was started stays up", hint="sppr status") from None
+            raise Cancelled("interrupted; what was started stays up", hint="sppr status") from None
 
 
 def report_ready(changes: "Changes") -> None:

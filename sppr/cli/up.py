@@ -183,7 +183,7 @@ def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
     """Carry out the changes, and show progress."""
     from sppr.cli.terminal import sudo_prompt
     from sppr.cli.terminal.progress import progress
-    from sppr.errors import SpprError, Stopped
+    from sppr.errors import Cancelled, SpprError
     from sppr.lab import machine
     from sppr.lab.state import state
     from sppr.lab.up import preflight
@@ -201,7 +201,7 @@ def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
             BringUp(changes, old, lab.paths, tmux, report).execute(found)
         except KeyboardInterrupt:
             hint = f"sppr up goes on, sppr down{flag} ends it"
-            raise Stopped("interrupted; what was started stays up", hint=hint) from None
+            raise Cancelled("interrupted; what was started stays up", hint=hint) from None
         except SpprError as e:
             e.what += f"\nwhat was started stays up for a look; `sppr down{flag}` ends it"
             raise

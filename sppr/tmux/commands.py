@@ -138,7 +138,7 @@ def pane_setup(here: str, pane: PaneSpec) -> Iterator[list[str]]:
     yield ["select-pane", "-t", here, "-T", escape_formats(pane.name)]
     if pane.log is not None:
         # tmux expands formats (#) and strftime (%) in this string before /bin/sh reads it.
-        command = escape_formats(f"exec /bin/sh {shlex.quote(str(rotation.writer_of(pane.log)))}").replace("%", "%%")
+        command = escape_formats(f"exec /bin/sh {shlex.quote(str(rotation.writer_path(pane.log)))}").replace("%", "%%")
         yield ["pipe-pane", "-t", here, command]
 
 

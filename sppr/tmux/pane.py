@@ -226,7 +226,7 @@ def write(
     for old in (files.gate, files.exit, files.record, files.stopped, files.supervised, files.restarts):
         old.unlink(missing_ok=True)
     files.log.touch()
-    rotation.writer_of(files.log).write_text(rotation.writer(files.log) + "\n")
+    rotation.writer_path(files.log).write_text(rotation.writer_command(files.log) + "\n")
     os.mkfifo(files.gate, 0o600)
     # A shell that still executes the old script continues to read the old file.
     new = files.script.with_suffix(".new")

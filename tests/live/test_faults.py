@@ -51,7 +51,7 @@ def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> N
     began = time.monotonic()
     done = lab.wakeup(*SMALL)
     assert done.returncode == 4 and time.monotonic() - began < 20
-    assert "error: pri exited with status 7 after" in done.stderr and "before it was ready" in done.stderr
+    assert "error: pri: exited with status 7 before it was ready (" in done.stderr
     assert "last: EAL: No free 2048 kB hugepages" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
     assert "hint: sppr setup" in done.stderr and "sppr down --session testlab2` ends it" in done.stderr
     assert lab.status()["pri"]["exit"] == 7 and lab.status()["ctrler"]["state"] == "ready", "what runs stays for a look"
@@ -67,7 +67,7 @@ def test_a_primary_that_never_connects_is_told_at_the_deadline(lab: Lab) -> None
     done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 5, done.stdout + done.stderr
     # On a loaded machine the last progress comes later.
-    said = r"error: pri was not ready after \d\.\d s: waited for it to be connected .*\(no progress for 3 s\)"
+    said = r"error: pri: not ready after \d\.\d s, waited for it to be connected .*\(no progress for 3 s\)"
     assert re.search(said, done.stderr), done.stderr
     assert "last: I am well" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
     assert lab.status()["pri"]["state"] == "starting", "it runs, and may yet connect"
@@ -79,7 +79,7 @@ def test_a_primary_that_prints_a_fatal_text_and_hangs_ends_the_wait(lab: Lab) ->
     began = time.monotonic()
     done = lab.wakeup(*SMALL)
     assert done.returncode == 4 and time.monotonic() - began < 20
-    assert "pri printed 'Cannot create lock on config." in done.stderr and "cannot become ready" in done.stderr
+    assert "pri: printed 'Cannot create lock on config." in done.stderr and "cannot become ready" in done.stderr
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 

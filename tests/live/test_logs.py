@@ -40,12 +40,12 @@ def follow(lab: Lab, name: str) -> "subprocess.Popen[bytes]":
 
 def test_a_part_that_prints_for_ever_fills_no_disk_and_is_followed_over_its_runs(lab: Lab) -> None:
     done = lab.wakeup(*SMALL)
-    assert done.returncode == 4 and "pri exited with status 7" in done.stderr
+    assert done.returncode == 4 and "pri: exited with status 7" in done.stderr
     wait_for("the log", lambda: "run 1 ends" in lab.sppr("logs", "pri", "--session", lab.session).stdout)
-    assert sum(p.stat().st_size for p in lab.state.glob("pri.log*")) <= rotation.KEPT * rotation.SIZE
+    assert sum(p.stat().st_size for p in lab.state.glob("pri.log*")) <= rotation.PIECES * rotation.PIECE_BYTES
     gone = lab.sppr("logs", "pri", "--session", lab.session)
     assert gone.returncode == 0 and "the first bytes are gone" in gone.stderr and "run 1 begins" not in gone.stdout
-    assert len(gone.stdout) > (rotation.KEPT - 1) * rotation.SIZE
+    assert len(gone.stdout) > (rotation.PIECES - 1) * rotation.PIECE_BYTES
     whole = lab.sppr("logs", "ctrler", "--session", lab.session)
     assert whole.stderr == "" and whole.stdout.startswith("[ctrler waits for")
 

@@ -287,7 +287,7 @@ def test_a_device_that_the_primary_did_not_create_is_told_though_it_is_connected
     program.write_text(program.read_text().replace("\nexec", f"\necho '{text}'\nexec", 1))
     done = lab.wakeup("-ns", "0", "-nr", "0", "-nv", "0")
     assert done.returncode == 4, done.stdout + done.stderr
-    assert f"pri printed '{text}' after" in done.stderr and "cannot become ready" in done.stderr, done.stderr
+    assert f"pri: printed '{text}' after" in done.stderr and "cannot become ready" in done.stderr, done.stderr
 
 
 def stranger(lab: Lab, client_id: int) -> "subprocess.Popen[bytes]":

@@ -16,7 +16,7 @@ class Writer:
     def __init__(self, log: Path) -> None:
         self.log = log
         self.sent = b""
-        self._process = subprocess.Popen(["/bin/sh", "-c", rotation.writer(log, SIZE)], stdin=subprocess.PIPE)
+        self._process = subprocess.Popen(["/bin/sh", "-c", rotation.writer_command(log, SIZE)], stdin=subprocess.PIPE)
 
     def write(self, data: bytes) -> None:
         """Returns once it is in the log."""
@@ -60,14 +60,14 @@ def test_it_is_bounded_and_says_when_the_first_bytes_are_gone(
 ) -> None:
     writer = open_writer()
     for n in range(29):
-        assert not rotation.lost(writer.log)
+        assert not rotation.is_truncated(writer.log)
         writer.write(lines(n, n + 1))
     assert b"".join(rotation.read(writer.log)) == writer.sent, "from the first byte as long as it fits"
     for n in range(29, 60):
         writer.write(lines(n, n + 1))
-    Deadline(20).poll(lambda: rotation.lost(writer.log), 0.01)
-    assert rotation.lost(writer.log)
-    assert sum(p.stat().st_size for p in tmp_path.glob("*.log*")) <= rotation.KEPT * SIZE
+    Deadline(20).poll(lambda: rotation.is_truncated(writer.log), 0.01)
+    assert rotation.is_truncated(writer.log)
+    assert sum(p.stat().st_size for p in tmp_path.glob("*.log*")) <= rotation.PIECES * SIZE
     kept = b"".join(rotation.read(writer.log))
     assert writer.sent.endswith(kept) and len(kept) >= 2 * SIZE
 

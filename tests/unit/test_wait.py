@@ -35,8 +35,8 @@ def test_a_process_that_ended_ends_the_wait_with_its_status_and_last_lines(tmp_p
     log.write_text("".join(f"line {n}\r\n" for n in range(9)))
     with pytest.raises(LaunchError) as e:
         wait_ready(wait(log, ended=lambda: Exit(3)), Deadline(60))
-    assert e.value.what.startswith("pri exited with status 3 after 0.")
-    assert "before it was ready\n    last: line 5\n" in e.value.what and f"log:  {log}" in e.value.what
+    assert e.value.what.startswith("pri: exited with status 3 before it was ready (0.")
+    assert " s)\n    last: line 5\n" in e.value.what and f"log:  {log}" in e.value.what
     assert e.value.hint and e.value.hint.startswith("look")
 
 
@@ -66,7 +66,7 @@ def test_fatal_text_ends_the_wait_though_the_process_lives(tmp_path: Path) -> No
 
 
 def test_the_deadline_says_what_was_awaited(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match=r"pri was not ready after 0\.\d s: waited for it to be connected"):
+    with pytest.raises(NotReady, match=r"pri: not ready after 0\.\d s, waited for it to be connected"):
         wait_ready(wait(tmp_path / "none"), Deadline(0.05))
 
 
@@ -81,13 +81,13 @@ def waited(log: Path, clock: Clock, work: Callable[[], Work], limit: float = 40)
 def test_a_part_that_makes_no_progress_is_given_up_after_its_limit(tmp_path: Path) -> None:
     clock = Clock()
     told = waited(tmp_path / "none", clock, lambda: Work((1,), 0.05 * clock.now))
-    assert told == "pri was not ready after 40.0 s: waited for it to be connected (no progress for 40 s)"
+    assert told == "pri: not ready after 40.0 s, waited for it to be connected (no progress for 40 s)"
 
 
 def test_a_part_that_stops_moving_has_its_limit_from_then_on(tmp_path: Path) -> None:
     clock = Clock()
     told = waited(tmp_path / "none", clock, lambda: Work((min(clock.now, 100),)))
-    assert "pri was not ready after 140.0 s" in told and told.endswith("(no progress for 40 s)")
+    assert "pri: not ready after 140.0 s" in told and told.endswith("(no progress for 40 s)")
 
 
 @pytest.mark.parametrize("kind", ["prints", "spins", "spins with a quarter of a core"])
@@ -95,7 +95,7 @@ def test_a_part_that_is_busy_for_ever_is_given_up_at_the_hard_limit(tmp_path: Pa
     clock = Clock()
     works = {"prints": lambda: Work((clock.now,)), "spins": lambda: Work((), clock.now)}
     told = waited(tmp_path / "none", clock, works.get(kind, lambda: Work((), clock.now / 4)))
-    assert told == "pri was not ready after 200.0 s: waited for it to be connected (still busy after 200 s)"
+    assert told == "pri: not ready after 200.0 s, waited for it to be connected (still busy after 200 s)"
 
 
 def test_a_slow_part_that_moves_on_is_waited_for(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_logs_are_read_without_colours_and_carriage_returns(tmp_path: Path) -> N
     assert head(log, 40).startswith("first\nsecond\n")
     assert tail(log, 10) == "x" * 10
     assert last_lines(tmp_path / "none") == []
-    assert str(Exit(139)) == "was killed by signal 11" and str(Exit(None)) == "ended"
+    assert str(Exit(139)) == "was killed by signal 11" and str(Exit(None)) == "exited"
 
 
 GATE = "[pri waits for ctrler]\n"

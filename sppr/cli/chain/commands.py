@@ -273,7 +273,7 @@ def bench(
     from sppr.cli.chain import bench as chain_bench
     from sppr.cli.chain import prove
     from sppr.cli.session import own_session
-    from sppr.errors import SpprError, Stopped
+    from sppr.errors import Cancelled, SpprError
     from sppr.lab.chains.proof import testbed
     from sppr.lab.chains.proof.prove import no_probes
     from sppr.lab.state import state as states
@@ -297,7 +297,7 @@ def bench(
             try:
                 found = chain_bench.run(state, chosen, sizes, goals, density)
             except KeyboardInterrupt:
-                raise Stopped(f"interrupted; {testbed.left(state.folder)}") from None
+                raise Cancelled(f"interrupted; {testbed.left(state.folder)}") from None
     chain_bench.write(found, json_file, svg, junit, name)
 
 

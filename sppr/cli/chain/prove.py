@@ -22,7 +22,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     """
     from dataclasses import replace
 
-    from sppr.errors import ControlError, Stopped
+    from sppr.errors import Cancelled, ControlError
     from sppr.lab.chains.proof import testbed
     from sppr.lab.chains.proof.prove import no_probes
     from sppr.lab.chains.proof.prove import prove as prove_chain
@@ -41,7 +41,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
                 proof = prove_chain(state, chain, options)
             except KeyboardInterrupt:
                 left = "nothing was changed" if no_probes(state, chain) else testbed.left(state.folder)
-                raise Stopped(f"chain {chain.name}: interrupted; {left}") from None
+                raise Cancelled(f"chain {chain.name}: interrupted; {left}") from None
             except ControlError as e:
                 gone = [part for part in states.dead_parts(state) if part in chain.parts]
                 what = f"{' and '.join(gone)} ended during the proof" if gone else e.what
