@@ -119,8 +119,8 @@ def troubles() -> str:
     for check in REGISTRY:
         block = "\n".join(lines.get(check.id, []))
         shown = f"\n\n```\n{block}\n```" if block else ""
-        found = "`sppr doctor` checks it." if check.look else "Known from logs: `sppr doctor explain`."
-        cause = check.means[0].upper() + check.means[1:]
+        found = "`sppr doctor` checks it." if check.inspect else "Known from logs: `sppr doctor explain`."
+        cause = check.cause[0].upper() + check.cause[1:]
         parts.append(f"### {check.id}{shown}\n\nCause: {cause}. {found}\n\nFix: {_as_code(check.fix)}")
     return "\n\n".join(parts)
 

@@ -118,7 +118,7 @@ def _explain(log: str, session: str | None, as_json: bool) -> int:
     found = list(checks.explain(plain(_read(log, session)).split("\n")))
     if as_json:
         told = [
-            {"line": e.number, "text": e.line, "id": c.id, "severity": c.severity, "means": c.means, "fix": c.fix}
+            {"line": e.number, "text": e.line, "id": c.id, "severity": c.severity, "means": c.cause, "fix": c.fix}
             for e in found
             for c in e.checks
         ]
@@ -127,7 +127,7 @@ def _explain(log: str, session: str | None, as_json: bool) -> int:
         click.echo(f"{log}:{one.number}: {one.line}")
         for check in one.checks:
             name = click.style(check.id, fg="red" if check.severity == "error" else "yellow")
-            click.echo(f"    {name}: {check.means}\n    fix: {check.fix}")
+            click.echo(f"    {name}: {check.cause}\n    fix: {check.fix}")
     if not found and not as_json:
         click.echo(f"{log}: nothing that is known")
     return 1 if found else 0

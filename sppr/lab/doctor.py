@@ -32,12 +32,12 @@ class Diagnosis:
         found = [_row(f.id, f.severity, f.what, f.fix, bool(f.fix_steps)) for f in self.findings]
         known = {finding.id for finding in self.findings}
         quiet = [c for c in checks.REGISTRY if c.id not in known and (self.session or c.host)]
-        return found + [self._quiet(c.id, c.fine(self.facts, self.required)) for c in quiet if callable(c.fine)]
+        return found + [self._quiet(c.id, c.ok(self.facts, self.required)) for c in quiet if callable(c.ok)]
 
     @staticmethod
-    def _quiet(identity: str, seen: str | checks.NotLooked) -> dict[str, Any]:
-        if isinstance(seen, checks.NotLooked):
-            return _row(identity, "info", f"not looked at: {seen.why}", "nothing to do", False)
+    def _quiet(identity: str, seen: str | checks.NotChecked) -> dict[str, Any]:
+        if isinstance(seen, checks.NotChecked):
+            return _row(identity, "info", f"not checked: {seen.why}", "nothing to do", False)
         return _row(identity, "ok", seen, "", False)
 
 

@@ -244,9 +244,9 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
     Raise ControlError if the server refuses, HostError if another process listens on a socket or another file is in its
     place, and NotReady if a socket does not listen before the deadline.
     """
-    from sppr.host.facts import unix_listening
-    from sppr.host.process.sockets import check_owner
+    from sppr.host.process.sockets import listening_paths
     from sppr.host.root import privilege  # `sppr status` starts faster without these three
+    from sppr.host.root.vm_user import check_socket_owner
 
     existing = ControlClient(api).ports(server) if server else uids
     for uid, socket in zip(uids, sockets, strict=True):
@@ -255,7 +255,7 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
                 raise HostError(f"{socket}: is not a socket, but {uid} needs one there", hint=f"move {socket} away")
             _recreate_port(ControlClient(api), server, uid)
             continue
-        if uid not in existing and socket in unix_listening():
+        if uid not in existing and socket in listening_paths():
             hint = "sppr status; stop that process, or set vhosts: in conf.yml"
             raise HostError(f"{socket}: another process listens on this socket", hint=hint)
         if uid not in existing and Path(socket).is_socket():
@@ -263,12 +263,12 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
     serve(api, server, uids)
     for socket in sockets:
         # The kernel lists a socket by its path as long as its process listens, even if the file was removed.
-        if not deadline.poll(lambda path=socket: path in unix_listening(), 0.02):  # type: ignore[misc]
+        if not deadline.poll(lambda path=socket: path in listening_paths(), 0.02):  # type: ignore[misc]
             raise NotReady(
                 f"{socket}: {server or 'the primary'} does not listen on this socket after {deadline.seconds:.0f} s",
                 hint=f"see the pane of {server or 'the primary'}, and: sppr status",
             )
-        check_owner(Path(socket))
+        check_socket_owner(Path(socket))
         # Our own programs give the socket to the user right after it listens; programs of upstream SPP do not.
         if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
             privilege.give_to_user(Path(socket))

@@ -84,9 +84,9 @@ def test_leftovers_are_told_and_fix_removes_ours_only(own: Lab) -> None:
         rows = found(own)
         mendable = {name: row["found"] for name, row in rows.items() if row["fixable"]}
         assert mendable == {
-            "hp-leak": f"hugepages: 1 files of --file-prefix {own.session} hold 2 MiB, and no process maps them",
-            "dpdk-stale": f"{ours[1]}: left by a primary that has ended",
-            "vhost-stale": f"{ours[2]}: a socket that nobody listens on",
+            "hp-leak": f"hugepages: 1 files of --file-prefix {own.session} hold 2 MiB, but no process maps them",
+            "dpdk-stale": f"{ours[1]}: left by a primary that has exited",
+            "vhost-stale": f"{ours[2]}: a socket without a listener",
         }
         done = doctor(own, "--fix")
         for command in (f"rm -f -- {ours[0]}", f"rm -rf -- {ours[1]}", f"rm -f -- {ours[2]}"):
@@ -112,7 +112,7 @@ def test_a_live_primary_is_named_and_a_killed_one_is_swept(own: Lab, lab: Datapl
     row = found(own, *SMALL)["dpdk-lock"]
     who = f"pid {primary.pid} (spp_primary)"
     assert row["severity"] == "error" and not row["fixable"]
-    assert row["found"] == f"{runtime}/config: {who} is a primary with --file-prefix {lab.prefix} already"
+    assert row["found"] == f"{runtime}/config: {who} is already a primary with --file-prefix {lab.prefix}"
     refused = own.wakeup(*SMALL)
     assert refused.returncode == 3 and who in refused.stderr and own.tmux("list-sessions") == ""
     fixed = doctor(own, "--fix", *SMALL)
@@ -131,10 +131,10 @@ def test_a_live_primary_is_named_and_a_killed_one_is_swept(own: Lab, lab: Datapl
 def check_swept(own: Lab, lab: Dataplane, secondary: Process) -> None:
     runtime = RUNTIMES / lab.prefix
     row = found(own, *SMALL)["dpdk-stale"]
-    assert f"its primary is gone, but pid {secondary.pid} (spp_nfv) still run" in row["found"]
+    assert f"its primary has exited, but pid {secondary.pid} (spp_nfv) still use" in row["found"]
     secondary.kill()
     rows = found(own, *SMALL)
-    assert rows["dpdk-stale"]["found"] == f"{runtime}: left by a primary that has ended"
+    assert rows["dpdk-stale"]["found"] == f"{runtime}: left by a primary that has exited"
     assert rows["hp-leak"]["fixable"] and list(HUGE.glob(f"{lab.prefix}map_*"))
     assert doctor(own, "--fix", *SMALL).returncode == 0
     assert not runtime.exists() and not list(HUGE.glob(f"{lab.prefix}map_*"))
@@ -144,7 +144,7 @@ def test_who_has_a_port_is_named(own: Lab) -> None:
     with socket.create_server(("127.0.0.1", own.pri)):
         done = doctor(own, *SMALL)
     assert done.returncode == 1
-    assert f"net-port         port {own.pri} (controller.pri_port) is taken by pid {os.getpid()} (" in done.stdout
+    assert f"net-port         port {own.pri} (controller.pri_port) is in use by pid {os.getpid()} (" in done.stdout
 
 
 def test_a_file_in_the_place_of_hugetlbfs_is_refused_and_a_folder_is_mounted(own: Lab) -> None:
@@ -153,7 +153,7 @@ def test_a_file_in_the_place_of_hugetlbfs_is_refused_and_a_folder_is_mounted(own
     place.write_text("a guest's memory")
     row = found(own, *SMALL)["hp-notfs"]
     assert row["severity"] == "error" and not row["fixable"]
-    assert row["found"].startswith(f"{place}: is a file, not a folder with hugetlbfs")
+    assert row["found"].startswith(f"{place}: is a file, not a hugetlbfs mount")
     assert own.wakeup(*SMALL).returncode == 3 and place.read_text() == "a guest's memory"
     place.unlink()
     assert found(own, *SMALL)["hp-mount"]["fixable"]
@@ -180,10 +180,10 @@ def test_images_that_are_in_use_half_made_or_without_their_base(own: Lab) -> Non
     with instance.open("rb"):
         rows = found(own, *words)
     assert f"{instance}: pid {os.getpid()} (" in rows["img-lock"]["found"]
-    assert rows["img-partial"]["fixable"] and rows["img-partial"]["found"].startswith(f"{torn}: half-made")
+    assert rows["img-partial"]["fixable"] and rows["img-partial"]["found"].startswith(f"{torn}: incomplete image")
     assert doctor(own, "--fix", *words).returncode == 0 and not torn.exists() and living.exists()
     template.unlink()
-    assert found(own, *words)["img-base"]["found"] == f"{instance}: stands on {template}, which is not there"
+    assert found(own, *words)["img-base"]["found"] == f"{instance}: its backing file {template} is missing"
 
 
 def test_a_broken_or_missing_conf_is_a_finding_among_those_of_the_machine(own: Lab) -> None:
@@ -216,7 +216,8 @@ def test_a_log_is_explained_line_by_line(own: Lab) -> None:
     assert done.returncode == 1 and done.stdout.splitlines()[:3] == [
         f"{log}:2: EAL: Cannot create lock on 'x'. Is another primary process running?",
         "    dpdk-lock: another primary runs with this --file-prefix",
-        "    fix: sppr doctor   (names it): end it, or spp.file_prefix in conf.yml; is it this lab? sppr status",
+        "    fix: sppr doctor   (names it): stop it, or set spp.file_prefix in conf.yml; sppr status shows "
+        "whether it is this lab",
     ]
     [row] = json.loads(doctor(own, "explain", str(log), "--json").stdout)
     assert (row["id"], row["line"], row["severity"]) == ("dpdk-lock", 2, "error")

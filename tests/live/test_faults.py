@@ -123,7 +123,7 @@ def test_all_that_is_missing_is_told_at_once_before_any_window_is_opened(lab: La
             done = lab.wakeup()
             assert foreign.is_socket(), "a socket of somebody else is not removed"
     assert done.returncode == 3, done.stderr
-    assert f"port {lab.pri} (controller.pri_port) is taken by pid {os.getpid()} (" in done.stderr
+    assert f"port {lab.pri} (controller.pri_port) is in use by pid {os.getpid()} (" in done.stderr
     assert f"{foreign}: another process listens on this vhost-user socket" in done.stderr
     assert f"{lab.folder / 'runscripts'}: no base image\n    fix: make up builds one" in done.stderr
     assert lab.tmux("list-sessions") == "" and lab.leftovers() == [str(foreign)]
@@ -143,10 +143,10 @@ def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_
         assert process.stdout and process.stdout.readline()
         done = lab.wakeup(*SMALL)
         assert done.returncode == 3, done.stdout + done.stderr
-        assert f"{veth}: exists already, and net_tap0 of the primary must create it: it is a veth\n" in done.stderr
+        assert f"{veth}: already exists, but net_tap0 of the primary must create it: it is a veth\n" in done.stderr
         assert f"fix: ip link del {veth}, or another iface= for net_tap0: primary.vdevs in conf.yml" in done.stderr
         assert (
-            f"{held}: exists already, and net_tap1 of the primary must create it: it is a tap of pid {process.pid} ("
+            f"{held}: already exists, but net_tap1 of the primary must create it: it is a tap of pid {process.pid} ("
             in (done.stderr)
         )
         assert not lab.state.exists() or not (lab.state / "pri.pid").exists()
@@ -182,7 +182,7 @@ def test_a_tap_that_is_going_is_waited_for(lab: Lab) -> None:
     try:
         done = lab.wakeup(*SMALL)
         assert done.returncode == 3, done.stdout + done.stderr
-        assert f"{lab.tap}a: exists already, and net_tap0 of the primary must create it: it is a tap" in done.stderr
+        assert f"{lab.tap}a: already exists, but net_tap0 of the primary must create it: it is a tap" in done.stderr
         threading.Timer(2.0, close).start()  # later than preflight looks for the first time
         done = lab.wakeup(*SMALL)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -137,7 +137,7 @@ def test_a_user_without_terminal_is_shown_the_line_and_with_it_is_asked_nothing(
     os.chown(lab.conf, owner.uid, owner.uid)
     owner.may(f"{owner.name} ALL=(ALL) ALL")
     refused = lab.wakeup("-ns", "2", "-nr", "0", "-nv", "1")
-    assert refused.returncode == 3 and "there is no terminal to ask" in refused.stderr, refused.stdout + refused.stderr
+    assert refused.returncode == 3 and "but there is no terminal" in refused.stderr, refused.stdout + refused.stderr
     line = re.search(
         rf"^ +({owner.name} ALL=\(root\) NOPASSWD: /\S+/spp_primary, /\S+/spp_nfv, .+)$", refused.stderr, re.M
     )

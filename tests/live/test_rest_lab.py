@@ -81,7 +81,7 @@ def test_a_taken_port_is_told_with_its_key_and_0_turns_rest_off(
         other.conf.write_text(text.replace(f"rest_port: {other.rest}", f"rest_port: {lab.rest}"))
         done = other.wakeup("-ns", "0", "-nr", "0", "-nv", "0")
         assert done.returncode == 3
-        assert f"port {lab.rest} (controller.rest_port, which 0 turns off) is taken by pid" in done.stderr
+        assert f"port {lab.rest} (controller.rest_port, which 0 turns off) is in use by pid" in done.stderr
         other.conf.write_text(text.replace(f"rest_port: {other.rest}", "rest_port: 0"))
         plan = other.sppr("plan", "-ns", "0", "-nr", "0", "-nv", "0")
         assert plan.returncode == 0 and "--api-port" not in plan.stdout

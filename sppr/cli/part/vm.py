@@ -162,8 +162,8 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_op
     """Create the disk and the key, pin the cores, and ask the controller for missing vhost sockets."""
     from sppr.deadline import Deadline
     from sppr.host import shared_region
-    from sppr.host.facts import unix_listening
-    from sppr.host.process.sockets import check_owner
+    from sppr.host.process.sockets import listening_paths
+    from sppr.host.root.vm_user import check_socket_owner
     from sppr.host.run_directory import make_private
     from sppr.lab.plan import controllers
     from sppr.lab.plan.plan import api_socket
@@ -192,11 +192,11 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_op
         _serve_regions(part, api)
     if part.makes_sockets:
         return
-    if not set(part.sockets) <= unix_listening():
+    if not set(part.sockets) <= listening_paths():
         readiness.serve_vhosts(api, part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
         return  # serve_vhosts has checked the owners
     for path in part.sockets:
-        check_owner(Path(path))
+        check_socket_owner(Path(path))
 
 
 def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:

@@ -1,4 +1,5 @@
-"""The types of a check: what it inspects, what it reports, the commands that fix it, and the log texts it explains."""
+"""The types of the checks: what a check reads, what it reports, the commands that fix a problem, and the log texts
+it explains."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 @dataclass(frozen=True)
 class Step:
-    """``argv``, and ``stdin`` where it is fed something."""
+    """A command that is part of a fix. ``stdin``: its standard input, if any."""
 
     argv: tuple[str, ...]
     stdin: str | None = None
@@ -25,23 +26,30 @@ class Step:
 
 
 def write_number(path: str, text: str) -> Step:
-    """Write a number into a file of /sys or /proc."""
+    """Return the step that writes a number to a file of /sys or /proc."""
     return Step(("tee", path), f"{text}\n")
 
 
 def remove_files(*paths: str) -> Step:
+    """Return the step that removes files."""
     return Step(("rm", "-f", "--", *paths))
 
 
 def remove_folder(path: str) -> Step:
+    """Return the step that removes a folder with its content."""
     return Step(("rm", "-rf", "--", path))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the machine: ``id`` as in docs, how bad, what was found, and the command that mends it.
+    """A problem of the machine.
 
-    ``fix_steps``: what ``doctor --fix`` runs; empty where it cannot be taken back, or is not ours to touch.
+    ``id``: id of the check, as in the documents.
+    ``severity``: ``error``, ``warning`` or ``info``.
+    ``what``: what was found.
+    ``fix``: what the user can do.
+    ``fix_steps``: the commands that ``doctor --fix`` runs; empty if they could not be undone, or would change something
+        that does not belong to the lab.
     """
 
     id: str
@@ -53,35 +61,43 @@ class Finding:
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the lab as it will run.
+    """A process of the lab as it will be started.
 
-    ``depends_on``: the parts that must be ready before it. ``sockets``: paths of its vhost ports.
-    ``real``: a program of an SPP tree, whose worker lcores poll all the time."""
+    ``depends_on``: parts that must be ready before it.
+    ``sockets``: paths of its vhost ports.
+    ``upstream``: whether it is a program of an upstream SPP tree, whose worker lcores poll all the time.
+    """
 
     name: str
     role: str
     argv: tuple[str, ...]
     depends_on: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()
-    real: bool = False
+    upstream: bool = False
 
     @property
     def is_vm(self) -> bool:
+        """Whether it is a VM."""
         return self.role.startswith("vm")
 
     def values(self, option: str) -> list[str]:
-        """What follows each ``option`` in argv: ``--vdev X`` or ``--vdev=X``."""
+        """Return the values of an option in argv: ``--vdev X`` or ``--vdev=X``."""
         after = [b for a, b in zip(self.argv, self.argv[1:], strict=False) if a == option]
         return after + [word.partition("=")[2] for word in self.argv if word.startswith(f"{option}=")]
 
     def eal(self) -> tuple[str, ...]:
-        """EAL's half of argv, before ``--``."""
+        """Return the EAL options: argv before ``--``."""
         return self.argv[: self.argv.index("--")] if "--" in self.argv else self.argv
 
 
 @dataclass(frozen=True)
 class Disk:
-    """An image of the lab that is there. ``backing``: full path of what it stands on."""
+    """An existing image of the lab.
+
+    ``backing``: path of its backing file.
+    ``backing_format``: format of the backing file that the image names.
+    ``backing_there``: whether the backing file exists.
+    """
 
     path: str
     format: str
@@ -90,23 +106,40 @@ class Disk:
     backing_there: bool = True
 
 
-def _somebody(_: int) -> str:
+def _unknown_process(_: int) -> str:
     return "another process"
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a lab wants of the machine.
+    """What a lab needs of the machine, and what it already uses.
 
-    ``programs``: name -> path or None where it is missing. ``tcp_ports``: port -> what for. ``lcores``: all that
-    the masks name. ``sockets``: paths this lab will create; ``stale``: those that are there. ``taps``: network
-    interface that the primary will create -> its EAL device. ``hugepage_mib``: of the primary. ``living``: processes of
-    this lab that run already -> pid; ``recorded``: pids its parts had last; ``listening_own``: their ports.
-    ``holders``:
-    image -> pid that has it open. ``torn``: temporary images of killed runs. ``disk_mib``: wanted and free in the
-    images' folder. ``sudo``: whether sudo asks for nothing in a pane, None where it is not installed; ``sudoers``: the
-    line with which it does not; ``terminal``: whether there is one to ask in. ``builds``: program -> the DPDK it is
-    built on. ``vm_user_problem``: why QEMU runs as root in a lab of root.
+    ``programs``: path of each program by name; None if it is missing.
+    ``packages``: Debian package of each program.
+    ``tcp_ports``: purpose of each TCP port.
+    ``lcores``: all lcores of the masks.
+    ``sockets``: paths of vhost sockets that the lab will create.
+    ``stale``: those of them that exist without a listener.
+    ``sock_dir_open``: whether this user may create sockets in their folder.
+    ``taps``: EAL device of each network interface that the primary will create.
+    ``hugepage_mib``: hugepage memory of the primary.
+    ``hugepage_file``: whether ``hugepage_dir`` is a regular file.
+    ``sudo``: whether sudo needs no password in a pane; None if it is not installed.
+    ``sudoers``: the sudoers line with which it needs none.
+    ``terminal``: whether there is a terminal to ask in.
+    ``find_listener``: returns a description of the process that listens on a TCP port.
+    ``describe_process``: returns a description of a pid.
+    ``processes``: the processes that will be started.
+    ``builds``: DPDK library that each program is linked to.
+    ``running``: pids of parts of this lab that already run, by name.
+    ``recorded``: the last known pids of its parts.
+    ``listening_own``: TCP ports that its running parts listen on.
+    ``disks``: existing images.
+    ``holders``: pid that has an image open, by path.
+    ``partial_images``: incomplete images of killed runs.
+    ``disk_folder``: folder of the images.
+    ``disk_mib``: MiB needed and free in that folder.
+    ``vm_user_problem``: why QEMU must run as root in a lab of root.
     """
 
     programs: dict[str, str | None] = field(default_factory=dict)
@@ -127,16 +160,16 @@ class Requirements:
     sudoers: str = ""
     terminal: bool = True
     user: str = ""
-    find_listener: Callable[[int], str] = _somebody
-    name_of: Callable[[int], str] = lambda pid: f"pid {pid}"
+    find_listener: Callable[[int], str] = _unknown_process
+    describe_process: Callable[[int], str] = lambda pid: f"pid {pid}"
     processes: tuple[Process, ...] = ()
     builds: dict[str, str] = field(default_factory=dict)
-    living: dict[str, int] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
     recorded: frozenset[int] = frozenset()
     listening_own: frozenset[int] = frozenset()
     disks: tuple[Disk, ...] = ()
     holders: dict[str, int] = field(default_factory=dict)
-    torn: tuple[str, ...] = ()
+    partial_images: tuple[str, ...] = ()
     disk_folder: str = ""
     disk_mib: tuple[int, int] = (0, 0)
     tmux_version: str = ""
@@ -145,72 +178,78 @@ class Requirements:
 
     @property
     def own(self) -> frozenset[int]:
-        return frozenset(self.living.values()) | self.recorded
+        """Pids of this lab."""
+        return frozenset(self.running.values()) | self.recorded
 
     @property
     def vms(self) -> list[Process]:
+        """The VMs among the processes."""
         return [process for process in self.processes if process.is_vm]
 
     @property
     def spp(self) -> list[Process]:
-        """Primary and secondaries."""
+        """The primary and the secondaries."""
         return [process for process in self.processes if process.role in ("primary", "secondary")]
 
     @property
-    def rooted(self) -> str:
+    def root_programs(self) -> str:
         """Names of the programs that run as root: ``spp_primary and spp_nfv``."""
         return " and ".join(dict.fromkeys(Path(p.argv[0]).name for p in self.spp)) or "DPDK's processes"
 
     def named(self, pids: tuple[int, ...]) -> str:
-        return ", ".join(self.name_of(pid) for pid in pids)
+        """Return a description of these pids."""
+        return ", ".join(self.describe_process(pid) for pid in pids)
 
 
 @dataclass(frozen=True)
-class NotLooked:
-    """The answer of a check that looked at nothing. ``why`` completes "not looked at: "."""
+class NotChecked:
+    """The report of a check that could not be made. ``why`` completes "not checked: "."""
 
     why: str
 
 
-Look = Callable[[Facts, Requirements], Iterator[Finding]]
-#: Returns what a check saw where it found nothing: numbers and names, and no claim beyond them.
-Fine = Callable[[Facts, Requirements], str | NotLooked]
+Inspect = Callable[[Facts, Requirements], Iterator[Finding]]
+#: Returns what a check examined when it found no problem: numbers and names, without conclusions.
+OkReport = Callable[[Facts, Requirements], str | NotChecked]
 
 
 @dataclass(frozen=True)
 class Check:
-    """A row of the table of troubles.
+    """A check, and the log texts that it explains.
 
-    ``means``: what a log line that one of ``texts`` (regular expressions) matches is about, and ``fix`` what to type
-    then; ``severity`` of such a line. ``look``: the check before a start. ``fine``: what was seen where it finds
-    nothing; None where the check is known from logs alone. The texts in vhost.py and nics.py are replaced by seen.py.
-    ``host``: it needs no lab.
+    ``cause``: what a log line that matches one of ``texts`` (regular expressions) means.
+    ``fix``: what the user can do about it.
+    ``ok``: report if there is no problem; None for a check that only explains logs. The texts of vhost.py and nics.py
+        are replaced by those of ok_reports.py.
+    ``severity``: severity of such a log line.
+    ``inspect``: the check that runs before a start.
+    ``host``: whether the check needs no lab.
     """
 
     id: str
-    means: str
+    cause: str
     fix: str
-    fine: Fine | str | None
+    ok: OkReport | str | None
     texts: tuple[str, ...] = ()
     severity: Severity = "error"
-    look: Look | None = None
+    inspect: Inspect | None = None
     host: bool = False
 
 
 def listed(words: Iterable[object], none: str) -> str:
-    """Return the words with commas between them, or ``none`` where there are none."""
+    """Return the words joined with commas, or ``none`` if there are none."""
     return ", ".join(map(str, words)) or none
 
 
-def no_images(required: Requirements) -> str | NotLooked:
-    """The answer of a check about the folder of images where there is none to look at."""
-    if all(vm.name in required.living for vm in required.vms):
-        return "no VM is to start"
-    return NotLooked("there is no folder for images")
+def no_images(required: Requirements) -> str | NotChecked:
+    """Return the report of a check about the image folder if there is none."""
+    if all(vm.name in required.running for vm in required.vms):
+        return "no VM will be started"
+    return NotChecked("there is no image folder")
 
 
 def options(value: str) -> dict[str, str]:
-    """``memory-backend-memfd,id=mem,share=on`` as a dict; the bare first word under ``""``."""
+    """Parse an option string: ``memory-backend-memfd,id=mem,share=on`` as a dict, with the first word under ``""``."""
     pieces = value.replace(",,", "\0").split(",")
     found = {"": pieces[0]} if "=" not in pieces[0] else {}
     return found | {k: v.replace("\0", ",") for k, _, v in (p.partition("=") for p in pieces) if v}

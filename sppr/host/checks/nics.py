@@ -1,4 +1,4 @@
-"""NICs that DPDK owns: as many as the portmask says, whole IOMMU groups, memory they can reach."""
+"""Checks of NICs that DPDK uses: as many as the portmask selects, complete IOMMU groups, accessible memory."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from sppr.host.checks.check import Check, Finding, Process, Requirements
 from sppr.host.facts import Facts
 
 _NO_NIC = "not checked: no NIC is bound to a DPDK driver"
-#: A vfio group's devices are mapped whole; less locked memory than this never suffices.
+#: vfio maps all memory of a group's devices, so a lower limit of locked memory is never sufficient.
 _MEMLOCK_MIB = 64
 
 
@@ -22,19 +22,22 @@ def _ports(facts: Facts, required: Requirements) -> Iterator[Finding]:
         except ValueError:
             continue
         if mask.bit_count() != devices:
-            what = f"portmask {units.format_mask(mask)} names {mask.bit_count()} ports, but devices are {devices}"
+            what = (
+                f"portmask {units.format_mask(mask)} selects {mask.bit_count()} ports, but there are {devices} devices"
+            )
             yield Finding("ports", "error", what, f"-p {units.format_mask((1 << devices) - 1)}, or primary.portmask")
 
 
 def _tap_name(facts: Facts, required: Requirements) -> Iterator[Finding]:
-    """net_tap attaches to a multi-queue tap that exists, and creates a missing one; EAL continues without any other."""
-    there = {interface.name: interface for interface in facts.interfaces}
+    """net_tap attaches to an existing tap with several queues, and creates a missing one. With any other interface
+    of that name it fails, and EAL continues without the port."""
+    existing = {interface.name: interface for interface in facts.interfaces}
     for name, vdev in required.taps.items():
-        interface = there.get(name)
+        interface = existing.get(name)
         if interface is None or required.own & set(interface.holders):
             continue
-        other = f"or another iface= for {vdev}: primary.vdevs in conf.yml"
-        what = f"{name}: exists already, and {vdev} of the primary must create it: it is {_a(interface.kind)}"
+        other = f"or set another iface= for {vdev}: primary.vdevs in conf.yml"
+        what = f"{name}: already exists, but {vdev} of the primary must create it: it is {_a(interface.kind)}"
         if interface.holders:
             pids = " ".join(map(str, interface.holders))
             yield Finding(
@@ -52,15 +55,17 @@ def _a(kind: str) -> str:
 
 def _bound(facts: Facts, _: Requirements) -> Iterator[Finding]:
     if not facts.ports:
-        what = "no NIC is bound to a DPDK driver: the lab's ports are vdevs (taps)"
-        yield Finding("nic-bind", "info", what, "for a NIC: dpdk-devbind.py --status; dpdk-devbind.py -b vfio-pci NIC")
+        what = "no NIC is bound to a DPDK driver: the ports of the lab are virtual devices (TAP)"
+        yield Finding(
+            "nic-bind", "info", what, "to use a NIC: dpdk-devbind.py --status; dpdk-devbind.py -b vfio-pci NIC"
+        )
 
 
 def _iommu(facts: Facts, _: Requirements) -> Iterator[Finding]:
     vfio = [port.address for port in facts.ports if port.driver == "vfio-pci"]
     if not facts.ports:
         state = "on" if facts.iommu else "off"
-        yield Finding("iommu-off", "info", f"{_NO_NIC}; the IOMMU is {state}", "nothing, until a NIC is to be used")
+        yield Finding("iommu-off", "info", f"{_NO_NIC}; the IOMMU is {state}", "none needed without a NIC")
     elif vfio and not facts.iommu:
         what = f"{', '.join(vfio)} on vfio-pci without an IOMMU: DMA is unchecked (noiommu mode)"
         yield Finding("iommu-off", "warning", what, "boot with intel_iommu=on iommu=pt (or amd_iommu=on)")
@@ -68,7 +73,7 @@ def _iommu(facts: Facts, _: Requirements) -> Iterator[Finding]:
 
 def _group(facts: Facts, _: Requirements) -> Iterator[Finding]:
     if not facts.ports:
-        yield Finding("iommu-group", "info", _NO_NIC, "nothing, until a NIC is to be used")
+        yield Finding("iommu-group", "info", _NO_NIC, "none needed without a NIC")
     for port in facts.ports:
         if port.kernel_bound:
             kernel_bound = " ".join(port.kernel_bound)
@@ -80,31 +85,31 @@ def _group(facts: Facts, _: Requirements) -> Iterator[Finding]:
 
 def _iova(facts: Facts, required: Requirements) -> Iterator[Finding]:
     if not facts.ports:
-        yield Finding("iova", "info", _NO_NIC, "nothing, until a NIC is to be used")
+        yield Finding("iova", "info", _NO_NIC, "none needed without a NIC")
     given = any("--iova-mode" in word for process in required.spp for word in process.eal())
     if facts.ports and not required.is_root and not given:
-        what = "not root: physical addresses cannot be seen (/proc/self/pagemap)"
-        yield Finding("iova", "warning", what, "run as root, or --iova-mode va behind an IOMMU")
+        what = "not root: physical addresses are not visible (/proc/self/pagemap)"
+        yield Finding("iova", "warning", what, "run as root, or use --iova-mode va with an IOMMU")
 
 
 def _vfio(facts: Facts, _: Requirements) -> Iterator[Finding]:
     if not facts.ports:
-        yield Finding("vfio-perm", "info", _NO_NIC, "nothing, until a NIC is to be used")
+        yield Finding("vfio-perm", "info", _NO_NIC, "none needed without a NIC")
     for port in facts.ports:
         if port.driver == "vfio-pci" and not port.group_open:
             what = f"/dev/vfio/{port.group} of {port.address} cannot be opened by this user"
-            yield Finding("vfio-perm", "error", what, "a udev rule for your group, or run as root")
+            yield Finding("vfio-perm", "error", what, "add a udev rule for your group, or run as root")
     if facts.ports and facts.memlock is not None and facts.memlock >> 20 < _MEMLOCK_MIB:
-        what = f"only {facts.memlock >> 20} MiB may be locked, and vfio locks what a NIC may reach"
+        what = f"only {facts.memlock >> 20} MiB may be locked, but vfio locks all memory that a NIC can access"
         yield Finding("vfio-perm", "warning", what, "ulimit -l unlimited")
 
 
 CHECKS = (
     Check(
         "tap-qdisc",
-        "net_tap misses a kernel feature (multiq, flow rules) that nothing of a lab needs",
-        "nothing: it is harmless, the tap works",
-        "what net_tap may lack of the kernel is not needed",
+        "net_tap does not find a kernel feature (multiq, flow rules) that a lab does not need",
+        "none needed: it is harmless, the tap works",
+        "the kernel features that net_tap may not find are not needed",
         (r"failed to create (multiq|ingress) qdisc", r"Could not add (multiq|ingress) qdisc", r"Disabling rte flow"),
         "info",
     ),
@@ -117,21 +122,22 @@ CHECKS = (
             r"an interface \S+ exists already",
             r"Unable to set TUNSETIFF for \S+: (Invalid argument|Device or resource busy)",
         ),
-        look=_tap_name,
+        inspect=_tap_name,
     ),
     Check(
         "ports",
-        "the portmask does not name just the devices there are",
-        "sppr doctor   (counts both); then -p, or primary.portmask in conf.yml",
-        "the portmask names just the devices there are",
+        "the portmask does not match the devices",
+        "sppr doctor   (counts both); then set -p, or primary.portmask in conf.yml",
+        "the portmask matches the devices",
         (r"[Pp]ortmask .*doesn't match with the number of ports", r"-p 0x[0-9a-f]+ names ports that do not exist"),
-        look=_ports,
+        inspect=_ports,
     ),
     Check(
         "port-missing",
-        "EAL did not create a port that the primary's command line asks for",
-        "the lines above name the device and why; correct primary.vdevs in conf.yml, or: dpdk-devbind.py --status",
-        "EAL creates every port that is asked for",
+        "EAL did not create a port that the primary's command line requests",
+        "the lines above name the device and the reason; correct primary.vdevs in conf.yml, or: dpdk-devbind.py "
+        "--status",
+        "EAL creates every requested port",
         (
             r"vdev_probe\(\): failed to initialize (?!net_tap|eth_tap)",
             r"EAL: Driver cannot attach the device",
@@ -141,10 +147,10 @@ CHECKS = (
     Check(
         "nic-bind",
         "no port was found",
-        "dpdk-devbind.py --status; dpdk-devbind.py -b vfio-pci NIC; without a NIC: --vdev, or sppr's taps",
+        "dpdk-devbind.py --status; dpdk-devbind.py -b vfio-pci NIC; without a NIC: use --vdev, or sppr's taps",
         "NICs are bound to a DPDK driver",
         (r"No (probed )?[Ee]thernet (ports|devices)",),
-        look=_bound,
+        inspect=_bound,
         host=True,
     ),
     Check(
@@ -153,34 +159,34 @@ CHECKS = (
         "boot with intel_iommu=on iommu=pt; or, unsafe: modprobe vfio enable_unsafe_noiommu_mode=1",
         "the IOMMU is on",
         (r"IOMMU support is disabled, use --noiommu-mode",),
-        look=_iommu,
+        inspect=_iommu,
         host=True,
     ),
     Check(
         "iommu-group",
-        "not every device of the NIC's IOMMU group was given to vfio",
+        "not every device of the NIC's IOMMU group is bound to vfio",
         "sppr doctor   (names them); dpdk-devbind.py -b vfio-pci ADDRESS…",
-        "IOMMU groups are whole",
+        "IOMMU groups are complete",
         (r"VFIO group is not viable",),
-        look=_group,
+        inspect=_group,
         host=True,
     ),
     Check(
         "iova",
-        "physical addresses cannot be had by this user",
-        "run as root, or --iova-mode va (with an IOMMU), --iova-mode pa (as root)",
-        "addresses for devices can be had",
+        "this user cannot read physical addresses",
+        "run as root, or use --iova-mode va (with an IOMMU), --iova-mode pa (as root)",
+        "device addresses are available",
         (r"Cannot use IOVA as 'PA'", r"Expecting 'PA' IOVA mode but current mode is 'VA'"),
-        look=_iova,
+        inspect=_iova,
         host=True,
     ),
     Check(
         "vfio-perm",
-        "this user may not open the NIC's vfio group, or lock memory enough",
-        "a udev rule for /dev/vfio/N, ulimit -l unlimited; or run as root",
+        "this user may not open the NIC's vfio group, or may not lock enough memory",
+        "add a udev rule for /dev/vfio/N, and ulimit -l unlimited; or run as root",
         "vfio groups can be opened",
         (r"Cannot open /dev/vfio/\S*: .*",),
-        look=_vfio,
+        inspect=_vfio,
         host=True,
     ),
 )

@@ -120,10 +120,10 @@ def check(programs: Sequence[str], line: str) -> None:
     if is_root() or not programs:
         return
     if which("sudo") is None:
-        what = f"DPDK needs root for hugepages and ports; this is {user()}, and there is no sudo"
+        what = f"DPDK needs root for hugepages and ports, but the user is {user()} and there is no sudo"
         raise HostError(what, hint="as root: apt-get install sudo   (or run this as root)")
     if not has_terminal() and asks_in_panes(programs):
-        what = f"sudo wants the password of {user()} to run {_names(programs)} as root, and there is no terminal to ask"
+        what = f"sudo needs the password of {user()} to run {_names(programs)} as root, but there is no terminal"
         raise HostError(what, hint=f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {line}")
 
 

@@ -45,7 +45,7 @@ def host_requirements(
         terminal=privilege.has_terminal(),
         user=privilege.user(),
         find_listener=processes.find_listener,
-        name_of=open_files.describe_process,
+        describe_process=open_files.describe_process,
         tmux_version=run(["tmux", "-V"], check=False).stdout.strip() if which("tmux") else "",
         environment={name: os.environ[name] for name in ("LC_ALL", "TMUX") if name in os.environ},
     )
@@ -79,12 +79,12 @@ def lab_requirements(
             checks.Process(p.name, p.role, p.program, p.depends_on, p.sockets, p.upstream) for p in plan.parts
         ),
         builds=_linked_dpdk(plan),
-        living=dict(living),
+        running=dict(living),
         recorded=_last_pids(plan.session, [part.name for part in plan.parts]),
         listening_own=open_files.tcp_ports_of(living.values()),
         disks=tuple(disks.values()),
         holders=open_files.find_opener(_written_disks(needed, store)) if store else {},
-        torn=_partial_images(store) if store else (),
+        partial_images=_partial_images(store) if store else (),
         disk_folder=str(store.folder) if store else "",
         disk_mib=_disk_space(needed, store) if store else (0, 0),
         vm_user_problem="" if paths.vm_user else vm_user.problem(paths.run, folder) or _spp_tree_problem(paths),

@@ -12,6 +12,7 @@ from sppr.errors import SpprError
 from sppr.host import facts
 from sppr.host.process import pids
 from sppr.host.process import processes as procs
+from sppr.host.process.sockets import listening_paths
 from sppr.host.run_directory import make_private
 from sppr.lab.chains import ends, status
 from sppr.lab.chains import reconcile as chains
@@ -64,10 +65,8 @@ class Cancelled(SpprError):
 class BringUp:
     """The execution of changes to a session.
 
-    If ``paths`` is None, because conf.yml is gone, no images, keys or sockets are created.
-
-    Each step is reported when it is done. A launcher may be killed between any two steps; the next ``up`` continues
-    from there.
+    If ``paths`` is None, because conf.yml is gone, no images, keys or sockets are created. Each step is reported when
+    it is done. A launcher may be killed between any two steps; the next ``up`` continues from there.
     """
 
     def __init__(
@@ -332,7 +331,7 @@ class BringUp:
         """
         self._wait_for(serving_part(part.server), part)
         for socket in part.sockets:
-            Deadline(readiness.VHOST_TIMEOUT).poll(lambda path=socket: path in facts.unix_listening())  # type: ignore[misc]
+            Deadline(readiness.VHOST_TIMEOUT).poll(lambda path=socket: path in listening_paths())  # type: ignore[misc]
         readiness.serve(self.plan.api, part.server, part.ports)
 
     def _serve_ports_of_running_vms(self, part: Part) -> None:

@@ -126,7 +126,7 @@ def _after_stop(
             memory += psutil.Process(pid).memory_info().rss >> 20
     return replace(machine, memory_free_mib=machine.memory_free_mib + memory), replace(
         required,
-        living={name: pid for name, pid in required.living.items() if pid not in pids},
+        running={name: pid for name, pid in required.running.items() if pid not in pids},
         recorded=required.recorded | set(pids),
         holders={path: pid for path, pid in required.holders.items() if pid not in pids},
         sockets=tuple(path for path in required.sockets if path not in vanishing),

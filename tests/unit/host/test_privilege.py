@@ -48,7 +48,7 @@ def test_socket_of_a_killed_wakeup_counts_for_nothing_and_is_in_nobodys_way(tmp_
 
 def test_without_sudo_it_says_so(ana: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privilege, "which", lambda _: None)
-    with pytest.raises(HostError, match="this is ana, and there is no sudo"):
+    with pytest.raises(HostError, match="the user is ana and there is no sudo"):
         privilege.check(["/x/spp_primary"], "")
 
 

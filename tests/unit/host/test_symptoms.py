@@ -36,7 +36,7 @@ def test_lines_are_numbered_and_kept_as_they_are() -> None:
 def test_the_hint_is_that_of_the_last_error_and_never_of_what_is_harmless() -> None:
     log = "EAL: No free 2048 kB hugepages reported on node 1\nEAL: Cannot create lock on 'x'.\n"
     log += "EAL: No free hugepages reported in hugepages-1048576kB\nEAL: '-c <coremask>' option is deprecated\n"
-    assert (checks.hint(log) or "").startswith("sppr doctor   (names it): end it, or spp.file_prefix in conf.yml")
+    assert (checks.hint(log) or "").startswith("sppr doctor   (names it): stop it, or set spp.file_prefix in conf.yml")
     assert checks.hint("EAL: No free hugepages reported in hugepages-1048576kB") is None
     assert (checks.hint("EAL: No free 2048 kB hugepages reported") or "").startswith("sppr setup   (reserves hugepages")
 

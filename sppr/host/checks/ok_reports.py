@@ -1,19 +1,19 @@
-"""What the checks of vhost.py and nics.py saw where they found nothing."""
+"""What the checks of vhost.py and nics.py report when they find no problem."""
 
 from sppr import units
-from sppr.host.checks.check import Fine, NotLooked, Process, Requirements, listed, options
+from sppr.host.checks.check import NotChecked, OkReport, Process, Requirements, listed, options
 from sppr.host.facts import Facts
 
-_NO_SOCKET = "no vhost-user socket is to be made"
+_NO_SOCKET = "no vhost-user socket will be created"
 _NO_NIC = "no NIC is bound to a DPDK driver"
 
 
 def _taken(_: Facts, required: Requirements) -> str:
-    return f"no process has {', '.join(required.sockets)}" if required.sockets else _NO_SOCKET
+    return f"no process uses {', '.join(required.sockets)}" if required.sockets else _NO_SOCKET
 
 
 def _stale(_: Facts, required: Requirements) -> str:
-    return f"sockets left over among {', '.join(required.sockets)}: none" if required.sockets else _NO_SOCKET
+    return f"leftover sockets among {', '.join(required.sockets)}: none" if required.sockets else _NO_SOCKET
 
 
 def _with_sockets(required: Requirements) -> list[Process]:
@@ -30,7 +30,7 @@ def _permission(facts: Facts, required: Requirements) -> str:
         return _NO_SOCKET
     folder = required.sockets[0].rpartition("/")[0]
     selinux = "enforces" if facts.selinux else "does not enforce"
-    return f"this user may make files in {folder}, or it is not there yet; SELinux {selinux}"
+    return f"this user may create files in {folder}, or it does not exist yet; SELinux {selinux}"
 
 
 def _share(_: Facts, required: Requirements) -> str:
@@ -47,12 +47,12 @@ def _reconnect(_: Facts, required: Requirements) -> str:
         for one in (g for g in given if g.get("path") in vm.sockets):
             server = one.get("server") in ("on", "yes", "true")
             again = [f"{name}={one[name]}" for name in ("reconnect", "reconnect-ms") if name in one]
-            how = "QEMU makes the socket" if server else "".join(again) or "reconnect=not given"
+            how = "QEMU creates the socket" if server else "".join(again) or "reconnect=not given"
             found.append(f"{vm.name}: {one['path']}, {how}")
     return "; ".join(found) or "no VM has a vhost-user port"
 
 
-def _ports(facts: Facts, required: Requirements) -> str | NotLooked:
+def _ports(facts: Facts, required: Requirements) -> str | NotChecked:
     primary = next((p for p in required.processes if p.role == "primary" and "--" in p.argv), None)
     if primary is None:
         return "no primary is planned"
@@ -62,7 +62,7 @@ def _ports(facts: Facts, required: Requirements) -> str | NotLooked:
     try:
         units.parse_mask(given)
     except ValueError:
-        return NotLooked(f"the portmask {given!r} is no mask")
+        return NotChecked(f"the portmask {given!r} is not a mask")
     return f"portmask {given}, {devices} devices"
 
 
@@ -94,7 +94,7 @@ def _vfio(facts: Facts, _: Requirements) -> str:
         return _NO_NIC
     vfio = [f"/dev/vfio/{port.group}" for port in facts.ports if port.driver == "vfio-pci"]
     limit = "without limit" if facts.memlock is None else f"{facts.memlock >> 20} MiB"
-    return f"groups that open: {listed(vfio, 'none is used')}; memory that may be locked: {limit}"
+    return f"groups that can be opened: {listed(vfio, 'none is used')}; memory that may be locked: {limit}"
 
 
 def _taps(facts: Facts, required: Requirements) -> str:
@@ -105,7 +105,7 @@ def _taps(facts: Facts, required: Requirements) -> str:
     return f"interfaces: {', '.join(names)}"
 
 
-SEEN: dict[str, Fine | None] = {
+OK_REPORTS: dict[str, OkReport | None] = {
     "vhost-taken": _taken,
     "vhost-stale": _stale,
     "vhost-missing": _missing,
