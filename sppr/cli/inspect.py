@@ -22,7 +22,7 @@ def _owner(plan: Any) -> str:
 
     owner = Path(plan.conf)
     gone = "" if owner.parent.is_dir() else " (its folder is gone)"
-    other = "" if gone or states.is_lab_of(owner, peek.find_conf(None)) else " (not the lab of this folder)"
+    other = "" if gone or states.is_same_lab(owner, peek.find_conf(None)) else " (not the lab of this folder)"
     return f"session {plan.session}, the lab of {owner}{gone or other}"
 
 
@@ -33,9 +33,9 @@ def status(session: str | None, as_json: bool) -> int:
     """Show the state of every part, and of the chains. Exit status 0 if all are ready and up, 1 otherwise."""
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
-    from sppr.lab.state.status import left_half_way, part_statuses
+    from sppr.lab.state.status import interrupted_operation, part_statuses
 
-    there = states.check_living(load(session_of(session), session))
+    there = states.check_same_boot(load(session_of(session), session))
     rows = part_statuses(there)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=1))
@@ -53,7 +53,7 @@ def status(session: str | None, as_json: bool) -> int:
     for name, state, why in chains if not as_json else ():
         colour = {"up": "green", "degraded": "yellow", "down": "red"}[state]
         click.echo(f"chain {name}: {click.style(state, fg=colour)}{': ' * bool(why)}{why}")
-    if half_way := left_half_way(there):
+    if half_way := interrupted_operation(there):
         click.echo(half_way, err=True)
     return 0 if all(row.state == "ready" for row in rows) and all(state == "up" for _, state, _ in chains) else 1
 
@@ -148,7 +148,7 @@ def logs(name: str, follow: bool, raw: bool, session: str | None) -> None:
         click.echo(f"{name}: it has printed more than is kept: the first bytes are gone", err=True)
     plain = None if raw or sys.stdout.isatty() else PlainText()
     ticks = Deadline(math.inf).ticks(0.1) if follow else ()
-    for chunk in rotation.read(log, lambda: follow and states.there(state.plan.session), ticks):
+    for chunk in rotation.read(log, lambda: follow and states.exists(state.plan.session), ticks):
         sys.stdout.buffer.write(plain.feed(chunk) if plain else chunk)
         sys.stdout.buffer.flush()
     if plain:
@@ -174,12 +174,12 @@ def save(session: str | None, recipe: Path | None) -> None:
     from sppr.lab.chains.proof import testbed
     from sppr.lab.state import state as states
 
-    state = states.check_living(load(session_of(session), session))
+    state = states.check_same_boot(load(session_of(session), session))
     if busy := testbed.in_use(state.folder):
         raise SpprError(
             f"a proof of {', '.join(busy)} is running, with probes at the ends", hint="save when it has ended"
         )
-    parts = [part for part in state.plan.parts if part.name not in states.dead_parts(state)]
+    parts = [part for part in state.plan.parts if part.name not in states.stopped_parts(state)]
     guests = [f"nfv:{part.id}" for part in parts if part.is_vm]
     asked = [*observe.processes(parts, state.plan.wiring), *guests]
     observed = observe.look(state.plan.api, dict.fromkeys(asked))

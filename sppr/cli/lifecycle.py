@@ -47,7 +47,7 @@ def down(session: str | None, powerdown: float) -> int:
             else:
                 click.echo(e.what + (f"; running: {others}" if others else ""))
             return 0
-        except states.Broken as e:
+        except states.UnreadableState as e:
             click.echo(f"warning: {e.what}; ending what its pid records name")
             sure = recovery.down_corrupt_state(name, echo)
             echo(f"session {name} is down")
@@ -128,10 +128,10 @@ def locked_session(named: str | None, names: Sequence[str]) -> "Iterator[State]"
     from sppr.lab.state import state as states
 
     name = own_session(named)
-    states.check_names(states.check_living(load(name, named)), names)
+    states.check_names(states.check_same_boot(load(name, named)), names)
     with states.locked(name):
         log.log_to(states.log_path())
-        yield states.living(name)
+        yield states.load_same_boot(name)
 
 
 def outlive_own_pane(state: "State") -> None:

@@ -54,7 +54,7 @@ def own_session(named: str | None) -> str:
 def check_owner(session: str, conf: Path) -> None:
     """Raise SpprError if the session belongs to the lab of another folder. The error names that lab."""
     owner = states.owner(session)
-    if owner is None or states.is_lab_of(owner, conf):
+    if owner is None or states.is_same_lab(owner, conf):
         return
     raise refused(session, owner, conf)
 
@@ -96,7 +96,7 @@ def check_lost_owner(session: str) -> None:
 
 def _check_lost(found: "Lost", named: str | None, conf: Path | None) -> None:
     conf = conf or peek.find_conf(None)
-    if named is None and found.folder is not None and not states.is_lab_of(found.folder / "conf.yml", conf):
+    if named is None and found.folder is not None and not states.is_same_lab(found.folder / "conf.yml", conf):
         raise refused(found.session, found.folder / "conf.yml", conf)
 
 
@@ -120,7 +120,7 @@ def _of_conf() -> str:
     """Return the session of the conf.yml found: the one it names; else the only one that was started from its folder
     under another name."""
     there, conf = states.sessions(), peek.find_conf(None)
-    mine = [name for name in there if (owner := states.owner(name)) and states.is_lab_of(owner, conf)]
+    mine = [name for name in there if (owner := states.owner(name)) and states.is_same_lab(owner, conf)]
     if len(mine) == 1 == len(there):
         return mine[0]
     name = peek.session(conf) or "spp"

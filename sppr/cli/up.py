@@ -63,7 +63,7 @@ def _prove(lab: Any, changed: bool) -> int:
 
     session = lab.plan.session
     with state.locked(session):
-        there = state.living(session)
+        there = state.load_same_boot(session)
         busy = [c.name for c in there.plan.wiring.chains if not changed and traffic(there, c)]
         for name in busy:
             click.echo(f"chain {name}: carries traffic, so it was not proved: sppr chain prove {name}{_flag(lab)}")
@@ -94,7 +94,7 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
         if old is not None and old.plan.socket_name != lab.plan.socket_name:
             tmux = _same_server(lab, old)
         parts = {part.name: part for plan in (lab.plan, old.plan if old else None) if plan for part in plan.parts}
-        seen = observe.look(lab.paths.run, lab.plan.session, parts.values(), tmux)
+        seen = observe.observe(lab.paths.run, lab.plan.session, parts.values(), tmux)
         changes = reconcile.reconcile(lab.plan, old.plan if old else None, seen.running, seen.panes, seen.outlived)
         plan = rewired(lab, changes.plan, old.plan if old else None, keep_chains)
         notes = [f"chain {left.name}: left out: {left.why}" for left in plan.wiring.left_out]
@@ -169,13 +169,13 @@ def all_is_well(changes: Any, old: Any, tmux: Any, seen: Any) -> bool:
 def chains_to_change(plan: Any, old: Any) -> bool:
     """Return whether a chain differs from the plan, or a former chain still exists."""
     from sppr.lab.chains import ends, observe, reconcile
-    from sppr.lab.state.state import dead_parts
+    from sppr.lab.state.state import stopped_parts
 
     if plan.wiring != old.plan.wiring or ends.faults(plan):
         return True
     if plan.wiring.is_nothing:
         return False
-    observed = observe.look(plan.api, observe.processes(plan.parts, plan.wiring), dead_parts(old))
+    observed = observe.look(plan.api, observe.processes(plan.parts, plan.wiring), stopped_parts(old))
     return bool(reconcile.steps(plan.wiring, observed))
 
 

@@ -53,7 +53,7 @@ def to_restart(
     running = observe.running(state.folder, state.plan.parts)
     chosen = reconcile.with_secondaries(state.plan, names, running)
     check_address(state, wanted, chosen, running)
-    return _checked(state, reconcile.again(state.plan, chosen, running, replanned, wanted), running)
+    return _checked(state, reconcile.replan(state.plan, chosen, running, replanned, wanted), running)
 
 
 def with_orphans(state: State, names: Sequence[str]) -> list[str]:
@@ -79,13 +79,13 @@ def to_start(
         elif name in names:
             note(f"{name} runs already")
     check_address(state, wanted, chosen, running)
-    return _checked(state, reconcile.again(state.plan, chosen, running, replanned, wanted), running)
+    return _checked(state, reconcile.replan(state.plan, chosen, running, replanned, wanted), running)
 
 
 def check_address(state: State, wanted: Plan | None, names: Collection[str], running: reconcile.Running) -> None:
     """SpprError where the controller would listen on another address than the other parts use: conf.yml was changed,
     and not all of them are among ``names``."""
-    apart = reconcile.apart(wanted, names, running, state.plan) if wanted else []
+    apart = reconcile.address_conflicts(wanted, names, running, state.plan) if wanted else []
     if not apart:
         return
     left = [name for name in apart if name not in names]

@@ -94,7 +94,7 @@ def test_a_wakeup_that_was_killed_half_way_is_told_and_wakeup_and_down_mend_it(l
     launcher.kill()
     launcher.wait()
     done = lab.sppr("status", "--session", "testlab2")
-    assert "wakeup was interrupted: sppr up goes on, sppr down --session testlab2 ends it" in done.stderr
+    assert "wakeup was interrupted: sppr up continues, sppr down --session testlab2 stops the lab" in done.stderr
     os.kill(lab.status()["pri"]["pid"], signal.SIGKILL)
     lab.conf.write_text(good)
     done = lab.wakeup(*SMALL)
@@ -244,7 +244,7 @@ def test_an_image_that_is_none_is_named(lab: Lab) -> None:
 def test_a_tmux_session_of_somebody_else_is_not_touched(lab: Lab) -> None:
     lab.tmux("new-session", "-d", "-s", "testlab2")
     done = lab.wakeup(*SMALL)
-    assert done.returncode == 1 and "tmux has a session testlab2 that sppr did not make" in done.stderr
+    assert done.returncode == 1 and "tmux has a session testlab2 that sppr did not create" in done.stderr
     assert lab.tmux("list-windows", "-t", "=testlab2", "-F", "x") == "x\n"
 
 
@@ -299,7 +299,7 @@ def test_a_state_that_was_lost_while_the_lab_runs_leaves_nothing_behind(lab: Lab
     lab.conf.write_text(lab.conf.read_text().replace("spp: {", "spp: {file_prefix: testlost, "))
     assert lab.wakeup(*SMALL).returncode == 0
     (lab.state / "state.json").write_text("{")
-    assert "sppr down --session testlab2 ends what is left of it" in lab.wakeup(*SMALL).stderr
+    assert "sppr down --session testlab2 stops what is left of it" in lab.wakeup(*SMALL).stderr
     done = lab.down()
     assert done.returncode == 0 and "ending what its pid records name" in done.stdout, done.stdout + done.stderr
     assert lab.leftovers() == [] and not [*HUGE.glob("testlostmap_*"), *Path("/run/dpdk").glob("testlost")]

@@ -78,7 +78,7 @@ def test_a_second_wakeup_changes_nothing_and_says_so(lab: Lab) -> None:
     assert "testlab1 is running already, with all its 6 parts: nothing was changed" in done.stdout
     assert "sppr down --session testlab1" in done.stdout and lab.status() == before
     fewer = lab.wakeup("-nr", "0")
-    assert fewer.returncode == 0 and "vm_r6: runs, not asked for now: left as it is" in fewer.stdout, fewer.stdout
+    assert fewer.returncode == 0 and "vm_r6: not requested now, and keeps running" in fewer.stdout, fewer.stdout
     assert lab.status() == before
 
 

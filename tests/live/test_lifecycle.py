@@ -95,7 +95,7 @@ def test_up_after_the_primary_died_takes_its_secondaries_along(small: Lab) -> No
     kill(before["pri"])
     done = small.wakeup(*SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "sec1: still uses the memory of a primary that is gone: it is restarted" in done.stdout
+    assert "sec1: uses the memory of a previous primary, and is restarted" in done.stdout
     after = pids(small)
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
 
@@ -124,7 +124,7 @@ def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_
     focus = small.tmux("list-windows", "-t", f"={NAME}", "-f", "#{window_active}", "-F", "#{window_name}")
     assert focus == "w0\n", "the focus stays"
     again = small.wakeup(*SMALL)
-    assert again.returncode == 0 and "vm_v11: runs, not asked for now: left as it is" in again.stdout
+    assert again.returncode == 0 and "vm_v11: not requested now, and keeps running" in again.stdout
     small.tmux("kill-window", "-t", f"={NAME}:w1")
     assert "nothing was changed" in small.wakeup("-ns", "2", "-nr", "0", "-nv", "1", "-nw", "2").stdout
     assert "w1:w1" not in panes(small), "a work window its user has closed stays closed"
@@ -144,7 +144,10 @@ def test_a_conf_that_differs_is_told_and_taken_by_restart(small: Lab) -> None:
     small.conf.write_text(small.conf.read_text().replace("coremask: 0x0C", "coremask: 0xC0"))
     done = small.wakeup(*SMALL)
     assert done.returncode == 0 and pids(small) == before and "nothing was changed" in done.stdout
-    assert "sec1: runs with --lcores 2@0,3@1, conf.yml and flags say --lcores 6@0,7@1: sppr restart sec1" in done.stdout
+    assert (
+        "sec1: runs with --lcores 2@0,3@1, but conf.yml and the flags specify --lcores 6@0,7@1: sppr restart sec1"
+        in done.stdout
+    )
     assert "pri: runs" not in done.stdout
     verb(small, "restart", "sec1")
     assert "6@0,7@1" in psutil.Process(pids(small)["sec1"]).cmdline() and all_ready(small)
@@ -381,7 +384,7 @@ def test_a_session_of_before_a_restart_of_the_machine_is_swept(small: Lab) -> No
     stale(small)
     for word in (["status"], ["restart", "sec1"]):
         said = verb(small, *word, status=1)
-        assert "the machine was restarted since it was up" in said and "sppr up brings it up anew" in said
+        assert "the machine was restarted since it was up" in said and "sppr up starts it again" in said
     for pid in before.values():
         kill(pid)
     small.tmux("kill-server")
@@ -443,7 +446,7 @@ def test_a_session_of_the_user_with_the_name_of_one_that_ended_is_not_ended(smal
     # A server that is just going away makes the next call fail.
     wait_for("his session", lambda: small.tmux("new-session", "-d", "-P", "-s", NAME))
     done = small.wakeup(*SMALL)
-    assert done.returncode == 1 and f"tmux has a session {NAME} that sppr did not make" in done.stderr
+    assert done.returncode == 1 and f"tmux has a session {NAME} that sppr did not create" in done.stderr
     assert small.down().returncode == 0 and not small.state.exists()
     assert small.tmux("list-sessions", "-F", "#{session_name}") == f"{NAME}\n"
 

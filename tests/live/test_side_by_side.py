@@ -46,7 +46,9 @@ def test_of_twenty_wakeups_at_once_one_brings_the_lab_up_and_the_others_say_who(
     assert len(winner) == 1, said
     told = [err for _, err, status in said.values() if status == 1]
     # Named is who has the lock: the winner, or for a moment one that came after it and found all well.
-    named = [int(found[1]) for err in told if (found := re.search(r"wakeup\.py \(pid (\d+), since .*\) is at it", err))]
+    named = [
+        int(found[1]) for err in told if (found := re.search(r"in use by wakeup\.py \(pid (\d+), since .*\)", err))
+    ]
     assert len(named) == len(told) and set(named) <= set(said), told
     assert all(status in (0, 1) for _, _, status in said.values()), "whoever came when it was up changed nothing"
     assert {row["state"] for row in lab.status().values()} == {"ready"}

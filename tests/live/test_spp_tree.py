@@ -127,7 +127,7 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
     assert ControlClient(api).ports("nfv:1") == ["phy:0", "phy:1", "vhost:901"]
     # A primary that is run again: spp-ctl went on listing the dead one, and the secondary has its old memory.
     row = lab.status()["pri"]
-    old = {"state": "starting", "note": "has the memory of a primary that is gone: sppr restart it"}
+    old = {"state": "starting", "note": "uses the memory of a previous primary; sppr restart fixes it"}
     os.kill(row["pid"], signal.SIGKILL)
     wait_state(lab, "pri", "failed")
     assert lab.status()["sec1"].items() >= old.items()
@@ -136,9 +136,9 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
     sec1 = lab.status()["sec1"]
     assert sec1.items() >= old.items()
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
-    assert (
-        done.returncode == 0 and "sec1: still uses the memory of a primary that is gone: it is restarted" in done.stdout
-    ), done.stdout + done.stderr
+    assert done.returncode == 0 and "sec1: uses the memory of a previous primary, and is restarted" in done.stdout, (
+        done.stdout + done.stderr
+    )
     again = lab.status()["sec1"]
     assert (again["state"], again["note"]) == ("ready", None) and again["pid"] != sec1["pid"]
 

@@ -101,7 +101,7 @@ def test_a_socket_that_was_removed_is_noticed_and_made_anew_by_wakeup(lab: Lab, 
     served.unlink()
     row = lab.status()["vm_v11"]
     assert (row["state"], row["pid"]) == ("starting", pid)
-    assert row["note"] == f"{served} of nfv:1 is gone; sppr up adds the port again"
+    assert row["note"] == f"{served} of nfv:1 is gone; sppr up restores the port"
     done = lab.wakeup(*VHOST)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"vm_v11: {served} of nfv:1 is gone: restoring the port" in done.stdout + done.stderr
@@ -114,7 +114,7 @@ def test_a_socket_that_was_removed_is_noticed_and_made_anew_by_wakeup(lab: Lab, 
 def test_a_port_of_a_vm_that_its_secondary_lost_is_noticed_and_added_by_wakeup(lab: Lab, served: Path) -> None:
     lab.control.del_port("nfv:1", "vhost:11")
     row = lab.status()["vm_v11"]
-    assert (row["state"], row["note"]) == ("starting", "nfv:1 has no vhost:11; sppr up adds the port again")
+    assert (row["state"], row["note"]) == ("starting", "nfv:1 has no vhost:11; sppr up restores the port")
     done = lab.wakeup(*VHOST)
     assert done.returncode == 0 and served.is_socket(), done.stdout + done.stderr
     assert lab.status()["vm_v11"]["state"] == "ready" and "vhost:11" in lab.control.ports("nfv:1")

@@ -281,9 +281,9 @@ def test_a_state_that_cannot_be_understood_is_told(
     else:
         known = damage in ("panes", "ready", "run", "parts", "name")
         (folder / "state.json").write_text(json.dumps(data) if known else damage)
-    with pytest.raises(state.Broken, match=r"cannot be understood|another version") as e:
+    with pytest.raises(state.UnreadableState, match=r"cannot be read|another version") as e:
         state.load("spp")
-    assert e.value.hint == "sppr down --session spp ends what is left of it"
+    assert e.value.hint == "sppr down --session spp stops what is left of it"
 
 
 def test_a_full_disk_behind_standard_output_is_named() -> None:

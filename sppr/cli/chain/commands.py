@@ -33,7 +33,7 @@ def _state(session: str | None) -> Any:
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
 
-    return states.check_living(load(session_of(session), session))
+    return states.check_same_boot(load(session_of(session), session))
 
 
 def _chosen(state: Any, names: Sequence[str]) -> None:
@@ -147,14 +147,14 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     _state(name)
     with states.locked(name):
         log.log_to(states.log_path())
-        state = states.living(name)
+        state = states.load_same_boot(name)
         lab = reload(state)
         if lab is not None:
             state.plan = rewired(lab, state.plan, state.plan)
         _chosen(state, names)
         for line in (*ends.prepare(state.plan), *ends.move(state.plan)):
             click.echo(line)
-        changes, observed = reconcile.apply(state.plan, states.dead_parts(state), names or None)
+        changes, observed = reconcile.apply(state.plan, states.stopped_parts(state), names or None)
         for step in changes:
             click.echo(str(step))
         if not names:
@@ -284,7 +284,7 @@ def bench(
         raise SpprError("name the chains to measure, or --all", hint="sppr chain lists them")
     with states.locked(name):
         log.log_to(states.log_path())
-        state = states.living(name)
+        state = states.load_same_boot(name)
         chosen = [chain for chain in state.plan.wiring.chains if every or chain.name in names]
         if len(chosen) < density:
             raise SpprError(f"--density {density}: {len(chosen)} chains are named", hint="name as many, or --all")

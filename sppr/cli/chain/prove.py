@@ -29,7 +29,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     from sppr.lab.chains.proof.result import LEVELS, Proof
     from sppr.lab.state import state as states
 
-    state = states.living(session)
+    state = states.load_same_boot(session)
     options = replace(options, level=_level(state, level))
     chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
     if options.level and not yes:
@@ -43,7 +43,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
                 left = "nothing was changed" if no_probes(state, chain) else testbed.left(state.folder)
                 raise Cancelled(f"chain {chain.name}: interrupted; {left}") from None
             except ControlError as e:
-                gone = [part for part in states.dead_parts(state) if part in chain.parts]
+                gone = [part for part in states.stopped_parts(state) if part in chain.parts]
                 what = f"{' and '.join(gone)} ended during the proof" if gone else e.what
                 proof = Proof(chain.name, options.level)
                 proof.doubt(f"{what}; {testbed.left(state.folder)}", LEVELS[min(options.level, 1)])

@@ -25,7 +25,7 @@ def part(name: str, session: str | None, dry_run: bool) -> None:
     from sppr.cli.session import session_of
     from sppr.lab.state import state as states
 
-    state = states.living(session_of(session))
+    state = states.load_same_boot(session_of(session))
     states.check_names(state, [name])
     check_may_start(name, state.folder, dry_run)
     exec_part(name, state.plan.part(name).program, state.folder, dry_run)

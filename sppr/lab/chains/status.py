@@ -53,7 +53,7 @@ class LegRow:
 def observe(state: State) -> Observed:
     """Ask every process of the session that a chain concerns."""
     plan = state.plan
-    return look(plan.api, processes(plan.parts, plan.wiring), states.dead_parts(state))
+    return look(plan.api, processes(plan.parts, plan.wiring), states.stopped_parts(state))
 
 
 def chains(state: State, interval: float = INTERVAL) -> list[ChainRow]:

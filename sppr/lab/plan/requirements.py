@@ -111,7 +111,7 @@ def running_pids(session: str) -> dict[str, int]:
     folder = states.folder_of(session)
     try:
         names = [part.name for part in states.load(session).plan.parts]
-    except states.Broken:
+    except states.UnreadableState:
         names = [path.stem for path in sorted(folder.glob("*.pid"))]
     except SpprError:
         return {}

@@ -1,4 +1,4 @@
-"""What is there of a session now: which parts run, as what, and in which panes."""
+"""Observe a session: which parts run, with which command lines, and in which panes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,8 +16,13 @@ from sppr.tmux.server import Tmux, attach_line
 
 @dataclass(frozen=True)
 class Observed:
-    """``running``: part -> what it became. ``panes``: part or work window -> its pane. ``session``: one of ours.
-    ``outlived``: secondaries that run with the memory of a primary that ended."""
+    """The observed state of a session.
+
+    ``running``: the command line of each running part, by its name.
+    ``panes``: the pane of each part or work window, by its name.
+    ``session``: whether the tmux session exists.
+    ``outlived``: secondaries that run with the memory of a previous primary.
+    """
 
     running: Mapping[str, tuple[str, ...]]
     panes: Mapping[str, Pane]
@@ -25,46 +30,48 @@ class Observed:
     outlived: tuple[str, ...] = ()
 
 
-#: Seconds a part may take from its open gate to the record that it runs.
-STARTING = 10.0
+#: Seconds from the opening of a start gate until the part has recorded its pid, at most.
+START_TIMEOUT = 10.0
 
 
-def look(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Observed:
-    """SpprError where tmux has a session of that name that sppr did not make.
+def observe(folder: Path, session: str, parts: Iterable[Part], tmux: Tmux) -> Observed:
+    """Return the observed state of a session. ``folder``: its run directory.
 
-    A part whose gate a launcher opened before it was killed is waited for until it runs, or has ended.
+    If a launcher opened the start gate of a part and was killed, wait until this part runs or has exited. Raise
+    SpprError if tmux has a session of this name that sppr did not create.
     """
     listed = tmux.find_session(session)
     if listed is not None and listed.owner != tmux.owner_id(folder):
         raise SpprError(
-            f"tmux has a session {session} that sppr did not make",
-            hint=f"{attach_line(tmux, session)}; or choose another: --session NAME",
+            f"tmux has a session {session} that sppr did not create",
+            hint=f"{attach_line(tmux, session)}; or use another name: --session NAME",
         )
     parts = tuple(parts)
     panes = listed.parts if listed else {}
-    begun = [part.files(folder) for part in parts if part.name in panes]
-    Deadline(STARTING).poll(lambda: not any(map(_is_starting, begun)), 0.05)
-    run = running(folder, parts)
-    secondaries = [part.name for part in parts if part.role == "secondary" and part.name in run]
-    outlived = tuple(name for name in secondaries if states.outlived(folder, name))
-    return Observed(run, panes, listed is not None, outlived)
+    pane_files = [part.files(folder) for part in parts if part.name in panes]
+    Deadline(START_TIMEOUT).poll(lambda: not any(map(_is_starting, pane_files)), 0.05)
+    programs = running(folder, parts)
+    secondaries = [part.name for part in parts if part.role == "secondary" and part.name in programs]
+    outlived = tuple(name for name in secondaries if states.has_outlived_primary(folder, name))
+    return Observed(programs, panes, listed is not None, outlived)
 
 
 def _is_starting(files: PaneFiles) -> bool:
-    """Its pane has gone through its gate, and neither has it run nor ended yet."""
+    """Return whether the start gate of the part is open, but the part has neither recorded its pid nor exited."""
     return files.script.exists() and not any(p.exists() for p in (files.gate, files.record, files.exit))
 
 
 def running(folder: Path, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:
-    """The parts that run, in the order given, and what they became (empty: not known)."""
-    found = {}
+    """Return the command line of each running part, in the given order. It is empty if it is unknown."""
+    programs = {}
     for part in parts:
         files = part.files(folder)
         proc = states.process(files)
         if proc is not None and proc.alive():
-            found[part.name] = states.program(files)
-    return found
+            programs[part.name] = states.program(files)
+    return programs
 
 
-def of(state: State, tmux: Tmux) -> Observed:
-    return look(state.folder, state.plan.session, state.plan.parts, tmux)
+def observe_session(state: State, tmux: Tmux) -> Observed:
+    """Return the observed state of a session that has a state on disk. Raise SpprError as ``observe`` does."""
+    return observe(state.folder, state.plan.session, state.plan.parts, tmux)

@@ -1,5 +1,8 @@
-"""What a session is, on disk: the plan, its panes, and how far bring-up came. All that status, down and logs need,
-so that they work when conf.yml was edited or deleted, and when the launcher was killed."""
+"""Keep the state of a session on disk: its plan, its panes, and the phase of the bring-up.
+
+``status``, ``down`` and ``logs`` need nothing else, so they work after conf.yml was edited or deleted, and after the
+launcher was killed.
+"""
 
 import contextlib
 import fcntl
@@ -31,11 +34,11 @@ _NAME = "state.json"
 
 
 class NoSession(SpprError):
-    """There is no session of this name."""
+    """No session has this name."""
 
 
-class Broken(SpprError):
-    """The state of a session cannot be understood: half-written by a full disk, or edited."""
+class UnreadableState(SpprError):
+    """The state of a session cannot be read: a full disk truncated it, or it was edited by hand."""
 
 
 @dataclass
@@ -45,15 +48,21 @@ class _PlanVersion:
 
 @dataclass
 class _Versioned:
-    """The one field of state.json that is read before the rest."""
+    """The field of state.json that is read before the rest."""
 
     plan: _PlanVersion
 
 
 @dataclass
 class State:
-    """``panes``: name -> (@window, %pane), the last known. ``ready``: part -> seconds from its start until it was
-    ready, ``ready_pid``: as which process. ``stopping``: parts that a verb is ending."""
+    """The state of a session, as state.json keeps it.
+
+    ``plan``: the plan of the session. ``boot_id``: the boot of the machine in which it runs.
+    ``phase``: the phase of the bring-up or teardown.
+    ``panes``: the last known window and pane, ``(@window, %pane)``, by name.
+    ``ready``: seconds from the start of a part until it was ready, by name. ``ready_pid``: the pid it had then.
+    ``stopping``: parts that a command is stopping.
+    """
 
     plan: Plan
     boot_id: str
@@ -65,63 +74,70 @@ class State:
 
     @property
     def folder(self) -> Path:
+        """Return the run directory of the session."""
         return Path(self.plan.run)
 
     @property
     def stale(self) -> bool:
-        """Whether the machine was restarted since: no process of it lives, whatever pids are in use now."""
+        """Return whether the machine was restarted since the start. Then recorded pids belong to other processes."""
         return self.boot_id != pids.boot_id()
 
     def save(self) -> None:
-        """Write state.json whole or not at all."""
+        """Write state.json atomically."""
         footprint.write(self.plan)
         atomic_write.write(self.folder / _NAME, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def folder_of(session: str) -> Path:
-    """The run directory of a session, whether it is there or not."""
+    """Return the run directory of a session, whether it exists or not."""
     return sessions_dir() / session
 
 
 def load(session: str) -> State:
-    """The state of ``session``. NoSession where there is none, Broken where it cannot be understood, HostError where
-    its folder is none of this user's."""
+    """Return the state of a session.
+
+    Raise NoSession if there is none, UnreadableState if it cannot be read, and HostError if the run directory does not
+    belong to this user.
+    """
     check_owner(folder_of(session))
     path = folder_of(session) / _NAME
     try:
         text = path.read_bytes()
         if msgspec.json.decode(text, type=_Versioned).plan.version != VERSION:
             what = f"session {session}: {path} was written by another version of sppr"
-            raise Broken(what, hint=f"sppr down --session {session} ends what is left of it")
+            raise UnreadableState(what, hint=f"sppr down --session {session} stops what is left of it")
         return msgspec.json.decode(text, type=State)
     except (FileNotFoundError, NotADirectoryError):
         raise NoSession(f"session {session}: not running", hint=f"sppr up{flag(session)}") from None
     except (msgspec.MsgspecError, ValueError, IsADirectoryError, RecursionError) as e:
-        what = f"{path}: cannot be understood ({type(e).__name__}: {e})"
-        raise Broken(what, hint=f"sppr down --session {session} ends what is left of it") from None
+        what = f"{path}: cannot be read ({type(e).__name__}: {e})"
+        raise UnreadableState(what, hint=f"sppr down --session {session} stops what is left of it") from None
 
 
 def flag(session: str) -> str:
-    """What a verb in a hint must be told to mean this session."""
+    """Return the option that selects this session in the command of a hint."""
     return "" if session == "spp" else f" --session {session}"
 
 
-def living(session: str) -> State:
-    """As ``load``, for verbs over processes. SpprError where the machine was restarted since they ran."""
-    return check_living(load(session))
+def load_same_boot(session: str) -> State:
+    """Return the state of a session, for commands that act on its processes.
+
+    Raise SpprError if the machine was restarted since the start, and the errors of ``load``.
+    """
+    return check_same_boot(load(session))
 
 
-def check_living(state: State) -> State:
-    """The state. SpprError where the machine was restarted since its processes ran."""
+def check_same_boot(state: State) -> State:
+    """Return the state. Raise SpprError if the machine was restarted since the session was started."""
     session = state.plan.session
     if state.stale:
-        what = f"session {session}: the machine was restarted since it was up; nothing of it runs"
-        raise SpprError(what, hint=f"sppr up brings it up anew; sppr down{flag(session)} sweeps what it left")
+        what = f"session {session}: the machine was restarted since it was up; none of its parts runs"
+        raise SpprError(what, hint=f"sppr up starts it again; sppr down{flag(session)} removes its leftovers")
     return state
 
 
 def check_names(state: State, names: Sequence[str]) -> None:
-    """SpprError that lists the parts there are, where a name is none of them."""
+    """Raise SpprError for a name that is not a part of the session. The error lists the parts."""
     known = [part.name for part in state.plan.parts]
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -130,11 +146,13 @@ def check_names(state: State, names: Sequence[str]) -> None:
 
 
 def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
-    """Note that this very process is (about to become) the part ``name``: what it becomes, pid, start time, and the
-    terminal session of its pane (0 outside of one); and that it has not ended.
+    """Record that this process is the part ``name``, before it executes ``program``.
 
-    Does nothing where the session does not run: a runscript can be used alone. SpprError where the part was stopped
-    while its pane was about to run it again by policy.
+    The record has the command line, pid, start time, and the terminal session of the pane (0 outside of a pane). The
+    exit status of the previous run is removed.
+
+    Do nothing if the session does not exist, because a runscript can be used alone. Raise SpprError if the part was
+    stopped while its pane was about to restart it by its policy.
     """
     if not (folder / _NAME).exists():
         return
@@ -145,13 +163,13 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     record = f"{os.getpid()} {this.started if this else 0} {os.getsid(0) if in_pane else 0}\n"
     for target, text in ((files.program, json.dumps(program)), (files.record, record)):
         atomic_write.write(target, text)
-    # After the record: who stops the part notes that first, and then looks for its process.
+    # This check follows the record, because a command that stops the part writes ``stopped`` before it reads the pid.
     if POLICY_VARIABLE in os.environ and files.stopped.exists():
-        raise SpprError(f"{name}: was stopped, so it is not run again", hint=f"sppr start {name}{flag(folder.name)}")
+        raise SpprError(f"{name}: was stopped, so it is not restarted", hint=f"sppr start {name}{flag(folder.name)}")
 
 
 def process(files: PaneFiles) -> Proc | None:
-    """The process that was last started as this part, running or not. None: never started."""
+    """Return the process of the last run of this part, whether it still runs or not. None: it was never started."""
     try:
         pid, started, *_ = files.record.read_text().split()
         return Proc(int(pid), int(started))
@@ -159,15 +177,17 @@ def process(files: PaneFiles) -> Proc | None:
         return None
 
 
-def dead_parts(state: "State") -> list[str]:
+def stopped_parts(state: "State") -> list[str]:
     """Return the names of the parts that do not run."""
-    living = {part.name for part in state.plan.parts if (p := process(part.files(state.folder))) and p.alive()}
-    return [part.name for part in state.plan.parts if part.name not in living]
+    running = {part.name for part in state.plan.parts if (p := process(part.files(state.folder))) and p.alive()}
+    return [part.name for part in state.plan.parts if part.name not in running]
 
 
-def outlived(folder: Path, name: str) -> bool:
-    """Whether the primary ended, or was started after the secondary ``name``. SPP's own secondaries run on without
-    it."""
+def has_outlived_primary(folder: Path, name: str) -> bool:
+    """Return whether the primary has exited, or was started after the secondary ``name``.
+
+    Secondaries of upstream SPP keep running without their primary.
+    """
     primary, secondary = (process(PaneFiles(folder, part)) for part in ("pri", name))
     if primary is None or secondary is None:
         return False
@@ -175,7 +195,7 @@ def outlived(folder: Path, name: str) -> bool:
 
 
 def terminal(files: PaneFiles) -> int:
-    """The terminal session in which the part was started last: that of its pane; 0 where it had none of its own."""
+    """Return the terminal session of the pane in which the part was last started. 0: it was not started in a pane."""
     try:
         return int(files.record.read_text().split()[2])
     except (OSError, ValueError, IndexError):
@@ -183,13 +203,13 @@ def terminal(files: PaneFiles) -> int:
 
 
 def pane_is_gone(files: PaneFiles) -> bool:
-    """Whether the pane of the last run has closed: its first process led its terminal session."""
+    """Return whether the pane of the last run has closed: the leader of its terminal session has exited."""
     leader = terminal(files)
     return leader > 0 and pids.current(leader) is None
 
 
 def program(files: PaneFiles) -> tuple[str, ...]:
-    """What the part became at its last start; empty where that is not known."""
+    """Return the command line of the last run of the part. It is empty if it is unknown."""
     try:
         words = json.loads(files.program.read_text())
     except (OSError, ValueError):
@@ -197,8 +217,8 @@ def program(files: PaneFiles) -> tuple[str, ...]:
     return tuple(words) if isinstance(words, list) and all(isinstance(w, str) for w in words) else ()
 
 
-def ended(files: PaneFiles) -> Exit | None:
-    """How the part's last run ended; None while it runs, or has not started."""
+def last_exit(files: PaneFiles) -> Exit | None:
+    """Return how the last run of the part ended. None: it runs, or was never started."""
     try:
         return Exit(int(files.exit.read_text()))
     except (OSError, ValueError):
@@ -208,47 +228,50 @@ def ended(files: PaneFiles) -> Exit | None:
 
 
 def restarts(files: PaneFiles) -> int:
-    """How often the part was run again by its policy."""
+    """Return how often the part was restarted by its policy."""
     try:
         return int(files.restarts.read_text())
     except (OSError, ValueError):
         return 0
 
 
-def there(session: str) -> bool:
-    """Whether the session has state: it is not down."""
+def exists(session: str) -> bool:
+    """Return whether the session has a state on disk, which means that it is not down."""
     return (folder_of(session) / _NAME).exists()
 
 
 def sessions() -> list[str]:
-    """Names of the sessions that have state."""
+    """Return the names of the sessions that have a state on disk."""
     return sorted(p.parent.name for p in sessions_dir().glob(f"*/{_NAME}"))
 
 
 def owner(session: str) -> Path | None:
-    """Return the conf.yml that the session was started with. None where neither its state nor its traces name one."""
+    """Return the conf.yml that the session was started with. None: neither its state nor its footprint has one."""
     folder = folder_of(session)
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         if conf := json.loads((folder / _NAME).read_text())["plan"]["conf"]:
             return Path(conf)
-    noted = footprint.read(folder)
-    return Path(noted.conf) if noted and noted.conf else None
+    recorded = footprint.read(folder)
+    return Path(recorded.conf) if recorded and recorded.conf else None
 
 
-def is_lab_of(owner: Path, conf: Path) -> bool:
-    """Return whether both files describe one lab: links are followed, and two files in one folder are one lab."""
-    one, other = os.path.realpath(owner), os.path.realpath(conf)
-    return one == other or os.path.realpath(owner.parent) == os.path.realpath(conf.parent)
+def is_same_lab(owner: Path, conf: Path) -> bool:
+    """Return whether both conf.yml files belong to one lab: after following links, they are in the same folder."""
+    first, second = os.path.realpath(owner), os.path.realpath(conf)
+    return first == second or os.path.realpath(owner.parent) == os.path.realpath(conf.parent)
 
 
 def log_path() -> Path:
-    """The one log of all launchers and teardowns; it outlives the sessions, and is bounded."""
+    """Return the path of the log of all launchers and teardowns. It is rotated, and stays after ``down``."""
     return sessions_dir() / "sppr.log"
 
 
 def remove(folder: Path) -> None:
-    """Forget a session. state.json goes last: who is killed here leaves a session that can still be ended. HostError
-    where the folder is a link or somebody else's."""
+    """Remove the run directory of a session.
+
+    state.json is removed last, so that ``down`` can stop the session after this process was killed. Raise HostError if
+    the folder is a link, or belongs to another user.
+    """
     import shutil  # `sppr status` starts faster without it
 
     check_owner(folder)
@@ -263,19 +286,20 @@ def remove(folder: Path) -> None:
 
 
 def _holder(lock: Path) -> str | None:
-    """Who wrote its name into the lock, if it lives."""
+    """Return the description that the holder wrote into the lock file. None: there is none, or the holder is gone."""
     try:
-        found = re.match(r".*\(pid (\d+), since .*\)", lock.read_text())
+        match = re.match(r".*\(pid (\d+), since .*\)", lock.read_text())
     except FileNotFoundError:
         return None
-    return found[0] if found and pids.current(int(found[1])) else None
+    return match[0] if match and pids.current(int(match[1])) else None
 
 
 @contextlib.contextmanager
 def locked(session: str) -> Iterator[None]:
-    """Hold the session for one launcher or teardown at a time. It dies with its process. SpprError: who has it.
+    """Lock the session for one launcher or teardown. The kernel releases the lock when the process exits.
 
-    The file goes with the session: whoever has its lock looks whether it is still the one that has the name.
+    Raise SpprError with the holder if the session is locked. The lock file is removed with the session, so after
+    locking it, check that it is still the file at this path.
     """
     make_private(sessions_dir())
     path = _lock(session)
@@ -283,18 +307,17 @@ def locked(session: str) -> Iterator[None]:
         while True:
             f = stack.enter_context(path.open("ab", buffering=0))
             if not _try_lock(f):
-                # Who has just locked it has not written yet, or a line of one that was killed still stands there.
+                # A new holder may not have written its line yet, and the line of a killed holder may still be there.
                 who = Deadline(2.0).poll(lambda: _holder(path), 0.02) or "another process"
-                raise SpprError(
-                    f"session {session}: {who} is at it", hint=f"wait for it, then: sppr status --session {session}"
-                )
+                hint = f"wait until it exits, then: sppr status --session {session}"
+                raise SpprError(f"session {session}: in use by {who}", hint=hint)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(path.stat(), os.fstat(f.fileno())):
                     break
         f.truncate(0)
         this = pids.current(os.getpid())
         who = f"{Path(sys.argv[0]).name} (pid {os.getpid()}, since {time.strftime('%H:%M:%S')})"
-        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name in it
+        with contextlib.suppress(OSError):  # on a full disk, the lock works without this line
             f.write(f"{who}\n{os.getpid()} {this.started if this else 0}\n".encode())
         try:
             yield
@@ -304,9 +327,11 @@ def locked(session: str) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
-def at_work(session: str) -> bool:
-    """Whether a launcher or teardown holds the session now. The lock itself is not tried, for that would be in the
-    way of one who wants it."""
+def is_locked(session: str) -> bool:
+    """Return whether a launcher or teardown has locked the session.
+
+    Read the line of the holder and do not try the lock, because that could make another process fail to get it.
+    """
     try:
         pid, started = _lock(session).read_text().splitlines()[1].split()
         return Proc(int(pid), int(started)).alive()

@@ -1,4 +1,4 @@
-"""The truth about a session, part by part: pid + start time + the part's own sign of readiness."""
+"""Determine the status of each part of a session, from its pid, its start time and its sign of readiness."""
 
 import signal
 from dataclasses import dataclass, replace
@@ -13,24 +13,29 @@ from sppr.parts.readiness import Probe, lab_probe
 from sppr.tmux.pane import PaneFiles
 from sppr.wait import Exit, last_lines
 
-#: ``stopped``: not started, stopped by a verb, or ended as asked (status 0 or Ctrl-C). ``failed``: ended otherwise.
+#: ``stopped``: not started, stopped by a command, or exited with status 0 or by Ctrl-C. ``failed``: any other exit.
 PartState = Literal["stopped", "starting", "ready", "failed", "stopping"]
-UNASKED = "runs; the controller, which knows whether it is ready, does not answer"
-NO_PANE = "runs, but its pane is gone: sppr restart gives it one"
-RENAMED = "; spp.py gives id 0 to the second process of an id"
-OLD_PRIMARY = "has the memory of a primary that is gone: sppr restart it"
-UNHEARD = "was ready, and does not answer now: it may hang; see its pane"
-LOST = "{}; sppr up adds the port again"
-NO_SOCKET = "{} is gone, so QEMU cannot connect again: sppr restart pri"
-ALONE = "runs as it did when it was ready; the controller does not answer now"
+READINESS_UNKNOWN = "runs; whether it is ready is unknown, because the controller does not answer"
+NO_PANE = "runs, but its pane is gone; sppr restart opens a new one"
+RENAMED = "; spp.py assigns id 0 to the second process with one id"
+OLD_PRIMARY = "uses the memory of a previous primary; sppr restart fixes it"
+NO_ANSWER = "was ready, but does not answer now; it may hang, see its pane"
+LOST_PORTS = "{}; sppr up restores the port"
+NO_SOCKET = "{} is gone, so QEMU cannot reconnect: sppr restart pri"
+NO_CONTROLLER = "was ready; the controller does not answer now"
 
 
 @dataclass(frozen=True)
 class PartStatus:
-    """One part, as ``sppr status`` shows it.
+    """The status of a part, as ``sppr status`` shows it.
 
-    ``exit``: exit status of the last run, None if unknown. ``when``: time of its end, ISO 8601. ``last``: last line
-    of its log. ``note``: a reason that the state alone does not give. ``restarts``: restarts by the policy.
+    ``name``, ``role``, ``id``: of the part. ``state``: see PartState. ``pid``: its process; None: it does not run.
+    ``window``, ``window_id``, ``pane``: its tmux window and pane; None: the pane is gone.
+    ``exit``: exit status of the last run; None: unknown. ``when``: time of its end, ISO 8601.
+    ``last``: last line of its log.
+    ``ready_after``: seconds from its start until it was ready.
+    ``note``: a reason that the state alone does not give.
+    ``restarts``: number of restarts by its policy.
     """
 
     name: str
@@ -50,60 +55,63 @@ class PartStatus:
 
 
 def part_statuses(state: State) -> list[PartStatus]:
-    """A row for each part of the plan, in the order of start."""
+    """Return the status of each part of the plan, in the order of start."""
     probe = lab_probe(state.plan.api, state.plan.parts)
     probe.refresh()
-    at_work = state.phase == "stopping" and states.at_work(state.plan.session)
-    rows = [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
-    strangers = probe.foreign_processes(state.plan.parts) if any(part.upstream for part in state.plan.parts) else []
-    if strangers and rows[0].state == "ready":
-        renamed = any(name.endswith(":0") for name in strangers)
-        told = f"{', '.join(strangers)}: connected, and none of this lab" + RENAMED * renamed
-        rows[0] = replace(rows[0], note=told)
+    teardown_runs = state.phase == "stopping" and states.is_locked(state.plan.session)
+    rows = [_part_status(state, part, probe, teardown_runs or part.name in state.stopping) for part in state.plan.parts]
+    foreign = probe.foreign_processes(state.plan.parts) if any(part.upstream for part in state.plan.parts) else []
+    if foreign and rows[0].state == "ready":
+        renamed = any(name.endswith(":0") for name in foreign)
+        note = f"{', '.join(foreign)}: connected, but not part of this lab" + RENAMED * renamed
+        rows[0] = replace(rows[0], note=note)
     return rows
 
 
-def left_half_way(state: State) -> str | None:
-    """What was begun with the whole session and not ended; None where nothing was, or somebody is at it."""
-    if state.phase == "up" or states.at_work(state.plan.session):
+def interrupted_operation(state: State) -> str | None:
+    """Return a message if a bring-up or teardown of the session was interrupted or failed.
+
+    None: it was not, or another process works on the session now.
+    """
+    if state.phase == "up" or states.is_locked(state.plan.session):
         return None
     flag = states.flag(state.plan.session)
     if state.phase == "stopping":
-        return f"sppr down was interrupted: sppr down{flag} goes on, sppr up brings it up again"
+        return f"sppr down was interrupted: sppr down{flag} continues, sppr up starts the lab again"
     what = "a part failed" if state.phase == "failed" else "wakeup was interrupted"
-    return f"{what}: sppr up goes on, sppr down{flag} ends it"
+    return f"{what}: sppr up continues, sppr down{flag} stops the lab"
 
 
-def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
+def _part_status(state: State, part: Part, probe: Probe, is_stopping: bool) -> PartStatus:
     files = part.files(state.folder)
     proc = states.process(files)
-    living = proc is not None and proc.alive() and not state.stale
-    ended = None if living else states.ended(files)
-    standing: PartState = "stopped" if ended is None or _ended_as_asked(files, ended) else "failed"
+    runs = proc is not None and proc.alive() and not state.stale
+    end = None if runs else states.last_exit(files)
+    part_state: PartState = "stopped" if end is None or _exited_on_request(files, end) else "failed"
     note = None
-    if living and proc:
+    if runs and proc:
         was_ready = state.ready_pid.get(part.name) == proc.pid
-        standing, note = ("stopping", None) if ending else _alive(part, probe, was_ready)
-    if standing == "ready" and part.is_vm:
-        standing, note = _served(state, part, probe, note)
-    if standing == "ready" and part.role == "secondary" and states.outlived(state.folder, part.name):
-        standing, note = "starting", OLD_PRIMARY
-    lines = last_lines(files.log, 1) if ended is not None else []
+        part_state, note = ("stopping", None) if is_stopping else _running_state(part, probe, was_ready)
+    if part_state == "ready" and part.is_vm:
+        part_state, note = _vm_state(state, part, probe, note)
+    if part_state == "ready" and part.role == "secondary" and states.has_outlived_primary(state.folder, part.name):
+        part_state, note = "starting", OLD_PRIMARY
+    lines = last_lines(files.log, 1) if end is not None else []
     window_id, pane = state.panes.get(part.name, (None, None))
     if states.pane_is_gone(files):
         window_id, pane = None, None
-        note = note or (NO_PANE if living else None)
+        note = note or (NO_PANE if runs else None)
     return PartStatus(
         name=part.name,
         role=part.role,
         id=part.id,
-        state=standing,
-        pid=proc.pid if living and proc else None,
+        state=part_state,
+        pid=proc.pid if runs and proc else None,
         window=part.window,
         window_id=window_id,
         pane=pane,
-        exit=ended.shown if ended else None,
-        when=_when(files) if ended is not None else None,
+        exit=end.shown if end else None,
+        when=_exit_time(files) if end is not None else None,
         last=lines[0] if lines else None,
         ready_after=state.ready.get(part.name),
         note=note,
@@ -111,23 +119,28 @@ def _one(state: State, part: Part, probe: Probe, ending: bool) -> PartStatus:
     )
 
 
-def _ended_as_asked(files: PaneFiles, ended: Exit) -> bool:
-    """Whether a verb stopped the part, or it exited with status 0 or by Ctrl-C."""
-    return files.stopped.exists() or ended.shown in (0, 128 + signal.SIGINT)
+def _exited_on_request(files: PaneFiles, end: Exit) -> bool:
+    """Return whether a command stopped the part, or it exited with status 0 or by Ctrl-C."""
+    return files.stopped.exists() or end.shown in (0, 128 + signal.SIGINT)
 
 
-def _alive(part: Part, probe: Probe, was_ready: bool) -> tuple[PartState, str | None]:
-    """A part that runs. Where nobody can be asked, what was seen of this very process is all there is."""
+def _running_state(part: Part, probe: Probe, was_ready: bool) -> tuple[PartState, str | None]:
+    """Return the state of a running part, and a note.
+
+    ``was_ready``: whether this process was ready before, which decides if the controller does not answer.
+    """
     if probe.ready(part):
         return "ready", None
     if probe.answered or part.role == "controller":
-        return "starting", UNHEARD if was_ready else None
-    return ("ready", ALONE) if was_ready else ("starting", UNASKED)
+        return "starting", NO_ANSWER if was_ready else None
+    return ("ready", NO_CONTROLLER) if was_ready else ("starting", READINESS_UNKNOWN)
 
 
-def _served(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[PartState, str | None]:
-    """A VM that is ready by its own sign, but has lost a port on the host, is not ready. Where its server does not run,
-    the server's own row tells that."""
+def _vm_state(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[PartState, str | None]:
+    """Return the state of a VM that is ready by its own sign, and a note.
+
+    It is not ready if it has lost a port on the host. If its server does not run, the row of the server shows that.
+    """
     if not vm.server:
         gone = [socket for socket in vm.sockets if not vm.makes_sockets and not Path(socket).is_socket()]
         return "ready", NO_SOCKET.format(", ".join(gone)) if gone else note
@@ -135,13 +148,13 @@ def _served(state: State, vm: Part, probe: Probe, note: str | None) -> tuple[Par
     if server is None or not server.alive():
         return "ready", note
     lost = probe.lost_ports(vm)
-    return ("starting", LOST.format(", ".join(lost.values()))) if lost else ("ready", note)
+    return ("starting", LOST_PORTS.format(", ".join(lost.values()))) if lost else ("ready", note)
 
 
-def _when(files: PaneFiles) -> str | None:
-    """When the last run ended: its pane wrote that down. None where the pane went with it."""
+def _exit_time(files: PaneFiles) -> str | None:
+    """Return the time at which the pane recorded the end of the last run. None: the pane closed without a record."""
     try:
-        ended = files.exit.stat().st_mtime
+        end = files.exit.stat().st_mtime
     except OSError:
         return None
-    return datetime.fromtimestamp(ended).astimezone().isoformat(timespec="seconds")
+    return datetime.fromtimestamp(end).astimezone().isoformat(timespec="seconds")

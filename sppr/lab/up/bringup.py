@@ -138,7 +138,7 @@ class BringUp:
 
     def open_panes(self) -> None:
         """Open a pane for each part to start. The script of the pane waits at its start gate."""
-        observed = observe.of(self.state, self.tmux)
+        observed = observe.observe_session(self.state, self.tmux)
         panes = Panes(self.plan, self.tmux, self.state.panes).open(self.changes.start, observed)
         self.state.panes.update({name: (p.window, p.pane) for name, p in panes.items()})
         self._save("starting")
@@ -179,7 +179,7 @@ class BringUp:
         if wiring.is_nothing:
             return
         self._wait_for_processes()
-        changes, observed = chains.apply(self.plan, states.dead_parts(self.state))
+        changes, observed = chains.apply(self.plan, states.stopped_parts(self.state))
         observed = self._wait_for_links(observed)
         self.plan = self.plan.prune_retired(observed)
         self.state.plan = self.plan
@@ -198,7 +198,7 @@ class BringUp:
         """
         names = processes(self.plan.parts, self.plan.wiring)
         for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
-            stopped = states.dead_parts(self.state)
+            stopped = states.stopped_parts(self.state)
             observed = look(self.plan.api, names, stopped)
             complete = [chain for chain in self.plan.wiring.chains if not set(stopped) & set(chain.parts)]
             if all(leg.own or leg.process in observed.seen for chain in complete for leg in chain.legs):
@@ -214,7 +214,7 @@ class BringUp:
             complete = [chain for chain in self.plan.wiring.chains if chains.can_apply(chain, observed)]
             if not any("vhost:" in port for chain in complete for port in unlinked(chain, observed)):
                 break
-            observed = look(self.plan.api, names, states.dead_parts(self.state))
+            observed = look(self.plan.api, names, states.stopped_parts(self.state))
         return observed
 
     def _start(self, part: Part) -> None:
@@ -393,7 +393,7 @@ class BringUp:
 
 def _ended(files: pane.PaneFiles) -> Exit | None:
     """Return how the part exited, or None if it has not. Its pane gets a second to write the exit status."""
-    end = states.ended(files)
+    end = states.last_exit(files)
     if end is None or end.status is not None:
         return end
-    return Deadline(1.0).poll(lambda: e if (e := states.ended(files)) and e.status is not None else None) or end
+    return Deadline(1.0).poll(lambda: e if (e := states.last_exit(files)) and e.status is not None else None) or end

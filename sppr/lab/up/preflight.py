@@ -149,13 +149,13 @@ def _check_state(session: str) -> None:
     except states.NoSession:
         if found := recovery.find(session):
             raise HostError(found.what, hint=found.hint) from None
-    except (states.Broken, HostError) as e:
+    except (states.UnreadableState, HostError) as e:
         raise HostError(e.what, hint=e.hint) from None
 
 
 def _check_owner(plan: Plan) -> None:
     owner = states.owner(plan.session)
-    if owner is not None and not states.is_lab_of(owner, Path(plan.conf)):
+    if owner is not None and not states.is_same_lab(owner, Path(plan.conf)):
         what = f"session {plan.session} belongs to the lab of {owner}, not to {plan.conf}"
         raise HostError(what, hint=f"set session: NAME in {plan.conf}, or use --session NAME")
 

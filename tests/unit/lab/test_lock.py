@@ -32,7 +32,7 @@ def test_who_has_just_locked_a_session_is_named(stale: bool) -> None:
         naming = threading.Thread(target=name)
         naming.start()
         with (
-            pytest.raises(SpprError, match=rf"down \(pid {os.getpid()}, since 00:00:01\) is at it"),
+            pytest.raises(SpprError, match=rf"in use by down \(pid {os.getpid()}, since 00:00:01\)"),
             state.locked("lab"),
         ):
             pass

@@ -9,7 +9,7 @@ from sppr.config.model import Config
 from sppr.host.facts import Facts
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
-from sppr.lab.state.reconcile import Changes, again, apart, difference, reconcile, with_secondaries
+from sppr.lab.state.reconcile import Changes, address_conflicts, difference, reconcile, replan, with_secondaries
 from tests.conftest import ROOT
 from tests.unit.lab.test_plan import paths
 
@@ -69,16 +69,16 @@ def test_fewer_than_before_is_told_and_left() -> None:
     assert [part.name for part in changes.plan.parts] == list(running), "still known, for status and down"
     assert changes.plan.windows == old.windows
     assert changes.plan.flags.nof_sec == 3 and changes.plan.flags.nof_working == 2
-    assert "vm_v12: runs, not asked for now: left as it is" in changes.notes and len(changes.notes) == 5
+    assert "vm_v12: not requested now, and keeps running" in changes.notes and len(changes.notes) == 5
     dead = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, ("ctrler", "pri", "sec1"))
-    assert not dead.start and "sec2: is there, not asked for now: left as it is" in dead.notes
+    assert not dead.start and "sec2: not requested now, and stays in the session" in dead.notes
 
 
 def test_a_conf_that_differs_is_told_part_by_part_and_changes_nothing() -> None:
     text = (ROOT / "conf.yml").read_text().replace("0x0C", "0x30000").encode()
     changes = do(plan(parse(text, "c")), plan(), ALL)
     assert changes.notes == (
-        "sec1: runs with --lcores 2@0,3@1, conf.yml and flags say --lcores 16@0,17@1: sppr restart sec1",
+        "sec1: runs with --lcores 2@0,3@1, but conf.yml and the flags specify --lcores 16@0,17@1: sppr restart sec1",
     )
     assert not changes.start and changes.plan.part("sec1") == plan().part("sec1"), "known as it runs"
 
@@ -87,7 +87,7 @@ def test_a_part_started_by_hand_in_another_way_is_known_as_it_runs() -> None:
     program = (*plan().part("sec1").program, "--more")
     changes = reconcile(plan(), plan(), {"sec1": program, "ctrler": (), "pri": ()}, ALL)
     assert changes.plan.part("sec1").program == program
-    assert changes.notes == ("sec1: runs with --more, which conf.yml and flags do not say: sppr restart sec1",)
+    assert changes.notes == ("sec1: runs with --more, which conf.yml and the flags do not specify: sppr restart sec1",)
 
 
 def test_a_part_that_runs_keeps_its_server_when_turns_change() -> None:
@@ -116,7 +116,7 @@ def test_a_secondary_that_outlived_its_primary_is_started_again() -> None:
     there = plan()
     changes = reconcile(there, there, {p.name: p.program for p in there.parts}, ALL, ("sec2",))
     assert (changes.start, changes.stop) == (("sec2",), ("sec2",)) and "pri" in changes.wait
-    assert changes.notes == ("sec2: still uses the memory of a primary that is gone: it is restarted",)
+    assert changes.notes == ("sec2: uses the memory of a previous primary, and is restarted",)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_restart_takes_along_what_must(
 ) -> None:
     there = plan()
     chosen = with_secondaries(there, names, running)
-    changes = again(there, chosen, running, {})
+    changes = replan(there, chosen, running, {})
     assert (changes.start, changes.stop, changes.wait) == (start, stop, wait)
 
 
@@ -172,34 +172,34 @@ def test_a_controller_does_not_move_away_from_those_that_call_it(
     """A guest of our own controller stays connected: QEMU connects it to a unix socket."""
     there = plan()
     programs = {name: there.part(name).program for name in running}
-    assert apart(moved(key, to), names, programs, there) == together
+    assert address_conflicts(moved(key, to), names, programs, there) == together
 
 
 def test_a_restart_takes_the_settings_of_the_lab_along() -> None:
     wanted = moved("primary:", "primary:\n  memory: 640")
-    assert again(plan(), ["sec1"], ALL, {}, wanted).plan.memory == 512
-    assert again(plan(), ["pri"], ALL, {}, wanted).plan.memory == 640
+    assert replan(plan(), ["sec1"], ALL, {}, wanted).plan.memory == 512
+    assert replan(plan(), ["pri"], ALL, {}, wanted).plan.memory == 640
     ports = moved()
-    assert again(plan(), ["pri"], ALL, {}, ports).plan.tcp_ports == plan().tcp_ports
-    changes = again(plan(), ["ctrler"], ("ctrler", "pri"), {}, ports)
+    assert replan(plan(), ["pri"], ALL, {}, ports).plan.tcp_ports == plan().tcp_ports
+    changes = replan(plan(), ["ctrler"], ("ctrler", "pri"), {}, ports)
     assert changes.plan.tcp_ports == ports.tcp_ports and changes.plan.part("pri") == plan().part("pri")
-    idle = again(plan(), ["ctrler"], ("ctrler",), {}, ports)
+    idle = replan(plan(), ["ctrler"], ("ctrler",), {}, ports)
     assert idle.plan.part("pri") == ports.part("pri"), "what does not run is known as conf.yml has it"
 
 
 def test_a_restart_takes_the_part_as_it_is_now() -> None:
     new = replace(plan().part("sec1"), program=("/x",))
-    assert again(plan(), ["sec1"], ALL, {"sec1": new}).plan.part("sec1") == new
+    assert replan(plan(), ["sec1"], ALL, {"sec1": new}).plan.part("sec1") == new
 
 
 @pytest.mark.parametrize(
     ("runs", "wanted", "told"),
     [
         (["p", "-l", "1,2"], ["p", "-l", "1,2"], None),
-        (["p", "-l", "1,2"], ["p", "-l", "1,3"], "runs with -l 1,2, conf.yml and flags say -l 1,3"),
-        (["p", "-a"], ["p", "-a", "-b", "c d"], "runs without -b 'c d', which conf.yml and flags say"),
-        (["p", "-a"], ["q", "-a"], "runs with p, conf.yml and flags say q"),
-        (["p", "--", "-n", "1"], ["p", "--"], "runs with -n 1, which conf.yml and flags do not say"),
+        (["p", "-l", "1,2"], ["p", "-l", "1,3"], "runs with -l 1,2, but conf.yml and the flags specify -l 1,3"),
+        (["p", "-a"], ["p", "-a", "-b", "c d"], "runs without -b 'c d', which conf.yml and the flags specify"),
+        (["p", "-a"], ["q", "-a"], "runs with p, but conf.yml and the flags specify q"),
+        (["p", "--", "-n", "1"], ["p", "--"], "runs with -n 1, which conf.yml and the flags do not specify"),
     ],
 )
 def test_a_difference_names_the_options(runs: list[str], wanted: list[str], told: str | None) -> None:
@@ -210,6 +210,6 @@ def test_a_restart_policy_that_conf_yml_changed_is_told() -> None:
     old = plan()
     wanted = replace(old, parts=tuple(replace(p, restarts=3) if p.name == "sec1" else p for p in old.parts))
     assert do(wanted, old, ALL).notes == (
-        "sec1: runs with restart: no, conf.yml says restart: on-failure (max 3, delay 1): sppr restart sec1",
+        "sec1: runs with restart: no, but conf.yml specifies restart: on-failure (max 3, delay 1): sppr restart sec1",
     )
     assert do(wanted, wanted, ALL).notes == ()

@@ -90,7 +90,7 @@ def test_a_status_is_a_signal_only_where_the_kernel_reports_one(
 ) -> None:
     printed = run(end, None, shell=shell)
     assert (tmp_path / "part.exit").read_text() == f"{kept}\n"
-    assert str(states.ended(PaneFiles(tmp_path, "part"))) == shown
+    assert str(states.last_exit(PaneFiles(tmp_path, "part"))) == shown
     assert ("oops" in printed) == ("oops" in end) and ("Killed" in printed) == ("KILL" in end)
 
 

@@ -133,7 +133,7 @@ def _macs(chain: ChainWiring) -> dict[str, str]:
 
 def _consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool = False) -> None:
     observed = observe.look(
-        state.plan.api, observe.processes(state.plan.parts, state.plan.wiring), states.dead_parts(state)
+        state.plan.api, observe.processes(state.plan.parts, state.plan.wiring), states.stopped_parts(state)
     )
     standing, why = status.states_of(state.plan, observed)[chain.name]
     if standing == "up":

@@ -141,7 +141,7 @@ def put_back(state: State) -> bool:
     noted = _read(state.folder)
     if noted is None:
         return True
-    dead = states.dead_parts(state)
+    dead = states.stopped_parts(state)
     asked = observe.processes(state.plan.parts, state.plan.wiring)
     observed = observe.look(state.plan.api, asked, dead)
     client = ControlClient(state.plan.api)
