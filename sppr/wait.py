@@ -131,9 +131,9 @@ LOG_DELAY, LOG_QUIET = 1.0, 0.1
 
 def _wait_log_complete(log: Path) -> None:
     """Wait until the log of a process that has exited no longer grows, at most LOG_DELAY seconds."""
-    deadline, quiet, before = Deadline(LOG_DELAY), Deadline(LOG_QUIET), _mark(log)
+    deadline, quiet, before = Deadline(LOG_DELAY), Deadline(LOG_QUIET), _log_state(log)
     for _ in deadline.ticks(0.02):
-        if (now := _mark(log)) != before:
+        if (now := _log_state(log)) != before:
             quiet, before = Deadline(LOG_QUIET), now
         if quiet.expired():
             return
