@@ -112,6 +112,7 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
             return elapsed
         if (how := wait.ended()) is not None:
             what = f"{wait.name}: {how} before it was ready ({elapsed:.1f} s)"
+            _wait_log_complete(wait.log)
             raise _error(LaunchError, wait, what, ended=True)
         _check_fatal(wait, elapsed)
         if progress.is_stuck(elapsed):
@@ -121,6 +122,21 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
     what = f"{wait.name}: not ready after {deadline.elapsed():.1f} s, waited for {wait.what}"
     what += f" ({why})" if why else ""
     raise _error(NotReady, wait, what + (f"\n    observed: {observed}" if observed else ""))
+
+
+#: Seconds for tmux to write the last output of an exited process to its log, and seconds without output after which the
+#: log counts as complete. Under load, the output was observed to arrive after the exit status.
+LOG_DELAY, LOG_QUIET = 1.0, 0.1
+
+
+def _wait_log_complete(log: Path) -> None:
+    """Wait until the log of a process that has exited no longer grows, at most LOG_DELAY seconds."""
+    deadline, quiet, before = Deadline(LOG_DELAY), Deadline(LOG_QUIET), _log_state(log)
+    for _ in deadline.ticks(0.02):
+        if (now := _log_state(log)) != before:
+            quiet, before = Deadline(LOG_QUIET), now
+        if quiet.expired():
+            return
 
 
 def _check_fatal(wait: Wait, elapsed: float) -> None:

@@ -85,7 +85,7 @@ def rewired(lab: Lab, made: plan.Plan, old: plan.Plan | None = None, keep: Seque
     with _placed(lab.paths.conf):
         wiring = chains(lab.config, made.parts, kept)
     wiring = replace(wiring, ends=(*wiring.ends, *ends), kept=tuple(chain.name for chain in kept))
-    return replace(made, wiring=before).rewired(wiring)
+    return replace(made, wiring=before).with_wiring(wiring)
 
 
 @contextlib.contextmanager

@@ -16,10 +16,8 @@ from sppr.host.process import memory, sockets
 from sppr.host.process.memory import HugeFile, Hugepages, Mount, Node
 from sppr.host.process.memory import text as _text
 
-__all__ = ["Facts", "HugeFile", "Hugepages", "Interface", "Mount", "Nic", "Node", "Runtime", "read", "unix_listening"]
+__all__ = ["Facts", "HugeFile", "Hugepages", "Interface", "Mount", "Nic", "Node", "Runtime", "read"]
 
-#: Flag of a listening socket in /proc/net/unix (__SO_ACCEPTCON).
-_LISTENING = "00010000"
 #: State of a listening socket in /proc/net/tcp.
 _TCP_LISTEN = "0A"
 
@@ -133,7 +131,7 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
         kvm_exists=(root / "dev/kvm").exists(),
         boot_id=_text(root / "proc/sys/kernel/random/boot_id").strip(),
         tcp_listening=frozenset(_tcp_listening(root)),
-        unix_listening=unix_listening(root),
+        unix_listening=sockets.listening_paths(root),
         unix_bound=sockets.bound_paths(root) if mappers else frozenset(),
         nodes=memory.nodes(root),
         mounts=mounts,
@@ -150,19 +148,6 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
         bridge_acl=_bridge_acl(root / "etc/qemu/bridge.conf"),
         root=str(root),
     )
-
-
-def unix_listening(root: Path = Path("/")) -> frozenset[str]:
-    """Return the paths of listening unix sockets.
-
-    Never test a vhost-user socket by connecting: the other side takes the connection for a guest.
-    """
-    found = set()
-    for line in _text(root / "proc/net/unix").splitlines()[1:]:
-        words = line.split(maxsplit=7)
-        if len(words) == 8 and words[3] == _LISTENING:
-            found.add(words[7])
-    return frozenset(found)
 
 
 def interfaces(root: Path = Path("/"), holders: bool = True) -> tuple[Interface, ...]:

@@ -52,7 +52,7 @@ def of_host(error: SpprError) -> Diagnosis:
     """Of the machine alone, with what keeps the lab from being planned."""
     identity = "conf" if isinstance(error, ConfigError) else "lab"
     found = checks.Finding(identity, "error", error.what, error.hint or "mend conf.yml, then again")
-    facts, needed = machine.look(), requirements.of_host()
+    facts, needed = machine.look(), requirements.host_requirements()
     return Diagnosis(checks.in_order([found, *checks.check(facts, needed)]), facts, needed)
 
 

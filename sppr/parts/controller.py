@@ -1,4 +1,4 @@
-"""The controller's process: the one that ships with us, in the Python that runs sppr."""
+"""Build the command line of our own controller, which runs in the same Python as sppr."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,17 @@ from sppr.run import PYTHON
 
 @dataclass(frozen=True)
 class Controller:
-    """``api``: the unix socket on which it answers the launcher. ``guests``: the unix socket to which VMs connect.
-    ``wiring``: the file that keeps ports and patches of the processes over a restart. ``rest_port``: REST for all
-    others; 0: none. ``allow_users``, ``allow``: users of this machine and networks that may connect. ``file_prefix``:
-    EAL's. ``vm_user``: the user that QEMU runs as, where that is not the controller's."""
+    """The settings of the controller.
+
+    ``host``, ``pri_port``, ``sec_port``: the TCP address and ports for SPP processes.
+    ``api``: the unix socket for requests of the launcher.
+    ``wiring``: the file that keeps the ports and patches of the processes over a restart.
+    ``rest_host``, ``rest_port``: the TCP address of REST for all other clients; port 0 disables it.
+    ``guests``: the unix socket to which the QEMU of each VM connects.
+    ``file_prefix``: the EAL option of this name.
+    ``allow_users``, ``allow``: users of this machine, and networks, that may connect.
+    ``vm_user``: the user of the QEMU processes, if it differs from the user of the controller.
+    """
 
     host: str
     pri_port: int
@@ -27,6 +34,7 @@ class Controller:
     vm_user: str = ""
 
     def argv(self) -> list[str]:
+        """Return the command line."""
         rest = ["--api-host", self.rest_host, "--api-port", str(self.rest_port)] if self.rest_port else []
         return [
             PYTHON, "-m", "sppr.controller",

@@ -1,4 +1,7 @@
-"""The parts' own signs of readiness. Best first: an answer on the control connection, a listening socket, a console."""
+"""Determine whether a part is ready, and make a server serve the ports of a VM.
+
+The signs of readiness, best first: an answer on the control connection, a listening socket, a prompt on a console.
+"""
 
 import os
 import re
@@ -15,132 +18,154 @@ from sppr.qemu import console
 from sppr.spp.control import Address, ControlClient
 from sppr.wait import tail
 
-#: Seconds a vhost port may take until its socket listens.
+#: Time limit in seconds from adding a vhost port until its socket listens.
 VHOST_TIMEOUT = 10.0
-#: SPP's CLI, when it takes commands.
-_CLI = "spp > "
-#: EAL and SPP texts after which no process becomes ready. "No free … hugepages" is said of each size and node, and is
-#: fatal of none.
-_DPDK_DEATH = re.compile(
+#: The prompt of SPP's CLI.
+_CLI_PROMPT = "spp > "
+#: Messages of EAL and SPP after which no process becomes ready. "No free … hugepages" is not among them: EAL prints it
+#: for each page size and NUMA node, and it is never fatal by itself.
+_FATAL_DPDK = re.compile(
     r"Cannot create lock on .*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
     r"Segmentation fault.*|Illegal instruction.*"
 )
-#: Texts after which EAL continues without a device that it was given. Our own spp_primary then ends and says which.
+#: Messages after which EAL continues without a device of its command line. Our own spp_primary then exits and names the
+#: device, so these messages need to be fatal for an upstream primary only.
 _DEVICE_MISSING = (
     r"(?:vdev_probe\(\): |EAL: )?failed to initialize (?:net|eth)_.*|EAL: Driver cannot attach the device.*|"
     r"(?:EAL: )?Cannot probe .*"
 )
-_REAL_PRIMARY_DEATH = re.compile(f"{_DPDK_DEATH.pattern}|{_DEVICE_MISSING}")
-_WHAT = {
+_FATAL_UPSTREAM_PRIMARY = re.compile(f"{_FATAL_DPDK.pattern}|{_DEVICE_MISSING}")
+_AWAITED = {
     "controller": "its ports to listen",
     "primary": "it to be connected to the controller",
     "secondary": "it to be connected to the controller under its id",
 }
-_CONSOLE = "a login or shell prompt on its console"
-_GUEST = "its spp_vm to be connected to the controller"
+_AWAITED_CONSOLE = "a login or shell prompt on its console"
+_AWAITED_GUEST = "its spp_vm to be connected to the controller"
 
 
 @dataclass
 class Probe:
-    """Asks the lab's parts. One question to the controller serves all parts for a moment. ``timeout``: seconds for a
-    controller with a unix socket."""
+    """The signs of readiness of all parts of a lab.
+
+    One request to each controller answers for all its parts, until the next ``refresh``.
+
+    ``api``: the address of the first controller of the lab. ``others``: addresses of further controllers.
+    ``timeout``: time limit in seconds of a request to a controller with a unix socket.
+    """
 
     api: Address
     others: Collection[str] = ()
     timeout: float = 2.0
-    _known: dict[str, list[dict[str, Any]] | None] = field(default_factory=dict, repr=False)
-    _seen: set[str] = field(default_factory=set, repr=False)
+    _connected: dict[str, list[dict[str, Any]] | None] = field(default_factory=dict, repr=False)
+    _responsive: set[str] = field(default_factory=set, repr=False)
     _ports: dict[str, list[str] | None] = field(default_factory=dict, repr=False)
 
     def refresh(self) -> None:
-        """Ask anew: who is connected. A controller that does not answer counts as nobody."""
+        """Ask each controller which processes are connected. If it does not answer, none of its parts is ready."""
         self._ports.clear()
-        self._known = {str(address): _processes(address, self.timeout) for address in (self.api, *self.others)}
+        self._connected = {str(address): _processes(address, self.timeout) for address in (self.api, *self.others)}
 
     @property
     def answered(self) -> bool:
-        """Whether the controller answered at the last ``refresh``."""
-        return self._known.get(str(self.api)) is not None
+        """Return whether the first controller answered at the last ``refresh``."""
+        return self._connected.get(str(self.api)) is not None
 
     def ready(self, part: Part) -> bool:
-        """Whether the part is ready, by its own sign, as of the last ``refresh``."""
-        found = self._known.get(part.control or str(self.api))
+        """Return whether the part was ready at the last ``refresh``."""
+        processes = self._connected.get(part.control or str(self.api))
         if part.role == "controller":
-            # What the CLI printed in the runs before stands above the line that started this one.
+            # The console also has the prompts of earlier runs, above the command line that started this run.
             cli = part.kind == "cli"
-            return _CLI in tail(Path(part.console)).rpartition(" --cli")[2] if cli else found is not None
-        connected = {"type": part.kind or "nfv", "client-id": part.id} in (found or [])
+            return _CLI_PROMPT in tail(Path(part.console)).rpartition(" --cli")[2] if cli else processes is not None
+        connected = {"type": part.kind or "nfv", "client-id": part.id} in (processes or [])
         if part.is_vm:
-            # A guest that carries spp_vm is ready when that is connected; any other when its console is at a prompt.
-            if part.kind == "ivshmem":  # its console is the pane's, with lines of runs before
+            # A guest with spp_vm is ready when its spp_vm is connected, any other guest at a prompt on its console.
+            if part.kind == "ivshmem":  # its console is the pane, which also shows earlier runs
                 return bool(console.PROMPT.search(tail(Path(part.console)).rpartition("run-vm.py")[2]))
             return connected if carries_spp_vm(part) else console.has_reached_prompt(Path(part.console))
         if part.role == "secondary":
-            return connected and (not part.real or "/" in (part.control or str(self.api)) or self._answered(part))
-        return {"type": "primary"} in (found or [])
+            over_socket = "/" in (part.control or str(self.api))
+            return connected and (not part.upstream or over_socket or self._has_answered(part))
+        return {"type": "primary"} in (processes or [])
 
     def lost_ports(self, part: Part) -> dict[str, str]:
-        """Ports of a VM that its server does not serve any more -> what is wrong. Empty where the server cannot be
-        asked. Each server is asked once after a ``refresh``."""
+        """Return the ports of a VM that its server no longer serves, each with the reason.
+
+        The result is empty if the server does not answer. Each server is asked once per ``refresh``.
+        """
         if not part.ports or not part.server:
             return {}
         if part.server not in self._ports:
             self._ports[part.server] = _ports_of(self.api, part.server, self.timeout)
-        there = self._ports[part.server]
-        return lost_ports(part, there) if there is not None else {}
+        existing = self._ports[part.server]
+        return lost_ports(part, existing) if existing is not None else {}
 
-    def _answered(self, part: Part) -> bool:
-        """Whether a secondary that spp-ctl lists has answered it once: 18.08.1 and 18.08.2 go on listing a dead one
-        until another takes its id."""
-        if part.name not in self._seen and _answers(self.api, _target(part)):
-            self._seen.add(part.name)
-        return part.name in self._seen
+    def _has_answered(self, part: Part) -> bool:
+        """Return whether a secondary that spp-ctl lists has answered a status request at least once.
 
-    def check_free(self, part: Part) -> None:
-        """Before a secondary of SPP's own starts: ControlError where its id is another process's already. spp-ctl lets
-        the two throw each other out each second, spp.py renames the second one to id 0 (spp-facts 3.2, 3.4)."""
-        if not part.real or part.role != "secondary":
+        spp-ctl of 18.08.1 and 18.08.2 keeps listing a dead secondary until another process takes its id
+        (docs/spp-protocol.md, Exit).
+        """
+        if part.name not in self._responsive and _answers(self.api, _target(part)):
+            self._responsive.add(part.name)
+        return part.name in self._responsive
+
+    def check_id_free(self, part: Part) -> None:
+        """Raise ControlError or LaunchError if the id of an upstream secondary that is about to start is in use.
+
+        Under spp-ctl, two processes with one id disconnect each other every second. spp.py assigns id 0 to the second
+        process (docs/spp-protocol.md, Client id).
+        """
+        if not part.upstream or part.role != "secondary":
             return
         self.check_renamed(part)
-        # Asked itself: the list of a controller may have it for a while after its end.
+        # Ask the process itself, because the list of a controller may have a process for a while after its end.
         if self.ready(part) and _answers(part.control or self.api, _target(part)):
-            what = f"{part.name}: the controller has a {part.kind}:{part.id} already, which is none of this lab"
-            raise ControlError(what, hint="end that process, or give this one another id in conf.yml")
+            what = f"{part.name}: a {part.kind}:{part.id} that is not part of this lab is connected to the controller"
+            raise ControlError(what, hint="stop that process, or set another id in conf.yml")
 
     def check_renamed(self, part: Part) -> None:
-        """LaunchError where a secondary is connected as id 0: that is what spp.py makes of an id given twice."""
-        found = self._known.get(part.control or str(self.api)) or []
-        if part.real and part.role == "secondary" and any(p.get("client-id") == 0 for p in found):
-            what = f"a secondary is connected as id 0, while {part.name} waits: its id was another process's already"
-            raise LaunchError(what, hint="sec 0;exit   at the prompt in ctrler, then end the process that has the id")
+        """Raise LaunchError if a secondary is connected as id 0, which spp.py assigns if an id is in use."""
+        processes = self._connected.get(part.control or str(self.api)) or []
+        if part.upstream and part.role == "secondary" and any(p.get("client-id") == 0 for p in processes):
+            what = f"{part.name}: a secondary is connected as id 0, because another process already used its id"
+            raise LaunchError(what, hint="sec 0;exit   at the prompt in ctrler, then stop the process that uses the id")
 
-    def strangers(self, parts: Iterable[Part]) -> list[str]:
-        """Who is connected and none of these parts, as ``nfv:0``. spp.py calls a second process of one id nfv:0."""
-        known = {part.id for part in parts}
-        found = [p for processes in self._known.values() for p in processes or () if p.get("type") != "primary"]
-        return [f"{p.get('type')}:{p.get('client-id')}" for p in found if p.get("client-id") not in known]
+    def foreign_processes(self, parts: Iterable[Part]) -> list[str]:
+        """Return the connected secondaries that are none of these parts, as ``nfv:0``.
+
+        spp.py renames the second process with one id to nfv:0.
+        """
+        ids = {part.id for part in parts}
+        connected = [p for processes in self._connected.values() for p in processes or () if p.get("type") != "primary"]
+        return [f"{p.get('type')}:{p.get('client-id')}" for p in connected if p.get("client-id") not in ids]
 
 
-def of(plan_api: Address, parts: Iterable[Part]) -> Probe:
-    """The probe of a lab: its first controller and, where a part is known to another, that."""
+def lab_probe(api: Address, parts: Iterable[Part]) -> Probe:
+    """Return the probe of a lab, for its first controller and the others that its parts are connected to."""
     parts = list(parts)
-    classic = any(part.role == "controller" and part.real for part in parts)  # slow: it gets few questions a second
-    return Probe(plan_api, dict.fromkeys(part.control for part in parts if part.control), 5.0 if classic else 2.0)
+    # An upstream controller is slow: it gets few requests a second.
+    classic = any(part.role == "controller" and part.upstream for part in parts)
+    return Probe(api, dict.fromkeys(part.control for part in parts if part.control), 5.0 if classic else 2.0)
 
 
 def _processes(address: Address, timeout: float) -> list[dict[str, Any]] | None:
-    """Who is connected there. spp-ctl goes on listing a primary that has died: that is asked itself."""
+    """Return the processes that are connected to this controller, or None if it does not answer.
+
+    spp-ctl keeps listing a dead primary, so the primary is asked for its status.
+    """
     client = ControlClient(address, timeout=timeout if "/" in str(address) else 4.0)
     try:
-        found = [dict(p) for p in client.processes()]
+        processes = [dict(p) for p in client.processes()]
     except ControlError:
         return None
-    if "/" not in str(address) and {"type": "primary"} in found:
+    if "/" not in str(address) and {"type": "primary"} in processes:
         try:
             client.primary_status()
         except ControlError:
-            found.remove({"type": "primary"})
-    return found
+            processes.remove({"type": "primary"})
+    return processes
 
 
 def _target(part: Part) -> str:
@@ -148,7 +173,10 @@ def _target(part: Part) -> str:
 
 
 def _answers(address: Address, target: str) -> bool:
-    """Whether this process answers its controller. spp-ctl of 18.08.1 tells an empty status of a dead one."""
+    """Return whether this process answers its controller.
+
+    spp-ctl of 18.08.1 returns an empty status for a dead process.
+    """
     try:
         return bool(ControlClient(address).status(target))
     except ControlError:
@@ -162,111 +190,121 @@ def _ports_of(address: Address, server: str, timeout: float) -> list[str] | None
         return None
 
 
-def lost_ports(part: Part, there: Collection[str]) -> dict[str, str]:
-    """Ports of a VM that are not ``there`` on its server, or whose socket is gone -> what is wrong."""
-    lost = {uid: f"{part.server} has no {uid}" for uid in part.ports if uid not in there}
+def lost_ports(part: Part, existing: Collection[str]) -> dict[str, str]:
+    """Return the ports of a VM that are missing on its server or have lost their socket, each with the reason.
+
+    ``existing``: the ports of the server.
+    """
+    lost = {uid: f"{part.server} has no {uid}" for uid in part.ports if uid not in existing}
     for uid, socket in zip(part.ports, part.sockets, strict=False):
-        if uid in there and not part.makes_sockets and not Path(socket).is_socket():
+        if uid in existing and not part.makes_sockets and not Path(socket).is_socket():
             lost[uid] = f"{socket} of {part.server} is gone"
     return lost
 
 
-def what(part: Part) -> str:
-    """What a wait for this part waits for."""
+def awaited(part: Part) -> str:
+    """Return what a wait for this part waits for, as text for the user."""
     if part.kind == "cli":
         return "its prompt"
-    return _WHAT[part.role] if not part.is_vm else _GUEST if carries_spp_vm(part) else _CONSOLE
+    return _AWAITED[part.role] if not part.is_vm else _AWAITED_GUEST if carries_spp_vm(part) else _AWAITED_CONSOLE
 
 
 def carries_spp_vm(part: Part) -> bool:
-    """Whether the VM's template was given spp_vm when it was made. A template that is booted itself: no."""
-    told = any("opt/sppr/controller" in word for word in part.program)  # a controller that would take it
-    return told and bool(part.template) and template_note.has_spp_vm(Path(part.template))
+    """Return whether spp_vm of this VM will connect: its template has spp_vm, and it knows a controller.
+
+    The result is False for a VM that boots the template itself.
+    """
+    knows_controller = any("opt/sppr/controller" in word for word in part.program)
+    return knows_controller and bool(part.template) and template_note.has_spp_vm(Path(part.template))
 
 
 def fatal(part: Part) -> re.Pattern[str] | None:
-    """Text in the part's log that ends a wait at once."""
+    """Return the pattern of log messages after which the part cannot become ready, or None if there is none."""
     if part.is_vm:
         return console.FATAL
     if part.role == "controller":
         return None
-    return _REAL_PRIMARY_DEATH if part.real and part.role == "primary" else _DPDK_DEATH
+    return _FATAL_UPSTREAM_PRIMARY if part.upstream and part.role == "primary" else _FATAL_DPDK
 
 
 def hint(log: str) -> str | None:
-    """The next thing to type, by the symptom in a log."""
-    from sppr.host import checks  # 20 ms, and only a failure wants it
+    """Return the hint for the symptom in a log, or None if no known symptom is in it."""
+    from sppr.host import checks  # the import takes 20 ms, and only a failure needs it
 
     return checks.hint(log)
 
 
 def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequence[str], deadline: Deadline) -> None:
-    """Have ``server`` serve these vhost ports, and return once their sockets listen.
+    """Make ``server`` serve these vhost ports, and wait until their sockets listen.
 
-    A socket file of before, at which nobody listens, is removed: SPP's add fails on it. A port that is there already
-    stays as it is; one whose socket file is gone is added anew, since QEMU cannot connect to it. ControlError where
-    the server refuses, HostError where somebody else listens there or another file is in the way, NotReady where a
-    socket does not come.
+    ``server`` is empty if the primary creates the ports by itself. A stale socket file is removed first, because SPP
+    cannot add a port over it. An existing port stays as it is, unless its socket file is gone: then it is recreated,
+    since QEMU cannot connect to it.
+
+    Raise ControlError if the server refuses, HostError if another process listens on a socket or another file is in its
+    place, and NotReady if a socket does not listen before the deadline.
     """
-    from sppr.host.facts import unix_listening
-    from sppr.host.process.sockets import check_owner
-    from sppr.host.root import privilege  # `sppr status` starts faster without all three
+    from sppr.host.process.sockets import listening_paths
+    from sppr.host.root import privilege  # `sppr status` starts faster without these three
+    from sppr.host.root.vm_user import check_socket_owner
 
-    there = ControlClient(api).ports(server) if server else uids
+    existing = ControlClient(api).ports(server) if server else uids
     for uid, socket in zip(uids, sockets, strict=True):
-        if server and uid in there and not Path(socket).is_socket():
+        if server and uid in existing and not Path(socket).is_socket():
             if os.path.lexists(socket):
-                raise HostError(f"{socket}: is not a socket, and {uid} must be there", hint=f"move {socket} away")
-            _add_anew(ControlClient(api), server, uid)
+                raise HostError(f"{socket}: is not a socket, but {uid} needs one there", hint=f"move {socket} away")
+            _recreate_port(ControlClient(api), server, uid)
             continue
-        if uid not in there and socket in unix_listening():
-            raise HostError(f"{socket}: another process listens there", hint="sppr status; end it, or set vhosts:")
-        if uid not in there and Path(socket).is_socket():
+        if uid not in existing and socket in listening_paths():
+            hint = "sppr status; stop that process, or set vhosts: in conf.yml"
+            raise HostError(f"{socket}: another process listens on this socket", hint=hint)
+        if uid not in existing and Path(socket).is_socket():
             privilege.remove(Path(socket))
     serve(api, server, uids)
     for socket in sockets:
-        # The kernel lists a socket by its path for as long as its process listens, also when the file was removed.
-        if not deadline.poll(lambda path=socket: path in unix_listening(), 0.02):  # type: ignore[misc]
+        # The kernel lists a socket by its path as long as its process listens, even if the file was removed.
+        if not deadline.poll(lambda path=socket: path in listening_paths(), 0.02):  # type: ignore[misc]
             raise NotReady(
-                f"{socket}: nobody listens there after {deadline.seconds:.0f} s ({server or 'the primary'} should)",
-                hint="look at its pane, and at: sppr status",
+                f"{socket}: {server or 'the primary'} does not listen on this socket after {deadline.seconds:.0f} s",
+                hint=f"see the pane of {server or 'the primary'}, and: sppr status",
             )
-        check_owner(Path(socket))
-        # our own programs give it to the user as soon as it listens
+        check_socket_owner(Path(socket))
+        # Our own programs give the socket to the user right after it listens; programs of upstream SPP do not.
         if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
             privilege.give_to_user(Path(socket))
 
 
-def _add_anew(client: ControlClient, server: str, uid: str) -> None:
+def _recreate_port(client: ControlClient, server: str, uid: str) -> None:
     """Delete a port and add it again, with its patches.
 
-    SPP's own ``del`` of a patched port damages the patches, and stops forwarding (spp-facts 3.2, 3.6). So there all
-    patches are reset before it, and set again with the forwarding after it.
+    ``del`` of a patched port in upstream SPP damages other patches, and stops forwarding (docs/spp-protocol.md,
+    Delete). Therefore all patches of an upstream process are reset before it; patches and forwarding are restored after
+    it.
     """
-    real = client.primary_status().get("data_plane") != "sppr"
+    upstream = client.primary_status().get("data_plane") != "sppr"
     status = client.status(server)
     status = status.get("forwarder", {}) if server == "primary" else status
-    patches = [patch for patch in status.get("patches", []) if real or uid in (patch["src"], patch["dst"])]
-    if real and patches:
+    patches = [patch for patch in status.get("patches", []) if upstream or uid in (patch["src"], patch["dst"])]
+    if upstream and patches:
         client.reset_patches(server)
     client.del_port(server, uid)
     client.add_port_verified(server, uid)
     for patch in patches:
         client.patch(server, *(patch[end].replace(" ", "") for end in ("src", "dst")))
-    if real and status.get("status") == "running":
+    if upstream and status.get("status") == "running":
         client.forward(server)
 
 
 def serve(api: Address, server: str, uids: Sequence[str]) -> None:
-    """Have ``server`` serve these ports; those it has stay as they are. ControlError where it refuses.
+    """Make ``server`` serve these ports. Its existing ports stay as they are. Raise ControlError if it refuses.
 
-    The bring-up and run-vm.py in the VM's pane both ask, at about the same time: a port that the other one has just
-    added is no error.
+    The bring-up and ``run-vm.py`` in the VM's pane both call this at about the same time, so it is no error if the
+    other one has just added a port.
     """
     client = ControlClient(api)
-    there = client.ports(server) if server else uids
+    existing = client.ports(server) if server else uids
     for uid in uids:
-        if uid in there:
+        if uid in existing:
             continue
         try:
             client.add_port_verified(server, uid)

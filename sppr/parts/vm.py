@@ -1,4 +1,4 @@
-"""A VM as QEMU runs it: the parts it is made of, and the identity it gets from the host."""
+"""Build the QEMU command line of a VM, and the identity that the guest reads at boot."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,27 +9,38 @@ from sppr.images.store import Kind
 from sppr.qemu import devices
 from sppr.run import which
 
-#: ``orig``: an image as it is, of no VM of the lab.
+#: ``orig``: an image that is booted as it is, and belongs to no VM of the lab.
 AnyKind = Kind | Literal["orig"]
-#: Fourth byte of a kind's MACs.
+#: Fourth byte of the MAC addresses of each kind.
 _KINDS: dict[AnyKind, int] = {"orig": 0xB0, "normal": 0xB1, "ring": 0xB2, "vhost": 0xB3}
 _VHOST_NIC = 0xB4
 _OUTSIDE_NIC = 0xB5
 
 
 def hostname(kind: AnyKind, vm_id: int) -> str:
-    """``vm-v11``."""
+    """Return the host name of a VM: ``vm-v11``."""
     return f"vm-{kind[0]}{vm_id}"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """``id`` 0 is the template itself. ``sockets``, ``regions``: of its ports, in order. ``memory`` in MiB.
+    """The settings of a VM.
 
-    ``nics``: for management, the first with ssh. ``makes_sockets``: QEMU makes the vhost-user sockets, and SPP connects
-    (its --vhost-client). ``controller``: where QEMU finds the controller for the guest's SPP process (our controller's
-    unix socket of VMs, or the address of SPP's own), and the port that the guest connects to. ``outside_fd``: of the
-    socket to passt, through which the guest reaches other machines.
+    ``kind``, ``id``: id 0 is the template itself.
+    ``disk``, ``disk_format``: the disk image. ``memory``: MiB. ``cores``: number of virtual CPUs.
+    ``accel``: ``kvm`` or ``tcg``.
+    ``qmp``, ``console``: the QMP socket and the console log.
+    ``ssh_port``: the TCP port of the host that is forwarded to the guest's ssh server.
+    ``sockets``, ``regions``: the vhost-user sockets and the ivshmem files of its ports, in their order.
+    ``controller``: how the guest's SPP process reaches the controller. First our controller's unix socket for guests,
+    or the address of an upstream controller, to which QEMU connects; then the port that the guest connects to.
+    ``outside_fd``: file descriptor of the socket to passt, through which the guest reaches other machines.
+    ``confinement``: the user and the sandbox of QEMU.
+    ``authorized_keys``: the file with the ssh keys that the guest accepts.
+    ``extra``: further QEMU options.
+    ``nics``: number of management NICs. The first has ssh.
+    ``graphic``: whether QEMU opens a window.
+    ``makes_sockets``: whether QEMU creates the vhost-user sockets, and SPP connects to them (``--vhost-client``).
     """
 
     kind: AnyKind
@@ -55,24 +66,28 @@ class Machine:
 
     @property
     def hostname(self) -> str:
+        """Return the host name of the guest."""
         return hostname(self.kind, self.id)
 
     def mac(self, index: int = 0) -> str:
-        """MAC of a management NIC."""
+        """Return the MAC address of a management NIC."""
         return units.mac_of(_KINDS[self.kind], self.id, index)
 
     def vhost_mac(self, index: int) -> str:
+        """Return the MAC address of a vhost NIC."""
         return units.mac_of(_VHOST_NIC, self.id, index)
 
     @property
     def outside_mac(self) -> str:
+        """Return the MAC address of the NIC that reaches other machines."""
         return units.mac_of(_OUTSIDE_NIC, self.id, 0)
 
     def addresses(self) -> list[str]:
-        """``MAC ADDRESS/PREFIX`` of each vhost NIC: 192.168.(100 + number of the NIC).ID."""
+        """Return ``MAC ADDRESS/PREFIX`` of each vhost NIC. The address is 192.168.(100 + number of the NIC).ID."""
         return [f"{self.vhost_mac(n)} 192.168.{100 + n}.{self.id}/24" for n in range(len(self.sockets))]
 
     def argv(self) -> list[str]:
+        """Return the QEMU command line."""
         newer = self.confinement.qemu_9_2
         made: list[devices.Device] = [
             devices.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic),
@@ -96,7 +111,7 @@ class Machine:
         return devices.argv(which(devices.QEMU) or devices.QEMU, [*made, devices.Extra(self.extra)])
 
     def identity(self) -> list[tuple[str, str | Path]]:
-        """What the guest reads at boot below opt/sppr/."""
+        """Return the fw_cfg files below opt/sppr/, which the guest reads at boot: name and content, or path."""
         values: list[tuple[str, str | Path]] = [("hostname", self.hostname), ("id", str(self.id))]
         reserved = [self.mac(n) for n in range(self.nics)]
         if self.nics:
@@ -107,9 +122,9 @@ class Machine:
         if reserved:
             values.append(("reserved", ",".join(reserved)))
         if self.controller is not None and self.nics:
-            where, port = self.controller
+            address, port = self.controller
             values.append(("controller", f"{devices.GUEST_CONTROLLER}:{port}"))
-            if isinstance(where, Path):
+            if isinstance(address, Path):
                 values.append(("hello", "1"))
         if self.sockets:
             values.append(("net", ";".join(self.addresses())))

@@ -116,7 +116,7 @@ def _reconnect(qemu_9_2: bool) -> dict[str, int]:
 
 
 def _contains(program: str | None, text: bytes) -> bool:
-    """Search the file: that takes 9 ms at most, and asking QEMU takes 50 ms."""
+    """Search the file: that takes 9 ms at most, and asking QEMU takes 20 ms."""
     try:
         with Path(program or "").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return content.find(text) >= 0

@@ -308,11 +308,11 @@ def test_any_two_patches_swapped_in_the_wiring_fail_the_proof(lab: Lab, monkeypa
     assert len(mutants) == 14
     try:
         for chain in mutants:
-            state.plan = good.rewired(replace(good.wiring, chains=(chain,)))
+            state.plan = good.with_wiring(replace(good.wiring, chains=(chain,)))
             reconcile.apply(state.plan)
             proof = prove(state, chain, Options(level=2, frames=100))
             assert proof.verdict == "fail", (chain.legs, proof)
-            good = state.plan.rewired(good.wiring)
+            good = state.plan.with_wiring(good.wiring)
     finally:
         reconcile.apply(good)
 

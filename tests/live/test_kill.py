@@ -95,7 +95,7 @@ def test_a_launcher_killed_after_any_step_of_bring_up(lab: Lab) -> None:
         assert_down_leaves_nothing(lab, f"killed after: {step}")
     parts = [part["name"] for part in plan(lab)["parts"]]
     implied = {f"{name} {what}" for name in parts for what in ("started", "ready")}
-    assert {"state", "swept", "materials", "panes", "up", *implied} == set(strikes.points) and len(parts) == 4
+    assert {"state", "leftovers", "artifacts", "panes", "up", *implied} == set(strikes.points) and len(parts) == 4
     assert_down_leaves_nothing(lab, "not killed")
     assert free is None or free_pages() == free
 
@@ -129,7 +129,13 @@ def test_a_down_killed_after_any_step_of_it(lab: Lab) -> None:
         assert_all_ready(lab, flags, f"killed after: {step}")
     ended = [point for point in strikes.points if " ended (" in point]
     assert {point.split()[0] for point in ended} == set(parts)
-    assert [point for point in strikes.points if point not in ended] == ["state", "panes", "swept", "session", "gone"]
+    assert [point for point in strikes.points if point not in ended] == [
+        "state",
+        "panes",
+        "leftovers",
+        "session",
+        "removed",
+    ]
     assert_down_leaves_nothing(lab, "not killed")
 
 

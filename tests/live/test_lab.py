@@ -133,7 +133,7 @@ def test_a_guest_comes_back_to_a_socket_that_was_removed_and_wakeup_made_anew(la
     (lab.folder / "socks/sock11").unlink()
     assert pings(tap, 1), "what is connected stays connected"
     done = lab.wakeup()
-    assert done.returncode == 0 and "sock11 of nfv:1 is gone: the port is added again" in done.stdout, done.stderr
+    assert done.returncode == 0 and "sock11 of nfv:1 is gone: restoring the port" in done.stdout, done.stderr
     wait_for("the VM to be behind its new port", lambda: pings(tap, 3), 60)
     row = lab.status()["vm_v11"]
     assert (row["state"], row["pid"]) == ("ready", pid) and console.read_bytes() == said, "it did not boot again"

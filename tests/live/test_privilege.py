@@ -22,7 +22,7 @@ import pytest
 
 from sppr.host.root import askpass
 from sppr.images.store import Store
-from sppr.lab.up.artifacts import make_key
+from sppr.lab.up.artifacts import create_key
 from tests.conftest import ROOT
 from tests.live import labs
 from tests.live.dataplane import wait_for
@@ -278,7 +278,7 @@ def test_what_root_makes_in_a_users_folder_is_the_users(user: tuple[User, Path],
     os.chown(images, owner.uid, owner.uid)
     store = Store(images, base_image.name, "qcow2")
     store.ensure_instance("vhost", 11, print)
-    make_key(images / "lab_key.pub")
+    create_key(images / "lab_key.pub")
     made = {path.relative_to(images): path.stat().st_uid for path in images.rglob("*") if not path.is_symlink()}
     assert len(made) == 6 and set(made.values()) == {owner.uid}, made
 

@@ -421,7 +421,7 @@ def test_a_chain_over_a_tree_of_spp_is_proved_from_tap_to_tap(
     web, other = state.plan.wiring.chains
     lost = (replace(web.forward[0], dst="tap:3"),), (replace(other.forward[0], dst="tap:1"),)
     swapped = tuple(replace(chain, forward=legs) for chain, legs in zip((web, other), lost, strict=True))
-    state.plan = state.plan.rewired(replace(state.plan.wiring, chains=swapped))
+    state.plan = state.plan.with_wiring(replace(state.plan.wiring, chains=swapped))
     reconcile.apply(state.plan)
     proof = prove(state, swapped[0], Options(level=1, frames=100))
     assert proof.verdict == "fail" and "100 frames arrived at tap:3, an end of chain other" in proof.reasons, proof

@@ -104,7 +104,7 @@ def test_a_socket_that_was_removed_is_noticed_and_made_anew_by_wakeup(lab: Lab, 
     assert row["note"] == f"{served} of nfv:1 is gone; sppr up adds the port again"
     done = lab.wakeup(*VHOST)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"vm_v11: {served} of nfv:1 is gone: the port is added again" in done.stdout + done.stderr
+    assert f"vm_v11: {served} of nfv:1 is gone: restoring the port" in done.stdout + done.stderr
     assert served.is_socket() and wired(lab) == before
     row = lab.status()["vm_v11"]
     assert (row["state"], row["pid"], row["note"]) == ("ready", pid, None)
@@ -147,7 +147,7 @@ def test_a_socket_that_cannot_be_made_leaves_the_vm_running(lab: Lab, served: Pa
 
 @pytest.mark.parametrize(
     ("size", "told"),
-    [("512k", "or-base.qcow2: could not be created"), ("4M", "3 MiB free; a template that is booted to put spp_vm in")],
+    [("512k", "or-base.qcow2: could not be created"), ("4M", "3 MiB free; booting a template to install spp_vm")],
 )
 def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_left_of_it(
     lab: Lab, size: str, told: str

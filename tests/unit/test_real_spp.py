@@ -168,12 +168,12 @@ def test_vf_of_17_11_has_a_controller_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "secondaries", "flags", "text"),
     [
-        ("17.08", "{id: 2, type: vf, coremask: 0x18}", {}, "secondary 2: it has no spp_vf, only nfv"),
-        ("18.05", "{id: 17, coremask: 0x18}", {}, "secondary 17: spp.py takes ids up to 16"),
-        ("18.05", "{id: 1, coremask: 0x18, vhost_client: yes}", {}, "vhost_client is of 18.08.2 and later"),
-        ("19.11", "{id: 1, coremask: 0x18}", {"nof_ring": 1}, "ring VMs share memory by DPDK's ivshmem"),
-        ("18.08.4", "{id: 2, type: vf, coremask: 0x18}", {"nof_vhost": 1}, "vhost VMs want an nfv"),
-        ("16.07", "{id: 1, coremask: 0x18}", {"vdev_tap": (0, 1)}, "its DPDK has no taps"),
+        ("17.08", "{id: 2, type: vf, coremask: 0x18}", {}, "secondary 2: this release has no spp_vf, only nfv"),
+        ("18.05", "{id: 17, coremask: 0x18}", {}, "secondary 17: spp.py accepts ids up to 16"),
+        ("18.05", "{id: 1, coremask: 0x18, vhost_client: yes}", {}, "vhost_client requires 18.08.2 or later"),
+        ("19.11", "{id: 1, coremask: 0x18}", {"nof_ring": 1}, "ring VMs need DPDK's ivshmem"),
+        ("18.08.4", "{id: 2, type: vf, coremask: 0x18}", {"nof_vhost": 1}, "vhost VMs need an nfv"),
+        ("16.07", "{id: 1, coremask: 0x18}", {"vdev_tap": (0, 1)}, "the DPDK of this release has no TAP driver"),
     ],
 )
 def test_what_a_release_cannot_do_is_refused(
@@ -189,7 +189,7 @@ def test_what_a_release_cannot_do_is_refused(
 def test_a_port_of_a_chain_that_a_release_lacks_is_refused(tmp_path: Path) -> None:
     config = conf(fake_tree.make(tmp_path / "spp", "19.08"), "{id: 1, coremask: 0x18}")
     config = config.model_copy(update={"chains": {"c": Chain(path=("memif:3", "phy:0"))}})
-    with pytest.raises(ConfigError, match=r"SPP 19\.08: chain c: memif:3 is of 19\.11 and later"):
+    with pytest.raises(ConfigError, match=r"SPP 19\.08: chain c: memif:3 requires 19\.11 or later"):
         plan(config, tmp_path, nof_sec=1)
 
 
@@ -204,7 +204,7 @@ def test_a_ring_vm_of_16_07_is_run_by_the_patched_qemu(tmp_path: Path) -> None:
     assert (part.kind, part.ports, part.regions, part.depends_on) == ("ivshmem", (), (), ("pri",))
     assert part.program[:5] == ("/opt/qemu-2.3.0", "-name", "vm-r6", "-m", "256")
     assert part.program[part.program.index("-serial") + 1] == "mon:stdio" and "-fw_cfg" not in part.program
-    with pytest.raises(ConfigError, match=r"SPP 16\.07: ring VMs want the QEMU that was patched"):
+    with pytest.raises(ConfigError, match=r"SPP 16\.07: ring VMs need the patched QEMU"):
         plan(config.model_copy(update={"spp": config.spp.model_copy(update={"qemu": None})}), tmp_path, nof_ring=1)
 
 

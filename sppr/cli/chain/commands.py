@@ -158,7 +158,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
         for step in changes:
             click.echo(str(step))
         if not names:
-            state.plan = state.plan.unretired(observed)
+            state.plan = state.plan.prune_retired(observed)
         replace(state).save()
     wiring = state.plan.wiring
     for left in wiring.left_out if not names else ():

@@ -65,14 +65,14 @@ def main(
     if len(ids) > 1 and not dry_run and not os.environ.get("TMUX"):
         raise click.UsageError("several VMs want several terminals: inside tmux, or one id at a time")
     config, paths = load_paths(conf, session)
-    shape = vms.Shape(words.pop("nics"), words.pop("graphic"), words.pop("vhost_client"))
+    vm_options = vms.VmOptions(words.pop("nics"), words.pop("graphic"), words.pop("vhost_client"))
     given = {name: value for name, value in words.items() if value is not None}
     config = config.model_copy(update={"vm": config.vm.model_copy(update=given)})
     if image is not None:
-        paths, shape = _with_image(paths, shape, kind, image)
+        paths, vm_options = _with_image(paths, vm_options, kind, image)
     shares = _shares(ids, numbers)
     found = machine.look(config.vm.accel)
-    parts = [vms.by_hand(config, found, paths, kind, i, n, shape) for i, n in zip(ids, shares, strict=True)]
+    parts = [vms.single_vm(config, found, paths, kind, i, n, vm_options) for i, n in zip(ids, shares, strict=True)]
     if dry_run:
         for part in parts:
             exec_part(part.name, part.program, paths.run, dry_run=True)
@@ -80,7 +80,7 @@ def main(
     check_may_start(vm_name(kind, ids[0]), paths.run, dry_run, None if session else paths.conf)
     if len(ids) > 1:
         _open_windows(ids, shares)
-    _make_ready(parts[0], config, paths, kind, ids[0], shape)
+    _make_ready(parts[0], config, paths, kind, ids[0], vm_options)
     program = parts[0].program
     if parts[0].console.endswith(".console"):  # otherwise the console is the log of the pane
         Path(parts[0].console).write_bytes(b"")
@@ -88,7 +88,7 @@ def main(
         from sppr.qemu import passt
 
         passt.pass_to_qemu(passt.start())
-    exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.words(parts[0], paths.run))
+    exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.ivshmem_arguments(parts[0], paths.run))
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:
@@ -119,16 +119,16 @@ def _shares(ids: Sequence[int], numbers: tuple[int, ...] | None) -> list[tuple[i
     return [numbers[n * each : (n + 1) * each] for n in range(len(ids))]
 
 
-def _with_image(paths: Any, shape: Any, kind: str, image: Path) -> tuple[Any, Any]:
-    """Return the paths with ``image`` as base image; for orig, the shape with the image itself as disk."""
+def _with_image(paths: Any, vm_options: Any, kind: str, image: Path) -> tuple[Any, Any]:
+    """Return the paths with ``image`` as base image; for orig, the options with the image itself as disk."""
     from sppr.images import qemu_img
     from sppr.images.store import Store
 
     path = image.absolute()
     found = qemu_img.info(path)
     if kind == "orig":
-        return paths, replace(shape, image=(path, found.format))
-    return replace(paths, store=Store(path.parent, path.name, found.format), no_store=None), shape
+        return paths, replace(vm_options, image=(path, found.format))
+    return replace(paths, store=Store(path.parent, path.name, found.format), no_store=None), vm_options
 
 
 def _open_windows(ids: Sequence[int], shares: Sequence[tuple[int, ...] | None]) -> None:
@@ -158,59 +158,59 @@ def _without(words: Sequence[str], *names: str) -> list[str]:
     return left
 
 
-def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, shape: Any) -> None:
+def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_options: Any) -> None:
     """Create the disk and the key, pin the cores, and ask the controller for missing vhost sockets."""
     from sppr.deadline import Deadline
     from sppr.host import shared_region
-    from sppr.host.facts import unix_listening
-    from sppr.host.process.sockets import check_owner
+    from sppr.host.process.sockets import listening_paths
+    from sppr.host.root.vm_user import check_socket_owner
     from sppr.host.run_directory import make_private
     from sppr.lab.plan import controllers
     from sppr.lab.plan.plan import api_socket
-    from sppr.lab.up.artifacts import make_key
+    from sppr.lab.up.artifacts import create_key
     from sppr.parts import readiness
     from sppr.parts.readiness import VHOST_TIMEOUT
     from sppr.qemu.devices import QEMU
     from sppr.run import find_program
 
     find_program(QEMU)
-    _check_display(shape)
+    _check_display(vm_options)
     make_private(paths.run)
     if kind == "orig":
         _check_orig(Path(part.disk))
         paths.public_key.parent.mkdir(parents=True, exist_ok=True)
     else:
         paths.need_store()
-    make_key(paths.public_key)
+    create_key(paths.public_key)
     if kind != "orig":
         _make_disk(config, paths, kind, vm_id)
     _pin(part)
     for path in part.regions:
         shared_region.create(Path(path))
-    api = controllers.rest(config, paths) or api_socket(paths.run)
+    api = controllers.rest_address(config, paths) or api_socket(paths.run)
     if part.regions:
         _serve_regions(part, api)
     if part.makes_sockets:
         return
-    if not set(part.sockets) <= unix_listening():
+    if not set(part.sockets) <= listening_paths():
         readiness.serve_vhosts(api, part.server, part.ports, part.sockets, Deadline(VHOST_TIMEOUT))
         return  # serve_vhosts has checked the owners
     for path in part.sockets:
-        check_owner(Path(path))
+        check_socket_owner(Path(path))
 
 
 def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:
     from sppr.lab.plan.plan import Image
     from sppr.lab.up import provision
-    from sppr.lab.up.artifacts import make_images
+    from sppr.lab.up.artifacts import create_images
 
     store = paths.need_store()
     if vm_id == 0:
         store.check_template_free(kind)
     store.check_base()
     store.check_usable(kind, vm_id)
-    filler = provision.of(config, paths.folder)
-    make_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
+    filler = provision.provisioner(config, paths.folder)
+    create_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
 
 
 def _check_orig(image: Path) -> None:
@@ -229,10 +229,10 @@ def _check_orig(image: Path) -> None:
         raise HostError(what, hint="boot an instance instead: -t normal -i ID")
 
 
-def _check_display(shape: Any) -> None:
+def _check_display(vm_options: Any) -> None:
     from sppr.errors import HostError
 
-    if shape.graphic and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if vm_options.graphic and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise HostError(
             "--graphic: there is no display here", hint="leave it out: the serial console is in this terminal"
         )

@@ -47,7 +47,7 @@ class Table:
         self._lock = threading.Lock()
         self._rows: dict[str, tuple[str, float, float | None]] = {
             part.name: (f"after {', '.join(part.depends_on)}" if part.depends_on else "", 0.0, None)
-            for part in plan.chosen(shown)
+            for part in plan.parts_named(shown)
         }
 
     def note(self, text: str) -> None:

@@ -75,4 +75,4 @@ def of_lab(plan: Any, start: Collection[str]) -> SudoPrompt:
     from sppr.lab import sudoers
 
     show_commands()
-    return SudoPrompt(sudoers.programs(plan.chosen(start)), Path(plan.run), sudoers.sudoers_line(plan))
+    return SudoPrompt(sudoers.programs(plan.parts_named(start)), Path(plan.run), sudoers.sudoers_line(plan))

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from sppr.host.facts import unix_listening
+from sppr.host.process.sockets import listening_paths
 
 #: The program that sudo executes to get the password. It connects to the socket.
 CLIENT = Path(__file__).resolve().parent.parent.parent / "cli" / "terminal" / "askpass.py"
@@ -28,7 +28,7 @@ def _helper(folder: Path) -> Path:
 
 def helper(folder: Path) -> Path | None:
     """Return the value of SUDO_ASKPASS for the session in ``folder``, or None if no wakeup serves it now."""
-    return _helper(folder) if str(_socket(folder)) in unix_listening() else None
+    return _helper(folder) if str(_socket(folder)) in listening_paths() else None
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ import pwd
 from collections.abc import Callable
 from pathlib import Path
 
+from sppr.errors import HostError
+
 NAME = "sppr-vm"
 
 
@@ -62,3 +64,22 @@ def open_folder(folder: Path) -> None:
     if (user := find()) is not None and os.geteuid() == 0:
         os.chown(folder, -1, user.pw_gid, follow_symlinks=False)
         folder.chmod(0o710)
+
+
+def check_socket_owner(path: Path) -> None:
+    """Raise HostError if the socket belongs to a user who must not read a guest's memory.
+
+    Permitted are root, this user, and the user of QEMU. In a folder that others can write to, such as /tmp, any user
+    can create the socket first. A missing file is accepted, because QEMU cannot connect to it.
+    """
+    user = find()
+    try:
+        owner = path.lstat().st_uid
+    except FileNotFoundError:
+        return
+    if owner not in {0, os.getuid(), *([user.pw_uid] if user else [])}:
+        what = f"{path}: belongs to uid {owner}, who could read the guest's memory"
+        raise HostError(
+            what,
+            hint="set spp.sock_dir in conf.yml to a folder that only you can write to, or omit it",
+        )

@@ -78,11 +78,16 @@ class _Planner:
         self.parts = {part.name: part for part in parts}
         self.carriers = [f"nfv:{p.id}" for p in parts if p.role == "secondary" and p.kind == "nfv"]
         primary = self.parts.get("pri")
-        if not self.carriers and primary is not None and not primary.real and units.bits(config.primary.coremask)[1:]:
+        if (
+            not self.carriers
+            and primary is not None
+            and not primary.upstream
+            and units.bits(config.primary.coremask)[1:]
+        ):
             self.carriers = ["primary"]
         self.patches = dict.fromkeys(self.carriers, 0)
         self.ports: dict[str, set[str]] = {name: self._ports_at_start(name) for name in self.carriers}
-        self.limit = MOST_PORTS_OF_SPP if primary is not None and primary.real else MOST_PORTS
+        self.limit = MOST_PORTS_OF_SPP if primary is not None and primary.upstream else MOST_PORTS
         self.taken = {s.port for s in config.secondaries if s.type == "pcap"} | set(Wiring(tuple(kept)).rings)
         named = (word for entry in config.patches for text in entry.values() for word in text.split(" -> "))
         self.taken |= {word for word in named if word.startswith("ring:")}

@@ -51,7 +51,7 @@ def find(session: str) -> Lost | None:
         if there is not None and there.owner == tmux.owner_id(states.folder_of(session)):
             folders = (_folder(pid) for pid in there.panes.values())
             folder = next((folder for folder in folders if folder is not None), None)
-            return Lost(session, tuple(there.parts), len(panes.tree(there.panes.values())), folder)
+            return Lost(session, tuple(there.parts), len(panes.pane_processes(there.panes.values())), folder)
     return None
 
 
@@ -124,9 +124,9 @@ def _end_session(session: str, folder: Path) -> tuple[list[list[str]] | None, li
         there = tmux.find_session(session)
         if there is None or there.owner != tmux.owner_id(folder):
             continue
-        members = panes.tree(there.panes.values())
+        members = panes.pane_processes(there.panes.values())
         programs = [*(programs or []), *map(_words, members)]
-        left += panes.end(members)[1]
+        left += panes.stop_processes(members)[1]
         tmux.kill_session(session)
     return programs, left
 

@@ -79,10 +79,10 @@ def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN, ste
 def end_parts(state: State, names: Collection[str], note: Note, powerdown: float = POWERDOWN) -> None:
     """End these parts with all they started, the last to start first. NotEnded names those that still run."""
     for roles in ORDER:
-        parts = [p for p in state.plan.chosen(names) if p.role in roles]
+        parts = [p for p in state.plan.parts_named(names) if p.role in roles]
         with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
             list(pool.map(lambda part: _stop(state, part, note, powerdown), parts))
-    left = [f"{p.name} (pid {proc.pid})" for p in state.plan.chosen(names) if (proc := _living(state, p))]
+    left = [f"{p.name} (pid {proc.pid})" for p in state.plan.parts_named(names) if (proc := _living(state, p))]
     if left:
         what = f"session {state.plan.session}: could not end {', '.join(left)}"
         raise NotEnded(what, hint="look at its pane, or end it by hand: kill -9 PID")
@@ -178,13 +178,13 @@ def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | N
         ControlClient(part.control or state.plan.api).exit(target)
     except ControlError:
         return None
-    return "exit" if Deadline(LONG_EXIT if part.real else EXIT).poll(lambda: not proc.alive()) else None
+    return "exit" if Deadline(LONG_EXIT if part.upstream else EXIT).poll(lambda: not proc.alive()) else None
 
 
 def _interrupted(part: Part, proc: Proc) -> str | None:
     """SPP's primary, vf, mirror and pcap end in order at SIGINT; at SIGTERM not all do. nfv has no handler for any
     (spp-facts 3.9)."""
-    if not part.real or part.role not in ("primary", "secondary") or part.kind == "nfv" or not proc.alive():
+    if not part.upstream or part.role not in ("primary", "secondary") or part.kind == "nfv" or not proc.alive():
         return None
     with contextlib.suppress(OSError):
         os.kill(proc.pid, signal.SIGINT)
@@ -196,14 +196,14 @@ def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
     """End the shells in the panes and all they started, also what lost its parent. Returns what is left."""
     there = tmux.find_session(state.plan.session)
     ours = there is not None and there.owner == tmux.owner_id(state.folder)
-    members = {p.pid: p for p in panes.tree(there.panes.values() if there and ours else ())}
+    members = {p.pid: p for p in panes.pane_processes(there.panes.values() if there and ours else ())}
     spared = processes.self_and_ancestors()
     for part in state.plan.parts:
         files = part.files(state.folder)
         if proc := states.process(files):
             lost = processes.session_members(states.terminal(files), proc.started)
             members.update({p.pid: p for p in lost if p.pid not in spared})
-    killed, left = panes.end(list(members.values()))
+    killed, left = panes.stop_processes(list(members.values()))
     if killed:
         note(f"in the panes: {len(killed)} processes ended by SIGKILL")
     return [f"{p.name()} (pid {p.pid})" for p in left]

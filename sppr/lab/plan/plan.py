@@ -1,4 +1,4 @@
-"""What a lab is, as a pure value: printed by --dry-run, executed by bring-up, kept on disk for status and down."""
+"""Define the plan of a lab, a pure value: --dry-run prints it, the bring-up executes it, state.json keeps it."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,20 +8,30 @@ from typing import TYPE_CHECKING
 from sppr.lab.chains.wiring import Wiring
 from sppr.parts.part import Part
 
-if TYPE_CHECKING:  # a plan that is read back needs neither: `sppr status` starts faster
+if TYPE_CHECKING:  # `sppr status` reads a plan without these modules, and starts faster
     from sppr.images.store import Kind
     from sppr.lab.chains.observe import Observed
     from sppr.lab.chains.wiring import Leg
     from sppr.spp.control import Address
 
-VERSION = 4
-#: Those of the launcher of 2017, but for one VM of each kind.
+VERSION = 5
+#: The defaults of the launcher of 2017, except the number of VMs: one of each kind.
 DEFAULTS = {"nof_sec": 2, "nof_ring": 1, "nof_vhost": 1}
 
 
 @dataclass(frozen=True)
 class Flags:
-    """What the command line may ask for. A number that is None is that of DEFAULTS, or what conf.yml has if fewer."""
+    """The options of the command line that change the plan.
+
+    ``nof_sec``, ``nof_ring``, ``nof_vhost``: number of secondaries, ring VMs and vhost VMs. None: the number in
+    DEFAULTS, or the number in conf.yml if that is lower.
+    ``nof_working``: number of work windows, each with a shell.
+    ``vhost_num``: number of vhost ports of each vhost VM.
+    ``template``: start the templates themselves instead of VMs.
+    ``portmask``: the portmask of the primary.
+    ``vdevs``: further EAL devices of the primary.
+    ``vdev_tap``, ``vdev_vhost``: numbers of TAP and vhost devices of the primary.
+    """
 
     nof_sec: int | None = None
     nof_ring: int | None = None
@@ -37,7 +47,7 @@ class Flags:
 
 @dataclass(frozen=True)
 class Window:
-    """A tmux window and its panes: names of parts, or of shells in a work window."""
+    """A tmux window. ``panes``: names of parts, or of the shell of a work window."""
 
     name: str
     panes: tuple[str, ...]
@@ -45,7 +55,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Image:
-    """A disk that must be there: the instance of a VM, or with ``vm_id`` 0 the template itself."""
+    """A disk image that must exist: the instance of a VM, or the template itself if ``vm_id`` is 0."""
 
     kind: "Kind"
     vm_id: int
@@ -53,10 +63,24 @@ class Image:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything bring-up does. ``folder``: the lab's, where panes start. ``run``: the session's run directory.
+    """The plan of a lab.
 
-    ``flags``: what it was made with, every number filled in. ``vdev_sockets``: those the primary makes by itself.
-    ``rest``: of spp-ctl, where that is the controller. ``wiring``: of the service chains.
+    ``session``: the name of the tmux session. ``socket_name``: the name of the tmux server (``tmux -L``), or None.
+    ``folder``: the folder of the lab, in which panes start. ``conf``: path of conf.yml.
+    ``run``: the run directory of the session.
+    ``host``, ``tcp_ports``: address and TCP ports of the controllers.
+    ``lcores``: the lcores of all SPP processes.
+    ``file_prefix``, ``huge_dir``: the EAL options of these names.
+    ``memory``: hugepage memory of the primary in MiB.
+    ``accel``: ``vm.accel`` of conf.yml.
+    ``sock_dir``: the folder of vhost-user sockets.
+    ``vdev_sockets``: the vhost-user sockets that the primary creates by itself (``--vdev-vhost``).
+    ``windows``, ``parts``: in the order of start.
+    ``ready_timeout``: ``vm.ready_timeout`` of conf.yml, in seconds.
+    ``flags``: the options that the plan was made with; every number is filled in.
+    ``version``: the format of this class in state.json.
+    ``rest``: ``host:port`` of the REST of spp-ctl, if spp-ctl is the controller.
+    ``wiring``: the wiring of the service chains.
     """
 
     session: str
@@ -83,75 +107,84 @@ class Plan:
 
     @property
     def api(self) -> "Address":
-        """Where the launcher asks the controller: its socket, or the ``host:port`` of spp-ctl."""
+        """Return the address for requests to the controller: its unix socket, or ``host:port`` of spp-ctl."""
         return self.rest or api_socket(Path(self.run))
 
     @property
     def sockets(self) -> tuple[str, ...]:
-        """Every vhost-user socket of the lab."""
+        """Return every vhost-user socket of the lab."""
         return tuple(dict.fromkeys([*self.vdev_sockets, *(s for part in self.parts for s in part.sockets)]))
 
     @property
     def regions(self) -> tuple[str, ...]:
+        """Return the files of the shared regions (ivshmem) of all ring VMs."""
         return tuple(region for part in self.parts for region in part.regions)
 
     @property
     def images(self) -> tuple[Image, ...]:
+        """Return the disk images that the VMs need."""
         return images(self.parts)
 
     @property
     def ssh(self) -> dict[str, int]:
-        """Host name of each VM -> its ssh port on the loopback."""
-        from sppr.parts.vm import hostname  # with all that a QEMU command line is made of
+        """Return the ssh port of each VM on the loopback address, by its host name."""
+        from sppr.parts.vm import hostname  # this import is slow: it includes everything about QEMU command lines
 
-        return {hostname(kind_of(part), part.id or 0): part.ssh_port for part in self.parts if part.ssh_port}
+        return {hostname(image_kind(part), part.id or 0): part.ssh_port for part in self.parts if part.ssh_port}
 
-    def rewired(self, wiring: Wiring) -> "Plan":
-        """Return the plan with this wiring of its chains; the patches that it no longer has are retired."""
+    def with_wiring(self, wiring: Wiring) -> "Plan":
+        """Return the plan with this wiring of its chains. Its former patches that ``wiring`` lacks become retired."""
         return replace(self, wiring=wiring.replacing(self.wiring))
 
-    def unretired(self, observed: "Observed") -> "Plan":
-        """Return the plan without the patches of removed chains that are gone. Those of a process that does not answer
-        stay: the controller restores them when it comes back."""
-        left = [leg for leg in self.wiring.retired if leg.process not in observed.seen or _is_there(leg, observed)]
+    def prune_retired(self, observed: "Observed") -> "Plan":
+        """Return the plan without the retired patches that no longer exist.
+
+        Retired patches of a process that does not answer stay: the controller restores them when the process connects
+        again.
+        """
+        left = [leg for leg in self.wiring.retired if leg.process not in observed.seen or _exists(leg, observed)]
         return replace(self, wiring=replace(self.wiring, retired=tuple(left)))
 
     def part(self, name: str) -> Part:
+        """Return the part of this name. Raise StopIteration if there is none."""
         return next(part for part in self.parts if part.name == name)
 
-    def chosen(self, names: Collection[str]) -> list[Part]:
-        """The parts of these names, in the order of the plan."""
+    def parts_named(self, names: Collection[str]) -> list[Part]:
+        """Return the parts of these names, in the order of the plan."""
         return [part for part in self.parts if part.name in names]
 
 
-def _is_there(leg: "Leg", observed: "Observed") -> bool:
+def _exists(leg: "Leg", observed: "Observed") -> bool:
     return observed.patch(leg.process, leg.src) == leg.dst
 
 
-def kind_of(part: Part) -> "Kind":
+def image_kind(part: Part) -> "Kind":
+    """Return the kind of image that a VM of a lab runs from."""
     return "ring" if part.role == "vm_ring" else "vhost"
 
 
 def images(parts: Iterable[Part]) -> tuple[Image, ...]:
-    """Disks that these parts need."""
-    return tuple(Image(kind_of(part), part.id or 0) for part in parts if part.is_vm)
+    """Return the disk images that these parts need."""
+    return tuple(Image(image_kind(part), part.id or 0) for part in parts if part.is_vm)
 
 
 def windows_of(parts: Sequence[Part], shells: int) -> tuple[Window, ...]:
-    """The windows of these parts, in their order, and that many work windows."""
+    """Return the windows of these parts, in their order, and ``shells`` work windows."""
     names = dict.fromkeys(part.window for part in parts)
     windows = [Window(name, tuple(p.name for p in parts if p.window == name)) for name in names]
     return tuple(windows + [Window(f"w{n}", (f"w{n}",)) for n in range(shells)])
 
 
 def wiring_file(run: Path) -> Path:
+    """Return the file in which the controller keeps ports and patches over a restart."""
     return run / "wiring.json"
 
 
 def api_socket(run: Path) -> Path:
+    """Return the unix socket of the controller for requests of the launcher."""
     return run / "api.sock"
 
 
 def guests_socket(run: Path) -> Path:
-    """The unix socket of the controller to which the QEMU of each VM connects."""
+    """Return the unix socket of the controller to which the QEMU of each VM connects."""
     return run / "guests.sock"

@@ -1,4 +1,4 @@
-"""config + flags + facts + site -> Plan. Pure: nothing is read or touched here."""
+"""Make the plan of a lab from conf.yml, the flags, the facts of the machine and the paths of the lab. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,24 +20,28 @@ from sppr.parts.spp import Primary, Secondary
 from sppr.spp import names
 from sppr.spp.eal import Eal, lcores
 
-#: Ports that a DPDK process holds (RTE_MAX_ETHPORTS).
+#: Maximal number of ports of a DPDK process (RTE_MAX_ETHPORTS).
 MAX_PORTS = 32
 
 
 def make(config: Config, flags: Flags, facts: Facts, paths: LabPaths, socket_name: str | None = None) -> Plan:
-    """The plan. ConfigError where the flags ask for more than conf.yml has, or the ports do not fit the portmask."""
-    flags = _counted(config, flags, paths)
-    controllers.check(config, flags, paths)
+    """Return the plan.
+
+    Raise ConfigError if the flags request more than conf.yml has, if the release of SPP does not support it, if the
+    ports do not match the portmask, or if two VMs would share a port.
+    """
+    flags = _with_counts(config, flags, paths)
+    controllers.check_release(config, flags, paths)
     planner = _Planner(config, flags, facts, paths)
     vms = VmPlanner(config, flags, facts, paths)
     parts = [
-        *controllers.controllers(config, paths, planner.chosen),
+        *controllers.controllers(config, paths, planner.secondary_settings),
         planner.primary(),
         *planner.secondaries(),
         *vms.all(),
     ]
-    parts = [_restarting(config, part) for part in parts]
-    _check_vhosts(parts)
+    parts = [_with_restart_policy(config, part) for part in parts]
+    _check_ports(parts)
     used = [config.primary.coremask, *(s.coremask for s in config.secondaries[: flags.nof_sec])]
     vdev_sockets = [s for s in map(names.vdev_socket, primary_vdevs(config, flags, facts, paths)) if s]
     return Plan(
@@ -59,7 +63,7 @@ def make(config: Config, flags: Flags, facts: Facts, paths: LabPaths, socket_nam
         ready_timeout=config.vm.ready_timeout,
         flags=flags,
         socket_name=socket_name,
-        rest=controllers.rest(config, paths),
+        rest=controllers.rest_address(config, paths),
         wiring=chains(config, parts),
     )
 
@@ -72,10 +76,11 @@ def _tcp_ports(config: Config, parts: Sequence[Part]) -> tuple[int, ...]:
 
 
 def primary_vdevs(config: Config, flags: Flags, facts: Facts, paths: LabPaths) -> tuple[str, ...]:
-    """EAL devices of the primary: those of conf.yml and of the flags.
+    """Return the EAL devices of the primary: those of conf.yml and of the flags.
 
-    Where no NIC is bound to DPDK and no device is named, the bits of the portmask are served by net_tap0, net_tap1, …;
-    of a real SPP by null devices: a tap's signals throw its primary off the controller (spp-facts 12.3).
+    If no NIC is bound to DPDK and no device is given, each bit of the portmask becomes a TAP device net_tap0,
+    net_tap1, …. With upstream SPP it becomes a null device: each frame of a TAP device raises SIGIO in an upstream
+    primary, so its poll fails with EINTR and it reconnects to the controller (seen at HEAD).
     """
     version = paths.version
     first = not version.since("17.02")
@@ -89,24 +94,25 @@ def primary_vdevs(config: Config, flags: Flags, facts: Facts, paths: LabPaths) -
     return tuple(names.tap_vdev(n) for n in range(portmask.bit_length()))
 
 
-def _counted(config: Config, flags: Flags, paths: LabPaths) -> Flags:
-    """The flags with a number for every kind: the default, or as many as conf.yml has where it has fewer; no ring VMs
-    where SPP cannot have them.
+def _with_counts(config: Config, flags: Flags, paths: LabPaths) -> Flags:
+    """Return the flags with every number filled in: the default, or the number in conf.yml if that is lower.
 
-    ConfigError where more were asked for than it has.
+    The number of ring VMs is 0 if the release of SPP does not support them. Raise ConfigError if the flags request more
+    than conf.yml has.
     """
     problems: list[str] = []
     counts: dict[str, Any] = {}
     if flags.nof_ring is None and paths.version.name and not (paths.version.ivshmem and config.spp.qemu):
         flags = replace(flags, nof_ring=0)
     for section, flag in (("secondaries", "nof_sec"), ("vms_ring", "nof_ring"), ("vms_vhost", "nof_vhost")):
-        has, wanted = len(getattr(config, section)), getattr(flags, flag)
-        of_templates = flags.template and flag != "nof_sec"
-        counts[flag] = wanted if wanted is not None else DEFAULTS[flag] if of_templates else min(DEFAULTS[flag], has)
-        if counts[flag] > has and not of_templates:
-            problems.append(f"{section}: {wanted} asked for, but conf.yml has {has}")
+        has, requested = len(getattr(config, section)), getattr(flags, flag)
+        templates = flags.template and flag != "nof_sec"
+        default = DEFAULTS[flag] if templates else min(DEFAULTS[flag], has)
+        counts[flag] = default if requested is None else requested
+        if counts[flag] > has and not templates:
+            problems.append(f"{section}: {requested} requested, but conf.yml has {has}")
     if problems:
-        raise ConfigError("\n".join(problems), hint="add entries there, or ask for fewer")
+        raise ConfigError("\n".join(problems), hint="add entries to conf.yml, or request fewer")
     return replace(flags, **counts)
 
 
@@ -114,39 +120,39 @@ def _ports(count: int) -> str:
     return "1 port" if count == 1 else f"{count} ports"
 
 
-def _check_vhosts(parts: Sequence[Part]) -> None:
-    """The numbers that -vn adds may be those of another VM."""
+def _check_ports(parts: Sequence[Part]) -> None:
+    """Raise ConfigError if two VMs have the same port, for example because of the numbers that -vn adds."""
     owner: dict[str, Part] = {}
     for part in parts:
         for uid in part.ports:
             if uid in owner:
                 what = f"{uid} would serve both VM {owner[uid].id} and VM {part.id}"
-                raise ConfigError(what, hint="give one of them numbers of its own in conf.yml: vhosts: [N, …]")
+                raise ConfigError(what, hint="set other numbers for one of them in conf.yml: vhosts: [N, …]")
             owner[uid] = part
 
 
-def _restarting(config: Config, part: Part) -> Part:
-    """The part with its restart policy: its own, else that of its kind, else the lab's."""
+def _with_restart_policy(config: Config, part: Part) -> Part:
+    """Return the part with its restart policy: its own, else that of its kind, else that of the lab."""
     entries: list[SecondarySettings | Vm] = [*config.secondaries, *config.vms_ring, *config.vms_vhost]
     own = next((e.restart for e in entries if part.id is not None and e.id == part.id), None)
     kind = {"controller": config.controller.restart, "primary": config.primary.restart, "secondary": None}
-    chosen = own or kind.get(part.role, config.vm.restart) or config.restart
-    if chosen.policy == "no":
+    restart = own or kind.get(part.role, config.vm.restart) or config.restart
+    if restart.policy == "no":
         return part
-    return replace(part, restarts=chosen.max, restart_delay=chosen.delay)
+    return replace(part, restarts=restart.max, restart_delay=restart.delay)
 
 
 class _Planner:
-    """Makes the parts of one lab."""
+    """Plans the primary and the secondaries of one lab."""
 
     def __init__(self, config: Config, flags: Flags, facts: Facts, paths: LabPaths) -> None:
         self.config, self.flags, self.facts, self.paths = config, flags, facts, paths
-        # A file of 2017 knows no prefix: the session's name keeps two labs apart.
+        # A conf.yml of 2017 has no prefix. The session's name as prefix separates two labs.
         self.prefix = config.spp.file_prefix or paths.session
-        self.real = bool(paths.version.name)
-        self.chosen = config.secondaries[: flags.nof_sec]
+        self.upstream = bool(paths.version.name)
+        self.secondary_settings = config.secondaries[: flags.nof_sec]
 
-    def _part(self, part: Part) -> Part:
+    def _with_flags(self, part: Part) -> Part:
         return replace(part, command=(*part.command, *self.paths.flags()))
 
     def _eal(self, coremask: int, primary: bool) -> Eal:
@@ -163,27 +169,27 @@ class _Planner:
             base_virtaddr=self.paths.version.base_virtaddr if primary else None,
         )
 
-    def _sockets(self) -> tuple[str, ...]:
-        """The folder of vhost sockets and the user who gets them. SPP's own programs do not have these options."""
-        if self.real:
+    def _socket_options(self) -> tuple[str, ...]:
+        """Return the options for the folder of vhost sockets and for their owner. Upstream programs have neither."""
+        if self.upstream:
             return ()
-        other = self.paths.sock_dir != "/tmp"  # noqa: S108
-        folder = ("--sock-dir", self.paths.sock_dir) if other else ()
+        is_default = self.paths.sock_dir == "/tmp"  # noqa: S108
+        folder = () if is_default else ("--sock-dir", self.paths.sock_dir)
         return (*folder, "--sock-uid", str(self.paths.vm_uid)) if self.paths.vm_uid else folder
 
-    def _ends(self) -> tuple[str, ...]:
-        """The file of the taps that the primary moves into namespaces."""
+    def _tap_end_options(self) -> tuple[str, ...]:
+        """Return the option for the list of TAP interfaces that the primary moves into network namespaces."""
         if not any(chain.ends for chain in self.config.chains.values()):
             return ()
         return ("--tap-ends", str(self.paths.run / FILE))
 
     def primary(self) -> Part:
+        """Return the primary."""
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
         portmask = self._portmask(len(eal.vdevs) + len(self.facts.nics))
-        program = Primary(
-            self.paths.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, (*self._sockets(), *self._ends())
-        ).argv()
+        extra = (*self._socket_options(), *self._tap_end_options())
+        program = Primary(self.paths.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, extra).argv()
         options: list[str] = []
         if flags.portmask is not None:
             options += ["-p", units.format_mask(flags.portmask)]
@@ -191,49 +197,57 @@ class _Planner:
         options += ["-vdt", ",".join(map(str, flags.vdev_tap))] if flags.vdev_tap else []
         options += ["-vdv", ",".join(map(str, flags.vdev_vhost))] if flags.vdev_vhost else []
         command = (*self.paths.runscript("primary.py"), *options)
-        made = Part("pri", "primary", None, "pri", command, tuple(program), depends_on=("ctrler",), real=self.real)
-        return self._part(made)
+        part = Part(
+            "pri", "primary", None, "pri", command, tuple(program), depends_on=("ctrler",), upstream=self.upstream
+        )
+        return self._with_flags(part)
 
     def _portmask(self, devices: int) -> int:
-        """The portmask, if it names just the devices there are; SPP exits or ignores bits otherwise."""
+        """Return the portmask. ``devices``: number of devices.
+
+        Raise ConfigError if its bits do not match the devices, because SPP then exits or ignores bits.
+        """
         if devices > MAX_PORTS:
-            raise ConfigError(f"{devices} devices (NICs bound to DPDK and vdevs)", hint=f"name {MAX_PORTS} at most")
-        flags, fitting = self.flags, (1 << devices) - 1
-        named = bool(flags.vdevs or flags.vdev_tap or flags.vdev_vhost)
-        if flags.portmask is None and named:
-            return fitting
+            what = f"{devices} devices (NICs bound to DPDK and vdevs) are too many for a DPDK process"
+            raise ConfigError(what, hint=f"use {MAX_PORTS} at most")
+        flags, matching = self.flags, (1 << devices) - 1
+        has_vdev_flags = bool(flags.vdevs or flags.vdev_tap or flags.vdev_vhost)
+        if flags.portmask is None and has_vdev_flags:
+            return matching
         given = self.config.primary.portmask if flags.portmask is None else flags.portmask
         if not given:
             raise ConfigError("-p 0: no port at all", hint="name at least one port, such as -p 0x01")
-        if (named or self.config.primary.vdevs) and given != fitting:
-            what = f"portmask {units.format_mask(given)} names {_ports(given.bit_count())}, but devices are {devices}"
-            written = flags.portmask is None
-            hint = f"portmask: {units.format_mask(fitting)}" if written else f"-p {units.format_mask(fitting)}"
-            key = ("primary", "portmask") if written else ()
+        if (has_vdev_flags or self.config.primary.vdevs) and given != matching:
+            selected = f"{units.format_mask(given)} selects {_ports(given.bit_count())}"
+            what = f"portmask {selected}, but the number of devices is {devices}"
+            from_conf = flags.portmask is None
+            hint = f"portmask: {units.format_mask(matching)}" if from_conf else f"-p {units.format_mask(matching)}"
+            key = ("primary", "portmask") if from_conf else ()
             raise ConfigError(f"{what} (NICs bound to DPDK and vdevs)", hint=hint, key=key)
         return given
 
     def secondaries(self) -> list[Part]:
-        return [self._part(self._secondary(s)) for s in self.chosen]
+        """Return the secondaries."""
+        return [self._with_flags(self._secondary(s)) for s in self.secondary_settings]
 
     def _secondary(self, s: SecondarySettings) -> Part:
         c = self.config.controller
-        apart = s.type == "vf" and self.paths.version.has_vf_controller
-        extra = [*self._sockets(), *(["--vhost-client"] if s.vhost_client else [])]
+        own_controller = s.type == "vf" and self.paths.version.has_vf_controller
+        extra = [*self._socket_options(), *(["--vhost-client"] if s.vhost_client else [])]
         if s.type == "pcap":
             extra += ["-c", s.port, *(["--out-dir", s.out_dir] if s.out_dir else [])]
-        port = c.vf_sec_port if apart else c.sec_port
+        port = c.vf_sec_port if own_controller else c.sec_port
         eal = self._eal(s.coremask, primary=False)
-        made = Secondary(self.paths.binary(s.type), eal, s.id, c.host, port, tuple(extra), s.type)
+        program = Secondary(self.paths.binary(s.type), eal, s.id, c.host, port, tuple(extra), s.type)
         return Part(
             name=secondary_name(s.id),
             role="secondary",
             id=s.id,
             window="sec",
             command=(*self.paths.runscript("secondary.py"), "-i", str(s.id)),
-            program=tuple(made.argv()),
-            depends_on=("pri", "vfctrl") if apart else ("pri",),
+            program=tuple(program.argv()),
+            depends_on=("pri", "vfctrl") if own_controller else ("pri",),
             kind=s.type,
-            control=str(controllers.vf_socket(self.paths.run)) if apart else "",
-            real=self.real,
+            control=str(controllers.vf_socket(self.paths.run)) if own_controller else "",
+            upstream=self.upstream,
         )

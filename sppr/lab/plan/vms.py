@@ -1,4 +1,4 @@
-"""The part of a plan that is VMs: their ports, who serves them, disks, identity. Pure."""
+"""Plan the VMs of a lab: their ports, the servers of these ports, their disks and their identity. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,15 +20,18 @@ from sppr.qemu.qemu_2_3 import PatchedQemu
 from sppr.run import which
 from sppr.spp import names
 
-#: Added to vm.ssh_port for the templates themselves, whose id is 0.
+#: Added to vm.ssh_port instead of the id, for VMs with id 0: the templates themselves, and other images.
 _TEMPLATE_SSH: dict[AnyKind, int] = {"ring": 201, "vhost": 202, "normal": 203, "orig": 204}
 
 _ROLES: dict[AnyKind, Role] = {"ring": "vm_ring", "vhost": "vm_vhost", "normal": "vm_normal", "orig": "vm_normal"}
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What run-vm.py may ask for beyond conf.yml; see ``Machine``. ``image``: of -t orig, with its format."""
+class VmOptions:
+    """The options of run-vm.py that conf.yml does not have; see ``Machine``.
+
+    ``image``: path and format of the image of ``-t orig``.
+    """
 
     nics: int = 1
     graphic: bool = False
@@ -37,44 +40,53 @@ class Shape:
 
 
 def accel(wanted: str, facts: Facts) -> Accel:
-    """KVM where it is usable and not refused, TCG else."""
+    """Return ``kvm`` if it is usable and ``wanted`` is not ``tcg``, otherwise ``tcg``."""
     return "kvm" if wanted != "tcg" and facts.kvm_usable() else "tcg"
 
 
 class VmPlanner:
-    """Makes the VM parts of one lab."""
+    """Plans the VMs of one lab."""
 
-    def __init__(self, config: Config, flags: Flags, facts: Facts, paths: LabPaths, shape: Shape = Shape()) -> None:
-        self.config, self.flags, self.paths, self.shape = config, flags, paths, shape
+    def __init__(
+        self, config: Config, flags: Flags, facts: Facts, paths: LabPaths, options: VmOptions = VmOptions()
+    ) -> None:
+        self.config, self.flags, self.paths, self.options = config, flags, paths, options
         self.accel: Accel = accel(config.vm.accel, facts)
         self.ports_of_chains, self.servers_by_via = ports_needed(config), servers_by_via(config)
-        chosen = [s for s in config.secondaries[: flags.nof_sec] if s.type == "nfv"]
-        self.running = [s.id for s in chosen]
-        self.clients = [f"nfv:{s.id}" for s in chosen if s.vhost_client]
+        nfvs = [s for s in config.secondaries[: flags.nof_sec] if s.type == "nfv"]
+        self.nfv_ids = [s.id for s in nfvs]
+        self.vhost_clients = [f"nfv:{s.id}" for s in nfvs if s.vhost_client]
 
     def all(self) -> list[Part]:
-        """Ring VMs, then vhost VMs; with --template the templates themselves, one of each kind that is asked for."""
+        """Return the ring VMs, then the vhost VMs.
+
+        With --template, return the templates themselves instead, one of each kind that is requested.
+        """
         if self.flags.template:
             counts: tuple[tuple[Kind, int | None], ...] = (
                 ("ring", self.flags.nof_ring),
                 ("vhost", self.flags.nof_vhost),
             )
-            return [self.one(kind, TEMPLATE) for kind, count in counts if count]
-        ring = [self.one("ring", vm, n) for n, vm in enumerate(self.config.vms_ring[: self.flags.nof_ring])]
-        vhost = [self.one("vhost", vm, n) for n, vm in enumerate(self.config.vms_vhost[: self.flags.nof_vhost])]
+            return [self.vm(kind, TEMPLATE) for kind, count in counts if count]
+        ring = [self.vm("ring", vm, n) for n, vm in enumerate(self.config.vms_ring[: self.flags.nof_ring])]
+        vhost = [self.vm("vhost", vm, n) for n, vm in enumerate(self.config.vms_vhost[: self.flags.nof_vhost])]
         return [*ring, *vhost]
 
-    def one(self, kind: AnyKind, vm: Vm, place: int = 0, numbers: Sequence[int] | None = None) -> Part:
-        """One VM; ``numbers``: of its ports where they differ from what conf.yml and the flags say."""
+    def vm(self, kind: AnyKind, vm: Vm, index: int = 0, numbers: Sequence[int] | None = None) -> Part:
+        """Return the part of one VM.
+
+        ``index``: its index in its section of conf.yml. ``numbers``: numbers of its ports; None: those that conf.yml
+        and the flags define.
+        """
         name = vm_name(kind, vm.id)
         patched = kind == "ring" and self.paths.version.ivshmem
         numbers = () if patched else self._numbers(kind, vm) if numbers is None else numbers
         sock_dir = self.paths.sock_dir
         sockets = [names.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
         regions = [names.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
-        server = self._server(kind, vm, place, numbers) if numbers else ""
+        server = self._server(kind, vm, index, numbers) if numbers else ""
         machine = self._machine(kind, vm, name, sockets, regions)
-        machine = replace(machine, makes_sockets=machine.makes_sockets or server in self.clients)
+        machine = replace(machine, makes_sockets=machine.makes_sockets or server in self.vhost_clients)
         command = [*self.paths.runscript("run-vm.py"), "-t", kind, "-i", str(vm.id)]
         if numbers and tuple(numbers) != default_numbers(vm.id, 1):
             command += ["-d", ",".join(map(str, numbers))]
@@ -84,8 +96,8 @@ class VmPlanner:
             id=vm.id,
             window=f"vm_{kind[0]}",
             command=(*command, *self.paths.flags()),
-            program=tuple(self._patched(machine) if patched else machine.argv()),
-            depends_on=self._needs(kind, vm, server),
+            program=tuple(self._patched_argv(machine) if patched else machine.argv()),
+            depends_on=self._dependencies(kind, vm, server),
             server=server,
             ports=tuple(names.uid("ivshmem" if kind == "ring" else "vhost", n) for n in numbers),
             sockets=tuple(map(str, sockets)),
@@ -100,17 +112,20 @@ class VmPlanner:
             kind="ivshmem" if patched else "",
         )
 
-    def _patched(self, machine: Machine) -> list[str]:
-        """A ring VM of SPP 16.07; what shares memory is known, and added, when it starts."""
-        m, named = machine, self.config.spp.qemu or ""
-        made = PatchedQemu(
-            program=which(named) or named, name=m.hostname, disk=m.disk, memory=m.memory, cores=m.cores, accel=m.accel,
-            qmp=m.qmp, mac=m.mac(), ssh_port=m.ssh_port, extra=m.extra,
-        )  # fmt: skip
-        return made.argv()
+    def _patched_argv(self, machine: Machine) -> list[str]:
+        """Return the command line of a ring VM of SPP 16.07, without its device for shared memory.
 
-    def _needs(self, kind: AnyKind, vm: Vm, server: str) -> tuple[str, ...]:
-        """A ring VM starts with the secondaries; a vhost VM when its socket's owner is there."""
+        That device is known only when the VM starts, and is added then.
+        """
+        m, program = machine, self.config.spp.qemu or ""
+        qemu = PatchedQemu(
+            program=which(program) or program, name=m.hostname, disk=m.disk, memory=m.memory, cores=m.cores,
+            accel=m.accel, qmp=m.qmp, mac=m.mac(), ssh_port=m.ssh_port, extra=m.extra,
+        )  # fmt: skip
+        return qemu.argv()
+
+    def _dependencies(self, kind: AnyKind, vm: Vm, server: str) -> tuple[str, ...]:
+        """Return the parts that must be ready first: the primary for a ring VM, its server for a vhost VM."""
         if not vm.id:
             return ()
         return (serving_part(server),) if kind == "vhost" and server else ("pri",)
@@ -119,8 +134,8 @@ class VmPlanner:
         settings, store = self.config.vm, self.paths.store
         disk, disk_format = Path("(no base image)"), "qcow2"
         if kind == "orig":
-            assert self.shape.image is not None
-            disk, disk_format = self.shape.image
+            assert self.options.image is not None
+            disk, disk_format = self.options.image
         elif store is not None:
             disk = store.instance(kind, vm.id) if vm.id else store.template(kind)
         return Machine(
@@ -140,14 +155,17 @@ class VmPlanner:
             authorized_keys=self.paths.public_key,
             extra=settings.args if vm.args is None else vm.args,
             disk_format=disk_format,
-            nics=self.shape.nics,
-            graphic=self.shape.graphic,
-            makes_sockets=self.shape.makes_sockets,
+            nics=self.options.nics,
+            graphic=self.options.graphic,
+            makes_sockets=self.options.makes_sockets,
             confinement=Confinement(self.paths.vm_user, self.paths.sandbox, qemu_9_2=self.paths.qemu_9_2),
         )
 
     def _controller(self) -> tuple[Path | str, int]:
-        """Where QEMU connects for the guest: the socket of VMs of our controller, or the port of SPP's own."""
+        """Return the address to which QEMU connects for the guest, and the port that the guest connects to.
+
+        The address is the unix socket of our controller for guests, or that of an upstream controller.
+        """
         c = self.config.controller
         if self.paths.version.era == "sppr":
             return guests_socket(self.paths.run), c.sec_port
@@ -159,58 +177,61 @@ class VmPlanner:
 
     def _numbers(self, kind: AnyKind, vm: Vm) -> tuple[int, ...]:
         if not vm.id or kind in ("normal", "orig") or (kind == "ring" and self.config.spp.dir is not None):
-            return ()  # templates have no ports; SPP's own programs know no ivshmem ports
-        named = vm.rings if isinstance(vm, VmRing) else vm.vhosts if isinstance(vm, VmVhost) else None
-        if named is not None:
-            return named
-        least = self.flags.vhost_num if kind == "vhost" else 1
-        if kind == "vhost" and set(default_numbers(vm.id, least)) <= set(self.flags.vdev_vhost):
-            return default_numbers(vm.id, least)  # the primary's own, which no chain can use
-        return default_numbers(vm.id, max(least, self.ports_of_chains.get(vm_name(kind, vm.id), 0)))
+            return ()  # templates have no ports; upstream SPP has no ivshmem ports
+        configured = vm.rings if isinstance(vm, VmRing) else vm.vhosts if isinstance(vm, VmVhost) else None
+        if configured is not None:
+            return configured
+        count = self.flags.vhost_num if kind == "vhost" else 1
+        if kind == "vhost" and set(default_numbers(vm.id, count)) <= set(self.flags.vdev_vhost):
+            return default_numbers(vm.id, count)  # ports of the primary itself, which no chain can use
+        return default_numbers(vm.id, max(count, self.ports_of_chains.get(vm_name(kind, vm.id), 0)))
 
-    def _server(self, kind: AnyKind, vm: Vm, place: int, numbers: Sequence[int]) -> str:
-        """Return who serves a VM's ports: the secondary it names, else that of a chain's via, else by turns; the
-        primary where there is none.
+    def _server(self, kind: AnyKind, vm: Vm, index: int, numbers: Sequence[int]) -> str:
+        """Return the process that serves the ports of a VM.
 
-        Nobody is asked for sockets that the primary made itself, as vdevs.
+        It is the secondary that conf.yml sets for the VM, else the ``via`` of its chain, else one of the secondaries in
+        turn. Without secondaries it is the primary. The result is "" if the primary creates all these ports itself, as
+        vdevs.
         """
         if kind == "vhost" and set(numbers) <= set(self.flags.vdev_vhost):
             return ""
         by_via = self.servers_by_via.get(vm_name(kind, vm.id))
-        if vm.secondary is None and by_via in self.running:
+        if vm.secondary is None and by_via in self.nfv_ids:
             return f"nfv:{by_via}"
         if vm.secondary is None:
-            return f"nfv:{self.running[place % len(self.running)]}" if self.running else "primary"
-        if vm.secondary not in self.running:
-            what = f"VM {vm.id} wants secondary {vm.secondary}, which is not among the {len(self.running)} that start"
-            other = self.running[0] if self.running else 1
-            raise ConfigError(what, hint=f"start more with -ns, or name another: secondary: {other}")
+            return f"nfv:{self.nfv_ids[index % len(self.nfv_ids)]}" if self.nfv_ids else "primary"
+        if vm.secondary not in self.nfv_ids:
+            what = f"VM {vm.id} needs secondary {vm.secondary}, which is not among the {len(self.nfv_ids)} that start"
+            other = self.nfv_ids[0] if self.nfv_ids else 1
+            raise ConfigError(what, hint=f"start more secondaries with -ns, or set another: secondary: {other}")
         return f"nfv:{vm.secondary}"
 
 
-#: A VM that is the template itself.
+#: The settings of a VM that is the template itself.
 TEMPLATE = Vm.model_construct(id=0)
 
 
-def by_hand(
+def single_vm(
     config: Config,
     facts: Facts,
     paths: LabPaths,
     kind: AnyKind,
     vm_id: int,
     numbers: Sequence[int] | None,
-    shape: Shape = Shape(),
+    options: VmOptions = VmOptions(),
 ) -> Part:
-    """The part of one VM started by hand (runscripts/run-vm.py). ConfigError where conf.yml has no such VM; a normal
-    one it need not know."""
+    """Return the part of one VM that is started by hand (runscripts/run-vm.py).
+
+    Raise ConfigError if conf.yml has no such ring or vhost VM. A normal VM does not need to be in conf.yml.
+    """
     section: Sequence[Vm] = config.vms_ring if kind == "ring" else config.vms_vhost
-    planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, paths, shape)
+    planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, paths, options)
     if vm_id == 0 or kind == "orig":
-        return planner.one(kind, TEMPLATE)
+        return planner.vm(kind, TEMPLATE)
     if kind == "normal":
-        return planner.one(kind, Vm(id=vm_id))
-    for place, vm in enumerate(section):
+        return planner.vm(kind, Vm(id=vm_id))
+    for index, vm in enumerate(section):
         if vm.id == vm_id:
-            return planner.one(kind, vm, place, numbers)
+            return planner.vm(kind, vm, index, numbers)
     listed = ", ".join(str(vm.id) for vm in section) or "none"
-    raise ConfigError(f"vms_{kind}: no VM {vm_id} in {paths.conf}", hint=f"its ids there: {listed}")
+    raise ConfigError(f"vms_{kind}: no VM {vm_id} in {paths.conf}", hint=f"its ids are {listed}")

@@ -9,7 +9,7 @@ from typing import Literal
 from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 from sppr.parts.part import Part, serving_part
-from sppr.parts.readiness import Probe, of
+from sppr.parts.readiness import Probe, lab_probe
 from sppr.tmux.pane import PaneFiles
 from sppr.wait import Exit, last_lines
 
@@ -51,11 +51,11 @@ class PartStatus:
 
 def part_statuses(state: State) -> list[PartStatus]:
     """A row for each part of the plan, in the order of start."""
-    probe = of(state.plan.api, state.plan.parts)
+    probe = lab_probe(state.plan.api, state.plan.parts)
     probe.refresh()
     at_work = state.phase == "stopping" and states.at_work(state.plan.session)
     rows = [_one(state, part, probe, at_work or part.name in state.stopping) for part in state.plan.parts]
-    strangers = probe.strangers(state.plan.parts) if any(part.real for part in state.plan.parts) else []
+    strangers = probe.foreign_processes(state.plan.parts) if any(part.upstream for part in state.plan.parts) else []
     if strangers and rows[0].state == "ready":
         renamed = any(name.endswith(":0") for name in strangers)
         told = f"{', '.join(strangers)}: connected, and none of this lab" + RENAMED * renamed

@@ -1,4 +1,4 @@
-"""Artifacts that must exist before parts start: free socket paths, shared regions, the ssh key of the lab, images."""
+"""Create the artifacts that parts need before they start: free socket paths, shared regions, an ssh key, images."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -26,29 +26,29 @@ from sppr.tmux.pane import PaneFiles
 Note = Callable[[str], None]
 
 
-def prepare(plan: Plan, start: Collection[str], paths: LabPaths, found: Facts, note: Note) -> None:
-    """All that the parts ``start`` need. What others have or use stays as it is."""
-    parts = plan.chosen(start)
+def prepare(plan: Plan, start: Collection[str], paths: LabPaths, machine: Facts, note: Note) -> None:
+    """Create everything that the parts ``start`` need. Files and sockets of other parts stay as they are."""
+    parts = plan.parts_named(start)
     sockets = [*(plan.vdev_sockets if "pri" in start else ()), *(s for part in parts for s in part.sockets)]
     for path in map(Path, sockets):
-        clear_stale_socket(path)
+        remove_stale_socket(path)
     for path in (Path(r) for part in parts for r in part.regions):
         shared_region.create(path)
     if paths.store is not None and any(part.is_vm for part in parts):
-        make_key(paths.public_key)
+        create_key(paths.public_key)
         write_ssh_config(plan, paths.public_key)
-        filler = Provisioner(accel(plan.accel, found), steps=paths.steps, folder=paths.folder)
-        make_images(images(parts), paths.store, note, filler)
+        filler = Provisioner(accel(plan.accel, machine), steps=paths.steps, folder=paths.folder)
+        create_images(images(parts), paths.store, note, filler)
 
 
-def clear_stale_socket(path: Path) -> None:
-    """Make way for a socket: only that very path, and only if nobody has it."""
+def remove_stale_socket(path: Path) -> None:
+    """Remove the socket at this path, if no process uses it."""
     for stale in sockets.find_stale([path]):
         privilege.remove(stale)
 
 
-def make_key(public: Path) -> None:
-    """The lab's ssh key pair, made when missing; the private half is its user's alone (0600)."""
+def create_key(public: Path) -> None:
+    """Create the ssh key pair of the lab, if its public key does not exist. The private key has mode 0600."""
     if not public.exists():
         private = public.with_suffix("")
         if private.exists():
@@ -58,9 +58,9 @@ def make_key(public: Path) -> None:
 
 
 def write_ssh_config(plan: Plan, public_key: Path) -> None:
-    """``ssh -F ssh_config vm-v11``: a host for each VM of the plan, beside the lab's key.
+    """Write an ssh_config beside the key, with a host for each VM of the plan: ``ssh -F ssh_config vm-v11``.
 
-    A VM made anew has a new host key on the same port of the loopback, so none is kept.
+    Host keys are not stored, because a recreated VM has a new host key on the same port of the loopback address.
     """
     hosts = [f"Host {name}\n    Port {port}\n" for name, port in plan.ssh.items()]
     common = (
@@ -73,25 +73,28 @@ def write_ssh_config(plan: Plan, public_key: Path) -> None:
     give_to_folder_owner(config)
 
 
-def make_images(wanted: Sequence[Image], store: Store, report: Note, filler: Filler | None = None) -> None:
-    """Templates and instances, those that are missing; new templates with what ``filler`` puts in."""
-    for image in wanted:
+def create_images(needed: Sequence[Image], store: Store, report: Note, filler: Filler | None = None) -> None:
+    """Create the missing templates and instances. ``filler`` fills new templates."""
+    for image in needed:
         if image.vm_id:
             store.ensure_instance(image.kind, image.vm_id, report, filler)
         else:
             store.ensure_template(image.kind, report, filler)
 
 
-#: Seconds that a primary may take to write its line; the first of all, it maps its hugepages before.
+#: Seconds that a primary may take to write the QEMU arguments. It maps its hugepages before.
 TIMEOUT = 40.0
 
 
-def words(part: Part, run: Path) -> list[str]:
-    """Further words for its QEMU; none for any other VM. SpprError where no primary runs, NotReady for a stale line."""
+def ivshmem_arguments(part: Part, run: Path) -> list[str]:
+    """Return the QEMU arguments for the shared memory of a ring VM of SPP 16.07; none for any other VM.
+
+    Raise SpprError if no primary runs, and NotReady if the running primary has not written the arguments in time.
+    """
     if part.kind != "ivshmem":
         return []
     primary = states.process(PaneFiles(run, "pri"))
     if primary is None or not primary.alive():
-        raise SpprError(f"{part.name}: it has the primary's memory, and no primary runs", hint="sppr start pri")
-    # of a user's lab this is sudo, which is older than its program by a moment
+        raise SpprError(f"{part.name}: needs the memory of the primary, which does not run", hint="sppr start pri")
+    # The process is sudo in a lab of a user other than root. sudo starts a moment before the primary.
     return ivshmem.wait_line(psutil.Process(primary.pid).create_time(), Deadline(TIMEOUT))

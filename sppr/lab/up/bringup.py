@@ -1,5 +1,4 @@
-"""Executes what is to be done to a session: state on disk, images, panes, and then each part as soon as what it needs
-is ready."""
+"""Execute the changes to a session: write its state, create images and panes, and start each part in order."""
 
 import os
 import threading
@@ -13,6 +12,7 @@ from sppr.errors import SpprError
 from sppr.host import facts
 from sppr.host.process import pids
 from sppr.host.process import processes as procs
+from sppr.host.process.sockets import listening_paths
 from sppr.host.run_directory import make_private
 from sppr.lab.chains import ends, status
 from sppr.lab.chains import reconcile as chains
@@ -31,42 +31,42 @@ from sppr.tmux import pane
 from sppr.tmux.server import Tmux
 from sppr.wait import HARD_LIMIT, Exit, Wait, Work, wait_ready, work_of
 
-#: Seconds each role may take without progress, and with progress ``HARD_LIMIT`` times as many. VMs have
-#: ``vm.ready_timeout``. A real spp_primary with a vhost vdev waits 9 s for links. spp.py of before 17.08 must wait for
-#: its ports up to a minute, after the last one.
+#: Seconds that a part of each role may take to become ready without progress; with progress, ``HARD_LIMIT`` times as
+#: many. VMs have ``vm.ready_timeout``. An upstream spp_primary with a vhost vdev waits 9 s for links. spp.py before
+#: 17.08 may have to wait up to a minute for its TCP ports, after the last spp.py.
 TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
-
-
-#: Seconds that guests may take to connect to the controller again, and to the ports of chains.
+#: Seconds that guests may take to reconnect to the controller, and to the ports of chains.
 LINK_TIMEOUT = 15.0
 
 
 class Report(Protocol):
-    """Who is told how bring-up goes on; called from several threads."""
+    """A receiver of progress. Several threads call it."""
 
     def note(self, text: str) -> None:
-        """A line worth keeping."""
+        """Print a line and keep it on the screen."""
 
     def waiting(self, name: str, what: str) -> None:
-        """``name`` was started; it is now waited for ``what``."""
+        """Report that the part ``name`` was started, and that the bring-up waits for ``what``."""
 
-    def ready(self, name: str, seconds: float) -> None: ...
+    def ready(self, name: str, seconds: float) -> None:
+        """Report that the part ``name`` was ready after this many seconds."""
 
-    def failed(self, name: str) -> None: ...
+    def failed(self, name: str) -> None:
+        """Report that the part ``name`` did not become ready."""
 
     def step(self, done: str) -> None:
-        """A single step was done."""
+        """Report that a step is done. Tests kill the launcher here."""
 
 
-class Interrupted(SpprError):
-    """Another part failed, so this wait was given up."""
+class Cancelled(SpprError):
+    """The wait for a part was cancelled, because another part failed."""
 
 
 class BringUp:
-    """Does what is to be done to a session. ``site`` None: nothing but the parts themselves is made (conf.yml is gone).
+    """The execution of changes to a session.
 
-    Each step is told to the report when it is done: a launcher may be killed between any two of them, and the next
-    ``up`` goes on from there.
+    If ``paths`` is None, because conf.yml is gone, no images, keys or sockets are created. Each step is reported when
+    it is done. A launcher may be killed between any two steps; the next ``up`` continues from there.
     """
 
     def __init__(
@@ -78,25 +78,28 @@ class BringUp:
         self.state = State(self.plan, pids.boot_id())
         if state is not None:
             self.state = replace(state, plan=self.plan, stopping=())
-        self._probe = readiness.of(self.plan.api, self.plan.parts)
+        self._probe = readiness.lab_probe(self.plan.api, self.plan.parts)
         self._done = {part.name: threading.Event() for part in self.plan.parts}
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
-        self._asked = Deadline(0)
+        self._probe_interval = Deadline(0)
 
-    def execute(self, found: facts.Facts) -> State:
-        """All of it. On any error what was started stays up, and the state on disk says ``failed``; on Ctrl-C still
-        ``starting``."""
+    def execute(self, machine: facts.Facts) -> State:
+        """Execute the changes, and return the state of the session.
+
+        On an error, the parts that were started keep running, and the phase in state.json is ``failed``. On Ctrl-C it
+        stays ``starting``.
+        """
         make_private(self.run)
         self._save("starting")
         self.report.step("state")
         try:
-            self.serve_first()
-            self.end_first()
+            self.serve_ports_first()
+            self.stop_first()
             if self.paths is not None:
-                artifacts.prepare(self.plan, self.changes.start, self.paths, found, self.report.note)
-                self.report.step("materials")
-            self.make_namespaces()
+                artifacts.prepare(self.plan, self.changes.start, self.paths, machine, self.report.note)
+                self.report.step("artifacts")
+            self.create_namespaces()
             self.open_panes()
             self.start_parts()
             self.apply_chains()
@@ -108,15 +111,17 @@ class BringUp:
         self.report.step("up")
         return self.state
 
-    def serve_first(self) -> None:
-        """Serve the ports of VMs that are to be restarted, where their servers run on. Where that fails no VM is ended
-        in vain."""
-        for vm in self.plan.chosen(self.changes.stop):
+    def serve_ports_first(self) -> None:
+        """Serve the ports of the VMs that will be restarted, if their servers keep running.
+
+        This comes before the VMs are stopped, so that a failure does not stop them for nothing.
+        """
+        for vm in self.plan.parts_named(self.changes.stop):
             if vm.sockets and vm.server and not vm.makes_sockets and serving_part(vm.server) not in self.changes.start:
                 self._serve_ports(vm)
 
-    def end_first(self) -> None:
-        """End the parts that are to be started anew; and what a primary that has gone left, for the next one."""
+    def stop_first(self) -> None:
+        """Stop the parts that will be restarted. Remove the leftovers of the previous primary before the next one."""
         for name in self.changes.start:
             self.state.ready.pop(name, None)
         if self.changes.stop:
@@ -125,29 +130,29 @@ class BringUp:
             teardown.end_parts(self.state, self.changes.stop, self.report.note)
             self.state.stopping = ()
             self._save("starting")
-            self.report.step("ended")
+            self.report.step("stopped")
         if "pri" in self.changes.start:
             for prefix in {self.plan.file_prefix, self.old_prefix} - {""}:
                 teardown.sweep_dpdk(prefix, Path(self.plan.huge_dir))
-            self.report.step("swept")
+            self.report.step("leftovers")
 
     def open_panes(self) -> None:
-        """A pane for each part to start; its script waits at its gate."""
-        seen = observe.of(self.state, self.tmux)
-        panes = Panes(self.plan, self.tmux, self.state.panes).open(self.changes.start, seen)
+        """Open a pane for each part to start. The script of the pane waits at its start gate."""
+        observed = observe.of(self.state, self.tmux)
+        panes = Panes(self.plan, self.tmux, self.state.panes).open(self.changes.start, observed)
         self.state.panes.update({name: (p.window, p.pane) for name, p in panes.items()})
         self._save("starting")
         self.report.step("panes")
 
     def start_parts(self) -> None:
-        """Each part in a thread of its own, so that independent ones start side by side. The first error ends all."""
+        """Start each part in its own thread, so that independent parts start in parallel. Raise the first error."""
         for part in self.plan.parts:
             if part.name not in (*self.changes.start, *self.changes.wait):
                 self._done[part.name].set()
         with ThreadPoolExecutor(max_workers=max(1, len(self.plan.parts))) as pool:
             futures: list[Future[None]] = [
-                *(pool.submit(self._start, part) for part in self.plan.chosen(self.changes.start)),
-                *(pool.submit(self._keep, part) for part in self.plan.chosen(self.changes.wait)),
+                *(pool.submit(self._start, part) for part in self.plan.parts_named(self.changes.start)),
+                *(pool.submit(self._wait_for_running, part) for part in self.plan.parts_named(self.changes.wait)),
             ]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
@@ -155,17 +160,19 @@ class BringUp:
                 self._cancelled.set()
         errors = [e for e in (f.exception() for f in futures) if e is not None]
         for error in errors:
-            if not isinstance(error, Interrupted):
+            if not isinstance(error, Cancelled):
                 raise error
 
-    def make_namespaces(self) -> None:
-        """Make the network namespaces of the chains' ends, which the primary moves its taps into."""
+    def create_namespaces(self) -> None:
+        """Create the network namespaces of the ends of chains. The primary moves its TAP interfaces into them."""
         for line in ends.prepare(self.plan):
             self.report.note(line)
 
     def apply_chains(self) -> None:
-        """Wire the chains whose parts run, and report each chain that is not up. ControlError where a process refuses a
-        change."""
+        """Wire the chains whose parts run, and report the state of each chain.
+
+        Raise ControlError if a process refuses a change.
+        """
         wiring = self.plan.wiring
         for line in ends.move(self.plan):
             self.report.note(line)
@@ -174,112 +181,118 @@ class BringUp:
         self._wait_for_processes()
         changes, observed = chains.apply(self.plan, states.dead_parts(self.state))
         observed = self._wait_for_links(observed)
-        self.plan = self.plan.unretired(observed)
+        self.plan = self.plan.prune_retired(observed)
         self.state.plan = self.plan
         if changes:
             self.report.note(f"chains: {len(changes)} change{'s' * (len(changes) != 1)} made")
-        standing = status.states_of(self.plan, observed)
+        chain_states = status.states_of(self.plan, observed)
         for chain in wiring.chains:
-            state, why = standing[chain.name]
+            state, why = chain_states[chain.name]
             self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
         self.report.step("chains")
 
     def _wait_for_processes(self) -> None:
-        """Wait until the processes of the chains whose parts run are connected.
+        """Wait until the processes of all chains whose parts run are connected.
 
-        A guest that gets no CPU for some seconds loses its connection after it was ready, and connects again.
+        A guest that gets no CPU for some seconds loses its connection after it was ready, and reconnects.
         """
-        asked = processes(self.plan.parts, self.plan.wiring)
+        names = processes(self.plan.parts, self.plan.wiring)
         for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
-            dead = states.dead_parts(self.state)
-            observed = look(self.plan.api, asked, dead)
-            whole = [chain for chain in self.plan.wiring.chains if not set(dead) & set(chain.parts)]
-            if all(leg.own or leg.process in observed.seen for chain in whole for leg in chain.legs):
+            stopped = states.dead_parts(self.state)
+            observed = look(self.plan.api, names, stopped)
+            complete = [chain for chain in self.plan.wiring.chains if not set(stopped) & set(chain.parts)]
+            if all(leg.own or leg.process in observed.seen for chain in complete for leg in chain.legs):
                 return
 
     def _wait_for_links(self, observed: Observed) -> Observed:
-        """Wait until the guests are connected to the ports of the chains: QEMU connects again up to 2 s after a vhost
-        socket is back. Return what the processes report then."""
-        asked = processes(self.plan.parts, self.plan.wiring)
+        """Wait until the guests are connected to the ports of the chains, and return the status at that time.
+
+        QEMU reconnects up to 2 s after a vhost socket exists again.
+        """
+        names = processes(self.plan.parts, self.plan.wiring)
         for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
-            whole = [chain for chain in self.plan.wiring.chains if chains.can_apply(chain, observed)]
-            if not any("vhost:" in port for chain in whole for port in unlinked(chain, observed)):
+            complete = [chain for chain in self.plan.wiring.chains if chains.can_apply(chain, observed)]
+            if not any("vhost:" in port for chain in complete for port in unlinked(chain, observed)):
                 break
-            observed = look(self.plan.api, asked, states.dead_parts(self.state))
+            observed = look(self.plan.api, names, states.dead_parts(self.state))
         return observed
 
     def _start(self, part: Part) -> None:
-        for need in part.depends_on:
-            self._wait_for(need, part)
-        self._give_up(part)
+        """Start a part when its dependencies are ready, and wait until it is ready."""
+        for dependency in part.depends_on:
+            self._wait_for(dependency, part)
+        self._check_cancelled(part)
         try:
-            self._check_free(part)
+            self._check_id_free(part)
             if part.sockets and not part.makes_sockets:
                 self.report.waiting(part.name, f"{', '.join(part.sockets)} to listen")
                 self._serve_ports(part)
                 self.report.step(f"{part.name} has its sockets")
-            self.report.waiting(part.name, readiness.what(part))
+            self.report.waiting(part.name, readiness.awaited(part))
             seconds = self._run(part)
-        except Interrupted:
+        except Cancelled:
             raise
         except SpprError:
             self.report.failed(part.name)
             raise
         part.files(self.run).supervised.touch()
-        self._serve_again(part)
-        self._is_ready(part, seconds)
+        self._serve_ports_of_running_vms(part)
+        self._mark_ready(part, seconds)
         self.report.step(f"{part.name} ready")
 
-    def _keep(self, part: Part) -> None:
-        """Wait for a part that runs already. Report progress only if it is slow."""
+    def _wait_for_running(self, part: Part) -> None:
+        """Wait until a part that runs already is ready. Report progress only if it is slow."""
         seconds = None
         try:
-            self._serve_lost(part)
-            if not self._ask(part):
-                self.report.waiting(part.name, readiness.what(part))
+            self._restore_lost_ports(part)
+            if not self._probe_ready(part):
+                self.report.waiting(part.name, readiness.awaited(part))
                 seconds = self._wait_ready(part)
-        except Interrupted:
+        except Cancelled:
             raise
         except SpprError:
             self.report.failed(part.name)
             raise
         if seconds is not None:
             self.report.ready(part.name, seconds)
-        self._is_ready(part, None)
+        self._mark_ready(part, None)
 
-    def _is_ready(self, part: Part, seconds: float | None) -> None:
+    def _mark_ready(self, part: Part, seconds: float | None) -> None:
+        """Record that the part is ready, report it, and release the parts that depend on it."""
         with self._lock:
             proc = states.process(part.files(self.run))
             if seconds is not None:
                 self.state.ready[part.name] = round(seconds, 3)
             self.state.ready_pid[part.name] = proc.pid if proc else 0
             self.state.save()
-        if proc and part.real and part.as_root and len(self.plan.lcores) > len(os.sched_getaffinity(0)):
-            # SPP's own workers poll, and share cores with main threads of parts that are still to start.
+        if proc and part.upstream and part.as_root and len(self.plan.lcores) > len(os.sched_getaffinity(0)):
+            # The workers of upstream SPP poll, and share cores with the main threads of parts that start later.
             procs.renice_workers(proc.pid)
         if seconds is not None:
-            self.report.ready(part.name, seconds)  # told before those that wait for it go on
+            self.report.ready(part.name, seconds)  # before any line of the parts that depend on it
         self._done[part.name].set()
 
     def _run(self, part: Part) -> float:
+        """Open the start gate of the part, and return the seconds until it was ready."""
         files = part.files(self.run)
-        # What the pane had before may have written this just before it ended.
+        # The previous program of the pane may have written this file just before its end.
         files.exit.unlink(missing_ok=True)
         pane.open_gate(files, Deadline(10))
         self.report.step(f"{part.name} started")
         if part.regions or (part.makes_sockets and part.server):
-            self._serve_when_there(part)
+            self._serve_during_boot(part)
             self.report.step(f"{part.name} has its ports")
         return self._wait_ready(part)
 
     def _wait_ready(self, part: Part) -> float:
+        """Wait until the part is ready, and return the seconds that this took."""
         files = part.files(self.run)
         limit = TIMEOUTS.get(part.kind) or TIMEOUTS.get(part.role, self.plan.ready_timeout)
         logs = [files.log, *([Path(part.console)] if part.console else [])]
 
         def ready() -> bool:
-            self._give_up(part)
-            if self._ask(part):
+            self._check_cancelled(part)
+            if self._probe_ready(part):
                 return True
             self._probe.check_renamed(part)
             return False
@@ -291,43 +304,49 @@ class BringUp:
         return wait_ready(
             Wait(
                 name=part.name,
-                what=readiness.what(part),
+                what=readiness.awaited(part),
                 log=files.log,
                 ready=ready,
                 ended=lambda: _ended(files),
                 fatal=readiness.fatal(part),
                 hint=readiness.hint,
-                fatal_first=part.real and part.role == "primary",
+                fatal_first=part.upstream and part.role == "primary",
                 limit=limit,
                 work=work,
             ),
             Deadline(limit * HARD_LIMIT),
         )
 
-    def _check_free(self, part: Part) -> None:
-        """Whether nobody else has the id of a secondary of SPP's own."""
-        if part.real and part.role == "secondary":
+    def _check_id_free(self, part: Part) -> None:
+        """Raise ControlError or LaunchError if another process has the id of an upstream secondary."""
+        if part.upstream and part.role == "secondary":
             with self._lock:
                 self._probe.refresh()
-                self._probe.check_free(part)
+                self._probe.check_id_free(part)
 
-    def _serve_when_there(self, part: Part) -> None:
-        """Have the host's end of a VM's ports served, while it boots: of shared rings, or behind its own sockets."""
+    def _serve_during_boot(self, part: Part) -> None:
+        """Add the ports of a VM on the host while it boots: ivshmem ports, or vhost ports whose sockets QEMU creates.
+
+        The sockets must listen before the ports are added.
+        """
         self._wait_for(serving_part(part.server), part)
         for socket in part.sockets:
-            Deadline(readiness.VHOST_TIMEOUT).poll(lambda path=socket: path in facts.unix_listening())  # type: ignore[misc]
+            Deadline(readiness.VHOST_TIMEOUT).poll(lambda path=socket: path in listening_paths())  # type: ignore[misc]
         readiness.serve(self.plan.api, part.server, part.ports)
 
-    def _serve_again(self, part: Part) -> None:
-        """Ports of VMs that run on while their server was started anew; the controller gave back what it remembers."""
+    def _serve_ports_of_running_vms(self, part: Part) -> None:
+        """Add the ports of VMs that kept running while this part, their server, was restarted.
+
+        The controller has already restored the ports that it recorded.
+        """
         for vm in self.plan.parts:
             if vm.name not in self.changes.start and vm.server and serving_part(vm.server) == part.name:
                 try:
                     self._serve_ports(vm)
                 except SpprError as e:
-                    self.report.note(f"{vm.name}: its ports are not served: {e.what}")
+                    self.report.note(f"{vm.name}: could not add its ports on the host: {e.what}")
 
-    def _serve_lost(self, part: Part) -> None:
+    def _restore_lost_ports(self, part: Part) -> None:
         """Restore the ports of a VM that its server has lost, or whose sockets were removed."""
         if not part.ports or not part.server or serving_part(part.server) not in self._done:
             return
@@ -337,34 +356,34 @@ class BringUp:
             lost = self._probe.lost_ports(part)
         if not lost:
             return
-        self.report.note(f"{part.name}: {', '.join(lost.values())}: the port is added again")
+        self.report.note(f"{part.name}: {', '.join(lost.values())}: restoring the port")
         self._serve_ports(part)
         self.report.step(f"{part.name} has its ports again")
 
     def _serve_ports(self, vm: Part) -> None:
-        """Add the ports of a VM to its server. Sockets that an earlier process left there are removed first."""
+        """Add the ports of a VM to its server. Stale sockets of earlier processes are removed first."""
         if vm.sockets and not vm.makes_sockets:
             readiness.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, Deadline(readiness.VHOST_TIMEOUT))
         else:
             readiness.serve(self.plan.api, vm.server, vm.ports)
 
-    def _ask(self, part: Part) -> bool:
-        """The part's sign of readiness; the controller is asked at most every 50 ms, for all waits together."""
+    def _probe_ready(self, part: Part) -> bool:
+        """Return whether the part is ready. All threads together ask the controller at most every 50 ms."""
         with self._lock:
-            if self._asked.expired():
+            if self._probe_interval.expired():
                 self._probe.refresh()
-                self._asked = Deadline(0.05)
+                self._probe_interval = Deadline(0.05)
         proc = states.process(part.files(self.run))
         return proc is not None and self._probe.ready(part)
 
-    def _wait_for(self, need: str, part: Part) -> None:
-        """Until the part ``need`` is ready; Interrupted where another part failed."""
-        while not self._done[need].wait(0.1):
-            self._give_up(part)
+    def _wait_for(self, dependency: str, part: Part) -> None:
+        """Wait until the part ``dependency`` is ready. Raise Cancelled if another part failed."""
+        while not self._done[dependency].wait(0.1):
+            self._check_cancelled(part)
 
-    def _give_up(self, part: Part) -> None:
+    def _check_cancelled(self, part: Part) -> None:
         if self._cancelled.is_set():
-            raise Interrupted(f"{part.name}: given up")
+            raise Cancelled(f"{part.name}: cancelled, because another part failed")
 
     def _save(self, phase: states.Phase) -> None:
         with self._lock:
@@ -373,8 +392,8 @@ class BringUp:
 
 
 def _ended(files: pane.PaneFiles) -> Exit | None:
-    """How the part ended; its pane is given a moment to write the status down."""
-    how = states.ended(files)
-    if how is None or how.status is not None:
-        return how
-    return Deadline(1.0).poll(lambda: h if (h := states.ended(files)) and h.status is not None else None) or how
+    """Return how the part exited, or None if it has not. Its pane gets a second to write the exit status."""
+    end = states.ended(files)
+    if end is None or end.status is not None:
+        return end
+    return Deadline(1.0).poll(lambda: e if (e := states.ended(files)) and e.status is not None else None) or end

@@ -1,4 +1,4 @@
-"""Gives each part that is to start a pane whose script waits at its gate: in a new session, or in the one there is."""
+"""Open a pane for each part to start, in a new or an existing tmux session. Its script waits at its start gate."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -17,7 +17,7 @@ from sppr.tmux.commands import Pane, PaneSpec, WindowSpec
 from sppr.tmux.pane import user_shell
 from sppr.tmux.server import Tmux, terminal_size
 
-#: Variables a running tmux server may have old values of.
+#: Variables of which a running tmux server may have old values.
 ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -33,60 +33,66 @@ ENVIRONMENT = (
 
 
 class Panes:
-    """``known``: panes the session had once. A work window that its user has closed is not made again."""
+    """The panes of a session.
+
+    ``known``: panes that the session has had. A work window that the user has closed is not opened again.
+    """
 
     def __init__(self, plan: Plan, tmux: Tmux, known: Collection[str] = ()) -> None:
         self.plan, self.tmux, self.known = plan, tmux, known
-        kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        self.tmux.env = {**kept, "HOME": privilege.home(), "SPPR_RUN_DIR": str(sessions_dir())}
+        inherited = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        self.tmux.env = {**inherited, "HOME": privilege.home(), "SPPR_RUN_DIR": str(sessions_dir())}
 
-    def missing_shells(self, seen: Observed) -> list[str]:
-        """Work windows that are to be made."""
+    def missing_shells(self, observed: Observed) -> list[str]:
+        """Return the work windows to open."""
         parts = {part.name for part in self.plan.parts}
         shells = [name for window in self.plan.windows for name in window.panes if name not in parts]
-        return [name for name in shells if name not in seen.panes and (not seen.session or name not in self.known)]
+        return [n for n in shells if n not in observed.panes and (not observed.session or n not in self.known)]
 
-    def open(self, start: Collection[str], seen: Observed) -> dict[str, Pane]:
-        """All panes of the session afterwards, by name."""
-        wanted = {*start, *self.missing_shells(seen)}
-        if seen.session:
-            self._join(wanted, dict(seen.panes))
+    def open(self, start: Collection[str], observed: Observed) -> dict[str, Pane]:
+        """Open the panes of the parts ``start`` and the missing work windows. Return all panes of the session by name.
+
+        An existing pane of a part is reused.
+        """
+        names = {*start, *self.missing_shells(observed)}
+        if observed.session:
+            self._add_to_session(names, dict(observed.panes))
         else:
-            windows = [Window(w.name, tuple(n for n in w.panes if n in wanted)) for w in self.plan.windows]
+            windows = [Window(w.name, tuple(n for n in w.panes if n in names)) for w in self.plan.windows]
             specs = [WindowSpec(w.name, tuple(map(self._spec, w.panes))) for w in windows if w.panes]
             if specs:
                 self.tmux.create_session(
                     self.plan.session, specs, terminal_size(), self.tmux.owner_id(Path(self.plan.run))
                 )
-        there = self.tmux.find_session(self.plan.session)
-        return dict(there.parts) if there else {}
+        session = self.tmux.find_session(self.plan.session)
+        return dict(session.parts) if session else {}
 
-    def _join(self, wanted: Collection[str], panes: dict[str, Pane]) -> None:
-        """Respawn the panes that are there; put the others where they belong in the order of the plan."""
-        before: str | None = None
+    def _add_to_session(self, names: Collection[str], panes: dict[str, Pane]) -> None:
+        """Respawn the existing panes of these names. Add the missing panes in the order of the plan."""
+        previous_window: str | None = None
         for window in self.plan.windows:
-            for place, name in enumerate(window.panes):
-                if name in wanted:
-                    panes[name] = self._put(window, place, panes, before)
-            mine = [panes[name] for name in window.panes if name in panes]
-            before = mine[-1].window if mine else before
+            for index, name in enumerate(window.panes):
+                if name in names:
+                    panes[name] = self._open_pane(window, index, panes, previous_window)
+            existing = [panes[name] for name in window.panes if name in panes]
+            previous_window = existing[-1].window if existing else previous_window
 
-    def _put(self, window: Window, place: int, panes: dict[str, Pane], before: str | None) -> Pane:
-        name = window.panes[place]
+    def _open_pane(self, window: Window, index: int, panes: dict[str, Pane], previous_window: str | None) -> Pane:
+        name = window.panes[index]
         if name in panes:
-            # The pane must not be empty for a moment, or it closes: first the new, then what is left of the old.
-            old = tree([panes[name].pid])
-            made = self.tmux.respawn(panes[name].pane, self._spec(name))
-            end(old)
-            return made
+            # tmux closes a pane without a process, so start the new program before the remaining old ones are stopped.
+            old = pane_processes([panes[name].pid])
+            respawned = self.tmux.respawn(panes[name].pane, self._spec(name))
+            stop_processes(old)
+            return respawned
         spec = self._spec(name)
-        ahead = [panes[n] for n in window.panes[:place] if n in panes]
-        behind = [panes[n] for n in window.panes[place + 1 :] if n in panes]
-        if ahead:
-            return self.tmux.add_pane(spec, ahead[-1].pane)
-        if behind:
-            return self.tmux.add_pane(spec, behind[0].pane, before=True)
-        return self.tmux.add_window(self.plan.session, window.name, spec, before)
+        before = [panes[n] for n in window.panes[:index] if n in panes]
+        after = [panes[n] for n in window.panes[index + 1 :] if n in panes]
+        if before:
+            return self.tmux.add_pane(spec, before[-1].pane)
+        if after:
+            return self.tmux.add_pane(spec, after[0].pane, before=True)
+        return self.tmux.add_window(self.plan.session, window.name, spec, previous_window)
 
     def _spec(self, name: str) -> PaneSpec:
         folder = Path(self.plan.folder)
@@ -98,17 +104,19 @@ class Panes:
         return PaneSpec(name, folder, ("/bin/sh", str(files.script)), files.log)
 
 
-def tree(leaders: Iterable[int]) -> list[psutil.Process]:
-    """What runs in panes, given by the pids of their first processes, and what lost its parent there; but not this
-    process and its ancestors."""
-    spared = processes.self_and_ancestors()
+def pane_processes(leaders: Iterable[int]) -> list[psutil.Process]:
+    """Return the processes of panes, including those whose parent in the pane has exited.
+
+    ``leaders``: the pids of the first processes of the panes. This process and its ancestors are left out.
+    """
+    excluded = processes.self_and_ancestors()
     found = {p.pid: p for leader in leaders for p in (*processes.session_members(leader), *processes.tree([leader]))}
-    return [p for p in found.values() if p.pid not in spared]
+    return [p for p in found.values() if p.pid not in excluded]
 
 
-def end(members: list[psutil.Process]) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """End what runs in panes. Returns those that had to be killed, and those that are still there."""
-    # Interactive shells ignore SIGTERM; SIGHUP is what a closed terminal sends.
+def stop_processes(members: list[psutil.Process]) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Stop these processes of panes. Return those that had to be killed, and those that still run."""
+    # Interactive shells ignore SIGTERM. A closed terminal sends SIGHUP.
     for process in members:
         processes.send_sighup(process)
     return processes.end(processes.wait_exited(members, Deadline(1.0)), Deadline(3.0))

@@ -1,4 +1,4 @@
-"""Everything that would stop a bring-up, found at once and before any window is opened; ``doctor`` tells all of it."""
+"""Find all problems that would make a bring-up fail, before a window opens. ``sppr doctor`` shows the same findings."""
 
 import contextlib
 import os
@@ -21,107 +21,116 @@ from sppr.lab.plan.plan import Image, Plan, images
 from sppr.lab.state import state as states
 from sppr.parts.part import serving_part
 
-#: Of a unix socket's path, and of the folder that our data plane makes its own in.
+#: Maximal length in bytes of the path of a unix socket, and of the folder in which our data plane creates its sockets.
 MAX_SOCKET_PATH, MAX_SOCK_DIR = 107, 95
-#: Seconds that preflight waits for the kernel to remove a tap that no process has open.
+#: Seconds to wait until the kernel removes a TAP interface that no process has open.
 TAP_GONE = 5.0
 
 
 def check(
-    plan: Plan, paths: LabPaths, found: Facts, start: Collection[str], stop: Collection[str] = ()
+    plan: Plan, paths: LabPaths, machine: Facts, start: Collection[str], stop: Collection[str] = ()
 ) -> list[checks.Finding]:
-    """Warnings that bring-up does not mend by itself, or a HostError with all that must be mended before these parts
-    start; the others run already. ``stop``: those of them that run, and are stopped first."""
+    """Return the warnings that the bring-up does not fix by itself.
+
+    ``start``: the parts to start; the other parts run already. ``stop``: those of ``start`` that run, and are stopped
+    first. Raise HostError with everything that must be fixed before these parts start.
+    """
     if "pri" in start and "pri" not in stop:
-        found = _without_going_taps(plan, found)
-    findings = look(plan, paths, found, start, stop)
+        machine = _wait_for_taps(plan, machine)
+    findings = find_problems(plan, paths, machine, start, stop)
     errors = [f for f in findings if f.severity == "error"]
     if errors:
         raise HostError("\n".join(f"{f.what}\n    fix: {f.fix}" for f in errors))
     return [f for f in findings if f.severity == "warning" and not f.fix_steps]
 
 
-def look(
-    plan: Plan, paths: LabPaths, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
+def find_problems(
+    plan: Plan, paths: LabPaths, machine: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
 ) -> list[checks.Finding]:
-    """Every finding about this lab on this machine, the worst first. ``start``: what is to start; by default all that
-    does not run. ``stop``: those of them that run: what they hold counts as free."""
-    return inspect(plan, paths, found, start, stop)[0]
+    """Return every finding about this lab on this machine, the worst first.
+
+    ``start``: the parts to start; by default all parts that do not run. ``stop``: those of ``start`` that run; their
+    resources count as free.
+    """
+    return inspect(plan, paths, machine, start, stop)[0]
 
 
 def inspect(
-    plan: Plan, paths: LabPaths, found: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
+    plan: Plan, paths: LabPaths, machine: Facts, start: Collection[str] | None = None, stop: Collection[str] = ()
 ) -> tuple[list[checks.Finding], checks.Requirements]:
-    """Return the findings as ``look`` does, and what they were compared with."""
-    living = requirements.living(plan.session)
-    broken = _raised("state", lambda: _check_state(plan.session))
-    broken += _raised("session", lambda: _check_owner(plan))
-    start = [p.name for p in plan.parts if p.name not in living] if start is None else start
-    parts = plan.chosen(start)
+    """Return the findings as ``find_problems`` does, and the requirements of the parts."""
+    running = requirements.running_pids(plan.session)
+    session_findings = _finding("state", lambda: _check_state(plan.session))
+    session_findings += _finding("session", lambda: _check_owner(plan))
+    start = [p.name for p in plan.parts if p.name not in running] if start is None else start
+    parts = plan.parts_named(start)
     disks = images(parts)
-    wanted = requirements.of_plan(plan, paths, start, living)
-    held, stopping = _held(plan.session, stop), [living[name] for name in stop if name in living]
+    required = requirements.lab_requirements(plan, paths, start, running)
+    vanishing, stopping = _vanishing_paths(plan.session, stop), [running[name] for name in stop if name in running]
     if stop:
-        found, wanted = _freed(found, wanted, stopping, held)
-    findings = [*broken, *checks.check(found, wanted)]
+        machine, required = _after_stop(machine, required, stopping, vanishing)
+    findings = [*session_findings, *checks.check(machine, required)]
     kinds = [p.kind or "primary" for p in parts if p.role in ("primary", "secondary")]
-    findings += _raised("paths", lambda: paths.check_binaries(list(dict.fromkeys(kinds))))
+    findings += _finding("paths", lambda: paths.check_binaries(list(dict.fromkeys(kinds))))
     scripts = {"cli": "spp.py"}
-    programs = [scripts.get(p.kind, p.kind) for p in parts if p.role == "controller" and p.real]
-    findings += _raised("paths", lambda: paths.check_controllers(programs))
+    programs = [scripts.get(p.kind, p.kind) for p in parts if p.role == "controller" and p.upstream]
+    findings += _finding("paths", lambda: paths.check_controllers(programs))
     if disks and not any(f.id.startswith("img-") and f.severity == "error" for f in findings):
-        findings += _raised("paths", lambda: _check_images(disks, paths, stopping))
+        findings += _finding("paths", lambda: _check_images(disks, paths, stopping))
     for image in disks:
         if image.vm_id == 0 and (store := paths.store):
-            findings += _raised("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
-    places = {*wanted.sockets, *(s for part in parts for s in part.sockets)}
-    findings += [f for path in sorted(places) for f in _raised("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
-    folders = {Path(path).parent for path in places} - {Path(plan.run)}  # that one is made
-    findings += [f for folder in sorted(folders) for f in _raised("socket", lambda p=folder: _check_folder(p))]  # type: ignore[misc]
+            findings += _finding("template", lambda s=store, k=image.kind: s.check_template_free(k))  # type: ignore[misc]
+    sockets = {*required.sockets, *(s for part in parts for s in part.sockets)}
+    findings += [f for path in sorted(sockets) for f in _finding("socket", lambda p=path: _check_socket(Path(p)))]  # type: ignore[misc]
+    folders = {Path(path).parent for path in sockets} - {Path(plan.run)}  # the bring-up creates the run directory
+    findings += [f for folder in sorted(folders) for f in _finding("socket", lambda p=folder: _check_folder(p))]  # type: ignore[misc]
     regions = [r for part in parts if serving_part(part.server or "primary") in start for r in part.regions]
-    regions = [path for path in regions if path not in held]
-    findings += [f for path in regions for f in _raised("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
-    findings += _raised("socket", lambda: _check_length(plan))
-    findings += _raised("netns", lambda: ends.check(plan))
-    return checks.in_order(findings), wanted
+    regions = [path for path in regions if path not in vanishing]
+    findings += [f for path in regions for f in _finding("region", lambda p=path: _check_region(Path(p)))]  # type: ignore[misc]
+    findings += _finding("socket", lambda: _check_length(plan))
+    findings += _finding("netns", lambda: ends.check(plan))
+    return checks.in_order(findings), required
 
 
-def _without_going_taps(plan: Plan, found: Facts) -> Facts:
-    """Return the facts once the kernel has removed the taps of a primary that ended, or after ``TAP_GONE`` seconds."""
+def _wait_for_taps(plan: Plan, machine: Facts) -> Facts:
+    """Wait until the kernel has removed the TAP interfaces of the previous primary, and return the facts then.
+
+    Return after ``TAP_GONE`` seconds in any case.
+    """
     names = requirements.taps(plan)
     for _ in Deadline(TAP_GONE).ticks():
-        if not any(interface.name in names and interface.is_being_removed for interface in found.interfaces):
+        if not any(interface.name in names and interface.is_being_removed for interface in machine.interfaces):
             break
-        found = replace(found, interfaces=facts.interfaces(Path(found.root)))
-    return found
+        machine = replace(machine, interfaces=facts.interfaces(Path(machine.root)))
+    return machine
 
 
-def _held(session: str, stop: Collection[str]) -> frozenset[str]:
-    """Vhost-user sockets and regions that go when these parts of the session stop."""
+def _vanishing_paths(session: str, stop: Collection[str]) -> frozenset[str]:
+    """Return the vhost-user sockets and regions that are free when these parts of the session have stopped."""
     if not stop:
         return frozenset()
     plan = states.load(session).plan
     served = [part for part in plan.parts if serving_part(part.server or "primary") in stop]
     own = plan.vdev_sockets if "pri" in stop else ()
-    makes = [part for part in plan.parts if part.name in stop and part.makes_sockets]
-    return frozenset([*own, *(path for part in (*served, *makes) for path in (*part.sockets, *part.regions))])
+    listening = [part for part in plan.parts if part.name in stop and part.makes_sockets]
+    return frozenset([*own, *(path for part in (*served, *listening) for path in (*part.sockets, *part.regions))])
 
 
-def _freed(
-    found: Facts, wanted: checks.Requirements, pids: Collection[int], held: Collection[str]
+def _after_stop(
+    machine: Facts, required: checks.Requirements, pids: Collection[int], vanishing: Collection[str]
 ) -> tuple[Facts, checks.Requirements]:
-    """The machine and the needs as they are once the processes have ended."""
+    """Return the facts and the requirements as they will be when these processes have exited."""
     memory = 0
     for pid in pids:
         with contextlib.suppress(psutil.Error):
             memory += psutil.Process(pid).memory_info().rss >> 20
-    return replace(found, memory_free_mib=found.memory_free_mib + memory), replace(
-        wanted,
-        running={name: pid for name, pid in wanted.running.items() if pid not in pids},
-        recorded=wanted.recorded | set(pids),
-        holders={path: pid for path, pid in wanted.holders.items() if pid not in pids},
-        sockets=tuple(path for path in wanted.sockets if path not in held),
-        stale=tuple(path for path in wanted.stale if path not in held),
+    return replace(machine, memory_free_mib=machine.memory_free_mib + memory), replace(
+        required,
+        running={name: pid for name, pid in required.running.items() if pid not in pids},
+        recorded=required.recorded | set(pids),
+        holders={path: pid for path, pid in required.holders.items() if pid not in pids},
+        sockets=tuple(path for path in required.sockets if path not in vanishing),
+        stale=tuple(path for path in required.stale if path not in vanishing),
     )
 
 
@@ -134,7 +143,7 @@ def _check_images(disks: Collection[Image], paths: LabPaths, stopping: Collectio
 
 
 def _check_state(session: str) -> None:
-    """HostError where the session has a state that cannot be understood."""
+    """Raise HostError if state.json of the session cannot be read, or is missing although the lab left something."""
     try:
         states.load(session)
     except states.NoSession:
@@ -148,12 +157,12 @@ def _check_owner(plan: Plan) -> None:
     owner = states.owner(plan.session)
     if owner is not None and not states.is_lab_of(owner, Path(plan.conf)):
         what = f"session {plan.session} belongs to the lab of {owner}, not to {plan.conf}"
-        raise HostError(what, hint=f"write session: NAME in {plan.conf}, or give --session NAME")
+        raise HostError(what, hint=f"set session: NAME in {plan.conf}, or use --session NAME")
 
 
 def _check_socket(path: Path) -> None:
     if os.path.lexists(path) and (path.is_symlink() or not path.is_socket()):
-        raise HostError(f"{path}: is not a socket, and a vhost-user socket must go there", hint=f"move {path} away")
+        raise HostError(f"{path}: is not a socket, but a vhost-user socket needs this path", hint=f"move {path} away")
 
 
 def _check_folder(folder: Path) -> None:
@@ -163,12 +172,12 @@ def _check_folder(folder: Path) -> None:
 
 def _check_region(path: Path) -> None:
     if shared_region.is_in_use(path):
-        hint = "end its lab, or set rings: or spp.sock_dir: in conf.yml"
-        raise HostError(f"{path}: another process serves this ring VM's region", hint=hint)
+        hint = "stop the lab of that process, or set rings: or spp.sock_dir: in conf.yml"
+        raise HostError(f"{path}: another process serves the shared region of this ring VM", hint=hint)
 
 
 def _check_length(plan: Plan) -> None:
-    """A unix socket's path has 107 bytes at most."""
+    """Raise HostError if the path of a unix socket, or the folder of vhost-user sockets, is too long."""
     api = [plan.api] if isinstance(plan.api, Path) else []
     own = [Path(part.control) for part in plan.parts if part.control]
     longest = max(
@@ -178,15 +187,16 @@ def _check_length(plan: Plan) -> None:
     )
     if len(os.fsencode(longest)) > MAX_SOCKET_PATH:
         what = f"{longest}: {len(os.fsencode(longest))} bytes are too long for a socket ({MAX_SOCKET_PATH} at most)"
-        raise HostError(what, hint="name a shorter folder with SPPR_RUN_DIR")
+        raise HostError(what, hint="set SPPR_RUN_DIR to a shorter path")
     if len(os.fsencode(plan.sock_dir)) > MAX_SOCK_DIR:
         what = f"{plan.sock_dir}: is too long for the folder of vhost-user sockets ({MAX_SOCK_DIR} bytes at most)"
-        raise HostError(what, hint="name a shorter folder with SPPR_RUN_DIR, or spp.sock_dir: in conf.yml")
+        raise HostError(what, hint="set SPPR_RUN_DIR to a shorter path, or set spp.sock_dir: in conf.yml")
 
 
-def _raised(name: str, one: Callable[[], None]) -> list[checks.Finding]:
+def _finding(name: str, check: Callable[[], None]) -> list[checks.Finding]:
+    """Run a check. Return its HostError as a finding, or an empty list if it passes."""
     try:
-        one()
+        check()
     except HostError as e:
         return [checks.Finding(name, "error", e.what, e.hint or "see above")]
     return []

@@ -8,6 +8,7 @@ import pytest
 
 from sppr.errors import HostError
 from sppr.host.process import sockets
+from sppr.host.root import vm_user
 
 _HEAD = "Num RefCount Protocol Flags Type St Inode Path\n"
 _ROW = "0: 00000002 00000000 {flags} {type} {state} 1 {path}\n"
@@ -63,8 +64,8 @@ def test_what_somebody_has_is_not_stale(tmp_path: Path) -> None:
 def test_a_socket_of_another_user_is_not_connected_to(tmp_path: Path) -> None:
     path = tmp_path / "sock11"
     socket.socket(socket.AF_UNIX).bind(str(path))
-    sockets.check_owner(path)
-    sockets.check_owner(tmp_path / "gone")
+    vm_user.check_socket_owner(path)
+    vm_user.check_socket_owner(tmp_path / "gone")
     os.chown(path, 65534, 65534)
     with pytest.raises(HostError, match=r"sock11: belongs to uid 65534, who could read the guest's memory"):
-        sockets.check_owner(path)
+        vm_user.check_socket_owner(path)

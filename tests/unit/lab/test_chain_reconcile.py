@@ -226,7 +226,7 @@ def test_what_a_silent_process_may_still_have_stays_retired() -> None:
     plan = replace(PLAN, wiring=without)
     seen = {name: one for name, one in applied().seen.items() if name != "nfv:2"}
     observed = after(Observed(seen, {"nfv:2": "is not connected"}), steps(without, Observed(seen)))
-    left = plan.unretired(observed).wiring.retired
+    left = plan.prune_retired(observed).wiring.retired
     assert left and {leg.process for leg in left} == {"nfv:2"}
 
 

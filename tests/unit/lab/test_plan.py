@@ -17,7 +17,7 @@ from sppr.lab.paths import LabPaths
 from sppr.lab.plan import requirements
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
-from sppr.lab.plan.vms import by_hand
+from sppr.lab.plan.vms import single_vm
 from sppr.lab.state import state
 from sppr.lab.up import preflight
 from tests.conftest import ROOT, Golden
@@ -50,18 +50,18 @@ def test_a_portmask_of_conf_yml_that_does_not_fit_is_told_with_its_place(tmp_pat
     conf.write_text("primary:\n  vdevs: [net_null0, net_null1]\n  portmask: 0x01\n")
     with pytest.raises(ConfigError) as e:
         gather(conf, None, None, {})
-    told = f"{conf}:3:13: primary.portmask: portmask 0x01 names 1 port, but devices are 2"
+    told = f"{conf}:3:13: primary.portmask: portmask 0x01 selects 1 port, but the number of devices is 2"
     assert e.value.what.startswith(told) and e.value.hint == "portmask: 0x03"
     with pytest.raises(ConfigError) as e:
         gather(conf, None, None, {"portmask": 0x7})
-    assert e.value.what.startswith("portmask 0x07 names 3 ports") and e.value.hint == "-p 0x03"
+    assert e.value.what.startswith("portmask 0x07 selects 3 ports") and e.value.hint == "-p 0x03"
 
 
 def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> None:
     conf = tmp_path / "conf.yml"
     conf.write_text((ROOT / "conf.yml").read_text() + "\nspp: {sock_dir: /no-such-dir}\n")
     lab = gather(conf, None, None, {"nof_vhost": 2, "vhost_num": 2})
-    found = preflight.look(lab.plan, lab.paths, lab.facts)
+    found = preflight.find_problems(lab.plan, lab.paths, lab.facts)
     assert [f.what for f in found if "no such folder for" in f.what] == [
         "/no-such-dir: no such folder for the vhost-user sockets"
     ]
@@ -74,7 +74,7 @@ def test_only_a_primary_that_is_gone_is_waited_for_to_lose_its_tap(
     waits: list[float] = []
     tap = Interface("vtap0", "tap", multi_queue=True)
     monkeypatch.setattr(preflight, "TAP_GONE", 0.0)
-    monkeypatch.setattr(preflight, "look", lambda *_: [])
+    monkeypatch.setattr(preflight, "find_problems", lambda *_: [])
     monkeypatch.setattr(preflight.facts, "interfaces", lambda _: waits.append(1) or (tap,))
     made, found = plan(config), replace(MACHINE, interfaces=(tap,))
     assert "vtap0" in requirements.taps(made)
@@ -129,7 +129,7 @@ def test_windows_are_in_order_and_those_without_parts_are_not_there(config: Conf
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        ({"nof_sec": 6}, "secondaries: 6 asked for, but conf.yml has 5"),
+        ({"nof_sec": 6}, "secondaries: 6 requested, but conf.yml has 5"),
         ({"nof_ring": 7, "nof_vhost": 8}, "vms_ring: 7 .*has 5\nvms_vhost: 8 .*has 5"),
     ],
 )
@@ -139,7 +139,7 @@ def test_more_than_conf_yml_has_is_refused_by_section(config: Config, flags: dic
 
 
 def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
-    with pytest.raises(ConfigError, match="portmask 0x01 names 1 port, but devices are 3") as e:
+    with pytest.raises(ConfigError, match="portmask 0x01 selects 1 port, but the number of devices is 3") as e:
         plan(config, vdev_tap=(0, 1, 2), portmask=1)
     assert e.value.hint and "-p 0x07" in e.value.hint
     words = plan(config, vdev_tap=(0, 1, 2)).part("pri").program
@@ -151,7 +151,7 @@ def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
 def test_without_a_number_there_are_as_many_as_conf_yml_has_but_no_more_than_the_default() -> None:
     few = parse(b"secondaries: [{id: 1, coremask: 0x0C}]\n", "c")
     assert [p.name for p in plan(few).parts] == ["ctrler", "pri", "sec1"]
-    with pytest.raises(ConfigError, match=r"secondaries: 2 asked for, but conf\.yml has 1"):
+    with pytest.raises(ConfigError, match=r"secondaries: 2 requested, but conf\.yml has 1"):
         plan(few, nof_sec=2)
 
 
@@ -187,7 +187,7 @@ def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
     part = make(config, Flags(nof_ring=0), MACHINE, paths()).part("vm_v11")
     assert part.server == "nfv:2" and part.depends_on == ("sec2",)
     assert part.sockets == ("/tmp/sock4", "/tmp/sock5") and part.command[-2:] == ("-d", "4,5")
-    with pytest.raises(ConfigError, match="VM 11 wants secondary 2, which is not among the 1 that start"):
+    with pytest.raises(ConfigError, match="VM 11 needs secondary 2, which is not among the 1 that start"):
         make(config, Flags(nof_sec=1, nof_ring=0), MACHINE, paths())
 
 
@@ -216,23 +216,23 @@ def test_vhost_numbers_of_many_nics_may_not_meet() -> None:
 
 
 def test_one_vm_by_hand(config: Config) -> None:
-    assert by_hand(config, MACHINE, paths(), "vhost", 12, None).sockets == ("/tmp/sock12",)
-    assert by_hand(config, MACHINE, paths(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
-    assert by_hand(config, MACHINE, paths(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
+    assert single_vm(config, MACHINE, paths(), "vhost", 12, None).sockets == ("/tmp/sock12",)
+    assert single_vm(config, MACHINE, paths(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
+    assert single_vm(config, MACHINE, paths(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
     with pytest.raises(ConfigError, match="vms_ring: no VM 99") as e:
-        by_hand(config, MACHINE, paths(), "ring", 99, None)
-    assert e.value.hint == "its ids there: 6, 7, 8, 9, 10"
+        single_vm(config, MACHINE, paths(), "ring", 99, None)
+    assert e.value.hint == "its ids are 6, 7, 8, 9, 10"
 
 
 def test_a_normal_vm_has_no_ports_and_nobody_serves_it(config: Config) -> None:
-    part = by_hand(config, MACHINE, paths(), "normal", 5, None)
+    part = single_vm(config, MACHINE, paths(), "normal", 5, None)
     assert (part.role, part.ports, part.server, part.is_vm) == ("vm_normal", (), "", True)
     assert part.disk == "/lab/runscripts/img/n5-base.qcow2" and part.template == "/lab/runscripts/on-base.qcow2"
 
 
 def test_a_vm_is_kept_on_the_cores_conf_yml_names() -> None:
     config = parse(b"vms_ring: [{id: 6, cpus: [2, 3]}, {id: 7}]", "conf.yml")
-    assert [by_hand(config, MACHINE, paths(), "ring", vm, None).cpus for vm in (6, 7)] == [(2, 3), ()]
+    assert [single_vm(config, MACHINE, paths(), "ring", vm, None).cpus for vm in (6, 7)] == [(2, 3), ()]
 
 
 def test_a_folder_too_long_for_sockets_is_refused_before_the_start(config: Config) -> None:

@@ -70,4 +70,4 @@ def test_processes_of_a_broken_state_are_known_by_their_records(folder: Path) ->
     (folder / "state.json").write_text("{}")
     states.record_start(folder, "pri", ["spp_primary"])
     (folder / "state.json").write_text("{")
-    assert requirements.living("lab") == {"pri": os.getpid()}
+    assert requirements.running_pids("lab") == {"pri": os.getpid()}

@@ -75,7 +75,7 @@ def no_probes(state: State, chain: ChainWiring) -> str | None:
 
 def over_spp(state: State) -> bool:
     """Whether SPP's own programs forward: they have no probes and no counters."""
-    return any(part.real for part in state.plan.parts if part.role in ("primary", "secondary"))
+    return any(part.upstream for part in state.plan.parts if part.role in ("primary", "secondary"))
 
 
 def highest_level(state: State) -> int:

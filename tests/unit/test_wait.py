@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from sppr.deadline import Deadline
 from sppr.errors import LaunchError, NotReady
-from sppr.wait import HARD_LIMIT, Exit, Wait, Work, head, last_lines, tail, wait_ready, work_of
+from sppr.wait import HARD_LIMIT, LOG_QUIET, Exit, Wait, Work, head, last_lines, tail, wait_ready, work_of
 from tests.unit.test_deadline import Clock, deadline
 
 
@@ -36,6 +38,24 @@ def test_a_process_that_ended_ends_the_wait_with_its_status_and_last_lines(tmp_p
     assert e.value.what.startswith("pri: exited with status 3 before it was ready (0.")
     assert " s)\n    last: line 5\n" in e.value.what and f"log:  {log}" in e.value.what
     assert e.value.hint and e.value.hint.startswith("look")
+
+
+def test_output_that_arrives_after_the_exit_is_in_the_message(tmp_path: Path) -> None:
+    log = tmp_path / "pri.log"
+    log.write_text("$ primary.py\n")
+
+    def print_late() -> None:
+        with log.open("a") as file:
+            for number in range(3):
+                time.sleep(LOG_QUIET / 2)
+                file.write(f"EAL: line {number}\n")
+                file.flush()
+
+    thread = threading.Thread(target=print_late)
+    thread.start()
+    with pytest.raises(LaunchError, match="last: EAL: line 2\n"):
+        wait_ready(wait(log, ended=lambda: Exit(3)), Deadline(60))
+    thread.join()
 
 
 def test_fatal_text_ends_the_wait_though_the_process_lives(tmp_path: Path) -> None:
