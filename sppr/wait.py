@@ -124,8 +124,8 @@ def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
     raise _error(NotReady, wait, what + (f"\n    observed: {observed}" if observed else ""))
 
 
-#: Seconds that tmux may take to pass on what a process printed before it exited, and seconds without output that end
-#: that wait. Under load, tmux was seen to be later than the exit status.
+#: Seconds for tmux to write the last output of an exited process to its log, and seconds without output after which the
+#: log counts as complete. Under load, the output was observed to arrive after the exit status.
 LOG_DELAY, LOG_QUIET = 1.0, 0.1
 
 

@@ -153,8 +153,8 @@ def _ports_ok(facts: Facts, required: Requirements) -> str:
     if not required.tcp_ports:
         return "no part that will be started listens on a TCP port"
     free = [port for port in required.tcp_ports if port not in facts.tcp_listening]
-    ours = [port for port in required.tcp_ports if port in facts.tcp_listening]
-    more = f"; this lab listens on {listed(ours, 'none')}" if ours else ""
+    own = [port for port in required.tcp_ports if port in facts.tcp_listening]
+    more = f"; this lab listens on {listed(own, 'none')}" if own else ""
     return f"TCP ports without a listener: {listed(free, 'none')}{more}"
 
 
