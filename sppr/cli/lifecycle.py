@@ -54,7 +54,7 @@ def down(session: str | None, powerdown: float) -> int:
             return 0 if sure else 1
         tmux = Tmux(state.plan.socket_name)
         if state.stale:
-            teardown.sweep_stale(state, tmux)
+            teardown.remove_stale_session(state, tmux)
             click.echo(f"session {name} was up before the machine was restarted: what it left was swept")
             return 0
         teardown.down(state, tmux, echo, powerdown)

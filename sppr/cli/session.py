@@ -15,7 +15,7 @@ from sppr.lab.state.state import State
 PROOF = "prove.json"
 
 if TYPE_CHECKING:
-    from sppr.lab.down.recovery import Lost
+    from sppr.lab.down.recovery import LostSession
 
 
 def check_name(option: str, name: str | None) -> None:
@@ -94,7 +94,7 @@ def check_lost_owner(session: str) -> None:
         _check_lost(found, None, None)
 
 
-def _check_lost(found: "Lost", named: str | None, conf: Path | None) -> None:
+def _check_lost(found: "LostSession", named: str | None, conf: Path | None) -> None:
     conf = conf or peek.find_conf(None)
     if named is None and found.folder is not None and not states.is_same_lab(found.folder / "conf.yml", conf):
         raise refused(found.session, found.folder / "conf.yml", conf)

@@ -122,7 +122,7 @@ def _known(lab: Any, tmux: Any) -> Any:
         return old
     from sppr.lab.down import teardown
 
-    teardown.sweep_stale(old, tmux)
+    teardown.remove_stale_session(old, tmux)
     click.echo(f"session {session} was up before the machine was restarted: what it left was swept")
     return None
 

@@ -39,7 +39,7 @@ def stop(state: State, names: Sequence[str], note: teardown.Note, powerdown: flo
     with contextlib.suppress(OSError):  # a full disk does not keep a part up
         state.save()
     try:
-        teardown.end_parts(state, chosen, note, powerdown)
+        teardown.stop_parts(state, chosen, note, powerdown)
     finally:
         state.stopping = ()
         with contextlib.suppress(OSError):

@@ -127,7 +127,7 @@ def test_a_down_killed_after_any_step_of_it(lab: Lab) -> None:
         if len(strikes.points) % 2:
             assert_down_leaves_nothing(lab, f"killed after: {step}")
         assert_all_ready(lab, flags, f"killed after: {step}")
-    ended = [point for point in strikes.points if " ended (" in point]
+    ended = [point for point in strikes.points if " stopped (" in point]
     assert {point.split()[0] for point in ended} == set(parts)
     assert [point for point in strikes.points if point not in ended] == [
         "state",

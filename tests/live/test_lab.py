@@ -215,7 +215,7 @@ def test_down_leaves_nothing_even_when_conf_yml_is_gone(lab: Lab) -> None:
     lab.conf.rename(lab.folder / "gone.yml")
     done = lab.down()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "vm_v11 ended (powerdown)" in done.stdout and done.stdout.rstrip().endswith("session testlab1 is down")
+    assert "vm_v11 stopped (powerdown)" in done.stdout and done.stdout.rstrip().endswith("session testlab1 is down")
     assert lab.leftovers() == []
     again = lab.down()
     assert again.returncode == 0 and "not running" in again.stdout

@@ -162,7 +162,7 @@ def test_restart_keeps_pane_history_and_log_and_does_not_ask_a_wrong_conf(small:
     assert "controler: not a known key" in said and "nothing was changed" in said
     assert small.status()["sec1"] == row
     small.conf.write_text(good)
-    assert "sec1 ended (exit)" in verb(small, "restart", "sec1")
+    assert "sec1 stopped (exit)" in verb(small, "restart", "sec1")
     again = small.status()["sec1"]
     assert again["pane"] == row["pane"] and again["pid"] != row["pid"]
     small.tmux("send-keys", "-t", row["pane"], "C-c")
@@ -274,7 +274,7 @@ def test_ports_and_patches_come_back_after_a_restart(small: Lab) -> None:
 
 def test_stop_and_start_of_single_parts(small: Lab) -> None:
     said = verb(small, "stop", "pri")
-    assert said.index("sec1 ended (exit)") < said.index("pri ended (exit)")
+    assert said.index("sec1 stopped (exit)") < said.index("pri stopped (exit)")
     rows = small.status()
     assert [rows[n]["state"] for n in ("ctrler", "pri", "sec1")] == ["ready", "stopped", "stopped"]
     assert "pri does not run" in verb(small, "stop", "pri")
@@ -360,7 +360,7 @@ def test_a_part_that_outlives_its_pane_is_told_and_down_ends_it(lab: Lab) -> Non
     lab.tmux("kill-server")
     row = wait_for("no pane", lambda: r if (r := lab.status()["pri"])["pane"] is None else None)
     assert row["pid"] == pid and row["state"] == "starting" and "controller" in row["note"]
-    assert "pri ended (SIGINT)" in verb(lab, "down") and lab.leftovers() == []
+    assert "pri stopped (SIGINT)" in verb(lab, "down") and lab.leftovers() == []
 
 
 def start(lab: Lab) -> "subprocess.Popen[bytes]":

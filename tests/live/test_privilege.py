@@ -170,7 +170,7 @@ def test_a_user_without_terminal_is_shown_the_line_and_with_it_is_asked_nothing(
         process.send_signal(signal.SIGSTOP)
     done = lab.down()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "sec1 ended (SIGKILL)" in done.stdout and "sec2 ended (exit)" in done.stdout
+    assert "sec1 stopped (SIGKILL)" in done.stdout and "sec2 stopped (exit)" in done.stdout
     assert "kill -KILL" in done.stderr and "rm -rf /run/dpdk" in done.stderr, "each command is shown"
     assert f"ip netns delete {space}" in done.stderr and not Path(f"/run/netns/{space}").exists()
     assert lab.leftovers() == []

@@ -106,9 +106,9 @@ def test_each_era_comes_up_is_told_and_goes_down(lab: Lab) -> None:
     assert again.returncode == 0 and "nothing was changed" in again.stdout, again.stdout + again.stderr
     done = lab.down()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "sec1 ended (exit)" in done.stdout and "pri ended (exit)" in done.stdout, done.stdout
+    assert "sec1 stopped (exit)" in done.stdout and "pri stopped (exit)" in done.stdout, done.stdout
     if version == "18.08.1":  # its REST cannot end a vf (spp-facts 5)
-        assert "sec2 ended (SIGINT)" in done.stdout and "sec3 ended (SIGINT)" in done.stdout, done.stdout
+        assert "sec2 stopped (SIGINT)" in done.stdout and "sec3 stopped (SIGINT)" in done.stdout, done.stdout
     assert lab.leftovers() == []
 
 

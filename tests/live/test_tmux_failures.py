@@ -465,7 +465,7 @@ def test_t15_kill_session_leaves_what_ignores_sighup(lab: Lab) -> None:
     wait_for("a prompt", lambda: lab.tmux("capture-pane", "-p", "-t", shell).strip())
     lab.tmux("send-keys", "-t", shell, "trap '' HUP TERM; while :; do sleep 1; done &", "Enter")
     done = lab.down()
-    assert done.returncode == 0 and "pri ended (SIGKILL)" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "pri stopped (SIGKILL)" in done.stdout, done.stdout + done.stderr
     assert lab.leftovers() == []
 
 

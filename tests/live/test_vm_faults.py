@@ -71,7 +71,7 @@ def test_a_qemu_that_ignores_powerdown_and_one_that_ignores_all_are_ended(lab: L
     assert done.returncode == 0, done.stdout + done.stderr
     ended = lab.sppr("down", "--session", lab.session, "--powerdown", "1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "vm_r6 ended (quit)" in ended.stdout and "vm_r7 ended (SIGKILL)" in ended.stdout
+    assert "vm_r6 stopped (quit)" in ended.stdout and "vm_r7 stopped (SIGKILL)" in ended.stdout
     assert lab.leftovers() == []
 
 

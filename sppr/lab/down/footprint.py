@@ -1,4 +1,4 @@
-"""What a session leaves outside of its folder, in a small file of its own: for when state.json cannot be read."""
+"""Record the files that a session creates outside of its run directory, for the case that state.json cannot be read."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,13 @@ _NAME = "traces.json"
 
 @dataclass(frozen=True)
 class Footprint:
-    """``socket_name``: of its tmux server. ``conf``: the conf.yml of the lab; empty: not noted."""
+    """The files of a session outside of its run directory, as traces.json keeps them.
+
+    ``socket_name``: the name of its tmux server (``tmux -L``), or None.
+    ``file_prefix``, ``huge_dir``: the EAL options of these names.
+    ``sockets``, ``regions``: vhost-user sockets and shared regions.
+    ``conf``: the conf.yml of the lab; empty: not recorded.
+    """
 
     socket_name: str | None
     file_prefix: str
@@ -27,7 +33,7 @@ class Footprint:
 
 
 def write(plan: Plan) -> None:
-    """Note those of the plan in the session's folder, where they are not noted."""
+    """Write the footprint of the plan into the run directory, unless it is there already."""
     folder = Path(plan.run)
     ours = Footprint(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions, plan.conf)
     if read(folder) != ours:
@@ -35,7 +41,7 @@ def write(plan: Plan) -> None:
 
 
 def read(folder: Path) -> Footprint | None:
-    """None where they were not noted, or cannot be understood."""
+    """Return the footprint in a run directory. None: there is none, or it cannot be read."""
     try:
         return msgspec.json.decode((folder / _NAME).read_bytes(), type=Footprint)
     except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
@@ -43,12 +49,12 @@ def read(folder: Path) -> Footprint | None:
 
 
 def prefixes(programs: Iterable[Sequence[str]]) -> dict[str, str]:
-    """``--file-prefix`` of each of these command lines that has one -> its ``--huge-dir``, empty without one."""
-    found = {}
+    """Return each ``--file-prefix`` in these command lines with its ``--huge-dir``, or "" if it has none."""
+    huge_dirs = {}
     for words in programs:
         if prefix := _value(words, "--file-prefix"):
-            found[prefix] = _value(words, "--huge-dir")
-    return found
+            huge_dirs[prefix] = _value(words, "--huge-dir")
+    return huge_dirs
 
 
 def _value(words: Sequence[str], option: str) -> str:

@@ -1,4 +1,4 @@
-"""Ends sessions whose state is lost: state.json cannot be read, or the run directory went while the lab ran."""
+"""Stop sessions whose state is lost: state.json cannot be read, or the run directory was removed while the lab ran."""
 
 import signal
 from collections.abc import Mapping
@@ -13,19 +13,22 @@ from sppr.host.process import processes as procs
 from sppr.host.root import leftovers
 from sppr.lab.chains import ends
 from sppr.lab.down import footprint, teardown
-from sppr.lab.down.teardown import HUGE_DIR, Note, NotEnded
+from sppr.lab.down.teardown import HUGE_DIR, Note, NotStopped
 from sppr.lab.state import state as states
 from sppr.lab.up import panes
 from sppr.tmux.pane import PaneFiles
 from sppr.tmux.server import Tmux
 
-_SOCKETS = "its vhost-user sockets may be left: sppr doctor --fix removes them"
+_SOCKETS = "its vhost-user sockets may remain; sppr doctor --fix removes them"
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A session whose run directory was removed while it ran. ``panes``: names of its panes. ``processes``: how many
-    run in them. ``folder``: of its lab, None where that cannot be seen."""
+class LostSession:
+    """A session whose run directory was removed while it ran.
+
+    ``panes``: names of its panes. ``processes``: number of processes in them.
+    ``folder``: the folder of its lab; None: unknown.
+    """
 
     session: str
     panes: tuple[str, ...]
@@ -34,6 +37,7 @@ class Lost:
 
     @property
     def what(self) -> str:
+        """Return the message for the user."""
         return (
             f"session {self.session}: its run directory {states.folder_of(self.session)} was removed while it ran; "
             f"{self.processes} processes run in its panes ({', '.join(self.panes)})"
@@ -41,23 +45,27 @@ class Lost:
 
     @property
     def hint(self) -> str:
-        return f"end it: sppr down{states.flag(self.session)}; then sppr up brings it up again"
+        """Return the next command to run."""
+        return f"stop it: sppr down{states.flag(self.session)}; then sppr up starts it again"
 
 
-def find(session: str) -> Lost | None:
-    """Return what runs of a session that has no state, by the mark of its tmux session. None where nothing does."""
+def find(session: str) -> LostSession | None:
+    """Return a session that has no state but runs in tmux, or None. Its owner id shows that it is ours."""
     for tmux in Tmux.servers():
-        there = tmux.find_session(session)
-        if there is not None and there.owner == tmux.owner_id(states.folder_of(session)):
-            folders = (_folder(pid) for pid in there.panes.values())
+        found = tmux.find_session(session)
+        if found is not None and found.owner == tmux.owner_id(states.folder_of(session)):
+            folders = (_folder(pid) for pid in found.panes.values())
             folder = next((folder for folder in folders if folder is not None), None)
-            return Lost(session, tuple(there.parts), len(panes.pane_processes(there.panes.values())), folder)
+            count = len(panes.pane_processes(found.panes.values()))
+            return LostSession(session, tuple(found.parts), count, folder)
     return None
 
 
 def _folder(pid: int) -> Path | None:
-    """The folder of the lab, by the script of a part that waits for its program there: it never leaves that folder. Its
-    shell does."""
+    """Return the folder of the lab: the working directory of the script of a pane. None: ``pid`` is another process.
+
+    The script never leaves that folder; the shell after it may.
+    """
     try:
         words = psutil.Process(pid).cmdline()
         is_script = words[:1] == ["/bin/sh"] and words[-1].endswith(".sh")
@@ -67,77 +75,81 @@ def _folder(pid: int) -> Path | None:
 
 
 def down_corrupt_state(session: str, note: Note) -> bool:
-    """End a session whose state cannot be read: what its pid records name, its tmux session, and the traces it noted
-    when it was started. False where it noted none: something may be left then, which was said."""
+    """Stop a session whose state.json cannot be read, and return whether nothing remains.
+
+    Stop the processes of its pid files and its tmux session, and remove the files that its footprint lists. Return
+    False if it has no footprint: then some files may remain, and a note says so. Raise NotStopped with the processes
+    that still run.
+    """
     folder = states.folder_of(session)
-    kept = footprint.read(folder)
-    records = [PaneFiles(folder, path.stem) for path in sorted(folder.glob("*.pid"))]
-    living = [proc.pid for files in records if (proc := states.process(files)) and proc.alive()]
-    killed, left = procs.end(procs.tree(living), Deadline(teardown.TERM))
-    note(f"{len(living)} processes of it ended" + (f", {len(killed)} of them by SIGKILL" if killed else ""))
-    left += _end_session(session, folder)[1]
+    recorded = footprint.read(folder)
+    pane_files = [PaneFiles(folder, path.stem) for path in sorted(folder.glob("*.pid"))]
+    running = [proc.pid for files in pane_files if (proc := states.process(files)) and proc.alive()]
+    killed, left = procs.end(procs.tree(running), Deadline(teardown.TERM))
+    note(f"{len(running)} processes stopped" + (f", {len(killed)} of them by SIGKILL" if killed else ""))
+    left += _kill_sessions(session, folder)[1]
     if left:
-        raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
-    if kept is not None:
-        Tmux(kept.socket_name).remove_dead_socket()
-        teardown.sweep_outside(kept.sockets, kept.regions)
-        teardown.sweep_dpdk(kept.file_prefix, Path(kept.huge_dir), started=True)
+        raise NotStopped(f"session {session}: could not stop {', '.join(str(p.pid) for p in left)}")
+    if recorded is not None:
+        Tmux(recorded.socket_name).remove_dead_socket()
+        teardown.remove_sockets_and_regions(recorded.sockets, recorded.regions)
+        teardown.remove_dpdk_files(recorded.file_prefix, Path(recorded.huge_dir), started=True)
     else:
-        _sweep({session: "", **footprint.prefixes(states.program(files) for files in records)})
-        note(f"what it made was not noted: {_SOCKETS}")
+        _remove_dpdk_files({session: "", **footprint.prefixes(states.program(files) for files in pane_files)})
+        note(f"the list of its files was lost: {_SOCKETS}")
     ends.remove(folder)
     states.remove(folder)
-    return kept is not None
+    return recorded is not None
 
 
 def down_without_state(session: str, note: Note) -> bool:
-    """End what lives of a session that has no state: its tmux session is known by its mark. False where there is
-    none. NotEnded where a process with its ``--file-prefix`` lives after that."""
-    programs, left = _end_session(session, states.folder_of(session))
+    """Stop a session that has no state, and return whether its tmux session was found, by its owner id.
+
+    Raise NotStopped if a process of the session, or a process with its ``--file-prefix``, still runs.
+    """
+    programs, left = _kill_sessions(session, states.folder_of(session))
     if left:
-        raise NotEnded(f"session {session}: could not end {', '.join(str(p.pid) for p in left)}")
+        raise NotStopped(f"session {session}: could not stop {', '.join(str(p.pid) for p in left)}")
     prefixes = {session: "", **footprint.prefixes(programs or ())}
-    _sweep(prefixes, started=programs is not None)
+    _remove_dpdk_files(prefixes, started=programs is not None)
     states.remove(states.folder_of(session))
-    strangers = [pid for prefix in prefixes for pid in leftovers.running_processes(prefix)]
-    if strangers:
-        what = (
-            f"session {session}: not known here, but {', '.join(map(open_files.describe_process, strangers))} with its"
-        )
-        hint = f"is its state elsewhere (SPPR_RUN_DIR)? else: kill {' '.join(map(str, strangers))}"
-        raise NotEnded(f"{what} --file-prefix runs", hint=hint)
+    others = [pid for prefix in prefixes for pid in leftovers.running_processes(prefix)]
+    if others:
+        what = f"session {session}: has no state here, but a process runs with its --file-prefix:"
+        hint = f"if its state is in another folder, set SPPR_RUN_DIR; otherwise: kill {' '.join(map(str, others))}"
+        raise NotStopped(f"{what} {', '.join(map(open_files.describe_process, others))}", hint=hint)
     if programs is not None:
-        note(f"its run directory was lost; what ran in its panes was ended; {_SOCKETS}")
+        note(f"its run directory was lost; the processes in its panes were stopped; {_SOCKETS}")
     return programs is not None
 
 
-def _end_session(session: str, folder: Path) -> tuple[list[list[str]] | None, list[psutil.Process]]:
-    """End the tmux session that carries this folder's mark, in whatever server it is, with all that runs in it.
+def _kill_sessions(session: str, folder: Path) -> tuple[list[list[str]] | None, list[psutil.Process]]:
+    """Kill the tmux sessions with the owner id of this folder, in every tmux server, with all processes in them.
 
-    Returns the command lines of that (None without such a session), and what could not be ended.
+    Return the command lines of these processes (None: there is no such session), and the processes that still run.
     """
-    # It may be the terminal of this very command.
+    # Killing the session may close the terminal of this command, which sends SIGHUP.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     programs: list[list[str]] | None = None
     left: list[psutil.Process] = []
     for tmux in Tmux.servers():
-        there = tmux.find_session(session)
-        if there is None or there.owner != tmux.owner_id(folder):
+        found = tmux.find_session(session)
+        if found is None or found.owner != tmux.owner_id(folder):
             continue
-        members = panes.pane_processes(there.panes.values())
-        programs = [*(programs or []), *map(_words, members)]
+        members = panes.pane_processes(found.panes.values())
+        programs = [*(programs or []), *map(_command_line, members)]
         left += panes.stop_processes(members)[1]
         tmux.kill_session(session)
     return programs, left
 
 
-def _words(process: psutil.Process) -> list[str]:
+def _command_line(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
     except psutil.Error:
         return []
 
 
-def _sweep(prefixes: Mapping[str, str], started: bool = True) -> None:
+def _remove_dpdk_files(prefixes: Mapping[str, str], started: bool = True) -> None:
     for prefix, huge_dir in prefixes.items():
-        teardown.sweep_dpdk(prefix, Path(huge_dir) if huge_dir else HUGE_DIR, started)
+        teardown.remove_dpdk_files(prefix, Path(huge_dir) if huge_dir else HUGE_DIR, started)

@@ -1,4 +1,4 @@
-"""Ends a session from what its state on disk says, in the reverse of the order of start, and leaves nothing of it."""
+"""Stop a session according to its state on disk, in the reverse order of start, and remove everything it created."""
 
 import contextlib
 import os
@@ -24,11 +24,11 @@ from sppr.parts.part import Part
 from sppr.spp.control import ControlClient
 from sppr.tmux.server import Tmux
 
-#: Seconds for each step of each part.
+#: Time limits in seconds for each step of stopping a part.
 POWERDOWN, QUIT, EXIT, TERM = 20.0, 3.0, 3.0, 3.0
-#: SPP's vf, mirror and pcap take up to 5 s (spp-facts 3.9).
+#: Time limit in seconds for ``exit`` and SIGINT in upstream SPP: vf, mirror and pcap take up to 5 s.
 LONG_EXIT = 9.0
-#: Of the last to go to the first.
+#: Roles in the order in which they are stopped.
 ORDER = (("vm_vhost", "vm_ring"), ("secondary",), ("primary",), ("controller",))
 
 HUGE_DIR = Path("/dev/hugepages")
@@ -36,104 +36,113 @@ HUGE_DIR = Path("/dev/hugepages")
 Note = Callable[[str], None]
 
 
-class NotEnded(SpprError):
-    """Something of the session is still there; ``what`` names it."""
+class NotStopped(SpprError):
+    """Some processes of the session could not be stopped; ``what`` lists them."""
 
 
 def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN, step: Note = lambda _: None) -> None:
-    """End the session. NotEnded names what could not be ended; everything else is gone then, too.
+    """Stop the session, and remove its files.
 
-    The state on disk goes last: who is killed on the way leaves a session that ``down`` and ``up`` both understand.
-    ``step`` is told of each thing that is done, as the report of bring-up is.
+    The state on disk is removed last, so that ``down`` and ``up`` can continue after this process was killed. ``step``
+    is called after each step, like ``Report.step`` of the bring-up. Raise NotStopped with the processes that still run;
+    everything else has been stopped then.
     """
 
-    def said(line: str) -> None:
+    def report(line: str) -> None:
         note(line)
         step(line)
 
     state.phase = "stopping"
-    with contextlib.suppress(OSError):  # a full disk does not keep a lab up
+    with contextlib.suppress(OSError):  # a full disk must not prevent the teardown
         state.save()
     step("state")
     left: list[str] = []
     try:
-        end_parts(state, [part.name for part in state.plan.parts], said, powerdown)
-    except NotEnded as e:
+        stop_parts(state, [part.name for part in state.plan.parts], report, powerdown)
+    except NotStopped as e:
         left.append(e.what)
-    left += _end_panes(state, tmux, said)
+    left += _stop_panes(state, tmux, report)
     if left:
-        raise NotEnded("; ".join(left), hint=f"sppr down --session {state.plan.session}   once more")
+        raise NotStopped("; ".join(left), hint=f"sppr down --session {state.plan.session}   again")
     step("panes")
     for line in ends.processes_inside(state.folder):
-        said(f"{line}: not a part of this lab, so it keeps running, without a network")
-    sweep(state)
-    step("swept")
-    # It may be the terminal of this very command.
+        report(f"{line}: not a part of this lab, so it keeps running, without a network")
+    remove_leftovers(state)
+    step("leftovers")
+    # Killing the session may close the terminal of this command, which sends SIGHUP.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _kill_session(state.plan.session, state.folder, tmux)
     step("session")
     states.remove(state.folder)
-    step("gone")
+    step("removed")
 
 
-def end_parts(state: State, names: Collection[str], note: Note, powerdown: float = POWERDOWN) -> None:
-    """End these parts with all they started, the last to start first. NotEnded names those that still run."""
+def stop_parts(state: State, names: Collection[str], note: Note, powerdown: float = POWERDOWN) -> None:
+    """Stop these parts and their child processes, in the reverse order of start.
+
+    Raise NotStopped with the parts that still run.
+    """
     for roles in ORDER:
         parts = [p for p in state.plan.parts_named(names) if p.role in roles]
         with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
             list(pool.map(lambda part: _stop(state, part, note, powerdown), parts))
-    left = [f"{p.name} (pid {proc.pid})" for p in state.plan.parts_named(names) if (proc := _living(state, p))]
+    left = [f"{p.name} (pid {proc.pid})" for p in state.plan.parts_named(names) if (proc := _running_process(state, p))]
     if left:
-        what = f"session {state.plan.session}: could not end {', '.join(left)}"
-        raise NotEnded(what, hint="look at its pane, or end it by hand: kill -9 PID")
+        what = f"session {state.plan.session}: could not stop {', '.join(left)}"
+        raise NotStopped(what, hint="see its pane, or kill it: kill -9 PID")
 
 
-def sweep_stale(state: State, tmux: Tmux) -> None:
-    """Forget a session of before a restart of the machine: its pids, and perhaps its tmux session, are others' now."""
+def remove_stale_session(state: State, tmux: Tmux) -> None:
+    """Remove a session from before a restart of the machine.
+
+    Its pids, and perhaps a tmux session of its name, belong to others now.
+    """
     _kill_session(state.plan.session, state.folder, tmux)
-    sweep(state)
+    remove_leftovers(state)
     states.remove(state.folder)
 
 
 def _kill_session(session: str, folder: Path, tmux: Tmux) -> None:
-    """End the tmux session, if it is ours: a user may have made another of that name since."""
-    there = tmux.find_session(session)
-    if there is not None and there.owner == tmux.owner_id(folder):
+    """Kill the tmux session, if it is ours. The user may have created another one of this name since."""
+    found = tmux.find_session(session)
+    if found is not None and found.owner == tmux.owner_id(folder):
         tmux.kill_session(session)
     else:
-        tmux.remove_dead_socket()  # it ended with its last pane
+        tmux.remove_dead_socket()  # tmux ended the session with its last pane
 
 
-def sweep(state: State) -> None:
-    """Remove what a session whose processes have ended left outside of its folder: sockets, hugepage files,
-    regions, images that were being made."""
-    sweep_outside(state.plan.sockets, state.plan.regions)
+def remove_leftovers(state: State) -> None:
+    """Remove the files of a stopped session outside of its run directory.
+
+    They are sockets, regions, hugepage files and partial images.
+    """
+    remove_sockets_and_regions(state.plan.sockets, state.plan.regions)
     for image in {image for part in state.plan.parts for image in (part.disk, part.template) if image}:
         atomic_write.remove_leftovers(Path(image))
-    sweep_dpdk(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)
+    remove_dpdk_files(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)
     ends.remove(state.folder)
 
 
-def sweep_outside(sockets: Iterable[str], regions: Iterable[str]) -> None:
-    """Remove the sockets that nobody has, and the regions that nobody serves."""
+def remove_sockets_and_regions(sockets: Iterable[str], regions: Iterable[str]) -> None:
+    """Remove the sockets and regions that no process uses."""
     for socket in unix.find_stale(sockets):
         privilege.remove(socket)
     for path in regions:
         shared_region.remove(Path(path))
 
 
-def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:
-    """Remove what DPDK processes of this ``--file-prefix`` left, if none of them lives: hugepage files, run folders.
+def remove_dpdk_files(prefix: str, huge_dir: Path, started: bool = False) -> None:
+    """Remove the hugepage files and the runtime directory of a ``--file-prefix``, if no process uses them.
 
-    ``started``: whether there were any, which a user cannot see.
+    ``started``: whether DPDK processes of this prefix were started, which a user other than root cannot see.
     """
     if not privilege.is_root():
         leftovers.remove_by_sudo(prefix, huge_dir, started)
         return
     pattern = re.compile(rf"{re.escape(prefix)}map_\d+")
     pages = [page for page in huge_dir.glob(f"{prefix}map_*") if pattern.fullmatch(page.name)]
-    # The real path, as /proc shows it: /var/run is a link. Not /tmp/dpdk, where any user can plant a link: DPDK takes
-    # it for users without a runtime directory, never for root.
+    # /proc shows this path; /var/run is a link. /tmp/dpdk is not searched, because any user can create a link there:
+    # DPDK uses it for users without a runtime directory, and never for root.
     folder = Path("/run/dpdk") / prefix
     mapped = memory.mappers(Path("/")) if pages or folder.is_dir() else {}
     if any(Path(name) in pages or Path(name).parent == folder for name in mapped):
@@ -143,32 +152,32 @@ def sweep_dpdk(prefix: str, huge_dir: Path, started: bool = False) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _living(state: State, part: Part) -> Proc | None:
+def _running_process(state: State, part: Part) -> Proc | None:
     proc = states.process(part.files(state.folder))
     return proc if proc is not None and proc.alive() else None
 
 
 def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
-    """End one part: politely, then firmly, and say so. What it started ends with it, also where it went first."""
-    with contextlib.suppress(OSError):  # a full disk does not keep a lab up
-        part.files(state.folder).stopped.touch()  # before the look: it may be about to be run again
-    proc = _living(state, part)
+    """Stop one part with its child processes, and report how: first on request, then by signals."""
+    with contextlib.suppress(OSError):  # a full disk must not prevent the teardown
+        part.files(state.folder).stopped.touch()  # first, because its policy may be about to restart it
+    proc = _running_process(state, part)
     if proc is None:
         return
-    started = processes.tree([proc.pid])
-    how = _politely(state, part, proc, powerdown) or _interrupted(part, proc)
+    children = processes.tree([proc.pid])
+    how = _request_exit(state, part, proc, powerdown) or _interrupt(part, proc)
     if how is None and proc.alive():
         killed, left = processes.end(processes.tree([proc.pid]), Deadline(TERM))
         how = None if left else "SIGKILL" if killed else "SIGTERM"
-    if how:
-        processes.end([p for p in started if p.pid != proc.pid and p.is_running()], Deadline(TERM))
-    note(f"{part.name} ended ({how})" if how else f"{part.name} could not be ended (pid {proc.pid})")
+    if how:  # children can outlive the part
+        processes.end([p for p in children if p.pid != proc.pid and p.is_running()], Deadline(TERM))
+    note(f"{part.name} stopped ({how})" if how else f"{part.name} could not be stopped (pid {proc.pid})")
 
 
-def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | None:
-    """How the part ended when asked in its own way; None where it still runs."""
+def _request_exit(state: State, part: Part, proc: Proc, powerdown: float) -> str | None:
+    """Ask the part to exit: a VM over QMP, an SPP process over its controller. Return how it stopped, or None."""
     if part.is_vm:
-        from sppr.qemu import monitor  # it brings asyncio, which a bring-up does without
+        from sppr.qemu import monitor  # imports asyncio, which a bring-up does not need
 
         return monitor.shut_down(Path(part.qmp), proc.alive, Deadline(powerdown), Deadline(QUIT))
     if part.role == "controller":
@@ -181,9 +190,12 @@ def _politely(state: State, part: Part, proc: Proc, powerdown: float) -> str | N
     return "exit" if Deadline(LONG_EXIT if part.upstream else EXIT).poll(lambda: not proc.alive()) else None
 
 
-def _interrupted(part: Part, proc: Proc) -> str | None:
-    """SPP's primary, vf, mirror and pcap end in order at SIGINT; at SIGTERM not all do. nfv has no handler for any
-    (spp-facts 3.9)."""
+def _interrupt(part: Part, proc: Proc) -> str | None:
+    """Send SIGINT to an upstream primary, vf, mirror or pcap. Return "SIGINT" if it stopped, otherwise None.
+
+    These programs stop cleanly at SIGINT; not all of them do at SIGTERM. nfv handles neither (docs/spp-protocol.md,
+    Exit).
+    """
     if not part.upstream or part.role not in ("primary", "secondary") or part.kind == "nfv" or not proc.alive():
         return None
     with contextlib.suppress(OSError):
@@ -192,18 +204,18 @@ def _interrupted(part: Part, proc: Proc) -> str | None:
     return None
 
 
-def _end_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
-    """End the shells in the panes and all they started, also what lost its parent. Returns what is left."""
-    there = tmux.find_session(state.plan.session)
-    ours = there is not None and there.owner == tmux.owner_id(state.folder)
-    members = {p.pid: p for p in panes.pane_processes(there.panes.values() if there and ours else ())}
-    spared = processes.self_and_ancestors()
+def _stop_panes(state: State, tmux: Tmux, note: Note) -> list[str]:
+    """Stop the shells in the panes and their processes, including orphans. Return the processes that still run."""
+    found = tmux.find_session(state.plan.session)
+    ours = found is not None and found.owner == tmux.owner_id(state.folder)
+    members = {p.pid: p for p in panes.pane_processes(found.panes.values() if found and ours else ())}
+    excluded = processes.self_and_ancestors()
     for part in state.plan.parts:
         files = part.files(state.folder)
         if proc := states.process(files):
-            lost = processes.session_members(states.terminal(files), proc.started)
-            members.update({p.pid: p for p in lost if p.pid not in spared})
+            orphans = processes.session_members(states.terminal(files), proc.started)
+            members.update({p.pid: p for p in orphans if p.pid not in excluded})
     killed, left = panes.stop_processes(list(members.values()))
     if killed:
-        note(f"in the panes: {len(killed)} processes ended by SIGKILL")
+        note(f"panes: {len(killed)} processes stopped by SIGKILL")
     return [f"{p.name()} (pid {p.pid})" for p in left]

@@ -127,13 +127,13 @@ class BringUp:
         if self.changes.stop:
             self.state.stopping = self.changes.stop
             self._save("starting")
-            teardown.end_parts(self.state, self.changes.stop, self.report.note)
+            teardown.stop_parts(self.state, self.changes.stop, self.report.note)
             self.state.stopping = ()
             self._save("starting")
             self.report.step("stopped")
         if "pri" in self.changes.start:
             for prefix in {self.plan.file_prefix, self.old_prefix} - {""}:
-                teardown.sweep_dpdk(prefix, Path(self.plan.huge_dir))
+                teardown.remove_dpdk_files(prefix, Path(self.plan.huge_dir))
             self.report.step("leftovers")
 
     def open_panes(self) -> None:

@@ -18,5 +18,5 @@ def test_root_sweeps_no_folder_where_others_write(tmp_path: Path, monkeypatch: p
     (tmp_path / "tmp/dpdk").symlink_to(tmp_path / "root")
     own = tmp_path / "run/dpdk/lab"
     own.mkdir(parents=True)
-    teardown.sweep_dpdk("lab", tmp_path / "huge")
+    teardown.remove_dpdk_files("lab", tmp_path / "huge")
     assert victim.is_dir() and not own.exists()
