@@ -46,7 +46,7 @@ def gather(
     """
     check_name("--socket-name", socket_name)
     config, where = load_paths(conf, session)
-    found = machine.look(config.vm.accel, mappers=False)
+    found = machine.read_facts(config.vm.accel, mappers=False)
     with _placed(where.conf):
         made = planner.make(config, plan.Flags(**flags), found, where, socket_name)
     if named_base:
@@ -63,7 +63,7 @@ def reload(state: State) -> Lab | None:
     if not Path(old.conf).exists():
         return None
     config, where = load_paths(Path(old.conf), old.session)
-    found = machine.look(config.vm.accel, mappers=False)
+    found = machine.read_facts(config.vm.accel, mappers=False)
     with _placed(where.conf):
         return Lab(config, found, where, planner.make(config, old.flags, found, where, old.socket_name))
 

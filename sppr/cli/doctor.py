@@ -82,8 +82,8 @@ def _look(conf: Path | None, session: str | None, socket_name: str | None, flags
     try:
         lab = gather(conf, session, socket_name, flags, named_base=False)  # preflight reports it
     except SpprError as e:
-        return doctor.of_host(e)
-    return doctor.of_lab(lab.plan, lab.paths)
+        return doctor.diagnose_host(e)
+    return doctor.diagnose_lab(lab.plan, lab.paths)
 
 
 def _table(rows: list[dict[str, Any]], verbose: bool) -> None:

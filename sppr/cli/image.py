@@ -194,7 +194,7 @@ def _build_template(conf: Path | None, kind: Any, force: bool) -> None:
     from sppr.lab.up import provision
 
     config, paths, _ = _folder(conf)
-    store, filler = paths.need_store(), provision.provisioner(config, paths.folder)
+    store, filler = paths.require_store(), provision.provisioner(config, paths.folder)
     if force:
         click.echo(store.rebuild_template(kind, click.echo, filler))
         return

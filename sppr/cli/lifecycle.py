@@ -71,7 +71,7 @@ def start(names: tuple[str, ...], session: str | None) -> None:
 
     with locked_session(session, names) as state:
         replanned, paths, lab = replan(state, names)
-        changes = lifecycle.to_start(state, names, replanned, echo, lab.plan if lab else None)
+        changes = lifecycle.start_changes(state, names, replanned, echo, lab.plan if lab else None)
         if changes.start:
             execute(changes, state, paths, lab)
             report_ready(changes)
@@ -104,7 +104,7 @@ def restart(names: tuple[str, ...], session: str | None) -> None:
         running = observe.running(state.folder, state.plan.parts)
         chosen = reconcile.with_secondaries(state.plan, names, running)
         replanned, paths, lab = replan(state, chosen)
-        changes = lifecycle.to_restart(state, chosen, replanned, lab.plan if lab else None)
+        changes = lifecycle.restart_changes(state, chosen, replanned, lab.plan if lab else None)
         execute(changes, state, paths, lab)
         report_ready(changes)
 
@@ -180,7 +180,7 @@ def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "
     if lab is not None:
         changes = replace(changes, plan=rewired(lab, changes.plan, state.plan))
     tmux = Tmux(state.plan.socket_name)
-    found = machine.look(changes.plan.accel)
+    found = machine.read_facts(changes.plan.accel)
     findings = lifecycle.check(changes, paths, found)
     outlive_own_pane(state)
     root = sudo_prompt.of_lab(changes.plan, changes.start)

@@ -60,14 +60,14 @@ def main(session: str | None, words: tuple[str, ...], **given: Any) -> int:
     if given["list_"]:
         return _list(found, given["as_json"])
     if given["console"]:
-        return _console(name, guests.running(guests.select(found, given["console"])[0]))
+        return _console(name, guests.require_running(guests.select(found, given["console"])[0]))
     if given["run_on"]:
         return _run(found, given["run_on"], given["user"], words)
     if given["rename"]:
         return _rename(found, given["user"], *given["rename"])
     if given["shutdown"] or given["shutdown_all"]:
         return _shut_down(found, given["shutdown"], given["powerdown"])
-    return _log_in(guests.running(guests.select(found, words[0])[0]), given["user"])
+    return _log_in(guests.require_running(guests.select(found, words[0])[0]), given["user"])
 
 
 def _one_verb(given: dict[str, Any], words: Sequence[str]) -> None:
@@ -107,7 +107,7 @@ def _log_in(guest: Any, user: str) -> int:
     from sppr.lab import guests
     from sppr.run import find_program
 
-    guests.need_key(guest)
+    guests.check_key(guest)
     guests.wait_sshd(guest, Deadline(guests.SSHD_SECONDS))
     argv = guest.ssh(user)
     os.execv(find_program("ssh"), argv)  # noqa: S606 - argv only
@@ -133,9 +133,9 @@ def _run(found: Sequence[Any], target: str, user: str, words: Sequence[str]) -> 
     from sppr.lab import guests
     from sppr.run import find_program
 
-    chosen = [guests.running(guest) for guest in guests.select(found, target)]
+    chosen = [guests.require_running(guest) for guest in guests.select(found, target)]
     for guest in chosen:
-        guests.need_key(guest)
+        guests.check_key(guest)
     if target != "all":
         guests.wait_sshd(chosen[0], Deadline(guests.SSHD_SECONDS))
         argv = [*chosen[0].ssh(user, "-o", "BatchMode=yes", *(["-t"] if sys.stdin.isatty() else [])), *words]
@@ -171,16 +171,16 @@ def _rename(found: Sequence[Any], user: str, target: str, name: str) -> int:
     from sppr.lab import guests
     from sppr.run import run
 
-    guest = guests.running(guests.select(found, target)[0])
+    guest = guests.require_running(guests.select(found, target)[0])
     if target == "all":
         raise click.UsageError("one guest only: no two have the same name")
     guests.check_new_name(found, guest, name)
-    guests.need_key(guest)
+    guests.check_key(guest)
     guests.wait_sshd(guest, Deadline(guests.SSHD_SECONDS))
     done = run([*guest.ssh(user, "-o", "BatchMode=yes", "-n"), guests.rename_command(name)], check=False)
     if done.returncode:
         raise HostError(f"{guest.host}: {done.stderr.strip() or 'ssh failed'}", hint=f"look: sppsh {guest.id}")
-    guests.note_name(guest, name)
+    guests.record_name(guest, name)
     click.echo(f"{guest.host} is {name} now; a shell that is open shows it when it is opened anew")
     return 0
 
@@ -191,7 +191,7 @@ def _shut_down(found: Sequence[Any], target: str | None, seconds: float) -> int:
 
     chosen = guests.select(found, target or "all")
     for guest in chosen:
-        guests.running(guest)
+        guests.require_running(guest)
     with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
         ways = list(pool.map(lambda guest: guests.shut_down(guest, seconds), chosen))
     for guest, how in zip(chosen, ways, strict=True):

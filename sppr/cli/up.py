@@ -190,7 +190,7 @@ def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
     from sppr.lab.up.bringup import BringUp
 
     flag = state.flag(changes.plan.session)
-    found = machine.look(changes.plan.accel)  # again, now that the session is locked
+    found = machine.read_facts(changes.plan.accel)  # again, now that the session is locked
     findings = preflight.check(changes.plan, lab.paths, found, changes.fresh)
     root = sudo_prompt.of_lab(changes.plan, changes.start)
     root.ask()

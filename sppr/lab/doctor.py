@@ -1,4 +1,4 @@
-"""All findings about a machine and a lab on it, what of them is mended, and rows for a table."""
+"""Collect the findings of ``sppr doctor`` about a machine and a lab on it, and apply their fixes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,11 @@ from sppr.lab.up import preflight
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """``facts`` and ``needs``: what the checks were given. ``session``: of the lab whose findings these are; empty
-    where only the machine was looked at."""
+    """The result of all checks.
+
+    ``findings``: the problems. ``facts``, ``required``: the input of the checks.
+    ``session``: the session of the lab; empty: only the machine was checked.
+    """
 
     findings: list[checks.Finding]
     facts: Facts
@@ -27,49 +30,55 @@ class Diagnosis:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each finding, then one for each check that found nothing: "ok" with what it saw, or "info" where
-        it looked at nothing. A check that is known from logs alone has no row."""
+        """Return a row for each finding, then a row for each check without a finding.
+
+        The severity of the latter is "ok", with the observed values, or "info" if the check did not apply. Checks that
+        only explain log lines have no row.
+        """
         found = [_row(f.id, f.severity, f.what, f.fix, bool(f.fix_steps)) for f in self.findings]
-        known = {finding.id for finding in self.findings}
-        quiet = [c for c in checks.REGISTRY if c.id not in known and (self.session or c.host)]
-        return found + [self._quiet(c.id, c.ok(self.facts, self.required)) for c in quiet if callable(c.ok)]
+        with_findings = {finding.id for finding in self.findings}
+        passed = [c for c in checks.REGISTRY if c.id not in with_findings and (self.session or c.host)]
+        return found + [self._passed_row(c.id, c.ok(self.facts, self.required)) for c in passed if callable(c.ok)]
 
     @staticmethod
-    def _quiet(identity: str, seen: str | checks.NotChecked) -> dict[str, Any]:
-        if isinstance(seen, checks.NotChecked):
-            return _row(identity, "info", f"not checked: {seen.why}", "nothing to do", False)
-        return _row(identity, "ok", seen, "", False)
+    def _passed_row(identity: str, observed: str | checks.NotChecked) -> dict[str, Any]:
+        if isinstance(observed, checks.NotChecked):
+            return _row(identity, "info", f"not checked: {observed.why}", "nothing to do", False)
+        return _row(identity, "ok", observed, "", False)
 
 
-def of_lab(plan: Plan, paths: LabPaths) -> Diagnosis:
-    """Of a lab that can be planned."""
-    facts = machine.look(plan.accel)
-    findings, needed = preflight.inspect(plan, paths, facts)
-    return Diagnosis(findings, facts, needed, plan.session)
+def diagnose_lab(plan: Plan, paths: LabPaths) -> Diagnosis:
+    """Check the machine and a lab that has a plan."""
+    facts = machine.read_facts(plan.accel)
+    findings, required = preflight.inspect(plan, paths, facts)
+    return Diagnosis(findings, facts, required, plan.session)
 
 
-def of_host(error: SpprError) -> Diagnosis:
-    """Of the machine alone, with what keeps the lab from being planned."""
+def diagnose_host(error: SpprError) -> Diagnosis:
+    """Check the machine alone. ``error``: why the lab cannot be planned, which becomes a finding."""
     identity = "conf" if isinstance(error, ConfigError) else "lab"
-    found = checks.Finding(identity, "error", error.what, error.hint or "mend conf.yml, then again")
-    facts, needed = machine.look(), requirements.host_requirements()
-    return Diagnosis(checks.in_order([found, *checks.check(facts, needed)]), facts, needed)
+    found = checks.Finding(identity, "error", error.what, error.hint or "fix conf.yml, and run doctor again")
+    facts, required = machine.read_facts(), requirements.host_requirements()
+    return Diagnosis(checks.in_order([found, *checks.check(facts, required)]), facts, required)
 
 
-def apply_fixes(look: Callable[[], Diagnosis], note: Callable[[str], None]) -> None:
-    """Run what mends each finding, and can be taken back. Nobody else may be at the session meanwhile."""
-    session = look().session
+def apply_fixes(diagnose: Callable[[], Diagnosis], note: Callable[[str], None]) -> None:
+    """Run the fix of each finding that has one, if it can be undone. Do nothing without a lab.
+
+    The session is locked meanwhile.
+    """
+    session = diagnose().session
     if not session:
         return
     with states.locked(session):
-        # Anew, now that nobody can be starting what would be removed.
-        for finding in look().findings:
+        # Check again under the lock, so that no bring-up can be using what a fix removes.
+        for finding in diagnose().findings:
             if finding.fix_steps:
                 note(f"{finding.id}: {finding.what}")
                 try:
                     setup.apply_fixes(finding.fix_steps, lambda line: note(f"  $ {line}"))
-                except HostError as e:  # the others may go all the same; what is left is told at the end
-                    note(f"  not done: {e.what}")
+                except HostError as e:  # other fixes may work; the caller shows the remaining findings
+                    note(f"  failed: {e.what}")
 
 
 def _row(identity: str, severity: str, found: str, fix: str, fixable: bool) -> dict[str, Any]:

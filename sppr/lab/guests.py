@@ -1,5 +1,7 @@
-"""The guests that run, and how each is reached: from the sessions' state on disk, and for a VM started by hand from the
-QEMU that runs it."""
+"""List the guests and how to reach each of them.
+
+The source is the state of a session, and for a VM that was started by hand its QEMU process.
+"""
 
 import itertools
 import json
@@ -27,20 +29,25 @@ from sppr.qemu import monitor
 _FORWARD = re.compile(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22")
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"guest=vm-([rvno])(\d+)")
-
-
-#: Seconds until a guest's sshd answers, between two tries, and for a banner once QEMU has accepted.
+#: Time limit in seconds until the sshd of a guest answers; interval of the attempts; time limit of one attempt.
 SSHD_SECONDS, SSHD_INTERVAL, SSHD_BANNER = 30.0, 0.2, 5.0
 
 
 class NoGuest(SpprError):
-    """There is no guest of this name, or it cannot be reached now."""
+    """No guest has this name, or it cannot be reached now."""
 
 
 @dataclass(frozen=True)
 class Guest:
-    """``host``: its host name, as sppr gave it or as it was renamed. ``port``: of its ssh on the host's loopback, 0 for
-    none. ``state``: as ``sppr status`` says it; ``running`` of one started by hand. ``pane``: where its console is."""
+    """A guest.
+
+    ``id``, ``vm``: id and kind of the VM, such as 11 and ``v11``.
+    ``host``: its host name, as assigned by sppr or by the user.
+    ``state``: the state in ``sppr status``; ``running`` if it was started by hand.
+    ``port``: the port of its ssh on the loopback address of the host; 0: none.
+    ``disk``, ``qmp``: its disk image and its QMP socket.
+    ``proc``: its QEMU process; None: it does not run. ``pane``: the tmux pane with its console.
+    """
 
     id: int
     vm: str
@@ -54,22 +61,27 @@ class Guest:
 
     @property
     def address(self) -> str:
+        """Return the address of its ssh, or ``-``."""
         return f"127.0.0.1:{self.port}" if self.port else "-"
 
     @property
     def key(self) -> Path:
-        """The lab's ssh key: it lies with the templates, over the folder of instances."""
+        """Return the ssh key of the lab. It is in the folder of the templates, the parent of that of the instances."""
         folder = self.disk.parent.parent if self.disk.parent.name == "img" else self.disk.parent
         return folder / KEY_NAME
 
-    def is_called(self, word: str) -> bool:
-        """Exactly, never by a beginning: 1 is not 12."""
+    def has_name(self, word: str) -> bool:
+        """Return whether ``word`` is the id or a name of the guest. A prefix does not match: 1 is not 12."""
         return word in (str(self.id), self.host, self.vm, f"vm-{self.vm}", f"vm_{self.vm}")
 
     def ssh(self, user: str, *options: str) -> list[str]:
-        """ssh up to the address. A VM made anew has a new host key on its old port, so none is kept."""
+        """Return the ssh command line up to the address. Raise NoGuest if the guest has no ssh port.
+
+        Host keys are not stored, because a recreated VM has a new host key on the same port.
+        """
         if not self.port:
-            raise NoGuest(f"{self.host}: has no ssh port", hint=f"its console: sppsh -c {self.id}; or set vm.ssh_port")
+            hint = f"open its console: sppsh -c {self.id}; or set vm.ssh_port"
+            raise NoGuest(f"{self.host}: has no ssh port", hint=hint)
         fixed = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=20")
         return [
             "ssh", "-i", str(self.key), "-o", "IdentitiesOnly=yes", "-p", str(self.port),
@@ -79,11 +91,11 @@ class Guest:
 
 
 def guests(session: str) -> list[Guest]:
-    """All guests of a session, those that are down too, by id; and those of its run directory that run by hand."""
+    """Return all guests of a session, sorted by id, including stopped guests and guests that were started by hand."""
     try:
         state = states.load(session)
     except states.NoSession:
-        return sorted(_by_hand(session, set()), key=lambda guest: guest.id)
+        return sorted(_started_by_hand(session, set()), key=lambda guest: guest.id)
     rows = {row.name: row for row in part_statuses(state)}
     found = []
     for part in state.plan.parts:
@@ -92,17 +104,20 @@ def guests(session: str) -> list[Guest]:
         row, vm = rows[part.name], part.name.removeprefix("vm_")
         proc = states.process(part.files(state.folder)) if row.pid else None
         disk = Path(part.disk)
-        host = renamed(disk) or f"vm-{vm}"
+        host = given_name(disk) or f"vm-{vm}"
         found.append(Guest(part.id or 0, vm, host, row.state, part.ssh_port, disk, Path(part.qmp), proc, row.pane))
     known = {guest.vm for guest in found if guest.proc}
-    others = list(_by_hand(session, known))
+    others = list(_started_by_hand(session, known))
     found = [guest for guest in found if guest.vm not in {other.vm for other in others}] + others
     return sorted(found, key=lambda guest: (guest.id, guest.vm))
 
 
-def _by_hand(session: str, known: set[str]) -> Iterator[Guest]:
-    """QEMUs whose QMP socket lies in the session's run directory. Only processes of this user, or of the one that QEMU
-    drops to, are believed: anybody can start a process that is called like a guest."""
+def _started_by_hand(session: str, known: set[str]) -> Iterator[Guest]:
+    """Yield the guests whose QMP socket is in the run directory of the session, except those in ``known``.
+
+    Only QEMU processes of this user, or of the user that QEMU changes to, count: any user can start a process with the
+    name of a guest.
+    """
     run, user = states.folder_of(session), vm_user.find()
     trusted = {os.getuid(), *([user.pw_uid] if user else [])}
     for process in psutil.process_iter():
@@ -120,41 +135,47 @@ def _by_hand(session: str, known: set[str]) -> Iterator[Guest]:
         file = next((m[1] for word in words if (m := re.match(r"file=([^,]+),format=qcow2", word))), "")
         vm, disk = match[1] + match[2], Path(file)
         assert qmp is not None
-        host = renamed(disk) or f"vm-{vm}"
+        host = given_name(disk) or f"vm-{vm}"
         yield Guest(int(match[2]), vm, host, "running", forward, disk, qmp, pids.current(process.pid))
 
 
 def select(found: Sequence[Guest], word: str) -> list[Guest]:
-    """The one guest that is called ``word``, or all that run for ``all``. NoGuest where there is none."""
-    chosen = [guest for guest in found if (guest.proc if word == "all" else guest.is_called(word))]
-    if not chosen:
-        there = ", ".join(f"{guest.id} ({guest.host})" for guest in found) or "none"
-        raise NoGuest(f"{word}: no such guest" if word != "all" else "no guest runs", hint=f"there are: {there}")
-    if len(chosen) > 1 and word != "all":
-        names = ", ".join(guest.host for guest in chosen)
-        raise NoGuest(f"{word}: may be {names}", hint=f"say which by its host name: {chosen[0].host}")
-    return chosen
+    """Return the guest with this id or name, or all running guests for ``all``.
+
+    Raise NoGuest if there is none, or if the name is ambiguous.
+    """
+    selected = [guest for guest in found if (guest.proc if word == "all" else guest.has_name(word))]
+    if not selected:
+        listed = ", ".join(f"{guest.id} ({guest.host})" for guest in found) or "none"
+        raise NoGuest(f"{word}: no such guest" if word != "all" else "no guest runs", hint=f"guests: {listed}")
+    if len(selected) > 1 and word != "all":
+        names = ", ".join(guest.host for guest in selected)
+        raise NoGuest(f"{word}: ambiguous, it is the id of {names}", hint=f"use a host name: {selected[0].host}")
+    return selected
 
 
-def running(guest: Guest) -> Guest:
-    """The guest; NoGuest where it does not run."""
+def require_running(guest: Guest) -> Guest:
+    """Return the guest. Raise NoGuest if it does not run."""
     if guest.proc is None:
         raise NoGuest(f"{guest.host}: does not run ({guest.state})", hint="sppr status; sppsh -l")
     return guest
 
 
 def shut_down(guest: Guest, seconds: float) -> str | None:
-    """Power the guest off; how it went: ``powerdown``, or after ``seconds`` ``quit``. None where it still runs."""
-    proc = running(guest).proc
+    """Power the guest off, and return how: ``powerdown``, or ``quit`` after ``seconds``. None: it still runs.
+
+    Raise NoGuest if it does not run.
+    """
+    proc = require_running(guest).proc
     assert proc is not None
     return monitor.shut_down(guest.qmp, proc.alive, Deadline(seconds), Deadline(5))
 
 
-# --- a host name given by the user: noted beside the disk, in the guest in a file that goes before the host's word ---
+# --- A host name set by the user. It is recorded beside the disk, and in a file of the guest that takes precedence. ---
 
 
 def rename_command(name: str) -> str:
-    """What sets the host name in a guest, for now and for its next boots."""
+    """Return the command line that sets the host name in a guest, now and for its next boots."""
     return (
         f"mkdir -p /etc/sppr && echo {name} > /etc/sppr/hostname && echo {name} > /etc/hostname"
         f" && echo {name} > /proc/sys/kernel/hostname"
@@ -163,22 +184,23 @@ def rename_command(name: str) -> str:
 
 
 def check_new_name(found: Sequence[Guest], guest: Guest, name: str) -> None:
-    """ConfigError for a name that no host can have, or that another guest is called by."""
+    """Raise ConfigError for an invalid host name, and for a name that sppsh reserves or another guest has."""
     if _HOST_NAME.fullmatch(name) is None:
         what = f"{name[:80]!r} cannot be a host name"
-        raise ConfigError(what, hint="small letters, digits and -, 63 at most; no - at its ends")
+        raise ConfigError(what, hint="use lower-case letters, digits and -, at most 63, with no - at the ends")
     if name == "all" or name.isdigit():
-        raise ConfigError(f"{name!r} means something else to sppsh already", hint="choose another name")
-    if other := next((one for one in found if one != guest and one.is_called(name)), None):
+        raise ConfigError(f"{name!r} is reserved: sppsh takes numbers as ids, and all", hint="choose another name")
+    if other := next((g for g in found if g != guest and g.has_name(name)), None):
         raise ConfigError(f"{name!r} is the name of {other.host} (id {other.id})", hint="choose another name")
 
 
-def note_name(guest: Guest, name: str) -> None:
+def record_name(guest: Guest, name: str) -> None:
+    """Record the host name beside the disk of the guest."""
     atomic_write.write(hostname_note(guest.disk), json.dumps({"hostname": name}) + "\n")
 
 
-def renamed(disk: Path) -> str | None:
-    """The name that a guest was given by ``sppsh --rename``; it goes with its disk."""
+def given_name(disk: Path) -> str | None:
+    """Return the host name that ``sppsh --rename`` recorded beside this disk, or None."""
     try:
         name = json.loads(hostname_note(disk).read_text())["hostname"]
     except (OSError, ValueError, LookupError, TypeError):
@@ -187,14 +209,14 @@ def renamed(disk: Path) -> str | None:
 
 
 def wait_sshd(guest: Guest, deadline: Deadline) -> None:
-    """Wait until the guest's sshd sends its banner. NoGuest where it does not: a guest without sshd, or a slow one.
+    """Wait until the guest's sshd sends its banner. Raise NoGuest if it does not: it is slow, or the guest has no sshd.
 
     A VM counts as ready when its spp_vm is connected, which is before its sshd listens. QEMU accepts a connection to
-    the forwarded port all the same, and closes it: ssh then fails with "Connection closed by remote host".
+    the forwarded port even then, and closes it, so that ssh fails with "Connection closed by remote host".
     """
     if guest.port and not deadline.poll(lambda: _has_banner(guest.port), SSHD_INTERVAL):
         what = f"{guest.host}: its sshd did not answer within {deadline.seconds:.0f} s"
-        raise NoGuest(what, hint=f"its console: sppsh -c {guest.id}; an image without sshd has no other way in")
+        raise NoGuest(what, hint=f"open its console: sppsh -c {guest.id}   (the only access without sshd)")
 
 
 def _has_banner(port: int) -> bool:
@@ -205,7 +227,7 @@ def _has_banner(port: int) -> bool:
         return False
 
 
-def need_key(guest: Guest) -> None:
-    """HostError where ssh would ask for a password that nobody has."""
+def check_key(guest: Guest) -> None:
+    """Raise HostError if the ssh key of the lab is missing. ssh would ask for a password, which no guest has."""
     if not guest.key.exists():
-        raise HostError(f"{guest.key}: the lab's ssh key is missing", hint="sppr down, and up again: it is made anew")
+        raise HostError(f"{guest.key}: the lab's ssh key is missing", hint="sppr down, then sppr up creates a new one")

@@ -1,4 +1,4 @@
-"""The facts of this machine, KVM tried where the CPU's flags promise it."""
+"""Read the facts of this machine, and try KVM if the CPU has its flags."""
 
 from dataclasses import replace
 
@@ -7,8 +7,12 @@ from sppr.host.facts import Facts
 from sppr.qemu import kvm
 
 
-def look(accel: str = "auto", mappers: bool = True) -> Facts:
-    """``accel``: what the lab wants; with ``tcg`` nothing is tried. A plan needs no ``mappers`` (facts.read)."""
+def read_facts(accel: str = "auto", mappers: bool = True) -> Facts:
+    """Return the facts of this machine.
+
+    ``accel``: ``vm.accel`` of the lab. With ``tcg``, KVM is not tried. ``mappers``: see ``facts.read``; a plan does not
+    need them.
+    """
     found = facts.read(mappers=mappers)
     if accel == "tcg" or not found.kvm_usable():
         return found

@@ -1,4 +1,4 @@
-"""Where a lab lives: its folder, its runscripts, its run directory, its images and programs. Gathered before a plan."""
+"""Collect the paths of a lab before it is planned: its folder, runscripts, run directory, images and programs."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -17,21 +17,30 @@ from sppr.run import which
 from sppr.spp import releases, tree
 from sppr.spp.releases import Version
 
-if TYPE_CHECKING:  # pydantic takes 60 ms, and not every command needs it
+if TYPE_CHECKING:  # importing pydantic takes 60 ms, and not every command needs it
     from sppr.config.model import Config, Step
     from sppr.parts.part import Part
 
-#: ssh key of the lab, made when first needed; the guests learn its public half at boot.
+#: File name of the ssh key of the lab. It is created when first needed; the guests read its public key at boot.
 KEY_NAME = "lab_key"
 
 
 @dataclass(frozen=True)
 class LabPaths:
-    """``conf``: the file that was read. ``folder``: where it lies; panes start there. ``run``: the session's state.
+    """The paths and programs of a lab.
 
-    ``vm_user``, ``vm_uid``: the user that QEMU drops to, empty and 0 for none. ``sandbox``: QEMU has seccomp.
-    ``qemu_9_2``: it is 9.2 or later.
-    ``named_sock_dir``: that of conf.yml, None where it names none.
+    ``session``: the name of the session. ``run``: its run directory.
+    ``conf``: path of conf.yml. ``folder``: its folder, in which panes start.
+    ``scripts``: the folder of the runscripts; None: ``sppr run`` replaces them.
+    ``store``: the images; None: there is no base image, and ``no_store`` is the error.
+    ``public_key``: the public ssh key of the lab.
+    ``tree``, ``target``, ``version``: root, RTE_TARGET and release of an upstream SPP tree. None: our own programs.
+    ``python``: the interpreter that conf.yml sets for the controllers of the tree.
+    ``extra_flags``: options that a runscript needs because they differ from the defaults.
+    ``steps``: the steps of conf.yml for new templates.
+    ``vm_user``, ``vm_uid``: the user that QEMU changes to; empty and 0: none.
+    ``sandbox``: whether QEMU has seccomp. ``qemu_9_2``: whether QEMU is 9.2 or later.
+    ``named_sock_dir``: ``spp.sock_dir`` of conf.yml; None: it is not set.
     """
 
     session: str
@@ -56,12 +65,18 @@ class LabPaths:
 
     @property
     def sock_dir(self) -> str:
-        """The folder of vhost-user sockets and regions: the session's own, where no other user can put a socket that
-        QEMU would connect to. SPP's own programs know /tmp only."""
+        """Return the folder of vhost-user sockets and regions.
+
+        The default is the run directory, where no other user can create a socket that QEMU would connect to. Upstream
+        SPP uses /tmp only.
+        """
         return self.named_sock_dir or ("/tmp" if self.tree else str(self.run))  # noqa: S108
 
     def runscript(self, name: str) -> tuple[str, ...]:
-        """How a pane calls a runscript: short where it lies in the lab's folder, so that the line can be edited."""
+        """Return the command of a runscript in a pane.
+
+        It is short if the runscripts are in the folder of the lab, so that a user can edit the command line.
+        """
         if self.scripts is None:
             return (which("sppr") or "sppr", "run", name.removesuffix(".py").removeprefix("run-"))
         if self.scripts.parent == self.folder:
@@ -69,17 +84,18 @@ class LabPaths:
         return (str(self.scripts / name),)
 
     def flags(self) -> tuple[str, ...]:
-        """What a runscript must be told because it differs from the defaults."""
+        """Return the options that a runscript needs because they differ from the defaults."""
         return self.extra_flags
 
     def binary(self, kind: str) -> Path:
+        """Return the path of the program ``spp_<kind>``. If it does not exist, return the path where it should be."""
         try:
             return tree.binary(kind, self.tree, self.target)
         except HostError:
             return tree.BUILD_DIR / f"spp_{kind}" if self.tree is None else self.tree / f"spp_{kind}"
 
-    def need_store(self) -> Store:
-        """Its images; HostError where there is no base, or several and none is named."""
+    def require_store(self) -> Store:
+        """Return the images. Raise HostError if there is no base image, or several and conf.yml names none."""
         if self.store is None:
             raise self.no_store or HostError("no base image", hint=images.BUILD_HINT)
         return self.store
@@ -93,55 +109,53 @@ class LabPaths:
             raise self.no_store
 
     def check_binaries(self, kinds: list[str]) -> None:
-        """HostError for the first program that is not there, with every path that was tried."""
+        """Raise HostError for the first missing program, with every path that was tried."""
         for kind in kinds:
             tree.binary(kind, self.tree, self.target)
 
     def with_tree(self, root: Path) -> "LabPaths":
-        """The same with another SPP tree."""
+        """Return these paths with another SPP tree."""
         return replace(self, tree=root, version=Version(releases.detect(root) or "HEAD", self.version.sppr_controller))
 
     def interpreter(self, program: str) -> str:
-        """Path of the Python for one of the tree's controllers; its bare name where there is none."""
-        wanted = self.python or self.version.python(program)
-        return which(wanted) or wanted
+        """Return the path of the Python for a controller of the tree. If it is not installed, return its name."""
+        python = self.python or self.version.python(program)
+        return which(python) or python
 
     def check_controllers(self, programs: Sequence[str]) -> None:
-        """HostError for a controller of the tree that is not there, or whose Python is not or lacks a module."""
+        """Raise HostError if a controller of the tree, its Python, or a module that it needs is missing."""
         if self.tree is None or self.version.era == "sppr":
             return
         releases.check(self.tree, self.version)
         for program in programs:
-            wanted = self.python or self.version.python(program)
-            if not releases.script_path(self.tree, program).is_file():
-                raise HostError(
-                    f"tried: {releases.script_path(self.tree, program)}: not there", hint="is the tree whole?"
-                )
-            if which(wanted) is None:
-                what = f"{program} of SPP {self.version.name} wants {wanted}, which is not installed"
-                raise HostError(what, hint="name one: spp: {python: PATH}")
+            python, script = self.python or self.version.python(program), releases.script_path(self.tree, program)
+            if not script.is_file():
+                raise HostError(f"{script}: no such file", hint="check that the SPP tree in spp.dir is complete")
+            if which(python) is None:
+                what = f"{program} of SPP {self.version.name} needs {python}, which is not installed"
+                raise HostError(what, hint="set its path: spp: {python: PATH}")
             releases.check_python(self.interpreter(program), self.version, program)
 
 
 def images_folder(folder: Path, images_dir: str) -> Path:
-    """Where base and templates lie, absolute. HostError for a path that no file system takes."""
+    """Return the absolute path of the folder of base images and templates. Raise HostError for an invalid path."""
     try:
-        found = (folder / images_dir).resolve()
-        found.exists()
+        path = (folder / images_dir).resolve()
+        path.exists()
     except OSError as e:
-        raise HostError(f"images.dir: {images_dir[:60]}…: {e.strerror}", hint="name another folder") from None
-    return found
+        raise HostError(f"images.dir: {images_dir[:60]}…: {e.strerror}", hint="set another folder") from None
+    return path
 
 
-def _version(root: Path | None, wanted: str, sppr_controller: bool) -> Version:
-    """What the tree is. A tree that is none counts as the newest until that is told with the rest."""
+def _version(root: Path | None, configured: str, sppr_controller: bool) -> Version:
+    """Return the release of a tree. If it cannot be detected, return HEAD: preflight reports the problem later."""
     if root is None:
         return Version()
-    return Version(wanted if wanted != "auto" else releases.detect(root) or "HEAD", sppr_controller)
+    return Version(configured if configured != "auto" else releases.detect(root) or "HEAD", sppr_controller)
 
 
 def gather_paths(config: "Config", conf: Path, session: str | None) -> LabPaths:
-    """The site of a lab. Reads folders, touches nothing; a base image that is missing is told later, with the rest."""
+    """Return the paths of a lab. Only read the file system; a missing base image is reported later, by preflight."""
     folder = conf.parent
     name = session or config.session
     images_dir = images_folder(folder, config.images.dir)

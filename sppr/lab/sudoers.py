@@ -1,4 +1,4 @@
-"""What of a lab runs as root, and the line in sudoers that lets its user have it without a password."""
+"""Determine which programs of a lab run as root, and the sudoers line that permits them without a password."""
 
 import os
 from collections.abc import Iterable
@@ -14,14 +14,16 @@ from sppr.spp.tree import BUILD_DIR
 
 
 def programs(parts: Iterable[Part]) -> list[str]:
-    """Paths of the programs that the panes of these parts run as root."""
+    """Return the paths of the programs that the panes of these parts run as root."""
     return list(dict.fromkeys(part.program[0] for part in parts if part.as_root))
 
 
 def sudoers_line(plan: Plan) -> str:
-    """Programs with any arguments; what ``down`` sweeps to the letter; and kill, for a program that hangs.
+    """Return the sudoers line of a lab.
 
-    SPP's own programs cannot hand their sockets to the user, so chown is among them where those run.
+    It permits the programs with any arguments, the commands of ``down`` with exactly their arguments, and kill for a
+    program that hangs. With upstream SPP it also permits chown, because upstream programs cannot give their sockets to
+    the user.
     """
     commands = [[program] for program in programs(plan.parts)]
     commands += leftovers.remove_commands(plan.file_prefix, Path(plan.huge_dir))

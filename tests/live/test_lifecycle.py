@@ -110,7 +110,7 @@ def test_each_verb_cleans_up_after_a_killed_primary(small: Lab, words: tuple[str
     after = pids(small)
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
     assert has_ended(before["sec1"])
-    told = "sec1: still uses the memory of the primary that has ended: it is restarted, too"
+    told = "sec1: uses the memory of the previous primary, and is restarted, too"
     assert (told in said) == (words[0] == "start") and "sec1 runs already" not in said
 
 

@@ -132,7 +132,7 @@ def test_the_console_is_the_vms_pane(lab: Lab) -> None:
 
 
 def test_a_host_name_is_changed_in_the_guest_and_in_the_list(lab: Lab) -> None:
-    for name, told in (("vm-r7", "is the name of vm-r7"), ("a b", "cannot be a host name"), ("12", "means something")):
+    for name, told in (("vm-r7", "is the name of vm-r7"), ("a b", "cannot be a host name"), ("12", "is reserved")):
         done = sppsh(lab, "--rename", "6", name)
         assert done.returncode == 2 and told in done.stderr, done.stderr
     done = sppsh(lab, "--rename", "vm-r6", "web")

@@ -92,7 +92,7 @@ def test_what_is_missing_is_told_with_every_path_that_was_tried(tmp_path: Path) 
     with pytest.raises(HostError) as e:
         gather_paths(conf(tmp_path), tmp_path / "conf.yml", None).check_binaries(["primary", "nfv"])
     assert e.value.what.count("tried: ") == 4
-    with pytest.raises(HostError, match="wants nopython9, which is not installed"):
+    with pytest.raises(HostError, match="needs nopython9, which is not installed"):
         where = replace(gather_paths(conf(tmp_path), tmp_path / "conf.yml", None), python="nopython9")
         where.check_controllers(["spp.py"])
     assert gather_paths(conf(tmp_path / "none"), tmp_path / "conf.yml", None).version == Version("HEAD")

@@ -71,7 +71,7 @@ def main(
     if image is not None:
         paths, vm_options = _with_image(paths, vm_options, kind, image)
     shares = _shares(ids, numbers)
-    found = machine.look(config.vm.accel)
+    found = machine.read_facts(config.vm.accel)
     parts = [vms.single_vm(config, found, paths, kind, i, n, vm_options) for i, n in zip(ids, shares, strict=True)]
     if dry_run:
         for part in parts:
@@ -180,7 +180,7 @@ def _make_ready(part: Any, config: Any, paths: Any, kind: Any, vm_id: int, vm_op
         _check_orig(Path(part.disk))
         paths.public_key.parent.mkdir(parents=True, exist_ok=True)
     else:
-        paths.need_store()
+        paths.require_store()
     create_key(paths.public_key)
     if kind != "orig":
         _make_disk(config, paths, kind, vm_id)
@@ -204,7 +204,7 @@ def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:
     from sppr.lab.up import provision
     from sppr.lab.up.artifacts import create_images
 
-    store = paths.need_store()
+    store = paths.require_store()
     if vm_id == 0:
         store.check_template_free(kind)
     store.check_base()

@@ -38,7 +38,7 @@ def test_a_word_means_one_guest(word: str, vm: str) -> None:
 def test_never_by_a_beginning(word: str) -> None:
     with pytest.raises(NoGuest, match="no such guest") as e:
         guests.select(GUESTS, word)
-    assert e.value.hint == "there are: 1 (vm-r1), 11 (vm-v11), 12 (vm-v12), 2 (web)"
+    assert e.value.hint == "guests: 1 (vm-r1), 11 (vm-v11), 12 (vm-v12), 2 (web)"
 
 
 def test_all_are_those_that_run() -> None:
@@ -46,7 +46,7 @@ def test_all_are_those_that_run() -> None:
     with pytest.raises(NoGuest, match="no guest runs"):
         guests.select([guest("v12", running=False)], "all")
     with pytest.raises(NoGuest, match=r"vm-v12: does not run \(failed\)"):
-        guests.running(GUESTS[2])
+        guests.require_running(GUESTS[2])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="starts a process of another user, which needs root")
@@ -64,7 +64,7 @@ def test_a_process_of_another_user_is_no_guest(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_templates_of_both_kinds_have_the_id_0() -> None:
-    with pytest.raises(NoGuest, match="0: may be vm-r0, vm-v0"):
+    with pytest.raises(NoGuest, match="0: ambiguous, it is the id of vm-r0, vm-v0"):
         guests.select([guest("r0"), guest("v0")], "0")
 
 
@@ -80,12 +80,12 @@ def test_a_new_name_is_noted_beside_the_disk(tmp_path: Path) -> None:
     one = guest("v11", tmp_path)
     one.disk.parent.mkdir()
     guests.check_new_name(GUESTS, one, "db-1")
-    assert guests.renamed(one.disk) is None
-    guests.note_name(one, "db-1")
-    assert guests.renamed(one.disk) == "db-1"
+    assert guests.given_name(one.disk) is None
+    guests.record_name(one, "db-1")
+    assert guests.given_name(one.disk) == "db-1"
     for broken in ("", "[]", "{}", '{"hostname": 1}', '{"hostname": "a b"}'):
         (one.disk.parent / ".v11-base.qcow2.name").write_text(broken)
-        assert guests.renamed(one.disk) is None
+        assert guests.given_name(one.disk) is None
 
 
 def test_ssh_has_the_labs_key_and_keeps_no_host_keys() -> None:
