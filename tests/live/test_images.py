@@ -70,7 +70,7 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
         "step 3 of 3",
         "spp_vm is installed",
     )
-    order = [done.stdout.index(text) for text in (*said, "made over")]
+    order = [done.stdout.index(text) for text in (*said, "created over")]
     assert order == sorted(order)
     template = lab.folder / "runscripts" / f"or-{base_image.name}"
     before = template.read_bytes()

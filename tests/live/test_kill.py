@@ -155,7 +155,7 @@ def test_a_launcher_killed_again_and_again_on_its_way_to_a_vm(vm_lab: Lab) -> No
         pass
     assert {row["state"] for row in vm_lab.status().values()} == {"ready"}
     store = "debian-12-sppr.qcow2"
-    wanted = [f"template ov-{store}: booting it", f"template ov-{store} made", f"instance v11-{store} made"]
+    wanted = [f"template ov-{store}: booting it", f"template ov-{store} created", f"instance v11-{store} created"]
     wanted += ["vm_v11 has its sockets", "vm_v11 started"]
     missing = [text for text in wanted if not any(point.startswith(text) for point in strikes.points)]
     assert missing == [], strikes.points

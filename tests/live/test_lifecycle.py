@@ -182,7 +182,7 @@ def last_line(lab: Lab, pane: str) -> str:
 def test_restart_of_the_primary_stops_and_starts_its_secondaries_and_nobody_else(small: Lab) -> None:
     before = pids(small)
     said = verb(small, "restart", "pri")
-    order = [said.index(text) for text in ("sec1 ended", "pri ended", "pri: ready", "sec1: ready")]
+    order = [said.index(text) for text in ("sec1 stopped", "pri stopped", "pri: ready", "sec1: ready")]
     assert order == sorted(order), said
     after = pids(small)
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
@@ -323,7 +323,7 @@ def test_a_lab_whose_run_directory_was_removed_is_known_as_such(small: Lab, tmp_
         *(small.sppr(*words) for words in (["status"], ["logs", "pri"], ["restart", "pri"], ["attach"])),
     ):
         assert done.returncode == 1 and told in done.stderr and panes_told in done.stderr, done
-        assert f"hint: end it: sppr down --session {NAME}; then sppr up" in done.stderr
+        assert f"hint: stop it: sppr down --session {NAME}; then sppr up" in done.stderr
     found = json.loads(small.sppr("doctor", "--json").stdout)
     assert any(told in row["found"] for row in found), found
     clone = replace(small, folder=tmp_path)

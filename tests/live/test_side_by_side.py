@@ -148,7 +148,7 @@ def test_another_conf_and_a_link_to_it_in_the_same_folder_are_the_same_lab(clone
     link = second.folder / "conf.yml"
     link.unlink()
     link.symlink_to(other)
-    assert "sec1 ended" in second.sppr("stop", "sec1").stdout, "a link to the conf.yml of the lab"
+    assert "sec1 stopped" in second.sppr("stop", "sec1").stdout, "a link to the conf.yml of the lab"
     done = first.sppr("down")
     assert done.returncode == 0 and f"session {first.session} is down" in done.stdout, done
     renamed = first.sppr("up", "--conf", "other.yml", "--socket-name", first.session, "-s", "testlab9b", *SMALL)

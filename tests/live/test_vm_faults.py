@@ -160,7 +160,7 @@ def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_lef
         (images / "of-the-user").write_bytes(b"x" * 200_000)
         before = contents(images)
         early = lab.wakeup(*RING, "-nr", "1")
-        assert early.returncode == 3 and "MiB free, and the images to be made may take" in early.stderr, early.stderr
+        assert early.returncode == 3 and "MiB are free, but new images may take" in early.stderr, early.stderr
         done = lab.sppr("image", "build-template", "ring")
         assert done.returncode == 3, done.stdout + done.stderr
         assert (
