@@ -158,7 +158,7 @@ def test_a_stopped_secondary_is_named(lab: Lab) -> None:
 
 def test_a_secondary_that_stops_during_the_proof_is_where_the_loss_is(lab: Lab) -> None:
     process = start(lab)
-    assert "probes stand at its ends" in lab.sppr("status").stdout
+    assert "probes replace its ends" in lab.sppr("status").stdout
     done = lab.sppr("save")
     assert done.returncode == 1 and "a proof of web is running, with probes at the ends" in done.stderr, done.stdout
     lab.control.stop("nfv:2")

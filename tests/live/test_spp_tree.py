@@ -367,7 +367,7 @@ def test_a_chain_is_wired_over_the_controller_of_spp_corrected_and_taken_down(la
     control.add_port("nfv:1", "ring:3")
     control.patch("nfv:1", "ring:3", "phy:1")
     done = lab.sppr("chain")
-    assert done.returncode == 1 and "nfv:1: ring:3 -> phy:1 is of no chain" in done.stdout, done.stdout
+    assert done.returncode == 1 and "nfv:1: ring:3 -> phy:1 belongs to no chain" in done.stdout, done.stdout
     done = lab.sppr("chain", "apply")
     assert done.stdout == "nfv:1; patch reset ring:3\nchain web: up\n", done.stderr
     assert patches() == both and control.nfv_status(1)["status"] == "running"

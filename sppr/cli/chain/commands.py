@@ -115,7 +115,7 @@ def show(name: str, session: str | None, as_json: bool) -> None:
     state = _state(session)
     _chosen(state, [name])
     chain = state.plan.wiring.chain(name)
-    found = status.legs(chain, status.observe(state))
+    found = status.legs(chain, status.observe_chains(state))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found], indent=1))
         return
@@ -164,7 +164,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     for left in wiring.left_out if not names else ():
         click.echo(f"chain {left.name}: left out: {left.why}")
     chosen = [chain for chain in wiring.chains if not names or chain.name in names]
-    found = status.states_of(state.plan, observed)
+    found = status.chain_states(state.plan, observed)
     for chain in chosen:
         standing, why = found[chain.name]
         click.echo(f"chain {chain.name}: {standing}" + (f": {why[0]}" if why else ""))

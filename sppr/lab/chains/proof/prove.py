@@ -35,7 +35,7 @@ def traffic(state: State, chain: ChainWiring, seconds: float = 1.0) -> dict[str,
     legs = (chain.forward[0], chain.reverse[0]) if chain.reverse else (chain.forward[0],)
 
     def received() -> tuple[float, dict[str, int]]:
-        seen = observe.look(state.plan.api, dict.fromkeys(leg.process for leg in legs)).seen
+        seen = observe.observe_processes(state.plan.api, dict.fromkeys(leg.process for leg in legs)).statuses
         counts = {
             leg.src: seen[leg.process].counters.get(leg.src, Counters()).rx for leg in legs if leg.process in seen
         }
@@ -132,10 +132,10 @@ def _macs(chain: ChainWiring) -> dict[str, str]:
 
 
 def _consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool = False) -> None:
-    observed = observe.look(
+    observed = observe.observe_processes(
         state.plan.api, observe.processes(state.plan.parts, state.plan.wiring), states.stopped_parts(state)
     )
-    standing, why = status.states_of(state.plan, observed)[chain.name]
+    standing, why = status.chain_states(state.plan, observed)[chain.name]
     if standing == "up":
         return
     text = f"{why[0]}" + (f" (and {len(why) - 1} more)" if len(why) > 1 else "")
@@ -198,7 +198,9 @@ class _Prover:
                 self.proof.doubt(reason, "reach")
 
     def _look(self) -> Observed:
-        return observe.look(self.state.plan.api, dict.fromkeys(leg.process for leg in self.chain.legs if not leg.own))
+        return observe.observe_processes(
+            self.state.plan.api, dict.fromkeys(leg.process for leg in self.chain.legs if not leg.own)
+        )
 
     def _judge(self, runs: Sequence[Run], before: Observed, after: Observed) -> None:
         for run in runs:

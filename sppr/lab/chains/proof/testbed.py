@@ -118,7 +118,7 @@ def _replugged(legs: tuple[Leg, ...], source: Plug, sink: Plug) -> Iterator[Leg]
 def _plugs(state: State, chains: Sequence[ChainWiring]) -> list[tuple[Plug, Plug]]:
     """The two ends of each chain, each with a number that no probe of the lab has."""
     asked = observe.processes(state.plan.parts, state.plan.wiring)
-    seen = observe.look(state.plan.api, asked).seen
+    seen = observe.observe_processes(state.plan.api, asked).statuses
     taken = {port for one in seen.values() for port in one.ports}
     free = [n for n in range(PROBES) if f"probe:{n}" not in taken]
     if len(free) < 2 * len(chains):
@@ -143,19 +143,19 @@ def put_back(state: State) -> bool:
         return True
     dead = states.stopped_parts(state)
     asked = observe.processes(state.plan.parts, state.plan.wiring)
-    observed = observe.look(state.plan.api, asked, dead)
+    observed = observe.observe_processes(state.plan.api, asked, dead)
     client = ControlClient(state.plan.api)
     wanted = {leg.patch for leg in state.plan.wiring.legs}
     whole = True
     for process, src, dst in noted.legs:
         if process not in asked or (process, src, dst) not in wanted:
             continue  # the lab has no such part or patch any more
-        if process not in observed.seen:
+        if process not in observed.statuses:
             whole = False
         elif observed.patch(process, src) != dst:
             client.patch(process, src, dst)
     for process, uid in noted.plugs:
-        seen = observed.seen.get(process)
+        seen = observed.statuses.get(process)
         if seen is None:
             whole = whole and process not in asked
         elif uid in seen.ports:

@@ -64,7 +64,7 @@ class Watch:
 
     def _look(self) -> Observed:
         asked = dict.fromkeys(leg.process for _, leg in self._exits)
-        return observe.look(self._state.plan.api, asked) if asked else Observed({})
+        return observe.observe_processes(self._state.plan.api, asked) if asked else Observed({})
 
     def strays(self) -> list[str]:
         """Return a reason for each other end at which frames of the proof arrived."""
@@ -91,9 +91,9 @@ def _may_have_got_some(leg: Leg, before: Observed, after: Observed) -> bool:
     """Whether frames were sent to an end meanwhile, or that is not known: its process is there and does not answer."""
     if observe.HANGS in (before.silent.get(leg.process), after.silent.get(leg.process)):
         return True
-    if (leg.process in before.seen) != (leg.process in after.seen):
+    if (leg.process in before.statuses) != (leg.process in after.statuses):
         return True
-    there = after.seen.get(leg.process)
+    there = after.statuses.get(leg.process)
     if there and there.ports and not there.counters:
         return True  # SPP's own process, which counts no frames
     was, now = (one.counters(leg.process, leg.dst) for one in (before, after))
