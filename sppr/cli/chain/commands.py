@@ -275,7 +275,7 @@ def bench(
     from sppr.cli.session import own_session
     from sppr.errors import Cancelled, SpprError
     from sppr.lab.chains.proof import testbed
-    from sppr.lab.chains.proof.prove import no_probes
+    from sppr.lab.chains.proof.prove import why_no_probes
     from sppr.lab.state import state as states
 
     name = own_session(session)
@@ -289,7 +289,7 @@ def bench(
         if len(chosen) < density:
             raise SpprError(f"--density {density}: {len(chosen)} chains are named", hint="name as many, or --all")
         for chain in chosen:
-            if unable := no_probes(state, chain):
+            if unable := why_no_probes(state, chain):
                 raise SpprError(f"chain {chain.name}: {unable}", hint="it cannot be measured so")
         if not yes:
             prove.ask(state, chosen)
@@ -297,7 +297,7 @@ def bench(
             try:
                 found = chain_bench.run(state, chosen, sizes, goals, density)
             except KeyboardInterrupt:
-                raise Cancelled(f"interrupted; {testbed.left(state.folder)}") from None
+                raise Cancelled(f"interrupted; {testbed.describe_ends(state.folder)}") from None
     chain_bench.write(found, json_file, svg, junit, name)
 
 

@@ -160,7 +160,7 @@ def measure(
     """
     found: list[Result] = []
     both = all(chain.reverse for chain in chains)
-    with testbed.plugged(state, chains) as beds:
+    with testbed.with_probes(state, chains) as beds:
         for size in sizes:
             for direction in ("forward", "reverse") if both else ("forward",):
                 start = time.monotonic()
@@ -179,7 +179,7 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
 
     def __init__(self, client: ControlClient, beds: Sequence[testbed.Testbed], direction: str, size: str) -> None:
         self.client, self.direction, self.size = client, direction, size
-        self.plugs = [bed.plugs(direction) for bed in beds]
+        self.probes = [bed.probes(direction) for bed in beds]
         self.key = int.from_bytes(os.urandom(4), "big")
         self.trials: list[Trial] = []
 
@@ -216,7 +216,7 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
         self._start(0, 0, 0.1)
         self._wait(0.15)
         rates = []
-        for source, _ in self.plugs:
+        for source, _ in self.probes:
             counts = self.client.probe_result(source.process, source.number)["source"]
             rates.append(counts["sent"] / max((counts["last_ns"] - counts["first_ns"]) / 1e9, 0.001))
         return float(min(rates))
@@ -226,18 +226,18 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
         self._start(max(1, round(rate)), count, seconds)
         self._wait(seconds)
         sent = received = 0
-        for source, sink in self.plugs:
+        for source, sink in self.probes:
             sent += self.client.probe_result(source.process, source.number)["source"]["sent"]
             received += self.client.probe_result(sink.process, sink.number)["sink"]["received"]
-        trial = Trial(rate, seconds, count * len(self.plugs), sent, received)
+        trial = Trial(rate, seconds, count * len(self.probes), sent, received)
         self.trials.append(trial)
         return trial
 
     def _start(self, rate: int, count: int, seconds: float) -> None:
         self.key = (self.key + 1) & 0xFFFFFFFF
-        for flow, (_, sink) in enumerate(self.plugs, 1):
+        for flow, (_, sink) in enumerate(self.probes, 1):
             self.client.probe(sink.process, sink.number, "expect", flow=flow, key=self.key)
-        for flow, (source, sink) in enumerate(self.plugs, 1):
+        for flow, (source, sink) in enumerate(self.probes, 1):
             self.client.probe(
                 source.process, source.number, "start", flow=flow, key=self.key, rate=rate, count=count,
                 time=round(seconds * 1000) + 5, size=self.size if self.size == "imix" else int(self.size),
@@ -249,13 +249,13 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
         time.sleep(seconds)
         last, quiet = -1, Deadline(QUIET)
         for _ in Deadline(2.0).ticks(0.02):
-            running = [self.client.probe_result(s.process, s.number)["source"]["running"] for s, _ in self.plugs]
-            total = sum(self.client.probe_result(s.process, s.number)["sink"]["received"] for _, s in self.plugs)
+            running = [self.client.probe_result(s.process, s.number)["source"]["running"] for s, _ in self.probes]
+            total = sum(self.client.probe_result(s.process, s.number)["sink"]["received"] for _, s in self.probes)
             if total != last or any(running):
                 last, quiet = total, Deadline(QUIET)
             if quiet.expired():
                 break
-        for source, _ in self.plugs:
+        for source, _ in self.probes:
             self.client.probe(source.process, source.number, "stop")
 
     def _rate(self, name: str, bounds: Any) -> Rate:
@@ -273,7 +273,7 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
         frames = rate * share if share else min(NO_LOAD, rate / 10)
         self._trial(max(frames, 1.0), seconds)
         histogram = HdrHistogram(1, 120_000_000_000, 3)
-        for _, sink in self.plugs:
+        for _, sink in self.probes:
             for ns, count in self.client.probe_histogram(sink.process, sink.number):
                 histogram.record_value(max(1, ns), count)
         p50, p90, p99, p999 = (histogram.get_value_at_percentile(p) for p in (50, 90, 99, 99.9))

@@ -99,8 +99,8 @@ def run(**values: Any) -> Run:
     ],
 )  # fmt: skip
 def test_a_run_is_whole_only_where_all_frames_arrived_once_in_order_and_unchanged(values: dict[str, int]) -> None:
-    assert run().whole, "frames of others do not matter"
-    assert not run(**values).whole
+    assert run().is_complete, "frames of others do not matter"
+    assert not run(**values).is_complete
 
 
 def test_how_a_proof_is_printed() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from sppr.lab.chains.observe import HANGS, Counters, Observed, ProcessStatus
-from sppr.lab.chains.proof.watch import _may_have_got_some
+from sppr.lab.chains.proof.watch import _may_have_received
 from sppr.lab.chains.wiring import Leg
 
 LEG = Leg("nfv:2", "sec2", "vhost:11", "phy:1", 1)
@@ -30,4 +30,4 @@ def sent(count: int) -> Observed:
     ],
 )
 def test_an_end_may_have_got_frames(before: Observed, after: Observed, may: bool) -> None:
-    assert _may_have_got_some(LEG, before, after) == may
+    assert _may_have_received(LEG, before, after) == may
