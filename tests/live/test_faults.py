@@ -144,7 +144,7 @@ def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_
         done = lab.wakeup(*SMALL)
         assert done.returncode == 3, done.stdout + done.stderr
         assert f"{veth}: already exists, but net_tap0 of the primary must create it: it is a veth\n" in done.stderr
-        assert f"fix: ip link del {veth}, or another iface= for net_tap0: primary.vdevs in conf.yml" in done.stderr
+        assert f"fix: ip link del {veth}, or set another iface= for net_tap0: primary.vdevs in conf.yml" in done.stderr
         assert (
             f"{held}: already exists, but net_tap1 of the primary must create it: it is a tap of pid {process.pid} ("
             in (done.stderr)

@@ -177,7 +177,7 @@ def test_a_restarted_secondary_of_spp_gets_the_ports_of_a_vm_that_runs_over_a_st
     said: list[str] = []
     report = Lines()
     report.note = said.append  # type: ignore[method-assign]
-    BringUp(changes, state, None, Tmux(lab.session), report)._serve_again(state.plan.part("sec1"))
+    BringUp(changes, state, None, Tmux(lab.session), report)._serve_ports_of_running_vms(state.plan.part("sec1"))
     assert said == [] and "vhost:901" in ControlClient(f"127.0.0.1:{lab.rest}").ports("nfv:1")
 
 

@@ -121,3 +121,26 @@ def test_each_section_of_spp_protocol_that_a_comment_cites_exists() -> None:
             for names in re.findall(r"docs/spp-protocol\.md,\s+([^)]*?)\)", text):
                 cited |= dict.fromkeys(re.split(r", | and |; ", names), str(path))
     assert headings and {name: path for name, path in cited.items() if name not in headings} == {}
+
+
+def wrong_references(text: str, root: Path = ROOT) -> Iterator[str]:
+    """Yield the files that architecture.md names and that do not exist, and the names that their file does not have."""
+    for name in sorted(set(re.findall(r"`((?:\w+/)*\w+\.(?:py|c|h))`", text))):
+        places = [root / "sppr" / name, root / name, root / "sppr/dataplane" / name]
+        if not any(path.exists() for path in (*places, *(root / "sppr").rglob(Path(name).name))):
+            yield name
+    for names, file in re.findall(r"((?:`\w+`(?:, | and )?)+) (?:in|of) `([\w/]+\.(?:py|c|h))`", text):
+        path = root / "sppr" / file
+        source = path.read_text() if path.exists() else ""
+        yield from (f"{file}: {one}" for one in re.findall(r"`(\w+)`", names) if not re.search(rf"\b{one}\b", source))
+
+
+def test_architecture_names_files_and_functions_that_exist() -> None:
+    assert list(wrong_references((ROOT / "docs/architecture.md").read_text())) == []
+
+
+def test_a_wrong_reference_is_found() -> None:
+    assert list(wrong_references("`cli/gone.py`, `main` and `no_such_name` in `cli/main.py`")) == [
+        "cli/gone.py",
+        "cli/main.py: no_such_name",
+    ]
