@@ -182,7 +182,7 @@ def save(session: str | None, recipe: Path | None) -> None:
     parts = [part for part in state.plan.parts if part.name not in states.stopped_parts(state)]
     guests = [f"nfv:{part.id}" for part in parts if part.is_vm]
     asked = [*observe.processes(parts, state.plan.wiring), *guests]
-    observed = observe.look(state.plan.api, dict.fromkeys(asked))
+    observed = observe.observe_processes(state.plan.api, dict.fromkeys(asked))
     silent = [f"{name} {why}" for name, why in observed.silent.items() if name in asked and name not in guests]
     if silent:
         raise SpprError(f"not all can be saved: {'; '.join(silent)}", hint="sppr status")

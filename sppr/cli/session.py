@@ -81,7 +81,7 @@ def _restored(state: State) -> State:
     if (state.folder / PROOF).exists() and not state.stale:
         from sppr.lab.chains.proof import testbed
 
-        if line := testbed.restore(state):
+        if line := testbed.restore_interrupted(state):
             click.echo(line, err=True)
     return state
 

@@ -173,9 +173,9 @@ def chains_to_change(plan: Any, old: Any) -> bool:
 
     if plan.wiring != old.plan.wiring or ends.faults(plan):
         return True
-    if plan.wiring.is_nothing:
+    if plan.wiring.is_empty:
         return False
-    observed = observe.look(plan.api, observe.processes(plan.parts, plan.wiring), stopped_parts(old))
+    observed = observe.observe_processes(plan.api, observe.processes(plan.parts, plan.wiring), stopped_parts(old))
     return bool(reconcile.steps(plan.wiring, observed))
 
 

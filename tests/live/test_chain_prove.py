@@ -158,7 +158,7 @@ def test_a_stopped_secondary_is_named(lab: Lab) -> None:
 
 def test_a_secondary_that_stops_during_the_proof_is_where_the_loss_is(lab: Lab) -> None:
     process = start(lab)
-    assert "probes stand at its ends" in lab.sppr("status").stdout
+    assert "probes replace its ends" in lab.sppr("status").stdout
     done = lab.sppr("save")
     assert done.returncode == 1 and "a proof of web is running, with probes at the ends" in done.stderr, done.stdout
     lab.control.stop("nfv:2")
@@ -190,7 +190,7 @@ def test_ctrl_c_puts_the_ends_back(lab: Lab, number: signal.Signals) -> None:
     process = start(lab)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and "interrupted; the ends were put back" in err, out + err
+    assert process.returncode == 130 and "interrupted; the ends were restored" in err, out + err
     assert ends_are_back(lab)
 
 
@@ -200,7 +200,7 @@ def test_after_sigkill_the_next_command_puts_the_ends_back(lab: Lab) -> None:
     process.wait()
     assert (lab.state / "prove.json").exists() and "probe:31" in lab.control.ports("nfv:2")
     done = lab.sppr("status")
-    assert "chain web: a proof was cut off; its ends were put back" in done.stderr, done.stdout + done.stderr
+    assert "chain web: a proof was interrupted; its ends were restored" in done.stderr, done.stdout + done.stderr
     assert done.returncode == 0 and "chain web: up" in done.stdout
     assert ends_are_back(lab)
 
@@ -211,7 +211,7 @@ def test_a_controller_that_dies_during_the_proof(lab: Lab) -> None:
     os.kill(row["pid"], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 8 and "ctrler ended during the proof" in out, out + err
-    assert "could not be put back yet" in out
+    assert "could not be restored yet" in out
     wait_state(lab, "ctrler", "failed")
     run_again(lab, row["pane"], "controller.py")
     wait_for("the controller", lambda: lab.sppr("chain").returncode == 0, 30)

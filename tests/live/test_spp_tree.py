@@ -367,12 +367,12 @@ def test_a_chain_is_wired_over_the_controller_of_spp_corrected_and_taken_down(la
     control.add_port("nfv:1", "ring:3")
     control.patch("nfv:1", "ring:3", "phy:1")
     done = lab.sppr("chain")
-    assert done.returncode == 1 and "nfv:1: ring:3 -> phy:1 is of no chain" in done.stdout, done.stdout
+    assert done.returncode == 1 and "nfv:1: ring:3 -> phy:1 belongs to no chain" in done.stdout, done.stdout
     done = lab.sppr("chain", "apply")
     assert done.stdout == "nfv:1; patch reset ring:3\nchain web: up\n", done.stderr
     assert patches() == both and control.nfv_status(1)["status"] == "running"
     done = lab.sppr("chain", "prove", "web", "--yes")
-    assert done.returncode == 8 and "phy:0 is not a tap of the primary" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 8 and "is not a TAP interface" in done.stdout, done.stdout + done.stderr
     assert lab.sppr("chain", "prove", "web", "--level", "0").returncode == 0
     lab.conf.write_text(plain)
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
@@ -425,7 +425,7 @@ def test_a_chain_over_a_tree_of_spp_is_proved_from_tap_to_tap(
     reconcile.apply(state.plan)
     proof = prove(state, swapped[0], Options(level=1, frames=100))
     assert proof.verdict == "fail" and "100 frames arrived at tap:3, an end of chain other" in proof.reasons, proof
-    assert "forward: 100 of 100 frames lost somewhere: SPP's own programs count no frames" in proof.reasons
+    assert "forward: 100 of 100 frames lost somewhere: upstream SPP counts no frames" in proof.reasons
     subprocess.run(["ip", "link", "set", f"{tap_lab.tap}a", "down"], check=True)
     proof = prove(state, swapped[0], Options(level=1, frames=100))
     assert proof.verdict == "inconclusive" and "Network is down (ip link set" in proof.reasons[0], proof

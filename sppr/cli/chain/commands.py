@@ -115,7 +115,7 @@ def show(name: str, session: str | None, as_json: bool) -> None:
     state = _state(session)
     _chosen(state, [name])
     chain = state.plan.wiring.chain(name)
-    found = status.legs(chain, status.observe(state))
+    found = status.legs(chain, status.observe_chains(state))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found], indent=1))
         return
@@ -164,7 +164,7 @@ def apply(names: tuple[str, ...], session: str | None) -> int:
     for left in wiring.left_out if not names else ():
         click.echo(f"chain {left.name}: left out: {left.why}")
     chosen = [chain for chain in wiring.chains if not names or chain.name in names]
-    found = status.states_of(state.plan, observed)
+    found = status.chain_states(state.plan, observed)
     for chain in chosen:
         standing, why = found[chain.name]
         click.echo(f"chain {chain.name}: {standing}" + (f": {why[0]}" if why else ""))
@@ -275,7 +275,7 @@ def bench(
     from sppr.cli.session import own_session
     from sppr.errors import Cancelled, SpprError
     from sppr.lab.chains.proof import testbed
-    from sppr.lab.chains.proof.prove import no_probes
+    from sppr.lab.chains.proof.prove import why_no_probes
     from sppr.lab.state import state as states
 
     name = own_session(session)
@@ -289,7 +289,7 @@ def bench(
         if len(chosen) < density:
             raise SpprError(f"--density {density}: {len(chosen)} chains are named", hint="name as many, or --all")
         for chain in chosen:
-            if unable := no_probes(state, chain):
+            if unable := why_no_probes(state, chain):
                 raise SpprError(f"chain {chain.name}: {unable}", hint="it cannot be measured so")
         if not yes:
             prove.ask(state, chosen)
@@ -297,7 +297,7 @@ def bench(
             try:
                 found = chain_bench.run(state, chosen, sizes, goals, density)
             except KeyboardInterrupt:
-                raise Cancelled(f"interrupted; {testbed.left(state.folder)}") from None
+                raise Cancelled(f"interrupted; {testbed.describe_ends(state.folder)}") from None
     chain_bench.write(found, json_file, svg, junit, name)
 
 

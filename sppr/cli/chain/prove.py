@@ -24,8 +24,8 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
 
     from sppr.errors import Cancelled, ControlError
     from sppr.lab.chains.proof import testbed
-    from sppr.lab.chains.proof.prove import no_probes
     from sppr.lab.chains.proof.prove import prove as prove_chain
+    from sppr.lab.chains.proof.prove import why_no_probes
     from sppr.lab.chains.proof.result import LEVELS, Proof
     from sppr.lab.state import state as states
 
@@ -40,13 +40,13 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
             try:
                 proof = prove_chain(state, chain, options)
             except KeyboardInterrupt:
-                left = "nothing was changed" if no_probes(state, chain) else testbed.left(state.folder)
+                left = "nothing was changed" if why_no_probes(state, chain) else testbed.describe_ends(state.folder)
                 raise Cancelled(f"chain {chain.name}: interrupted; {left}") from None
             except ControlError as e:
                 gone = [part for part in states.stopped_parts(state) if part in chain.parts]
                 what = f"{' and '.join(gone)} ended during the proof" if gone else e.what
                 proof = Proof(chain.name, options.level)
-                proof.doubt(f"{what}; {testbed.left(state.folder)}", LEVELS[min(options.level, 1)])
+                proof.doubt(f"{what}; {testbed.describe_ends(state.folder)}", LEVELS[min(options.level, 1)])
                 proof.close()
             found.append(proof)
             click.echo("\n".join(lines(proof)))
@@ -77,10 +77,10 @@ def left_out(state: Any, level: int | None) -> list[Any]:
 def ask(state: Any, chains: Sequence[Any]) -> None:
     """Ask before the ends of chains that carry traffic are replaced. Raise SpprError without a terminal."""
     from sppr.errors import SpprError
-    from sppr.lab.chains.proof.prove import no_probes, traffic
+    from sppr.lab.chains.proof.prove import traffic, why_no_probes
 
     for chain in chains:
-        busy = {} if no_probes(state, chain) else traffic(state, chain)
+        busy = {} if why_no_probes(state, chain) else traffic(state, chain)
         if not busy:
             continue
         listed = ", ".join(f"{port} ({rate:.0f} frames/s)" for port, rate in busy.items())

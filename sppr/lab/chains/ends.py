@@ -1,7 +1,7 @@
-"""Ends of chains in network namespaces: made before the primary starts, kept in a note, removed with the lab.
+"""Create, record and remove the network namespaces for the ends of chains, and move TAP interfaces into them.
 
-spp_primary moves its taps itself, each time it starts, by the file ``tap-ends`` (docs/dataplane.md). The taps of a
-primary that runs already are moved here.
+spp_primary moves its TAP interfaces by itself each time it starts, according to the file ``tap-ends``
+(docs/dataplane.md). This module moves the TAP interfaces of a primary that runs already.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from sppr.lab.plan.plan import Plan
 
 _SIOCGIFADDR, _SIOCGIFNETMASK = 0x8915, 0x891B
-#: Read by spp_primary; the interface, the namespace and the address of an end in each line.
+#: Name of the file for spp_primary. Each line has the interface, the namespace and the address of an end.
 FILE = "tap-ends"
-#: Namespaces that this session made: name -> when.
-_NOTE = "netns.json"
-#: In place of the time of a namespace that is being made.
+#: Name of the record of the namespaces that this session created: creation time by name.
+_RECORD = "netns.json"
+#: Stands for the creation time while a namespace is being created.
 PENDING = 0
 
 
@@ -42,34 +42,36 @@ def name_of(plan: "Plan", end: "TapEnd") -> str:
 
 
 def check(plan: "Plan") -> None:
-    """HostError where a namespace has the name of one that this lab would make."""
+    """Raise HostError if a namespace exists that this lab would create, but did not."""
     for end in plan.wiring.ends:
         name = name_of(plan, end)
-        there = netns.created_at(name)
-        if there is not None and _noted(Path(plan.run)).get(name) not in (there, PENDING):
-            what = f"network namespace {name}: exists already, and is not of this lab ({end.port} of chain {end.chain})"
-            raise HostError(what, hint=f"ip netns delete {name}   or give the end another netns: in conf.yml")
+        created = netns.created_at(name)
+        if created is not None and _recorded(Path(plan.run)).get(name) not in (created, PENDING):
+            which = f"{end.port} of chain {end.chain}"
+            what = f"network namespace {name}: exists already, and does not belong to this lab ({which})"
+            raise HostError(what, hint=f"ip netns delete {name}   or set another netns: for the end in conf.yml")
 
 
 def prepare(plan: "Plan") -> list[str]:
     """Create missing namespaces, correct addresses, and write the file for spp_primary. Return a line for each change.
 
-    A tap that conf.yml no longer has in its namespace is moved back to the host's namespace. ``move`` moves it on.
+    A TAP interface that conf.yml no longer assigns to its namespace is moved back to the host's namespace. ``move``
+    moves it to its new namespace. Raise HostError as ``check`` does.
     """
     check(plan)
     folder = Path(plan.run)
-    noted = _noted(folder)
+    recorded = _recorded(folder)
     done = []
     for name in [name for end in plan.wiring.ends if netns.created_at(name := name_of(plan, end)) is None]:
-        noted[name] = PENDING  # who is interrupted here leaves a namespace that is known as this lab's
-        _note(folder, noted)
-        noted[name] = netns.create(name)
-        _note(folder, noted)
-        done.append(f"namespace {name} made")
-    before, ends = _written(folder), {end.interface: end for end in plan.wiring.ends}
+        recorded[name] = PENDING  # so that the namespace belongs to this lab even if this process is killed here
+        _record(folder, recorded)
+        recorded[name] = netns.create(name)
+        _record(folder, recorded)
+        done.append(f"namespace {name} created")
+    before, ends = _read_file(folder), {end.interface: end for end in plan.wiring.ends}
     for interface, (space, address) in before.items() if _primary_runs(plan) else ():
         end = ends.get(interface)
-        with contextlib.suppress(LaunchError):  # the tap is gone; the primary creates it when it starts again
+        with contextlib.suppress(LaunchError):  # the interface is gone; the primary creates it at its next start
             if end is None or name_of(plan, end) != space:
                 netns.move_out(interface, space)
                 done.append(f"{interface} is back in the host's namespace")
@@ -82,8 +84,8 @@ def prepare(plan: "Plan") -> list[str]:
     return done
 
 
-def _written(folder: Path) -> dict[str, tuple[str, str]]:
-    """Return what the file for spp_primary says now: interface -> namespace and address."""
+def _read_file(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return the content of the file for spp_primary: namespace and address by interface."""
     try:
         lines = [line.split() for line in (folder / FILE).read_text().splitlines()]
     except OSError:
@@ -97,10 +99,12 @@ def _primary_runs(plan: "Plan") -> bool:
 
 
 def move(plan: "Plan") -> list[str]:
-    """Move the taps of the primary that are still in the host's namespace, and remove the namespaces that no chain has
-    any more. Return a line for each."""
-    wanted = {name_of(plan, end) for end in plan.wiring.ends}
-    done = [f"namespace {name} removed" for name in remove(Path(plan.run), wanted, taps(plan))]
+    """Move TAP interfaces out of the host's namespace, and remove the namespaces that no chain uses any more.
+
+    Return a line for each change.
+    """
+    used = {name_of(plan, end) for end in plan.wiring.ends}
+    done = [f"namespace {name} removed" for name in remove(Path(plan.run), used, taps(plan))]
     for end in outside(plan):
         name = name_of(plan, end)
         netns.move_in(end.interface, name, end.address)
@@ -109,24 +113,27 @@ def move(plan: "Plan") -> list[str]:
 
 
 def taps(plan: "Plan") -> list[str]:
-    """Return the interfaces of the primary's taps."""
+    """Return the TAP interfaces of the primary."""
     return list(names.tap_interfaces(plan.part("pri").program).values())
 
 
 def outside(plan: "Plan") -> list["TapEnd"]:
-    """Return the ends whose tap is in the host's namespace.
+    """Return the ends whose TAP interface is in the host's namespace.
 
-    Where the primary does not run, or its tap is in its namespace, an interface of that name is another lab's.
+    If the primary does not run, or its TAP interface is in its namespace, an interface with this name in the host's
+    namespace belongs to another lab.
     """
     if not _primary_runs(plan):
         return []
-    there = [end for end in plan.wiring.ends if (Path("/sys/class/net") / end.interface).exists()]
-    return [end for end in there if os.geteuid() != 0 or not _is_inside(end.interface, name_of(plan, end))]
+    existing = [end for end in plan.wiring.ends if (Path("/sys/class/net") / end.interface).exists()]
+    return [end for end in existing if os.geteuid() != 0 or not _is_inside(end.interface, name_of(plan, end))]
 
 
 def faults(plan: "Plan") -> dict[str, list[str]]:
-    """Return what is wrong with the ends of each chain, as far as this user may look; chains without a fault are not in
-    it."""
+    """Return the faults at the ends of each chain that has any.
+
+    Some faults are visible to root only, because only root may enter a namespace.
+    """
     found: dict[str, list[str]] = {}
     left = outside(plan)
     for end in plan.wiring.ends:
@@ -154,17 +161,20 @@ def _is_inside(interface: str, name: str) -> bool:
 
 
 def _address_differs(end: "TapEnd", name: str) -> bool:
-    """Whether the first address of a tap in its namespace differs from conf.yml. False where this user may not look."""
+    """Return whether the first address of an end in its namespace differs from conf.yml. False if it is unknown.
+
+    Only root may enter a namespace.
+    """
     if not end.address or os.geteuid() != 0:
         return False
     try:
         return packet_socket.run_in_netns(name, lambda: _address(end.interface)) != end.address
     except OSError:
-        return False  # it is not there
+        return False  # the interface is not in the namespace
 
 
 def _address(interface: str) -> str:
-    """Return the first IPv4 address of an interface, with its prefix length; empty where it has none."""
+    """Return the first IPv4 address of an interface, with its prefix length, or "" if it has none."""
     request = struct.pack("256s", interface.encode())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
@@ -178,42 +188,42 @@ def _address(interface: str) -> str:
 
 def processes_inside(folder: Path) -> list[str]:
     """Return the processes in this session's namespaces, each with its name, id and namespace."""
-    found = []
-    for name in _noted(folder):
+    lines = []
+    for name in _recorded(folder):
         for pid in netns.processes(name):
             with contextlib.suppress(OSError):
-                found.append(f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid}) in namespace {name}")
-    return found
+                lines.append(f"{Path(f'/proc/{pid}/comm').read_text().strip()} (pid {pid}) in namespace {name}")
+    return lines
 
 
 def remove(folder: Path, keep: Iterable[str] = (), taps: Sequence[str] = ()) -> list[str]:
-    """Remove this session's namespaces except ``keep``, and return their names.
+    """Remove the namespaces of this session except ``keep``, and return their names.
 
-    ``taps``: interfaces that are moved back to the host's namespace first, since the kernel removes a tap with its
-    namespace. Namespaces that were created by others since under such a name are not touched.
+    ``taps``: interfaces that are moved back to the host's namespace first, because the kernel removes a TAP interface
+    with its namespace. A namespace that another program has created with such a name since is not touched.
     """
-    noted, keep, removed = _noted(folder), set(keep), []
-    for name, made in list(noted.items()):
+    recorded, keep, removed = _recorded(folder), set(keep), []
+    for name, recorded_time in list(recorded.items()):
         if name in keep:
             continue
-        there = netns.created_at(name)
-        if there is not None and made in (there, PENDING):
+        created = netns.created_at(name)
+        if created is not None and recorded_time in (created, PENDING):
             for interface in taps:
-                with contextlib.suppress(LaunchError):  # it is in another one
+                with contextlib.suppress(LaunchError):  # the interface is in another namespace
                     netns.move_out(interface, name)
             netns.remove(name)
             removed.append(name)
-        del noted[name]
-        _note(folder, noted)
+        del recorded[name]
+        _record(folder, recorded)
     return removed
 
 
-def _noted(folder: Path) -> dict[str, int]:
+def _recorded(folder: Path) -> dict[str, int]:
     try:
-        return msgspec.json.decode((folder / _NOTE).read_bytes(), type=dict[str, int])
+        return msgspec.json.decode((folder / _RECORD).read_bytes(), type=dict[str, int])
     except (OSError, msgspec.MsgspecError, ValueError):
         return {}
 
 
-def _note(folder: Path, noted: dict[str, int]) -> None:
-    atomic_write.write(folder / _NOTE, json.dumps(noted) + "\n")
+def _record(folder: Path, recorded: dict[str, int]) -> None:
+    atomic_write.write(folder / _RECORD, json.dumps(recorded) + "\n")

@@ -1,4 +1,4 @@
-"""What the processes of a lab report about their ports, patches and counters, and what a chain's state is by that."""
+"""Ask the processes of a lab for their ports, patches and counters, and determine the state of each chain."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,18 +11,21 @@ from sppr.parts.part import Part
 from sppr.spp.control import Address, ControlClient
 
 ChainState = Literal["up", "degraded", "down"]
-#: Seconds for the status of one process. One that hangs is a fault of its chains, and is reported within 2 s.
+#: Time limit in seconds for the status of one process, so that a process that hangs is reported within 2 s.
 TIMEOUT = 1.5
-#: As ControlClient reports a request without an answer in time.
+#: The message of ControlClient for a request that is not answered in time.
 NO_CONTROLLER = "the controller does not answer"
-#: Of a process that is connected.
+#: The message for a connected process that does not answer.
 HANGS = "does not answer"
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Frames of one port since it was made. ``rx``: received from it, ``tx``: sent to it. ``linked``: False where the
-    port has another side that is not connected."""
+    """The frame counters of a port since it was created.
+
+    ``rx``: frames received from it. ``tx``: frames sent to it. ``rx_drop``, ``tx_drop``: frames dropped.
+    ``linked``: False if the port has a peer that is not connected.
+    """
 
     rx: int = 0
     rx_drop: int = 0
@@ -32,8 +35,12 @@ class Counters:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The status of one process. ``counters``: empty for SPP's own processes, which have none."""
+class ProcessStatus:
+    """The status of a process.
+
+    ``ports``: its ports. ``patches``: destination by source. ``running``: whether it forwards.
+    ``counters``: by port; empty for upstream processes, which have none.
+    """
 
     ports: frozenset[str] = frozenset()
     patches: Mapping[str, str] = field(default_factory=dict)
@@ -43,46 +50,55 @@ class Seen:
 
 @dataclass(frozen=True)
 class Observed:
-    """``seen``: the status of each process that answers. ``silent``: why another one does not. ``dead``: parts that do
-    not run."""
+    """The observed state of the processes of a lab.
 
-    seen: Mapping[str, Seen]
+    ``statuses``: the status of each process that answers. ``silent``: the reason for each process that does not.
+    ``stopped``: parts that do not run.
+    """
+
+    statuses: Mapping[str, ProcessStatus]
     silent: Mapping[str, str] = field(default_factory=dict)
-    dead: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
 
     def patch(self, process: str, src: str) -> str | None:
-        """Return where ``src`` is patched to. None where it is not, or where the process does not answer."""
-        found = self.seen.get(process)
-        return found.patches.get(src) if found else None
+        """Return the destination of the patch from ``src``. None: there is none, or the process does not answer."""
+        status = self.statuses.get(process)
+        return status.patches.get(src) if status else None
 
     def counters(self, process: str, port: str) -> Counters | None:
-        """Return the counters of a port. None where its process does not answer, or has none."""
-        found = self.seen.get(process)
-        return found.counters.get(port) if found else None
+        """Return the counters of a port. None: it has none, or its process does not answer."""
+        status = self.statuses.get(process)
+        return status.counters.get(port) if status else None
 
 
 def processes(parts: Iterable[Part], wiring: Wiring) -> list[str]:
-    """Return the processes that may have a patch on a port of a chain: all that forward, and the guests of chains."""
+    """Return the processes that may have a patch on a port of a chain.
+
+    They are all processes that can forward, and the guests of chains.
+    """
     parts = list(parts)
     carriers = ["primary"] + [f"nfv:{part.id}" for part in parts if part.role == "secondary" and part.kind == "nfv"]
     guests = [leg.process for leg in (*wiring.legs, *wiring.retired) if not leg.own]
     return list(dict.fromkeys([*carriers, *guests]))
 
 
-def look(api: Address, names: Iterable[str], dead: Iterable[str] = (), timeout: float = TIMEOUT) -> Observed:
-    """Ask each process for its status, all at once."""
+def observe_processes(
+    api: Address, names: Iterable[str], stopped: Iterable[str] = (), timeout: float = TIMEOUT
+) -> Observed:
+    """Ask each of these processes for its status, in parallel. ``stopped``: parts that do not run."""
     names = list(names)
     client = ControlClient(api, timeout=timeout)
     with ThreadPoolExecutor(max_workers=min(16, len(names)) or 1) as pool:
-        answers = dict(zip(names, pool.map(lambda name: _ask(client, name), names), strict=True))
-    seen = {name: answer for name, answer in answers.items() if isinstance(answer, Seen)}
+        answers = dict(zip(names, pool.map(lambda name: _query(client, name), names), strict=True))
+    statuses = {name: answer for name, answer in answers.items() if isinstance(answer, ProcessStatus)}
     silent = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
-    if seen:  # so the controller is there, and it is the process that keeps the request waiting
+    if statuses:  # the controller answers, so the timeout is caused by the process
         silent = {name: HANGS if why == NO_CONTROLLER else why for name, why in silent.items()}
-    return Observed(seen, silent, frozenset(dead))
+    return Observed(statuses, silent, frozenset(stopped))
 
 
-def _ask(client: ControlClient, name: str) -> Seen | str:
+def _query(client: ControlClient, name: str) -> ProcessStatus | str:
+    """Return the status of a process, or the reason why there is none."""
     try:
         status = client.status(name)
     except ControlError as e:
@@ -90,93 +106,101 @@ def _ask(client: ControlClient, name: str) -> Seen | str:
             return "is not connected"
         return NO_CONTROLLER if NO_CONTROLLER in e.what else HANGS
     try:
-        return _seen(status.get("forwarder", {}) if name == "primary" else status)
+        return _parse_status(status.get("forwarder", {}) if name == "primary" else status)
     except (AttributeError, KeyError, TypeError, ValueError):
-        return "has a status that cannot be understood"
+        return "sends an invalid status"
 
 
-def _seen(status: Mapping[str, Any]) -> Seen:
+def _parse_status(status: Mapping[str, Any]) -> ProcessStatus:
     def name(text: str) -> str:
-        return text.replace(" ", "")  # a status writes "phy:0 nq 3", a command "phy:0nq3"
+        return text.replace(" ", "")  # "phy:0 nq 3" in a status is "phy:0nq3" in a command
 
-    return Seen(
+    return ProcessStatus(
         ports=frozenset(name(port) for port in status.get("ports", [])),
         patches={name(patch["src"]): name(patch["dst"]) for patch in status.get("patches", [])},
         running=status.get("status") == "running",
         counters={
-            name(one["port"]): Counters(one["rx"], one["rx_drop"], one["tx"], one["tx_drop"], one.get("link") != "down")
-            for one in status.get("counters", [])
+            name(row["port"]): Counters(row["rx"], row["rx_drop"], row["tx"], row["tx_drop"], row.get("link") != "down")
+            for row in status.get("counters", [])
         },
     )
 
 
-def state_of(
+def chain_state(
     chain: ChainWiring, wiring: Wiring, observed: Observed, faults: Sequence[str] = ()
 ) -> tuple[ChainState, list[str]]:
-    """Return the state of a chain, and each reason for it that is not ``up``. ``faults``: of its ends.
+    """Return the state of a chain, and the reasons if it is not ``up``. ``faults``: the faults of its ends.
 
-    down: one of its parts does not run or is not connected, or none of its patches is there.
+    The state is ``down`` if one of its parts does not run or is not connected, or if none of its patches exists.
     """
-    gone = [f"{name} does not run" for name in chain.parts if name in observed.dead]
-    if gone:
-        return "down", gone
-    gone = list(dict.fromkeys(_silent(leg.process, leg.by, observed) for leg in chain.legs if not leg.own))
-    gone = [why for why in gone if why]
-    if gone:
-        return "down", gone
+    not_running = [f"{name} does not run" for name in chain.parts if name in observed.stopped]
+    if not_running:
+        return "down", not_running
+    silent = list(dict.fromkeys(_silent_reason(leg.process, leg.by, observed) for leg in chain.legs if not leg.own))
+    silent = [why for why in silent if why]
+    if silent:
+        return "down", silent
     legs = [leg for leg in chain.legs if not leg.own]
     missing = [leg for leg in legs if observed.patch(leg.process, leg.src) != leg.dst]
-    found = [_missing(leg.process, leg.src, leg.dst, observed) for leg in missing]
+    reasons = [_missing_reason(leg.process, leg.src, leg.dst, observed) for leg in missing]
     if legs and len(missing) == len(legs):
-        return "down", ["it is not applied: sppr chain apply"]
+        return "down", ["its patches are not applied: sppr chain apply"]
     for process in dict.fromkeys(leg.process for leg in legs):
-        if not observed.seen[process].running:
-            found.append(f"{process} is not forwarding")
-    found += unlinked(chain, observed)
-    found += [f"{process}: {src} -> {dst} is of no chain" for process, src, dst in drift(chain, wiring, observed)]
-    found += faults
-    return ("degraded" if found else "up"), found
+        if not observed.statuses[process].running:
+            reasons.append(f"{process} is not forwarding")
+    reasons += unlinked(chain, observed)
+    foreign = drift(chain, wiring, observed)
+    reasons += [f"{process}: {src} -> {dst} belongs to no chain" for process, src, dst in foreign]
+    reasons += faults
+    return ("degraded" if reasons else "up"), reasons
 
 
 def unlinked(chain: ChainWiring, observed: Observed) -> list[str]:
-    """Return the ports of a chain whose other side is not connected. QEMU connects 1-2 s after a secondary restarts."""
+    """Return a message for each port of a chain whose peer is not connected.
+
+    QEMU connects 1-2 s after a secondary restarts.
+    """
     places = dict.fromkeys((leg.process, port) for leg in chain.legs if leg.hop for port in (leg.src, leg.dst))
     return [
-        f"{process}: nobody is connected to {port}"
+        f"{process}: nothing is connected to {port}"
         for process, port in places
-        if (there := observed.counters(process, port)) is not None and not there.linked
+        if (counters := observed.counters(process, port)) is not None and not counters.linked
     ]
 
 
-def _silent(process: str, by: str, observed: Observed) -> str:
+def _silent_reason(process: str, by: str, observed: Observed) -> str:
+    """Return why the process does not answer, or "" if it does."""
     why = observed.silent.get(process)
     if why is None or why == NO_CONTROLLER:
         return why or ""
     return f"{by}: its spp_vm {why}" if by.startswith("vm_") else f"{by} {why}"
 
 
-def _missing(process: str, src: str, dst: str, observed: Observed) -> str:
-    there = observed.patch(process, src)
-    if there is None:
+def _missing_reason(process: str, src: str, dst: str, observed: Observed) -> str:
+    actual = observed.patch(process, src)
+    if actual is None:
         return f"{process}: {src} -> {dst} is missing"
-    return f"{process}: {src} goes to {there}, not to {dst}"
+    return f"{process}: {src} goes to {actual}, not to {dst}"
 
 
 def drift(chain: ChainWiring, wiring: Wiring, observed: Observed) -> list[tuple[str, str, str]]:
-    """Return the patches that touch a port of the chain and belong to no chain, as (process, src, dst). A patch that
-    only takes the place of one of the chain's own is not among them: ``state_of`` reports that as missing."""
-    wanted = {leg.patch for leg in wiring.legs}
-    mine = {(leg.process, leg.src) for leg in chain.legs}
-    own = {(leg.process, port) for leg in chain.legs for port in (leg.src, leg.dst)}
-    guests = {leg.process for leg in chain.legs if leg.in_guest}
-    shared = {port for process, port in own if port.partition(":")[0] in SHARED and process not in guests}
-    every_guest = {leg.process for leg in wiring.legs if leg.in_guest}
+    """Return the patches at ports of the chain that belong to no chain, as (process, src, dst).
+
+    A patch with the source of one of the chain's own patches is not among them: ``chain_state`` reports the own patch
+    as missing.
+    """
+    planned = {leg.patch for leg in wiring.legs}
+    sources = {(leg.process, leg.src) for leg in chain.legs}
+    ports = {(leg.process, port) for leg in chain.legs for port in (leg.src, leg.dst)}
+    chain_guests = {leg.process for leg in chain.legs if leg.in_guest}
+    shared = {port for process, port in ports if port.partition(":")[0] in SHARED and process not in chain_guests}
+    guests = {leg.process for leg in wiring.legs if leg.in_guest}
     found: list[tuple[str, str, str]] = []
-    for process, seen in observed.seen.items():
-        for src, dst in seen.patches.items():
-            if (process, src, dst) in wanted or (process, src) in mine:
+    for process, status in observed.statuses.items():
+        for src, dst in status.patches.items():
+            if (process, src, dst) in planned or (process, src) in sources:
                 continue
-            touches = {(process, src), (process, dst)} & own
-            if touches or (process not in every_guest and {src, dst} & shared):
+            at_port = {(process, src), (process, dst)} & ports
+            if at_port or (process not in guests and {src, dst} & shared):
                 found.append((process, src, dst))
     return found

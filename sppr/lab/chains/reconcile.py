@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sppr.errors import ControlError
-from sppr.lab.chains.observe import NO_CONTROLLER, Observed, drift, look, processes
+from sppr.lab.chains.observe import NO_CONTROLLER, Observed, drift, observe_processes, processes
 from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
 from sppr.spp.control import ControlClient
 
@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from sppr.lab.plan.plan import Plan
 
 Verb = Literal["disconnect", "del", "add", "patch", "forward"]
-#: Ports of VMs: their servers get them while the VM starts, by the bring-up.
-_OF_VMS = ("vhost", "ivshmem")
-#: Ports that a process has without ``add``.
-_FIXED = ("phy",)
+#: Types of the ports of VMs. The bring-up adds them while the VM starts.
+_VM_PORTS = ("vhost", "ivshmem")
+#: Types of ports that a process has without ``add``.
+_FIXED_PORTS = ("phy",)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One change of one process, for ``chain``; empty: for none."""
+    """A change of one process.
+
+    ``process``: its name. ``verb``, ``args``: the command. ``chain``: the chain that needs it; empty: none.
+    """
 
     process: str
     verb: Verb
@@ -34,85 +37,86 @@ class Step:
 
 
 def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[Step]:
-    """Return the ordered steps that apply the wiring of these chains (None: all). Empty if already applied.
+    """Return the ordered steps that apply the wiring of these chains (None: all). It is empty if they are applied.
 
-    No frame gets into a half-built chain. Patches that are no longer wanted are removed from the near end on, ports are
-    added, patches are made from the far end on, the processes forward, and the patch at which frames enter each
-    direction comes last.
+    No frame enters an incomplete chain. Patches that must go are removed first, from the near end on. Then ports are
+    added, patches are set from the far end on, and the processes start to forward. The patch at which frames enter a
+    direction is the last.
     """
-    chosen = [chain for chain in wiring.chains if names is None or chain.name in names]
-    chosen = [chain for chain in chosen if can_apply(chain, observed)]
-    found = _retire(wiring, observed) if names is None else []
-    for chain in chosen:
-        found += [Step(process, "disconnect", (src,), chain.name) for process, src, _ in drift(chain, wiring, observed)]
-    beside = [leg for leg in wiring.patches if names is None and leg.process in observed.seen]
-    named = [(chain.name, leg) for chain in chosen for leg in chain.legs if not leg.own] + [("", leg) for leg in beside]
-    found += [Step(*one) for one in _alone(wiring, observed) if names is None]
+    selected = [chain for chain in wiring.chains if names is None or chain.name in names]
+    selected = [chain for chain in selected if can_apply(chain, observed)]
+    first_steps = _remove_retired(wiring, observed) if names is None else []
+    for chain in selected:
+        foreign = drift(chain, wiring, observed)
+        first_steps += [Step(process, "disconnect", (src,), chain.name) for process, src, _ in foreign]
+    single = [leg for leg in wiring.patches if names is None and leg.process in observed.statuses]
+    named = [(chain.name, leg) for chain in selected for leg in chain.legs if not leg.own]
+    named += [("", leg) for leg in single]
+    first_steps += _missing_single_ports(wiring, observed) if names is None else []
     for name, leg in named:
         places = ports_of((leg,))
-        found += [Step(process, "add", (port,), name) for process, port in places if _must_add(process, port, observed)]
+        first_steps += [Step(p, "add", (port,), name) for p, port in places if _must_add(p, port, observed)]
     inner: list[Step] = []
     ingress: list[Step] = []
-    for chain in chosen:
+    for chain in selected:
         for _, (first, *others) in chain.directions:
             broken = [
                 leg for leg in reversed(others) if not leg.own and observed.patch(leg.process, leg.src) != leg.dst
             ]
-            there = observed.patch(first.process, first.src)
-            if broken and there is not None:  # no frame comes in while the way is rebuilt
-                found.append(Step(first.process, "disconnect", (first.src,), chain.name))
+            actual = observed.patch(first.process, first.src)
+            if broken and actual is not None:  # keep frames out while the chain is incomplete
+                first_steps.append(Step(first.process, "disconnect", (first.src,), chain.name))
             inner += [Step(leg.process, "patch", (leg.src, leg.dst), chain.name) for leg in broken]
-            if broken or there != first.dst:
+            if broken or actual != first.dst:
                 ingress.append(Step(first.process, "patch", (first.src, first.dst), chain.name))
-    for leg in beside:
+    for leg in single:
         if observed.patch(leg.process, leg.src) != leg.dst:
             ingress.append(Step(leg.process, "patch", (leg.src, leg.dst)))
-    needed = {leg.process for chain in chosen for leg in chain.legs}
-    idle = [
+    needed = {leg.process for chain in selected for leg in chain.legs}
+    forward = [
         Step(leg.process, "forward", (), name)
         for name, leg in named
-        if not observed.seen[leg.process].running and (leg.process in needed or leg.process not in wiring.idle)
+        if not observed.statuses[leg.process].running and (leg.process in needed or leg.process not in wiring.idle)
     ]
-    every = [*found, *inner, *idle, *ingress]
-    return list(dict.fromkeys(every))
+    return list(dict.fromkeys([*first_steps, *inner, *forward, *ingress]))
 
 
-def _alone(wiring: Wiring, observed: Observed) -> list[tuple[str, Verb, tuple[str, ...]]]:
-    """Ports that conf.yml names without a patch, where they are missing."""
-    there = observed.seen
+def _missing_single_ports(wiring: Wiring, observed: Observed) -> list[Step]:
+    """Return the steps that add the ports that conf.yml has without a patch."""
+    statuses = observed.statuses
     return [
-        (process, "add", (port,))
+        Step(process, "add", (port,))
         for process, port in wiring.ports
-        if process in there and port not in there[process].ports
+        if process in statuses and port not in statuses[process].ports
     ]
 
 
 def can_apply(chain: ChainWiring, observed: Observed) -> bool:
-    """Whether all its parts run and all its processes answer."""
-    return not observed.dead & set(chain.parts) and all(
-        leg.process in observed.seen for leg in chain.legs if not leg.own
+    """Return whether all parts of the chain run, and all its processes answer."""
+    return not observed.stopped & set(chain.parts) and all(
+        leg.process in observed.statuses for leg in chain.legs if not leg.own
     )
 
 
-def _retire(wiring: Wiring, observed: Observed) -> list[Step]:
-    """Take down what chains before have left: their patches, and then the ports that nothing uses any more."""
-    wanted = {(leg.process, leg.src) for leg in wiring.legs}
-    there = [
+def _remove_retired(wiring: Wiring, observed: Observed) -> list[Step]:
+    """Return the steps that remove the patches of former chains, and then the ports that nothing uses any more."""
+    sources = {(leg.process, leg.src) for leg in wiring.legs}
+    existing = [
         leg
         for leg in wiring.retired
-        if (leg.process, leg.src) not in wanted and observed.patch(leg.process, leg.src) == leg.dst
+        if (leg.process, leg.src) not in sources and observed.patch(leg.process, leg.src) == leg.dst
     ]
-    found = [Step(leg.process, "disconnect", (leg.src,)) for leg in there]
-    removed = {(leg.process, leg.src) for leg in there}
+    removals = [Step(leg.process, "disconnect", (leg.src,)) for leg in existing]
+    removed = {(leg.process, leg.src) for leg in existing}
     used = set(ports_of(wiring.legs))
     for process, port in ports_of(wiring.retired):
-        seen = observed.seen.get(process)
-        if seen is None or port not in seen.ports or (process, port) in used or _is_guest(process, wiring):
+        status = observed.statuses.get(process)
+        if status is None or port not in status.ports or (process, port) in used or _is_guest(process, wiring):
             continue
-        others = [src for src, dst in seen.patches.items() if port in (src, dst) and (process, src) not in removed]
+        others = [src for src, dst in status.patches.items() if port in (src, dst) and (process, src) not in removed]
         if not others and port.partition(":")[0] in ("ring", "nullpmd", "pcap", "memif"):
-            found.append(Step(process, "del", (port,)))
-    return found
+            removals.append(Step(process, "del", (port,)))
+    return removals
 
 
 def _is_guest(process: str, wiring: Wiring) -> bool:
@@ -120,30 +124,31 @@ def _is_guest(process: str, wiring: Wiring) -> bool:
 
 
 def _must_add(process: str, port: str, observed: Observed) -> bool:
-    return port not in observed.seen[process].ports and port.partition(":")[0] not in (*_OF_VMS, *_FIXED)
+    return port not in observed.statuses[process].ports and port.partition(":")[0] not in (*_VM_PORTS, *_FIXED_PORTS)
 
 
 def apply(
-    plan: "Plan", dead: Collection[str] = (), names: Collection[str] | None = None
+    plan: "Plan", stopped: Collection[str] = (), names: Collection[str] | None = None
 ) -> tuple[list[Step], Observed]:
-    """Bring the chains of a lab (those of ``names``; None: all) to the state of its plan.
+    """Apply the wiring of the chains of a lab. ``names``: only these chains.
 
-    Return what was sent, and what the processes report afterwards. ``dead``: parts that do not run; their chains are
-    left as they are. ControlError where a process refuses a change.
+    Return the steps that were sent, and the state observed afterwards. ``stopped``: parts that do not run; their chains
+    stay as they are. Raise ControlError if a process refuses a change.
     """
-    asked = processes(plan.parts, plan.wiring)
-    observed = look(plan.api, asked, dead)
+    queried = processes(plan.parts, plan.wiring)
+    observed = observe_processes(plan.api, queried, stopped)
     changes = steps(plan.wiring, observed, names)
     if changes:
         execute(ControlClient(plan.api), changes)
-        observed = look(plan.api, asked, dead)
+        observed = observe_processes(plan.api, queried, stopped)
     return changes, observed
 
 
 def execute(client: ControlClient, changes: Sequence[Step]) -> None:
-    """Send each step. Where a process refuses one, the rest of its chain is not sent, and the other chains are.
+    """Send each step. If a process refuses one, skip the rest of its chain, and continue with the other chains.
 
-    ControlError at the end, with the first refusal of each chain; at once where the controller does not answer.
+    Raise ControlError at the end, with the first refusal of each chain. Raise it at once if the controller does not
+    answer.
     """
     refused: dict[str, str] = {}
     hint = None

@@ -1,7 +1,7 @@
-"""What runs now, as sections of conf.yml, or as commands of SPP's prompt. Pure.
+"""Describe the current wiring as sections of conf.yml, or as commands of SPP's prompt. Pure.
 
-Patches that lead from a port through guests and rings to another port are read as a chain if the planner produces the
-same patches. All others are saved literally under ``patches:``.
+Patches that lead from a port through guests and rings to another port are saved as a chain if the planner produces the
+same patches. All other patches are saved one by one in ``patches:``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,10 @@ Place = tuple[str, str]
 
 @dataclass
 class Saved:
-    """``chains``: by name, as conf.yml has them. ``patches``: lines of the section ``patches:``."""
+    """The sections of conf.yml to save.
+
+    ``chains``: chains by name. ``patches``: lines of the section ``patches:``.
+    """
 
     chains: dict[str, Chain] = field(default_factory=dict)
     patches: list[str] = field(default_factory=list)
@@ -45,65 +48,66 @@ class Saved:
 
 
 def save(config: Config, wiring: Wiring, parts: Sequence[Part], observed: Observed) -> Saved:
-    """Read what runs. The chains of ``config`` that are wired whole keep their names and keys.
+    """Return the sections that describe the observed state.
 
-    Each result is planned again before it is returned. A chain that would not give the same patches, or would let a
-    process forward that does not, is saved to the letter.
+    The chains of ``config`` that are completely wired keep their names and keys. Each result is planned before it is
+    returned. The patches of a chain are saved one by one if the planner would produce other patches, or would make an
+    idle process forward.
     """
-    patches = {(p, src): dst for p, seen in observed.seen.items() for src, dst in seen.patches.items()}
-    kept = {c.name: config.chains[c.name] for c in wiring.chains if c.name in config.chains and _is_wired(c, patches)}
-    found = {**kept, **_discovered(config, wiring, parts, patches, kept)}
+    patches = {(p, src): dst for p, status in observed.statuses.items() for src, dst in status.patches.items()}
+    known = {c.name: config.chains[c.name] for c in wiring.chains if c.name in config.chains and _is_wired(c, patches)}
+    found = {**known, **_discover_chains(config, wiring, parts, patches, known)}
     while True:
-        saved = Saved(found, _lines(parts, observed, _beside(config, parts, found, patches)))
-        if not found or _gives(config, parts, saved, observed, patches):
+        saved = Saved(found, _patch_lines(parts, observed, _single_patches(config, parts, found, patches)))
+        if not found or _reproduces(config, parts, saved, observed, patches):
             return saved
         found = dict(list(found.items())[:-1])
 
 
-def _discovered(
-    config: Config, wiring: Wiring, parts: Sequence[Part], patches: Mapping[Place, str], kept: Mapping[str, Chain]
+def _discover_chains(
+    config: Config, wiring: Wiring, parts: Sequence[Part], patches: Mapping[Place, str], known: Mapping[str, Chain]
 ) -> dict[str, Chain]:
-    """Chains that patches by hand make, and that the planner would wire just so."""
-    left = _without(patches, [chain for chain in wiring.chains if chain.name in kept])
-    listed = {leg.patch for leg in wiring.patches}  # conf.yml has them as patches, and so they stay
+    """Return the chains that were patched by hand, and that the planner would wire in the same way."""
+    left = _without(patches, [chain for chain in wiring.chains if chain.name in known])
+    listed = {leg.patch for leg in wiring.patches}  # conf.yml has them as patches, so they stay patches
     left = {place: dst for place, dst in left.items() if (*place, dst) not in listed}
     found: dict[str, Chain] = {}
     for path in _paths(parts, left):
         for direction in ("both", "forward"):
             name = next(f"chain{n}" for n in range(1, 10_000) if f"chain{n}" not in (*found, *config.chains))
             chain = Chain.model_validate({"path": path, "direction": direction})
-            made = _planned(config, parts, {**kept, **found, name: chain})
-            if made is not None and _is_wired(made.chain(name), left):
+            planned = _plan(config, parts, {**known, **found, name: chain})
+            if planned is not None and _is_wired(planned.chain(name), left):
                 found[name] = chain
-                left = _without(left, [made.chain(name)])
+                left = _without(left, [planned.chain(name)])
                 break
     return found
 
 
-def _beside(
+def _single_patches(
     config: Config, parts: Sequence[Part], chains: Mapping[str, Chain], patches: Mapping[Place, str]
 ) -> dict[Place, str]:
-    """The patches that these chains do not have."""
-    made = _planned(config, parts, chains)
-    return _without(patches, made.chains if made else ())
+    """Return the patches that do not belong to these chains."""
+    planned = _plan(config, parts, chains)
+    return _without(patches, planned.chains if planned else ())
 
 
-def _gives(
+def _reproduces(
     config: Config, parts: Sequence[Part], saved: Saved, observed: Observed, patches: Mapping[Place, str]
 ) -> bool:
-    """Whether loading it gives what runs: all patches, no others, and the processes that forward."""
+    """Return whether loading the sections produces all patches and no others, and makes no idle process forward."""
     lines = [line.partition(": ") for line in saved.patches]
     entries = tuple({part: text} for part, _, text in lines)
     loaded = config.model_copy(update={"chains": dict(saved.chains), "patches": entries})
     if check(loaded):
         return False
     try:
-        made = plan(loaded, parts)
+        planned = plan(loaded, parts)
     except ConfigError:
         return False
-    legs = {(leg.process, leg.src): leg.dst for leg in made.legs if not leg.own}
-    forwards = {leg.process for chain in made.chains for leg in chain.legs if not leg.own}
-    return legs == dict(patches) and all(observed.seen[process].running for process in forwards)
+    legs = {(leg.process, leg.src): leg.dst for leg in planned.legs if not leg.own}
+    forwards = {leg.process for chain in planned.chains for leg in chain.legs if not leg.own}
+    return legs == dict(patches) and all(observed.statuses[process].running for process in forwards)
 
 
 def _is_wired(chain: ChainWiring, patches: Mapping[Place, str]) -> bool:
@@ -112,94 +116,94 @@ def _is_wired(chain: ChainWiring, patches: Mapping[Place, str]) -> bool:
 
 
 def _without(patches: Mapping[Place, str], chains: Sequence[ChainWiring]) -> dict[Place, str]:
-    taken = {(leg.process, leg.src) for chain in chains for leg in chain.legs}
-    return {place: dst for place, dst in patches.items() if place not in taken}
+    used = {(leg.process, leg.src) for chain in chains for leg in chain.legs}
+    return {place: dst for place, dst in patches.items() if place not in used}
 
 
-def _planned(config: Config, parts: Sequence[Part], chains: Mapping[str, Chain]) -> Wiring | None:
-    """The wiring of these chains over the parts that run. None where they cannot be wired, or not all of them are."""
+def _plan(config: Config, parts: Sequence[Part], chains: Mapping[str, Chain]) -> Wiring | None:
+    """Return the wiring of these chains over the running parts. None: at least one of them cannot be wired."""
     try:
-        made = plan(config.model_copy(update={"chains": dict(chains), "patches": ()}), parts)
+        wiring = plan(config.model_copy(update={"chains": dict(chains), "patches": ()}), parts)
     except ConfigError:
         return None
-    return made if len(made.chains) == len(chains) else None
+    return wiring if len(wiring.chains) == len(chains) else None
 
 
 def _paths(parts: Sequence[Part], patches: Mapping[Place, str]) -> list[list[str]]:
-    """Paths from a port that may be an end to another one; no port or VM twice."""
+    """Return the paths along these patches from one possible end of a chain to another, without a port or VM twice."""
     vms = {f"nfv:{part.id}": part.name for part in parts if part.is_vm}
     links = dict(_links(parts))
     found: list[list[str]] = []
     for place in patches:
         if place[0] in vms or not is_port(place[1]):
             continue
-        path, here, seen = [place[1]], place, {place}
-        while here in patches:
-            there = (here[0], patches[here])
-            if there[0] not in vms and is_port(there[1]):
-                path.append(there[1])
+        path, source, visited = [place[1]], place, {place}
+        while source in patches:
+            destination = (source[0], patches[source])
+            if destination[0] not in vms and is_port(destination[1]):
+                path.append(destination[1])
                 if len(set(path)) == len(path):
                     found.append(path)
                 break
-            onward = links.get(there) or _reader(there, patches, vms)
-            if onward is None or onward in seen:
+            following = links.get(destination) or _ring_reader(destination, patches, vms)
+            if following is None or following in visited:
                 break
-            seen.add(onward)
-            here = onward
-            path += [vms[here[0]]] if here[0] in vms else []
+            visited.add(following)
+            source = following
+            path += [vms[source[0]]] if source[0] in vms else []
     return found
 
 
 def _links(parts: Sequence[Part]) -> list[tuple[Place, Place]]:
-    """Both sides of each link between a VM and its server, each leading to the other."""
-    found: list[tuple[Place, Place]] = []
+    """Return each link between a VM and its server twice: from the server to the guest, and from the guest to it."""
+    links: list[tuple[Place, Place]] = []
     for part in parts:
         for index, uid in enumerate(part.ports):
             guest = (f"nfv:{part.id}", f"{'ring' if part.role == 'vm_ring' else 'phy'}:{index}")
-            found += [((part.server or "primary", uid), guest), (guest, (part.server or "primary", uid))]
-    return found
+            links += [((part.server or "primary", uid), guest), (guest, (part.server or "primary", uid))]
+    return links
 
 
-def _reader(place: Place, patches: Mapping[Place, str], vms: Mapping[str, str]) -> Place | None:
-    """Where a ring of the primary is read."""
+def _ring_reader(place: Place, patches: Mapping[Place, str], vms: Mapping[str, str]) -> Place | None:
+    """Return the source of the patch that reads this ring of the primary, or None."""
     if not place[1].startswith("ring:") or place[0] in vms:
         return None
-    return next((one for one in patches if one[1] == place[1] and one[0] not in vms), None)
+    return next((source for source in patches if source[1] == place[1] and source[0] not in vms), None)
 
 
-def _lines(parts: Sequence[Part], observed: Observed, left: Mapping[Place, str]) -> list[str]:
-    """What no chain has, process by process: patches, ports that are in none, and that it does not forward."""
+def _patch_lines(parts: Sequence[Part], observed: Observed, single: Mapping[Place, str]) -> list[str]:
+    """Return the lines of ``patches:`` for each process: single patches, ports without a patch, and ``idle``."""
     names = {f"nfv:{p.id}": p.name for p in parts if p.id is not None} | {"primary": "pri"}
-    found: list[str] = []
-    for process, seen in observed.seen.items():
+    lines: list[str] = []
+    for process, status in observed.statuses.items():
         name = names.get(process)
         if name is None:
             continue
-        found += [f"{name}: {src} -> {dst}" for (one, src), dst in left.items() if one == process]
-        used = {*seen.patches, *seen.patches.values(), *born(process, parts)}
-        alone = sorted(port for port in seen.ports - used if port.partition(":")[0] not in ("tap", "phy", "pipe"))
-        found += [f"{name}: {port}" for port in alone]
-        found += [f"{name}: idle"] if seen.patches and not seen.running else []
-    return found
+        lines += [f"{name}: {src} -> {dst}" for (owner, src), dst in single.items() if owner == process]
+        used = {*status.patches, *status.patches.values(), *initial_ports(process, parts)}
+        unused = sorted(port for port in status.ports - used if port.partition(":")[0] not in ("tap", "phy", "pipe"))
+        lines += [f"{name}: {port}" for port in unused]
+        lines += [f"{name}: idle"] if status.patches and not status.running else []
+    return lines
 
 
-def born(process: str, parts: Sequence[Part]) -> set[str]:
-    """Return the ports that the launcher gives a process: those of VMs, on both sides."""
-    return {port for one, port in (place for link in _links(parts) for place in link) if one == process}
+def initial_ports(process: str, parts: Sequence[Part]) -> set[str]:
+    """Return the ports that the bring-up adds to a process: those of VMs, on both sides."""
+    return {port for owner, port in (place for link in _links(parts) for place in link) if owner == process}
 
 
 def recipe(parts: Sequence[Part], observed: Observed) -> list[str]:
-    """Return the commands of the prompt that make what runs from processes as the launcher starts them."""
+    """Return the commands of the prompt that produce the observed state after a bring-up."""
     lines: list[str] = []
-    for process, seen in observed.seen.items():
-        who = "pri" if process == "primary" else process.replace(":", " ")
-        given = born(process, parts)
-        added = [port for port in sorted(seen.ports - given) if port.partition(":")[0] not in ("phy", "tap", "pipe")]
-        lines += [f"{who}; add {port}" for port in added]
-    for process, seen in observed.seen.items():
-        who = "pri" if process == "primary" else process.replace(":", " ")
-        lines += [f"{who}; patch {src} {dst}" for src, dst in seen.patches.items()]
-    for process, seen in observed.seen.items():
-        who = "pri" if process == "primary" else process.replace(":", " ")
-        lines += [f"{who}; forward"] if seen.running else []
+    for process, status in observed.statuses.items():
+        target = "pri" if process == "primary" else process.replace(":", " ")
+        added = sorted(status.ports - initial_ports(process, parts))
+        added = [port for port in added if port.partition(":")[0] not in ("phy", "tap", "pipe")]
+        lines += [f"{target}; add {port}" for port in added]
+    for process, status in observed.statuses.items():
+        target = "pri" if process == "primary" else process.replace(":", " ")
+        lines += [f"{target}; patch {src} {dst}" for src, dst in status.patches.items()]
+    for process, status in observed.statuses.items():
+        target = "pri" if process == "primary" else process.replace(":", " ")
+        lines += [f"{target}; forward"] if status.running else []
     return lines

@@ -1,17 +1,22 @@
-"""The wiring of service chains, as values: what the planner makes, state.json keeps, and status compares."""
+"""Define the wiring of service chains, as values that the planner makes, state.json keeps, and the status compares."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-#: Port types that all processes of a lab share, except its guests.
+#: Types of ports that all processes of a lab share, except its guests.
 SHARED = ("tap", "phy", "ring")
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One patch of a chain: ``process`` (``primary``, ``nfv:1``; the spp_vm of VM 6 is ``nfv:6``) sends what ``src``
-    receives to ``dst``. ``by``: the part's name. ``hop``: the number of the hop, from 1; 0 within a VM. ``own``: the
-    guest's own software forwards, so there is no patch of SPP."""
+    """A patch of a chain.
+
+    ``process``: the process that forwards: ``primary``, ``nfv:1``; the spp_vm of VM 6 is ``nfv:6``.
+    ``by``: the name of its part.
+    ``src``, ``dst``: it sends the frames received from ``src`` to ``dst``.
+    ``hop``: the number of the hop, from 1; 0 within a VM.
+    ``own``: whether the guest's own software forwards, so that SPP has no patch.
+    """
 
     process: str
     by: str
@@ -22,16 +27,17 @@ class Leg:
 
     @property
     def patch(self) -> tuple[str, str, str]:
-        """Process, source and destination, without the place in a chain."""
+        """Return process, source and destination."""
         return self.process, self.src, self.dst
 
     @property
     def in_guest(self) -> bool:
+        """Return whether the patch is in a guest."""
         return self.hop == 0
 
     @property
     def places(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        """What identifies source and destination in a lab: process and port; of a shared port the port alone."""
+        """Return what identifies source and destination in a lab: process and port, or "" and a shared port."""
         src, dst = (
             ("" if not self.in_guest and port.partition(":")[0] in SHARED else self.process, port)
             for port in (self.src, self.dst)
@@ -41,8 +47,13 @@ class Leg:
 
 @dataclass(frozen=True)
 class ChainWiring:
-    """One chain. ``forward`` and ``reverse``: its patches in the order in which a frame meets them; ``reverse`` is
-    empty where the chain has one direction. ``parts``: names of the parts it depends on."""
+    """The wiring of a chain.
+
+    ``name``, ``path``: as in conf.yml.
+    ``forward``, ``reverse``: its patches in the order in which a frame passes them. ``reverse`` is empty if the chain
+    has one direction.
+    ``parts``: names of the parts that it depends on.
+    """
 
     name: str
     path: tuple[str, ...]
@@ -52,17 +63,18 @@ class ChainWiring:
 
     @property
     def legs(self) -> tuple[Leg, ...]:
+        """Return the patches of both directions."""
         return (*self.forward, *self.reverse)
 
     @property
     def directions(self) -> tuple[tuple[str, tuple[Leg, ...]], ...]:
-        """``("forward", legs)`` and, where the chain has it, ``("reverse", legs)``."""
+        """Return ``("forward", legs)`` and, if the chain has it, ``("reverse", legs)``."""
         return (("forward", self.forward), *((("reverse", self.reverse),) if self.reverse else ()))
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A chain of conf.yml that is not in this lab, and why."""
+    """A chain of conf.yml that is not in this lab. ``why``: the reason."""
 
     name: str
     path: tuple[str, ...]
@@ -71,8 +83,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class TapEnd:
-    """An end of a chain in a network namespace: ``interface`` is the tap in the kernel, ``netns`` the namespace as
-    conf.yml names it. ``address``: with its prefix length; empty: none."""
+    """An end of a chain in a network namespace.
+
+    ``chain``, ``port``: the chain and its port, such as ``tap:0``.
+    ``interface``: the TAP interface in the kernel.
+    ``netns``: the namespace, by its name in conf.yml.
+    ``address``: with its prefix length; empty: none.
+    """
 
     chain: str
     port: str
@@ -83,10 +100,13 @@ class TapEnd:
 
 @dataclass(frozen=True)
 class Wiring:
-    """All chains of a lab, in the order of conf.yml.
+    """The wiring of all chains of a lab, in the order of conf.yml.
 
-    ``retired``: patches of former chains, no longer wanted and perhaps still there. ``ends``: those in network
-    namespaces. ``patches``, ``ports`` (process and port), ``idle`` (processes): what conf.yml says beside its chains.
+    ``chains``, ``left_out``: the chains in this lab, and the others.
+    ``retired``: patches of former chains, which may still exist and must be removed.
+    ``ends``: the ends in network namespaces.
+    ``patches``, ``ports``, ``idle``: the section ``patches:`` of conf.yml: patches, ports without a patch as (process,
+    port), and processes that stay idle.
     ``kept``: names of chains that conf.yml no longer has.
     """
 
@@ -100,29 +120,29 @@ class Wiring:
     kept: tuple[str, ...] = ()
 
     @property
-    def is_nothing(self) -> bool:
-        """Whether there is nothing to wire, and nothing to take down."""
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to wire, and nothing to remove."""
         return not (self.chains or self.retired or self.patches or self.ports)
 
     @property
     def legs(self) -> tuple[Leg, ...]:
-        """Every patch, of chains and beside them."""
+        """Return every patch: those of chains, and those of the section ``patches:``."""
         return (*(leg for chain in self.chains for leg in chain.legs), *self.patches)
 
     def replacing(self, old: "Wiring") -> "Wiring":
-        """Return this wiring with all patches of ``old`` retired that it does not have."""
-        mine = {leg.patch for leg in self.legs}
-        before = dict.fromkeys((*old.retired, *old.legs))
-        return replace(self, retired=tuple(leg for leg in before if leg.patch not in mine))
+        """Return this wiring, with all patches of ``old`` that it lacks as retired patches."""
+        current = {leg.patch for leg in self.legs}
+        previous = dict.fromkeys((*old.retired, *old.legs))
+        return replace(self, retired=tuple(leg for leg in previous if leg.patch not in current))
 
     @property
     def rings(self) -> list[str]:
-        """Rings of the primary that join two secondaries."""
+        """Return the rings of the primary that connect two secondaries."""
         ends = (port for leg in self.legs if not leg.in_guest for port in (leg.src, leg.dst))
         return list(dict.fromkeys(port for port in ends if port.startswith("ring:")))
 
     def chain(self, name: str) -> ChainWiring:
-        """Return the chain of this name. KeyError where there is none."""
+        """Return the chain of this name. Raise KeyError if there is none."""
         for chain in self.chains:
             if chain.name == name:
                 return chain

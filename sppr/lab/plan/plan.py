@@ -142,7 +142,7 @@ class Plan:
         Retired patches of a process that does not answer stay: the controller restores them when the process connects
         again.
         """
-        left = [leg for leg in self.wiring.retired if leg.process not in observed.seen or _exists(leg, observed)]
+        left = [leg for leg in self.wiring.retired if leg.process not in observed.statuses or _exists(leg, observed)]
         return replace(self, wiring=replace(self.wiring, retired=tuple(left)))
 
     def part(self, name: str) -> Part:

@@ -16,7 +16,7 @@ from sppr.host.process.sockets import listening_paths
 from sppr.host.run_directory import make_private
 from sppr.lab.chains import ends, status
 from sppr.lab.chains import reconcile as chains
-from sppr.lab.chains.observe import Observed, look, processes, unlinked
+from sppr.lab.chains.observe import Observed, observe_processes, processes, unlinked
 from sppr.lab.down import teardown
 from sppr.lab.paths import LabPaths
 from sppr.lab.state import observe
@@ -176,7 +176,7 @@ class BringUp:
         wiring = self.plan.wiring
         for line in ends.move(self.plan):
             self.report.note(line)
-        if wiring.is_nothing:
+        if wiring.is_empty:
             return
         self._wait_for_processes()
         changes, observed = chains.apply(self.plan, states.stopped_parts(self.state))
@@ -185,7 +185,7 @@ class BringUp:
         self.state.plan = self.plan
         if changes:
             self.report.note(f"chains: {len(changes)} change{'s' * (len(changes) != 1)} made")
-        chain_states = status.states_of(self.plan, observed)
+        chain_states = status.chain_states(self.plan, observed)
         for chain in wiring.chains:
             state, why = chain_states[chain.name]
             self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
@@ -199,9 +199,9 @@ class BringUp:
         names = processes(self.plan.parts, self.plan.wiring)
         for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
             stopped = states.stopped_parts(self.state)
-            observed = look(self.plan.api, names, stopped)
+            observed = observe_processes(self.plan.api, names, stopped)
             complete = [chain for chain in self.plan.wiring.chains if not set(stopped) & set(chain.parts)]
-            if all(leg.own or leg.process in observed.seen for chain in complete for leg in chain.legs):
+            if all(leg.own or leg.process in observed.statuses for chain in complete for leg in chain.legs):
                 return
 
     def _wait_for_links(self, observed: Observed) -> Observed:
@@ -214,7 +214,7 @@ class BringUp:
             complete = [chain for chain in self.plan.wiring.chains if chains.can_apply(chain, observed)]
             if not any("vhost:" in port for chain in complete for port in unlinked(chain, observed)):
                 break
-            observed = look(self.plan.api, names, states.stopped_parts(self.state))
+            observed = observe_processes(self.plan.api, names, states.stopped_parts(self.state))
         return observed
 
     def _start(self, part: Part) -> None:

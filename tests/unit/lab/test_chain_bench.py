@@ -43,7 +43,7 @@ class Client:
         return [(1000, 90), (5000, 9), (100_000, 1)]
 
 
-BED = testbed.Testbed(testbed.Plug("nfv:1", "tap:0", 30), testbed.Plug("nfv:2", "tap:1", 31), (), ())
+BED = testbed.Testbed(testbed.EndProbe("nfv:1", "tap:0", 30), testbed.EndProbe("nfv:2", "tap:1", 31), (), ())
 
 
 @pytest.fixture(autouse=True)

@@ -149,7 +149,7 @@ def test_a_vm_that_runs_with_too_few_ports_leaves_its_chain_out() -> None:
     plan = planned(text)
     parts = [replace(p, ports=p.ports[:1]) if p.name == "vm_v11" else p for p in plan.parts]
     (left,) = chains(parse(text.encode(), "conf.yml"), parts).left_out
-    assert left.why == "vm_v11 has 1 of the 2 ports that chains need of it: sppr restart vm_v11"
+    assert left.why == "vm_v11 has 1 of the 2 ports that its chains need: sppr restart vm_v11"
 
 
 def test_too_few_rings_are_refused_with_the_place() -> None:
@@ -162,7 +162,7 @@ def test_the_port_limit_of_a_secondary() -> None:
     many = ", ".join(f"c{n}: {{path: [nullpmd:{2 * n}, nullpmd:{2 * n + 1}]}}" for n in range(130))
     with pytest.raises(ConfigError) as e:
         planned("secondaries: [{id: 1, coremask: 0x0C}]\nchains: {" + many + "}")
-    assert "sec1 would hold 258 ports, and 256 is the most" in e.value.what and e.value.key[:1] == ("chains",)
+    assert "sec1 would have 258 ports, but the limit is 256" in e.value.what and e.value.key[:1] == ("chains",)
 
 
 def test_a_ring_that_a_capture_reads_is_not_taken() -> None:

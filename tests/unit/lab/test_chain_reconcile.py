@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sppr.errors import ControlError
-from sppr.lab.chains.observe import Counters, Observed, Seen, drift, processes, state_of
+from sppr.lab.chains.observe import Counters, Observed, ProcessStatus, chain_state, drift, processes
 from sppr.lab.chains.reconcile import Step, execute, steps
 from sppr.lab.chains.wiring import Wiring, ports_of
 from tests.unit.lab import test_chain_planner
@@ -29,12 +29,12 @@ def fresh() -> Observed:
         "nfv:6": {"ring:0", "ring:1"},
         "nfv:11": {"phy:0", "phy:1"},
     }
-    return Observed({name: Seen(frozenset(ports)) for name, ports in found.items()})
+    return Observed({name: ProcessStatus(frozenset(ports)) for name, ports in found.items()})
 
 
 def after(observed: Observed, changes: list[Step]) -> Observed:
     """What the processes report once these steps are done."""
-    seen = dict(observed.seen)
+    seen = dict(observed.statuses)
     for step in changes:
         one = seen[step.process]
         match step.verb, step.args:
@@ -52,7 +52,7 @@ def after(observed: Observed, changes: list[Step]) -> Observed:
             case "forward", ():
                 one = replace(one, running=True)
         seen[step.process] = one
-    return replace(observed, seen=seen)
+    return replace(observed, statuses=seen)
 
 
 def applied() -> Observed:
@@ -60,12 +60,12 @@ def applied() -> Observed:
 
 
 def changed(observed: Observed, process: str, **values: object) -> Observed:
-    return replace(observed, seen={**observed.seen, process: replace(observed.seen[process], **values)})  # type: ignore[arg-type]
+    return replace(observed, statuses={**observed.statuses, process: replace(observed.statuses[process], **values)})  # type: ignore[arg-type]
 
 
 def test_all_is_added_patched_and_forwards_and_a_second_time_nothing_is_sent() -> None:
     observed = applied()
-    assert [state_of(chain, WIRING, observed) for chain in WIRING.chains] == [("up", []), ("up", [])]
+    assert [chain_state(chain, WIRING, observed) for chain in WIRING.chains] == [("up", []), ("up", [])]
     assert steps(WIRING, observed) == []
 
 
@@ -78,7 +78,7 @@ def test_no_frame_gets_into_a_half_built_chain() -> None:
                 if step.verb == "patch" and (step.process, step.args) == (legs[0].process, (legs[0].src, legs[0].dst)):
                     now = after(observed, changes[:number])
                     assert all(now.patch(leg.process, leg.src) == leg.dst for leg in legs[1:])
-                    assert all(now.seen[leg.process].running for leg in legs)
+                    assert all(now.statuses[leg.process].running for leg in legs)
     order = [step.verb for step in changes]
     assert order.index("patch") > max(n for n, verb in enumerate(order) if verb == "add")
 
@@ -86,13 +86,13 @@ def test_no_frame_gets_into_a_half_built_chain() -> None:
 def test_only_what_differs_is_sent() -> None:
     observed = changed(applied(), "nfv:2", running=False)
     assert steps(WIRING, observed) == [Step("nfv:2", "forward")]
-    assert state_of(WEB, WIRING, observed) == ("degraded", ["nfv:2 is not forwarding"])
+    assert chain_state(WEB, WIRING, observed) == ("degraded", ["nfv:2 is not forwarding"])
 
 
 def test_a_patch_by_hand_in_the_place_of_one_of_the_chain() -> None:
-    patches = {**applied().seen["nfv:1"].patches, "tap:0": "ivshmem:106"}
+    patches = {**applied().statuses["nfv:1"].patches, "tap:0": "ivshmem:106"}
     observed = changed(applied(), "nfv:1", patches=patches)
-    assert state_of(WEB, WIRING, observed) == (
+    assert chain_state(WEB, WIRING, observed) == (
         "degraded", ["nfv:1: tap:0 goes to ivshmem:106, not to ivshmem:6"]
     )  # fmt: skip
     assert steps(WIRING, observed) == [Step("nfv:1", "patch", ("tap:0", "ivshmem:6"))]
@@ -109,16 +109,16 @@ def test_a_patch_by_hand_in_the_place_of_one_of_the_chain() -> None:
     ],
 )
 def test_a_patch_by_hand_on_a_port_of_the_chain_is_drift_and_goes(process: str, src: str, dst: str) -> None:
-    observed = changed(applied(), process, patches={**applied().seen[process].patches, src: dst})
-    state, why = state_of(WEB, WIRING, observed)
-    assert state == "degraded" and why == [f"{process}: {src} -> {dst} is of no chain"]
+    observed = changed(applied(), process, patches={**applied().statuses[process].patches, src: dst})
+    state, why = chain_state(WEB, WIRING, observed)
+    assert state == "degraded" and why == [f"{process}: {src} -> {dst} belongs to no chain"]
     first, *others = steps(WIRING, observed)
     assert first == Step(process, "disconnect", (src,))
     assert others == ([Step("nfv:1", "patch", ("vhost:12", "nullpmd:0"))] if src == "vhost:12" else [])
 
 
 def test_ports_and_patches_of_no_chain_are_left_alone() -> None:
-    seen = applied().seen["nfv:1"]
+    seen = applied().statuses["nfv:1"]
     observed = changed(
         applied(),
         "nfv:1",
@@ -131,14 +131,14 @@ def test_ports_and_patches_of_no_chain_are_left_alone() -> None:
 def test_a_ring_of_a_guest_is_none_of_the_host() -> None:
     """ring:0 in VM 6 and ring:0 of the primary have one name."""
     observed = changed(applied(), "nfv:6", patches={"ring:0": "ring:1", "ring:1": "ring:0"})
-    assert state_of(WEB, WIRING, observed) == ("up", [])
+    assert chain_state(WEB, WIRING, observed) == ("up", [])
 
 
 def test_a_part_that_does_not_run_takes_its_chains_down_and_they_are_left_as_they_are() -> None:
-    observed = replace(changed(applied(), "nfv:2", running=False), dead=frozenset({"vm_r6"}))
-    assert state_of(WEB, WIRING, observed) == ("down", ["vm_r6 does not run"])
+    observed = replace(changed(applied(), "nfv:2", running=False), stopped=frozenset({"vm_r6"}))
+    assert chain_state(WEB, WIRING, observed) == ("down", ["vm_r6 does not run"])
     assert steps(WIRING, observed) == []
-    assert state_of(WIRING.chain("b"), WIRING, observed) == ("up", [])
+    assert chain_state(WIRING.chain("b"), WIRING, observed) == ("up", [])
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_a_part_that_does_not_run_takes_its_chains_down_and_they_are_left_as_the
     [("nfv:6", "vm_r6: its spp_vm is not connected"), ("nfv:2", "sec2 is not connected")],
 )
 def test_a_process_that_does_not_answer(process: str, why: str) -> None:
-    seen = {name: one for name, one in applied().seen.items() if name != process}
+    seen = {name: one for name, one in applied().statuses.items() if name != process}
     observed = Observed(seen, {process: "is not connected"})
-    assert state_of(WEB, WIRING, observed) == ("down", [why])
-    assert state_of(WIRING.chain("b"), WIRING, observed) == ("up", [])
+    assert chain_state(WEB, WIRING, observed) == ("down", [why])
+    assert chain_state(WIRING.chain("b"), WIRING, observed) == ("up", [])
 
 
 def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_from_its_near_end() -> None:
@@ -161,12 +161,12 @@ def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_from_its_near_end() -
         "nfv:1; del ring:0", "nfv:2; del ring:0", "nfv:2; del ring:1", "nfv:1; del ring:1"
     ]  # fmt: skip
     observed = after(applied(), changes)
-    assert state_of(WIRING.chain("b"), without, observed) == ("up", []) and steps(without, observed) == []
+    assert chain_state(WIRING.chain("b"), without, observed) == ("up", []) and steps(without, observed) == []
 
 
 def test_what_a_user_patched_since_to_a_retired_port_keeps_the_port() -> None:
     without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
-    seen = applied().seen["nfv:1"]
+    seen = applied().statuses["nfv:1"]
     observed = changed(
         applied(), "nfv:1", ports=seen.ports | {"nullpmd:9"}, patches={**seen.patches, "nullpmd:9": "ring:0"}
     )
@@ -181,7 +181,7 @@ def test_a_moved_chain_retires_just_what_it_no_longer_has() -> None:
     observed = applied()
     changes = steps(moved.replacing(WIRING), observed)
     done = after(observed, changes)
-    assert [state_of(chain, moved, done)[0] for chain in moved.chains] == ["up", "up"]
+    assert [chain_state(chain, moved, done)[0] for chain in moved.chains] == ["up", "up"]
 
 
 def test_retired_patches_stay_until_they_are_taken_down() -> None:
@@ -191,10 +191,11 @@ def test_retired_patches_stay_until_they_are_taken_down() -> None:
 
 def test_a_one_way_chain_has_no_patch_back() -> None:
     one = planned(TWO + "chains: {b: {path: [nullpmd:0, vm_v12, nullpmd:1], direction: forward}}").wiring
-    seen = {"nfv:1": Seen(frozenset({"vhost:12", "vhost:112"})), "nfv:12": Seen(frozenset({"phy:0", "phy:1"}))}
+    ports = {"nfv:1": {"vhost:12", "vhost:112"}, "nfv:12": {"phy:0", "phy:1"}}
+    seen = {name: ProcessStatus(frozenset(found)) for name, found in ports.items()}
     done = after(Observed(seen), steps(one, Observed(seen)))
-    back = changed(done, "nfv:1", patches={**done.seen["nfv:1"].patches, "nullpmd:1": "vhost:112"})
-    assert state_of(one.chain("b"), one, back)[1] == ["nfv:1: nullpmd:1 -> vhost:112 is of no chain"]
+    back = changed(done, "nfv:1", patches={**done.statuses["nfv:1"].patches, "nullpmd:1": "vhost:112"})
+    assert chain_state(one.chain("b"), one, back)[1] == ["nfv:1: nullpmd:1 -> vhost:112 belongs to no chain"]
 
 
 def test_which_processes_are_asked() -> None:
@@ -205,7 +206,7 @@ def test_which_processes_are_asked() -> None:
 def test_a_port_whose_other_side_is_not_connected_is_named() -> None:
     """QEMU is gone, or has not connected again yet."""
     observed = changed(applied(), "nfv:2", counters={"vhost:11": Counters(linked=False), "vhost:111": Counters()})
-    assert state_of(WEB, WIRING, observed) == ("degraded", ["nfv:2: nobody is connected to vhost:11"])
+    assert chain_state(WEB, WIRING, observed) == ("degraded", ["nfv:2: nothing is connected to vhost:11"])
     assert steps(WIRING, observed) == [], "nothing can be sent that would help"
 
 
@@ -224,7 +225,7 @@ def test_what_a_silent_process_may_still_have_stays_retired() -> None:
     """Its patches come back with it: the controller restores them."""
     without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
     plan = replace(PLAN, wiring=without)
-    seen = {name: one for name, one in applied().seen.items() if name != "nfv:2"}
+    seen = {name: one for name, one in applied().statuses.items() if name != "nfv:2"}
     observed = after(Observed(seen, {"nfv:2": "is not connected"}), steps(without, Observed(seen)))
     left = plan.prune_retired(observed).wiring.retired
     assert left and {leg.process for leg in left} == {"nfv:2"}
@@ -249,7 +250,7 @@ def test_a_chain_that_a_process_refuses_does_not_keep_the_others_from_being_wire
     plan = planned(text)
     seen = {"nfv:1": {"vhost:12", "vhost:112"}, "nfv:2": {"tap:0", "tap:1", "vhost:11", "vhost:111"}}
     seen |= {"nfv:11": {"phy:0", "phy:1"}, "nfv:12": {"phy:0", "phy:1"}}
-    observed = Observed({name: Seen(frozenset(ports)) for name, ports in seen.items()})
+    observed = Observed({name: ProcessStatus(frozenset(ports)) for name, ports in seen.items()})
     client = Client()
     with pytest.raises(ControlError, match="chain bad: nfv:1; patch vhost:112 phy:7: phy:7: no such port here"):
         execute(client, steps(plan.wiring, observed))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sppr.config.load import parse
 from sppr.config.model import Config
 from sppr.host.facts import Facts
-from sppr.lab.chains.observe import Observed, Seen
+from sppr.lab.chains.observe import Observed, ProcessStatus
 from sppr.lab.chains.reconcile import steps
 from sppr.lab.chains.save import recipe, save
 from sppr.lab.plan.plan import Flags, Plan
@@ -33,7 +33,7 @@ def fresh(plan: Plan) -> Observed:
             ports[part.server] |= set(part.ports)
             kind = "ring" if part.role == "vm_ring" else "phy"
             ports[f"nfv:{part.id}"] = {f"{kind}:{n}" for n in range(len(part.ports))}
-    return Observed({name: Seen(frozenset(found)) for name, found in ports.items()})
+    return Observed({name: ProcessStatus(frozenset(found)) for name, found in ports.items()})
 
 
 def wired(extra: str) -> tuple[Config, Plan, Observed]:
@@ -82,9 +82,9 @@ def test_what_is_no_chain_is_saved_to_the_letter() -> None:
 def test_a_chain_that_the_planner_would_wire_otherwise_is_saved_to_the_letter() -> None:
     """ring:7 joins the secondaries, and the planner takes ring:0."""
     config, plan = lab("")
-    seen = dict(fresh(plan).seen)
+    seen = dict(fresh(plan).statuses)
     for name, patches in (("nfv:1", {"tap:0": "ring:7"}), ("nfv:2", {"ring:7": "tap:1"})):
-        seen[name] = Seen(seen[name].ports | {"ring:7"}, patches, running=True)
+        seen[name] = ProcessStatus(seen[name].ports | {"ring:7"}, patches, running=True)
     text = save(config, plan.wiring, plan.parts, Observed(seen)).text()
     assert yaml.safe_load(text) == {"patches": [{"sec1": "tap:0 -> ring:7"}, {"sec2": "ring:7 -> tap:1"}]}
 
@@ -119,23 +119,23 @@ ENTRIES = st.sampled_from(["sec1", "sec2"]).flatmap(
 def test_loading_what_was_saved_gives_the_same(entries: list[tuple[str, str, str]], with_chain: bool) -> None:
     """Whatever is patched by hand, also over the ports of the chain."""
     config, plan = lab(WEB if with_chain else "")
-    seen = dict(fresh(plan).seen)
+    seen = dict(fresh(plan).statuses)
     observed = Observed(seen)
     observed = after(observed, steps(plan.wiring, observed))
-    seen = dict(observed.seen)
+    seen = dict(observed.statuses)
     for part, src, dst in entries:
         name = f"nfv:{part[3:]}"
         one = seen[name]
         if {src, dst} - one.ports - {"ring:3", "ring:4", "nullpmd:1"}:
             continue  # a port of a VM that the other secondary serves
-        seen[name] = Seen(one.ports | {src, dst}, {**one.patches, src: dst}, running=one.running)
+        seen[name] = ProcessStatus(one.ports | {src, dst}, {**one.patches, src: dst}, running=one.running)
     observed = Observed(seen)
     text = save(config, plan.wiring, plan.parts, observed).text()
     _, again = lab(text)
     loaded = after(fresh(again), steps(again.wiring, fresh(again)))
-    for name, one in observed.seen.items():
-        assert loaded.seen[name].patches == one.patches, (name, text)
+    for name, one in observed.statuses.items():
+        assert loaded.statuses[name].patches == one.patches, (name, text)
         used = {*one.patches, *one.patches.values()}
-        assert used <= loaded.seen[name].ports and loaded.seen[name].running == one.running, (name, text)
+        assert used <= loaded.statuses[name].ports and loaded.statuses[name].running == one.running, (name, text)
     reread, _ = lab(text)
     assert save(reread, again.wiring, again.parts, loaded).text() == text

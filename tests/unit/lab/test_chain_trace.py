@@ -9,7 +9,7 @@ import pytest
 
 from sppr.cli.chain import prove as cli
 from sppr.cli.chain.commands import rate
-from sppr.lab.chains.observe import Counters, Observed, Seen
+from sppr.lab.chains.observe import Counters, Observed, ProcessStatus
 from sppr.lab.chains.proof.result import Proof, Run
 from sppr.lab.chains.proof.trace import checkpoints, locate, shortfall, uncounted
 from tests.unit.lab.test_chain_planner import TWO, planned
@@ -27,7 +27,7 @@ def observed(*counts: int, dropped: dict[tuple[str, str], int] | None = None) ->
     for (process, port), count in (dropped or {}).items():
         values[process][port]["tx_drop"] = count
     return Observed(
-        {p: Seen(counters={port: Counters(**c) for port, c in ports.items()}) for p, ports in values.items()}
+        {p: ProcessStatus(counters={port: Counters(**c) for port, c in ports.items()}) for p, ports in values.items()}
     )
 
 
@@ -75,7 +75,7 @@ def test_a_counter_that_grew_by_less_than_was_sent_is_named_and_frames_of_others
 
 
 def test_a_process_without_counters_is_left_out() -> None:
-    seen = {name: one for name, one in START.seen.items() if name != "nfv:6"}
+    seen = {name: one for name, one in START.statuses.items() if name != "nfv:6"}
     points = checkpoints("forward", WEB.forward, Observed(seen), after(*[5] * 12))
     assert [point.by for point in points if point.in_guest] == ["vm_v11", "vm_v11"]
     assert uncounted(WEB.forward, points) == ["vm_r6"]
@@ -99,8 +99,8 @@ def run(**values: Any) -> Run:
     ],
 )  # fmt: skip
 def test_a_run_is_whole_only_where_all_frames_arrived_once_in_order_and_unchanged(values: dict[str, int]) -> None:
-    assert run().whole, "frames of others do not matter"
-    assert not run(**values).whole
+    assert run().is_complete, "frames of others do not matter"
+    assert not run(**values).is_complete
 
 
 def test_how_a_proof_is_printed() -> None:

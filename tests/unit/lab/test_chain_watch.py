@@ -2,19 +2,19 @@
 
 import pytest
 
-from sppr.lab.chains.observe import HANGS, Counters, Observed, Seen
-from sppr.lab.chains.proof.watch import _may_have_got_some
+from sppr.lab.chains.observe import HANGS, Counters, Observed, ProcessStatus
+from sppr.lab.chains.proof.watch import _may_have_received
 from sppr.lab.chains.wiring import Leg
 
 LEG = Leg("nfv:2", "sec2", "vhost:11", "phy:1", 1)
 
 
 #: SPP's own spp_nfv.
-UNCOUNTED = Observed({"nfv:2": Seen(ports=frozenset({"vhost:11", "phy:1"}))})
+UNCOUNTED = Observed({"nfv:2": ProcessStatus(ports=frozenset({"vhost:11", "phy:1"}))})
 
 
 def sent(count: int) -> Observed:
-    return Observed({"nfv:2": Seen(counters={"phy:1": Counters(tx=count)})})
+    return Observed({"nfv:2": ProcessStatus(counters={"phy:1": Counters(tx=count)})})
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def sent(count: int) -> Observed:
     ],
 )
 def test_an_end_may_have_got_frames(before: Observed, after: Observed, may: bool) -> None:
-    assert _may_have_got_some(LEG, before, after) == may
+    assert _may_have_received(LEG, before, after) == may

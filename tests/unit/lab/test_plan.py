@@ -171,7 +171,7 @@ def test_no_nic_and_no_vdev_gives_taps_for_the_portmask_and_a_nic_gives_none(con
     made = plan(config, facts=bound)
     assert not [w for w in made.part("pri").program if "net_tap" in w or w == "--no-pci"]
     (left,) = made.wiring.left_out
-    assert left.why == "the primary has no tap:0, tap:1: a NIC is bound to DPDK, or other vdevs are named"
+    assert left.why == "the primary has no tap:0, tap:1: a NIC is bound to DPDK, or other vdevs are set"
 
 
 def test_vhost_vms_take_turns_on_the_secondaries_and_the_primary_serves_where_there_is_none(config: Config) -> None:
@@ -194,7 +194,7 @@ def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
 def test_a_vhost_vm_whose_socket_is_a_vdev_of_the_primary_asks_nobody(config: Config) -> None:
     made = plan(config, vdev_vhost=(11,), portmask=1)
     part = made.part("vm_v11")
-    assert made.wiring.left_out[0].why.startswith("the ports of vm_v11 are the primary's own (-vdv)")
+    assert made.wiring.left_out[0].why.startswith("the ports of vm_v11 are vdevs of the primary (-vdv)")
     assert part.server == "" and part.sockets == ("/tmp/sock11",) and part.depends_on == ("pri",)
 
 

@@ -13,82 +13,86 @@ from sppr.spp.control import ControlClient
 
 #: Seconds without an arrival after which missing frames count as lost.
 QUIET = 3.0
-#: The longest run: multiples of the time that the rate asks for, and seconds for a guest that gets no CPU.
-LONGEST, SPARE = 4.0, 10.0
+#: Time limit of a run: a multiple of its time at the given rate, plus seconds for a guest that gets no CPU.
+TIME_FACTOR, EXTRA_SECONDS = 4.0, 10.0
 
 
 class ProbeRuns:
-    """The runs of one proof. ``macs``: the destination address of each direction."""
+    """The runs of one proof. ``macs``: the destination MAC address of each direction."""
 
     def __init__(self, client: ControlClient, bed: Testbed, macs: Mapping[str, str]) -> None:
         self.client, self.bed, self.macs = client, bed, macs
         self._key = int.from_bytes(os.urandom(4), "big")
-        self._number = 0  # of the run: frames of an earlier one that come late are foreign
+        self._number = 0  # number of the run; late frames of an earlier run count as foreign
 
     def legs(self, direction: str) -> tuple[Leg, ...]:
-        """Return the patches of a direction as they are now."""
+        """Return the patches of a direction, with the probes at its ends."""
         return self.bed.forward if direction == "forward" else self.bed.reverse
 
     def frames(
         self, directions: Sequence[str], count: int, rate: int, *, size: int, window: int, quiet: float = QUIET,
-        **words: Any,
+        **options: Any,
     ) -> list[Run]:  # fmt: skip
-        """Send frames in these directions at once, and wait until they have arrived or are lost: until nothing new has
-        arrived for ``quiet`` seconds."""
-        self.start(directions, rate=rate, count=count, size=size, window=window, **words)
+        """Send frames in these directions in parallel, and return the result of each direction.
+
+        Frames count as lost if nothing has arrived for ``quiet`` seconds. ``window``: maximal number of frames in
+        flight. ``options``: further options of ``probe start``.
+        """
+        self.start(directions, rate=rate, count=count, size=size, window=window, **options)
         self._wait(directions, count, rate, quiet)
         return [self.result(direction, count, size) for direction in directions]
 
-    def start(self, directions: Sequence[str], **words: Any) -> None:
-        """Start the sources of these directions, with ``words`` of ``probe start``."""
+    def start(self, directions: Sequence[str], **options: Any) -> None:
+        """Start the sources of these directions, with these options of ``probe start``."""
         self._number += 1
         key = (self._key + self._number) & 0xFFFFFFFF
-        plugs = [self.bed.plugs(direction) for direction in directions]
-        for flow, (_, sink) in enumerate(plugs, 1):
+        probes = [self.bed.probes(direction) for direction in directions]
+        for flow, (_, sink) in enumerate(probes, 1):
             self.client.probe(sink.process, sink.number, "expect", flow=flow, key=key)
-        for flow, (direction, (source, sink)) in enumerate(zip(directions, plugs, strict=True), 1):
+        for flow, (direction, (source, sink)) in enumerate(zip(directions, probes, strict=True), 1):
             macs = {
                 "dst_mac": self.macs[direction],
                 "src_mac": f"02:53:50:{flow:02x}:{self._number >> 8 & 255:02x}:{self._number & 255:02x}",
             }
             self.client.probe(
-                source.process, source.number, "start", flow=flow, key=key, peer=sink.number, **macs, **words
+                source.process, source.number, "start", flow=flow, key=key, peer=sink.number, **macs, **options
             )
 
     def stop(self, direction: str) -> None:
         """Stop the source of a direction, and wait for the frames in flight."""
-        source = self.bed.plugs(direction)[0]
+        source = self.bed.probes(direction)[0]
         self.client.probe(source.process, source.number, "stop")
         time.sleep(0.05)
 
     def _wait(self, directions: Sequence[str], count: int, rate: int, quiet: float) -> None:
-        """Wait for the end of a run, and stop its sources. A slow path gets a few times as long as the rate wants."""
-        limit, still, last = Deadline(count / rate * LONGEST + SPARE), Deadline(quiet), -1
-        while not limit.expired() and not still.expired():
+        """Wait for the end of a run, and stop its sources. A slow path gets several times the time of the rate."""
+        limit, silence, last = Deadline(count / rate * TIME_FACTOR + EXTRA_SECONDS), Deadline(quiet), -1
+        while not limit.expired() and not silence.expired():
             counts = [self._counts(direction) for direction in directions]
             if all(sent == count == received and not running for sent, received, running in counts):
                 break
             total = sum(received for _, received, _ in counts)
             if total != last:
-                last, still = total, Deadline(quiet)
+                last, silence = total, Deadline(quiet)
             time.sleep(0.01)
         for direction in directions:
             self.stop(direction)
 
     def _counts(self, direction: str) -> tuple[int, int, bool]:
-        source, sink = self.bed.plugs(direction)
-        made = self.client.probe_result(source.process, source.number)["source"]
-        return made["sent"], self.client.probe_result(sink.process, sink.number)["sink"]["received"], made["running"]
+        """Return the numbers of sent and received frames, and whether the source still runs."""
+        source, sink = self.bed.probes(direction)
+        sent = self.client.probe_result(source.process, source.number)["source"]
+        return sent["sent"], self.client.probe_result(sink.process, sink.number)["sink"]["received"], sent["running"]
 
     def result(self, direction: str, wanted: int, size: int) -> Run:
-        """Return what the probes counted since the last start."""
-        source, sink = self.bed.plugs(direction)
-        made = self.client.probe_result(source.process, source.number)["source"]
-        got = self.client.probe_result(sink.process, sink.number)["sink"]
+        """Return the counters of the probes since the last start. ``wanted``: the number of frames to send."""
+        source, sink = self.bed.probes(direction)
+        sent = self.client.probe_result(source.process, source.number)["source"]
+        received = self.client.probe_result(sink.process, sink.number)["sink"]
         return Run(
-            direction=direction, wanted=wanted, sent=made["sent"], received=got["received"],
-            reordered=got["reordered"], duplicate=got["duplicate"], corrupt=got["corrupt"],
-            misdelivered=got["misdelivered"], foreign=got["foreign"], size=size,
-            latency_ns={name: value for name, value in got["latency_ns"].items() if name != "samples"},
-            seconds=round((made["last_ns"] - made["first_ns"]) / 1e9, 6),
+            direction=direction, wanted=wanted, sent=sent["sent"], received=received["received"],
+            reordered=received["reordered"], duplicate=received["duplicate"], corrupt=received["corrupt"],
+            misdelivered=received["misdelivered"], foreign=received["foreign"], size=size,
+            latency_ns={name: value for name, value in received["latency_ns"].items() if name != "samples"},
+            seconds=round((sent["last_ns"] - sent["first_ns"]) / 1e9, 6),
         )  # fmt: skip

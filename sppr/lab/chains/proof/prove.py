@@ -1,9 +1,10 @@
 """Prove a chain with packets.
 
-Do frames that enter at one end leave at the other, all of them, once, in order, unchanged, and nowhere else? The levels
-and their words follow RFC 9516 (active OAM for service function chains).
+A proof shows that all frames that enter at one end leave at the other end, once, in order, unchanged, and nowhere else.
+The levels and their terms follow RFC 9516 (active OAM for service function chains).
 
-A proof that passes when it should not is the worst defect here: what cannot be shown is *inconclusive*.
+A proof that passes although the chain is broken is the worst defect of this module. Therefore everything that cannot be
+shown is *inconclusive*.
 """
 
 import errno
@@ -26,66 +27,72 @@ from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 from sppr.spp.control import ControlClient
 
-#: Frames a second at an end that count as traffic of somebody: a few are the kernel's own (IPv6, ARP).
+#: Frames per second at an end above which it carries traffic. The kernel itself sends a few frames (IPv6, ARP).
 TRAFFIC = 10
 
 
 def traffic(state: State, chain: ChainWiring, seconds: float = 1.0) -> dict[str, float]:
-    """Watch the ends of a chain, and return those that carry traffic with their frames a second."""
+    """Watch the ends of a chain for some seconds, and return the frames per second of those that carry traffic."""
     legs = (chain.forward[0], chain.reverse[0]) if chain.reverse else (chain.forward[0],)
 
     def received() -> tuple[float, dict[str, int]]:
-        seen = observe.look(state.plan.api, dict.fromkeys(leg.process for leg in legs)).seen
+        statuses = observe.observe_processes(state.plan.api, dict.fromkeys(leg.process for leg in legs)).statuses
         counts = {
-            leg.src: seen[leg.process].counters.get(leg.src, Counters()).rx for leg in legs if leg.process in seen
+            leg.src: statuses[leg.process].counters.get(leg.src, Counters()).rx
+            for leg in legs
+            if leg.process in statuses
         }
         return time.monotonic(), counts
 
-    since, before = received()
+    start, before = received()
     time.sleep(seconds)
     now, after = received()
-    rates = {port: (after[port] - before[port]) / (now - since) for port in before if port in after}
+    rates = {port: (after[port] - before[port]) / (now - start) for port in before if port in after}
     return {port: rate for port, rate in rates.items() if rate > TRAFFIC}
 
 
 def prove(state: State, chain: ChainWiring, options: Options) -> Proof:
-    """Prove one chain. The caller holds the session. ControlError where a process refuses; the ends are back then."""
-    began = time.monotonic()
+    """Prove one chain. The caller must have locked the session.
+
+    Raise ControlError if a process refuses a command; the ends of the chain are restored then.
+    """
+    start = time.monotonic()
     proof = Proof(chain.name, options.level)
-    _consistency(state, chain, proof)
+    _check_consistency(state, chain, proof)
     if proof.verdict == "pass" and options.level > 0:
-        if no_probes(state, chain):
-            _by_taps(state, chain, options, proof)
+        if why_no_probes(state, chain):
+            _prove_by_taps(state, chain, options, proof)
         else:
-            _by_probes(state, chain, options, proof)
-        _consistency(state, chain, proof, after=True)
+            _prove_by_probes(state, chain, options, proof)
+        _check_consistency(state, chain, proof, after=True)
     proof.close()
-    proof.seconds = round(time.monotonic() - began, 3)
+    proof.seconds = round(time.monotonic() - start, 3)
     return proof
 
 
-def no_probes(state: State, chain: ChainWiring) -> str | None:
-    """Why probes cannot stand at the ends; None where they can."""
-    if over_spp(state):
-        return "SPP's own programs have no probe ports"
+def why_no_probes(state: State, chain: ChainWiring) -> str | None:
+    """Return why probes cannot replace the ends of the chain, or None if they can."""
+    if is_upstream(state):
+        return "upstream SPP has no probe ports"
     if len(chain.forward) == 1:
         return "the chain is one patch from end to end, and probes would replace all of it"
     return None
 
 
-def over_spp(state: State) -> bool:
-    """Whether SPP's own programs forward: they have no probes and no counters."""
+def is_upstream(state: State) -> bool:
+    """Return whether upstream SPP forwards, which has no probes and no counters."""
     return any(part.upstream for part in state.plan.parts if part.role in ("primary", "secondary"))
 
 
 def highest_level(state: State) -> int:
     """Return the highest level that can be shown in a lab."""
-    return 1 if over_spp(state) else 3
+    return 1 if is_upstream(state) else 3
 
 
-def _by_probes(state: State, chain: ChainWiring, options: Options, proof: Proof) -> None:
-    macs = _macs(chain)
-    with testbed.plugged(state, [chain]) as (bed,):
+def _prove_by_probes(state: State, chain: ChainWiring, options: Options, proof: Proof) -> None:
+    """Prove a chain with probes at its ends."""
+    macs = _random_macs(chain)
+    with testbed.with_probes(state, [chain]) as (bed,):
         runs = ProbeRuns(ControlClient(state.plan.api), bed, macs)
         _Prover(state, chain, runs, macs, options, proof).run()
         for element in (chain.path[0], chain.path[-1]):
@@ -95,60 +102,64 @@ def _by_probes(state: State, chain: ChainWiring, options: Options, proof: Proof)
         if proof.verdict == "pass" and options.level > 2:
             necessity.show(chain, runs, options, proof)
     if proof.verdict == "pass" and options.level > 1:
-        _exchange(state, chain, proof)  # without namespaces the probes' frames of TCP are what is shown
+        _try_tcp(state, chain, proof)  # without namespaces, the probes have already sent TCP frames
 
 
-def _by_taps(state: State, chain: ChainWiring, options: Options, proof: Proof) -> None:
-    """Prove a chain whose ends cannot be probes with frames from the kernel's side of its taps, at a low rate."""
-    why = no_probes(state, chain)
-    found = tap_runs.interfaces(state, chain)
-    if isinstance(found, str):
-        proof.doubt(f"{why}, and {found}", "reach")
+def _prove_by_taps(state: State, chain: ChainWiring, options: Options, proof: Proof) -> None:
+    """Prove a chain whose ends cannot be probes: send frames from the kernel's side of its TAP interfaces, slowly."""
+    why = why_no_probes(state, chain)
+    taps = tap_runs.interfaces(state, chain)
+    if isinstance(taps, str):
+        proof.doubt(f"{why}, and {taps}", "reach")
         return
     level = min(options.level, 2, highest_level(state))
-    low = replace(options, rate=min(options.rate, tap_runs.FASTEST), level=level)
-    macs = _macs(chain)
+    limited = replace(options, rate=min(options.rate, tap_runs.MAX_RATE), level=level)
+    macs = _random_macs(chain)
     try:
-        with TapRuns(chain, *found, macs) as runs:
-            _Prover(state, chain, runs, macs, low, proof).run()
+        with TapRuns(chain, *taps, macs) as runs:
+            _Prover(state, chain, runs, macs, limited, proof).run()
     except TapError as e:
-        proof.doubt(f"frames cannot go from {found[0]} to {found[1]}: {e}", "reach")
+        proof.doubt(f"frames cannot go from {taps[0]} to {taps[1]}: {e}", "reach")
         return
-    proof.notes.append(f"{why}: the frames went from {found[0]} to {found[1]}, at most {low.rate:,} a second")
+    proof.notes.append(f"{why}: the frames went from {taps[0]} to {taps[1]}, at most {limited.rate:,} a second")
     if proof.verdict != "pass" or options.level < 2:
         return
-    if over_spp(state):
-        proof.doubt("SPP's own programs count no frames, so no hop can be seen: --level 1 is the highest", "trace")
+    if is_upstream(state):
+        proof.doubt("upstream SPP counts no frames, so no hop can be observed: --level 1 is the highest", "trace")
         return
-    if not _exchange(state, chain, proof):
+    if not _try_tcp(state, chain, proof):
         proof.notes.append("TCP was not tried: not both ends are in namespaces with addresses")
     if proof.verdict == "pass" and options.level > 2:
         proof.doubt(f"{why}: --level 2 is the highest", "necessity")
 
 
-def _macs(chain: ChainWiring) -> dict[str, str]:
-    """A destination address for each direction, of this proof alone."""
+def _random_macs(chain: ChainWiring) -> dict[str, str]:
+    """Return a random destination address for each direction, which only this proof uses."""
     return {name: ":".join(["02", *(f"{byte:02x}" for byte in os.urandom(5))]) for name, _ in chain.directions}
 
 
-def _consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool = False) -> None:
-    observed = observe.look(
+def _check_consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool = False) -> None:
+    """Show the level *consistency*: the chain is up. ``after``: whether the proof has run already."""
+    observed = observe.observe_processes(
         state.plan.api, observe.processes(state.plan.parts, state.plan.wiring), states.stopped_parts(state)
     )
-    standing, why = status.states_of(state.plan, observed)[chain.name]
-    if standing == "up":
+    chain_state, why = status.chain_states(state.plan, observed)[chain.name]
+    if chain_state == "up":
         return
     text = f"{why[0]}" + (f" (and {len(why) - 1} more)" if len(why) > 1 else "")
     if after:
-        proof.fail(f"after the proof the chain is {standing}: {text}", "consistency")
-    elif standing == "down":
+        proof.fail(f"after the proof the chain is {chain_state}: {text}", "consistency")
+    elif chain_state == "down":
         proof.doubt(f"the chain is down: {text}", "consistency")
     else:
         proof.fail(text, "consistency")
 
 
-def _exchange(state: State, chain: ChainWiring, proof: Proof) -> bool:
-    """One TCP connection of the kernel's between the namespaces of both ends. Return False where there are none."""
+def _try_tcp(state: State, chain: ChainWiring, proof: Proof) -> bool:
+    """Open a TCP connection of the kernel between the network namespaces of both ends.
+
+    Return False if an end has no namespace with an address, or if the chain has one direction.
+    """
     known = {end.port: end for end in state.plan.wiring.ends if end.chain == chain.name}
     pair = [known.get(port) for port in (chain.path[0], chain.path[-1])]
     client, server = pair
@@ -163,16 +174,16 @@ def _exchange(state: State, chain: ChainWiring, proof: Proof) -> bool:
     except OSError as e:
         what = f"TCP from {names[0]} to {names[1]}: {e}"
         if e.errno in (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.ENETDOWN):
-            proof.doubt(f"{what}; look at the addresses and routes there: ip -n {names[0]} route", "trace")
+            proof.doubt(f"{what}; check the addresses and routes there: ip -n {names[0]} route", "trace")
         else:
-            proof.fail(f"{what}; other frames passed, so look at checksum offloads", "trace")
+            proof.fail(f"{what}; other frames passed, so check the checksum offloads", "trace")
         return True
     proof.notes.append(f"TCP from {names[0]} to {names[1]} and back: {tcp_exchange.BYTES:,} bytes in {seconds:.2f} s")
     return True
 
 
 class _Prover:
-    """Shows the levels reach and trace by runs of frames."""
+    """Shows the levels *reach* and *trace* by runs of frames."""
 
     def __init__(
         self, state: State, chain: ChainWiring, runs: ProbeRuns | TapRuns, macs: Mapping[str, str], options: Options,
@@ -182,25 +193,29 @@ class _Prover:
         self.options, self.proof = options, proof
 
     def run(self) -> None:
+        """Send the frames of the proof, and evaluate the result and the ends of other chains."""
         directions = [name for name, _ in self.chain.directions]
         with Watch(self.state, self.chain, list(self.macs.values())) as others:
-            before = self._look()
-            wanted = self.options
-            runs = self.runs.frames(directions, wanted.frames, wanted.rate, size=wanted.size, window=wanted.window)
-            after = self._look()
+            before = self._observe()
+            options = self.options
+            runs = self.runs.frames(directions, options.frames, options.rate, size=options.size, window=options.window)
+            after = self._observe()
             self.proof.runs = runs
-            self._judge(runs, before, after)
+            self._evaluate(runs, before, after)
             if self.proof.verdict == "pass" and self.options.level > 1 and isinstance(self.runs, ProbeRuns):
-                self._tcp(self.runs)
-            for reason in others.strays():
+                self._send_tcp(self.runs)
+            for reason in others.stray_frames():
                 self.proof.fail(reason, "reach")
-            for reason in others.doubts():
+            for reason in others.unknown_traffic():
                 self.proof.doubt(reason, "reach")
 
-    def _look(self) -> Observed:
-        return observe.look(self.state.plan.api, dict.fromkeys(leg.process for leg in self.chain.legs if not leg.own))
+    def _observe(self) -> Observed:
+        return observe.observe_processes(
+            self.state.plan.api, dict.fromkeys(leg.process for leg in self.chain.legs if not leg.own)
+        )
 
-    def _judge(self, runs: Sequence[Run], before: Observed, after: Observed) -> None:
+    def _evaluate(self, runs: Sequence[Run], before: Observed, after: Observed) -> None:
+        """Add the faults of these runs to the proof. ``before``, ``after``: the counters before and after them."""
         for run in runs:
             legs = self.runs.legs(run.direction)
             points = checkpoints(run.direction, legs, before, after)
@@ -208,9 +223,9 @@ class _Prover:
             unknown = uncounted(legs, points)
             if self.options.level > 1 and unknown:
                 self.proof.doubt(f"{run.direction}: the counters of {', '.join(unknown)} could not be read", "trace")
-            if run.whole:
+            if run.is_complete:
                 if self.options.level > 1:
-                    self._judge_counters(run, points)
+                    self._evaluate_counters(run, points)
                 continue
             if run.sent == 0:
                 self.proof.fail(f"{run.direction}: {legs[0].by} read no frame: does it forward?", "reach")
@@ -225,24 +240,27 @@ class _Prover:
                     self.proof.fail(f"{run.direction}: {count:,} frames {name}", "reach")
 
     def _where(self, points: Sequence[Checkpoint], sent: int) -> str:
+        """Return where frames were lost."""
         if self.options.level > 1:
             return locate(points, sent)
-        hint = "SPP's own programs count no frames" if over_spp(self.state) else "--level 2 locates them"
+        hint = "upstream SPP counts no frames" if is_upstream(self.state) else "--level 2 locates them"
         return f"somewhere: {hint}"
 
-    def _judge_counters(self, run: Run, points: Sequence[Checkpoint]) -> None:
-        """Each counter grew by the frames of the run. A few frames of the kernel's own (IPv6, ARP) are no matter; many
-        could hide a hop that was left out."""
-        if short := shortfall(points, run.sent):
-            self.proof.fail(f"{run.direction}: all frames arrived, and not through each hop: {short}", "trace")
-        others = max([run.foreign, *(point.grew - run.sent for point in points)])
-        if others > max(min(20, run.sent // 2), run.sent // 20):
-            self.proof.doubt(f"{run.direction}: {others:,} frames of others moved the counters", "trace")
+    def _evaluate_counters(self, run: Run, points: Sequence[Checkpoint]) -> None:
+        """Check that each counter grew by the frames of the run.
 
-    def _tcp(self, runs: ProbeRuns) -> None:
-        """Frames of TCP with right checksums: where ping and UDP pass, offloads can still spoil TCP."""
-        wanted, directions = self.options, [name for name, _ in self.chain.directions]
-        size = max(wanted.size, 76)
-        for run in runs.frames(directions, 100, wanted.rate, size=size, window=wanted.window, proto="tcp"):
-            if not run.whole:
-                self.proof.fail(f"{run.direction}: {run.received} of {run.sent} frames of TCP arrived", "trace")
+        A few frames of the kernel (IPv6, ARP) do not matter. Many foreign frames could hide a hop that was skipped.
+        """
+        if short := shortfall(points, run.sent):
+            self.proof.fail(f"{run.direction}: all frames arrived, but not through each hop: {short}", "trace")
+        foreign = max([run.foreign, *(point.grew - run.sent for point in points)])
+        if foreign > max(min(20, run.sent // 2), run.sent // 20):
+            self.proof.doubt(f"{run.direction}: {foreign:,} foreign frames changed the counters", "trace")
+
+    def _send_tcp(self, runs: ProbeRuns) -> None:
+        """Send TCP frames with correct checksums. Offloads can corrupt TCP even if ping and UDP pass."""
+        options, directions = self.options, [name for name, _ in self.chain.directions]
+        size = max(options.size, 76)
+        for run in runs.frames(directions, 100, options.rate, size=size, window=options.window, proto="tcp"):
+            if not run.is_complete:
+                self.proof.fail(f"{run.direction}: {run.received} of {run.sent} TCP frames arrived", "trace")

@@ -1,4 +1,4 @@
-"""The options and the results of a proof, as values."""
+"""Define the options and the results of a proof, as values."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,14 +6,18 @@ from typing import Literal
 from sppr.lab.chains.proof.trace import Checkpoint
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-#: Each level shows all below it, too.
+#: Each level includes the levels before it.
 LEVELS = ("consistency", "reach", "trace", "necessity")
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to prove. ``frames`` at ``rate`` a second each way, of ``size`` bytes with FCS, at most ``window`` of them on
-    their way, so that a guest that stalls loses none in a full queue."""
+    """The options of a proof.
+
+    ``level``: index in LEVELS. ``frames``: frames in each direction. ``rate``: frames per second.
+    ``size``: bytes of a frame, with FCS.
+    ``window``: maximal number of frames in flight, so that a guest that stalls loses none in a full queue.
+    """
 
     level: int = 2
     frames: int = 10_000
@@ -24,7 +28,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Run:
-    """The result of one run in one direction. ``latency_ns``: percentiles by name."""
+    """The result of a run in one direction.
+
+    ``wanted``, ``sent``, ``received``: numbers of frames to send, sent, and received.
+    ``reordered``, ``duplicate``, ``corrupt``, ``misdelivered``, ``foreign``: frames with this fault.
+    ``size``: bytes of a frame. ``latency_ns``: percentiles by name. ``seconds``: time between the first and last frame.
+    """
 
     direction: str
     wanted: int
@@ -41,19 +50,25 @@ class Run:
 
     @property
     def lost(self) -> int:
+        """Return the number of lost frames."""
         return max(0, self.sent - self.received)
 
     @property
-    def whole(self) -> bool:
-        """Whether every frame arrived, once, in order, unchanged."""
+    def is_complete(self) -> bool:
+        """Return whether every frame arrived, once, in order, unchanged."""
         faults = (self.reordered, self.duplicate, self.corrupt, self.misdelivered)
         return self.sent == self.received == self.wanted and not any(faults)
 
 
 @dataclass(frozen=True)
 class Repair:
-    """One patch taken away and put back. ``arrived_without``: frames that came while it was away, of ``offered``.
-    ``blocked_ms``: effective blocked time, frames lost in a repair over the rate offered."""
+    """A patch that was removed and restored.
+
+    ``direction``, ``patch``: the direction, and the command of the patch. ``offered``: frames sent in each run.
+    ``arrived_without``, ``arrived_after``: frames that arrived without the patch, and after it was restored.
+    ``blocked_ms``: effective blocked time in ms: frames lost while the patch was removed and restored, divided by the
+    offered rate.
+    """
 
     direction: str
     patch: str
@@ -65,8 +80,13 @@ class Repair:
 
 @dataclass
 class Proof:
-    """The result for one chain. ``shown``: levels that passed. ``reasons``: why it is not a pass. ``at``: the lowest
-    level that did not pass."""
+    """The result for one chain.
+
+    ``chain``, ``level``: its name, and the requested level. ``verdict``: pass, fail or inconclusive.
+    ``shown``: levels that passed. ``reasons``: why the verdict is not pass. ``at``: the lowest level that did not pass.
+    ``runs``, ``trace``, ``repairs``: the results of the levels. ``notes``: lines for the user.
+    ``seconds``: duration of the proof.
+    """
 
     chain: str
     level: int
@@ -81,12 +101,12 @@ class Proof:
     at: str = ""
 
     def fail(self, reason: str, at: str) -> None:
-        """Note that a level was shown to be wrong."""
+        """Record that a level failed."""
         self.verdict = "fail"
         self._note(reason, at)
 
     def doubt(self, reason: str, at: str) -> None:
-        """Note that a level was not shown, and not shown to be wrong."""
+        """Record that a level is inconclusive: it was shown neither to pass nor to fail."""
         if self.verdict == "pass":
             self.verdict = "inconclusive"
         self._note(reason, at)
@@ -96,6 +116,6 @@ class Proof:
         self.at = at if not self.at else min(self.at, at, key=LEVELS.index)
 
     def close(self) -> None:
-        """Fill in the levels that passed, when all has been tried."""
+        """Fill in the levels that passed. Call this at the end of the proof."""
         last = LEVELS.index(self.at) if self.at else self.level + 1
         self.shown = list(LEVELS[:last])

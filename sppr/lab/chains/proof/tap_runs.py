@@ -1,6 +1,6 @@
-"""Send frames from tap to tap by packet sockets (AF_PACKET), and check them when they arrive.
+"""Send frames from one TAP interface to another by packet sockets (AF_PACKET), and check them when they arrive.
 
-For chains whose ends cannot be probes. The ends and the patches of the chain do not change.
+This is for chains whose ends cannot be probes. The ends and the patches of the chain do not change.
 """
 
 import contextlib
@@ -15,17 +15,17 @@ from typing import Self
 
 from sppr.host.network import packet_socket
 from sppr.lab.chains import ends
-from sppr.lab.chains.proof.probe_runs import LONGEST, QUIET, SPARE
+from sppr.lab.chains.proof.probe_runs import EXTRA_SECONDS, QUIET, TIME_FACTOR
 from sppr.lab.chains.proof.result import Run
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state.state import State
 from sppr.spp import names
 
-#: The highest rate in frames/s. Python makes and checks each frame.
-FASTEST = 2000
+#: The highest rate in frames per second, because Python creates and checks each frame.
+MAX_RATE = 2000
 #: Seconds without an arrival after which the frames in flight count as lost, and the window opens again.
 STALLED = 1.0
-#: For local experiments (IEEE 802). No program of the host handles such a frame.
+#: The ethertype for local experiments (IEEE 802). No program of the host handles such a frame.
 ETHERTYPE = 0x88B5
 DIGEST, FCS = 16, 4
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
@@ -33,7 +33,11 @@ PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
 @dataclass(frozen=True)
 class Tap:
-    """The kernel's side of a tap. ``netns``: the name of its network namespace; None: the one of this process."""
+    """The kernel's side of a TAP interface.
+
+    ``port``, ``interface``: such as ``tap:0`` and ``dtap0``.
+    ``netns``: the name of its network namespace; None: that of this process.
+    """
 
     port: str
     interface: str
@@ -44,7 +48,7 @@ class Tap:
 
 
 class TapError(Exception):
-    """Frames cannot be sent or received at a tap. The text has the tap, the reason, and perhaps the fix."""
+    """Frames cannot be sent or received at a TAP interface. The text has the interface, the reason, and maybe a fix."""
 
     def __init__(self, tap: Tap, cause: OSError) -> None:
         inside = f"-n {tap.netns} " if tap.netns else ""
@@ -56,8 +60,8 @@ class TapError(Exception):
 
 
 @contextlib.contextmanager
-def _naming(tap: Tap) -> Iterator[None]:
-    """Raise TapError in place of OSError."""
+def _as_tap_error(tap: Tap) -> Iterator[None]:
+    """Convert an OSError to a TapError that names the interface."""
     try:
         yield
     except OSError as e:
@@ -65,23 +69,24 @@ def _naming(tap: Tap) -> Iterator[None]:
 
 
 def interfaces(state: State, chain: ChainWiring) -> tuple[Tap, Tap] | str:
-    """Return both ends of a chain, or why frames cannot be sent from one to the other."""
+    """Return both ends of a chain, or the reason why frames cannot be sent from one to the other."""
     known = names.tap_interfaces(state.plan.part("pri").program)
     spaces = {end.interface: ends.name_of(state.plan, end) for end in state.plan.wiring.ends}
     for port in (chain.path[0], chain.path[-1]):
         if port not in known:
-            return f"{port} is not a tap of the primary, so the host's kernel cannot send frames there"
+            return f"{port} is not a TAP interface of the primary, so the host's kernel cannot send frames there"
     if os.geteuid() != 0:
-        return "only root can send frames at its taps"
+        return "only root can send frames to its TAP interfaces"
     near, far = (Tap(port, known[port], spaces.get(known[port])) for port in (chain.path[0], chain.path[-1]))
     return near, far
 
 
 class TapRuns:
-    """The runs of one proof between two taps. ``macs``: the destination address of each direction.
+    """The runs of one proof between two TAP interfaces.
 
-    A context manager that opens the packet sockets. TapError where an interface does not exist, is down, refuses
-    frames of this size, or drops frames before they are received here.
+    ``macs``: the destination MAC address of each direction. As a context manager it opens the packet sockets. Its
+    methods raise TapError if an interface does not exist, is down, refuses frames of this size, or drops frames before
+    they are received here.
     """
 
     def __init__(self, chain: ChainWiring, near: Tap, far: Tap, macs: Mapping[str, str]) -> None:
@@ -89,18 +94,18 @@ class TapRuns:
         self._stack = contextlib.ExitStack()
         self._links: dict[str, _Link] = {}
         self._key = os.urandom(32)
-        self._number = 0  # of the run
+        self._number = 0  # number of the run
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
 
             def sniffer(tap: Tap, mac: str) -> packet_socket.Sniffer:
-                with _naming(tap):
+                with _as_tap_error(tap):
                     return stack.enter_context(contextlib.closing(packet_socket.Sniffer(tap.interface, mac, tap.netns)))
 
             for direction, mac in self._macs.items():
                 source, sink = (self._near, self._far) if direction == "forward" else (self._far, self._near)
-                with _naming(source):
+                with _as_tap_error(source):
                     sender = stack.enter_context(
                         contextlib.closing(packet_socket.Sender(source.interface, source.netns))
                     )
@@ -116,21 +121,23 @@ class TapRuns:
         return self._chain.forward if direction == "forward" else self._chain.reverse
 
     def frames(self, directions: Sequence[str], count: int, rate: int, *, size: int, window: int) -> list[Run]:
-        """Send frames in these directions at once, and wait until they have arrived or are lost: until nothing new has
-        arrived for QUIET seconds."""
+        """Send frames in these directions in parallel, and return the result of each direction.
+
+        Frames count as lost if nothing has arrived for QUIET seconds.
+        """
         self._number += 1
         flows = [
             _Flow(self._links[direction], _Frames(self._key, self._number, self._links[direction].mac, size), count)
             for direction in directions
         ]
         sinks = [sniffer for flow in flows for sniffer in (flow.link.received, flow.link.reflected)]
-        began = progress = time.monotonic()
+        start = progress = time.monotonic()
         while not all(flow.is_over for flow in flows):
             now = time.monotonic()
-            if now - progress > QUIET or now - began > count / rate * LONGEST + SPARE:
+            if now - progress > QUIET or now - start > count / rate * TIME_FACTOR + EXTRA_SECONDS:
                 break
             for flow in flows:
-                flow.send(min(count, int((now - began) * rate) + 1), window)
+                flow.send(min(count, int((now - start) * rate) + 1), window)
             select.select(sinks, [], [], 0.001)
             arrived = [flow.receive() for flow in flows]
             if any(arrived):
@@ -143,7 +150,12 @@ class TapRuns:
 
 @dataclass(frozen=True)
 class _Link:
-    """The packet sockets of one direction. ``reflected``: receives frames that come back to the tap that sent them."""
+    """The packet sockets of one direction.
+
+    ``source``, ``sink``: the interfaces. ``mac``: the destination address of the frames.
+    ``sender``, ``received``: the sockets that send and receive. ``reflected``: the socket that receives frames which
+    come back to their source.
+    """
 
     source: Tap
     sink: Tap
@@ -154,7 +166,7 @@ class _Link:
 
 
 class _Frames:
-    """The frames of one run: header, number of the run, number of the frame, keyed BLAKE2 digest, pattern."""
+    """The frames of one run. A frame has a header, its run and number, a keyed BLAKE2 digest, and a pattern."""
 
     def __init__(self, key: bytes, run: int, mac: str, size: int) -> None:
         self._key = key
@@ -163,11 +175,12 @@ class _Frames:
         self._tail = bytes(n & 0xFF for n in range(size - FCS - len(self._head) - 4 - DIGEST))
 
     def make(self, number: int) -> bytes:
+        """Return the frame with this number."""
         head = self._head + number.to_bytes(4)
         return head + self._digest(head) + self._tail
 
     def number(self, frame: bytes) -> int | None:
-        """Return the number of a frame; None where the frame differs from the one that was sent."""
+        """Return the number of a frame, or None if it differs from the frame that was sent."""
         start = len(self._head)
         number = int.from_bytes(frame[start : start + 4])
         return number if frame == self.make(number) else None
@@ -181,7 +194,7 @@ class _Flow:
     """One direction of a run, with its counters."""
 
     link: _Link
-    made: _Frames
+    frames: _Frames
     count: int
     sent: int = 0
     highest: int = -1
@@ -189,8 +202,8 @@ class _Flow:
     duplicate: int = 0
     corrupt: int = 0
     misdelivered: int = 0
-    times: dict[int, int] = field(default_factory=dict)  # sending times of the frames that have not arrived, ns
-    latencies: list[int] = field(default_factory=list)  # of the frames that have arrived, ns
+    times: dict[int, int] = field(default_factory=dict)  # in ns: when each frame that has not arrived was sent
+    latencies: list[int] = field(default_factory=list)  # in ns: of each frame that has arrived
     first_ns: int = 0
     last_ns: int = 0
     settled: int = 0  # all frames below this number have arrived or count as lost
@@ -198,18 +211,19 @@ class _Flow:
 
     @property
     def is_over(self) -> bool:
+        """Return whether all frames were sent and have arrived."""
         return self.sent == self.count == len(self.latencies)
 
     def send(self, due: int, window: int) -> None:
-        """Send the frames below ``due`` that the window allows."""
+        """Send the frames with numbers below ``due``, as far as the window permits."""
         now = time.monotonic()
         if self.settled == self.sent:
             self.progress = now
         elif now - self.progress > STALLED:
             self.settled, self.progress = self.sent, now
         while self.sent < due and self.sent - self.settled < window:
-            frame, now_ns = self.made.make(self.sent), time.monotonic_ns()
-            with _naming(self.link.source):
+            frame, now_ns = self.frames.make(self.sent), time.monotonic_ns()
+            with _as_tap_error(self.link.source):
                 if not self.link.sender.send(frame):
                     return
             self.times[self.sent] = now_ns
@@ -224,10 +238,11 @@ class _Flow:
             raise TapError(self.link.sink, OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)))
         before = len(self.latencies)
         for frame in frames:
-            self._take(self.made.number(frame), now)
+            self._count(self.frames.number(frame), now)
         return len(self.latencies) > before
 
-    def _take(self, number: int | None, now: int) -> None:
+    def _count(self, number: int | None, now: int) -> None:
+        """Count a frame that has arrived. ``number``: None if it is corrupt."""
         if number is None:
             self.corrupt += 1
         elif number not in self.times:
@@ -239,6 +254,7 @@ class _Flow:
             self.settled, self.progress = max(self.settled, number + 1), time.monotonic()
 
     def result(self, direction: str, size: int) -> Run:
+        """Return the result of the run."""
         ordered = sorted(self.latencies)
         latency = {name: ordered[int(share * (len(ordered) - 1))] for name, share in PERCENTILES.items() if ordered}
         if ordered:

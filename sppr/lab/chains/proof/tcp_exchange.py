@@ -1,4 +1,4 @@
-"""One TCP connection between two network namespaces: where ping works, offloads can still spoil checksums of TCP."""
+"""Test a TCP connection between two network namespaces. Offloads can corrupt TCP checksums even if ping works."""
 
 import socket
 import threading
@@ -6,16 +6,18 @@ import time
 
 from sppr.host.network.packet_socket import run_in_netns
 
-#: Sent by the client, and back by the server.
+#: Bytes that the client sends, and the server sends back.
 BYTES = 65_536
-#: Seconds for each step.
+#: Time limit in seconds of each step.
 TIMEOUT = 5.0
 
 
 def tcp(client: str, server: str, address: str) -> float:
-    """Connect from one namespace to ``address`` in the other, send bytes, and have them sent back. Return the seconds
-    it took. OSError where it fails."""
-    began = time.monotonic()
+    """Connect from the namespace ``client`` to ``address`` in ``server``, and exchange bytes. Return the seconds taken.
+
+    Raise OSError if the connection fails, or if other bytes come back.
+    """
+    start = time.monotonic()
     listener = run_in_netns(server, lambda: socket.create_server((address, 0)))
     listener.settimeout(TIMEOUT)
     echo = threading.Thread(target=_echo, args=(listener,), daemon=True)
@@ -27,29 +29,29 @@ def tcp(client: str, server: str, address: str) -> float:
             sent = bytes(range(256)) * (BYTES // 256)
             sender = threading.Thread(target=sock.sendall, args=(sent,), daemon=True)
             sender.start()
-            got = _receive(sock)
+            received = _receive(sock)
             sender.join(TIMEOUT)
     finally:
         listener.close()
         echo.join(TIMEOUT)
-    if got != sent:
-        raise OSError(
-            f"{len(got):,} of {len(sent):,} bytes came back" if len(got) < len(sent) else "other bytes came back"
-        )
-    return time.monotonic() - began
+    if received != sent:
+        count = f"{len(received):,} of {len(sent):,} bytes"
+        raise OSError(f"{count} came back" if len(received) < len(sent) else "other bytes came back")
+    return time.monotonic() - start
 
 
 def _receive(sock: socket.socket) -> bytes:
-    got = bytearray()
-    while len(got) < BYTES:
+    received = bytearray()
+    while len(received) < BYTES:
         chunk = sock.recv(65_536)
         if not chunk:
             break
-        got += chunk
-    return bytes(got)
+        received += chunk
+    return bytes(received)
 
 
 def _echo(listener: socket.socket) -> None:
+    """Accept one connection, and send everything back."""
     try:
         sock, _ = listener.accept()
         with sock:

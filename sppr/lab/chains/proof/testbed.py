@@ -1,7 +1,7 @@
-"""Probes in the place of a chain's ends, and the ends back in their place, also after a crash.
+"""Replace the ends of chains by probes, and restore the ends, even after a crash.
 
-Every change is recorded in the run directory first. The next command that finds the note of a dead process restores the
-ends.
+Every change is recorded in the run directory first. The next command that finds the record of a process that has exited
+restores the ends.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 from sppr.spp.control import ControlClient
 
-_NOTE = "prove.json"
-NOT_BACK = "the ends of a chain could not be put back yet: the next sppr command tries again"
-#: Numbers of probes; each exists once in a lab. Those of a proof are taken from the end.
+_FILE = "prove.json"
+NOT_RESTORED = "the ends of a chain could not be restored yet; the next sppr command tries again"
+#: Number of probes: each number exists once in a lab. A proof takes the highest free numbers.
 PROBES = 32
 
 
 @dataclass(frozen=True)
-class Plug:
-    """A probe at one end of a chain: in ``process``, where ``port`` was."""
+class EndProbe:
+    """A probe at one end of a chain. It is in ``process``, and replaces ``port``. ``number``: that of the probe."""
 
     process: str
     port: str
@@ -41,13 +41,15 @@ class Plug:
 
     @property
     def uid(self) -> str:
+        """Return the name of the probe port: ``probe:31``."""
         return f"probe:{self.number}"
 
 
 @dataclass(frozen=True)
-class _Note:
-    """The file that outlives a crash: which process replaced the ends of which chains.
+class _Record:
+    """The content of prove.json, which remains after a crash.
 
+    ``chains``: the chains whose ends are replaced. ``pid``, ``started``: the process that replaced them.
     ``plugs``: (process, probe). ``legs``: (process, source, destination), the patches at the ends.
     """
 
@@ -60,46 +62,47 @@ class _Note:
 
 @dataclass(frozen=True)
 class Testbed:
-    """A chain with probes at both ends. ``forward`` and ``reverse``: its patches as they are now."""
+    """A chain with probes at both ends. ``forward``, ``reverse``: its patches, with the probes as ends."""
 
-    near: Plug
-    far: Plug
+    near: EndProbe
+    far: EndProbe
     forward: tuple[Leg, ...]
     reverse: tuple[Leg, ...]
 
-    def plugs(self, direction: str) -> tuple[Plug, Plug]:
+    def probes(self, direction: str) -> tuple[EndProbe, EndProbe]:
         """Return the source and the sink of a direction."""
         return (self.near, self.far) if direction == "forward" else (self.far, self.near)
 
 
 @contextlib.contextmanager
-def plugged(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Testbed]]:
-    """Put probes in the place of the ends of these chains, and the ends back afterwards, whatever happens.
+def with_probes(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Testbed]]:
+    """Replace the ends of these chains by probes, and restore the ends at exit.
 
-    ControlError where a process refuses.
+    Raise ControlError if a process refuses a command, if too few probes are free, or if the ends of an earlier proof
+    cannot be restored.
     """
-    if not put_back(state):
-        raise ControlError(NOT_BACK, hint="sppr up, and then this")
+    if not restore_ends(state):
+        raise ControlError(NOT_RESTORED, hint="run sppr up, then this command again")
     client = ControlClient(state.plan.api)
-    beds = [_bed(chain, *plugs) for chain, plugs in zip(chains, _plugs(state, chains), strict=True)]
-    _note(state.folder, chains, [plug for bed in beds for plug in (bed.near, bed.far)])
+    beds = [_testbed(chain, *probes) for chain, probes in zip(chains, _choose_probes(state, chains), strict=True)]
+    _write_record(state.folder, chains, [probe for bed in beds for probe in (bed.near, bed.far)])
     try:
         for chain, bed in zip(chains, beds, strict=True):
-            _plug_in(client, chain, bed)
+            _insert_probes(client, chain, bed)
         yield beds
     finally:
-        with _uninterrupted():
-            put_back(state)
+        with _ignore_signals():
+            restore_ends(state)
 
 
-def _bed(chain: ChainWiring, near: Plug, far: Plug) -> Testbed:
-    reverse = tuple(_replugged(chain.reverse, far, near)) if chain.reverse else ()
-    return Testbed(near, far, tuple(_replugged(chain.forward, near, far)), reverse)
+def _testbed(chain: ChainWiring, near: EndProbe, far: EndProbe) -> Testbed:
+    reverse = tuple(_with_ends(chain.reverse, far, near)) if chain.reverse else ()
+    return Testbed(near, far, tuple(_with_ends(chain.forward, near, far)), reverse)
 
 
-def _plug_in(client: ControlClient, chain: ChainWiring, bed: Testbed) -> None:
-    for plug in (bed.near, bed.far):
-        client.add_port(plug.process, plug.uid)
+def _insert_probes(client: ControlClient, chain: ChainWiring, bed: Testbed) -> None:
+    for probe in (bed.near, bed.far):
+        client.add_port(probe.process, probe.uid)
     for legs in (chain.forward, chain.reverse):
         if legs:
             client.disconnect(legs[0].process, legs[0].src)
@@ -108,131 +111,132 @@ def _plug_in(client: ControlClient, chain: ChainWiring, bed: Testbed) -> None:
             client.patch(leg.process, leg.src, leg.dst)
 
 
-def _replugged(legs: tuple[Leg, ...], source: Plug, sink: Plug) -> Iterator[Leg]:
-    for place, leg in enumerate(legs):
-        src = source.uid if place == 0 else leg.src
-        dst = sink.uid if place == len(legs) - 1 else leg.dst
+def _with_ends(legs: tuple[Leg, ...], source: EndProbe, sink: EndProbe) -> Iterator[Leg]:
+    """Yield the patches of a direction, with probes as source and sink."""
+    for index, leg in enumerate(legs):
+        src = source.uid if index == 0 else leg.src
+        dst = sink.uid if index == len(legs) - 1 else leg.dst
         yield Leg(leg.process, leg.by, src, dst, leg.hop, leg.own)
 
 
-def _plugs(state: State, chains: Sequence[ChainWiring]) -> list[tuple[Plug, Plug]]:
-    """The two ends of each chain, each with a number that no probe of the lab has."""
-    asked = observe.processes(state.plan.parts, state.plan.wiring)
-    seen = observe.look(state.plan.api, asked).seen
-    taken = {port for one in seen.values() for port in one.ports}
-    free = [n for n in range(PROBES) if f"probe:{n}" not in taken]
+def _choose_probes(state: State, chains: Sequence[ChainWiring]) -> list[tuple[EndProbe, EndProbe]]:
+    """Return two probes for each chain, with numbers that no probe of the lab has."""
+    queried = observe.processes(state.plan.parts, state.plan.wiring)
+    statuses = observe.observe_processes(state.plan.api, queried).statuses
+    existing = {port for status in statuses.values() for port in status.ports}
+    free = [n for n in range(PROBES) if f"probe:{n}" not in existing]
     if len(free) < 2 * len(chains):
-        what = f"{2 * len(chains)} probes are needed, and {len(free)} of {PROBES} are free"
-        raise ControlError(what, hint="del probe:N at the prompt, in the process that has it; or fewer chains at once")
-    found: list[tuple[Plug, Plug]] = []
+        what = f"{2 * len(chains)} probes are needed, but only {len(free)} of {PROBES} are free"
+        raise ControlError(what, hint="del probe:N at the prompt, in the process that has it; or use fewer chains")
+    probes: list[tuple[EndProbe, EndProbe]] = []
     for chain in chains:
         first, last = chain.forward[0], chain.forward[-1]
         far, near = free.pop(), free.pop()
-        found.append((Plug(first.process, first.src, near), Plug(last.process, last.dst, far)))
-    return found
+        probes.append((EndProbe(first.process, first.src, near), EndProbe(last.process, last.dst, far)))
+    return probes
 
 
-def put_back(state: State) -> bool:
-    """Put the ends back that the note names, and remove the probes.
+def restore_ends(state: State) -> bool:
+    """Restore the ends that the record lists, and remove the probes.
 
-    Return whether that was done whole. Where a process of the lab does not answer it is not, and the note stays.
-    ControlError where a process refuses.
+    Return whether everything is restored. If a process of the lab does not answer, it is not, and the record stays.
+    Raise ControlError if a process refuses a command.
     """
-    noted = _read(state.folder)
-    if noted is None:
+    record = _read_record(state.folder)
+    if record is None:
         return True
-    dead = states.stopped_parts(state)
-    asked = observe.processes(state.plan.parts, state.plan.wiring)
-    observed = observe.look(state.plan.api, asked, dead)
+    stopped = states.stopped_parts(state)
+    queried = observe.processes(state.plan.parts, state.plan.wiring)
+    observed = observe.observe_processes(state.plan.api, queried, stopped)
     client = ControlClient(state.plan.api)
-    wanted = {leg.patch for leg in state.plan.wiring.legs}
-    whole = True
-    for process, src, dst in noted.legs:
-        if process not in asked or (process, src, dst) not in wanted:
-            continue  # the lab has no such part or patch any more
-        if process not in observed.seen:
-            whole = False
+    planned = {leg.patch for leg in state.plan.wiring.legs}
+    complete = True
+    for process, src, dst in record.legs:
+        if process not in queried or (process, src, dst) not in planned:
+            continue  # the lab no longer has this part or patch
+        if process not in observed.statuses:
+            complete = False
         elif observed.patch(process, src) != dst:
             client.patch(process, src, dst)
-    for process, uid in noted.plugs:
-        seen = observed.seen.get(process)
-        if seen is None:
-            whole = whole and process not in asked
-        elif uid in seen.ports:
+    for process, uid in record.plugs:
+        status = observed.statuses.get(process)
+        if status is None:
+            complete = complete and process not in queried
+        elif uid in status.ports:
             client.del_port(process, uid)
-    known = [chain.name for chain in state.plan.wiring.chains if chain.name in noted.chains]
+    known = [chain.name for chain in state.plan.wiring.chains if chain.name in record.chains]
     if known:
-        reconcile.apply(state.plan, dead, known)
-    if whole:
-        (state.folder / _NOTE).unlink(missing_ok=True)
-    return whole
+        reconcile.apply(state.plan, stopped, known)
+    if complete:
+        (state.folder / _FILE).unlink(missing_ok=True)
+    return complete
 
 
-def left(folder: Path) -> str:
-    """Return in words how a testbed was left."""
-    return NOT_BACK if (folder / _NOTE).exists() else "the ends were put back"
+def describe_ends(folder: Path) -> str:
+    """Return a message about the ends after a proof: whether they were restored."""
+    return NOT_RESTORED if (folder / _FILE).exists() else "the ends were restored"
 
 
 def in_use(folder: Path) -> list[str]:
-    """Return the chains whose ends a process that runs has replaced by probes."""
-    noted = _read(folder)
-    return noted.chains if noted is not None and _runs(noted) else []
+    """Return the chains whose ends a running process has replaced by probes."""
+    record = _read_record(folder)
+    return record.chains if record is not None and _runs(record) else []
 
 
-def cut_off(folder: Path) -> str:
-    """Return the chains whose ends a process that no longer runs has replaced, in words; empty where there are none."""
-    noted = _read(folder)
-    return ", ".join(noted.chains) if noted is not None and not _runs(noted) else ""
+def interrupted_chains(folder: Path) -> str:
+    """Return the chains whose ends were replaced by a process that has exited, as text, or "" if there are none."""
+    record = _read_record(folder)
+    return ", ".join(record.chains) if record is not None and not _runs(record) else ""
 
 
-def _runs(noted: _Note) -> bool:
-    return pids.Proc(noted.pid, noted.started).alive()
+def _runs(record: _Record) -> bool:
+    return pids.Proc(record.pid, record.started).alive()
 
 
-def restore(state: State) -> str | None:
-    """Put the ends back where a proof was cut off. Return a line about it; None where there was nothing to do."""
-    chain = cut_off(state.folder)
+def restore_interrupted(state: State) -> str | None:
+    """Restore the ends after an interrupted proof. Return a message, or None if there was nothing to restore."""
+    chain = interrupted_chains(state.folder)
     if not chain:
         return None
     try:
-        with (state.folder / _NOTE).open() as f:
+        with (state.folder / _FILE).open() as f:
             fcntl.flock(f, fcntl.LOCK_EX)
-            if cut_off(state.folder) != chain:  # another command has just done it
+            if interrupted_chains(state.folder) != chain:  # another command has just restored them
                 return None
-            whole = put_back(state)
+            complete = restore_ends(state)
     except FileNotFoundError:
         return None
     except ControlError as e:
-        return f"chain {chain}: a proof was cut off, and its ends cannot be put back now: {e.what}"
-    if not whole:
-        return f"chain {chain}: a proof was cut off; its ends are put back when its parts run again"
-    return f"chain {chain}: a proof was cut off; its ends were put back"
+        return f"chain {chain}: a proof was interrupted, and its ends cannot be restored now: {e.what}"
+    if not complete:
+        return f"chain {chain}: a proof was interrupted; its ends are restored when its parts run again"
+    return f"chain {chain}: a proof was interrupted; its ends were restored"
 
 
-def _note(folder: Path, chains: Sequence[ChainWiring], plugs: Sequence[Plug]) -> None:
+def _write_record(folder: Path, chains: Sequence[ChainWiring], probes: Sequence[EndProbe]) -> None:
     this = pids.current(os.getpid())
     legs = [leg for chain in chains for way in (chain.forward, chain.reverse) for leg in (*way[-1:], *way[:1])]
-    note = _Note(
+    record = _Record(
         [chain.name for chain in chains],
         os.getpid(),
         this.started if this else 0,
-        [(plug.process, plug.uid) for plug in plugs],
+        [(probe.process, probe.uid) for probe in probes],
         [leg.patch for leg in legs],
     )
-    atomic_write.write(folder / _NOTE, json.dumps(asdict(note)) + "\n")
+    atomic_write.write(folder / _FILE, json.dumps(asdict(record)) + "\n")
 
 
-def _read(folder: Path) -> _Note | None:
-    """Return the note. None where there is none, or where it is damaged."""
+def _read_record(folder: Path) -> _Record | None:
+    """Return the record, or None if there is none, or if it is damaged."""
     try:
-        return msgspec.json.decode((folder / _NOTE).read_bytes(), type=_Note)
+        return msgspec.json.decode((folder / _FILE).read_bytes(), type=_Record)
     except (OSError, msgspec.MsgspecError, ValueError):
         return None
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and the signals that end a process: the ends are being put back."""
+def _ignore_signals() -> Iterator[None]:
+    """Ignore Ctrl-C and the signals that end a process, while the ends are restored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

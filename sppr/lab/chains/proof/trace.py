@@ -1,4 +1,4 @@
-"""Where frames were lost: the counters of both sides of every hop, before and after a run. Pure."""
+"""Locate lost frames by the counters on both sides of every hop, before and after a run. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,13 @@ from sppr.lab.chains.wiring import Leg
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One counter on the way of a frame, and by how much it grew. ``way``: rx, received from the port; tx, sent to it.
-    ``dropped``: frames that the port dropped meanwhile."""
+    """A counter on the path of a frame, and its increase during a run.
+
+    ``direction``: forward or reverse. ``process``, ``by``, ``port``: the process, its part, and the port.
+    ``way``: rx for frames received from the port, tx for frames sent to it.
+    ``grew``: the increase. ``dropped``: frames that the port dropped during the run.
+    ``in_guest``: whether the process is in a guest.
+    """
 
     direction: str
     process: str
@@ -24,31 +29,33 @@ class Checkpoint:
 
 
 def checkpoints(direction: str, legs: Sequence[Leg], before: Observed, after: Observed) -> list[Checkpoint]:
-    """Return the counters along a direction, in the order in which a frame meets them. A guest whose own software
-    forwards has none; nor has a process that does not answer."""
+    """Return the counters along a direction, in the order in which a frame passes them.
+
+    A guest whose own software forwards has no counters. Processes that do not answer are left out.
+    """
     found: list[Checkpoint] = []
     for leg in legs:
         for port, way in ((leg.src, "rx"), (leg.dst, "tx")):
-            was, now = before.counters(leg.process, port), after.counters(leg.process, port)
-            if leg.own or was is None or now is None:
+            first, last = before.counters(leg.process, port), after.counters(leg.process, port)
+            if leg.own or first is None or last is None:
                 continue
-            grew, dropped = ((now.rx - was.rx, now.rx_drop - was.rx_drop) if way == "rx" else
-                             (now.tx - was.tx, now.tx_drop - was.tx_drop))  # fmt: skip
+            grew, dropped = ((last.rx - first.rx, last.rx_drop - first.rx_drop) if way == "rx" else
+                             (last.tx - first.tx, last.tx_drop - first.tx_drop))  # fmt: skip
             found.append(Checkpoint(direction, leg.process, leg.by, port, way, grew, dropped, leg.in_guest))
     return found
 
 
 def uncounted(legs: Sequence[Leg], points: Sequence[Checkpoint]) -> list[str]:
-    """Return the parts with a counter on the way that is not among ``points``."""
+    """Return the parts with a counter on the path that is not among ``points``."""
     known = {(point.process, point.port, point.way) for point in points}
-    wanted = [(leg, port, way) for leg in legs if not leg.own for port, way in ((leg.src, "rx"), (leg.dst, "tx"))]
-    return list(dict.fromkeys(leg.by for leg, port, way in wanted if (leg.process, port, way) not in known))
+    expected = [(leg, port, way) for leg in legs if not leg.own for port, way in ((leg.src, "rx"), (leg.dst, "tx"))]
+    return list(dict.fromkeys(leg.by for leg, port, way in expected if (leg.process, port, way) not in known))
 
 
 def shortfall(points: Sequence[Checkpoint], sent: int) -> str | None:
-    """Return the first counter that grew by less than the frames that were sent. None where none did.
+    """Return the first counter that grew by less than the number of sent frames, or None.
 
-    Where all frames arrived, it is a hop that they did not go through.
+    If all frames arrived, some of them did not pass this hop.
     """
     for point in points:
         if point.grew < sent:
@@ -59,24 +66,26 @@ def shortfall(points: Sequence[Checkpoint], sent: int) -> str | None:
 def locate(points: Sequence[Checkpoint], sent: int) -> str:
     """Return where the ``sent`` frames of a run were lost, as ``between ring:0 and ring:1 in vm_r6 (…)``.
 
-    That is where the counters fall most from one to the next. Frames of others can hide as many losses as they are.
+    It is the largest decrease from one counter to the next. Foreign frames can hide as many losses as there are foreign
+    frames.
     """
-    falls = [(a.grew - b.grew, a, b) for a, b in pairwise(points)]
-    falls = [fall for fall in falls if fall[0] > 0]
-    untaken = sent - points[0].grew if points else 0
-    if untaken > max([fall[0] for fall in falls], default=0):
-        others = sum(fall[0] for fall in falls)
+    losses = [(a.grew - b.grew, a, b) for a, b in pairwise(points)]
+    losses = [loss for loss in losses if loss[0] > 0]
+    not_received = sent - points[0].grew if points else 0
+    if not_received > max([loss[0] for loss in losses], default=0):
+        others = sum(loss[0] for loss in losses)
         text = f"in front of {_name(points[0])} (it took {points[0].grew:,} of {sent:,})"
         return text + (f", and {others:,} elsewhere" if others else "")
-    if not falls:
+    if not losses:
         return f"behind {_name(points[-1])}" if points else "at a place that no counter shows"
-    most, first, second = max(falls, key=lambda fall: fall[0])
-    others = sum(fall[0] for fall in falls) - most + max(0, untaken)
-    text = _between(most, first, second)
+    most, first, second = max(losses, key=lambda loss: loss[0])
+    others = sum(loss[0] for loss in losses) - most + max(0, not_received)
+    text = _describe_loss(most, first, second)
     return text + (f", and {others:,} elsewhere" if others else "")
 
 
-def _between(count: int, first: Checkpoint, second: Checkpoint) -> str:
+def _describe_loss(count: int, first: Checkpoint, second: Checkpoint) -> str:
+    """Return where ``count`` frames were lost between two counters, and a probable reason."""
     if first.process == second.process and first.way == "rx":
         if first.in_guest:
             return f"between {first.port} and {second.port} in {first.by} (the guest took them and sent fewer)"

@@ -1,4 +1,4 @@
-"""The ends of all other chains, while one is proved: none of its frames may arrive there."""
+"""Watch the ends of all other chains while a chain is proved: none of its frames may arrive there."""
 
 import contextlib
 import os
@@ -16,23 +16,26 @@ from sppr.spp import names
 
 
 class Watch:
-    """Watches the counters of other chains' ends: a change means traffic. Frames at a tap are inspected."""
+    """A watch over the ends of other chains. A changed counter means traffic. Frames at a TAP interface are inspected.
+
+    ``macs``: the destination addresses of the proof. It is a context manager.
+    """
 
     def __init__(self, state: State, chain: ChainWiring, macs: Sequence[str]) -> None:
         self._state, self._macs = state, macs
-        others = [one for one in state.plan.wiring.chains if one.name != chain.name]
-        # Both ends of each, also that at which a one-way chain begins. A port is taken from the path: the patches may
-        # be wrong.
+        others = [other for other in state.plan.wiring.chains if other.name != chain.name]
+        # Watch both ends, even the end at which a one-way chain begins. Ports come from the path, because the patches
+        # may be wrong.
         self._exits: list[tuple[str, Leg]] = []
-        for one in others:
-            first, last = one.forward[0], one.forward[-1]
-            near, far = one.path[0], one.path[-1]
-            self._exits.append((one.name, replace(last, dst=far) if is_port(far) else last))
-            self._exits.append((one.name, replace(first, src=first.dst, dst=near if is_port(near) else first.src)))
+        for other in others:
+            first, last = other.forward[0], other.forward[-1]
+            near, far = other.path[0], other.path[-1]
+            self._exits.append((other.name, replace(last, dst=far) if is_port(far) else last))
+            self._exits.append((other.name, replace(first, src=first.dst, dst=near if is_port(near) else first.src)))
         self._sniffers: dict[tuple[str, str], list[packet_socket.Sniffer]] = {}
         self._stack = contextlib.ExitStack()
         self._before = Observed({})
-        self._moved: list[tuple[str, str]] = []
+        self._unknown: list[tuple[str, str]] = []
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -40,7 +43,7 @@ class Watch:
             for name, leg in self._exits:
                 if os.geteuid() == 0 and leg.dst in taps:
                     self._sniffers[name, leg.dst] = self._sniff(taps[leg.dst], stack)
-            self._before = self._look()
+            self._before = self._observe()
             self._stack = stack.pop_all()
         return self
 
@@ -48,7 +51,7 @@ class Watch:
         self._stack.close()
 
     def _sniff(self, interface: str, stack: contextlib.ExitStack) -> list[packet_socket.Sniffer]:
-        """A sniffer for each address of the proof; none where the interface is not found."""
+        """Return a sniffer for each address of the proof. The list is empty if the interface is not found."""
         for space in self._namespaces(interface):
             with contextlib.suppress(OSError):
                 return [
@@ -58,43 +61,46 @@ class Watch:
         return []
 
     def _namespaces(self, interface: str) -> list[str | None]:
-        """Where to look for an interface: in the namespace that it was moved into, then in that of this process."""
+        """Return the namespaces in which an interface may be: that of its end, then that of this process (None)."""
         known = [end for end in self._state.plan.wiring.ends if end.interface == interface]
         return [*(ends.name_of(self._state.plan, end) for end in known), None]
 
-    def _look(self) -> Observed:
-        asked = dict.fromkeys(leg.process for _, leg in self._exits)
-        return observe.look(self._state.plan.api, asked) if asked else Observed({})
+    def _observe(self) -> Observed:
+        processes = dict.fromkeys(leg.process for _, leg in self._exits)
+        return observe.observe_processes(self._state.plan.api, processes) if processes else Observed({})
 
-    def strays(self) -> list[str]:
+    def stray_frames(self) -> list[str]:
         """Return a reason for each other end at which frames of the proof arrived."""
-        after = self._look()
-        found: list[str] = []
+        after = self._observe()
+        reasons: list[str] = []
         for name, leg in self._exits:
             key = (name, leg.dst)
-            count = sum(one.count() for one in self._sniffers.get(key, ()))
+            count = sum(sniffer.count() for sniffer in self._sniffers.get(key, ()))
             if count:
-                found.append(f"{count:,} frames arrived at {leg.dst}, an end of chain {name}")
-            elif not self._sniffers.get(key) and _may_have_got_some(leg, self._before, after):
-                self._moved.append(key)
-        return found
+                reasons.append(f"{count:,} frames arrived at {leg.dst}, an end of chain {name}")
+            elif not self._sniffers.get(key) and _may_have_received(leg, self._before, after):
+                self._unknown.append(key)
+        return reasons
 
-    def doubts(self) -> list[str]:
-        """Return a reason for each other end that carried traffic that could not be looked at. After ``strays``."""
+    def unknown_traffic(self) -> list[str]:
+        """Return a reason for each other end with traffic that could not be inspected. Call ``stray_frames`` first."""
         return [
-            f"{port}, an end of chain {name}, carried traffic that cannot be looked at: frames of this proof, perhaps"
-            for name, port in self._moved
+            f"{port}, an end of chain {name}, carried traffic that cannot be inspected: it may be frames of this proof"
+            for name, port in self._unknown
         ]
 
 
-def _may_have_got_some(leg: Leg, before: Observed, after: Observed) -> bool:
-    """Whether frames were sent to an end meanwhile, or that is not known: its process is there and does not answer."""
+def _may_have_received(leg: Leg, before: Observed, after: Observed) -> bool:
+    """Return whether frames were sent to an end between two observations, or whether that is unknown.
+
+    It is unknown if its process does not answer, or counts no frames.
+    """
     if observe.HANGS in (before.silent.get(leg.process), after.silent.get(leg.process)):
         return True
-    if (leg.process in before.seen) != (leg.process in after.seen):
+    if (leg.process in before.statuses) != (leg.process in after.statuses):
         return True
-    there = after.seen.get(leg.process)
-    if there and there.ports and not there.counters:
-        return True  # SPP's own process, which counts no frames
-    was, now = (one.counters(leg.process, leg.dst) for one in (before, after))
-    return (was.tx if was else 0) != (now.tx if now else 0)
+    status = after.statuses.get(leg.process)
+    if status and status.ports and not status.counters:
+        return True  # a process of upstream SPP, which counts no frames
+    first, last = (observed.counters(leg.process, leg.dst) for observed in (before, after))
+    return (first.tx if first else 0) != (last.tx if last else 0)
