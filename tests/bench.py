@@ -85,7 +85,7 @@ def _bring_up_again(lab: labs.Lab, flags: tuple[str, ...]) -> float:
     took = seconds(lambda: checked(lab.wakeup(*flags)))
     rows = lab.status()
     plan = json.loads((lab.state / "state.json").read_text())["plan"]
-    needs = {part["name"]: part["needs"] for part in plan["parts"]}
+    needs = {part["name"]: part["depends_on"] for part in plan["parts"]}
 
     def chain(name: str) -> float:
         return float(rows[name]["ready_after"]) + max((chain(need) for need in needs[name]), default=0.0)
