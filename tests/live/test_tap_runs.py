@@ -114,7 +114,7 @@ def swapped() -> Fault:
 )  # fmt: skip
 def test_each_fault_is_counted(fault: Fault, counted: dict[str, int]) -> None:
     found = run(fault)
-    assert not found["forward"].whole and found["reverse"].whole
+    assert not found["forward"].is_complete and found["reverse"].is_complete
     assert {name: getattr(found["forward"], name) for name in counted} == counted, found["forward"]
 
 
