@@ -146,7 +146,7 @@ def make_root(suite: str) -> None:
     root = Root(folder)
     root.mount()
     root.run("make", "-s", "packages-test")
-    subprocess.run(["umount", "--recursive", folder], check=True)
+    root.unmount()
     folder.rename(ROOTS / suite)
 
 
@@ -195,7 +195,8 @@ class Root:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._enter: tuple[str, ...] = ()
+        self._namespaces: list[str] = []
+        self._holders: list[subprocess.Popen[bytes]] = []
         self._env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                      "LANG": "C.UTF-8", "SHELL": "/bin/bash"}  # fmt: skip
         self._env |= {name: os.environ[name] for name in PASSED if name in os.environ}
@@ -205,12 +206,10 @@ class Root:
         subprocess.run(self._argv(argv), env=self._env, stdin=subprocess.DEVNULL, check=True)
 
     def _argv(self, argv: tuple[str, ...]) -> list[str]:
-        inside = ("chroot", str(self.path), "sh", "-c", f'cd /{TREE} && exec "$@"', "sh")
-        return [*self._enter, *inside, *argv]
+        return ["nsenter", *self._namespaces, "--", "sh", "-c", f'cd /{TREE} && exec "$@"', "sh", *argv]
 
     def mount(self) -> None:
         """Mount what a running system has, and bind the files through which this machine reaches the network."""
-        # `ip netns` works only where / is a mount.
         subprocess.run(["mount", "--bind", self.path, self.path], check=True)
         self._mount("proc", "proc")
         self._mount("sysfs", "sys")
@@ -230,22 +229,37 @@ class Root:
         for name in set(CERTIFICATES) & set(self._env):
             shutil.copy(os.environ[name], self.path / "run" / name)
             self._env[name] = f"/run/{name}"
+        # chroot is not enough: `ip netns` needs / to be a mount, and passt makes a user namespace, which the kernel
+        # refuses in a chroot. PID 1 keeps the old root, so that bin/remove-folder sees the mounts with full paths.
+        script = 'cd "$0" && pivot_root . mnt && umount --lazy /mnt && echo && exec sleep infinity'
+        self._hold("mnt", ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(self.path)])
+
+    def unmount(self) -> None:
+        for holder in self._holders:
+            holder.kill()
+            holder.wait()
+        subprocess.run(["umount", "--recursive", self.path], check=True)
 
     def disconnect(self) -> None:
         """Run everything from now on in a network namespace of its own, with a loopback."""
-        holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
-        own = Path(f"/proc/{holder.pid}/ns/net")
-        while own.readlink() == Path("/proc/self/ns/net").readlink():
-            time.sleep(0.01)
-        self._enter = ("nsenter", f"--net={own}", "--")
-        subprocess.run([*self._enter, "ip", "link", "set", "lo", "up"], check=True)
+        self._hold("net", ["unshare", "--net", "sh", "-c", "echo && exec sleep infinity"])
+        self.run("ip", "link", "set", "lo", "up")
         # A sysfs shows the devices of the network namespace that it was mounted in.
-        self._mount("sysfs", "sys", enter=self._enter)
+        self.run("mount", "-t", "sysfs", "sysfs", "/sys")
 
-    def _mount(self, kind: str, where: str, options: str = "", enter: tuple[str, ...] = ()) -> None:
+    def _hold(self, kind: str, argv: list[str]) -> None:
+        """Start ``argv``, which prints a line when its namespace is ready. ``run`` uses that namespace from now on."""
+        holder = subprocess.Popen(argv, stdout=subprocess.PIPE)
+        if holder.stdout is None or not holder.stdout.readline():
+            raise subprocess.CalledProcessError(holder.wait(), argv)
+        self._holders.append(holder)
+        name = "mount" if kind == "mnt" else kind
+        self._namespaces.append(f"--{name}=/proc/{holder.pid}/ns/{kind}")
+
+    def _mount(self, kind: str, where: str, options: str = "") -> None:
         target = self.path / where
         target.mkdir(parents=True, exist_ok=True)
-        subprocess.run([*enter, "mount", "-t", kind, *(["-o", options] if options else []), kind, target], check=True)
+        subprocess.run(["mount", "-t", kind, *(["-o", options] if options else []), kind, target], check=True)
 
     def _device(self, name: str) -> None:
         device = Path("/dev") / name

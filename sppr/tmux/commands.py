@@ -11,6 +11,8 @@ from sppr import rotation
 
 #: One tmux message holds 16 KiB, words and their terminators included; a longer one fails with "command too long".
 MAX_CALL_BYTES = 14_000
+#: tmux 3.7 refuses more than 1,000 words with the same message.
+MAX_CALL_WORDS = 900
 IDS_FORMAT = "#{window_id} #{pane_id} #{pane_pid}"
 #: As IDS_FORMAT, and whether the server exits when no client is attached.
 IDS_AND_EXIT_FORMAT = IDS_FORMAT + " #{exit-unattached}"
@@ -75,8 +77,8 @@ def create_commands(
 ) -> Iterator[list[str]]:
     """Yield tmux command sequences that create a session with these windows.
 
-    Each sequence holds the commands of whole panes and has at most MAX_CALL_BYTES. ``size``: columns and lines.
-    ``owner``: value of the session's option @sppr_run.
+    Each sequence holds the commands of whole panes, within MAX_CALL_BYTES and MAX_CALL_WORDS. ``size``: columns and
+    lines. ``owner``: value of the session's option @sppr_run.
     """
     printing = [*env_options(env), "-P", "-F"]
     here = f"={session}:"
@@ -103,7 +105,8 @@ def create_commands(
             commands += [["select-layout", "-t", here, "tiled"]] if p > 0 else disable_rename(here)
             first = False
             words = [word for one in commands for word in (";", *map(_escape_separator, one))][1:]
-            if sequence and _size(sequence) + _size(words) > MAX_CALL_BYTES:
+            too_long = _size(sequence) + _size(words) > MAX_CALL_BYTES or len(sequence) + len(words) >= MAX_CALL_WORDS
+            if sequence and too_long:
                 yield sequence
                 sequence = []
             sequence += [";"] * bool(sequence) + words
