@@ -74,7 +74,7 @@ def _with_patches(config: Config, parts: Sequence[Part], wiring: Wiring) -> Wiri
 
 
 class _Planner:
-    """Plans the chains of one lab."""
+    """The planner of the chains of one lab."""
 
     def __init__(self, config: Config, parts: Sequence[Part], kept: Sequence[ChainWiring]) -> None:
         self.config = config

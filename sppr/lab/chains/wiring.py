@@ -37,7 +37,7 @@ class Leg:
 
     @property
     def places(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Return what identifies source and destination in a lab: process and port, or "" and a shared port."""
+        """Return the keys of source and destination in a lab: process and port, or "" and a shared port."""
         src, dst = (
             ("" if not self.in_guest and port.partition(":")[0] in SHARED else self.process, port)
             for port in (self.src, self.dst)
@@ -74,7 +74,10 @@ class ChainWiring:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A chain of conf.yml that is not in this lab. ``why``: the reason."""
+    """A chain of conf.yml that is not in this lab.
+
+    ``name``, ``path``: as in conf.yml. ``why``: the reason why it is left out.
+    """
 
     name: str
     path: tuple[str, ...]
