@@ -175,7 +175,7 @@ def measure(
 
 
 class _Bench(AbstractMeasurer):  # type: ignore[misc]
-    """Measures one direction with frames of one size."""
+    """The measurement of one direction with frames of one size."""
 
     def __init__(self, client: ControlClient, beds: Sequence[testbed.Testbed], direction: str, size: str) -> None:
         self.client, self.direction, self.size = client, direction, size

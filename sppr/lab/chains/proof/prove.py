@@ -183,7 +183,7 @@ def _try_tcp(state: State, chain: ChainWiring, proof: Proof) -> bool:
 
 
 class _Prover:
-    """Shows the levels *reach* and *trace* by runs of frames."""
+    """The proof of the levels *reach* and *trace* by runs of frames."""
 
     def __init__(
         self, state: State, chain: ChainWiring, runs: ProbeRuns | TapRuns, macs: Mapping[str, str], options: Options,
