@@ -30,6 +30,7 @@ class Options:
 class Run:
     """The result of a run in one direction.
 
+    ``direction``: forward or reverse.
     ``wanted``, ``sent``, ``received``: numbers of frames to send, sent, and received.
     ``reordered``, ``duplicate``, ``corrupt``, ``misdelivered``, ``foreign``: frames with this fault.
     ``size``: bytes of a frame. ``latency_ns``: percentiles by name. ``seconds``: time between the first and last frame.

@@ -33,7 +33,11 @@ PROBES = 32
 
 @dataclass(frozen=True)
 class EndProbe:
-    """A probe at one end of a chain. It is in ``process``, and replaces ``port``. ``number``: that of the probe."""
+    """A probe at one end of a chain.
+
+    ``process``: the process that has the probe. ``port``: the port that it replaces.
+    ``number``: the number of the probe.
+    """
 
     process: str
     port: str
@@ -62,7 +66,11 @@ class _Record:
 
 @dataclass(frozen=True)
 class Testbed:
-    """A chain with probes at both ends. ``forward``, ``reverse``: its patches, with the probes as ends."""
+    """A chain with probes at both ends.
+
+    ``near``, ``far``: the probes at the first and at the last end of its path.
+    ``forward``, ``reverse``: its patches, with the probes as ends. ``reverse`` is empty if the chain has one direction.
+    """
 
     near: EndProbe
     far: EndProbe
