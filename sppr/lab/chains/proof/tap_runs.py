@@ -48,7 +48,10 @@ class Tap:
 
 
 class TapError(Exception):
-    """Frames cannot be sent or received at a TAP interface. The text has the interface, the reason, and maybe a fix."""
+    """The error that frames cannot be sent or received at a TAP interface.
+
+    The text has the interface, the reason, and maybe a fix.
+    """
 
     def __init__(self, tap: Tap, cause: OSError) -> None:
         inside = f"-n {tap.netns} " if tap.netns else ""
