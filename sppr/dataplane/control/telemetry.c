@@ -2,8 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_telemetry.h>
-
+#include "base/dpdk_compat.h"
 #include "base/log.h"
 #include "control/telemetry.h"
 #include "forward/patch_registry.h"
@@ -28,13 +27,13 @@ put_stats(struct rte_tel_data *d, const char *name, const struct port_stats *s,
 	if (one == NULL)
 		return;
 	rte_tel_data_start_dict(one);
-	rte_tel_data_add_dict_u64(one, "rx", s->rx);
-	rte_tel_data_add_dict_u64(one, "rx_drop", s->rx_drop);
-	rte_tel_data_add_dict_u64(one, "tx", s->tx);
-	rte_tel_data_add_dict_u64(one, "tx_drop", s->tx_drop);
+	rte_tel_data_add_dict_uint(one, "rx", s->rx);
+	rte_tel_data_add_dict_uint(one, "rx_drop", s->rx_drop);
+	rte_tel_data_add_dict_uint(one, "tx", s->tx);
+	rte_tel_data_add_dict_uint(one, "tx_drop", s->tx_drop);
 	if (ring != NULL) {
-		rte_tel_data_add_dict_u64(one, "used", rte_ring_count(ring));
-		rte_tel_data_add_dict_u64(one, "capacity", rte_ring_get_capacity(ring));
+		rte_tel_data_add_dict_uint(one, "used", rte_ring_count(ring));
+		rte_tel_data_add_dict_uint(one, "capacity", rte_ring_get_capacity(ring));
 	}
 	rte_tel_data_add_dict_container(d, name, one, 0);
 }
@@ -80,9 +79,9 @@ static void
 put_process(struct rte_tel_data *one, const struct patch_registry_entry *e)
 {
 	rte_tel_data_start_dict(one);
-	rte_tel_data_add_dict_u64(one, "pid", e->process >> 32);
+	rte_tel_data_add_dict_uint(one, "pid", e->process >> 32);
 	rte_tel_data_add_dict_string(one, "status", e->running ? "running" : "idling");
-	rte_tel_data_add_dict_u64(one, "patches", e->npatches);
+	rte_tel_data_add_dict_uint(one, "patches", e->npatches);
 }
 
 static void
@@ -144,21 +143,21 @@ put_probe(struct rte_tel_data *one, const struct probe_slot *p)
 	const struct probe_sink_counters *sink = &p->sink;
 
 	rte_tel_data_start_dict(one);
-	rte_tel_data_add_dict_u64(one, "pid", p->process >> 32);
-	rte_tel_data_add_dict_u64(one, "running", source->running);
-	rte_tel_data_add_dict_u64(one, "sent", source->sent);
-	rte_tel_data_add_dict_u64(one, "behind", source->behind);
-	rte_tel_data_add_dict_u64(one, "no_mbuf", source->no_mbuf);
-	rte_tel_data_add_dict_u64(one, "received", sink->received);
-	rte_tel_data_add_dict_u64(one, "reordered", sink->reordered);
-	rte_tel_data_add_dict_u64(one, "late", sink->late);
-	rte_tel_data_add_dict_u64(one, "duplicate", sink->duplicate);
-	rte_tel_data_add_dict_u64(one, "corrupt", sink->corrupt);
-	rte_tel_data_add_dict_u64(one, "foreign", sink->foreign);
-	rte_tel_data_add_dict_u64(one, "misdelivered", sink->misdelivered);
-	rte_tel_data_add_dict_u64(one, "p50_ns", probe_histogram_percentile(&sink->latency, 500));
-	rte_tel_data_add_dict_u64(one, "p99_ns", probe_histogram_percentile(&sink->latency, 990));
-	rte_tel_data_add_dict_u64(one, "max_ns", sink->latency.max);
+	rte_tel_data_add_dict_uint(one, "pid", p->process >> 32);
+	rte_tel_data_add_dict_uint(one, "running", source->running);
+	rte_tel_data_add_dict_uint(one, "sent", source->sent);
+	rte_tel_data_add_dict_uint(one, "behind", source->behind);
+	rte_tel_data_add_dict_uint(one, "no_mbuf", source->no_mbuf);
+	rte_tel_data_add_dict_uint(one, "received", sink->received);
+	rte_tel_data_add_dict_uint(one, "reordered", sink->reordered);
+	rte_tel_data_add_dict_uint(one, "late", sink->late);
+	rte_tel_data_add_dict_uint(one, "duplicate", sink->duplicate);
+	rte_tel_data_add_dict_uint(one, "corrupt", sink->corrupt);
+	rte_tel_data_add_dict_uint(one, "foreign", sink->foreign);
+	rte_tel_data_add_dict_uint(one, "misdelivered", sink->misdelivered);
+	rte_tel_data_add_dict_uint(one, "p50_ns", probe_histogram_percentile(&sink->latency, 500));
+	rte_tel_data_add_dict_uint(one, "p99_ns", probe_histogram_percentile(&sink->latency, 990));
+	rte_tel_data_add_dict_uint(one, "max_ns", sink->latency.max);
 }
 
 static int

@@ -11,8 +11,9 @@
  * probe. A killed process stays in its words until another process claims them.
  */
 
-/* Make this process the owner. Return 0, or the pid of the live process that is the owner. Set
- * *stale if the former owner died without a release.
+/* Make this process the owner. Return 0, the pid of the live process that is the owner, or -1 if
+ * /proc is not mounted: then no process can be identified. Set *stale if the former owner died
+ * without a release.
  */
 pid_t owner_claim(process_id *slot, bool *stale);
 void owner_release(process_id *slot);
