@@ -56,7 +56,9 @@ claim_side(struct port *port, bool tx)
 		return -1;
 	}
 	other = owner_claim(tx ? &port->users->tx : &port->users->rx, &stale);
-	if (other != 0) {
+	if (other < 0)
+		return -1;
+	if (other > 0) {
 		log_line("%s: process %d is patched %s it already; one at a time", text, other,
 				tx ? "to" : "from");
 		return -1;

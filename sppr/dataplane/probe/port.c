@@ -110,8 +110,8 @@ claim_slot(struct probe_slot *slot, struct port_id id)
 	bool stale;
 	pid_t other = owner_claim(&slot->process, &stale);
 
-	if (other == 0)
-		return 0;
+	if (other <= 0)
+		return other;
 	log_line("probe:%u: process %d has it; each probe number exists once in a lab", id.number,
 			other);
 	return -1;

@@ -30,13 +30,19 @@ find_process(pid_t pid)
 	return (uint64_t)pid << 32 | (uint32_t)start;
 }
 
+/* Return 0 if /proc is not mounted. */
 static process_id
 own_id(void)
 {
 	static process_id id;
+	static bool logged;
 
 	if (id == 0)
 		id = find_process(getpid());
+	if (id == 0 && !logged) {
+		log_line("cannot read /proc/%d/stat: mount /proc", (int)getpid());
+		logged = true;
+	}
 	return id;
 }
 
@@ -47,10 +53,8 @@ owner_claim(process_id *slot, bool *stale)
 	pid_t pid;
 
 	*stale = false;
-	if (own_id() == 0) {
-		log_line("cannot read /proc/%d/stat: is /proc mounted?", (int)getpid());
+	if (own_id() == 0)
 		return -1;
-	}
 	for (;;) {
 		if (owner == own_id())
 			return 0;

@@ -12,7 +12,7 @@
  */
 
 /* Make this process the owner. Return 0, the pid of the live process that is the owner, or -1 if
- * /proc is not mounted: without it every slot would look free. Set *stale if the former owner died
+ * /proc is not mounted: then no process can be identified. Set *stale if the former owner died
  * without a release.
  */
 pid_t owner_claim(process_id *slot, bool *stale);

@@ -86,7 +86,9 @@ shared_claim_lcores(const struct shared_view *view)
 
 	RTE_LCORE_FOREACH_WORKER(lcore) {
 		owner = owner_claim(&info->lcore_user[lcore], &stale);
-		if (owner != 0) {
+		if (owner < 0)
+			return -1;
+		if (owner > 0) {
 			log_line("lcore %u is in use by process %d: give each process worker lcore "
 				 "ids "
 				 "of "
