@@ -11,6 +11,6 @@ from sppr.venv import enter  # noqa: E402
 
 enter(ROOT)
 
-from sppr.cli.part.primary import main  # noqa: E402
+from sppr.cli.part.spp_process import primary as main  # noqa: E402
 
 main(prog_name="primary.py", default_map={"conf": str(ROOT / "conf.yml")})

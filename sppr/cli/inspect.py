@@ -193,5 +193,5 @@ def save(session: str | None, recipe: Path | None) -> None:
         return
     lab = reload(state)
     if lab is None:
-        raise SpprError(f"{state.plan.conf} is gone, and it says what its parts are", hint="sppr save --recipe FILE")
+        raise SpprError(f"{state.plan.conf} is gone, which describes its parts", hint="sppr save --recipe FILE")
     click.echo(saving.save(lab.config, state.plan.wiring, parts, observed).text(), nl=False)

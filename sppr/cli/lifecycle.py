@@ -55,7 +55,7 @@ def down(session: str | None, powerdown: float) -> int:
         tmux = Tmux(state.plan.socket_name)
         if state.stale:
             teardown.remove_stale_session(state, tmux)
-            click.echo(f"session {name} was up before the machine was restarted: what it left was swept")
+            click.echo(f"session {name} ran before the machine was restarted: its leftovers were removed")
             return 0
         teardown.down(state, tmux, echo, powerdown)
         echo(f"session {name} is down")
@@ -191,7 +191,7 @@ def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "
         try:
             lifecycle.execute(changes, state, paths, tmux, report, found)
         except KeyboardInterrupt:
-            raise Cancelled("interrupted; what was started stays up", hint="sppr status") from None
+            raise Cancelled("interrupted; started parts keep running", hint="sppr status") from None
 
 
 def report_ready(changes: "Changes") -> None:

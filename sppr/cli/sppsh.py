@@ -181,7 +181,7 @@ def _rename(found: Sequence[Any], user: str, target: str, name: str) -> int:
     if done.returncode:
         raise HostError(f"{guest.host}: {done.stderr.strip() or 'ssh failed'}", hint=f"look: sppsh {guest.id}")
     guests.record_name(guest, name)
-    click.echo(f"{guest.host} is {name} now; a shell that is open shows it when it is opened anew")
+    click.echo(f"{guest.host} is {name} now; an open shell shows the old name until it is restarted")
     return 0
 
 

@@ -123,7 +123,7 @@ def _known(lab: Any, tmux: Any) -> Any:
     from sppr.lab.down import teardown
 
     teardown.remove_stale_session(old, tmux)
-    click.echo(f"session {session} was up before the machine was restarted: what it left was swept")
+    click.echo(f"session {session} ran before the machine was restarted: its leftovers were removed")
     return None
 
 
@@ -200,10 +200,10 @@ def run(changes: Any, old: Any, lab: Any, tmux: Any) -> None:
         try:
             BringUp(changes, old, lab.paths, tmux, report).execute(found)
         except KeyboardInterrupt:
-            hint = f"sppr up goes on, sppr down{flag} ends it"
-            raise Cancelled("interrupted; what was started stays up", hint=hint) from None
+            hint = f"sppr up continues, sppr down{flag} stops the lab"
+            raise Cancelled("interrupted; started parts keep running", hint=hint) from None
         except SpprError as e:
-            e.what += f"\nwhat was started stays up for a look; `sppr down{flag}` ends it"
+            e.what += f"\nstarted parts keep running; `sppr down{flag}` stops them"
             raise
 
 

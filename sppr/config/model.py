@@ -28,7 +28,7 @@ def _mib(value: object) -> object:
 
 
 def _host(value: str) -> str:
-    """Check a dotted IPv4 address. SPP's ``-s`` never connects to a name (spp-facts 12.3)."""
+    """Check a dotted IPv4 address. SPP's ``-s`` never connects to a name (docs/spp-protocol.md, Command lines)."""
     try:
         return str(IPv4Address("127.0.0.1" if value == "localhost" else value))
     except ValueError:

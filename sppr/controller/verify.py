@@ -1,4 +1,4 @@
-"""Compare the status of a process before and after a change, and tell whether the change was made. Pure functions.
+"""Compare the status of a process before and after a change, and check that the change was made. Pure functions.
 
 The answer of a process is not proof. An upstream nfv answers `add tap:3` with success and damages the entry of port 0,
 an upstream primary answers `forward` with success when it has no forwarder, and classic SPP only echoes

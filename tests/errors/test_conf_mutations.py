@@ -127,13 +127,15 @@ def test_no_mutation_of_a_good_file_gives_a_traceback(good: bytes, changes: list
     except ConfigError as e:
         lines = e.what.split("\n")
         assert len(lines) % 2 == 0
-        for told, fix in zip(lines[::2], lines[1::2], strict=True):
-            place = re.fullmatch(r"conf\.yml:([1-9][0-9]*):([1-9][0-9]*): (.+)", told)
-            assert place and told.isprintable() and len(told) < 400, told
-            assert int(place[1]) <= len(re.split(r"\r\n|[\r\n\x85\u2028\u2029]", text.decode("utf-8", "replace"))), told
+        for message, fix in zip(lines[::2], lines[1::2], strict=True):
+            place = re.fullmatch(r"conf\.yml:([1-9][0-9]*):([1-9][0-9]*): (.+)", message)
+            assert place and message.isprintable() and len(message) < 400, message
+            assert int(place[1]) <= len(re.split(r"\r\n|[\r\n\x85\u2028\u2029]", text.decode("utf-8", "replace"))), (
+                message
+            )
             assert (
                 fix.startswith("    fix: ") and fix.isprintable() and 10 < len(fix) < 200 and "see docs" not in fix
-            ), f"{told}\n{fix}"
+            ), f"{message}\n{fix}"
 
 
 def test_the_good_files_are_good() -> None:

@@ -1,4 +1,7 @@
-"""spp_nfv and spp_vm of classic SPP, 16.07 to 18.05: plain text, echoes, ports by number (spp-facts 3.2)."""
+"""A fake spp_nfv or spp_vm of 16.07 to 18.05: plain text, echoes, ports by number.
+
+(docs/spp-protocol.md, Classic commands)
+"""
 
 from tests.fakes.link import ECHO, SILENCE, Fake, main
 

@@ -1,4 +1,7 @@
-"""spp_primary of classic SPP: one sentence, else echoes; `exit` is not answered (spp-facts 3.2)."""
+"""A fake spp_primary of 16.07 to 18.05: a fixed status, echoes, no reply to `exit`.
+
+(docs/spp-protocol.md, Classic commands)
+"""
 
 from tests.fakes.link import ECHO, SILENCE, Fake, main
 

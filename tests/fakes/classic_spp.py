@@ -1,7 +1,9 @@
-"""spp.py and spp_vf.py of 16.07 to 18.05: TCP server, prompt, management port (spp-facts 2.3, 3.2, 3.3, 3.10, 6.4).
+"""A fake spp.py or spp_vf.py of 16.07 to 18.05: TCP server, prompt, management port.
 
-Compared line by line with the controllers of their releases. ``FAKE_PYTHON`` is the major version of the Python that
-the real one would run in: the management port of 18.05 breaks in Python 3.
+(docs/spp-protocol.md, Management port)
+
+It was compared line by line with the controllers of these releases. ``FAKE_PYTHON``: the major version of the Python
+that would run upstream's controller. The management port of 18.05 fails in Python 3.
 """
 
 import argparse
@@ -56,9 +58,9 @@ class Spp(cmd.Cmd):
 
     def take(self, sock: socket.socket, _: object) -> bool:
         sock.sendall(b"_get_client_id")
-        said = sock.recv(1024).decode()
+        reply = sock.recv(1024).decode()
         # A byte behind the padding is no number, as in the real one.
-        number = int(json.loads(said)["client_id"] if self.vf else said.strip("\0"))
+        number = int(json.loads(reply)["client_id"] if self.vf else reply.strip("\0"))
         if not 0 <= number <= MAX_SECONDARY:
             return False
         if self.vf:
@@ -95,14 +97,14 @@ class Spp(cmd.Cmd):
         """The reply; None where the process has closed its connection."""
         try:
             sock.sendall(command.encode())
-            said = b""
+            reply = b""
             while piece := sock.recv(1024):
-                said += piece
+                reply += piece
                 if not self.vf or len(piece) < 1024:
                     break
         except OSError:
             return None
-        return said.decode() or None
+        return reply.decode() or None
 
     def do_status(self, _: str) -> None:
         primary, ids = int(self.primary is not None), list(self.secondaries)
@@ -117,11 +119,11 @@ class Spp(cmd.Cmd):
             self.respond("ERROR", wrong)
         elif self.primary is None:
             self.respond("NOTREADY", "primary not started")
-        elif (said := self.ask(self.primary, command)) is None:
+        elif (reply := self.ask(self.primary, command)) is None:
             self.primary = None
             self.respond("OK", f"closing:{self.where}")
         else:
-            self.respond("OK", f"recv:{self.where}:{{{said}}}")
+            self.respond("OK", f"recv:{self.where}:{{{reply}}}")
 
     def do_sec(self, line: str) -> None:
         number, cut, command = re.sub(r"\s?;\s?", ";", re.sub(r"\s+", " ", line)).partition(";")
@@ -132,16 +134,16 @@ class Spp(cmd.Cmd):
             self.respond("ERROR", "invalid cmd")
         elif sock is None:
             self.respond("NOTREADY", f"secondary id {number} not exist")
-        elif (said := self.ask(sock, command)) is None:
+        elif (reply := self.ask(sock, command)) is None:
             del self.secondaries[int(number)]
             self.respond("OK", f"closing:<socket fd={sock.fileno()}>")
         elif self.vf:
-            shown = json.dumps(json.loads(said), indent=4, separators=(", ", ": "))  # Python 2 leaves a blank there
-            self.respond("OK", f"recv:{sock.fileno()}:len:{len(said)}:\n{shown}\n")
+            shown = json.dumps(json.loads(reply), indent=4, separators=(", ", ": "))  # Python 2 leaves a blank there
+            self.respond("OK", f"recv:{sock.fileno()}:len:{len(reply)}:\n{shown}\n")
         elif not self.since("18.05"):
-            self.respond("OK", f"recv:{sock.fileno()}:{{{said}}}")
+            self.respond("OK", f"recv:{sock.fileno()}:{{{reply}}}")
         else:
-            self.respond("OK", said, shown_status(said) if command == "status" else said)
+            self.respond("OK", reply, shown_status(reply) if command == "status" else reply)
         return None
 
     def is_valid(self, words: list[str]) -> bool:
@@ -164,9 +166,9 @@ class Spp(cmd.Cmd):
         return False
 
 
-def shown_status(said: str) -> str:
+def shown_status(reply: str) -> str:
     """How 18.05 prints a secondary's status at its prompt; what it hands to the management port is the reply."""
-    status, _, ports = said.replace("\0", "").replace("'", "").partition("\n")
+    status, _, ports = reply.replace("\0", "").replace("'", "").partition("\n")
     pairs = [pair.split("-") for pair in ports.removeprefix("ports: ").split(",") if "-" in pair]
     if not pairs:
         return f'{status}\nports: "no ports"'

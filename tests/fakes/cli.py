@@ -1,4 +1,7 @@
-"""SPP's CLI beside spp-ctl: it must be there first, else one line and status 0 (spp-facts 2.3, 6.1)."""
+"""A fake CLI of SPP. Without spp-ctl, it prints one line and exits with status 0.
+
+(docs/spp-protocol.md, Controllers)
+"""
 
 import argparse
 import http.client

@@ -1,7 +1,9 @@
-"""What all fakes share: SPP's side of the wire, byte for byte, as the collected facts tell it (spp-facts 3.1, 3.9).
+"""The base of all fakes: the side of the process in SPP's protocol, byte for byte.
 
-A process connects, answers one command after the other, and when the connection is over tries again each second with
-its state kept. ``Fake.answer`` gives the text of a reply, ``ECHO`` or ``SILENCE``.
+(docs/spp-protocol.md, Transport, Exit)
+
+A process connects, and answers one command after the other. When the connection ends, it connects again every second,
+and keeps its state. ``Fake.answer`` returns the text of a reply, ``ECHO`` or ``SILENCE``.
 """
 
 import argparse
@@ -48,10 +50,10 @@ class Fake:
         The C clears its buffer before each receive, and again before most replies, so nothing of an earlier command
         stays behind a reply. An echo is the received command after strtok: each space is a NUL.
         """
-        said = self.answer(command.decode().split(" "))
-        if said == SILENCE:
+        answer = self.answer(command.decode().split(" "))
+        if answer == SILENCE:
             return None
-        text = command.replace(b" ", b"\0") if said == ECHO else said
+        text = command.replace(b" ", b"\0") if answer == ECHO else answer
         return text[: self.size].ljust(self.size, b"\0") if self.size else text
 
     def serve(self, sock: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""spp_mirror: as vf, with the one component `mirror` (spp-facts 3.7)."""
+"""A fake spp_mirror: as vf, with the component type `mirror` only (docs/spp-protocol.md, Components)."""
 
 from tests.fakes.link import main
 from tests.fakes.vf import Vf

@@ -1,7 +1,9 @@
-"""spp_nfv from 18.08.1 on: digits as id in 18.08.1, echoes up to 18.08.3, then JSON (spp-facts 3.4, 3.6).
+"""A fake spp_nfv of 18.08.1 and later: digits as id in 18.08.1, echoes up to 18.08.3, then JSON.
 
-Its ``do_add`` and ``do_del`` (src/nfv/commands.h) answer success for a port type that they do not know, and write
-beside the table of ports. ``del`` leaves a patch to the deleted port, whose end becomes ``udf``.
+(docs/spp-protocol.md, Client id, Nfv commands, Unchecked arguments)
+
+``do_add`` and ``do_del`` reply success for an unknown port type, and write beside the table of ports. ``del`` leaves a
+patch to the deleted port, whose end becomes ``udf``.
 """
 
 import os
@@ -28,12 +30,12 @@ class Nfv(Fake):
             lcores |= {} if self.before("18.08.3") else {"master-lcore": 1}  # type: ignore[dict-item]
             state = "running" if self.running else "idling"
             return compact(**{"client-id": self.id}, status=state, **lcores, ports=self.ports, patches=self.patches)
-        said = self.change(words)
+        reply = self.change(words)
         self.ended = words == ["exit"]
-        return ECHO if self.before("18.08.4") and said != ECHO else said
+        return ECHO if self.before("18.08.4") and reply != ECHO else reply
 
     def listen(self, uid: str) -> bool:
-        """vhost:N makes sockN; where that is there already it fails, and the file is gone (spp-facts 12.3)."""
+        """Create sockN for vhost:N. If it exists, fail and remove it (docs/spp-protocol.md, Stale sockets)."""
         folder = os.environ.get("FAKE_SOCK_DIR")
         if not folder or not uid.startswith("vhost:"):
             return True

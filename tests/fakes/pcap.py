@@ -1,4 +1,7 @@
-"""spp_pcap from 18.08.2 on: status, start, stop, exit (spp-facts 3.8). A second start or stop succeeds, too."""
+"""A fake spp_pcap of 18.08.2 and later: status, start, stop, exit. A second start or stop succeeds, too.
+
+(docs/spp-protocol.md, Components)
+"""
 
 from tests.fakes.link import Fake, main, results
 

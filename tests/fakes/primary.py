@@ -1,4 +1,7 @@
-"""spp_primary from 18.08.1 on: JSON, padded; forwards from 19.08 on, knows flow rules from 19.11 on (spp-facts 3.5)."""
+"""A fake spp_primary of 18.08.1 and later: padded JSON; forwards since 19.08, has flow rules since 19.11.
+
+(docs/spp-protocol.md, Primary commands, Primary status)
+"""
 
 from tests.fakes.link import ECHO, Fake, compact, main
 

@@ -1,5 +1,8 @@
-"""spp-ctl, as far as a launcher uses it, with its defects: 204 though the process failed, a dead primary that stays
-listed, the newer of two processes with one id throws out the other (spp-facts 3.4, 3.9, 5)."""
+"""A fake spp-ctl with the calls that a launcher uses, and with its defects.
+
+It replies 204 although the process failed, keeps a dead primary in its list, and replaces a process when another one
+with the same id connects (docs/spp-protocol.md, Client id, Exit, REST).
+"""
 
 import argparse
 import contextlib
@@ -23,14 +26,14 @@ class Process:
         """The reply as spp-ctl reads it: one receive of 4096 bytes, and what is there beyond where that was full."""
         with self.lock:
             self.sock.sendall(command.encode())
-            said = self.sock.recv(SIZE)
-            if len(said) == SIZE:
+            reply = self.sock.recv(SIZE)
+            if len(reply) == SIZE:
                 with contextlib.suppress(BlockingIOError):
                     while more := self.sock.recv(SIZE, socket.MSG_DONTWAIT):
-                        said += more
+                        reply += more
                         if len(more) < SIZE:
                             break
-            return said.decode()
+            return reply.decode()
 
 
 class Ctl:
@@ -48,13 +51,13 @@ class Ctl:
         self.table[0] = Process("primary", sock)
 
     def secondary(self, sock: socket.socket) -> None:
-        said = Process("", sock).ask("_get_client_id")
-        digits = said.strip("\0")  # a byte behind the padding is no number, as in the real one
+        reply = Process("", sock).ask("_get_client_id")
+        digits = reply.strip("\0")  # a byte behind the padding is no number, as in the real one
         if self.version == "18.08.1" and digits.isdecimal():
             number, kind = int(digits), "nfv"
         else:
             try:
-                found = self.decode(said)
+                found = self.decode(reply)
                 number, kind = found["client_id"], found["process_type"]
             except (ValueError, KeyError, TypeError):
                 print("get process id failed", flush=True)
@@ -65,18 +68,18 @@ class Ctl:
             old.sock.close()
         self.table[number] = Process(kind, sock)
 
-    def decode(self, said: str) -> dict[str, object]:
+    def decode(self, reply: str) -> dict[str, object]:
         """JSON as each release reads it: up to 18.08.1 a vf must not pad; later every NUL is removed wherever it is."""
-        return dict(json.loads(said if self.version == "18.08.1" else said.replace("\0", "")))
+        return dict(json.loads(reply if self.version == "18.08.1" else reply.replace("\0", "")))
 
     def status(self, process: Process) -> dict[str, object]:
-        said = process.ask("status")
+        reply = process.ask("status")
         if self.version in ("18.08.1", "18.08.2") and process.kind in ("nfv", "primary"):
             try:
-                return dict(json.loads(said.strip("\0")))
+                return dict(json.loads(reply.strip("\0")))
             except ValueError:
                 return {}  # of a dead process, too
-        found = self.decode(said)
+        found = self.decode(reply)
         info = found.get("info", found)
         assert isinstance(info, dict)
         return info

@@ -1,4 +1,4 @@
-"""Stands for a built program of SPP: takes its command line (EAL -- application) and becomes the fake of its kind.
+"""Run the fake of a program of SPP, with the command line of that program (EAL -- application).
 
 ``python -m tests.fakes.start KIND VERSION <the command line>``; KIND is that of the program's name, spp_KIND.
 """

@@ -1,4 +1,7 @@
-"""A built SPP source tree of a release, made of fakes: what is in it as the facts tell it (spp-facts 1.3, 1.4)."""
+"""Create a fake SPP source tree of a release, with fakes as its programs.
+
+(docs/spp-protocol.md, Binaries, Controllers)
+"""
 
 import json
 import sys
@@ -8,7 +11,7 @@ from tests.conftest import ROOT
 from tests.fakes.link import VERSIONS
 
 TARGET = "x86_64-native-linuxapp-gcc"
-#: Text in sources by which releases differ (spp-facts 2.2, 2.3, 3.2, 3.6).
+#: Text in sources by which releases differ (docs/spp-protocol.md, Command lines, Nfv commands).
 SOURCES = {
     "primary/main.c": {"16.07": '#include "rte_ivshmem.h"', "19.08": '"disp-stats"', "19.11": '"port-num"'},
     "nfv/main.c": {"18.02": '"nullpmd"', "18.08.3": '"master-lcore"'},

@@ -1,4 +1,7 @@
-"""spp_vf: components; staged until `flush` up to 18.05, `classifier_mac` until 18.08.3 (spp-facts 3.3, 3.7)."""
+"""A fake spp_vf: staged until `flush` up to 18.05, `classifier_mac` until 18.08.3.
+
+(docs/spp-protocol.md, Components)
+"""
 
 import json
 

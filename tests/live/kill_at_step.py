@@ -46,20 +46,20 @@ def effect(event: str, args: tuple[Any, ...]) -> str | None:
     if event == "open":
         path, _, flags = args
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        said = f"open {path}" if writes and isinstance(path, str) and not path.startswith("/dev/") else ""
+        effect = f"open {path}" if writes and isinstance(path, str) and not path.startswith("/dev/") else ""
     elif event == "subprocess.Popen":
-        said = "run " + " ".join(map(os.fsdecode, args[1]))[:300]
+        effect = "run " + " ".join(map(os.fsdecode, args[1]))[:300]
     elif event == "os.kill":
-        said = f"signal {int(args[1])}" if args[1] else ""
+        effect = f"signal {int(args[1])}" if args[1] else ""
     elif event in _CHANGES:
-        said = f"{event} {args[1] if event == 'socket.connect' else args[0] if args else ''}"
+        effect = f"{event} {args[1] if event == 'socket.connect' else args[0] if args else ''}"
     else:
         return None
-    said = re.sub(rf"\b{os.getpid()}\b", "PID", said.replace("\n", " "))
-    return re.sub(r"map_\d+$", "map_N", said) or None
+    effect = re.sub(rf"\b{os.getpid()}\b", "PID", effect.replace("\n", " "))
+    return re.sub(r"map_\d+$", "map_N", effect) or None
 
 
-def tell_effects(told: Callable[[str], None]) -> None:
+def report_effects(report: Callable[[str], None]) -> None:
     inside = threading.local()
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
@@ -67,23 +67,23 @@ def tell_effects(told: Callable[[str], None]) -> None:
             inside.it = True
             try:
                 if what := effect(event, args):
-                    told(what)
+                    report(what)
             finally:
                 inside.it = False
 
     sys.addaudithook(hook)
 
 
-def tell_steps(told: Callable[[str], None]) -> None:
+def report_steps(report: Callable[[str], None]) -> None:
     from sppr.cli.terminal import progress
     from sppr.lab.down import teardown
 
-    def tell(_: Any, done: str) -> None:
+    def report_step(_: Any, done: str) -> None:
         if not done.startswith("warning:"):
-            told(done)
+            report(done)
 
-    progress.Lines.step = progress.Lines.note = tell  # type: ignore[method-assign]
-    teardown.down = functools.partial(teardown.down, step=told)  # type: ignore[assignment]
+    progress.Lines.step = progress.Lines.note = report_step  # type: ignore[method-assign]
+    teardown.down = functools.partial(teardown.down, step=report)  # type: ignore[assignment]
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def main() -> None:
     sys.argv = ["sppr", *words]
     from sppr.cli.main import main as sppr
 
-    {"steps": tell_steps, "effects": tell_effects}[where](striker.reached)
+    {"steps": report_steps, "effects": report_effects}[where](striker.reached)
     sppr()
 
 

@@ -46,14 +46,14 @@ class Client:
         data = self.sock.recv(MESSAGE)
         return (int.from_bytes(data[:2], "little"), data[2:]) if data else (0, b"")
 
-    def tell(self, kind: int, body: bytes = b"", *fds: int) -> tuple[int, str]:
+    def send_message(self, kind: int, body: bytes = b"", *fds: int) -> tuple[int, str]:
         """The answer's type, and the reason if it is a refusal."""
         socket.send_fds(self.sock, [struct.pack("<H", kind) + body.ljust(MESSAGE - 2, b"\0")], fds)
         got, rest = self.answer()
         return got, rest[4:].split(b"\0")[0].decode() if got == DISCONNECT else ""
 
     def init(self, number: int = 0, version: int = 0x200, mode: int = 0) -> tuple[int, str]:
-        return self.tell(INIT, struct.pack("<HIB24s32s", version, number, mode, b"", b"by hand"))
+        return self.send_message(INIT, struct.pack("<HIB24s32s", version, number, mode, b"", b"by hand"))
 
     def region(self, size: int = REGION, seal: bool = True, index: int = 0, real: int = REGION) -> tuple[int, str]:
         fd = os.memfd_create("memif", os.MFD_ALLOW_SEALING if seal else 0)
@@ -62,7 +62,7 @@ class Client:
         if seal:
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
         try:
-            return self.tell(ADD_REGION, struct.pack("<HQ", index, size), fd)
+            return self.send_message(ADD_REGION, struct.pack("<HQ", index, size), fd)
         finally:
             os.close(fd)
 
@@ -78,7 +78,7 @@ class Client:
     ) -> tuple[int, str]:
         flags = 1 if at == TO_SERVER else 0
         event = self.events[flags] if fd is None else fd
-        return self.tell(ADD_RING, struct.pack("<HHHIBH", flags, index, region, at, log2, 0), event)
+        return self.send_message(ADD_RING, struct.pack("<HHHIBH", flags, index, region, at, log2, 0), event)
 
     def connect(self, number: int = 0) -> None:
         assert self.init(number)[0] == ACK
@@ -86,7 +86,7 @@ class Client:
         self.make_rings()
         assert self.ring(TO_SERVER)[0] == ACK
         assert self.ring(TO_CLIENT)[0] == ACK
-        assert self.tell(CONNECT, b"hand")[0] == CONNECTED
+        assert self.send_message(CONNECT, b"hand")[0] == CONNECTED
 
     def word(self, at: int, value: int | None = None) -> int:
         assert self.memory is not None

@@ -85,8 +85,8 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     [("PUT", "/primary/launch", ATTACK), ("GET", "/processes", None), ("DELETE", "/nfvs/1", None)],
 )
 def test_another_user_gets_403_and_nothing_is_done(panel: Lab, method: str, path: str, body: object) -> None:
-    said = as_user("nobody", request(panel.rest_port, method, path, body))
-    assert said.startswith("403 uid 65534 (nobody) is not allowed: only uid 0 (root) and uid 1 (daemon)"), said
+    printed = as_user("nobody", request(panel.rest_port, method, path, body))
+    assert printed.startswith("403 uid 65534 (nobody) is not allowed: only uid 0 (root) and uid 1 (daemon)"), printed
     assert {"type": "nfv", "client-id": 1} in panel.rest("GET", "/processes")[1]
     panel.controller.logged("refused a REST client: uid 65534 (nobody) is not allowed")
 
@@ -199,11 +199,11 @@ def test_every_option_that_loads_or_names_a_file_is_refused(panel: Lab) -> None:
         "-l": "0,1 -d /tmp/e.so", "--proc-type": "primary", "--log-level": "../x", "--in-memory": "",
     }  # fmt: skip
     for name, value in bad.items():
-        status, said = panel.rest("PUT", "/primary/launch", {**good, "eal": {**good["eal"], name: value}})
-        assert status == 400 and (repr(name) in said or repr(value) in said), (name, said)
+        status, printed = panel.rest("PUT", "/primary/launch", {**good, "eal": {**good["eal"], name: value}})
+        assert status == 400 and (repr(name) in printed or repr(value) in printed), (name, printed)
     for name, value in {"--sock-dir": "/etc", "--log-dir": "/etc", "-s": "10.0.0.1:6666", "--out-dir": "/etc"}.items():
-        status, said = panel.rest("PUT", "/primary/launch", {**good, "app": {**good["app"], name: value}})
-        assert status == 400 and (repr(name) in said or "is not this controller" in said), (name, said)
+        status, printed = panel.rest("PUT", "/primary/launch", {**good, "app": {**good["app"], name: value}})
+        assert status == 400 and (repr(name) in printed or "is not this controller" in printed), (name, printed)
 
 
 def test_an_unknown_user_is_an_error_at_the_start(tmp_path: Path) -> None:

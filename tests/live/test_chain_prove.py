@@ -39,8 +39,8 @@ ALL = ("-ns", "2", "-nr", "1", "-nv", "1")
 def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A proved chain through a ring VM and a vhost VM, each served by a secondary of its own."""
     folder = tmp_path_factory.mktemp("lab")
-    with labs.chain_lab(folder, "prooflab1", base_image, WEB, *ALL, "--prove") as (made, said):
-        made.said = said  # type: ignore[attr-defined]
+    with labs.chain_lab(folder, "prooflab1", base_image, WEB, *ALL, "--prove") as (made, printed):
+        made.printed = printed  # type: ignore[attr-defined]
         yield made
 
 
@@ -85,11 +85,11 @@ def start(lab: Lab, *words: str) -> subprocess.Popen[str]:
 
 
 def test_wakeup_ends_with_a_proved_chain(lab: Lab) -> None:
-    said = lab.said  # type: ignore[attr-defined]
+    printed = lab.printed  # type: ignore[attr-defined]
     for direction in ("forward", "reverse"):
-        assert f"web  {direction}  10,000 of 10,000 frames of 64 B  0 lost  0 reordered  p50 " in said, said
-    assert "TCP from prooflab1-client to prooflab1-server and back: 65,536 bytes" in said
-    assert "pass: consistency, reach, trace" in said
+        assert f"web  {direction}  10,000 of 10,000 frames of 64 B  0 lost  0 reordered  p50 " in printed, printed
+    assert "TCP from prooflab1-client to prooflab1-server and back: 65,536 bytes" in printed
+    assert "pass: consistency, reach, trace" in printed
 
 
 def test_a_proof_puts_the_ends_back_and_reports_for_ci(lab: Lab, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ SOON = 2.0
 def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A chain through a ring VM and a vhost VM, each served by a secondary of its own."""
     folder, flags = tmp_path_factory.mktemp("lab"), ("-ns", "2", "-nr", "1", "-nv", "1")
-    with labs.chain_lab(folder, "chainlab1", base_image, WEB, *flags) as (made, said):
-        assert "chain web: up  tap:0 → vm_r6 → vm_v11 → tap:1" in said
+    with labs.chain_lab(folder, "chainlab1", base_image, WEB, *flags) as (made, printed):
+        assert "chain web: up  tap:0 → vm_r6 → vm_v11 → tap:1" in printed
         yield made
 
 

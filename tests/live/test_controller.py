@@ -247,7 +247,7 @@ def test_a_silent_and_a_babbling_client_hold_up_nobody(controller: Controller) -
 
 
 @pytest.mark.parametrize(
-    ("introduction", "said"),
+    ("introduction", "printed"),
     [
         (reply(results=[{"result": "success"}], client_id=0, process_type="nfv"), "id 0 is not in 1 to 127"),
         (reply(results=[{"result": "success"}], client_id=128, process_type="nfv"), "id 128 is not in 1 to 127"),
@@ -258,12 +258,12 @@ def test_a_silent_and_a_babbling_client_hold_up_nobody(controller: Controller) -
         (b"GET / HTTP/1.1\r\n\x1b[2J", "it is not an SPP process: it answered 'GET / HTTP/1.1"),
     ],
 )
-def test_refused_introductions(shared: Controller, introduction: bytes, said: str) -> None:
+def test_refused_introductions(shared: Controller, introduction: bytes, printed: str) -> None:
     fake = Fake(shared.sec_port)
     fake.introduction = introduction
     fake.start()
     assert fake.closed.wait(WAIT)
-    shared.logged(said)
+    shared.logged(printed)
     assert "\x1b" not in shared.text()
     assert shared.client.processes() == []
 
@@ -366,7 +366,7 @@ def test_nfv_routes_and_errors(shared: Controller) -> None:
 
 
 def test_exit_without_an_answer_is_a_success(shared: Controller) -> None:
-    """Classic processes close instead (spp-facts 3.2)."""
+    """Classic processes close instead (docs/spp-protocol.md, Classic commands)."""
     fake = nfv(shared, 1)
     fake.mute.add("exit")
     shared.client.exit("nfv:1")
@@ -488,7 +488,7 @@ def test_ports_can_be_taken_again_at_once(controller: Controller, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "status", "said"),
+    ("text", "status", "printed"),
     [
         ("status\n", 0, "- status: not running"),
         ("status", 0, "- status: not running"),
@@ -498,9 +498,9 @@ def test_ports_can_be_taken_again_at_once(controller: Controller, tmp_path: Path
         ("# comment\n\nhistory\n", 0, "   2  history"),
     ],
 )
-def test_lines_from_a_pipe(tmp_path: Path, text: str, status: int, said: str) -> None:
+def test_lines_from_a_pipe(tmp_path: Path, text: str, status: int, printed: str) -> None:
     ended = run(tmp_path, "--pri-port", "0", "--sec-port", "0", text=text)
-    assert said in ended.stdout
+    assert printed in ended.stdout
     assert (ended.returncode, ended.stderr) == (status, "")
 
 
@@ -548,7 +548,7 @@ def test_prompt_session(prompt: pexpect.spawn, tmp_path: Path) -> None:
     fake = Fake(prompt.ports[1], 1)
     fake.start()
     prompt.expect_exact("nfv:1 connected")
-    for typed, said in (
+    for typed, printed in (
         ("nfv 1; add ring:0", "Add ring:0."),
         ("nfv 1; patch phy:0 ring:0", "Patch ports (phy:0 -> ring:0)."),
         ("nfv 1; forward", "Start forwarding."),
@@ -567,7 +567,7 @@ def test_prompt_session(prompt: pexpect.spawn, tmp_path: Path) -> None:
         ("nfv 1; exit", "Exit nfv 1"),
     ):
         prompt.send(f"{typed}\r")
-        prompt.expect_exact(said)
+        prompt.expect_exact(printed)
     prompt.send("bye\r")
     assert ended(prompt) == 0
     history = tmp_path / ".local/state/sppr/history"
@@ -691,9 +691,9 @@ def test_half_requests_do_not_keep_others_out(with_rest: tuple[Controller, int])
                 sock.sendall(b"GET /v1/processes HTTP/1.1\r\nHost: 127")
         assert running.client.alive()
         assert ask(port, f"Host: 127.0.0.1:{port}").endswith(b"200 OK")
-        held = lambda: len(list(Path(f"/proc/{running.process.pid}/fd").iterdir()))  # noqa: E731
-        assert held() < 200
-        until(lambda: held() < 40, "all of them dropped")
+        open_fds = lambda: len(list(Path(f"/proc/{running.process.pid}/fd").iterdir()))  # noqa: E731
+        assert open_fds() < 200
+        until(lambda: open_fds() < 40, "all of them dropped")
     assert running.client.alive() and running.process.poll() is None
 
 

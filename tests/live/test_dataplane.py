@@ -40,7 +40,7 @@ def test_unit_tests_pass_and_a_second_make_builds_nothing(programs: None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("program", "arguments", "said"),
+    ("program", "arguments", "printed"),
     [
         ("spp_primary", "-- -n 1 -s 127.0.0.1:5555", "-p HEX is missing"),
         ("spp_primary", "-- -p 1 -s 127.0.0.1:5555", "-n NUM is missing"),
@@ -51,10 +51,10 @@ def test_unit_tests_pass_and_a_second_make_builds_nothing(programs: None) -> Non
         ("spp_nfv", "-- -n 1 -s localhost:6666", "IPv4:PORT"),
     ],
 )
-def test_a_bad_argument_is_told_at_once(programs: None, program: str, arguments: str, said: str) -> None:
+def test_a_bad_argument_is_told_at_once(programs: None, program: str, arguments: str, printed: str) -> None:
     done = subprocess.run([BUILD / program, *arguments.split()], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert printed in done.stderr
 
 
 # --- control ---

@@ -48,7 +48,7 @@ def hand(lab: Lab, path: Path) -> memif.Client:
     return lab.stack.enter_context(contextlib.closing(memif.Client(path)))
 
 
-def held(process: Process) -> tuple[int, int]:
+def resources(process: Process) -> tuple[int, int]:
     """How many fds are open, and how many regions of clients are mapped."""
     maps = Path(f"/proc/{process.pid}/maps").read_text()
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir())), maps.count("memif")
@@ -70,14 +70,14 @@ def test_peers_come_and_go(lab: Lab, number: int) -> None:
     """Both ways through testpmd; it ends by itself, then it is killed; each next one finds the port, nothing leaks."""
     process, connection, path = start(lab, number)
     source, sink = lab.tap_ends()
-    before = held(process)
+    before = resources(process)
     for signo in (signal.SIGINT, signal.SIGKILL, signal.SIGINT):
         peer = memif.testpmd(lab, path)
         crosses(source, sink)
         sink.drain()
         assert send_all(source, sink, 300, window=4) == list(range(300))
         peer.terminate(signo)
-        wait_for("all given back", lambda: held(process) == before)
+        wait_for("all given back", lambda: resources(process) == before)
         stands_still(source, sink)
     assert process.text().count("memif:0: the peer has gone") == 3
     connection.ok("del memif:0")
@@ -195,7 +195,7 @@ def test_clients_gone_under_traffic(lab: Lab) -> None:
     process, nfv = lab.start_nfv(1, workers=2)
     nfv.ok("add nullpmd:0", "add memif:0", "patch nullpmd:0 memif:0", "patch memif:0 nullpmd:0", "forward")
     path = lab.sockets / "spp-memif.sock"
-    before = held(process)
+    before = resources(process)
     for number in range(200):
         with contextlib.closing(memif.Client(path)) as client:
             client.connect()
@@ -204,7 +204,7 @@ def test_clients_gone_under_traffic(lab: Lab) -> None:
             wait_for("frames to the client", lambda client=client: client.word(memif.TO_CLIENT + 64) >= memif.SLOTS)
             client.offer()
         wait_for("gone", lambda number=number: process.text().count("the peer has gone") == number + 1)
-    wait_for("all given back", lambda: held(process) == before)  # the line is printed before
+    wait_for("all given back", lambda: resources(process) == before)  # the line is printed before
     assert process.terminate() == 0
 
 
@@ -288,14 +288,14 @@ REFUSED = {
     "Region not sealed against shrinking": lambda c: c.init() and c.region(seal=False),
     "Wrong region size": lambda c: c.init() and c.region(size=memif.REGION + 1),
     "Invalid region index": lambda c: c.init() and c.region(index=1),
-    "Missing region fd": lambda c: c.init() and c.tell(memif.ADD_REGION, b"\0\0\0\x10"),
+    "Missing region fd": lambda c: c.init() and c.send_message(memif.ADD_REGION, b"\0\0\0\x10"),
     "Ring too large": lambda c: prepared(c).ring(0, log2=15),
     "Ring in an unknown region": lambda c: prepared(c).ring(0, region=1),
     "Ring outside of its region": lambda c: prepared(c).ring(memif.REGION - memif.RING + 16),
     "Invalid ring index": lambda c: prepared(c).ring(0, index=1),
     "Missing interrupt fd": lambda c: prepared(c).ring(0, fd=0),
-    "A ring is missing": lambda c: prepared(c).tell(memif.CONNECT),
-    "Wrong cookie": lambda c: [c := prepared(c), c.ring(0), c.ring(memif.RING), c.tell(memif.CONNECT)][-1],
+    "A ring is missing": lambda c: prepared(c).send_message(memif.CONNECT),
+    "Wrong cookie": lambda c: [c := prepared(c), c.ring(0), c.ring(memif.RING), c.send_message(memif.CONNECT)][-1],
 }
 
 
@@ -307,7 +307,7 @@ def prepared(client: memif.Client) -> memif.Client:
 def test_wrong_clients_are_refused(lab: Lab) -> None:
     """Each told why; none keeps anything of the process, or another client out."""
     process, _, path = start(lab, 1)
-    before = held(process)
+    before = resources(process)
     for why, wrong in REFUSED.items():
         with contextlib.closing(memif.Client(path)) as client:
             assert wrong(client) == (memif.DISCONNECT, why)
@@ -319,9 +319,9 @@ def test_wrong_clients_are_refused(lab: Lab) -> None:
     client.connect()
     with contextlib.closing(memif.Client(path)) as second:
         assert second.init() == (memif.DISCONNECT, "Already connected")
-    assert client.tell(memif.CONNECT) == (memif.DISCONNECT, "Unexpected message")
+    assert client.send_message(memif.CONNECT) == (memif.DISCONNECT, "Unexpected message")
     lab.stack.close()
-    wait_for("all given back", lambda: held(process) == before)
+    wait_for("all given back", lambda: resources(process) == before)
 
 
 def test_a_client_that_scribbles(lab: Lab) -> None:

@@ -52,8 +52,8 @@ def test_nfv(shared: Lab, version: str, how: tuple[object, ...]) -> None:
     status = shared.good("GET", "/nfvs/3")
     assert (status["ports"], status["patches"]) == (["phy:0", "phy:1", "vhost:0"], [])
     assert status["status"] == "running", "del stops forwarding, the controller resumes it"
-    code, said = shared.rest("PUT", "/nfvs/3/patches", {"src": "phy:0", "dst": "ring:9"})
-    assert code == 400, said
+    code, printed = shared.rest("PUT", "/nfvs/3/patches", {"src": "phy:0", "dst": "ring:9"})
+    assert code == 400, printed
     shared.good("DELETE", "/nfvs/3")
     assert fake.wait(WAIT) == 0
     gone(shared)
@@ -62,8 +62,8 @@ def test_nfv(shared: Lab, version: str, how: tuple[object, ...]) -> None:
 @pytest.mark.parametrize("version", ["16.07", "18.02", "18.05", "18.08.2"])
 def test_an_add_that_is_echoed_and_not_done_is_refused(shared: Lab, version: str) -> None:
     fake = shared.add("classic_nfv" if version in CLASSIC else "nfv", 1, "--version", version, "--lie")
-    code, said = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "vhost:1"})
-    assert code == 400 and "`add vhost:1` did not have the requested effect" in said
+    code, printed = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "vhost:1"})
+    assert code == 400 and "`add vhost:1` did not have the requested effect" in printed
     fake.kill()
     gone(shared)
 
@@ -82,24 +82,24 @@ def test_a_component_that_did_not_change_is_an_error(shared: Lab, version: str) 
         (("PUT", "/classifier_table", entry), "mac 0a:00:00:00:00:21 ring:1 is not in the classifier table"),
     ):  # fmt: skip
         method, path, body = asked
-        code, said = shared.rest(method, f"/vfs/4{'' if path == '/classifier_table' else '/components'}{path}", body)
-        assert code == 400 and what in said, said
+        code, printed = shared.rest(method, f"/vfs/4{'' if path == '/classifier_table' else '/components'}{path}", body)
+        assert code == 400 and what in printed, printed
     fake.kill()
     gone(shared)
 
 
 def test_a_capture_that_did_not_start_is_an_error(shared: Lab) -> None:
     fake = shared.add("pcap", 5, "--lie")
-    code, said = shared.rest("PUT", "/pcaps/5/capture", {"action": "start"})
-    assert code == 400 and "`start` did not have the requested effect: the process is idle" in said
+    code, printed = shared.rest("PUT", "/pcaps/5/capture", {"action": "start"})
+    assert code == 400 and "`start` did not have the requested effect: the process is idle" in printed
     fake.kill()
     gone(shared)
 
 
 def test_what_classic_spp_lacks_is_refused_before_it_is_sent(shared: Lab) -> None:
     fake = shared.add("classic_nfv", 1)
-    code, said = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "memif:0"})
-    assert code == 400 and "classic SPP" in said
+    code, printed = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "memif:0"})
+    assert code == 400 and "classic SPP" in printed
     fake.kill()
     assert fake.stdout and "memif" not in fake.stdout.read()
     gone(shared)
@@ -111,11 +111,11 @@ def test_primary(shared: Lab, version: str) -> None:
     status = shared.good("GET", "/primary/status")
     assert isinstance(status["phy_ports"], list) and isinstance(status["ring_ports"], list)
     shared.good("DELETE", "/primary/status")
-    code, said = shared.rest("PUT", "/primary/forward", {"action": "start"})
+    code, printed = shared.rest("PUT", "/primary/forward", {"action": "start"})
     code2, _ = shared.rest("PUT", "/primary/ports", {"action": "add", "port": "vhost:1"})
     code3, _ = shared.rest("PUT", "/primary/patches", {"src": "phy:0", "dst": "vhost:1"})
     new = VERSIONS.index(version) >= VERSIONS.index("19.08")
-    assert (code, code3) == ((204, 204) if new else (400, 400)), said
+    assert (code, code3) == ((204, 204) if new else (400, 400)), printed
     assert code2 == (204 if version in JSON[3:] else 400)
     options = {"-l": "1,2", "--proc-type": "secondary"}
     address = f"127.0.0.1:{shared.controller.sec_port}"
@@ -156,10 +156,10 @@ def test_vf(shared: Lab, version: str) -> None:
     assert parts["fwd"]["tx_port"] == [{"port": "ring:1", "vlan": {"operation": "add", "id": 100, "pcp": 3}}]
     assert parts["cls"]["type"].startswith("classifier")
     assert [entry["value"] for entry in status["classifier_table"]] == ["0a:00:00:00:00:21", "100/0a:00:00:00:00:21"]
-    code, said = shared.rest("POST", "/vfs/4/components", {"name": "fwd2", "core": 99, "type": "forward"})
-    assert (code, said.partition("(")[0].strip()) == (
+    code, printed = shared.rest("POST", "/vfs/4/components", {"name": "fwd2", "core": 99, "type": "forward"})
+    assert (code, printed.partition("(")[0].strip()) == (
         400,
-        f"command error: {'bad value' if said.find('bad') > 0 else 'Invalid value'}",
+        f"command error: {'bad value' if printed.find('bad') > 0 else 'Invalid value'}",
     )
     assert shared.rest("PUT", "/vfs/4/components/fwd/ports", attach | {"dir": "tx"})[1] == "command error: error occur"
     assert "fwd2" not in json.dumps(shared.good("GET", "/vfs/4")), "what was refused is not flushed later"

@@ -204,8 +204,8 @@ def test_a_lab_that_runs_is_well_and_its_logs_are_explained(own: Lab) -> None:
     assert own.status()["pri"]["state"] == own.status()["sec1"]["state"] == "ready", "doctor harms no lab that runs"
     with (own.state / "pri.log").open("a") as log:
         log.write("\x1b[31mEAL: lcore 12 unavailable\x1b[0m\r\n")
-    told = doctor(own, "explain", "pri", "--session", own.session)
-    assert told.returncode == 1 and "EAL: lcore 12 unavailable\n    cores-exist: a coremask names" in told.stdout
+    message = doctor(own, "explain", "pri", "--session", own.session)
+    assert message.returncode == 1 and "EAL: lcore 12 unavailable\n    cores-exist: a coremask names" in message.stdout
     assert own.down().returncode == 0 and own.leftovers() == []
 
 

@@ -53,7 +53,7 @@ def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> N
     assert done.returncode == 4 and time.monotonic() - began < 20
     assert "error: pri: exited with status 7 before it was ready (" in done.stderr
     assert "last: EAL: No free 2048 kB hugepages" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
-    assert "hint: sppr setup" in done.stderr and "sppr down --session testlab2` ends it" in done.stderr
+    assert "hint: sppr setup" in done.stderr and "sppr down --session testlab2` stops them" in done.stderr
     assert lab.status()["pri"]["exit"] == 7 and lab.status()["ctrler"]["state"] == "ready", "what runs stays for a look"
     assert lab.status()["sec1"]["state"] == "stopped", "what needed it was not started"
     assert lab.down().returncode == 0 and lab.leftovers() == []
@@ -67,8 +67,8 @@ def test_a_primary_that_never_connects_is_told_at_the_deadline(lab: Lab) -> None
     done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 5, done.stdout + done.stderr
     # On a loaded machine the last progress comes later.
-    said = r"error: pri: not ready after \d\.\d s, waited for it to be connected .*\(no progress for 3 s\)"
-    assert re.search(said, done.stderr), done.stderr
+    printed = r"error: pri: not ready after \d\.\d s, waited for it to be connected .*\(no progress for 3 s\)"
+    assert re.search(printed, done.stderr), done.stderr
     assert "last: I am well" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
     assert lab.status()["pri"]["state"] == "starting", "it runs, and may yet connect"
     assert lab.down().returncode == 0 and lab.leftovers() == []
@@ -108,9 +108,9 @@ def test_ctrl_c_leaves_a_state_that_down_handles(lab: Lab) -> None:
     launcher = subprocess.Popen(words, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_for("the primary", lambda: (lab.state / "pri.pid").exists())
     launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=20)
-    assert launcher.returncode == 130 and "Traceback" not in said
-    assert "hint: sppr up goes on, sppr down --session testlab2 ends it" in said
+    _, printed = launcher.communicate(timeout=20)
+    assert launcher.returncode == 130 and "Traceback" not in printed
+    assert "hint: sppr up continues, sppr down --session testlab2 stops the lab" in printed
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
@@ -130,14 +130,14 @@ def test_all_that_is_missing_is_told_at_once_before_any_window_is_opened(lab: La
 
 
 def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_is_opened(lab: Lab) -> None:
-    veth, held = f"{lab.tap}a", f"{lab.tap}b"
+    veth, tap = f"{lab.tap}a", f"{lab.tap}b"
     subprocess.run(["ip", "link", "add", veth, "type", "veth", "peer", "name", f"{lab.tap}p"], check=True)
-    tuntap = ["ip", "tuntap", "add", held, "mode", "tap", "multi_queue"]
+    tuntap = ["ip", "tuntap", "add", tap, "mode", "tap", "multi_queue"]
     subprocess.run(tuntap, check=True)
     holder = "import fcntl, sys, time; f = open('/dev/net/tun', 'r+b', buffering=0); "
     holder += "fcntl.ioctl(f, 0x400454ca, sys.argv[1].encode().ljust(16, b'\\0') + b'\\2\\x11'.ljust(24, b'\\0')); "
     process = subprocess.Popen(
-        [sys.executable, "-c", holder + "print(flush=True); time.sleep(60)", held], stdout=subprocess.PIPE
+        [sys.executable, "-c", holder + "print(flush=True); time.sleep(60)", tap], stdout=subprocess.PIPE
     )
     try:
         assert process.stdout and process.stdout.readline()
@@ -146,7 +146,7 @@ def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_
         assert f"{veth}: already exists, but net_tap0 of the primary must create it: it is a veth\n" in done.stderr
         assert f"fix: ip link del {veth}, or set another iface= for net_tap0: primary.vdevs in conf.yml" in done.stderr
         assert (
-            f"{held}: already exists, but net_tap1 of the primary must create it: it is a tap of pid {process.pid} ("
+            f"{tap}: already exists, but net_tap1 of the primary must create it: it is a tap of pid {process.pid} ("
             in (done.stderr)
         )
         assert not lab.state.exists() or not (lab.state / "pri.pid").exists()
@@ -198,7 +198,7 @@ def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not
         return [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
 
     good = lab.conf.read_text()
-    for script, told in (
+    for script, message in (
         ("while :; do :; done", "(still busy after 6 s)"),
         ("while echo again; do sleep 0.2; done", "(still busy after 6 s)"),
         ("sleep 60 & wait", "(no progress for 4 s)"),
@@ -207,7 +207,7 @@ def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not
         lab.conf.write_text(good)
         fake_tree(lab, script)
         done = subprocess.run(words(1.5), env=lab.env, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 5 and told in done.stderr, done.stdout + done.stderr
+        assert done.returncode == 5 and message in done.stderr, done.stdout + done.stderr
         assert lab.down().returncode == 0
     lab.conf.write_text(good)
     real = ROOT / "sppr/dataplane/build/spp_primary"

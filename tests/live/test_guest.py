@@ -354,10 +354,10 @@ def through(taps: tuple[str, str], frame: bytes) -> bytes:
 
 def test_instances_share_no_identity(start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
     """The template's own first boot left nothing behind that its instances would have in common."""
-    said = []
+    printed = []
     for vm_id in (6, 7):
         guest, _ = start_guest(vm_id)
         guest.wait_prompt()
         guest.run("until [ -d /run/sshd ]; do sleep .2; done")
-        said.append([guest.run("cat /etc/machine-id"), guest.run("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key")])
-    assert all(one and two and one != two for one, two in zip(*said, strict=True)), said
+        printed.append([guest.run("cat /etc/machine-id"), guest.run("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key")])
+    assert all(one and two and one != two for one, two in zip(*printed, strict=True)), printed

@@ -153,15 +153,15 @@ def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:
         places = [("10.0.2.2", p) for p in (loopback, outer, lab.rest, lab.sec, lab.pri)]
         places += [("10.0.2.3", loopback), ("10.0.2.100", loopback), ("10.0.2.100", lab.pri)]
         places += [(own_address(), outer)]
-        said = {f"{host}:{port}": inside(lab, 11, ASK.format(host=host, port=port)) for host, port in places}
-    assert not {place: text for place, text in said.items() if "HTTP" in text or "_get" in text}, said
+        printed = {f"{host}:{port}": inside(lab, 11, ASK.format(host=host, port=port)) for host, port in places}
+    assert not {place: text for place, text in printed.items() if "HTTP" in text or "_get" in text}, printed
 
 
 def test_a_guest_that_routes_127_to_its_gateway_does_not_reach_loopback(lab: Lab) -> None:
     with service("127.0.0.1") as port:
         names = {"gateway": "10.0.2.2", "nic": "eth0", "source": "10.0.2.15"}
-        said = inside(lab, 11, LOCALNET.format(**names) + "; " + ASK.format(host="127.0.0.1", port=port))
-    assert "HTTP" not in said
+        printed = inside(lab, 11, LOCALNET.format(**names) + "; " + ASK.format(host="127.0.0.1", port=port))
+    assert "HTTP" not in printed
 
 
 def test_a_guest_does_not_reach_the_ssh_of_another(lab: Lab) -> None:
@@ -217,12 +217,14 @@ def test_an_open_guest_reaches_other_machines_but_not_this_one(lab: Lab) -> None
     with other_machine() as other, page_of(other) as port:
         assert "HTTP/1.0 404" in inside(lab, 12, ASK.format(host=THERE, port=port)), "its server answers"
     with service("127.0.0.1") as loopback, service(own_address()) as outer:
-        said = [inside(lab, 12, ASK.format(host=own_address(), port=outer))]
-        said += [inside(lab, 12, ASK.format(host=host, port=loopback)) for host in ("10.0.3.2", "10.0.3.3", "10.0.2.2")]
+        printed = [inside(lab, 12, ASK.format(host=own_address(), port=outer))]
+        printed += [
+            inside(lab, 12, ASK.format(host=host, port=loopback)) for host in ("10.0.3.2", "10.0.3.3", "10.0.2.2")
+        ]
         for gateway, nic, source in (("10.0.3.2", "eth1", "10.0.3.15"), ("10.0.2.2", "eth0", "10.0.2.15")):
             route = LOCALNET.format(gateway=gateway, nic=nic, source=source)
-            said.append(inside(lab, 12, f"{route}; " + ASK.format(host="127.0.0.1", port=loopback)))
-        assert not [text for text in said if "200" in text], said
+            printed.append(inside(lab, 12, f"{route}; " + ASK.format(host="127.0.0.1", port=loopback)))
+        assert not [text for text in printed if "200" in text], printed
     assert lab.status()["vm_v12"]["state"] == "ready"
     lab.down()
     passt = subprocess.run(

@@ -63,14 +63,14 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
     (lab.folder / "tool").chmod(0o755)
     done = lab.sppr("image", "build-template", "ring")
     assert done.returncode == 0, done.stdout + done.stderr
-    said = (
+    printed = (
         "root shell after",
         "step 1 of 3: echo made",
         "step 2 of 3: copy tool",
         "step 3 of 3",
         "spp_vm is installed",
     )
-    order = [done.stdout.index(text) for text in (*said, "created over")]
+    order = [done.stdout.index(text) for text in (*printed, "created over")]
     assert order == sorted(order)
     template = lab.folder / "runscripts" / f"or-{base_image.name}"
     before = template.read_bytes()

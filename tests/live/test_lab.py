@@ -24,7 +24,7 @@ def lab(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     try:
         done = made.wakeup("-ns", "2", "-nr", "1", "-nv", "1")
         assert done.returncode == 0, done.stdout + done.stderr
-        made.said = done.stdout  # type: ignore[attr-defined]
+        made.printed = done.stdout  # type: ignore[attr-defined]
         yield made
     finally:
         made.end()
@@ -61,14 +61,14 @@ def test_windows_are_in_order_and_the_last_has_the_focus(lab: Lab) -> None:
 
 
 def test_without_a_terminal_it_says_how_to_attach_and_what_it_waited_for(lab: Lab) -> None:
-    said: str = lab.said  # type: ignore[attr-defined]
-    assert "session testlab1 is up; attach: tmux -L testlab1 attach -t =testlab1" in said
-    order = [said.index(f"{name}: ready") for name in ("ctrler", "pri", "sec1", "vm_v11")]
+    printed: str = lab.printed  # type: ignore[attr-defined]
+    assert "session testlab1 is up; attach: tmux -L testlab1 attach -t =testlab1" in printed
+    order = [printed.index(f"{name}: ready") for name in ("ctrler", "pri", "sec1", "vm_v11")]
     assert order == sorted(order)
-    assert said.index("pri: waiting") > said.index("ctrler: ready") and said.index("sec1: waiting") > said.index(
-        "pri: ready"
-    )
-    assert said.index("vm_v11: waiting") > said.index("sec1: ready")
+    assert printed.index("pri: waiting") > printed.index("ctrler: ready") and printed.index(
+        "sec1: waiting"
+    ) > printed.index("pri: ready")
+    assert printed.index("vm_v11: waiting") > printed.index("sec1: ready")
 
 
 def test_a_second_wakeup_changes_nothing_and_says_so(lab: Lab) -> None:
@@ -112,14 +112,14 @@ def test_a_vhost_vm_answers_a_ping_through_its_port_killed_and_back_too(lab: Lab
     subprocess.run(["ip", "link", "set", tap, "up"], check=True)
     assert wait_for("an answer", lambda: pings(tap, 3), 30)
     row, console = lab.status()["sec1"], lab.state / "vm_v11.console"
-    said = console.read_bytes()
+    printed = console.read_bytes()
     os.kill(row["pid"], signal.SIGKILL)
     wait_state(lab, "sec1", "failed")
     assert not pings(tap, 1)
     run_again(lab, row["pane"], "-i 1")
     wait_state(lab, "sec1", "ready")
     wait_for("the VM to be behind its port again", lambda: pings(tap, 3), 60)
-    assert said and console.read_bytes() == said, "it did not boot again"
+    assert printed and console.read_bytes() == printed, "it did not boot again"
     control.stop("nfv:1")
     assert not pings(tap, 1)
 
@@ -129,14 +129,14 @@ def test_a_guest_comes_back_to_a_socket_that_was_removed_and_wakeup_made_anew(la
     tap, console, pid = f"{lab.tap}a", lab.state / "vm_v11.console", lab.status()["vm_v11"]["pid"]
     lab.control.forward("nfv:1")
     assert wait_for("an answer", lambda: pings(tap, 3), 30)
-    said = console.read_bytes()
+    printed = console.read_bytes()
     (lab.folder / "socks/sock11").unlink()
     assert pings(tap, 1), "what is connected stays connected"
     done = lab.wakeup()
     assert done.returncode == 0 and "sock11 of nfv:1 is gone: restoring the port" in done.stdout, done.stderr
     wait_for("the VM to be behind its new port", lambda: pings(tap, 3), 60)
     row = lab.status()["vm_v11"]
-    assert (row["state"], row["pid"]) == ("ready", pid) and console.read_bytes() == said, "it did not boot again"
+    assert (row["state"], row["pid"]) == ("ready", pid) and console.read_bytes() == printed, "it did not boot again"
     lab.control.stop("nfv:1")
 
 

@@ -106,12 +106,12 @@ def test_each_verb_cleans_up_after_a_killed_primary(small: Lab, words: tuple[str
     before = pids(small)
     os.kill(before["sec1"], signal.SIGSTOP)  # else it may have seen the death, and ended, before the verb looks
     kill(before["pri"])
-    said = verb(small, *words)
+    printed = verb(small, *words)
     after = pids(small)
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
     assert has_ended(before["sec1"])
-    told = "sec1: uses the memory of the previous primary, and is restarted, too"
-    assert (told in said) == (words[0] == "start") and "sec1 runs already" not in said
+    message = "sec1: uses the memory of the previous primary, and is restarted, too"
+    assert (message in printed) == (words[0] == "start") and "sec1 runs already" not in printed
 
 
 def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_image: Path) -> None:
@@ -158,8 +158,8 @@ def test_restart_keeps_pane_history_and_log_and_does_not_ask_a_wrong_conf(small:
     row = small.status()["sec1"]
     good = small.conf.read_text()
     small.conf.write_text("controler: {}\n")
-    said = verb(small, "restart", "sec1", status=2)
-    assert "controler: not a known key" in said and "nothing was changed" in said
+    printed = verb(small, "restart", "sec1", status=2)
+    assert "controler: not a known key" in printed and "nothing was changed" in printed
     assert small.status()["sec1"] == row
     small.conf.write_text(good)
     assert "sec1 stopped (exit)" in verb(small, "restart", "sec1")
@@ -171,8 +171,8 @@ def test_restart_keeps_pane_history_and_log_and_does_not_ask_a_wrong_conf(small:
     small.tmux("send-keys", "-t", row["pane"], "Up")
     wait_for("the command", lambda: "secondary.py -i 1" in last_line(small, row["pane"]))
     small.conf.unlink()
-    said = verb(small, "start", "sec1")
-    assert f"{small.conf} is gone: started as it ran last" in said and all_ready(small)
+    printed = verb(small, "start", "sec1")
+    assert f"{small.conf} is gone: started as it ran last" in printed and all_ready(small)
 
 
 def last_line(lab: Lab, pane: str) -> str:
@@ -181,22 +181,22 @@ def last_line(lab: Lab, pane: str) -> str:
 
 def test_restart_of_the_primary_stops_and_starts_its_secondaries_and_nobody_else(small: Lab) -> None:
     before = pids(small)
-    said = verb(small, "restart", "pri")
-    order = [said.index(text) for text in ("sec1 stopped", "pri stopped", "pri: ready", "sec1: ready")]
-    assert order == sorted(order), said
+    printed = verb(small, "restart", "pri")
+    order = [printed.index(text) for text in ("sec1 stopped", "pri stopped", "pri: ready", "sec1: ready")]
+    assert order == sorted(order), printed
     after = pids(small)
     assert all_ready(small) and after["ctrler"] == before["ctrler"] and after["sec1"] != before["sec1"]
 
 
 @pytest.mark.parametrize(
-    ("name", "key", "to", "said"),
+    ("name", "key", "to", "printed"),
     [
         ("pri", "memory: 128", "memory: 100G", "hugepages: the primary needs 102400 MiB"),
         ("ctrler", "rest_port: {rest}", "rest_port: {taken}", "port {taken} (controller.rest_port"),
     ],
 )
 def test_restart_checks_what_it_needs_before_it_ends_anything(
-    small: Lab, name: str, key: str, to: str, said: str
+    small: Lab, name: str, key: str, to: str, printed: str
 ) -> None:
     before = pids(small)
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -204,9 +204,9 @@ def test_restart_checks_what_it_needs_before_it_ends_anything(
         good = small.conf.read_text()
         small.conf.write_text(good.replace(key.format(**words), to.format(**words)))
         assert small.conf.read_text() != good
-        told = verb(small, "restart", name, status=3)
-        assert said.format(**words) in told, told
-        assert "nothing was changed" in told and pids(small) == before and all_ready(small), told
+        message = verb(small, "restart", name, status=3)
+        assert printed.format(**words) in message, message
+        assert "nothing was changed" in message and pids(small) == before and all_ready(small), message
         verb(small, "stop", name)
         assert "nothing was changed" in verb(small, "start", name, status=3)
     small.conf.write_text(good)
@@ -222,15 +222,15 @@ def test_restart_of_a_guest_checks_memory_and_base_image_before_it_ends_it(lab: 
     good = lab.conf.read_text()
     assert lab.wakeup("-ns", "1", "-nr", "0", "-nv", "1").returncode == 0
     guest = pids(lab)["vm_v11"]
-    for text, said in (
+    for text, printed in (
         (good.replace("vm: {", "vm: {memory: 100G, "), "memory: the VMs need 102400 MiB"),
         (good, "no "),
     ):
         lab.conf.write_text(text)
         if text == good:
             link.unlink()
-        told = verb(lab, "restart", "vm_v11", status=3)
-        assert said in told and "nothing was changed" in told and pids(lab)["vm_v11"] == guest, told
+        message = verb(lab, "restart", "vm_v11", status=3)
+        assert printed in message and "nothing was changed" in message and pids(lab)["vm_v11"] == guest, message
     link.symlink_to(base_image)
     verb(lab, "restart", "sec1", "vm_v11")
     assert all_ready(lab) and pids(lab)["vm_v11"] != guest
@@ -246,9 +246,9 @@ def test_a_controller_with_other_ports_is_not_restarted_alone(small: Lab) -> Non
         (["pri"], "ctrler would keep"),
         (["sec1"], "ctrler, pri"),
     ):
-        said = verb(small, "restart", *names, status=1)
-        assert f"{left}" in said and f"hint: sppr restart ctrler pri sec1 --session {NAME}" in said, said
-        assert "nothing was changed" in said and pids(small) == before
+        printed = verb(small, "restart", *names, status=1)
+        assert f"{left}" in printed and f"hint: sppr restart ctrler pri sec1 --session {NAME}" in printed, printed
+        assert "nothing was changed" in printed and pids(small) == before
     verb(small, "restart", "ctrler", "pri", "sec1")
     assert all_ready(small) and not set(pids(small).values()) & set(before.values())
     kill(pids(small)["ctrler"])
@@ -273,18 +273,18 @@ def test_ports_and_patches_come_back_after_a_restart(small: Lab) -> None:
 
 
 def test_stop_and_start_of_single_parts(small: Lab) -> None:
-    said = verb(small, "stop", "pri")
-    assert said.index("sec1 stopped (exit)") < said.index("pri stopped (exit)")
+    printed = verb(small, "stop", "pri")
+    assert printed.index("sec1 stopped (exit)") < printed.index("pri stopped (exit)")
     rows = small.status()
     assert [rows[n]["state"] for n in ("ctrler", "pri", "sec1")] == ["ready", "stopped", "stopped"]
     assert "pri does not run" in verb(small, "stop", "pri")
-    said = verb(small, "start", "sec1", status=1)
-    assert "pri must run first" in said and f"hint: sppr start pri sec1 --session {NAME}" in said
+    printed = verb(small, "start", "sec1", status=1)
+    assert "pri must run first" in printed and f"hint: sppr start pri sec1 --session {NAME}" in printed
     verb(small, "start", "sec1", "pri")
     assert all_ready(small)
     assert "sec1 runs already" in verb(small, "start", "sec1")
-    said = verb(small, "restart", "nobody", "sec1", status=1)
-    assert f"nobody: no part of session {NAME}" in said and "hint: its parts: ctrler, pri, sec1" in said
+    printed = verb(small, "restart", "nobody", "sec1", status=1)
+    assert f"nobody: no part of session {NAME}" in printed and "hint: its parts: ctrler, pri, sec1" in printed
 
 
 def test_names_of_parts_are_completed(small: Lab) -> None:
@@ -316,16 +316,16 @@ def test_without_its_controller_a_part_is_not_taken_for_starting(small: Lab) -> 
 def test_a_lab_whose_run_directory_was_removed_is_known_as_such(small: Lab, tmp_path: Path) -> None:
     before = pids(small)
     shutil.rmtree(small.state)
-    told = f"session {NAME}: its run directory {small.state} was removed while it ran; "
+    message = f"session {NAME}: its run directory {small.state} was removed while it ran; "
     panes_told = "processes run in its panes (ctrler, pri, sec1, w0)"
     for done in (
         small.wakeup(*SMALL),
         *(small.sppr(*words) for words in (["status"], ["logs", "pri"], ["restart", "pri"], ["attach"])),
     ):
-        assert done.returncode == 1 and told in done.stderr and panes_told in done.stderr, done
+        assert done.returncode == 1 and message in done.stderr and panes_told in done.stderr, done
         assert f"hint: stop it: sppr down --session {NAME}; then sppr up" in done.stderr
     found = json.loads(small.sppr("doctor", "--json").stdout)
-    assert any(told in row["found"] for row in found), found
+    assert any(message in row["found"] for row in found), found
     clone = replace(small, folder=tmp_path)
     shutil.copy(small.conf, clone.conf)
     done = clone.sppr("down")
@@ -383,8 +383,8 @@ def test_a_session_of_before_a_restart_of_the_machine_is_swept(small: Lab) -> No
     before = pids(small)
     stale(small)
     for word in (["status"], ["restart", "sec1"]):
-        said = verb(small, *word, status=1)
-        assert "the machine was restarted since it was up" in said and "sppr up starts it again" in said
+        printed = verb(small, *word, status=1)
+        assert "the machine was restarted since it was up" in printed and "sppr up starts it again" in printed
     for pid in before.values():
         kill(pid)
     small.tmux("kill-server")
@@ -392,8 +392,8 @@ def test_a_session_of_before_a_restart_of_the_machine_is_swept(small: Lab) -> No
     assert done.returncode == 0 and "was up before the machine was restarted" in done.stdout and all_ready(small)
     before = pids(small)
     stale(small)
-    said = verb(small, "down")
-    assert "what it left was swept" in said and not small.state.exists()
+    printed = verb(small, "down")
+    assert "its leftovers were removed" in printed and not small.state.exists()
     assert all(psutil.pid_exists(pid) for pid in before.values()), "pids of before a restart are somebody else's"
     assert small.control.alive() is False
     for pid in before.values():
@@ -418,8 +418,8 @@ def test_a_down_that_was_killed_half_way(small: Lab, then: str) -> None:
     down.kill()
     down.wait()
     os.kill(pids(small)["ctrler"], signal.SIGCONT)
-    said = small.sppr("status", "--session", NAME)
-    assert "sppr down was interrupted" in said.stderr and "stopping" not in said.stdout, said.stdout
+    printed = small.sppr("status", "--session", NAME)
+    assert "sppr down was interrupted" in printed.stderr and "stopping" not in printed.stdout, printed.stdout
     if then == "up":
         done = small.wakeup(*SMALL)
         assert done.returncode == 0 and all_ready(small), done.stdout + done.stderr

@@ -68,8 +68,8 @@ def test_a_pipe_gets_plain_lines_and_raw_keeps_the_escapes(lab: Lab) -> None:
     lab.tmux("send-keys", "-t", pane, "statsu", "BSpace", "BSpace", "us", "Enter")
     words = ("logs", "ctrler", "--session", lab.session)
     wait_for("its answer", lambda: "- controller:" in lab.sppr(*words).stdout)
-    told = lab.sppr(*words).stdout
-    assert "\x1b" not in told and "\r" not in told and "\nspp > status\n- controller:\n" in told, told
+    message = lab.sppr(*words).stdout
+    assert "\x1b" not in message and "\r" not in message and "\nspp > status\n- controller:\n" in message, message
     assert "\x1b[" in lab.sppr(*words, "--raw").stdout
     followed = lab.folder / "followed"
     wait_for("what follows", lambda: b"\nspp > status\n- controller:\n" in followed.read_bytes())
@@ -83,5 +83,5 @@ def test_ctrl_c_ends_following(lab: Lab) -> None:
     follower = follow(lab, "ctrler")
     wait_for("its first line", lambda: b"ctrler waits for" in (lab.folder / "followed").read_bytes())
     follower.send_signal(signal.SIGINT)
-    _, said = follower.communicate(timeout=20)
-    assert follower.returncode == 130 and b"Traceback" not in said
+    _, printed = follower.communicate(timeout=20)
+    assert follower.returncode == 130 and b"Traceback" not in printed

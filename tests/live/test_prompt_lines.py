@@ -99,17 +99,17 @@ SESSION = [
 
 def test_every_command(panel: Lab, tmp_path: Path) -> None:
     lines = (typed.replace("SEC_PORT", str(panel.controller.sec_port)) for typed, _ in SESSION)
-    status, said = prompt(panel, *lines, folder=tmp_path)
-    rest = said
+    status, printed = prompt(panel, *lines, folder=tmp_path)
+    rest = printed
     for typed, expected in SESSION:
         assert expected in rest, f"{typed}: {rest[:300]}"
         if typed.startswith(("nfv 1;", "sec 8", "vf 5; comp")):
             rest = rest[rest.index(expected) :]
-    assert (status, "error" in said) == (0, False), said
+    assert (status, "error" in printed) == (0, False), printed
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "printed"),
     [
         ("nfv 99; status", "error: sec_id 99 not found. (reported by 127.0.0.1:"),
         ("nfv 1; add phy:9", "error: phy:9 cannot be added"),
@@ -132,21 +132,21 @@ def test_every_command(panel: Lab, tmp_path: Path) -> None:
         ("redo 7", "error: redo 7"),
     ],
 )
-def test_errors_are_printed_and_are_the_status(panel: Lab, tmp_path: Path, line: str, said: str) -> None:
+def test_errors_are_printed_and_are_the_status(panel: Lab, tmp_path: Path, line: str, printed: str) -> None:
     status, text = prompt(panel, line, folder=tmp_path)
-    assert status == 1 and said in text, text
+    assert status == 1 and printed in text, text
 
 
 def test_record_and_playback(panel: Lab, tmp_path: Path) -> None:
     lines = ["record a.rcps", "nfv 2; add ring:4", "nonsense", "// why", "nfv 2; del ring:4", "bye"]
     prompt(panel, *lines, folder=tmp_path)
     assert (tmp_path / "a.rcps").read_text() == "nfv 2; add ring:4\n// why\nnfv 2; del ring:4\n"
-    status, said = prompt(panel, "playback a.rcps", "status", folder=tmp_path)
+    status, printed = prompt(panel, "playback a.rcps", "status", folder=tmp_path)
     assert status == 0
-    assert "# nfv 2; add ring:4\nAdd ring:4.\n// why\n# nfv 2; del ring:4\nDelete ring:4.\n- controller:" in said
+    assert "# nfv 2; add ring:4\nAdd ring:4.\n// why\n# nfv 2; del ring:4\nDelete ring:4.\n- controller:" in printed
     (tmp_path / "loop").write_text("nonsense\nplayback loop\nstatus\n")
-    status, said = prompt(panel, "playback loop", folder=tmp_path)
-    assert status == 1 and "plays itself" in said and "- controller:" in said
+    status, printed = prompt(panel, "playback loop", folder=tmp_path)
+    assert status == 1 and "plays itself" in printed and "- controller:" in printed
 
 
 RECIPE = """\
@@ -204,15 +204,15 @@ def test_recipes_play_and_topo_draws_what_they_made(panel: Lab, tmp_path: Path) 
     (tmp_path / "clean.rcps").write_text(CLEAN)
     drawn = [f"topo net.{kind}" for kind in ("dot", "mmd", "svg", "json", "yml")]
     lines = ["playback set.rcps", "topo_subgraph add guest vhost:1", *drawn, "topo term", "topo term dot"]
-    status, said = prompt(panel, *lines, "playback clean.rcps", "topo term", folder=tmp_path)
-    assert status == 0, said
+    status, printed = prompt(panel, *lines, "playback clean.rcps", "topo term", folder=tmp_path)
+    assert status == 0, printed
     for src, by, dst in (
         ("phy:0", "nfv:1", "ring:0"), ("phy:0", "vf:5:c", "ring:2"), ("phy:0", "mirror:6", "phy:1"),
         ("phy:0", "pcap:7", "capture:7"),
     ):  # fmt: skip
-        assert re.search(rf" {src} = {by} =+> {dst}\n", said), said
-    assert "guest: vhost:1" in said
-    assert said.rstrip().endswith("not patched: phy:1 ring:0")
+        assert re.search(rf" {src} = {by} =+> {dst}\n", printed), printed
+    assert "guest: vhost:1" in printed
+    assert printed.rstrip().endswith("not patched: phy:1 ring:0")
     graph = json.loads((tmp_path / "net.json").read_text())
     assert graph == json.loads((tmp_path / "net.yml").read_text())
     assert {"src": "vhost:1", "dst": "pcap:1", "by": "nfv:3", "running": True} in graph["links"]
@@ -232,13 +232,15 @@ def test_a_prompt_drives_the_controllers_of_several_hosts(panel: Lab, tmp_path: 
         other.add("nfv", 42)
         where = f"127.0.0.1:{other.rest_port}"
         lines = [f"server add {where}", "server 2", "nfv 42; add ring:1", "status", "server", "server switch 1"]
-        status, said = prompt(panel, *lines, "status", f"server del {where}", "server list", folder=tmp_path)
-        assert status == 0, said
-        assert f'Registered spp-ctl "{where}".\nSwitch spp-ctl to "{where}".\nAdd ring:1.' in said
-        assert "    1: nfv:42" in said and f"  2: {where} *" in said and "    4: nfv:4" in said
+        status, printed = prompt(panel, *lines, "status", f"server del {where}", "server list", folder=tmp_path)
+        assert status == 0, printed
+        assert f'Registered spp-ctl "{where}".\nSwitch spp-ctl to "{where}".\nAdd ring:1.' in printed
+        assert "    1: nfv:42" in printed and f"  2: {where} *" in printed and "    4: nfv:4" in printed
         assert other.good("GET", "/nfvs/42")["ports"][-1] == "ring:1"
-    status, said = prompt(panel, f"server add {where}", f"server {where}", "status", "nfv 1; status", folder=tmp_path)
-    assert status == 1 and said.count(f"error: {where} does not answer") == 2
+    status, printed = prompt(
+        panel, f"server add {where}", f"server {where}", "status", "nfv 1; status", folder=tmp_path
+    )
+    assert status == 1 and printed.count(f"error: {where} does not answer") == 2
 
 
 def test_our_own_prompt_switches_too(panel: Lab, tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_bye_all_over_all_kinds(tmp_path: Path) -> None:
     with lab(tmp_path) as running:
         kinds = [("primary", 0), ("nfv", 1), ("classic_nfv", 2), ("vf", 3), ("mirror", 4), ("pcap", 5)]
         fakes = [running.add(kind, client_id) for kind, client_id in kinds]
-        status, said = prompt(running, "bye all", folder=tmp_path)
-        assert status == 0 and said.rstrip().endswith("Exit primary"), said
+        status, printed = prompt(running, "bye all", folder=tmp_path)
+        assert status == 0 and printed.rstrip().endswith("Exit primary"), printed
         assert [fake.wait(WAIT) for fake in fakes] == [0] * 6
         until(lambda: running.rest("GET", "/processes") == (200, []), "nobody")

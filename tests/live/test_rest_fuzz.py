@@ -112,8 +112,8 @@ def test_bytes_at_random_cost_nobody_anything(patient_panel: Lab) -> None:
         for thread in babblers:
             thread.join()
     assert process.memory_info().rss - before < 40 << 20
-    said = patient_panel.controller.text()
-    assert "Traceback" not in said and said.count("\nrefused") < 100
+    printed = patient_panel.controller.text()
+    assert "Traceback" not in printed and printed.count("\nrefused") < 100
     until(lambda: len(process.net_connections()) < 20, "its end of every connection closed")
 
 

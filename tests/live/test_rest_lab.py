@@ -50,8 +50,8 @@ def test_rest_on_tcp(lab: Lab) -> None:
     usage = rest(lab, "GET", "/cpu_usage")[1]
     assert {u.get("client-id"): u["lcores"] for u in usage} == {None: [0, 1], 1: [2, 3], 2: [4, 5]}
     assert rest(lab, "PUT", "/nfvs/1/ports", {"action": "add", "port": "ring:0"}) == (204, "")
-    code, said = rest(lab, "PUT", "/nfvs/1/ports", {"action": "add", "port": "ring:0"})
-    assert code == 400 and said.startswith("command error: ") and "ring:0" in said
+    code, printed = rest(lab, "PUT", "/nfvs/1/ports", {"action": "add", "port": "ring:0"})
+    assert code == 400 and printed.startswith("command error: ") and "ring:0" in printed
     assert rest(lab, "PUT", "/nfvs/1/ports", {"action": "del", "port": "ring:0"}) == (204, "")
     rule = {"rule": {"direction": "ingress", "pattern": ["eth"], "actions": ["queue index 0"]}}
     assert rest(lab, "POST", "/primary/flow_rules/port_id/0", rule)[0] == 400
@@ -62,10 +62,10 @@ def test_a_recipe_of_two_nfv_and_a_ring(lab: Lab, tmp_path: Path) -> None:
     recipe = tmp_path / "ring.rcps"
     lines = ["nfv 1; add ring:0", "nfv 2; add ring:0", "nfv 1; patch tap:0 ring:0", "nfv 2; patch ring:0 tap:1"]
     recipe.write_text("# uni-directional\n" + "\n".join([*lines, "nfv 1; forward", "nfv 2; forward"]) + "\n")
-    status, said = prompt(lab, f"playback {recipe}", "topo term", f"topo {tmp_path / 'net.svg'}", "nfv 1; status")
-    assert status == 0, said
+    status, printed = prompt(lab, f"playback {recipe}", "topo term", f"topo {tmp_path / 'net.svg'}", "nfv 1; status")
+    assert status == 0, printed
     for line in (r"tap:0 = nfv:1 =+> ring:0\n", r"ring:0 = nfv:2 =+> tap:1\n"):
-        assert re.search(line, said), said
+        assert re.search(line, printed), printed
     assert (tmp_path / "net.svg").read_text().startswith("<svg")
     clean = [f"nfv {n}; {what}" for n in (1, 2) for what in ("stop", "patch reset", "del ring:0")]
     assert prompt(lab, *clean, "nfv 9; stop")[0] == 1, "the last line fails, and the status says so"
@@ -113,16 +113,16 @@ def test_a_use_case_of_spp_is_set_up_and_cleaned(lab: Lab, name: str) -> None:
     nfvs = USE_CASES[name]
     lines = [f"nfv {n}; add {port}" for n, (ports, _) in nfvs.items() for port in ports]
     lines += [f"nfv {n}; patch {patch}" for n, (_, patches) in nfvs.items() for patch in patches]
-    status, said = prompt(lab, *lines, *(f"nfv {n}; forward" for n in nfvs))
-    assert status == 0 and "error" not in said, said
+    status, printed = prompt(lab, *lines, *(f"nfv {n}; forward" for n in nfvs))
+    assert status == 0 and "error" not in printed, printed
     for n, (ports, patches) in nfvs.items():
         found = rest(lab, "GET", f"/nfvs/{n}")[1]
         assert found["status"] == "running" and set(ports) <= set(found["ports"])
         assert [f"{p['src']} {p['dst']}" for p in found["patches"]] == sorted(patches, key=found_order(found["ports"]))
     lines = [f"nfv {n}; {verb}" for verb in ("stop", "patch reset") for n in nfvs]
     lines += [f"nfv {n}; del {port}" for n, (ports, _) in nfvs.items() for port in ports]
-    status, said = prompt(lab, *lines)
-    assert status == 0 and "error" not in said, said
+    status, printed = prompt(lab, *lines)
+    assert status == 0 and "error" not in printed, printed
     for n in nfvs:
         found = rest(lab, "GET", f"/nfvs/{n}")[1]
         assert (found["status"], found["ports"], found["patches"]) == ("idling", ["tap:0", "tap:1"], [])

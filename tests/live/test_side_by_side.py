@@ -41,16 +41,16 @@ def test_of_twenty_wakeups_at_once_one_brings_the_lab_up_and_the_others_say_who(
         )
         for _ in range(20)
     ]
-    said = {launcher.pid: (*launcher.communicate(timeout=120), launcher.returncode) for launcher in launchers}
-    winner = [pid for pid, (out, _, status) in said.items() if status == 0 and "pri: ready" in out]
-    assert len(winner) == 1, said
-    told = [err for _, err, status in said.values() if status == 1]
+    printed = {launcher.pid: (*launcher.communicate(timeout=120), launcher.returncode) for launcher in launchers}
+    winner = [pid for pid, (out, _, status) in printed.items() if status == 0 and "pri: ready" in out]
+    assert len(winner) == 1, printed
+    message = [err for _, err, status in printed.values() if status == 1]
     # Named is who has the lock: the winner, or for a moment one that came after it and found all well.
     named = [
-        int(found[1]) for err in told if (found := re.search(r"in use by wakeup\.py \(pid (\d+), since .*\)", err))
+        int(found[1]) for err in message if (found := re.search(r"in use by wakeup\.py \(pid (\d+), since .*\)", err))
     ]
-    assert len(named) == len(told) and set(named) <= set(said), told
-    assert all(status in (0, 1) for _, _, status in said.values()), "whoever came when it was up changed nothing"
+    assert len(named) == len(message) and set(named) <= set(printed), message
+    assert all(status in (0, 1) for _, _, status in printed.values()), "whoever came when it was up changed nothing"
     assert {row["state"] for row in lab.status().values()} == {"ready"}
     assert len([p for p in psutil.process_iter(["name", "cmdline"]) if is_primary(p, lab.session)]) == 1
     assert len(lab.tmux("list-sessions").splitlines()) == 1

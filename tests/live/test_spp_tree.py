@@ -99,15 +99,15 @@ def test_each_era_comes_up_is_told_and_goes_down(lab: Lab) -> None:
         lab.control.add_port("nfv:1", "ring:3")
         lab.control.patch("nfv:1", "phy:0", "ring:3")
         lab.control.forward("nfv:1")
-        told = lab.control.nfv_status(1)
-        assert (told["status"], told["ports"]) == ("running", ["phy:0", "phy:1", "ring:3"])
-        assert told["patches"] == [{"src": "phy:0", "dst": "ring:3"}]
+        message = lab.control.nfv_status(1)
+        assert (message["status"], message["ports"]) == ("running", ["phy:0", "phy:1", "ring:3"])
+        assert message["patches"] == [{"src": "phy:0", "dst": "ring:3"}]
     again = lab.wakeup("-ns", str(count))
     assert again.returncode == 0 and "nothing was changed" in again.stdout, again.stdout + again.stderr
     done = lab.down()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "sec1 stopped (exit)" in done.stdout and "pri stopped (exit)" in done.stdout, done.stdout
-    if version == "18.08.1":  # its REST cannot end a vf (spp-facts 5)
+    if version == "18.08.1":  # its REST cannot stop a vf (docs/spp-protocol.md, REST)
         assert "sec2 stopped (SIGINT)" in done.stdout and "sec3 stopped (SIGINT)" in done.stdout, done.stdout
     assert lab.leftovers() == []
 
@@ -174,11 +174,11 @@ def test_a_restarted_secondary_of_spp_gets_the_ports_of_a_vm_that_runs_over_a_st
     state = states.load(lab.session)
     vm = Part("vm_v901", "vm_vhost", 901, "vm_v", (), (), server="nfv:1", ports=("vhost:901",), sockets=(str(path),))
     changes = Changes(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
-    said: list[str] = []
+    printed: list[str] = []
     report = Lines()
-    report.note = said.append  # type: ignore[method-assign]
+    report.note = printed.append  # type: ignore[method-assign]
     BringUp(changes, state, None, Tmux(lab.session), report)._serve_ports_of_running_vms(state.plan.part("sec1"))
-    assert said == [] and "vhost:901" in ControlClient(f"127.0.0.1:{lab.rest}").ports("nfv:1")
+    assert printed == [] and "vhost:901" in ControlClient(f"127.0.0.1:{lab.rest}").ports("nfv:1")
 
 
 @pytest.mark.parametrize("lab", ["19.11"], indirect=True)
@@ -264,10 +264,10 @@ def test_a_module_that_spp_ctl_lacks_is_told_by_wakeup_and_doctor(tmp_path: Path
     wanted = f"needs the Python module eventlet, which {python} does not have"
     try:
         for done, code in ((lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0"), 3), (lab.sppr("doctor"), 1)):
-            told = done.stdout + done.stderr
-            assert done.returncode == code and wanted in " ".join(told.split()), told
-            assert f"{python} -m pip install eventlet" in " ".join(told.split()), told
-        assert "traceback" not in told.lower()
+            message = done.stdout + done.stderr
+            assert done.returncode == code and wanted in " ".join(message.split()), message
+            assert f"{python} -m pip install eventlet" in " ".join(message.split()), message
+        assert "traceback" not in message.lower()
     finally:
         lab.end()
 

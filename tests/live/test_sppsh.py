@@ -70,12 +70,12 @@ def test_no_two_guests_share_an_identity(lab: Lab) -> None:
     )
     done = sppsh(lab, "-r", "all", "; ".join(what))
     assert done.returncode == 0, done.stdout + done.stderr
-    said: dict[str, list[str]] = {}
+    printed: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
         name, value = line.split(": ", 1)
-        said.setdefault(name, []).append(value)
-    assert set(said) == set(VMS) and all(values[0] == name for name, values in said.items())
-    for command, *values in zip(what, *said.values(), strict=True):
+        printed.setdefault(name, []).append(value)
+    assert set(printed) == set(VMS) and all(values[0] == name for name, values in printed.items())
+    for command, *values in zip(what, *printed.values(), strict=True):
         assert len(set(values)) == 4 and all(values), (command, values)
 
 
@@ -132,9 +132,9 @@ def test_the_console_is_the_vms_pane(lab: Lab) -> None:
 
 
 def test_a_host_name_is_changed_in_the_guest_and_in_the_list(lab: Lab) -> None:
-    for name, told in (("vm-r7", "is the name of vm-r7"), ("a b", "cannot be a host name"), ("12", "is reserved")):
+    for name, message in (("vm-r7", "is the name of vm-r7"), ("a b", "cannot be a host name"), ("12", "is reserved")):
         done = sppsh(lab, "--rename", "6", name)
-        assert done.returncode == 2 and told in done.stderr, done.stderr
+        assert done.returncode == 2 and message in done.stderr, done.stderr
     done = sppsh(lab, "--rename", "vm-r6", "web")
     assert done.returncode == 0 and "vm-r6 is web now" in done.stdout, done.stderr
     assert listed(lab)[6]["host"] == "web"

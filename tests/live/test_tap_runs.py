@@ -86,14 +86,14 @@ def test_all_frames_cross(size: int) -> None:
 
 def swapped() -> Fault:
     """Every tenth frame goes behind the next one."""
-    held: list[bytes] = []
+    delayed: list[bytes] = []
 
     def fault(number: int, frame: bytes) -> tuple[list[bytes], list[bytes]]:
         if number % 10 == 5:
-            held.append(frame)
+            delayed.append(frame)
             return [], []
-        onward = [frame, *held]
-        held.clear()
+        onward = [frame, *delayed]
+        delayed.clear()
         return onward, []
 
     return fault

@@ -258,13 +258,13 @@ def test_t08_a_default_command_of_the_user_runs_in_our_panes_and_their_options_s
 def test_t09_a_server_that_runs_has_an_old_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTE_TARGET", "old")
     bench.cmd("new-session", "-d", "-s", "old", "cat")
-    told, shell = bench.folder / "told", bench.folder / "shell"
-    files = bench.part("sh", "-c", f"echo $RTE_TARGET >{told}", env={"RTE_TARGET": "new"})
+    message, shell = bench.folder / "message", bench.folder / "shell"
+    files = bench.part("sh", "-c", f"echo $RTE_TARGET >{message}", env={"RTE_TARGET": "new"})
     bench.tmux.env = {"RTE_TARGET": "new"}
     work = PaneSpec("w0", bench.folder, ("/bin/sh", "-c", f"echo $RTE_TARGET >{shell}; exec sleep 60"))
     bench.make("t09", bench.window("one", files), bench.window("w0", work))
     bench.open(files)
-    assert exited(files) and told.read_text() == "new\n"
+    assert exited(files) and message.read_text() == "new\n"
     assert wait_for("the shell", lambda: shell.exists() and shell.read_text()) == "new\n"
 
 

@@ -58,15 +58,15 @@ def refusal(call: object, *args: str) -> str:
 
 def test_a_port_that_did_not_come_is_an_error(liar: tuple[Controller, Liar]) -> None:
     controller, _ = liar
-    said = refusal(controller.client.add_port, "nfv:1", "vhost:1")
-    assert "command error: `add vhost:1` did not have the requested effect: vhost:1 is missing" in said
+    printed = refusal(controller.client.add_port, "nfv:1", "vhost:1")
+    assert "command error: `add vhost:1` did not have the requested effect: vhost:1 is missing" in printed
 
 
 def test_a_patch_that_changed_on_the_side_is_named(liar: tuple[Controller, Liar]) -> None:
     controller, fake = liar
     fake.effect = (["udf", "ring:0", "nullpmd:3"], [{"src": "udf", "dst": "ring:0"}])
-    said = refusal(controller.client.add_port, "nfv:1", "nullpmd:3")
-    assert "phy:0 is missing; udf is present; phy:0 -> ring:0 is missing; udf -> ring:0 is present" in said
+    printed = refusal(controller.client.add_port, "nfv:1", "nullpmd:3")
+    assert "phy:0 is missing; udf is present; phy:0 -> ring:0 is missing; udf -> ring:0 is present" in printed
 
 
 def test_forwarding_that_did_not_start_is_an_error(liar: tuple[Controller, Liar]) -> None:

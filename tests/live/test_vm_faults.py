@@ -146,11 +146,11 @@ def test_a_socket_that_cannot_be_made_leaves_the_vm_running(lab: Lab, served: Pa
 
 
 @pytest.mark.parametrize(
-    ("size", "told"),
+    ("size", "message"),
     [("512k", "or-base.qcow2: could not be created"), ("4M", "3 MiB free; booting a template to install spp_vm")],
 )
 def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_left_of_it(
-    lab: Lab, size: str, told: str
+    lab: Lab, size: str, message: str
 ) -> None:
     """Full for qemu-img; and full for the boot that fills the template, in which QEMU would stop without a word."""
     images = lab.folder / "runscripts"
@@ -164,7 +164,9 @@ def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_lef
         done = lab.sppr("image", "build-template", "ring")
         assert done.returncode == 3, done.stdout + done.stderr
         assert (
-            told in done.stderr and "No space left on device" in done.stderr and f"hint: df -h {images}" in done.stderr
+            message in done.stderr
+            and "No space left on device" in done.stderr
+            and f"hint: df -h {images}" in done.stderr
         )
         assert {name: sha for name, sha in contents(images).items() if name in before} == before
         assert set(contents(images)) - set(before) <= {"lab_key", "lab_key.pub", "ssh_config"}
@@ -204,8 +206,8 @@ def test_an_instance_that_another_qemu_has_open_is_told_and_not_touched(lab: Lab
         before = contents(store.folder)
         done = lab.wakeup(*RING, "-nr", "1")
         assert done.returncode == 3, done.stdout + done.stderr
-        told = f"{store.instance('ring', 6)}: pid {other.pid} (qemu-system-x86_64) has this disk open"
-        assert told in done.stderr and f"fix: end it: kill {other.pid}" in done.stderr
+        message = f"{store.instance('ring', 6)}: pid {other.pid} (qemu-system-x86_64) has this disk open"
+        assert message in done.stderr and f"fix: end it: kill {other.pid}" in done.stderr
         assert "or-base.qcow2: pid" not in done.stderr, "a template is read by any number of guests"
         kept = contents(store.folder)
         assert {name: kept[name] for name in before} == before and other.poll() is None

@@ -216,8 +216,8 @@ def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setenv("COMP_WORDS", f"sppr image {verb} ")
         monkeypatch.setenv("COMP_CWORD", "3")
         done = sppr(cwd=tmp_path)
-        told = [line.partition(",")[2] for line in done.stdout.splitlines()]
-        assert set(words) <= set(told) and ("or-base.qcow2" in told) == (verb == "rm"), (done.stdout, done.stderr)
+        message = [line.partition(",")[2] for line in done.stdout.splitlines()]
+        assert set(words) <= set(message) and ("or-base.qcow2" in message) == (verb == "rm"), (done.stdout, done.stderr)
 
 
 def test_an_image_added_beside_another_says_that_one_must_be_named(tmp_path: Path) -> None:

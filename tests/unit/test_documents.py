@@ -115,7 +115,7 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 def test_each_section_of_spp_protocol_that_a_comment_cites_exists() -> None:
     headings = set(re.findall(r"^## (.*)$", (ROOT / "docs/spp-protocol.md").read_text(), re.MULTILINE))
     cited: dict[str, str] = {}
-    for path in (ROOT / "sppr").rglob("*.*"):
+    for path in (*(ROOT / "sppr").rglob("*.*"), *(ROOT / "tests").rglob("*.py")):
         if path.suffix in (".py", ".c", ".h") and "build" not in path.parts:
             text = re.sub(r"\n[ */#:]*", " ", path.read_text())
             for names in re.findall(r"docs/spp-protocol\.md,\s+([^)]*?)\)", text):

@@ -39,8 +39,6 @@ MOST_LINES = 400
 #: A module this small belongs to the file it is read with, unless it is listed in SMALL with its reason.
 FEWEST_LINES = 40
 SMALL = {
-    "cli/part/primary.py": "what runscripts/primary.py calls",
-    "cli/part/secondary.py": "what runscripts/secondary.py calls",
     "cli/terminal/askpass.py": "a program of its own, which sudo runs",
     "controller/errors.py": "all packages of the controller import it",
     "images/template_note.py": "sppr status reads it, without the rest of images/",

@@ -23,7 +23,7 @@ def plain(raw: bytes, size: int = 1 << 16) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "message"),
     [
         (b"plain\r\nlines\n", b"plain\nlines\n"),
         (b"\x1b[1m$ run\x1b[0m\r\n", b"$ run\n"),
@@ -43,9 +43,9 @@ def plain(raw: bytes, size: int = 1 << 16) -> bytes:
         (PROMPT, b"primary connected\nspp > status\n- controller:\n"),
     ],
 )
-def test_escapes_go_and_a_line_is_what_it_was_in_the_end(raw: bytes, told: bytes) -> None:
-    assert plain(raw) == told
-    assert plain(raw, 1) == told, "split anywhere"
+def test_escapes_go_and_a_line_is_what_it_was_in_the_end(raw: bytes, message: bytes) -> None:
+    assert plain(raw) == message
+    assert plain(raw, 1) == message, "split anywhere"
 
 
 def test_a_line_is_given_out_when_it_is_complete() -> None:

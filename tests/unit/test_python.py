@@ -11,8 +11,8 @@ def test_it_has_one_name_whatever_it_was_called_by() -> None:
     """Two names of it would be told as a difference between what runs and what conf.yml says."""
     names = [Path(sys.prefix, "bin", name) for name in ("python", "python3")]
     code = "from sppr.run import PYTHON; print(PYTHON)"
-    said = {
+    printed = {
         subprocess.run([name, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in names
     }
-    assert said == {f"{names[1]}\n"}
+    assert printed == {f"{names[1]}\n"}

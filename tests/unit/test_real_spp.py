@@ -249,7 +249,7 @@ def test_its_processes_may_run_under_our_controller(tmp_path: Path) -> None:
     assert "127.0.0.1:6666" in made.part("sec2").program and str(made.api).endswith("api.sock")
 
 
-class Said:
+class Recorded:
     """A keeper whose spp.py prints these texts, by the line that is typed."""
 
     def __init__(self, texts: dict[str, str]) -> None:
@@ -261,7 +261,7 @@ class Said:
 
 def served(bare: bool, kind: str = "nfv", **texts: str) -> Service:
     lines = {f"sec {key[1:]};status" if key[1:].isdigit() else "status": text for key, text in texts.items()}
-    return Service(Client(Said(lines), None, bare), kind)  # type: ignore[arg-type]
+    return Service(Client(Recorded(lines), None, bare), kind)  # type: ignore[arg-type]
 
 
 VF = """recv:6:len:231:
@@ -304,7 +304,7 @@ def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> N
         "status": "primary: 0\nsecondary count: 1\nConnected secondary id: 1\n",
         "sec 1;status": "status: idling\nports: ''",
     }
-    service = Service(Client(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
+    service = Service(Client(Recorded(texts), None, True), "nfv")  # type: ignore[arg-type]
     assert service.processes() == [{"type": "nfv", "client-id": 1}]
     texts["sec 1;status"] = "closing:<socket"
     assert service.processes() == [{"type": "nfv", "client-id": 1}], "its answer counts for 2 s"
@@ -321,7 +321,7 @@ def test_a_change_that_a_classic_process_only_echoes_is_compared_with_its_status
         "sec 1;patch reset": "patch reset", "sec 1;add vhost 1": "add vhost 1", "sec 1;forward": "forward",
         "sec 1;patch phy:1 ring:5": "patch phy:1 ring:5",
     }  # fmt: skip
-    service = Service(Client(Said(texts), None, True), "nfv")  # type: ignore[arg-type]
+    service = Service(Client(Recorded(texts), None, True), "nfv")  # type: ignore[arg-type]
     for call, what in (
         (lambda: service.reset(1), "`patch reset` did not have the requested effect: phy:0 -> ring:5 is present"),
         (
@@ -339,12 +339,12 @@ WIRE = "status: running\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'" + "\0" * 
 
 
 @pytest.mark.parametrize(
-    "said",
+    "printed",
     [WIRE, "status: running\nports:\n  - 'phy:0 -> ring:5'\n  - 'phy:1'\n  - 'ring:5'\n"],
     ids=["management port", "prompt"],
 )
-def test_the_status_of_18_05_is_not_wrapped(said: str) -> None:
-    status = served(True, s1=said).status(1)
+def test_the_status_of_18_05_is_not_wrapped(printed: str) -> None:
+    status = served(True, s1=printed).status(1)
     assert status["ports"] == ["phy:0", "phy:1", "ring:5"] and status["status"] == "running"
     assert status["patches"] == [{"src": "phy:0", "dst": "ring:5"}]
 

@@ -93,7 +93,7 @@ def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("-t ring", "which VM? -i ID"),
         ("-t orig", "-t orig wants its image: -f FILE"),
@@ -105,9 +105,9 @@ def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:
         ("-t ring -i 6-4", "counts down"),
     ],
 )
-def test_flags_that_do_not_go_together(folder: Path, words: str, told: str) -> None:
+def test_flags_that_do_not_go_together(folder: Path, words: str, message: str) -> None:
     done = run_vm(folder, *words.split(), TMUX="")
-    assert done.returncode in (2, 3) and told in done.stderr, done.stderr
+    assert done.returncode in (2, 3) and message in done.stderr, done.stderr
 
 
 def test_numbers_that_cannot_be_shared(folder: Path) -> None:

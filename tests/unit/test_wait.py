@@ -80,22 +80,22 @@ def waited(log: Path, clock: Clock, work: Callable[[], Work], limit: float = 40)
 
 def test_a_part_that_makes_no_progress_is_given_up_after_its_limit(tmp_path: Path) -> None:
     clock = Clock()
-    told = waited(tmp_path / "none", clock, lambda: Work((1,), 0.05 * clock.now))
-    assert told == "pri: not ready after 40.0 s, waited for it to be connected (no progress for 40 s)"
+    message = waited(tmp_path / "none", clock, lambda: Work((1,), 0.05 * clock.now))
+    assert message == "pri: not ready after 40.0 s, waited for it to be connected (no progress for 40 s)"
 
 
 def test_a_part_that_stops_moving_has_its_limit_from_then_on(tmp_path: Path) -> None:
     clock = Clock()
-    told = waited(tmp_path / "none", clock, lambda: Work((min(clock.now, 100),)))
-    assert "pri: not ready after 140.0 s" in told and told.endswith("(no progress for 40 s)")
+    message = waited(tmp_path / "none", clock, lambda: Work((min(clock.now, 100),)))
+    assert "pri: not ready after 140.0 s" in message and message.endswith("(no progress for 40 s)")
 
 
 @pytest.mark.parametrize("kind", ["prints", "spins", "spins with a quarter of a core"])
 def test_a_part_that_is_busy_for_ever_is_given_up_at_the_hard_limit(tmp_path: Path, kind: str) -> None:
     clock = Clock()
     works = {"prints": lambda: Work((clock.now,)), "spins": lambda: Work((), clock.now)}
-    told = waited(tmp_path / "none", clock, works.get(kind, lambda: Work((), clock.now / 4)))
-    assert told == "pri: not ready after 200.0 s, waited for it to be connected (still busy after 200 s)"
+    message = waited(tmp_path / "none", clock, works.get(kind, lambda: Work((), clock.now / 4)))
+    assert message == "pri: not ready after 200.0 s, waited for it to be connected (still busy after 200 s)"
 
 
 def test_a_slow_part_that_moves_on_is_waited_for(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingGroup
 from sppr.cli.part.controller import main as controller
 from sppr.cli.part.exec_part import PartCommand, check_may_start, exec_part
-from sppr.cli.part.primary import main as primary
-from sppr.cli.part.secondary import main as secondary
+from sppr.cli.part.spp_process import primary, secondary
 from sppr.cli.part.vm import main as vm
 
 

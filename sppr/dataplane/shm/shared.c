@@ -60,7 +60,7 @@ create_rings(struct shared_view *view, uint16_t nrings)
 }
 
 /* A process killed during a put or get of the pool may leave entries in its cache that are used
- * elsewhere. They cannot be told apart, so all entries (at most 1.5 * POOL_CACHE mbufs) are
+ * elsewhere. They cannot be distinguished, so all entries (at most 1.5 * POOL_CACHE mbufs) are
  * dropped, not handed out twice.
  */
 static void

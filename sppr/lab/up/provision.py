@@ -198,7 +198,7 @@ def _put(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Make root the owner of a file in the guest, whoever owns it on the host."""
+    """Make root the owner of a file in the guest. Its owner on the host does not matter."""
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = "root"
     return entry

@@ -58,7 +58,7 @@ def test_lines(typed: str, meant: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "printed"),
     [
         ("foo", "error: foo: no such command (type help)"),
         ("Status", "error: Status: no such command (type help)"),
@@ -87,10 +87,10 @@ def test_lines(typed: str, meant: Command) -> None:
         ("help foo", "error: help foo: no such command (one of status,"),
     ],
 )
-def test_errors_say_what_to_do(typed: str, said: str) -> None:
+def test_errors_say_what_to_do(typed: str, printed: str) -> None:
     with pytest.raises(BadValue) as caught:
         parse(typed)
-    assert line(caught.value).startswith(said)
+    assert line(caught.value).startswith(printed)
     assert "\n" not in line(caught.value)
 
 

@@ -33,8 +33,8 @@ NEW = {**WANTED, "master-lcore": 1, "lcores": [1, 2]}
 
 @pytest.mark.parametrize("text", [OLD, MIDDLE, LAST], ids=["16.07-17.08", "17.11-18.02", "18.05"])
 def test_classic_statuses_are_told_as_the_newest_would(text: str) -> None:
-    told = dialect.parse_status(Reply(text), 2)
-    assert (told.status, told.classic) == (WANTED, True)
+    message = dialect.parse_status(Reply(text), 2)
+    assert (message.status, message.classic) == (WANTED, True)
 
 
 def test_other_statuses() -> None:

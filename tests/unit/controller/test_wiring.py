@@ -11,7 +11,7 @@ from sppr.controller.restore import Restorer
 from sppr.controller.wiring import ObservedWiring, Wiring, dump, observe, parse
 
 
-def told(*commands: str) -> Wiring:
+def wiring_after(*commands: str) -> Wiring:
     wiring = Wiring()
     for command in commands:
         wiring.apply_command(command)
@@ -23,7 +23,9 @@ def patch(src: str, dst: str) -> dict[str, str]:
 
 
 def test_commands_are_followed() -> None:
-    wiring = told("add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward", "status")
+    wiring = wiring_after(
+        "add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward", "status"
+    )
     assert wiring.commands(ObservedWiring()) == [
         "add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward",
     ]  # fmt: skip
@@ -36,19 +38,19 @@ def test_commands_are_followed() -> None:
 
 
 def test_what_is_there_is_not_given_again() -> None:
-    wiring = told("add ring:0", "patch phy:0 ring:0", "patch ring:0 phy:0", "forward")
+    wiring = wiring_after("add ring:0", "patch phy:0 ring:0", "patch ring:0 phy:0", "forward")
     there = ObservedWiring(("phy:0", "ring:0"), {"phy:0": "ring:0", "ring:0": "ring:0"}, running=True)
     assert wiring.commands(there) == ["patch ring:0 phy:0"]
 
 
 def test_a_pipe_comes_back_with_its_rings() -> None:
-    assert told("add pipe:0 ring:1 ring:2").commands(ObservedWiring()) == ["add pipe:0 ring:1 ring:2"]
-    assert told("add pipe:0 ring:1 ring:2").commands(ObservedWiring(("pipe:0",))) == []
+    assert wiring_after("add pipe:0 ring:1 ring:2").commands(ObservedWiring()) == ["add pipe:0 ring:1 ring:2"]
+    assert wiring_after("add pipe:0 ring:1 ring:2").commands(ObservedWiring(("pipe:0",))) == []
 
 
 def test_a_status_corrects_what_was_told() -> None:
     """Upstream SPP stops forwarding at a del (docs/spp-protocol.md, Delete); what other hands did is learned, too."""
-    wiring = told("add ring:0", "add ring:1", "patch ring:0 phy:0", "forward")
+    wiring = wiring_after("add ring:0", "add ring:1", "patch ring:0 phy:0", "forward")
     wiring.apply_status(ObservedWiring(("phy:0", "ring:1"), {"ring:1": "phy:0"}))
     assert wiring == Wiring(ports={"ring:1": []}, patches={"ring:1": "phy:0"})
 
@@ -65,7 +67,7 @@ def test_only_ports_that_were_added_are_adopted() -> None:
 
 
 def test_what_was_refused_stays_wanted_until_it_is_taken_back() -> None:
-    wiring = told("add vhost:1", "add ring:0", "patch ring:0 vhost:1")
+    wiring = wiring_after("add vhost:1", "add ring:0", "patch ring:0 vhost:1")
     wiring.refused = ["add vhost:1", "patch ring:0 vhost:1"]
     wiring.apply_status(ObservedWiring(("ring:0",)))
     assert wiring.commands(ObservedWiring()) == ["add vhost:1", "add ring:0", "patch ring:0 vhost:1"]
@@ -99,7 +101,7 @@ def test_statuses(status: dict[str, Any], expected: ObservedWiring | None) -> No
 
 
 def test_it_is_read_back_as_it_was_written() -> None:
-    wiring = told("add pipe:0 ring:1 ring:2", "patch ring:0 ring:1", "forward")
+    wiring = wiring_after("add pipe:0 ring:1 ring:2", "patch ring:0 ring:1", "forward")
     wiring.refused, wiring.restore_incomplete = ["forward"], True
     assert parse(dump(wiring)) == wiring
 
@@ -118,8 +120,8 @@ GOOD = {"ports": {"ring:0": []}, "patches": {"ring:0": "ring:0"}, "running": Tru
 
 
 def loaded(path: Path) -> tuple[list[str], dict[str, Wiring]]:
-    said: list[str] = []
-    return said, Restorer(said.append, path)._wirings
+    printed: list[str] = []
+    return printed, Restorer(printed.append, path)._wirings
 
 
 @pytest.mark.parametrize(
@@ -132,9 +134,13 @@ def loaded(path: Path) -> tuple[list[str], dict[str, Wiring]]:
 def test_one_bad_process_costs_only_itself_and_the_file_is_kept(tmp_path: Path, bad: object) -> None:
     path = tmp_path / "wiring.json"
     path.write_text(text := json.dumps({"version": 1, "processes": {"sec:1": bad, "sec:2": GOOD, "x\n": GOOD}}))
-    said, found = loaded(path)
+    printed, found = loaded(path)
     assert found == {"sec:2": parse(GOOD)}
-    assert len(said) == 1 and "sec:1: " in said[0] and said[0].endswith("the file was renamed to wiring.json.broken")
+    assert (
+        len(printed) == 1
+        and "sec:1: " in printed[0]
+        and printed[0].endswith("the file was renamed to wiring.json.broken")
+    )
     assert (tmp_path / "wiring.json.broken").read_text() == text and not path.exists()
 
 
@@ -142,8 +148,8 @@ def test_one_bad_process_costs_only_itself_and_the_file_is_kept(tmp_path: Path, 
 def test_a_file_that_is_none_of_ours_is_kept_and_told(tmp_path: Path, text: str) -> None:
     path = tmp_path / "wiring.json"
     path.write_text(text)
-    said, found = loaded(path)
-    assert not found and "saved ports and patches cannot be restored" in said[0]
+    printed, found = loaded(path)
+    assert not found and "saved ports and patches cannot be restored" in printed[0]
     assert (tmp_path / "wiring.json.broken").read_text() == text
 
 
@@ -151,5 +157,5 @@ def test_no_file_in_its_place_is_told(tmp_path: Path) -> None:
     assert loaded(tmp_path / "none.json") == ([], {})
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        said, found = loaded(path)
-        assert not found and "not a regular file" in said[0]
+        printed, found = loaded(path)
+        assert not found and "not a regular file" in printed[0]

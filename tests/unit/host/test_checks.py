@@ -399,9 +399,9 @@ def test_who_is_not_root_hears_of_sudo_and_the_sudoers_line() -> None:
     user = replace(NEEDS, is_root=False, sudo=False, sudoers=line)
     asked = check(GOOD, user)
     assert [(f.id, f.severity) for f in asked if f.id in ("sudo", "root")] == [("sudo", "info")]
-    told = next(f for f in asked if f.id == "sudo")
-    assert told.what == "sudo needs the password of ann: wakeup asks once, in its terminal"
-    assert told.fix == f"to avoid the question, as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
+    message = next(f for f in asked if f.id == "sudo")
+    assert message.what == "sudo needs the password of ann: wakeup asks once, in its terminal"
+    assert message.fix == f"to avoid the question, as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
     nobody = check(GOOD, replace(user, terminal=False))[0]
     assert nobody.severity == "error"
     assert nobody.what == (
@@ -482,8 +482,8 @@ def test_nothing_of_another_prefix_or_process_is_ever_mended() -> None:
 
 
 def test_every_check_that_looks_is_seen_to_find_something() -> None:
-    told = {identity for _, _, identity, *_ in CASES} | {"sudo", "nic-bind", "iova"}
-    assert {one.id for one in REGISTRY if one.inspect} == told
+    message = {identity for _, _, identity, *_ in CASES} | {"sudo", "nic-bind", "iova"}
+    assert {one.id for one in REGISTRY if one.inspect} == message
 
 
 def test_ids_are_given_once() -> None:

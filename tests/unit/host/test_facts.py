@@ -78,8 +78,8 @@ def test_facts_of_a_machine(tmp_path: Path) -> None:
 
 def test_hugepage_files_are_told_by_prefix_and_by_who_maps_them(tmp_path: Path) -> None:
     machine(tmp_path)
-    told = [(f.path, f.prefix, f.mappers) for f in facts.read(tmp_path).huge_files]
-    assert told == [
+    message = [(f.path, f.prefix, f.mappers) for f in facts.read(tmp_path).huge_files]
+    assert message == [
         ("/dev/hugepages/labmap_0", "lab", ()),
         ("/dev/hugepages/labmap_1", "lab", (77,)),
         ("/dev/hugepages/rte_2map_7", "rte_2", ()),
@@ -88,8 +88,8 @@ def test_hugepage_files_are_told_by_prefix_and_by_who_maps_them(tmp_path: Path) 
 
 def test_runtime_folders_and_who_still_maps_them(tmp_path: Path) -> None:
     machine(tmp_path)
-    told = [(r.prefix, r.path, r.holder, r.mappers) for r in facts.read(tmp_path).runtimes]
-    assert told == [("lab", "/run/dpdk/lab", None, (77,)), ("old", "/run/dpdk/old", None, ())]
+    message = [(r.prefix, r.path, r.holder, r.mappers) for r in facts.read(tmp_path).runtimes]
+    assert message == [("lab", "/run/dpdk/lab", None, (77,)), ("old", "/run/dpdk/old", None, ())]
 
 
 def test_interfaces_with_their_kinds_and_who_has_a_tap_open(tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_the_file_system_of_a_path_is_that_of_the_last_mount_over_it() -> None:
     points = (("/", "ext4"), ("/dev", "tmpfs"), ("/dev/huge", "tmpfs"), ("/dev/huge", "hugetlbfs"))
     mounts = tuple(facts.Mount(*words) for words in points)
     machine = facts.Facts(cpus=(), mounts=mounts)
-    told = {path: machine.file_system(path) for path in ("/dev/huge", "/dev/huge/x", "/dev/hugepages", "/srv")}
-    assert told == {"/dev/huge": "hugetlbfs", "/dev/huge/x": "hugetlbfs", "/dev/hugepages": "tmpfs", "/srv": "ext4"}
+    message = {path: machine.file_system(path) for path in ("/dev/huge", "/dev/huge/x", "/dev/hugepages", "/srv")}
+    assert message == {"/dev/huge": "hugetlbfs", "/dev/huge/x": "hugetlbfs", "/dev/hugepages": "tmpfs", "/srv": "ext4"}
 
 
 def test_kvm_that_opens_is_not_believed_without_vmx_or_svm(tmp_path: Path) -> None:

@@ -20,19 +20,19 @@ def test_enough_pages_change_nothing(tmp_path: Path) -> None:
 
 def test_missing_pages_are_reserved_and_the_command_is_shown(tmp_path: Path) -> None:
     machine(tmp_path)
-    said: list[str] = []
+    printed: list[str] = []
     with pytest.raises(HostError, match="only 8 of 100 MiB could be reserved"):  # this /sys never has more free
-        setup.hugepages(100, said.append, tmp_path)
+        setup.hugepages(100, printed.append, tmp_path)
     pages = tmp_path / PAGES / "nr_hugepages"
     assert pages.read_text() == "56\n", "10, and 46 more of 2 MiB for the 92 that are missing"
-    assert said == ["hugepages: 8 MiB free, 100 MiB needed", f"echo 56 | tee {pages}"]
+    assert printed == ["hugepages: 8 MiB free, 100 MiB needed", f"echo 56 | tee {pages}"]
 
 
 def test_a_step_that_fails_ends_it_with_what_the_command_said(tmp_path: Path) -> None:
-    said: list[str] = []
+    printed: list[str] = []
     with pytest.raises(HostError, match="No such file or directory"):
-        setup.apply_fixes((write_number(str(tmp_path / "no/where"), "1"), remove_files("/never")), said.append)
-    assert said == [f"echo 1 | tee {tmp_path}/no/where"]
+        setup.apply_fixes((write_number(str(tmp_path / "no/where"), "1"), remove_files("/never")), printed.append)
+    assert printed == [f"echo 1 | tee {tmp_path}/no/where"]
 
 
 def test_only_what_is_named_is_removed(tmp_path: Path) -> None:

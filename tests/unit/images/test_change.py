@@ -200,7 +200,7 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
     with pytest.raises(HostError, match="0 bytes are too small"):
         add(folder, bad / "zero.raw", None, "raw")
     (bad / "gone.qcow2").unlink()
-    for source, name, told in (
+    for source, name, message in (
         (bad / "none.qcow2", None, "no such image"),
         (bad / "notes.txt", None, "not an image format that qemu-img knows"),
         (broken, None, "is damaged: "),
@@ -214,7 +214,7 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
         (folder / "base.qcow2", "x,y.qcow2", "cannot be the name of a base image"),
         (folder / "base.qcow2", "x\n.qcow2", "cannot be the name of a base image"),
     ):
-        with pytest.raises(HostError, match=told):
+        with pytest.raises(HostError, match=message):
             add(folder, source, name)
     with pytest.raises(HostError, match=r"its backing file .*gone\.qcow2 is missing"):
         edit.import_image(folder, orphan, None, None, lambda _: None, lambda _: None)
@@ -264,8 +264,8 @@ def test_reset_is_for_all_named_or_none(folder: Path, runs: Callable[[Path], obj
     before = (folder / "img/r6-base.qcow2").stat().st_ino
     with pytest.raises(HostError, match=r"r7-base\.qcow2: is in use by vm-x1 \(pid \d+\)"):
         edit.reset_instances(folder, ["r6", "r7"], lambda _: None)
-    for word, told in (("r1", "no such instance"), ("1", "no such"), ("or-base.qcow2", "no such instance")):
-        with pytest.raises(HostError, match=told) as e:
+    for word, message in (("r1", "no such instance"), ("1", "no such"), ("or-base.qcow2", "no such instance")):
+        with pytest.raises(HostError, match=message) as e:
             edit.reset_instances(folder, ["r6", word], lambda _: None)
         assert e.value.hint == "existing instances: r6, r7, v11"
     assert (folder / "img/r6-base.qcow2").stat().st_ino == before
@@ -345,9 +345,9 @@ def test_each_fault_has_its_id_text_and_cure(folder: Path, runs: Callable[[Path]
     assert "r7-base.qcow2: has no backing file" in found["img-broken", "error"].what
     assert found["img-broken", "error"].fix.startswith("sppr image reset r7")
     assert found["img-partial", "warning"].fix == f"rm {folder / '.or-base.qcow2.999999999.tmp'}"
-    told = [f.what for f in listing.check(folder, "qcow2") if f.id == "img-base"]
-    assert any("gone.qcow2 is missing" in text for text in told)
-    assert sum("changed after" in text for text in told) == 2
+    message = [f.what for f in listing.check(folder, "qcow2") if f.id == "img-base"]
+    assert any("gone.qcow2 is missing" in text for text in message)
+    assert sum("changed after" in text for text in message) == 2
 
 
 def test_bring_up_is_told_what_an_instance_lacks(folder: Path, runs: Callable[[Path], object]) -> None:

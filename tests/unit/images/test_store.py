@@ -25,14 +25,14 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_template_and_an_instance_are_made_once(store: Store) -> None:
-    said: list[str] = []
-    instance = store.ensure_instance("vhost", 11, said.append)
-    assert instance == store.folder / "img" / "v11-base.qcow2" and len(said) == 2
+    printed: list[str] = []
+    instance = store.ensure_instance("vhost", 11, printed.append)
+    assert instance == store.folder / "img" / "v11-base.qcow2" and len(printed) == 2
     template = store.template("vhost")
     assert template.name == "ov-base.qcow2" and stat.S_IMODE(template.stat().st_mode) == 0o444
     assert qemu_img.info(instance).backing == "../ov-base.qcow2" and qemu_img.info(template).backing == "base.qcow2"
     before = (instance.stat().st_mtime_ns, template.stat().st_mtime_ns)
-    assert store.ensure_instance("vhost", 11, said.append) == instance and len(said) == 2
+    assert store.ensure_instance("vhost", 11, printed.append) == instance and len(printed) == 2
     assert before == (instance.stat().st_mtime_ns, template.stat().st_mtime_ns)
     assert not list(store.folder.rglob("*.tmp"))
 
@@ -124,10 +124,10 @@ class Filler:
     """Stands for what puts spp_vm in: it writes to the overlay, or fails."""
 
     def __init__(self, digest: str | None = "a", fills: bool = True, error: Exception | None = None) -> None:
-        self.said, self.fills, self.error = digest, fills, error
+        self.printed, self.fills, self.error = digest, fills, error
 
     def digest(self) -> str | None:
-        return self.said
+        return self.printed
 
     def fill(self, overlay: Path, report: Callable[[str], None]) -> bool:
         report("filling")
@@ -139,11 +139,11 @@ class Filler:
 
 
 def test_a_template_is_filled_before_it_has_its_name(store: Store) -> None:
-    said: list[str] = []
-    template = store.ensure_template("ring", said.append, Filler())
+    printed: list[str] = []
+    template = store.ensure_template("ring", printed.append, Filler())
     assert template.read_bytes().endswith(b"filled") and stat.S_IMODE(template.stat().st_mode) == 0o444
     assert store.has_spp_vm("ring") and not store.has_spp_vm("vhost")
-    assert said == [
+    assert printed == [
         "template or-base.qcow2: booting it once to install spp_vm",
         "filling",
         "template or-base.qcow2 created over base.qcow2",
@@ -158,23 +158,23 @@ def test_a_filler_that_fails_leaves_no_template(store: Store) -> None:
 
 
 def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store: Store) -> None:
-    said: list[str] = []
-    instance = store.ensure_instance("ring", 6, said.append, Filler())
+    printed: list[str] = []
+    instance = store.ensure_instance("ring", 6, printed.append, Filler())
     before = store.template("ring").read_bytes()
-    said.clear()
-    assert store.ensure_instance("ring", 6, said.append, Filler()) == instance and said == []
-    assert store.ensure_instance("ring", 6, said.append, Filler("b")) == instance
-    assert len(said) == 1 and "or-base.qcow2 contains an outdated spp_vm or was built with other steps" in said[0]
+    printed.clear()
+    assert store.ensure_instance("ring", 6, printed.append, Filler()) == instance and printed == []
+    assert store.ensure_instance("ring", 6, printed.append, Filler("b")) == instance
+    assert len(printed) == 1 and "or-base.qcow2 contains an outdated spp_vm or was built with other steps" in printed[0]
     assert store.template("ring").read_bytes() == before
 
 
 @pytest.mark.parametrize("filler", [None, Filler(None), Filler(fills=False)])
 def test_a_template_without_the_program_is_a_template(store: Store, filler: Filler | None) -> None:
-    said: list[str] = []
-    store.ensure_template("vhost", said.append, filler)
+    printed: list[str] = []
+    store.ensure_template("vhost", printed.append, filler)
     assert not store.has_spp_vm("vhost")
-    store.ensure_template("vhost", said.append, Filler())
-    assert "ov-base.qcow2 contains no spp_vm" in said[-1]
+    store.ensure_template("vhost", printed.append, Filler())
+    assert "ov-base.qcow2 contains no spp_vm" in printed[-1]
 
 
 def test_a_mark_of_before_there_was_a_program_still_guards_the_base(store: Store) -> None:

@@ -47,7 +47,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     folder.mkdir()
     (folder / "state.json").write_text("{}")
-    with pytest.raises(OSError) as told, full():
+    with pytest.raises(OSError) as message, full():
         states.record_start(folder, "pri", ["spp_primary"])
-    assert told.value.filename == str(folder / "pri.program")
+    assert message.value.filename == str(folder / "pri.program")
     assert [path.name for path in folder.iterdir()] == ["state.json"]

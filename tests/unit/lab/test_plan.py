@@ -50,8 +50,8 @@ def test_a_portmask_of_conf_yml_that_does_not_fit_is_told_with_its_place(tmp_pat
     conf.write_text("primary:\n  vdevs: [net_null0, net_null1]\n  portmask: 0x01\n")
     with pytest.raises(ConfigError) as e:
         gather(conf, None, None, {})
-    told = f"{conf}:3:13: primary.portmask: portmask 0x01 selects 1 port, but the number of devices is 2"
-    assert e.value.what.startswith(told) and e.value.hint == "portmask: 0x03"
+    message = f"{conf}:3:13: primary.portmask: portmask 0x01 selects 1 port, but the number of devices is 2"
+    assert e.value.what.startswith(message) and e.value.hint == "portmask: 0x03"
     with pytest.raises(ConfigError) as e:
         gather(conf, None, None, {"portmask": 0x7})
     assert e.value.what.startswith("portmask 0x07 selects 3 ports") and e.value.hint == "-p 0x03"

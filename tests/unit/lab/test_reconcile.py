@@ -193,7 +193,7 @@ def test_a_restart_takes_the_part_as_it_is_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "wanted", "told"),
+    ("runs", "wanted", "message"),
     [
         (["p", "-l", "1,2"], ["p", "-l", "1,2"], None),
         (["p", "-l", "1,2"], ["p", "-l", "1,3"], "runs with -l 1,2, but conf.yml and the flags specify -l 1,3"),
@@ -202,8 +202,8 @@ def test_a_restart_takes_the_part_as_it_is_now() -> None:
         (["p", "--", "-n", "1"], ["p", "--"], "runs with -n 1, which conf.yml and the flags do not specify"),
     ],
 )
-def test_a_difference_names_the_options(runs: list[str], wanted: list[str], told: str | None) -> None:
-    assert difference(runs, wanted) == told
+def test_a_difference_names_the_options(runs: list[str], wanted: list[str], message: str | None) -> None:
+    assert difference(runs, wanted) == message
 
 
 def test_a_restart_policy_that_conf_yml_changed_is_told() -> None:

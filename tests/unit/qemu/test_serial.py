@@ -41,9 +41,9 @@ def test_a_command_that_fails_is_told_with_what_it_said(guest: GuestOf) -> None:
 
 def test_a_panic_ends_the_wait_at_once(guest: GuestOf) -> None:
     deadline = Deadline(20)
-    told = r"(?s)Kernel panic - not syncing: VFS.*waited for a root shell"
+    message = r"(?s)Kernel panic - not syncing: VFS.*waited for a root shell"
     panics = "echo; echo 'Kernel panic - not syncing: VFS'; sleep 60"
-    with guest(panics) as vm, pytest.raises(LaunchError, match=told):
+    with guest(panics) as vm, pytest.raises(LaunchError, match=message):
         vm.wait_shell(deadline)
     assert deadline.elapsed() < 15
 

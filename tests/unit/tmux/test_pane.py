@@ -41,15 +41,15 @@ def runs(tmp_path: Path) -> int:
 
 
 def test_a_storm_of_restarts_is_limited_and_ever_slower(run: Callable[..., str], tmp_path: Path) -> None:
-    said = run("echo no; exit 7", Restart(3, 0.1))
+    output = run("echo no; exit 7", Restart(3, 0.1))
     assert runs(tmp_path) == 4 and (tmp_path / "part.restarts").read_text() == "3\n"
     for number, pause in enumerate(("0.100", "0.200", "0.400"), 1):
-        told = (
+        message = (
             f"[part exited with status 7] restarting in {pause} s ({number} of 3 in a row); Ctrl-C cancels the restart"
         )
-        assert said.count(told) == 1
-    assert "[part was restarted 3 times in a row: no more automatic restarts]" in said
-    assert said.index("no more automatic restarts") < said.index(
+        assert output.count(message) == 1
+    assert "[part was restarted 3 times in a row: no more automatic restarts]" in output
+    assert output.index("no more automatic restarts") < output.index(
         "[part exited with status 7] press arrow-up and Enter to run it again"
     )
     assert (tmp_path / "part.exit").read_text() == "7\n"
@@ -58,15 +58,15 @@ def test_a_storm_of_restarts_is_limited_and_ever_slower(run: Callable[..., str],
 
 def test_a_run_that_went_well_for_a_while_ends_the_row(run: Callable[..., str], tmp_path: Path) -> None:
     stop_in_the_end = f"[ $(wc -l <{tmp_path}/runs) -lt 5 ] || exit 0; kill -KILL $$"
-    said = run(stop_in_the_end, Restart(1, 0.1, stable_s=0))
-    assert runs(tmp_path) == 5 and said.count("status 137] restarting in 0.100 s (1 of 1 in a row)") == 4
+    output = run(stop_in_the_end, Restart(1, 0.1, stable_s=0))
+    assert runs(tmp_path) == 5 and output.count("status 137] restarting in 0.100 s (1 of 1 in a row)") == 4
     assert (tmp_path / "part.restarts").read_text() == "4\n" and (tmp_path / "part.exit").read_text() == "0\n"
 
 
 @pytest.mark.parametrize("end", ["exit 0", "kill -INT $$", "kill -TERM $$", "kill -HUP $$", "exit 130"])
 def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_path: Path, end: str) -> None:
-    said = run(end, Restart(5, 0.1))
-    assert runs(tmp_path) == 1 and "restarting in" not in said
+    output = run(end, Restart(5, 0.1))
+    assert runs(tmp_path) == 1 and "restarting in" not in output
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])

@@ -86,7 +86,7 @@ vhost_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	return sent;
 }
 
-/* Let the guest kick while this worker sleeps. It need not kick while the worker polls. */
+/* Let the guest notify (virtio kick) while this worker sleeps, and not while it polls. */
 static int
 vhost_arm(struct port *port, uint64_t token)
 {
@@ -177,7 +177,7 @@ set_vid(int vid, int to)
 static int
 new_device(int vid)
 {
-	/* workers poll, so the guest need not kick */
+	/* workers poll, so the guest need not notify */
 	rte_vhost_enable_guest_notification(vid, GUEST_RX_QUEUE, 0);
 	rte_vhost_enable_guest_notification(vid, GUEST_TX_QUEUE, 0);
 	set_vid(vid, vid);
