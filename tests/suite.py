@@ -110,7 +110,8 @@ def test(suite: str) -> int:
         root.run("make", "-s", "packages-test", "setup", ".venv/.test")
     root.disconnect()
     with step(f"{suite}: unit tests of the data plane"):
-        root.run("sh", "-c", "make -s -C sppr/dataplane check 2>&1 | grep -v ^spp: ")
+        # pipefail: else the status is that of grep
+        root.run("bash", "-o", "pipefail", "-c", "make -s -C sppr/dataplane check 2>&1 | grep -v ^spp: ")
     with step(f"{suite}: live tests of the data plane"):
         root.run("sh", "-c", ".venv/bin/python -m pytest -q -n 3 --dist loadfile tests/live/test_dataplane*.py")
     with step(f"{suite}: make up"):

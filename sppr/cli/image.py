@@ -129,7 +129,7 @@ def build(conf: Path | None, output: Path | None, suite: str, size: int) -> None
     click.echo(str(target))
 
 
-def _imported(command: Any) -> Any:
+def _import_options(command: Any) -> Any:
     """Add the options of ``image import`` to a command."""
     for option in reversed((
         options.conf,
@@ -143,14 +143,14 @@ def _imported(command: Any) -> Any:
 
 
 @main.command("import")
-@_imported
+@_import_options
 def import_(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
     """Copy FILE to the base images, as a qcow2: any Linux cloud or server image, in any format of QEMU."""
     _import(conf, file, name, image_format, flatten)
 
 
 @main.command(hidden=True)
-@_imported
+@_import_options
 def add(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
     """The name of ``import`` up to 0.1."""
     renamed("sppr image add", "sppr image import")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ class LabPaths:
     ``extra_flags``: options that a runscript needs because they differ from the defaults.
     ``steps``: the steps of conf.yml for new templates.
     ``vm_user``, ``vm_uid``: the user that QEMU changes to; empty and 0: none.
-    ``sandbox``: whether QEMU has seccomp. ``qemu_9_2``: whether QEMU is 9.2 or later.
+    ``qemu``: path of QEMU; None: not installed. ``sandbox``: whether it has seccomp.
     ``named_sock_dir``: ``spp.sock_dir`` of conf.yml; None: it is not set.
     """
 
@@ -59,9 +60,14 @@ class LabPaths:
     steps: tuple["Step", ...] = ()
     vm_user: str = ""
     vm_uid: int = 0
+    qemu: str | None = None
     sandbox: bool = False
-    qemu_9_2: bool = False
     named_sock_dir: str | None = None
+
+    @cached_property
+    def qemu_9_2(self) -> bool:
+        """Whether QEMU is 9.2 or later. Finding out takes 11 ms, and only a command line of QEMU needs it."""
+        return devices.is_9_2(self.qemu)
 
     @property
     def sock_dir(self) -> str:
@@ -176,6 +182,7 @@ def gather_paths(config: "Config", conf: Path, session: str | None) -> LabPaths:
     scripts = next((p for p in (folder / "runscripts", PROJECT / "runscripts") if (p / "primary.py").is_file()), None)
     if scripts is not None and scripts.parent != folder and not flags:
         flags += ["--conf", str(conf)]
+    qemu = which(devices.QEMU)
     return LabPaths(
         session=name,
         conf=conf,
@@ -183,8 +190,8 @@ def gather_paths(config: "Config", conf: Path, session: str | None) -> LabPaths:
         run=run,
         vm_user=user.pw_name if user else "",
         vm_uid=user.pw_uid if user else 0,
-        sandbox=devices.has_seccomp(which(devices.QEMU)),
-        qemu_9_2=devices.is_9_2(which(devices.QEMU)),
+        qemu=qemu,
+        sandbox=devices.has_seccomp(qemu),
         scripts=scripts,
         store=store,
         no_store=no_store,

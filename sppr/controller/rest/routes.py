@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sppr.controller import components, primary
-from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
+from sppr.controller.errors import BadValue, NotConnected
 from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.rest import bodies
 from sppr.spp.names import PRIMARY, Target
@@ -240,5 +240,3 @@ PATH_PATTERNS = {
     "probe": r"\d{1,2}",
     "src": r"[a-z]{1,10}:[0-9nq]{1,10}",
 }
-#: The status code of each error.
-CODES: dict[type[Exception], int] = {BadValue: 400, Refused: 400, NotConnected: 404, NoAnswer: 504}
