@@ -379,7 +379,7 @@ def test_a_pane_that_its_user_closed_is_made_again_where_it_was(small: Lab) -> N
     assert panes(small) == ["ctrler:ctrler", "pri:pri", "sec:sec1", "w0:w0"]
 
 
-def test_a_session_of_before_a_restart_of_the_machine_is_swept(small: Lab) -> None:
+def test_leftovers_of_a_session_from_before_a_restart_of_the_machine_are_removed(small: Lab) -> None:
     before = pids(small)
     stale(small)
     for word in (["status"], ["restart", "sec1"]):
@@ -389,7 +389,7 @@ def test_a_session_of_before_a_restart_of_the_machine_is_swept(small: Lab) -> No
         kill(pid)
     small.tmux("kill-server")
     done = small.wakeup(*SMALL)
-    assert done.returncode == 0 and "was up before the machine was restarted" in done.stdout and all_ready(small)
+    assert done.returncode == 0 and "ran before the machine was restarted" in done.stdout and all_ready(small)
     before = pids(small)
     stale(small)
     printed = verb(small, "down")

@@ -1,4 +1,4 @@
-"""A real SPP tree of each era, made of fakes that speak its dialects: wakeup to ready, down, and what goes wrong."""
+"""An SPP tree of each era, made of fakes that speak its dialects: wakeup to ready, down, and what goes wrong."""
 
 import contextlib
 import json

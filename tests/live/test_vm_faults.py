@@ -186,7 +186,7 @@ def test_a_base_that_changed_under_its_templates_is_refused_and_all_stays(lab: L
     assert contents(store.folder) == before and not lab.state.exists()
 
 
-def test_an_instance_that_another_qemu_has_open_is_told_and_not_touched(lab: Lab) -> None:
+def test_an_instance_that_another_qemu_has_open_is_reported_and_not_changed(lab: Lab) -> None:
     store = empty_images(lab, 6)
     words = [
         "-S",
@@ -207,7 +207,7 @@ def test_an_instance_that_another_qemu_has_open_is_told_and_not_touched(lab: Lab
         done = lab.wakeup(*RING, "-nr", "1")
         assert done.returncode == 3, done.stdout + done.stderr
         message = f"{store.instance('ring', 6)}: pid {other.pid} (qemu-system-x86_64) has this disk open"
-        assert message in done.stderr and f"fix: end it: kill {other.pid}" in done.stderr
+        assert message in done.stderr and f"fix: stop it: kill {other.pid}" in done.stderr
         assert "or-base.qcow2: pid" not in done.stderr, "a template is read by any number of guests"
         kept = contents(store.folder)
         assert {name: kept[name] for name in before} == before and other.poll() is None
