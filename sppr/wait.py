@@ -18,14 +18,15 @@ from sppr.errors import LaunchError, NotReady, SpprError
 END_OF_OUTPUT = "] press arrow-up and Enter to run it again"
 RESTART_PENDING = "] restarting in "
 RESTARTS_EXHAUSTED = "times in a row: no more automatic restarts]"
+# The patterns here are compiled when they are used: `sppr status` imports this module and rarely needs them.
 #: The first line of a pane. In a pane that was respawned, it follows the last prompt of the shell.
-_GATE = re.compile(r"\[\S+ waits for .*\]$")
+_GATE = r"\[\S+ waits for .*\]$"
 #: A part that makes progress may take this many times its limit.
 HARD_LIMIT = 5
 #: Seconds between two samples of a part's work, and the share of a core that counts as progress. A process that only
 #: polls, or an idle guest, uses less.
 _SAMPLE_SECONDS, _BUSY_SHARE = 1.0, 0.1
-_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|.)")
+_ANSI = r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07]*\x07|[()][A-Z0-9]|.)"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Wait:
     ``log``: its log.
     ``ready``: returns whether it is ready.
     ``ended``: returns how its process exited, or None while it runs.
-    ``fatal``: text in its log after which it cannot become ready.
+    ``fatal``: pattern of text in its log after which it cannot become ready.
     ``fatal_first``: whether ``fatal`` counts even if the part is ready.
     ``hint``: returns a hint for the text of its log.
     ``observed``: returns what is observed instead, for the error.
@@ -89,7 +90,7 @@ class Wait:
     log: Path
     ready: Callable[[], bool]
     ended: Callable[[], Exit | None]
-    fatal: re.Pattern[str] | None = None
+    fatal: str | None = None
     hint: Callable[[str], str | None] = lambda _: None
     observed: Callable[[], str] = lambda: ""
     fatal_first: bool = False
@@ -140,7 +141,7 @@ def _wait_log_complete(log: Path) -> None:
 
 
 def _check_fatal(wait: Wait, elapsed: float) -> None:
-    if wait.fatal and (match := wait.fatal.search("\n".join(_last_run(wait.log, ended=False)))):
+    if wait.fatal and (match := re.search(wait.fatal, "\n".join(_last_run(wait.log, ended=False)))):
         what = f"{wait.name}: printed {match[0].strip()!r} after {elapsed:.1f} s, so it cannot become ready"
         raise _error(LaunchError, wait, what)
 
@@ -226,7 +227,7 @@ def head(log: Path, size: int = 1 << 20) -> str:
 
 def plain(raw: bytes) -> str:
     """Return terminal output as plain text: without colours, with carriage returns as newlines."""
-    return _ANSI.sub("", raw.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\r", "\n")
+    return re.sub(_ANSI, "", raw.decode("utf-8", "replace")).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def last_lines(log: Path, count: int = 4) -> list[str]:
@@ -246,7 +247,7 @@ def _last_run(log: Path, *, ended: bool) -> list[str]:
         for n, line in enumerate(lines)
         if line.endswith((END_OF_OUTPUT, RESTARTS_EXHAUSTED)) or RESTART_PENDING in line
     ]
-    marks = sorted([*ends, *(n for n, line in enumerate(lines) if _GATE.search(line))])
+    marks = sorted([*ends, *(n for n, line in enumerate(lines) if re.search(_GATE, line))])
     stop = None
     if ended and marks and marks[-1] in ends:
         stop = marks[-1]

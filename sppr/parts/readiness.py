@@ -22,9 +22,9 @@ from sppr.wait import tail
 VHOST_TIMEOUT = 10.0
 #: The prompt of SPP's CLI.
 _CLI_PROMPT = "spp > "
-#: Messages of EAL and SPP after which no process becomes ready. "No free … hugepages" is not among them: EAL prints it
-#: for each page size and NUMA node, and it is never fatal by itself.
-_FATAL_DPDK = re.compile(
+#: Pattern of the messages of EAL and SPP after which no process becomes ready. "No free … hugepages" is not among them:
+#: EAL prints it for each page size and NUMA node, and it is never fatal by itself.
+_FATAL_DPDK = (
     r"Cannot create lock on .*|EAL: FATAL.*|PANIC in .*|Cannot init memory|"
     r"Segmentation fault.*|Illegal instruction.*"
 )
@@ -34,7 +34,7 @@ _DEVICE_MISSING = (
     r"(?:vdev_probe\(\): |EAL: )?failed to initialize (?:net|eth)_.*|EAL: Driver cannot attach the device.*|"
     r"(?:EAL: )?Cannot probe .*"
 )
-_FATAL_UPSTREAM_PRIMARY = re.compile(f"{_FATAL_DPDK.pattern}|{_DEVICE_MISSING}")
+_FATAL_UPSTREAM_PRIMARY = f"{_FATAL_DPDK}|{_DEVICE_MISSING}"
 _AWAITED = {
     "controller": "its ports to listen",
     "primary": "it to be connected to the controller",
@@ -82,7 +82,7 @@ class Probe:
         if part.is_vm:
             # A guest with spp_vm is ready when its spp_vm is connected, any other guest at a prompt on its console.
             if part.kind == "ivshmem":  # its console is the pane, which also shows earlier runs
-                return bool(console.PROMPT.search(tail(Path(part.console)).rpartition("run-vm.py")[2]))
+                return bool(re.search(console.PROMPT, tail(Path(part.console)).rpartition("run-vm.py")[2]))
             return connected if carries_spp_vm(part) else console.has_reached_prompt(Path(part.console))
         if part.role == "secondary":
             over_socket = "/" in (part.control or str(self.api))
@@ -218,7 +218,7 @@ def carries_spp_vm(part: Part) -> bool:
     return knows_controller and bool(part.template) and template_note.has_spp_vm(Path(part.template))
 
 
-def fatal(part: Part) -> re.Pattern[str] | None:
+def fatal(part: Part) -> str | None:
     """Return the pattern of log messages after which the part cannot become ready, or None if there is none."""
     if part.is_vm:
         return console.FATAL

@@ -22,7 +22,7 @@ _LOGIN_PROMPT = re.compile(rb"login: \Z")
 #: Messages of a guest kernel when the host's disk is full (``devices.Disk.report_full``). The guest keeps running, but
 #: is unusable.
 _DISK_FULL = r"I/O error, dev vd[a-z]|EXT4-fs error|Remounting filesystem read-only"
-_FATAL = re.compile(f"{console.FATAL.pattern}|{_DISK_FULL}".encode())
+_FATAL = re.compile(f"{console.FATAL}|{_DISK_FULL}".encode())
 #: Seconds for a console to log in automatically.
 _AUTOLOGIN = 10.0
 _STATUS = re.compile(rb"\nstatus=(\d+)[\r\n]")

@@ -16,9 +16,7 @@ FIRST_ID, LAST_ID = 1, 127
 
 # Numbers have at most 3 digits, because SPP's name buffers hold no more (docs/spp-protocol.md, Port names). A queue is
 # written phy:0nq1.
-_UID = re.compile(
-    rf"(?:{'|'.join(PORT_TYPES)}):(?:0|[1-9][0-9]{{0,2}})|phy:(?:0|[1-9][0-9]{{0,2}})nq(?:0|[1-9][0-9]{{0,2}})"
-)
+_UID = rf"(?:{'|'.join(PORT_TYPES)}):(?:0|[1-9][0-9]{{0,2}})|phy:(?:0|[1-9][0-9]{{0,2}})nq(?:0|[1-9][0-9]{{0,2}})"
 _KINDS = ("nfv", "sec")
 
 
@@ -42,7 +40,7 @@ def check_uid(text: object) -> str:
 
     Upstream SPP crashes on a malformed name.
     """
-    if not isinstance(text, str) or _UID.fullmatch(text) is None:
+    if not isinstance(text, str) or re.fullmatch(_UID, text) is None:
         raise ValueError(f"{text!r} is not a port: write TYPE:NUMBER with TYPE one of {' '.join(PORT_TYPES)}")
     return text
 
@@ -79,8 +77,8 @@ def printable(text: str, limit: int = 200) -> str:
     return clean if len(clean) <= limit else clean[:limit] + "..."
 
 
-_TAP_VDEV = re.compile(r"net_tap(\d+),(?:.*,)?iface=([^,]+)")
-_VHOST_VDEV = re.compile(r"(?:net|eth)_vhost\d+,(?:.*,)?iface=([^,]+)")
+_TAP_VDEV = r"net_tap(\d+),(?:.*,)?iface=([^,]+)"
+_VHOST_VDEV = r"(?:net|eth)_vhost\d+,(?:.*,)?iface=([^,]+)"
 
 
 def uid(kind: str, number: int) -> str:
@@ -115,7 +113,7 @@ def tap_interfaces(program: Sequence[str]) -> dict[str, str]:
     """Return the TAP interfaces that a primary with this command line creates: ``tap:0`` -> name of the interface."""
     values = [value for option, value in pairwise(program) if option == "--vdev"]
     values += [word.removeprefix("--vdev=") for word in program if word.startswith("--vdev=")]
-    found = (_TAP_VDEV.match(value) for value in values)
+    found = (re.match(_TAP_VDEV, value) for value in values)
     return {uid("tap", int(match[1])): match[2] for match in found if match}
 
 
@@ -126,5 +124,5 @@ def vhost_vdev(sock_dir: str, number: int, old_names: bool = False) -> str:
 
 def vdev_socket(vdev: str) -> Path | None:
     """Return the socket that a vhost device of the primary creates, or None for any other device."""
-    match = _VHOST_VDEV.match(vdev)
+    match = re.match(_VHOST_VDEV, vdev)
     return Path(match[1]) if match and "client=1" not in vdev else None

@@ -1,11 +1,11 @@
 """Determine the status of each part of a session, from its pid, its start time and its sign of readiness."""
 
-import signal
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from sppr.errors import EXIT_INTERRUPTED
 from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 from sppr.parts.part import Part, serving_part
@@ -121,7 +121,7 @@ def _part_status(state: State, part: Part, probe: Probe, is_stopping: bool) -> P
 
 def _exited_on_request(files: PaneFiles, end: Exit) -> bool:
     """Return whether a command stopped the part, or it exited with status 0 or by Ctrl-C."""
-    return files.stopped.exists() or end.shown in (0, 128 + signal.SIGINT)
+    return files.stopped.exists() or end.shown in (0, EXIT_INTERRUPTED)
 
 
 def _running_state(part: Part, probe: Probe, was_ready: bool) -> tuple[PartState, str | None]:
