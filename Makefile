@@ -64,7 +64,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 SUITE ?=
 ifneq ($(SUITE),)
 test: packages
-	@$(PYTHON) tests/suite.py $(SUITE)
+	@$(PYTHON) tests/suite.py $(SUITE) $(ARGS)
 else
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test (SUITE=trixie: in that Debian release)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 $(ARGS)
