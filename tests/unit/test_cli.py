@@ -174,7 +174,7 @@ def test_every_verb_takes_the_session_as_s(verb: str, tmp_path: Path) -> None:
         ("primary.py -n 4 -c 0x1 -p 0x1 -vdt 3", "--vdev net_tap3,iface=vtap3 -- -p 0x01 -n 4 -s 127.0.0.1:5555"),
         ("secondary.py -i 9 -c 0xC0 -cp 7777", "-- -n 9 -s 127.0.0.1:7777"),
         ("run-vm.py -t ring -i 6 -m 128", "/run/spp/ivshmem6,share=on"),
-        ("run-vm.py -t vhost -i 11 -d 3,4 -c 2", "/run/spp/sock4,reconnect=1"),
+        ("run-vm.py -t vhost -i 11 -d 3,4 -c 2", "/run/spp/sock4,reconnect"),
         ("run-vm.py -t vhost -i 0", "opt/sppr/hostname,string=vm-v0"),
     ],
 )

@@ -100,7 +100,7 @@ def test_only_what_is_missing_of_a_use_is_installed(machine: Machine) -> None:
 
 def test_a_failure_of_apt_get_is_an_error_with_the_names(machine: Machine) -> None:
     done = machine.install(release("bookworm"), "test", APT_STATUS="100")
-    assert done.returncode == 3 and "apt-get could not install: sudo" in done.stderr
+    assert done.returncode == 3 and "apt-get could not install: git sudo dpdk-dev " in done.stderr
 
 
 def test_an_unknown_distribution_lists_what_to_install(machine: Machine) -> None:

@@ -227,6 +227,7 @@ def goes_through(plan: Plan, legs: Sequence[Leg], of: Sequence[Leg]) -> bool:
     return met == [(leg.process, leg.dst) for leg in of]
 
 
+@pytest.mark.property
 @settings(max_examples=150, deadline=None)
 @given(labs())
 def test_every_path_is_joined_and_no_port_is_used_twice(lab: dict[str, Any]) -> None:
