@@ -57,13 +57,13 @@ class LocalController:
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the handler of the matching route."""
         for route in ROUTES:
-            pattern = re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{PATH_PATTERNS[part[1]]})", route.path)
+            pattern = re.sub(r"\{(\w+)\}", lambda match: f"(?P<{match[1]}>{PATH_PATTERNS[match[1]]})", route.path)
             found = re.fullmatch(pattern, path) if route.method == method else None
             if found:
-                parts = found.groupdict()
-                target = Target(route.kind, int(parts["id"])) if "id" in parts else PRIMARY
+                parameters = found.groupdict()
+                target = Target(route.kind, int(parameters["id"])) if "id" in parameters else PRIMARY
                 validated = bodies.validate(body, route.body) if route.body else None
-                return await route.handler(Call(self._panel, target, parts, validated))
+                return await route.handler(Call(self._panel, target, parameters, validated))
         raise BadValue(f"{method} {path}: no such call", hint="GET /v1/openapi.json lists them")
 
     async def process_statuses(self) -> list[ProcessStatus]:
