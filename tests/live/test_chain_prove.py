@@ -107,8 +107,8 @@ def test_each_hop_is_necessary_and_its_repair_is_timed(lab: Lab, tmp_path: Path)
     text = proved(lab, "--level", "3", "--frames", "1000", "--json", str(tmp_path / "p.json"))
     assert "pass: consistency, reach, trace, necessity" in text
     (proof,) = json.loads((tmp_path / "p.json").read_text())
-    assert len(proof["repairs"]) == 12
-    assert all(one["arrived_without"] == 0 and one["arrived_after"] == 200 for one in proof["repairs"])
+    assert len(proof["restorations"]) == 12
+    assert all(one["arrived_without"] == 0 and one["arrived_after"] == 200 for one in proof["restorations"])
 
 
 @pytest.mark.parametrize("words", [("--size", "1518"), ("--window", "128")])
@@ -178,7 +178,7 @@ def test_a_chain_that_is_down_is_inconclusive(lab: Lab) -> None:
     process = start(lab)
     os.kill(pid, signal.SIGKILL)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 8 and "sec2 ended during the proof" in out, out + err
+    assert process.returncode == 8 and "sec2 exited during the proof" in out, out + err
     wait_state(lab, "sec2", "failed")
     text = proved(lab, status=8)
     assert "the chain is down: sec2 does not run" in text and "inconclusive: consistency" in text
@@ -210,7 +210,7 @@ def test_a_controller_that_dies_during_the_proof(lab: Lab) -> None:
     process = start(lab)
     os.kill(row["pid"], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 8 and "ctrler ended during the proof" in out, out + err
+    assert process.returncode == 8 and "ctrler exited during the proof" in out, out + err
     assert "could not be restored yet" in out
     wait_state(lab, "ctrler", "failed")
     run_again(lab, row["pane"], "controller.py")

@@ -108,7 +108,7 @@ def free_pages() -> int | None:
     return int(counts["HugePages_Free"]) if alone else None
 
 
-@pytest.mark.parametrize("note", ["state.json", "traces.json"])
+@pytest.mark.parametrize("note", ["state.json", "footprint.json"])
 def test_a_launcher_killed_before_it_had_written_a_state(lab: Lab, note: str) -> None:
     point = f"os.rename {lab.state}/.{note}.PID.tmp"
     words = ["effects", point, str(lab.folder / "effects"), "up", "--conf", str(lab.conf), "--socket-name", lab.session]

@@ -226,8 +226,8 @@ def test_an_image_added_beside_another_says_that_one_must_be_named(tmp_path: Pat
     first = sppr("image", "import", "u.qcow2", "--name", "a.qcow2", cwd=tmp_path)
     assert first.returncode == 0 and "base:" not in first.stdout, first.stderr
     done = sppr("image", "import", "u.qcow2", cwd=tmp_path)
-    assert "conf.yml must name one from now on" in done.stdout, done.stderr
-    assert "{base: u.qcow2}   to use the new one" in done.stdout and "{base: a.qcow2}   to go on" in done.stdout
+    assert "conf.yml must name one: otherwise wakeup refuses to start" in done.stdout, done.stderr
+    assert "{base: u.qcow2}   to use the new one" in done.stdout and "{base: a.qcow2}   to keep using it" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "../x", "/tmp", "-x", "x" * 33, "a.b"])

@@ -100,8 +100,8 @@ def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("-t ring", "which VM? -i ID"),
-        ("-t orig", "-t orig wants its image: -f FILE"),
+        ("-t ring", "the id of the VM is missing: -i ID"),
+        ("-t orig", "-t orig needs an image: -f FILE"),
         ("-t orig -f other.qcow2 -i 3", "leave -i out"),
         ("-t ring -i 6 -vc", "-vc is for vhost VMs"),
         ("-t normal -i 128", "128: ids go from 1 to 127"),
@@ -129,6 +129,6 @@ def test_several_vms_want_several_terminals_and_a_dry_run_none(tmp_path: Path) -
     env = {**os.environ, "TMUX": "", "SPPR_RUN_DIR": str(tmp_path)}
     call = [ROOT / "runscripts/run-vm.py", "-t", "vhost", "-i", "11,12"]
     done = subprocess.run(call, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "several VMs want several terminals" in done.stderr
+    assert done.returncode == 2 and "several VMs need several terminals" in done.stderr
     done = subprocess.run([*call, "--dry-run"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "sock11" in done.stdout and "sock12" in done.stdout, done.stderr

@@ -22,7 +22,7 @@ class PatchPanel:
     def add_port_verified(self, _server: str, uid: str) -> None:
         if self.theirs:
             self.there.append(uid)
-        raise ControlError(f"{uid} is there already")
+        raise ControlError(f"{uid} already exists")
 
 
 def test_a_port_that_another_process_has_just_added_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
