@@ -107,8 +107,8 @@ def test_each_hop_is_necessary_and_its_repair_is_timed(lab: Lab, tmp_path: Path)
     text = proved(lab, "--level", "3", "--frames", "1000", "--json", str(tmp_path / "p.json"))
     assert "pass: consistency, reach, trace, necessity" in text
     (proof,) = json.loads((tmp_path / "p.json").read_text())
-    assert len(proof["restorations"]) == 12
-    assert all(one["arrived_without"] == 0 and one["arrived_after"] == 200 for one in proof["restorations"])
+    assert len(proof["repairs"]) == 12
+    assert all(one["arrived_without"] == 0 and one["arrived_after"] == 200 for one in proof["repairs"])
 
 
 @pytest.mark.parametrize("words", [("--size", "1518"), ("--window", "128")])

@@ -111,7 +111,7 @@ def lines(proof: Any) -> list[str]:
     """Return the result of one chain: a line per direction, notes, the verdict."""
     name = click.style(proof.chain, bold=True)
     found = [f"{name}  {_run(run)}" for run in proof.runs]
-    for one in proof.restorations:
+    for one in proof.repairs:
         found.append(
             f"{name}  {one.direction}  without {one.patch}: {one.arrived_without} of {one.offered} frames;"
             f" with it: {one.arrived_after}; blocked {one.blocked_ms:.1f} ms while it was removed and restored"
