@@ -85,8 +85,8 @@ class Proof:
 
     ``chain``, ``level``: its name, and the requested level. ``verdict``: pass, fail or inconclusive.
     ``shown``: levels that passed. ``reasons``: why the verdict is not pass. ``at``: the lowest level that did not pass.
-    ``runs``, ``trace``, ``repairs``: the results of the levels. ``repairs`` is a key of the JSON output, so it keeps its
-    name. ``notes``: lines for the user. ``seconds``: duration of the proof.
+    ``runs``, ``trace``, ``repairs``: the results of the levels. ``repairs`` is a key of the JSON output, and keeps its
+    name for that. ``notes``: lines for the user. ``seconds``: duration of the proof.
     """
 
     chain: str
