@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.bench_results import Results  # noqa: E402
 from tests.bench_vhost import MIDDLE_WAITED, TRIES, Worker, vhost  # noqa: E402
-from tests.live.dataplane import (  # noqa: E402
+from tests.live.dataplane_lab import (  # noqa: E402
     Connection,
     Lab,
     Process,

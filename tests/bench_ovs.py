@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.bench_results import Results  # noqa: E402
 from tests.bench_vhost import MIDDLE_WAITED, PEER_RAN, Worker, two_labs  # noqa: E402
-from tests.live.dataplane import Lab, Process, crosses, prepare_hugepages, wait_for, wake_latencies  # noqa: E402
+from tests.live.dataplane_lab import Lab, Process, crosses, prepare_hugepages, wait_for, wake_latencies  # noqa: E402
 
 PAIRS = 5
 TRIES = 20

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench_results import Results
-from tests.live.dataplane import Lab, Process, vhost_peer_argv, wait_for
+from tests.live.dataplane_lab import Lab, Process, vhost_peer_argv, wait_for
 
 PAIRS = 5
 TRIES = 60

@@ -10,7 +10,7 @@ import pytest
 
 from sppr.errors import HostError
 from sppr.images.build import BASE_NAME, ensure_base
-from tests.live.dataplane import Lab, make, prepare_hugepages
+from tests.live.dataplane_lab import Lab, make, prepare_hugepages
 
 RUNSCRIPTS = Path(__file__).resolve().parents[2] / "runscripts"
 

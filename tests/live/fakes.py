@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
-from tests.live.test_controller import WAIT, Controller, until
+from tests.live.controller.test_controller import WAIT, Controller, until
 
 IDS = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
 

@@ -10,7 +10,7 @@ from pexpect.popen_spawn import PopenSpawn
 from sppr.controller.server.access import HELLO
 from sppr.images.build import SHELL_READY
 from sppr.parts.vm import Machine
-from tests.live.dataplane import REPLY_SIZE, Connection
+from tests.live.dataplane_lab import REPLY_SIZE, Connection
 
 #: What the boot of a guest may take where many others share the CPUs; 4 s on a machine of its own.
 BOOT_SECONDS = 200

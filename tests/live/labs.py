@@ -19,7 +19,7 @@ from sppr.deadline import Deadline
 from sppr.images.build import BASE_NAME
 from sppr.spp.control import ControlClient
 from tests.conftest import ROOT
-from tests.live.dataplane import HUGE, prepare_hugepages, wait_for
+from tests.live.dataplane_lab import HUGE, prepare_hugepages, wait_for
 
 CONF = """\
 session: {session}

@@ -1,4 +1,4 @@
-"""sudo and what it is told; the real one is in tests/live/test_privilege.py."""
+"""sudo and what it is told; the real one is in tests/live/lab/test_privilege.py."""
 
 import os
 import re
