@@ -1,4 +1,4 @@
-"""Hugepages are reserved below a root, so that a test has a /sys of its own; every command is said before it is run."""
+"""Reserving hugepages and other setup steps, below a root that a test supplies. Commands are printed first."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from tests.unit.host.test_facts import machine
 PAGES = "sys/kernel/mm/hugepages/hugepages-2048kB"
 
 
-def test_enough_pages_change_nothing(tmp_path: Path) -> None:
+def test_enough_hugepages_need_no_change(tmp_path: Path) -> None:
     machine(tmp_path)
     setup.hugepages(8, pytest.fail, tmp_path)
     assert (tmp_path / PAGES / "nr_hugepages").read_text() == "10\n"
 
 
-def test_missing_pages_are_reserved_and_the_command_is_shown(tmp_path: Path) -> None:
+def test_missing_hugepages_are_reserved_and_the_command_printed(tmp_path: Path) -> None:
     machine(tmp_path)
     printed: list[str] = []
     with pytest.raises(HostError, match="only 8 of 100 MiB could be reserved"):  # this /sys never has more free
@@ -28,14 +28,14 @@ def test_missing_pages_are_reserved_and_the_command_is_shown(tmp_path: Path) -> 
     assert printed == ["hugepages: 8 MiB free, 100 MiB needed", f"echo 56 | tee {pages}"]
 
 
-def test_a_step_that_fails_ends_it_with_what_the_command_said(tmp_path: Path) -> None:
+def test_failing_step_ends_setup_with_the_error_of_the_command(tmp_path: Path) -> None:
     printed: list[str] = []
     with pytest.raises(HostError, match="No such file or directory"):
         setup.apply_fixes((write_number(str(tmp_path / "no/where"), "1"), remove_files("/never")), printed.append)
     assert printed == [f"echo 1 | tee {tmp_path}/no/where"]
 
 
-def test_only_what_is_named_is_removed(tmp_path: Path) -> None:
+def test_only_named_files_are_removed(tmp_path: Path) -> None:
     (tmp_path / "keep").touch()
     (tmp_path / "-rf").touch()
     (tmp_path / "old").mkdir()

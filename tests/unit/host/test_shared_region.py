@@ -1,4 +1,4 @@
-"""The file of a ring VM: whole or not there, never somebody else's."""
+"""The region file of a ring VM is created completely, or not at all."""
 
 import fcntl
 import stat
@@ -10,7 +10,7 @@ from sppr.errors import HostError
 from sppr.host import shared_region
 
 
-def test_made_whole_and_private_and_kept_as_it_is(tmp_path: Path) -> None:
+def test_region_is_complete_and_private_and_kept(tmp_path: Path) -> None:
     folder = tmp_path / "socks"
     folder.mkdir()
     path = folder / "ivshmem6"
@@ -25,7 +25,7 @@ def test_made_whole_and_private_and_kept_as_it_is(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_what_is_no_region_is_left_alone(tmp_path: Path) -> None:
+def test_other_file_is_refused_and_unchanged(tmp_path: Path) -> None:
     short, link = tmp_path / "short", tmp_path / "link"
     short.write_bytes(b"precious")
     link.symlink_to(tmp_path / "gone")
@@ -36,7 +36,7 @@ def test_what_is_no_region_is_left_alone(tmp_path: Path) -> None:
     assert short.read_bytes() == b"precious" and link.is_symlink() and not (tmp_path / "gone").exists()
 
 
-def test_one_that_is_served_stays(tmp_path: Path) -> None:
+def test_region_in_use_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "ivshmem6"
     shared_region.create(path)
     assert not shared_region.is_in_use(path) and not shared_region.is_in_use(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""The image verbs with the real qemu-img: what is listed, added, made anew, removed; every refusal with its text."""
+"""sppr image list, add, reset, rm and check with the real qemu-img, and the text of every refusal."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[Callable[[Path], subprocess.Popen[bytes]]]:
-    """Starts what stands for a QEMU on an image: a process that has it open for reading and writing."""
+    """Start a process that has an image open for reading and writing, as QEMU does."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(path: Path) -> subprocess.Popen[bytes]:
@@ -58,7 +58,7 @@ def add(folder: Path, source: Path, name: str | None = None, image_format: str |
 # --- list ---
 
 
-def test_every_image_is_listed_with_what_it_stands_on(folder: Path) -> None:
+def test_images_are_listed_with_their_backing_files(folder: Path) -> None:
     (folder / "notes.txt").write_text("no image")
     found = listing.entries(folder)
     assert [(e.name, e.role, e.kind, e.vm) for e in found] == [
@@ -73,14 +73,14 @@ def test_every_image_is_listed_with_what_it_stands_on(folder: Path) -> None:
     assert all(e.size == 8 << 20 and 0 < e.disk < 1 << 20 and not e.fault and not e.holders for e in found)
 
 
-def test_who_runs_an_image_is_told_by_the_guests_name(folder: Path, runs: Callable[[Path], object]) -> None:
+def test_user_of_an_image_has_the_name_of_the_vm(folder: Path, runs: Callable[[Path], object]) -> None:
     runs(folder / "img/r6-base.qcow2")
     entries = by_name(folder)
     (holder,) = entries["r6-base.qcow2"].holders
     assert holder.name == "vm-x1" and holder.writes and not entries["r7-base.qcow2"].holders
 
 
-def test_image_list_by_the_command_and_as_json(folder: Path) -> None:
+def test_image_list_as_text_and_json(folder: Path) -> None:
     (folder / "conf.yml").write_text("images: {dir: .}\n")
     call = [sys.executable, "-m", "sppr", "image", "list", "--conf", str(folder / "conf.yml")]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -92,7 +92,7 @@ def test_image_list_by_the_command_and_as_json(folder: Path) -> None:
     assert rows[-1]["chain"] == [str(folder / "ov-base.qcow2"), str(folder / "base.qcow2")] and rows[-1]["vm"] == "v11"
 
 
-def test_a_folder_without_images_is_told_as_such(tmp_path: Path) -> None:
+def test_folder_without_images_is_reported(tmp_path: Path) -> None:
     (tmp_path / "conf.yml").write_text("images: {dir: .}\n")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     for verb in ("list", "check"):
@@ -101,12 +101,12 @@ def test_a_folder_without_images_is_told_as_such(tmp_path: Path) -> None:
         assert "no image yet: make up builds one" in text, verb
 
 
-def test_who_has_an_image_is_ended_by_its_parts_name() -> None:
+def test_stop_hint_names_the_part_that_uses_an_image() -> None:
     assert stop_hint(Holder(7, "vm-r6", True)).startswith("stop it first: sppr stop vm_r6, or")
     assert stop_hint(Holder(7, "qemu-nbd", True)) == "stop it first: sppr down, or if it belongs to no session: kill 7"
 
 
-def test_a_source_that_is_missing_says_where_to_look() -> None:
+def test_missing_source_is_an_error_with_a_hint() -> None:
     with pytest.raises(HostError, match=r"/nonexist\.img: no such image") as e:
         add(Path("/unused"), Path("/nonexist.img"))
     assert e.value.hint == "ls -l /"
@@ -115,7 +115,7 @@ def test_a_source_that_is_missing_says_where_to_look() -> None:
 # --- add ---
 
 
-def test_a_qcow2_is_copied_and_others_are_converted(tmp_path: Path) -> None:
+def test_qcow2_is_copied_and_other_formats_are_converted(tmp_path: Path) -> None:
     there = tmp_path / "there"
     source = image(tmp_path / "a.qcow2")
     assert add(there, source)[-1] == 1.0 and (there / "a.qcow2").read_bytes() == source.read_bytes()
@@ -128,8 +128,8 @@ def test_a_qcow2_is_copied_and_others_are_converted(tmp_path: Path) -> None:
     subprocess.run(["qemu-img", "compare", str(raw), str(there / "b.qcow2")], check=True, capture_output=True)
 
 
-def test_an_overlay_is_added_whole(folder: Path, tmp_path: Path) -> None:
-    """But not unasked: an image from elsewhere may name any file of this host."""
+def test_overlay_is_added_with_its_backing_file(folder: Path, tmp_path: Path) -> None:
+    """This needs an option: an image from elsewhere may name any file of this host."""
     read: list[str] = []
     source = folder / "img/r6-base.qcow2"
     with pytest.raises(HostError, match=r"is not a complete image: parts of its content are in .*or-base\.qcow2") as e:
@@ -141,7 +141,7 @@ def test_an_overlay_is_added_whole(folder: Path, tmp_path: Path) -> None:
     assert qemu_img.info(tmp_path / "there/flat.qcow2").is_standalone
 
 
-def test_an_image_that_shows_a_file_of_the_host_is_refused(tmp_path: Path) -> None:
+def test_image_that_references_a_host_file_is_refused(tmp_path: Path) -> None:
     secret = tmp_path / "shadow"
     secret.write_bytes(os.urandom(2 << 20))
     stands, data, extent = (tmp_path / name for name in ("stands.qcow2", "data.qcow2", "extent.vmdk"))
@@ -159,7 +159,7 @@ def test_an_image_that_shows_a_file_of_the_host_is_refused(tmp_path: Path) -> No
     assert not (tmp_path / "there").exists()
 
 
-def test_no_name_is_taken_for_an_option_or_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_name_is_not_an_option_or_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("-dash.qcow2", "nbd:x.qcow2", "json:{}.qcow2"):
         image(tmp_path / "a.qcow2").rename(name)
@@ -172,7 +172,7 @@ def test_no_name_is_taken_for_an_option_or_a_protocol(tmp_path: Path, monkeypatc
         over.unlink()
 
 
-def test_what_is_no_file_is_told(folder: Path) -> None:
+def test_source_that_is_not_a_file_is_reported(folder: Path) -> None:
     for name in ("or-folder.qcow2", "folder.qcow2"):
         (folder / name).mkdir()
     os.mkfifo(folder / "ov-pipe.qcow2")
@@ -185,7 +185,7 @@ def test_what_is_no_file_is_told(folder: Path) -> None:
             edit.remove_images(folder, [name], lambda _: None)
 
 
-def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: Path) -> None:
+def test_unsuitable_source_is_refused(folder: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "notes.txt").write_text("no image")
@@ -225,15 +225,13 @@ def test_what_cannot_be_added_is_refused_with_its_text(folder: Path, tmp_path: P
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_an_image_that_is_being_written_is_not_added(
-    folder: Path, tmp_path: Path, runs: Callable[[Path], object]
-) -> None:
+def test_image_in_use_is_not_added(folder: Path, tmp_path: Path, runs: Callable[[Path], object]) -> None:
     runs(folder / "base.qcow2")
     with pytest.raises(HostError, match=r"base\.qcow2: is in use by vm-x1 \(pid \d+\)"):
         add(tmp_path / "there", folder / "base.qcow2")
 
 
-def test_an_add_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+def test_interrupted_add_leaves_nothing(tmp_path: Path) -> None:
     def stop(_: float) -> None:
         raise KeyboardInterrupt
 
@@ -249,7 +247,7 @@ def test_an_add_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
 # --- reset ---
 
 
-def test_an_instance_is_made_anew_and_the_others_stay(folder: Path) -> None:
+def test_reset_recreates_one_instance_only(folder: Path) -> None:
     used, other = folder / "img/r6-base.qcow2", folder / "img/r7-base.qcow2"
     fresh, other_before = used.stat().st_size, other.stat().st_ino
     subprocess.run(["qemu-io", "-c", "write 0 1M", str(used)], check=True, capture_output=True)
@@ -259,7 +257,7 @@ def test_an_instance_is_made_anew_and_the_others_stay(folder: Path) -> None:
     assert qemu_img.info(used).backing == "../or-base.qcow2" and os.access(used, os.W_OK)
 
 
-def test_reset_is_for_all_named_or_none(folder: Path, runs: Callable[[Path], object]) -> None:
+def test_reset_of_several_is_all_or_nothing(folder: Path, runs: Callable[[Path], object]) -> None:
     runs(folder / "img/r7-base.qcow2")
     before = (folder / "img/r6-base.qcow2").stat().st_ino
     with pytest.raises(HostError, match=r"r7-base\.qcow2: is in use by vm-x1 \(pid \d+\)"):
@@ -271,14 +269,14 @@ def test_reset_is_for_all_named_or_none(folder: Path, runs: Callable[[Path], obj
     assert (folder / "img/r6-base.qcow2").stat().st_ino == before
 
 
-def test_reset_wants_the_template(folder: Path) -> None:
+def test_reset_needs_the_template(folder: Path) -> None:
     (folder / "or-base.qcow2").unlink()
     with pytest.raises(HostError, match=r"its template or-base\.qcow2 is missing") as e:
         edit.reset_instances(folder, ["r6"], lambda _: None)
     assert e.value.hint and e.value.hint.startswith("sppr image build-template ring")
 
 
-def test_one_id_in_two_bases_must_be_told_apart(folder: Path) -> None:
+def test_id_in_two_base_images_is_ambiguous(folder: Path) -> None:
     image(folder / "two.qcow2")
     Store(folder, "two.qcow2", "qcow2").ensure_instance("ring", 6, lambda _: None)
     with pytest.raises(HostError, match=r"6: ambiguous, matches r6-base\.qcow2, r6-two\.qcow2"):
@@ -289,7 +287,7 @@ def test_one_id_in_two_bases_must_be_told_apart(folder: Path) -> None:
 # --- rm ---
 
 
-def test_what_others_stand_on_is_not_removed_but_with_them(folder: Path) -> None:
+def test_backing_file_is_removed_only_with_its_overlays(folder: Path) -> None:
     with pytest.raises(HostError, match=r"or-base\.qcow2: r6-base\.qcow2 r7-base\.qcow2 use it as backing file") as e:
         edit.remove_images(folder, ["or-base.qcow2"], lambda _: None)
     assert e.value.hint == "remove them too: sppr image rm or-base.qcow2 r6-base.qcow2 r7-base.qcow2"
@@ -301,8 +299,8 @@ def test_what_others_stand_on_is_not_removed_but_with_them(folder: Path) -> None
     assert not (folder / ".or-base.qcow2.json").exists() and (folder / ".ov-base.qcow2.json").exists()
 
 
-def test_what_stands_on_a_broken_image_counts_too(folder: Path) -> None:
-    """The instance's template is gone: by what it stands on, the base would look free."""
+def test_overlay_of_a_broken_image_keeps_the_base(folder: Path) -> None:
+    """The template of the instance is missing, so the base image has no direct overlay."""
     template = folder / "or-base.qcow2"
     template.chmod(0o644)
     template.write_bytes(template.read_bytes()[:100])
@@ -310,7 +308,7 @@ def test_what_stands_on_a_broken_image_counts_too(folder: Path) -> None:
         edit.remove_images(folder, ["or-base.qcow2"], lambda _: None)
 
 
-def test_what_runs_is_not_removed_nor_what_it_runs_on(folder: Path, runs: Callable[[Path], object]) -> None:
+def test_image_in_use_and_its_backing_files_are_not_removed(folder: Path, runs: Callable[[Path], object]) -> None:
     runs(folder / "img/v11-base.qcow2")
     with pytest.raises(HostError, match="is in use by vm-x1"):
         edit.remove_images(folder, ["v11", "ov-base.qcow2"], lambda _: None)
@@ -319,14 +317,14 @@ def test_what_runs_is_not_removed_nor_what_it_runs_on(folder: Path, runs: Callab
     assert len(listing.entries(folder)) == 6
 
 
-# --- check, and what a bring-up looks at ---
+# --- check, and the check of a bring-up ---
 
 
-def test_all_well(folder: Path) -> None:
+def test_check_of_valid_images_finds_nothing(folder: Path) -> None:
     assert listing.check(folder, "qcow2") == []
 
 
-def test_each_fault_has_its_id_text_and_cure(folder: Path, runs: Callable[[Path], object]) -> None:
+def test_faults_have_id_text_and_fix(folder: Path, runs: Callable[[Path], object]) -> None:
     (folder / ".or-base.qcow2.999999999.tmp").write_text("half")
     run_by = folder / "img/v11-base.qcow2"
     runs(run_by)
@@ -350,7 +348,7 @@ def test_each_fault_has_its_id_text_and_cure(folder: Path, runs: Callable[[Path]
     assert sum("changed after" in text for text in message) == 2
 
 
-def test_bring_up_is_told_what_an_instance_lacks(folder: Path, runs: Callable[[Path], object]) -> None:
+def test_bring_up_reports_a_broken_instance(folder: Path, runs: Callable[[Path], object]) -> None:
     store = Store(folder, "base.qcow2", "qcow2")
     store.check_usable("ring", 6)
     runs(folder / "img/r6-base.qcow2")
@@ -365,8 +363,8 @@ def test_bring_up_is_told_what_an_instance_lacks(folder: Path, runs: Callable[[P
         store.check_usable("ring", 7)
 
 
-def test_an_overlay_that_does_not_say_its_bases_format_is_told(folder: Path) -> None:
-    """qemu-img refuses to make one since 6.1; older ones are about. Here its header extension is taken out."""
+def test_overlay_without_a_backing_format_is_reported(folder: Path) -> None:
+    """Older releases of qemu-img made such overlays. Here the header extension is removed."""
     path = folder / "img/r6-base.qcow2"
     raw = path.read_bytes()
     at = raw.index(b"\xe2\x79\x2a\xca")  # its magic

@@ -1,4 +1,4 @@
-"""Who is meant by a word, what a guest may be called, and how ssh is told to reach it."""
+"""VMs by name or id, the host names of guests, and the options of ssh."""
 
 import os
 import socket
@@ -30,18 +30,18 @@ GUESTS = [guest("r1"), guest("v11"), guest("v12", running=False), guest("r2", ho
     ("word", "vm"),
     [("1", "r1"), ("11", "v11"), ("vm-v11", "v11"), ("vm_v11", "v11"), ("v11", "v11"), ("web", "r2"), ("vm-r2", "r2")],
 )
-def test_a_word_means_one_guest(word: str, vm: str) -> None:
+def test_name_or_id_finds_one_guest(word: str, vm: str) -> None:
     assert [found.vm for found in guests.select(GUESTS, word)] == [vm]
 
 
 @pytest.mark.parametrize("word", ["", "0", "01", "111", "vm", "vm-v", "vm-v1", "VM-V11", "we", "vm-v11 "])
-def test_never_by_a_beginning(word: str) -> None:
+def test_prefix_of_a_name_finds_no_guest(word: str) -> None:
     with pytest.raises(NoGuest, match="no such guest") as e:
         guests.select(GUESTS, word)
     assert e.value.hint == "guests: 1 (vm-r1), 11 (vm-v11), 12 (vm-v12), 2 (web)"
 
 
-def test_all_are_those_that_run() -> None:
+def test_all_finds_the_running_guests() -> None:
     assert [found.vm for found in guests.select(GUESTS, "all")] == ["r1", "v11", "r2"]
     with pytest.raises(NoGuest, match="no guest runs"):
         guests.select([guest("v12", running=False)], "all")
@@ -50,8 +50,8 @@ def test_all_are_those_that_run() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="starts a process of another user, which needs root")
-def test_a_process_of_another_user_is_no_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is called like a VM started by hand: it would be sent commands, and a name beside a disk of its own."""
+def test_process_of_another_user_is_not_a_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process has the name of a VM started by hand. It must not receive commands or a name file."""
     monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
     words = ["sleep", "60", "-name", "guest=vm-v11", f"path={tmp_path}/lab/vm_v11.qmp", "hostfwd=tcp:127.0.0.1:22-:22"]
     code = "import sys, time; print(flush=True); time.sleep(60)"
@@ -63,7 +63,7 @@ def test_a_process_of_another_user_is_no_guest(tmp_path: Path, monkeypatch: pyte
             process.kill()
 
 
-def test_the_templates_of_both_kinds_have_the_id_0() -> None:
+def test_templates_of_both_kinds_have_id_0() -> None:
     with pytest.raises(NoGuest, match="0: ambiguous, it is the id of vm-r0, vm-v0"):
         guests.select([guest("r0"), guest("v0")], "0")
 
@@ -71,12 +71,12 @@ def test_the_templates_of_both_kinds_have_the_id_0() -> None:
 @pytest.mark.parametrize(
     "name", ["a b", "-a", "a-", "A", "ä", "x" * 64, "", "a;reboot", "12", "all", "vm-v11", "web", "r1"]
 )
-def test_a_name_that_no_host_or_another_guest_has_is_refused(name: str) -> None:
+def test_invalid_or_duplicate_host_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):
         guests.check_new_name(GUESTS, GUESTS[0] if name != "r1" else GUESTS[1], name)
 
 
-def test_a_new_name_is_noted_beside_the_disk(tmp_path: Path) -> None:
+def test_new_name_is_written_beside_the_disk(tmp_path: Path) -> None:
     one = guest("v11", tmp_path)
     one.disk.parent.mkdir()
     guests.check_new_name(GUESTS, one, "db-1")
@@ -88,7 +88,7 @@ def test_a_new_name_is_noted_beside_the_disk(tmp_path: Path) -> None:
         assert guests.given_name(one.disk) is None
 
 
-def test_ssh_has_the_labs_key_and_keeps_no_host_keys() -> None:
+def test_ssh_uses_the_key_of_the_lab_and_stores_no_host_keys() -> None:
     words = guest("v11", port=22011).ssh("root", "-n")
     assert words[:3] == ["ssh", "-i", "/i/lab_key"] and words[-5:] == ["-n", "-l", "root", "--", "127.0.0.1"]
     assert "UserKnownHostsFile=/dev/null" in words and words[words.index("-p") + 1] == "22011"
@@ -96,7 +96,7 @@ def test_ssh_has_the_labs_key_and_keeps_no_host_keys() -> None:
         guest("v11", port=0).ssh("root")
 
 
-def test_a_user_that_is_an_option_of_ssh_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_name_that_is_an_ssh_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     from sppr.cli import sppsh
 
     for user in ("-oProxyCommand=touch x", ""):
@@ -106,7 +106,7 @@ def test_a_user_that_is_an_option_of_ssh_is_refused(capsys: pytest.CaptureFixtur
 
 
 def serve(answers: list[bytes]) -> int:
-    """A port as QEMU forwards it: each connection is accepted, gets one of ``answers``, and is closed."""
+    """A port as QEMU forwards it: each connection is accepted, receives one of ``answers``, and is closed."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def run() -> None:
@@ -121,7 +121,7 @@ def serve(answers: list[bytes]) -> int:
     return port
 
 
-def test_sshd_is_waited_for_until_its_banner_comes() -> None:
+def test_wait_for_sshd_ends_at_its_banner() -> None:
     port = serve([b"", b"", b"SSH-2.0-OpenSSH_9.2\r\n"])
     guests.wait_sshd(guest("v11", port=port), Deadline(10))
     with pytest.raises(NoGuest, match="its sshd did not answer within 0 s"):

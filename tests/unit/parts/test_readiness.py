@@ -1,4 +1,4 @@
-"""Ports of VMs that two processes ask for at once."""
+"""Ports of a VM that two processes add at the same time."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from sppr.parts import readiness
 
 
 class PatchPanel:
-    """A controller whose server gets a port from somebody else between the look and the add."""
+    """A controller on which another process adds the port between the check and the add."""
 
     def __init__(self, *, theirs: bool) -> None:
         self.there = ["ivshmem:6"]
@@ -25,8 +25,8 @@ class PatchPanel:
         raise ControlError(f"{uid} is there already")
 
 
-def test_a_port_that_another_process_has_just_added_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bring-up and run-vm.py in the VM's pane: seen with a ring VM of two ports on a loaded machine."""
+def test_port_added_by_another_process_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bring-up and run-vm.py in the pane of the VM both add ports, as seen on a loaded machine."""
     monkeypatch.setattr(readiness, "ControlClient", PatchPanel(theirs=True))
     readiness.serve("api", "nfv:1", ["ivshmem:6", "ivshmem:106"])
     monkeypatch.setattr(readiness, "ControlClient", PatchPanel(theirs=False))

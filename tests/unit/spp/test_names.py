@@ -7,7 +7,7 @@ from sppr.spp.names import Target, check_id, check_uid, parse_target, printable
     "uid",
     ["phy:0", "ring:99", "vhost:127", "pcap:1", "nullpmd:0", "tap:0", "memif:3", "pipe:0", "phy:0nq1", "phy:10nq15"],
 )
-def test_uids(uid: str) -> None:
+def test_uid_is_a_port_type_and_number(uid: str) -> None:
     assert check_uid(uid) == uid
 
 
@@ -16,12 +16,12 @@ BAD_UIDS += ["ring:0\n", "ring:0nq1", "phy:0nq", "phy:0 nq 1", "ring:0;exit", "r
 
 
 @pytest.mark.parametrize("uid", [*BAD_UIDS, None, 3, ["ring:0"], {"port": "ring:0"}])
-def test_bad_uids(uid: object) -> None:
+def test_invalid_uid_is_refused(uid: object) -> None:
     with pytest.raises(ValueError, match="is not a port"):
         check_uid(uid)
 
 
-def test_targets() -> None:
+def test_target_is_parsed() -> None:
     assert parse_target("primary") == Target("primary")
     assert parse_target("nfv:127") == Target("nfv", 127)
     assert str(Target("nfv", 3)) == "nfv:3"
@@ -30,13 +30,13 @@ def test_targets() -> None:
 @pytest.mark.parametrize(
     "text", ["", "pri", "nfv", "nfv:", "nfv:0", "nfv:128", "nfv:x", "nfv:1:2", "vf:1", "primary:1"]
 )
-def test_bad_targets(text: str) -> None:
+def test_invalid_target_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not the id|names no process"):
         parse_target(text)
 
 
 @pytest.mark.parametrize("text", ["0", "128", "-1", "1.0", "", "²", "99999999999999999999"])
-def test_bad_ids(text: str) -> None:
+def test_invalid_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="1 to 127"):
         check_id(text)
 
