@@ -183,7 +183,7 @@ class Process:
     def text(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_said(self, line: str) -> None:
+    def wait_printed(self, line: str) -> None:
         wait_for(f"{line!r} in {self.log}", lambda: line in self.text())
 
     def wait_end(self, seconds: float = PATIENCE) -> int:

@@ -1,4 +1,4 @@
-"""Service chains of conf.yml, from wakeup to packets: applied, shown, corrected, back after a kill."""
+"""Service chains of conf.yml: bring-up, status, correction, and recovery after a kill, with real packets."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from tests.live.labs import Lab, run_again, wait_state
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 WEB = "chains:\n  web: {path: [tap:0, vm_r6, vm_v11, tap:1]}\n"
-#: Seconds within which a fault is to be reported.
+#: A fault must be reported within this time, in seconds.
 SOON = 2.0
 
 
 @pytest.fixture(scope="module")
 def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A chain through a ring VM and a vhost VM, each served by a secondary of its own."""
+    """A chain through a ring VM and a vhost VM. Each VM has its own secondary."""
     folder, flags = tmp_path_factory.mktemp("lab"), ("-ns", "2", "-nr", "1", "-nv", "1")
     with labs.chain_lab(folder, "chainlab1", base_image, WEB, *flags) as (made, printed):
         assert "chain web: up  tap:0 → vm_r6 → vm_v11 → tap:1" in printed
@@ -31,12 +31,12 @@ def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFacto
 
 
 def rows(lab: Lab) -> dict[str, dict[str, Any]]:
-    """Rows of ``sppr chain --json`` by name."""
+    """Return the rows of ``sppr chain --json`` by name."""
     return {row["name"]: row for row in json.loads(lab.sppr("chain", "--json").stdout)}
 
 
 def soon(lab: Lab, state: str, why: str, since: float) -> None:
-    """Within 2 s of ``since`` the chain is in this state, for a reason that contains ``why``."""
+    """Check that the chain enters this state within 2 s of ``since``, with a reason that contains ``why``."""
     while True:
         row = rows(lab)["web"]
         if row["state"] == state and any(why in reason for reason in row["why"]):
@@ -57,7 +57,7 @@ def packets_cross(lab: Lab) -> None:
     second.close()
 
 
-def test_the_chain_is_up_and_carries_packets_both_ways(lab: Lab) -> None:
+def test_chain_is_up_and_carries_packets_both_ways(lab: Lab) -> None:
     packets_cross(lab)
     done = lab.sppr("chain")
     assert done.returncode == 0, done.stdout
@@ -65,7 +65,7 @@ def test_the_chain_is_up_and_carries_packets_both_ways(lab: Lab) -> None:
     assert "chain web: up" in lab.sppr("status").stdout
 
 
-def test_show_has_the_counters_of_every_hop_host_and_guest(lab: Lab) -> None:
+def test_show_has_counters_of_every_hop(lab: Lab) -> None:
     def frames() -> list[int]:
         found = json.loads(lab.sppr("chain", "show", "web", "--json").stdout)
         return [leg["frames"] for leg in found if leg["direction"] == "forward"]
@@ -86,7 +86,7 @@ def test_applying_again_sends_nothing(lab: Lab) -> None:
     assert "nothing was changed" in done.stdout, done.stdout
 
 
-def test_a_patch_by_hand_is_named_and_corrected_and_others_are_left_alone(lab: Lab) -> None:
+def test_manual_patch_on_the_chain_is_named_and_corrected(lab: Lab) -> None:
     for port in ("nullpmd:1", "nullpmd:2"):
         lab.control.add_port("nfv:1", port)
     lab.control.patch("nfv:1", "nullpmd:1", "nullpmd:2")
@@ -109,7 +109,7 @@ def test_a_patch_by_hand_is_named_and_corrected_and_others_are_left_alone(lab: L
     lab.control.disconnect("nfv:1", "nullpmd:1")
 
 
-def test_a_process_that_does_not_forward_is_named(lab: Lab) -> None:
+def test_process_that_does_not_forward_is_named(lab: Lab) -> None:
     lab.control.stop("nfv:11")
     soon(lab, "degraded", "nfv:11 is not forwarding", time.monotonic())
     assert lab.sppr("chain", "apply").stdout == "nfv:11; forward\nchain web: up\n"
@@ -119,7 +119,7 @@ def test_a_process_that_does_not_forward_is_named(lab: Lab) -> None:
     ("name", "why"),
     [("sec2", "sec2 does not run"), ("vm_r6", "vm_r6 does not run"), ("vm_v11", "vm_v11 does not run")],
 )
-def test_a_killed_part_is_named_within_two_seconds_and_comes_back_by_wakeup(lab: Lab, name: str, why: str) -> None:
+def test_killed_part_is_named_within_two_seconds_and_restored_by_wakeup(lab: Lab, name: str, why: str) -> None:
     os.kill(lab.status()[name]["pid"], signal.SIGKILL)
     soon(lab, "down", why, time.monotonic())
     assert f"chain web: down: {why}" in lab.sppr("status").stdout
@@ -128,7 +128,7 @@ def test_a_killed_part_is_named_within_two_seconds_and_comes_back_by_wakeup(lab:
     up_again(lab)
 
 
-def test_a_killed_secondary_that_is_run_again_by_hand_is_wired_by_the_controller(lab: Lab) -> None:
+def test_secondary_restarted_by_hand_is_wired_by_the_controller(lab: Lab) -> None:
     row = lab.status()["sec1"]
     os.kill(row["pid"], signal.SIGKILL)
     soon(lab, "down", "sec1 does not run", time.monotonic())
@@ -137,13 +137,15 @@ def test_a_killed_secondary_that_is_run_again_by_hand_is_wired_by_the_controller
     up_again(lab)
 
 
-def test_a_secondary_that_hangs_is_named_within_two_seconds(lab: Lab) -> None:
+def test_hanging_secondary_is_named_within_two_seconds(lab: Lab) -> None:
     pid = lab.status()["sec2"]["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
         since = time.monotonic()
         done = lab.sppr("chain")
-        assert time.monotonic() - since < SOON + 0.5, done.stdout  # with the start of Python, twice as long under load
+        assert time.monotonic() - since < SOON + 0.5, (
+            done.stdout
+        )  # includes the start of Python, twice as long under load
         assert "down" in done.stdout and "sec2 does not answer" in done.stdout
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -151,7 +153,7 @@ def test_a_secondary_that_hangs_is_named_within_two_seconds(lab: Lab) -> None:
     up_again(lab)
 
 
-def test_a_controller_that_died_is_named_and_the_packets_flow_on(lab: Lab) -> None:
+def test_dead_controller_is_named_and_packets_still_flow(lab: Lab) -> None:
     row = lab.status()["ctrler"]
     os.kill(row["pid"], signal.SIGKILL)
     soon(lab, "down", "ctrler does not run", time.monotonic())
@@ -162,7 +164,7 @@ def test_a_controller_that_died_is_named_and_the_packets_flow_on(lab: Lab) -> No
     up_again(lab)
 
 
-def test_the_primary_and_its_secondaries_come_back_with_the_chain(lab: Lab) -> None:
+def test_restart_of_the_primary_restores_the_chain(lab: Lab) -> None:
     os.kill(lab.status()["pri"]["pid"], signal.SIGKILL)
     soon(lab, "down", "pri does not run", time.monotonic())
     done = lab.wakeup("-ns", "2", "-nr", "1", "-nv", "1")
@@ -170,13 +172,13 @@ def test_the_primary_and_its_secondaries_come_back_with_the_chain(lab: Lab) -> N
     up_again(lab)
 
 
-def test_a_name_that_no_chain_has(lab: Lab) -> None:
+def test_unknown_chain_name_is_an_error(lab: Lab) -> None:
     done = lab.sppr("chain", "show", "wep")
     assert done.returncode == 1 and "wep: no chain of session chainlab1" in done.stderr
     assert "its chains: web" in done.stderr
 
 
-def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_unless_it_is_kept(lab: Lab) -> None:
+def test_removed_chain_is_taken_down_unless_kept(lab: Lab) -> None:
     text = lab.conf.read_text()
     try:
         lab.conf.write_text(text.replace(WEB, ""))
@@ -194,7 +196,7 @@ def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_unless_it_is_kept(lab
     up_again(lab)
 
 
-def test_a_chain_whose_vm_is_not_asked_for_is_left_out_and_completed_later(
+def test_chain_of_an_unrequested_vm_is_skipped_and_completed_later(
     base_image: Path, programs: None, tmp_path: Path
 ) -> None:
     (tmp_path / "lab").mkdir()

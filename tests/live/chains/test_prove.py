@@ -1,4 +1,4 @@
-"""Proofs of chains with packets: what passes, what must not, where a loss is located, and that the ends are back."""
+"""Proofs of chains with packets: verdicts, the location of a loss, and restored ends."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ ALL = ("-ns", "2", "-nr", "1", "-nv", "1")
 
 @pytest.fixture(scope="module")
 def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A proved chain through a ring VM and a vhost VM, each served by a secondary of its own."""
+    """A proved chain through a ring VM and a vhost VM. Each VM has its own secondary."""
     folder = tmp_path_factory.mktemp("lab")
     with labs.chain_lab(folder, "prooflab1", base_image, WEB, *ALL, "--prove") as (made, printed):
         made.printed = printed  # type: ignore[attr-defined]
@@ -45,27 +45,27 @@ def lab(base_image: Path, programs: None, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(autouse=True)
-def good_again(lab: Lab) -> Iterator[None]:
-    """Whatever a test did: the chain is up behind it, with its own ends."""
+def check_chain_afterwards(lab: Lab) -> Iterator[None]:
+    """Check after each test that the chain is up, with its own ends."""
     yield
     wait_for("the chain", lambda: lab.sppr("chain", "apply").returncode == 0, 60)
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
 
 
 def proved(lab: Lab, *words: str, status: int = 0) -> str:
-    """What ``sppr chain prove web`` prints."""
+    """Return the output of ``sppr chain prove web``."""
     done = lab.sppr("chain", "prove", "web", "--yes", *words)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
 
-def ends_are_back(lab: Lab) -> bool:
-    """Whether no probe is left, and a ping crosses the chain."""
+def ends_are_restored(lab: Lab) -> bool:
+    """Return whether no probe is left and a ping crosses the chain."""
     ports = [port for n in (1, 2) for port in lab.control.ports(f"nfv:{n}")]
     left = [port for port in ports if port.startswith("probe:")]
     assert not left and not (lab.state / "prove.json").exists(), left
 
-    def crosses() -> bool:  # a guest without CPU for a while loses a ping
+    def crosses() -> bool:  # a guest that gets no CPU for a while loses a ping
         words = ("chain", "shell", "web", "client", "--", "ping", "-c", "2", "-i", "0.3", "-W", "5", "10.20.0.2")
         return " 0% packet loss" in lab.sppr(*words).stdout
 
@@ -73,7 +73,7 @@ def ends_are_back(lab: Lab) -> bool:
 
 
 def start(lab: Lab, *words: str) -> subprocess.Popen[str]:
-    """A proof in the background, once its probes are there."""
+    """Start a proof in the background, and return when its probes exist."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sppr", "chain", "prove", "web", "--yes", "--frames", "60000", *words],
         env=lab.env, cwd=lab.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -84,7 +84,7 @@ def start(lab: Lab, *words: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_wakeup_ends_with_a_proved_chain(lab: Lab) -> None:
+def test_wakeup_proves_the_chain(lab: Lab) -> None:
     printed = lab.printed  # type: ignore[attr-defined]
     for direction in ("forward", "reverse"):
         assert f"web  {direction}  10,000 of 10,000 frames of 64 B  0 lost  0 reordered  p50 " in printed, printed
@@ -92,9 +92,9 @@ def test_wakeup_ends_with_a_proved_chain(lab: Lab) -> None:
     assert "pass: consistency, reach, trace" in printed
 
 
-def test_a_proof_puts_the_ends_back_and_reports_for_ci(lab: Lab, tmp_path: Path) -> None:
+def test_proof_restores_the_ends_and_writes_reports(lab: Lab, tmp_path: Path) -> None:
     proved(lab, "--json", str(tmp_path / "p.json"), "--junit", str(tmp_path / "p.xml"), "--frames", "2000")
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
     (proof,) = json.loads((tmp_path / "p.json").read_text())
     assert proof["verdict"] == "pass" and proof["seconds"] < 30
     assert all(run["received"] == run["sent"] == 2000 for run in proof["runs"])
@@ -103,7 +103,7 @@ def test_a_proof_puts_the_ends_back_and_reports_for_ci(lab: Lab, tmp_path: Path)
     assert [case.get("name") for case in suite] == ["consistency", "reach", "trace"] and suite.get("failures") == "0"
 
 
-def test_each_hop_is_necessary_and_its_repair_is_timed(lab: Lab, tmp_path: Path) -> None:
+def test_every_hop_is_necessary_and_its_repair_is_timed(lab: Lab, tmp_path: Path) -> None:
     text = proved(lab, "--level", "3", "--frames", "1000", "--json", str(tmp_path / "p.json"))
     assert "pass: consistency, reach, trace, necessity" in text
     (proof,) = json.loads((tmp_path / "p.json").read_text())
@@ -112,8 +112,8 @@ def test_each_hop_is_necessary_and_its_repair_is_timed(lab: Lab, tmp_path: Path)
 
 
 @pytest.mark.parametrize("words", [("--size", "1518"), ("--window", "128")])
-def test_other_frames_and_bursts(lab: Lab, words: tuple[str, ...]) -> None:
-    """Bursts of more than 32 frames were lost at vhost ports, when the library took 32 of them."""
+def test_proof_with_other_frames_and_bursts(lab: Lab, words: tuple[str, ...]) -> None:
+    """Frames beyond the first 32 of a burst were lost at vhost ports, because the library accepts 32."""
     assert "0 lost" in proved(lab, "--frames", "2000", *words)
 
 
@@ -128,7 +128,7 @@ def test_other_frames_and_bursts(lab: Lab, words: tuple[str, ...]) -> None:
         ("tc qdisc add dev eth2 root netem loss 30%", "between phy:1 in vm_v11 and vhost:111 of sec2"),
     ],
 )
-def test_a_guest_that_drops_frames_is_where_the_loss_is(lab: Lab, rule: str, where: str) -> None:
+def test_loss_is_located_at_a_guest_that_drops_frames(lab: Lab, rule: str, where: str) -> None:
     def guest(command: str) -> None:
         done = subprocess.run(
             [str(ROOT / "bin/sppsh"), "--session", lab.session, "-r", "11", command],
@@ -145,18 +145,18 @@ def test_a_guest_that_drops_frames_is_where_the_loss_is(lab: Lab, rule: str, whe
         guest("tc qdisc del dev eth2 root 2>/dev/null; tc qdisc del dev eth2 clsact 2>/dev/null; true")
 
 
-def test_a_full_ring_is_where_the_loss_is(lab: Lab) -> None:
+def test_loss_is_located_at_a_full_ring(lab: Lab) -> None:
     text = proved(lab, "--rate", "5000000", "--window", "100000", "--frames", "100000", status=7)
     assert "frames lost between probe:30 and ivshmem:6 in sec1 (ivshmem:6 was full: " in text, text
 
 
-def test_a_stopped_secondary_is_named(lab: Lab) -> None:
+def test_stopped_secondary_is_named(lab: Lab) -> None:
     lab.control.stop("nfv:2")
     text = proved(lab, status=7)
     assert "nfv:2 is not forwarding" in text and "fail: consistency" in text
 
 
-def test_a_secondary_that_stops_during_the_proof_is_where_the_loss_is(lab: Lab) -> None:
+def test_loss_is_located_at_a_secondary_stopped_during_the_proof(lab: Lab) -> None:
     process = start(lab)
     assert "probes replace its ends" in lab.sppr("status").stdout
     done = lab.sppr("save")
@@ -167,13 +167,13 @@ def test_a_secondary_that_stops_during_the_proof_is_where_the_loss_is(lab: Lab) 
     assert "between sec1 and sec2, in ring:0" in out or "ring:0 was full" in out, out
 
 
-def test_a_wrong_patch_by_hand_is_named(lab: Lab) -> None:
+def test_wrong_manual_patch_is_named(lab: Lab) -> None:
     lab.control.patch("nfv:2", "ring:0", "tap:1")
     text = proved(lab, status=7)
     assert "nfv:2: ring:0 goes to tap:1, not to vhost:11" in text and "fail: consistency" in text
 
 
-def test_a_chain_that_is_down_is_inconclusive(lab: Lab) -> None:
+def test_proof_of_a_chain_that_is_down_is_inconclusive(lab: Lab) -> None:
     pid = lab.status()["sec2"]["pid"]
     process = start(lab)
     os.kill(pid, signal.SIGKILL)
@@ -186,15 +186,15 @@ def test_a_chain_that_is_down_is_inconclusive(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_puts_the_ends_back(lab: Lab, number: signal.Signals) -> None:
+def test_ctrl_c_restores_the_ends(lab: Lab, number: signal.Signals) -> None:
     process = start(lab)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "interrupted; the ends were restored" in err, out + err
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
 
 
-def test_after_sigkill_the_next_command_puts_the_ends_back(lab: Lab) -> None:
+def test_next_command_after_sigkill_restores_the_ends(lab: Lab) -> None:
     process = start(lab)
     process.kill()
     process.wait()
@@ -202,10 +202,10 @@ def test_after_sigkill_the_next_command_puts_the_ends_back(lab: Lab) -> None:
     done = lab.sppr("status")
     assert "chain web: a proof was interrupted; its ends were restored" in done.stderr, done.stdout + done.stderr
     assert done.returncode == 0 and "chain web: up" in done.stdout
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
 
 
-def test_a_controller_that_dies_during_the_proof(lab: Lab) -> None:
+def test_controller_that_dies_during_the_proof_is_reported(lab: Lab) -> None:
     row = lab.status()["ctrler"]
     process = start(lab)
     os.kill(row["pid"], signal.SIGKILL)
@@ -215,19 +215,19 @@ def test_a_controller_that_dies_during_the_proof(lab: Lab) -> None:
     wait_state(lab, "ctrler", "failed")
     run_again(lab, row["pane"], "controller.py")
     wait_for("the controller", lambda: lab.sppr("chain").returncode == 0, 30)
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
 
 
-def test_a_full_disk_changes_nothing(lab: Lab) -> None:
+def test_full_disk_changes_nothing(lab: Lab) -> None:
     done = subprocess.run(
         ["prlimit", "--fsize=0", sys.executable, "-m", "sppr", "chain", "prove", "web", "--yes"],
         env=lab.env, cwd=lab.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode not in (0, 70), done.stdout + done.stderr
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
 
 
-def test_traffic_at_an_end_is_not_interrupted_unasked(lab: Lab) -> None:
+def test_traffic_at_an_end_is_interrupted_only_on_request(lab: Lab) -> None:
     ping = subprocess.Popen(
         [sys.executable, "-m", "sppr", "chain", "shell", "web", "client", "--", "ping", "-i", "0.01", "10.20.0.2"],
         env=lab.env, cwd=lab.folder, stdout=subprocess.DEVNULL,
@@ -242,25 +242,25 @@ def test_traffic_at_an_end_is_not_interrupted_unasked(lab: Lab) -> None:
         ping.wait()
 
 
-def test_what_is_to_be_proved_must_be_named(lab: Lab) -> None:
+def test_proof_needs_a_chain_name(lab: Lab) -> None:
     done = lab.sppr("chain", "prove")
     assert done.returncode == 1 and "name the chains to prove, or --all" in done.stderr
     done = lab.sppr("chain", "prove", "wep")
     assert done.returncode == 1 and "wep: no chain of session prooflab1" in done.stderr
 
 
-def test_a_restart_of_the_primary_moves_its_taps_into_their_namespaces_again(lab: Lab) -> None:
+def test_restart_of_the_primary_moves_taps_to_their_namespaces(lab: Lab) -> None:
     assert lab.sppr("restart", "pri").returncode == 0
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
     assert not Path(f"/sys/class/net/{lab.tap}a").exists()
 
 
-def test_a_bench_finds_a_rate_and_puts_the_ends_back(lab: Lab, tmp_path: Path) -> None:
+def test_bench_finds_a_rate_and_restores_the_ends(lab: Lab, tmp_path: Path) -> None:
     files = {kind: tmp_path / f"b.{kind}" for kind in ("json", "svg", "junit")}
     words = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
     done = lab.sppr("chain", "bench", "web", "--yes", "--goal", "quick", "--sizes", "64", *words)
     assert done.returncode == 0 and "web  PVVP  64 B  forward  quick  " in done.stdout, done.stdout + done.stderr
-    assert ends_are_back(lab)
+    assert ends_are_restored(lab)
     forward, reverse = json.loads(files["json"].read_text())
     for result in (forward, reverse):
         assert result["rates"][0]["frames"] > 100 and not result["rates"][0]["limited"]
@@ -268,7 +268,7 @@ def test_a_bench_finds_a_rate_and_puts_the_ends_back(lab: Lab, tmp_path: Path) -
     assert files["svg"].read_text().startswith("<svg") and "testcase" in files["junit"].read_text()
 
 
-def test_what_runs_is_saved_and_drawn(lab: Lab, tmp_path: Path) -> None:
+def test_running_chain_is_saved_and_drawn(lab: Lab, tmp_path: Path) -> None:
     saved = lab.sppr("save").stdout
     assert yaml.safe_load(saved)["chains"] == yaml.safe_load(WEB)["chains"]
     before = [lab.control.nfv_status(n)["patches"] for n in (1, 2, 6, 11)]
@@ -287,7 +287,7 @@ def test_what_runs_is_saved_and_drawn(lab: Lab, tmp_path: Path) -> None:
 
 
 def swaps(wiring: Wiring) -> Iterator[ChainWiring]:
-    """The chain with two of its patches swapped: each has the other's destination."""
+    """Return the chain with the destinations of two patches swapped."""
     (chain,) = wiring.chains
     legs, forward = list(chain.legs), len(chain.forward)
     for one, other in itertools.combinations(range(len(legs)), 2):
@@ -299,8 +299,8 @@ def swaps(wiring: Wiring) -> Iterator[ChainWiring]:
         yield replace(chain, forward=tuple(mutant[:forward]), reverse=tuple(mutant[forward:]))
 
 
-def test_any_two_patches_swapped_in_the_wiring_fail_the_proof(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wiring itself is wrong, so the patches are just as it says: only packets can tell."""
+def test_swapped_patches_in_the_wiring_fail_the_proof(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patches match the wrong wiring, so only packets show the fault."""
     monkeypatch.setenv("SPPR_RUN_DIR", lab.env["SPPR_RUN_DIR"])
     state = states.load(lab.session)
     good = state.plan
@@ -320,7 +320,7 @@ def test_any_two_patches_swapped_in_the_wiring_fail_the_proof(lab: Lab, monkeypa
 # --- several chains ---
 
 
-def test_four_chains_are_each_proved_while_the_others_carry_traffic(
+def test_each_of_four_chains_is_proved_during_traffic_on_the_others(
     base_image: Path, programs: None, tmp_path: Path
 ) -> None:
     (tmp_path / "lab").mkdir()
@@ -370,7 +370,7 @@ def test_four_chains_are_each_proved_while_the_others_carry_traffic(
     assert not spaces and made.leftovers() == []
 
 
-def test_a_namespace_of_somebody_else_is_refused_by_its_name_and_left(programs: None, tmp_path: Path) -> None:
+def test_namespace_of_another_program_is_refused_and_unchanged(programs: None, tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     made = labs.make(tmp_path / "lab", "prooflab3", None)
     made.write(f"chains:\n  web:\n    path: [tap:0, tap:1]\n    {ENDS}\n")
@@ -385,7 +385,7 @@ def test_a_namespace_of_somebody_else_is_refused_by_its_name_and_left(programs: 
     try:
         done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "0", "--prove")
         assert done.returncode == 0, done.stdout + done.stderr
-        # Probes would replace all of this chain, so its frames go from tap to tap.
+        # Probes would replace this whole chain, so its frames go from tap to tap.
         assert (
             "one patch from end to end, and probes would replace all of it: the frames went from tap:0" in done.stdout
         )
@@ -398,8 +398,8 @@ def test_a_namespace_of_somebody_else_is_refused_by_its_name_and_left(programs: 
         made.end()
 
 
-def test_the_taps_of_a_running_primary_follow_the_ends_of_conf_yml(programs: None, tmp_path: Path) -> None:
-    """Addresses and namespaces that change, an address that was lost by hand, and ends that go."""
+def test_taps_of_a_running_primary_follow_conf_yml(programs: None, tmp_path: Path) -> None:
+    """Changed addresses and namespaces, an address removed by hand, and removed ends."""
     (tmp_path / "lab").mkdir()
     made = labs.make(tmp_path / "lab", "prooflab4", None)
     made.write(f"chains:\n  web:\n    path: [tap:0, tap:1]\n    {ENDS}\n")
@@ -467,8 +467,8 @@ def test_the_taps_of_a_running_primary_follow_the_ends_of_conf_yml(programs: Non
         made.end()
 
 
-def test_a_sniffer_counts_just_the_frames_to_its_address(programs: None) -> None:
-    """Also in another namespace, and without leaving this one."""
+def test_sniffer_counts_only_frames_to_its_address(programs: None) -> None:
+    """This includes another namespace, and the process stays in its own."""
     name = f"sniff{os.getpid()}"
     here = Path("/proc/thread-self/ns/net").readlink()
     subprocess.run(["ip", "netns", "add", name], check=True)

@@ -1,4 +1,4 @@
-"""Frames from tap to tap by packet sockets: what a data plane that misbehaves does to them is counted."""
+"""Frames from tap to tap by packet sockets. Faults of a data plane are counted."""
 
 import fcntl
 import os
@@ -22,13 +22,13 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x2, 0x1000
 NAMES = (f"tr{os.getpid()}a", f"tr{os.getpid()}b")
 MACS = {"forward": "02:00:00:00:00:01", "reverse": "02:00:00:00:00:02"}
-#: What becomes of the n-th frame: those sent to the other side, and those sent back.
+#: Maps the n-th frame to the frames sent to the other side, and the frames sent back.
 Fault = Callable[[int, bytes], tuple[list[bytes], list[bytes]]]
 
 
 @contextmanager
 def tap(name: str) -> Iterator[int]:
-    """A tap as a data plane holds it: its file descriptor."""
+    """A tap that is open as in a data plane. Yields its file descriptor."""
     with Path("/dev/net/tun").open("r+b", buffering=0) as f:
         fcntl.ioctl(f, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
         Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
@@ -58,7 +58,7 @@ def fine(_: int, frame: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def run(fault: Fault, count: int = 300, size: int = 64, reverse: Fault = fine) -> dict[str, Run]:
-    """What a data plane with this fault in the forward direction makes of a run in both directions."""
+    """Return the results of a run in both directions over a data plane with this fault in the forward direction."""
     with ExitStack() as stack:
         near, far = (stack.enter_context(tap(name)) for name in NAMES)
         end = threading.Event()
@@ -79,13 +79,13 @@ def run(fault: Fault, count: int = 300, size: int = 64, reverse: Fault = fine) -
 
 
 @pytest.mark.parametrize("size", [64, 1518])
-def test_all_frames_cross(size: int) -> None:
+def test_all_frames_cross_between_taps(size: int) -> None:
     for one in run(fine, size=size).values():
         assert one.is_complete and one.received == 300 and 0 < one.latency_ns["p50"] <= one.latency_ns["max"]
 
 
 def swapped() -> Fault:
-    """Every tenth frame goes behind the next one."""
+    """Swap every tenth frame with the next one."""
     delayed: list[bytes] = []
 
     def fault(number: int, frame: bytes) -> tuple[list[bytes], list[bytes]]:
@@ -112,14 +112,14 @@ def swapped() -> Fault:
     ],
     ids=["lost", "duplicate", "corrupt", "number", "reflected", "reordered", "nothing"],
 )  # fmt: skip
-def test_each_fault_is_counted(fault: Fault, counted: dict[str, int]) -> None:
+def test_fault_is_counted(fault: Fault, counted: dict[str, int]) -> None:
     found = run(fault)
     assert not found["forward"].is_complete and found["reverse"].is_complete
     assert {name: getattr(found["forward"], name) for name in counted} == counted, found["forward"]
 
 
-def test_a_data_plane_that_stands_still_for_a_while_loses_nothing() -> None:
-    """After a second the frames on their way no longer count, and the window opens once more: by one window."""
+def test_data_plane_that_pauses_loses_nothing() -> None:
+    """After a second, frames in flight no longer count, and the window opens again by one window."""
 
     def stall(number: int, frame: bytes) -> tuple[list[bytes], list[bytes]]:
         if number == 50:
@@ -130,7 +130,7 @@ def test_a_data_plane_that_stands_still_for_a_while_loses_nothing() -> None:
     assert found.is_complete and found.latency_ns["max"] > 1.5e9, found
 
 
-def test_an_interface_that_is_not_there_or_takes_no_such_frame_is_an_error_that_names_it() -> None:
+def test_error_names_a_missing_interface_or_one_with_a_small_mtu() -> None:
     with pytest.raises(TapError, match=rf"tap:0 \({NAMES[0]}\): Message too long \(the largest --size"):
         run(fine, size=9000)
     chain = ChainWiring("web", ("tap:0", "tap:1"), (), ())

@@ -1,4 +1,4 @@
-"""Who may connect to the controller, tried from the other side: as another user of the machine, by REST and by wire."""
+"""Access to the controller by other users and other machines, over REST and over the ports of SPP."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.live
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - that is what is tried
 #: Not the tests' own Python: a clone below /root is closed to other users.
 PYTHON = "/usr/bin/python3"
-#: What `launch` took before: EAL loads the library, and its constructor runs as root.
+#: `launch` accepted these before: EAL loads the library, and its constructor runs as root.
 ATTACK = {
     "client_id": 9,
     "proc_name": "spp_nfv",
@@ -30,7 +30,7 @@ CONNECT = "import socket; s = socket.create_connection(('127.0.0.1', {port})); s
 
 
 def as_user(name: str, code: str) -> str:
-    """What a Python program of another user prints."""
+    """Run a Python program as another user, and return its output."""
     done = subprocess.run(
         [PYTHON, "-c", textwrap.dedent(code)], user=name, group=pwd.getpwnam(name).pw_gid, extra_groups=[], cwd="/",
         capture_output=True, text=True, timeout=30, check=False,
@@ -40,7 +40,7 @@ def as_user(name: str, code: str) -> str:
 
 
 def request(port: int, method: str, path: str, body: object = None) -> str:
-    """A program that makes one call of REST and prints status and text."""
+    """Return a program that makes one REST call and prints status and text."""
     return f"""
         import http.client
         c = http.client.HTTPConnection("127.0.0.1", {port}, timeout=5)
@@ -52,7 +52,7 @@ def request(port: int, method: str, path: str, body: object = None) -> str:
 
 @contextlib.contextmanager
 def namespace() -> Iterator[tuple[str, str, str]]:
-    """Another machine: address of this one as it sees it, its own, and the name of its network namespace."""
+    """Another machine: the address of this machine, its own address, and the name of its network namespace."""
     name, link = f"sppr{os.getpid()}", f"sp{os.getpid() % 100000}"
     own, peer = "10.213.77.1", "10.213.77.2"
     commands = [
@@ -84,7 +84,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     ("method", "path", "body"),
     [("PUT", "/primary/launch", ATTACK), ("GET", "/processes", None), ("DELETE", "/nfvs/1", None)],
 )
-def test_another_user_gets_403_and_nothing_is_done(panel: Lab, method: str, path: str, body: object) -> None:
+def test_request_of_another_user_gets_403_and_changes_nothing(panel: Lab, method: str, path: str, body: object) -> None:
     printed = as_user("nobody", request(panel.rest_port, method, path, body))
     assert printed.startswith("403 uid 65534 (nobody) is not allowed: only uid 0 (root) and uid 1 (daemon)"), printed
     assert {"type": "nfv", "client-id": 1} in panel.rest("GET", "/processes")[1]
@@ -92,8 +92,8 @@ def test_another_user_gets_403_and_nothing_is_done(panel: Lab, method: str, path
 
 
 @pytest.mark.parametrize("port", ["pri_port", "sec_port"])
-def test_a_web_page_of_an_allowed_user_cannot_pose_as_a_process(tmp_path: Path, port: str) -> None:
-    """A browser sends what a page says to any port, behind a line of HTTP."""
+def test_web_page_of_an_allowed_user_cannot_act_as_a_process(tmp_path: Path, port: str) -> None:
+    """A browser sends the data of a page to any port, after a line of HTTP."""
     with lab(tmp_path) as running:
         number = getattr(running.controller, port)
         body = '{"results":[{"result":"success"}],"client_id":9,"process_type":"nfv","phy_ports":[]}'
@@ -109,7 +109,7 @@ def test_a_web_page_of_an_allowed_user_cannot_pose_as_a_process(tmp_path: Path, 
         assert running.rest("GET", "/processes") == (200, [])
 
 
-def test_a_connection_that_is_reset_before_it_is_accepted_leaves_no_traceback(panel: Lab) -> None:
+def test_connection_reset_before_accept_leaves_no_traceback(panel: Lab) -> None:
     code = f"""
         import socket, struct
         for port in ({panel.rest_port}, {panel.controller.pri_port}, {panel.controller.sec_port}) * 100:
@@ -123,14 +123,14 @@ def test_a_connection_that_is_reset_before_it_is_accepted_leaves_no_traceback(pa
     assert "Traceback" not in panel.controller.text()
 
 
-def test_a_refusal_is_logged_once(panel: Lab) -> None:
+def test_refusal_is_logged_once(panel: Lab) -> None:
     for _ in range(3):
         as_user("nobody", request(panel.rest_port, "GET", "/processes"))
     assert panel.controller.text().count("refused a REST client: uid 65534") == 1
 
 
-def test_a_user_who_sends_a_request_and_is_gone_is_not_taken_for_root(panel: Lab) -> None:
-    """The kernel says uid 0 of a socket that its process has closed."""
+def test_user_that_exits_after_a_request_is_not_root(panel: Lab) -> None:
+    """The kernel reports uid 0 for a socket that its process has closed."""
     send = f"""
         import socket, struct
         body = b'{{"action": "start"}}'
@@ -147,26 +147,26 @@ def test_a_user_who_sends_a_request_and_is_gone_is_not_taken_for_root(panel: Lab
 
 
 @pytest.mark.parametrize("port", ["pri_port", "sec_port"])
-def test_another_user_cannot_pose_as_a_process(panel: Lab, port: str) -> None:
-    """Closed at once: not even the first question is sent."""
+def test_another_user_cannot_act_as_a_process(panel: Lab, port: str) -> None:
+    """The connection is closed at once, before the first command is sent."""
     number = getattr(panel.controller, port)
     assert as_user("nobody", CONNECT.format(port=number) + "print(s.recv(100))") == "b''"
     panel.controller.logged("uid 65534 (nobody) is not allowed")
 
 
-def test_a_primary_is_not_replaced_by_another_users(panel: Lab) -> None:
-    """A user's connection is no reason to ask the primary whether it lives, nor to drop it."""
+def test_primary_is_not_replaced_by_another_user(panel: Lab) -> None:
+    """A connection of another user does not make the controller check or drop the primary."""
     as_user("nobody", CONNECT.format(port=panel.controller.pri_port) + "s.recv(1)")
     assert panel.rest("GET", "/processes")[1][0] == {"type": "primary"}
 
 
-def test_allow_users_admits_a_user(panel: Lab) -> None:
+def test_allow_users_accepts_a_user(panel: Lab) -> None:
     assert as_user("daemon", request(panel.rest_port, "GET", "/processes")).startswith("200 ")
     question = as_user("daemon", CONNECT.format(port=panel.controller.sec_port) + "print(s.recv(100))")
     assert question == "b'_get_client_id'"
 
 
-def test_idle_connections_of_another_user_do_not_keep_others_out(panel: Lab) -> None:
+def test_idle_connections_of_another_user_do_not_block_others(panel: Lab) -> None:
     hold = f"""
         import socket
         ports = ({panel.rest_port}, {panel.controller.sec_port}) * 400
@@ -177,7 +177,7 @@ def test_idle_connections_of_another_user_do_not_keep_others_out(panel: Lab) -> 
     assert panel.rest("GET", "/processes")[0] == 200
 
 
-def test_a_mapped_ipv6_connection_is_seen_too(panel: Lab) -> None:
+def test_mapped_ipv6_connection_is_checked(panel: Lab) -> None:
     code = f"""
         import socket
         s = socket.socket(socket.AF_INET6)
@@ -189,7 +189,7 @@ def test_a_mapped_ipv6_connection_is_seen_too(panel: Lab) -> None:
     assert as_user("root", code) == "b'_get_client_id'"
 
 
-def test_every_option_that_loads_or_names_a_file_is_refused(panel: Lab) -> None:
+def test_options_that_load_or_name_a_file_are_refused(panel: Lab) -> None:
     good = {**ATTACK, "eal": {"-l": "0,1", "--proc-type": "secondary"}}
     good["app"] = {"-n": "9", "-s": f"127.0.0.1:{panel.controller.sec_port}"}
     panel.good("PUT", "/primary/launch", good)
@@ -206,7 +206,7 @@ def test_every_option_that_loads_or_names_a_file_is_refused(panel: Lab) -> None:
         assert status == 400 and (repr(name) in printed or "is not this controller" in printed), (name, printed)
 
 
-def test_an_unknown_user_is_an_error_at_the_start(tmp_path: Path) -> None:
+def test_unknown_user_is_an_error_at_start(tmp_path: Path) -> None:
     words = ["--pri-port", "0", "--sec-port", "0", "--allow-user", "no-such-user"]
     argv = [sys.executable, "-m", "sppr.controller", *words]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
@@ -214,7 +214,7 @@ def test_an_unknown_user_is_an_error_at_the_start(tmp_path: Path) -> None:
 
 
 def first_bytes(address: str, port: int) -> str:
-    """A program that prints what it receives first."""
+    """Return a program that prints the first bytes that it receives."""
     return f"import socket; s = socket.create_connection(({address!r}, {port})); s.settimeout(5); print(s.recv(100))"
 
 
@@ -223,7 +223,7 @@ def from_namespace(name: str, code: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
 
 
-def test_other_machines_are_refused_without_a_network(tmp_path: Path) -> None:
+def test_other_machines_are_refused_by_default(tmp_path: Path) -> None:
     with namespace() as (own, peer, name), lab(tmp_path, "--host", ANY_ADDRESS) as running:
         code = first_bytes(own, running.controller.sec_port)
         assert from_namespace(name, code) == "b''"
@@ -233,7 +233,7 @@ def test_other_machines_are_refused_without_a_network(tmp_path: Path) -> None:
         assert as_user("root", code) == "b'_get_client_id'"
 
 
-def test_controller_allow_admits_a_network(tmp_path: Path) -> None:
+def test_controller_allow_accepts_a_network(tmp_path: Path) -> None:
     with namespace() as (own, peer, name), lab(tmp_path, "--host", ANY_ADDRESS, "--allow", f"{peer}/32") as running:
         code = first_bytes(own, running.controller.sec_port)
         assert from_namespace(name, code) == "b'_get_client_id'"

@@ -1,4 +1,4 @@
-"""The controller as a program: real sockets, a real terminal, and SPP processes that behave and misbehave."""
+"""The controller as a program: real sockets, a real terminal, and correct and faulty SPP processes."""
 
 import contextlib
 import http.client
@@ -26,7 +26,7 @@ from sppr.spp.control import ControlClient
 
 pytestmark = pytest.mark.live
 
-WAIT = 10.0  # seconds; reached on failure only
+WAIT = 10.0  # seconds; reached only on failure
 ARGV = [sys.executable, "-m", "sppr.controller", "--pri-port", "0", "--sec-port", "0"]
 
 
@@ -43,7 +43,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 class Controller:
-    """``python -m sppr.controller`` with an API socket, standard input as given, its output in ``text()``."""
+    """``python -m sppr.controller`` with an API socket and a given standard input. ``text()`` returns its output."""
 
     def __init__(self, tmp_path: Path, *extra: str, stdin: int = subprocess.PIPE) -> None:
         self.socket = tmp_path / "ctl.sock"
@@ -81,14 +81,14 @@ def controller(tmp_path: Path) -> Iterator[Controller]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    """For tests that leave nothing behind in it."""
+    """A controller for tests that leave no process in it."""
     running = Controller(tmp_path_factory.mktemp("shared"), "--serve", "--api-port", "0")
     yield running
     running.end()
 
 
 class Fake(threading.Thread):
-    """An SPP process: connects, answers what it is asked, ends on ``exit`` or when the controller closes."""
+    """An SPP process: it connects, replies to commands, and ends on ``exit`` or when the controller closes."""
 
     def __init__(self, port: int, client_id: int = 0, *, pad: int = 32768, chunk: int = 0, delay: float = 0) -> None:
         super().__init__(daemon=True)
@@ -164,7 +164,7 @@ def nfv(controller: Controller, client_id: int, **how: Any) -> Fake:
 
 
 def leave(controller: Controller, fake: Fake) -> None:
-    """The process goes, and the controller has seen it."""
+    """End the process, and wait until the controller has noticed."""
     fake.sock.shutdown(socket.SHUT_RDWR)
     until(lambda: not controller.client.processes(), "nobody")
 
@@ -180,8 +180,8 @@ def refusal(what: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize(("pad", "chunk"), [(32768, 0), (1000, 0), (2048, 100), (0, 0), (0, 11), (32768, 500)])
-def test_every_form_of_reply(shared: Controller, pad: int, chunk: int) -> None:
-    """Padded and not, in one piece and in many; what is left of one reply does not spoil the next."""
+def test_every_form_of_reply_is_read(shared: Controller, pad: int, chunk: int) -> None:
+    """Padded and unpadded, in one segment and in several. The rest of a reply does not affect the next one."""
     fake = nfv(shared, 1, pad=pad, chunk=chunk)
     client = shared.client
     for round_trip in range(2):
@@ -194,8 +194,8 @@ def test_every_form_of_reply(shared: Controller, pad: int, chunk: int) -> None:
     assert fake.closed.wait(WAIT)
 
 
-def test_a_late_answer_is_not_taken_for_the_next(controller: Controller) -> None:
-    """No answer in time: 504, and the process is dropped, for its answer could come for the next command."""
+def test_late_reply_is_not_used_for_the_next_command(controller: Controller) -> None:
+    """Without a reply in time: 504, and the process is dropped, because its reply could arrive for the next command."""
     fake = nfv(controller, 1)
     fake.mute.add("forward")
     assert "status 504" in refusal(lambda: controller.client.forward("nfv:1"))
@@ -204,8 +204,8 @@ def test_a_late_answer_is_not_taken_for_the_next(controller: Controller) -> None
     controller.logged("nfv:1 disconnected: no answer to `forward` within 1 s")
 
 
-def test_one_command_at_a_time(shared: Controller) -> None:
-    """Two commands in one segment would be one to the process."""
+def test_commands_are_sent_one_at_a_time(shared: Controller) -> None:
+    """A process would read two commands in one segment as one."""
     fake = nfv(shared, 1, delay=0.02)
     heard = len(fake.heard)
     threads = [threading.Thread(target=shared.client.nfv_status, args=(1,)) for _ in range(10)]
@@ -217,7 +217,7 @@ def test_one_command_at_a_time(shared: Controller) -> None:
     leave(shared, fake)
 
 
-def test_an_idle_process_that_goes_is_noticed(controller: Controller) -> None:
+def test_exit_of_an_idle_process_is_noticed(controller: Controller) -> None:
     fake = nfv(controller, 1)
     fake.sock.shutdown(socket.SHUT_RDWR)
     began = time.monotonic()
@@ -228,21 +228,21 @@ def test_an_idle_process_that_goes_is_noticed(controller: Controller) -> None:
 # handshakes
 
 
-def test_a_silent_and_a_babbling_client_hold_up_nobody(controller: Controller) -> None:
+def test_silent_and_flooding_clients_do_not_delay_others(controller: Controller) -> None:
     silent = [socket.create_connection(("127.0.0.1", controller.sec_port)) for _ in range(5)]
-    babble = socket.create_connection(("127.0.0.1", controller.sec_port))
-    primary_babble = socket.create_connection(("127.0.0.1", controller.pri_port))
+    flooding = socket.create_connection(("127.0.0.1", controller.sec_port))
+    flooding_primary = socket.create_connection(("127.0.0.1", controller.pri_port))
     began = time.monotonic()
-    for sock in (babble, primary_babble):
+    for sock in (flooding, flooding_primary):
         sock.settimeout(WAIT)
-        with pytest.raises(OSError, match=r"Broken pipe|reset"):  # cut off before its 10 MB are through
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):  # closed before its 10 MB are received
             for _ in range(160):
                 sock.sendall(b"x" * 65536)
     nfv(controller, 1)
     assert time.monotonic() - began < 2.5, "the silent ones, 1 s each, were waited for"
     controller.logged("refused 127.0.0.1:")
     controller.logged("did not answer `_get_client_id`")
-    for sock in (*silent, babble, primary_babble):
+    for sock in (*silent, flooding, flooding_primary):
         sock.close()
 
 
@@ -258,7 +258,7 @@ def test_a_silent_and_a_babbling_client_hold_up_nobody(controller: Controller) -
         (b"GET / HTTP/1.1\r\n\x1b[2J", "it is not an SPP process: it answered 'GET / HTTP/1.1"),
     ],
 )
-def test_refused_introductions(shared: Controller, introduction: bytes, printed: str) -> None:
+def test_invalid_introduction_is_refused(shared: Controller, introduction: bytes, printed: str) -> None:
     fake = Fake(shared.sec_port)
     fake.introduction = introduction
     fake.start()
@@ -277,7 +277,7 @@ def test_refused_introductions(shared: Controller, introduction: bytes, printed:
         (reply(results=[{"result": "success"}], client_id=7, process_type="mirror"), 0, "mirror"),
     ],
 )
-def test_kinds(shared: Controller, introduction: bytes, pad: int, kind: str) -> None:
+def test_kind_of_a_process_is_detected(shared: Controller, introduction: bytes, pad: int, kind: str) -> None:
     fake = Fake(shared.sec_port, pad=pad)
     fake.introduction = introduction
     fake.start()
@@ -287,7 +287,7 @@ def test_kinds(shared: Controller, introduction: bytes, pad: int, kind: str) -> 
     leave(shared, fake)
 
 
-def test_of_two_with_one_id_the_living_is_kept(controller: Controller) -> None:
+def test_live_process_keeps_its_id(controller: Controller) -> None:
     first = nfv(controller, 1)
     second = Fake(controller.sec_port, 1)
     second.start()
@@ -297,7 +297,7 @@ def test_of_two_with_one_id_the_living_is_kept(controller: Controller) -> None:
     assert "ring:5" in first.ports
 
 
-def test_of_two_with_one_id_the_dead_is_replaced(controller: Controller) -> None:
+def test_dead_process_with_the_same_id_is_replaced(controller: Controller) -> None:
     first = nfv(controller, 1)
     first.mute.add("status")
     second = Fake(controller.sec_port, 1)
@@ -308,7 +308,7 @@ def test_of_two_with_one_id_the_dead_is_replaced(controller: Controller) -> None
     assert "ring:5" in second.ports
 
 
-def test_a_second_primary(controller: Controller) -> None:
+def test_second_primary_is_refused_or_replaces_a_dead_one(controller: Controller) -> None:
     first = Fake(controller.pri_port)
     first.start()
     until(lambda: {"type": "primary"} in controller.client.processes(), "the primary")
@@ -365,7 +365,7 @@ def test_nfv_routes_and_errors(shared: Controller) -> None:
     assert client.processes() == []
 
 
-def test_exit_without_an_answer_is_a_success(shared: Controller) -> None:
+def test_exit_without_a_reply_is_a_success(shared: Controller) -> None:
     """Classic processes close instead (docs/spp-protocol.md, Classic commands)."""
     fake = nfv(shared, 1)
     fake.mute.add("exit")
@@ -400,8 +400,10 @@ def test_exit_without_an_answer_is_a_success(shared: Controller) -> None:
         ),
     ],
 )
-def test_codes(shared: Controller, method: str, path: str, body: str | None, status: int, text: str) -> None:
-    """Over TCP, as other programs come."""
+def test_rest_status_codes(
+    shared: Controller, method: str, path: str, body: str | None, status: int, text: str
+) -> None:
+    """Over TCP, as other programs connect."""
     match = re.search(r"api: http://127.0.0.1:(\d+)/v1", shared.text())
     assert match
     connection = http.client.HTTPConnection("127.0.0.1", int(match[1]), timeout=WAIT)
@@ -413,7 +415,7 @@ def test_codes(shared: Controller, method: str, path: str, body: str | None, sta
     connection.close()
 
 
-def test_64_secondaries(controller: Controller) -> None:
+def test_64_secondaries_can_connect(controller: Controller) -> None:
     fakes = [Fake(controller.sec_port, i) for i in range(1, 65)]
     for fake in fakes:
         fake.start()
@@ -422,7 +424,7 @@ def test_64_secondaries(controller: Controller) -> None:
     assert len(controller.client.processes()) == 64
 
 
-def test_what_it_says_of_itself(shared: Controller) -> None:
+def test_controller_reports_pid_ports_and_version(shared: Controller) -> None:
     info = shared.client.controller()
     assert info["pid"] == shared.process.pid
     assert (info["host"], info["pri_port"], info["sec_port"]) == ("127.0.0.1", shared.pri_port, shared.sec_port)
@@ -432,7 +434,7 @@ def test_what_it_says_of_itself(shared: Controller) -> None:
 # the program
 
 
-def test_api_socket_is_private_and_gone_after_sigterm(controller: Controller) -> None:
+def test_api_socket_is_private_and_removed_at_sigterm(controller: Controller) -> None:
     assert controller.socket.stat().st_mode & 0o777 == 0o600
     controller.process.terminate()
     assert controller.process.wait(WAIT) == 0
@@ -442,7 +444,7 @@ def test_api_socket_is_private_and_gone_after_sigterm(controller: Controller) ->
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGHUP, 0), (signal.SIGINT, 130)])
-def test_signals(controller: Controller, number: signal.Signals, status: int) -> None:
+def test_signal_ends_the_controller(controller: Controller, number: signal.Signals, status: int) -> None:
     nfv(controller, 1)
     controller.process.send_signal(number)
     assert controller.process.wait(WAIT) == status
@@ -455,7 +457,7 @@ def run(tmp_path: Path, *argv: str, text: str = "") -> subprocess.CompletedProce
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=WAIT, env=environment(tmp_path))
 
 
-def test_a_port_in_use_names_its_owner(controller: Controller, tmp_path: Path) -> None:
+def test_port_in_use_is_an_error_with_its_owner(controller: Controller, tmp_path: Path) -> None:
     ended = run(tmp_path, "--pri-port", str(controller.pri_port), "--sec-port", "0")
     assert ended.returncode == 3
     where = f"127.0.0.1:{controller.pri_port}"
@@ -463,7 +465,7 @@ def test_a_port_in_use_names_its_owner(controller: Controller, tmp_path: Path) -
     assert "\nhint: stop it" in ended.stderr
 
 
-def test_an_api_socket_in_use_is_refused_a_stale_one_replaced(controller: Controller, tmp_path: Path) -> None:
+def test_api_socket_in_use_is_refused_and_stale_one_replaced(controller: Controller, tmp_path: Path) -> None:
     ports = ("--pri-port", "0", "--sec-port", "0", "--api-socket")
     ended = run(tmp_path, *ports, str(controller.socket))
     assert (ended.returncode, controller.client.alive()) == (3, True)
@@ -479,8 +481,8 @@ def test_an_api_socket_in_use_is_refused_a_stale_one_replaced(controller: Contro
     assert "cannot listen" in run(tmp_path, *ports, str(tmp_path / ("x" * 120))).stderr
 
 
-def test_ports_can_be_taken_again_at_once(controller: Controller, tmp_path: Path) -> None:
-    """Connections of ours in TIME_WAIT do not hold them."""
+def test_ports_can_be_reused_at_once(controller: Controller, tmp_path: Path) -> None:
+    """Connections in TIME_WAIT do not block the ports."""
     nfv(controller, 1)
     controller.end()
     ended = run(tmp_path, "--pri-port", str(controller.pri_port), "--sec-port", str(controller.sec_port))
@@ -498,13 +500,13 @@ def test_ports_can_be_taken_again_at_once(controller: Controller, tmp_path: Path
         ("# comment\n\nhistory\n", 0, "   2  history"),
     ],
 )
-def test_lines_from_a_pipe(tmp_path: Path, text: str, status: int, printed: str) -> None:
+def test_lines_from_a_pipe_are_executed(tmp_path: Path, text: str, status: int, printed: str) -> None:
     ended = run(tmp_path, "--pri-port", "0", "--sec-port", "0", text=text)
     assert printed in ended.stdout
     assert (ended.returncode, ended.stderr) == (status, "")
 
 
-def test_serve_outlives_its_input_and_obeys_it(tmp_path: Path) -> None:
+def test_serve_executes_its_input_and_continues_after_it(tmp_path: Path) -> None:
     with Path(os.devnull).open() as nothing:
         forever = Controller(tmp_path, "--serve", stdin=nothing.fileno())
     assert forever.client.alive()
@@ -542,7 +544,7 @@ def ended(child: pexpect.spawn) -> int | None:
     return child.exitstatus
 
 
-def test_prompt_session(prompt: pexpect.spawn, tmp_path: Path) -> None:
+def test_prompt_executes_commands(prompt: pexpect.spawn, tmp_path: Path) -> None:
     prompt.send("status\r")
     prompt.expect_exact("- status: not running")
     fake = Fake(prompt.ports[1], 1)
@@ -575,13 +577,13 @@ def test_prompt_session(prompt: pexpect.spawn, tmp_path: Path) -> None:
     assert history.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_prompt_completes_what_is_connected(prompt: pexpect.spawn) -> None:
+def test_prompt_completes_connected_processes(prompt: pexpect.spawn) -> None:
     fake = Fake(prompt.ports[1], 42)
     fake.ports = ["vhost:17"]
     fake.start()
     prompt.expect_exact("nfv:42 connected")
     until(lambda: "status" in fake.heard, "its ports")
-    prompt.send("nfv 42; status\r")  # now it is known that the controller has read them
+    prompt.send("nfv 42; status\r")  # the controller has now read them
     prompt.expect_exact("  - vhost:17")
     prompt.send("nfv \t")
     prompt.expect_exact("42;")
@@ -591,7 +593,7 @@ def test_prompt_completes_what_is_connected(prompt: pexpect.spawn) -> None:
     prompt.expect_exact("Delete vhost:17.")
 
 
-def test_ctrl_c_clears_the_line_then_ends(prompt: pexpect.spawn) -> None:
+def test_ctrl_c_clears_the_line_then_exits(prompt: pexpect.spawn) -> None:
     prompt.send("bye all of this is nonsense")
     prompt.expect_exact("nonsense")
     prompt.send("\x03")
@@ -601,7 +603,7 @@ def test_ctrl_c_clears_the_line_then_ends(prompt: pexpect.spawn) -> None:
     assert ended(prompt) == 130
 
 
-def test_ctrl_c_while_a_command_hangs(prompt: pexpect.spawn) -> None:
+def test_ctrl_c_cancels_a_hanging_command(prompt: pexpect.spawn) -> None:
     fake = Fake(prompt.ports[1], 1)
     fake.mute.add("forward")
     fake.start()
@@ -616,7 +618,7 @@ def test_ctrl_c_while_a_command_hangs(prompt: pexpect.spawn) -> None:
     prompt.expect_exact("- status: not running")
 
 
-def test_ctrl_d_and_sigterm(tmp_path: Path) -> None:
+def test_ctrl_d_and_sigterm_end_the_prompt(tmp_path: Path) -> None:
     for finish in (lambda child: child.send("\x04"), lambda child: child.kill(signal.SIGTERM)):
         child = pexpect.spawn(ARGV[0], ARGV[1:], env=environment(tmp_path), encoding="utf-8", timeout=WAIT)
         child.expect_exact("spp >")
@@ -626,7 +628,7 @@ def test_ctrl_d_and_sigterm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [["setsid", "-c"], ["setsid"]], ids=["with SIGHUP", "end of file only"])
-def test_a_terminal_that_goes_away(tmp_path: Path, how: list[str]) -> None:
+def test_controller_ends_with_its_terminal(tmp_path: Path, how: list[str]) -> None:
     terminal, side = pty.openpty()
     argv = [*how, *ARGV, "--api-socket", str(tmp_path / "ctl.sock")]
     with (tmp_path / "errors").open("wb") as errors:
@@ -639,7 +641,7 @@ def test_a_terminal_that_goes_away(tmp_path: Path, how: list[str]) -> None:
     assert (tmp_path / "errors").read_text() == ""
 
 
-def test_bye_all_ends_secondaries_then_the_primary(prompt: pexpect.spawn) -> None:
+def test_bye_all_ends_secondaries_before_the_primary(prompt: pexpect.spawn) -> None:
     primary = Fake(prompt.ports[0])
     primary.start()
     prompt.expect_exact("primary connected")
@@ -656,8 +658,8 @@ def test_bye_all_ends_secondaries_then_the_primary(prompt: pexpect.spawn) -> Non
     prompt.expect_exact("- status: not running")
 
 
-def test_the_client_imports_little() -> None:
-    """It is part of the launcher's start-up time."""
+def test_client_imports_few_modules() -> None:
+    """The imports are part of the launcher's start-up time."""
     heavy = {"aiohttp", "prompt_toolkit", "asyncio"}
     code = f"import sys, sppr.spp.control; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -671,7 +673,7 @@ def ask(port: int, *headers: str) -> bytes:
 
 @pytest.fixture
 def with_rest(tmp_path: Path) -> Iterator[tuple[Controller, int]]:
-    """Under ``ulimit -n 256``, and its REST port."""
+    """Start a controller under ``ulimit -n 256``. Yields it and its REST port."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
@@ -682,7 +684,7 @@ def with_rest(tmp_path: Path) -> Iterator[tuple[Controller, int]]:
     running.end()
 
 
-def test_half_requests_do_not_keep_others_out(with_rest: tuple[Controller, int]) -> None:
+def test_incomplete_requests_do_not_block_others(with_rest: tuple[Controller, int]) -> None:
     running, port = with_rest
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), WAIT)) for _ in range(300)]
@@ -697,7 +699,7 @@ def test_half_requests_do_not_keep_others_out(with_rest: tuple[Controller, int])
     assert running.client.alive() and running.process.poll() is None
 
 
-def test_rest_is_asked_by_address_only(with_rest: tuple[Controller, int]) -> None:
+def test_rest_accepts_only_addresses_as_host(with_rest: tuple[Controller, int]) -> None:
     _, port = with_rest
     for host in ("127.0.0.1", f"127.0.0.1:{port}", "localhost", f"localhost:{port}", "[::1]:1"):
         assert ask(port, f"Host: {host}").endswith(b"200 OK"), host

@@ -1,4 +1,4 @@
-"""The controller against every dialect of SPP's wire, spoken by programs written from the collected facts."""
+"""The controller with fakes of every dialect of SPP's protocol (docs/spp-protocol.md)."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ JSON = VERSIONS[7:]
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Every test ends what it started there."""
+    """A controller for all tests. Each test stops the processes that it started."""
     with lab(tmp_path_factory.mktemp("dialects")) as running:
         yield running
 
@@ -33,8 +33,8 @@ ODD = [(version, how) for version in ("16.07", "18.08.1", "HEAD") for how in (("
 
 
 @pytest.mark.parametrize(("version", "how"), [*((version, ()) for version in VERSIONS), *ODD], ids=str)
-def test_nfv(shared: Lab, version: str, how: tuple[object, ...]) -> None:
-    """One language for all: ports are UIDs, a change is a 204, and the status shows it."""
+def test_nfv_of_every_release(shared: Lab, version: str, how: tuple[object, ...]) -> None:
+    """All releases have the same API: ports are UIDs, a change is a 204, and the status shows it."""
     program = "classic_nfv" if version in CLASSIC else "nfv"
     fake = shared.start(program, "-n", 3, "--version", version, *how)
     until(lambda: {"type": "nfv", "client-id": 3} in shared.rest("GET", "/processes")[1], version)
@@ -60,7 +60,7 @@ def test_nfv(shared: Lab, version: str, how: tuple[object, ...]) -> None:
 
 
 @pytest.mark.parametrize("version", ["16.07", "18.02", "18.05", "18.08.2"])
-def test_an_add_that_is_echoed_and_not_done_is_refused(shared: Lab, version: str) -> None:
+def test_echoed_add_without_effect_is_refused(shared: Lab, version: str) -> None:
     fake = shared.add("classic_nfv" if version in CLASSIC else "nfv", 1, "--version", version, "--lie")
     code, printed = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "vhost:1"})
     assert code == 400 and "`add vhost:1` did not have the requested effect" in printed
@@ -69,7 +69,7 @@ def test_an_add_that_is_echoed_and_not_done_is_refused(shared: Lab, version: str
 
 
 @pytest.mark.parametrize("version", ["17.11", "HEAD"])
-def test_a_component_that_did_not_change_is_an_error(shared: Lab, version: str) -> None:
+def test_unchanged_component_is_an_error(shared: Lab, version: str) -> None:
     fake = shared.add("vf", 4, "--version", version, "--lie")
     kind = "classifier_mac" if version == "17.11" else "classifier"
     attach = {"action": "attach", "port": "ring:0", "dir": "rx", "vlan": {"operation": "none"}}
@@ -88,7 +88,7 @@ def test_a_component_that_did_not_change_is_an_error(shared: Lab, version: str) 
     gone(shared)
 
 
-def test_a_capture_that_did_not_start_is_an_error(shared: Lab) -> None:
+def test_capture_that_did_not_start_is_an_error(shared: Lab) -> None:
     fake = shared.add("pcap", 5, "--lie")
     code, printed = shared.rest("PUT", "/pcaps/5/capture", {"action": "start"})
     assert code == 400 and "`start` did not have the requested effect: the process is idle" in printed
@@ -96,7 +96,7 @@ def test_a_capture_that_did_not_start_is_an_error(shared: Lab) -> None:
     gone(shared)
 
 
-def test_what_classic_spp_lacks_is_refused_before_it_is_sent(shared: Lab) -> None:
+def test_command_unknown_to_classic_spp_is_not_sent(shared: Lab) -> None:
     fake = shared.add("classic_nfv", 1)
     code, printed = shared.rest("PUT", "/nfvs/1/ports", {"action": "add", "port": "memif:0"})
     assert code == 400 and "classic SPP" in printed
@@ -106,7 +106,7 @@ def test_what_classic_spp_lacks_is_refused_before_it_is_sent(shared: Lab) -> Non
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_primary(shared: Lab, version: str) -> None:
+def test_primary_of_every_release(shared: Lab, version: str) -> None:
     fake = shared.add("classic_primary" if version in CLASSIC else "primary", 0, "--version", version)
     status = shared.good("GET", "/primary/status")
     assert isinstance(status["phy_ports"], list) and isinstance(status["ring_ports"], list)
@@ -126,19 +126,19 @@ def test_primary(shared: Lab, version: str) -> None:
     assert (code, answer["rule_id"]) == (200, "0") if version in JSON[5:] else code == 400, answer
     shared.good("DELETE", "/primary")
     assert fake.wait(WAIT) == 0
-    said_to_it = fake.stdout.read() if fake.stdout else ""
+    fake_output = fake.stdout.read() if fake.stdout else ""
     if version in JSON[5:]:
         assert (
             "flow create phy:0 ingress pattern eth dst is 0a:00:00:00:00:01 / end actions queue index 1 / end"
-            in said_to_it
+            in fake_output
         )
-        assert f"launch 2 spp_nfv -l 1,2 --proc-type secondary -- -n 2 -s {address}" in said_to_it
+        assert f"launch 2 spp_nfv -l 1,2 --proc-type secondary -- -n 2 -s {address}" in fake_output
     gone(shared)
 
 
 @pytest.mark.parametrize("version", VERSIONS[4:])
-def test_vf(shared: Lab, version: str) -> None:
-    """Staged changes, both names of the classifier, ids as numbers and as text."""
+def test_vf_of_every_release(shared: Lab, version: str) -> None:
+    """Staged changes, both names of the classifier, and ids as numbers and as text."""
     fake = shared.add("vf", 4, "--version", version)
     for name, core, kind in (("fwd", 2, "forward"), ("cls", 3, "classifier"), ("mrg", 4, "merge")):
         shared.good("POST", "/vfs/4/components", {"name": name, "core": core, "type": kind})
@@ -171,8 +171,8 @@ def test_vf(shared: Lab, version: str) -> None:
     gone(shared)
 
 
-def test_several_kinds_at_once(shared: Lab) -> None:
-    """Ours, old and new, each in its own dialect; and each id only by its own kind."""
+def test_processes_of_several_releases_at_once(shared: Lab) -> None:
+    """Our own, old and new processes, each in its own dialect. An id addresses its own kind only."""
     fakes = [
         shared.add("primary", 0), shared.add("classic_nfv", 1, "--version", "16.07"), shared.add("nfv", 2),
         shared.add("vf", 3, "--version", "17.11"), shared.add("mirror", 4), shared.add("pcap", 5),
@@ -199,7 +199,7 @@ def test_several_kinds_at_once(shared: Lab) -> None:
     gone(shared)
 
 
-def test_pcap_of_18_08_2_does_not_tell_its_master_lcore(shared: Lab) -> None:
+def test_pcap_of_18_08_2_has_no_master_lcore(shared: Lab) -> None:
     fake = shared.add("pcap", 6, "--version", "18.08.2")
     status = shared.good("GET", "/pcaps/6")
     assert status["status"] == "idle" and "master-lcore" not in status
@@ -209,12 +209,12 @@ def test_pcap_of_18_08_2_does_not_tell_its_master_lcore(shared: Lab) -> None:
     gone(shared)
 
 
-def test_cpu_layout_is_this_machine(shared: Lab) -> None:
+def test_cpu_layout_is_of_this_machine(shared: Lab) -> None:
     lcores = [n for s in shared.good("GET", "/cpu_layout") for core in s["cores"] for n in core["lcores"]]
     assert sorted(lcores) == sorted(set(lcores)) and 0 in lcores
 
 
-def test_state_is_kept_over_a_reconnect(shared: Lab) -> None:
+def test_state_is_kept_after_a_reconnect(shared: Lab) -> None:
     fake = shared.add("nfv", 1, "--leave", 6)
     shared.good("PUT", "/nfvs/1/ports", {"action": "add", "port": "ring:7"})
 
@@ -230,21 +230,21 @@ def test_state_is_kept_over_a_reconnect(shared: Lab) -> None:
     gone(shared)
 
 
-def test_of_two_processes_with_one_id_the_first_stays(shared: Lab) -> None:
-    """With spp-ctl they evict each other each second."""
+def test_first_of_two_processes_with_one_id_stays(shared: Lab) -> None:
+    """With spp-ctl, they replace each other every second."""
     first = shared.add("nfv", 9)
     second = shared.start("nfv", "-n", 9)
     shared.controller.logged("id 9 is already used by nfv:9")
     shared.good("PUT", "/nfvs/9/ports", {"action": "add", "port": "ring:1"})
-    time.sleep(1.5)  # the second comes again
+    time.sleep(1.5)  # the second one reconnects
     assert "ring:1" in shared.good("GET", "/nfvs/9")["ports"]
     for fake in (first, second):
         fake.kill()
     gone(shared)
 
 
-def test_a_machine_that_vanishes_is_noticed(shared: Lab) -> None:
-    """No FIN, no RST: the socket is taken away under TCP_REPAIR, as if its machine had lost power."""
+def test_lost_machine_is_noticed(shared: Lab) -> None:
+    """TCP_REPAIR closes the socket without FIN or RST, as if its machine had lost power."""
     tcp_repair = 19
     sock = socket.create_connection(("127.0.0.1", shared.controller.sec_port))
     assert sock.recv(100) == b"_get_client_id"

@@ -1,4 +1,4 @@
-"""The prompt without a terminal, over fakes of every kind: SPP's commands, its recipes, drawings, other hosts."""
+"""The prompt without a terminal, with fakes of every kind: commands and recipes of SPP, topo, other hosts."""
 
 import json
 import re
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """All kinds, connected; tests put back what they change."""
+    """A controller with a process of each kind. Tests restore what they change."""
     with lab(tmp_path_factory.mktemp("panel")) as running:
         running.add("primary", 0)
         for client_id in (1, 2, 3, 4):
@@ -31,7 +31,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def prompt(panel: Lab, *lines: str, folder: Path) -> tuple[int, str]:
-    """``printf 'LINE\\n...' | python -m sppr.controller -b ...``: exit status and what it printed."""
+    """``printf 'LINE\\n...' | python -m sppr.controller -b ...``: return its exit status and output."""
     argv = [sys.executable, "-m", "sppr.controller", "-b", f"127.0.0.1:{panel.rest_port}"]
     done = subprocess.run(
         argv,
@@ -97,7 +97,7 @@ SESSION = [
 ]  # fmt: skip
 
 
-def test_every_command(panel: Lab, tmp_path: Path) -> None:
+def test_every_command_of_spp(panel: Lab, tmp_path: Path) -> None:
     lines = (typed.replace("SEC_PORT", str(panel.controller.sec_port)) for typed, _ in SESSION)
     status, printed = prompt(panel, *lines, folder=tmp_path)
     rest = printed
@@ -132,12 +132,12 @@ def test_every_command(panel: Lab, tmp_path: Path) -> None:
         ("redo 7", "error: redo 7"),
     ],
 )
-def test_errors_are_printed_and_are_the_status(panel: Lab, tmp_path: Path, line: str, printed: str) -> None:
+def test_errors_are_printed_and_set_the_exit_status(panel: Lab, tmp_path: Path, line: str, printed: str) -> None:
     status, text = prompt(panel, line, folder=tmp_path)
     assert status == 1 and printed in text, text
 
 
-def test_record_and_playback(panel: Lab, tmp_path: Path) -> None:
+def test_recorded_lines_can_be_played_back(panel: Lab, tmp_path: Path) -> None:
     lines = ["record a.rcps", "nfv 2; add ring:4", "nonsense", "// why", "nfv 2; del ring:4", "bye"]
     prompt(panel, *lines, folder=tmp_path)
     assert (tmp_path / "a.rcps").read_text() == "nfv 2; add ring:4\n// why\nnfv 2; del ring:4\n"
@@ -199,7 +199,7 @@ pcap 7; stop
 """
 
 
-def test_recipes_play_and_topo_draws_what_they_made(panel: Lab, tmp_path: Path) -> None:
+def test_topo_draws_the_result_of_recipes(panel: Lab, tmp_path: Path) -> None:
     (tmp_path / "set.rcps").write_text(RECIPE)
     (tmp_path / "clean.rcps").write_text(CLEAN)
     drawn = [f"topo net.{kind}" for kind in ("dot", "mmd", "svg", "json", "yml")]
@@ -225,8 +225,8 @@ def test_recipes_play_and_topo_draws_what_they_made(panel: Lab, tmp_path: Path) 
     assert {"phy:0", "vhost:1", "capture:7", "nfv:3"} <= texts
 
 
-def test_a_prompt_drives_the_controllers_of_several_hosts(panel: Lab, tmp_path: Path) -> None:
-    """As the recipe multiple_nodes: add, switch, and each command goes to the current one."""
+def test_prompt_controls_several_hosts(panel: Lab, tmp_path: Path) -> None:
+    """As the recipe multiple_nodes: after add and switch, each command goes to the current host."""
     (tmp_path / "other").mkdir()
     with lab(tmp_path / "other") as other:
         other.add("nfv", 42)
@@ -243,8 +243,8 @@ def test_a_prompt_drives_the_controllers_of_several_hosts(panel: Lab, tmp_path: 
     assert status == 1 and printed.count(f"error: {where} does not answer") == 2
 
 
-def test_our_own_prompt_switches_too(panel: Lab, tmp_path: Path) -> None:
-    """The prompt of a controller, not only ``-b``; over its unix socket as well."""
+def test_prompt_of_a_controller_can_switch_hosts(panel: Lab, tmp_path: Path) -> None:
+    """This includes the controller's own prompt, over its unix socket."""
     assert panel.controller.process.stdin
     where = str(panel.controller.socket)
     argv = [sys.executable, "-m", "sppr.controller", "--pri-port", "0", "--sec-port", "0"]
@@ -255,7 +255,7 @@ def test_our_own_prompt_switches_too(panel: Lab, tmp_path: Path) -> None:
     )
 
 
-def test_bye_all_over_all_kinds(tmp_path: Path) -> None:
+def test_bye_all_ends_processes_of_all_kinds(tmp_path: Path) -> None:
     with lab(tmp_path) as running:
         kinds = [("primary", 0), ("nfv", 1), ("classic_nfv", 2), ("vf", 3), ("mirror", 4), ("pcap", 5)]
         fakes = [running.add(kind, client_id) for kind, client_id in kinds]

@@ -1,4 +1,4 @@
-"""REST by its own OpenAPI document (schemathesis), and bytes that no one should send to any of the three ports."""
+"""Fuzzing of REST by its OpenAPI document (schemathesis), and invalid bytes on each of the three ports."""
 
 import json
 import random
@@ -32,7 +32,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @pytest.fixture
 def patient_panel(tmp_path: Path) -> Iterator[Lab]:
-    """One that drops no process for being late on a busy machine."""
+    """A controller with long timeouts, so that it drops no slow process on a busy machine."""
     with lab(tmp_path, "--timeout", "8") as running:
         yield with_all_kinds(running)
 
@@ -46,17 +46,17 @@ def with_all_kinds(running: Lab) -> Lab:
     return running
 
 
-def test_schemathesis(panel: Lab, tmp_path: Path) -> None:
-    """Every call with good and bad bodies: documented codes and types only, no 500, what is bad is refused.
+def test_rest_conforms_to_its_openapi_document(panel: Lab, tmp_path: Path) -> None:
+    """Every call, with valid and invalid bodies: only documented codes and types, no 500, invalid bodies refused.
 
-    Left out: that all good data is accepted. A 400 is also what a process that refuses gets us.
+    Not checked: acceptance of all valid data. A process that refuses also gives a 400.
     """
     status, document = panel.rest("GET", "/openapi.json")
     assert status == 200 and len(document["paths"]) > 25
     for path, methods in document["paths"].items():
         for operation in methods.values():
             for parameter in operation.get("parameters", []):
-                if parameter["name"] == "id":  # else it would not meet anyone
+                if parameter["name"] == "id":  # otherwise it has no effect
                     parameter["schema"] = {"type": "integer", "enum": [KINDS[path.split("/")[2]], 99]}
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     argv = [
@@ -79,8 +79,8 @@ PIECES = (
 )  # fmt: skip
 
 
-def babble(port: int, seed: int) -> None:
-    """One client after the other: says something, reads a little or not, and goes without a word or stays a while."""
+def send_random_bytes(port: int, seed: int) -> None:
+    """Run one client after another: each sends bytes, may read some, and closes or stays for a while."""
     dice = random.Random(seed)  # noqa: S311
     for _ in range(25):
         try:
@@ -96,20 +96,22 @@ def babble(port: int, seed: int) -> None:
             continue
 
 
-def test_bytes_at_random_cost_nobody_anything(patient_panel: Lab) -> None:
-    """While 12 clients babble at 5555, 6666 and 7777 each process is served, and the memory stays."""
+def test_random_bytes_do_not_affect_others(patient_panel: Lab) -> None:
+    """While 12 clients send random bytes to 5555, 6666 and 7777, each process is served and memory is stable."""
     process = psutil.Process(patient_panel.controller.process.pid)
     ports = (patient_panel.controller.pri_port, patient_panel.controller.sec_port, patient_panel.rest_port)
     before = process.memory_info().rss
     for round_trip in range(2):
-        babblers = [threading.Thread(target=babble, args=(ports[n % 3], n + 100 * round_trip)) for n in range(12)]
-        for thread in babblers:
+        senders = [
+            threading.Thread(target=send_random_bytes, args=(ports[n % 3], n + 100 * round_trip)) for n in range(12)
+        ]
+        for thread in senders:
             thread.start()
-        while any(thread.is_alive() for thread in babblers):
+        while any(thread.is_alive() for thread in senders):
             for path in ("/nfvs/1", "/vfs/2", "/nfvs/5", "/primary/status"):
                 status, answer = patient_panel.rest("GET", path)
                 assert status == 200, answer
-        for thread in babblers:
+        for thread in senders:
             thread.join()
     assert process.memory_info().rss - before < 40 << 20
     printed = patient_panel.controller.text()
@@ -117,8 +119,8 @@ def test_bytes_at_random_cost_nobody_anything(patient_panel: Lab) -> None:
     until(lambda: len(process.net_connections()) < 20, "its end of every connection closed")
 
 
-def test_more_clients_than_it_takes(panel: Lab) -> None:
-    """Silent ones: beyond a number they are refused, and those that are there are served."""
+def test_clients_beyond_the_limit_are_refused(panel: Lab) -> None:
+    """Silent clients beyond the limit are refused. Connected ones are served."""
     clients = []
     for _ in range(600):
         try:
@@ -134,8 +136,8 @@ def test_more_clients_than_it_takes(panel: Lab) -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=200), st.sampled_from(PIECES)), max_size=20), st.booleans())
-def test_no_reply_breaks_the_cutter(pieces: list[bytes], settle: bool) -> None:
-    """Whatever comes is a reply, not yet one, or too long; and what it holds is bounded."""
+def test_random_replies_are_split_within_bounds(pieces: list[bytes], settle: bool) -> None:
+    """Any bytes are a reply, an incomplete one, or too long. The buffer is bounded."""
     parser = ReplyParser("patch phy:0 ring:0")
     for piece in pieces:
         try:
@@ -155,7 +157,7 @@ WORDS = """pri nfv vf mirror pcap sec ; 1 2 status add del patch reset ring:0 ph
 
 @settings(max_examples=500, deadline=None)
 @given(st.one_of(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join), st.text(max_size=60)))
-def test_no_line_breaks_the_parser(line: str) -> None:
+def test_random_lines_are_parsed_or_refused(line: str) -> None:
     from sppr.controller.prompt.commands import parse
     from sppr.controller.prompt.completion import CompletionData, candidates
 

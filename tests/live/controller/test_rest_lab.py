@@ -1,4 +1,4 @@
-"""REST and the prompt of a lab, as other programs and people come to them: our own data plane behind the controller."""
+"""REST and the prompt of a lab with sppr's data plane."""
 
 import http.client
 import json
@@ -44,7 +44,7 @@ def prompt(lab: Lab, *lines: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_rest_on_tcp(lab: Lab) -> None:
+def test_rest_answers_on_tcp(lab: Lab) -> None:
     processes = [{"type": "primary"}, {"type": "nfv", "client-id": 1}, {"type": "nfv", "client-id": 2}]
     assert rest(lab, "GET", "/processes") == (200, processes)
     usage = rest(lab, "GET", "/cpu_usage")[1]
@@ -57,8 +57,8 @@ def test_rest_on_tcp(lab: Lab) -> None:
     assert rest(lab, "POST", "/primary/flow_rules/port_id/0", rule)[0] == 400
 
 
-def test_a_recipe_of_two_nfv_and_a_ring(lab: Lab, tmp_path: Path) -> None:
-    """spp_nfv/dual_with_ring/uni_directional_l2fwd, and what topo makes of it."""
+def test_recipe_of_two_nfv_and_a_ring(lab: Lab, tmp_path: Path) -> None:
+    """The recipe spp_nfv/dual_with_ring/uni_directional_l2fwd, and its drawing by topo."""
     recipe = tmp_path / "ring.rcps"
     lines = ["nfv 1; add ring:0", "nfv 2; add ring:0", "nfv 1; patch tap:0 ring:0", "nfv 2; patch ring:0 tap:1"]
     recipe.write_text("# uni-directional\n" + "\n".join([*lines, "nfv 1; forward", "nfv 2; forward"]) + "\n")
@@ -72,7 +72,7 @@ def test_a_recipe_of_two_nfv_and_a_ring(lab: Lab, tmp_path: Path) -> None:
     assert rest(lab, "GET", "/nfvs/2")[1]["patches"] == []
 
 
-def test_a_taken_port_is_told_with_its_key_and_0_turns_rest_off(
+def test_port_in_use_is_reported_with_its_key_and_0_disables_rest(
     lab: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = labs.make(tmp_path_factory.mktemp("other"), "restlac", None)
@@ -108,8 +108,8 @@ USE_CASES: dict[str, dict[int, tuple[list[str], list[str]]]] = {
 
 
 @pytest.mark.parametrize("name", USE_CASES)
-def test_a_use_case_of_spp_is_set_up_and_cleaned(lab: Lab, name: str) -> None:
-    """By the prompt, which asks by REST; in the order of the recipes: ports, patches, forward; stop, reset, ports."""
+def test_use_case_of_spp_is_set_up_and_removed(lab: Lab, name: str) -> None:
+    """By the prompt, over REST, in the order of the recipes: ports, patches, forward; stop, reset, ports."""
     nfvs = USE_CASES[name]
     lines = [f"nfv {n}; add {port}" for n, (ports, _) in nfvs.items() for port in ports]
     lines += [f"nfv {n}; patch {patch}" for n, (_, patches) in nfvs.items() for patch in patches]
@@ -131,5 +131,5 @@ def test_a_use_case_of_spp_is_set_up_and_cleaned(lab: Lab, name: str) -> None:
 
 
 def found_order(ports: list[str]) -> Callable[[str], int]:
-    """Patches stand in a status in the order of their sources."""
+    """Return the patches in the order of a status, which is that of their sources."""
     return lambda patch: ports.index(patch.split()[0])

@@ -1,4 +1,4 @@
-"""No answer is believed: processes that answer success and do something else, and what SPP would damage."""
+"""The controller verifies changes: processes that reply success without doing them, and commands that damage SPP."""
 
 import socket
 import threading
@@ -14,8 +14,8 @@ from tests.live.controller.test_controller import Controller, Fake, reply, until
 pytestmark = pytest.mark.live
 
 
-class Liar(Fake):
-    """An nfv of SPP that answers success, whatever happens. ``effect`` is what its tables look like after a change."""
+class UntruthfulNfv(Fake):
+    """An nfv of SPP that always replies success. ``effect`` sets its tables after a change."""
 
     effect: tuple[list[str], list[dict[str, str]]] | None = None
 
@@ -27,7 +27,7 @@ class Liar(Fake):
         return reply(result="succeeded", command=command.split()[0])
 
 
-class Primary(Liar):
+class Primary(UntruthfulNfv):
     """spp_primary of HEAD without a worker lcore: no forwarder in its status. Up to 19.08 it lists no pipes."""
 
     lists_pipes = True
@@ -40,9 +40,9 @@ class Primary(Liar):
 
 
 @pytest.fixture
-def liar(tmp_path: Path) -> Iterator[tuple[Controller, Liar]]:
+def untruthful(tmp_path: Path) -> Iterator[tuple[Controller, UntruthfulNfv]]:
     controller = Controller(tmp_path, "--serve", "--timeout", "1")
-    fake = Liar(controller.sec_port, 1)
+    fake = UntruthfulNfv(controller.sec_port, 1)
     fake.ports, fake.patches = ["phy:0", "ring:0"], [{"src": "phy:0", "dst": "ring:0"}]
     fake.start()
     until(lambda: {"type": "nfv", "client-id": 1} in controller.client.processes(), "nfv 1")
@@ -56,42 +56,42 @@ def refusal(call: object, *args: str) -> str:
     return e.value.what
 
 
-def test_a_port_that_did_not_come_is_an_error(liar: tuple[Controller, Liar]) -> None:
-    controller, _ = liar
+def test_port_that_was_not_added_is_an_error(untruthful: tuple[Controller, UntruthfulNfv]) -> None:
+    controller, _ = untruthful
     printed = refusal(controller.client.add_port, "nfv:1", "vhost:1")
     assert "command error: `add vhost:1` did not have the requested effect: vhost:1 is missing" in printed
 
 
-def test_a_patch_that_changed_on_the_side_is_named(liar: tuple[Controller, Liar]) -> None:
-    controller, fake = liar
+def test_patch_changed_as_a_side_effect_is_named(untruthful: tuple[Controller, UntruthfulNfv]) -> None:
+    controller, fake = untruthful
     fake.effect = (["udf", "ring:0", "nullpmd:3"], [{"src": "udf", "dst": "ring:0"}])
     printed = refusal(controller.client.add_port, "nfv:1", "nullpmd:3")
     assert "phy:0 is missing; udf is present; phy:0 -> ring:0 is missing; udf -> ring:0 is present" in printed
 
 
-def test_forwarding_that_did_not_start_is_an_error(liar: tuple[Controller, Liar]) -> None:
-    controller, _ = liar
+def test_forwarding_that_did_not_start_is_an_error(untruthful: tuple[Controller, UntruthfulNfv]) -> None:
+    controller, _ = untruthful
     assert "`forward` did not have the requested effect: the process is idling" in refusal(
         controller.client.forward, "nfv:1"
     )
 
 
-def test_a_reset_that_left_a_patch_is_an_error(liar: tuple[Controller, Liar]) -> None:
-    controller, _ = liar
+def test_reset_that_leaves_a_patch_is_an_error(untruthful: tuple[Controller, UntruthfulNfv]) -> None:
+    controller, _ = untruthful
     assert "phy:0 -> ring:0 is present" in refusal(controller.client.reset_patches, "nfv:1")
 
 
-def test_what_spp_would_damage_is_not_sent(liar: tuple[Controller, Liar]) -> None:
-    controller, fake = liar
+def test_command_that_damages_spp_is_not_sent(untruthful: tuple[Controller, UntruthfulNfv]) -> None:
+    controller, fake = untruthful
     assert "answers success but corrupts" in refusal(controller.client.add_port, "nfv:1", "tap:3")
     assert "is patched (phy:0 -> ring:0)" in refusal(controller.client.del_port, "nfv:1", "ring:0")
     assert "answers success but corrupts" in refusal(controller.client.del_port, "nfv:1", "tap:3")
     assert set(fake.heard) == {"_get_client_id", "status"}
 
 
-def test_memif_is_sent_to_a_release_that_has_it_only(liar: tuple[Controller, Liar]) -> None:
-    """An nfv does not tell its release; the primary's status lists pipes from 19.11 on."""
-    controller, fake = liar
+def test_memif_is_sent_only_to_releases_that_support_it(untruthful: tuple[Controller, UntruthfulNfv]) -> None:
+    """An nfv does not report its release. The status of the primary lists pipes since 19.11."""
+    controller, fake = untruthful
     primary = Primary(controller.pri_port)
     primary.start()
     until(lambda: {"type": "primary"} in controller.client.processes(), "the primary")
@@ -105,7 +105,7 @@ def test_memif_is_sent_to_a_release_that_has_it_only(liar: tuple[Controller, Lia
     assert not [command for command in fake.heard if command.endswith("memif:1")]
 
 
-def test_a_primary_without_a_forwarder_does_not_forward(tmp_path: Path) -> None:
+def test_primary_without_a_forwarder_cannot_forward(tmp_path: Path) -> None:
     controller = Controller(tmp_path, "--serve", "--timeout", "1")
     try:
         Primary(controller.pri_port).start()
@@ -115,8 +115,8 @@ def test_a_primary_without_a_forwarder_does_not_forward(tmp_path: Path) -> None:
         controller.end()
 
 
-def test_changes_of_one_process_are_compared_one_by_one(tmp_path: Path) -> None:
-    """Two clients at once: neither sees the other's change as a fault."""
+def test_concurrent_changes_of_a_process_are_verified_in_turn(tmp_path: Path) -> None:
+    """Two clients at once: the change of one is not a fault for the other."""
     controller = Controller(tmp_path, "--serve", "--timeout", "5")
     try:
         fake = Fake(controller.sec_port, 1, delay=0.01)
@@ -140,8 +140,8 @@ def test_changes_of_one_process_are_compared_one_by_one(tmp_path: Path) -> None:
         controller.end()
 
 
-def test_a_socket_that_a_killed_process_left_is_removed_before_add(tmp_path: Path) -> None:
-    """SPP's own nfv fails over it. A socket that somebody has, a file and a link stay."""
+def test_stale_socket_is_removed_before_add(tmp_path: Path) -> None:
+    """SPP's own nfv fails if it exists. A socket in use, a file and a link are kept."""
     (tmp_path / "sock1").touch()
     (tmp_path / "sock2").symlink_to(tmp_path / "sock4")
     with socket.socket(socket.AF_UNIX) as left:
@@ -151,18 +151,18 @@ def test_a_socket_that_a_killed_process_left_is_removed_before_add(tmp_path: Pat
         used.listen()
         removed = [sockets.remove_stale_vhost(f"add vhost:{n}", tmp_path) for n in range(1, 5)]
         assert removed == [None, None, tmp_path / "sock3", None]
-    assert sockets.remove_stale_vhost("add vhost 4", tmp_path) == tmp_path / "sock4"  # nobody has it now
+    assert sockets.remove_stale_vhost("add vhost 4", tmp_path) == tmp_path / "sock4"  # not in use any more
     assert sockets.remove_stale_vhost("add ring:3", tmp_path) is None
 
 
-def test_it_is_removed_for_spp_in_every_path(liar: tuple[Controller, Liar]) -> None:
-    controller, fake = liar
+def test_stale_socket_is_removed_from_every_path_of_spp(untruthful: tuple[Controller, UntruthfulNfv]) -> None:
+    controller, fake = untruthful
     path = Path("/tmp/sock997")
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     try:
         with pytest.raises(ControlError):
-            controller.client.add_port("nfv:1", "vhost:997")  # it lies: the port does not come
+            controller.client.add_port("nfv:1", "vhost:997")  # replies success without adding the port
         assert "add vhost:997" in fake.heard and not path.exists()
     finally:
         path.unlink(missing_ok=True)

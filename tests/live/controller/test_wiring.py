@@ -1,4 +1,4 @@
-"""Ports and patches come back with the process that had them, before anybody sees it connected."""
+"""When a process reconnects, its ports and patches are restored before it is listed as connected."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
 @pytest.fixture
 def controllers(tmp_path: Path) -> Iterator["itertools.starmap[Controller]"]:
-    """Each next one is a controller with the memory of the one before."""
+    """Start controllers, each with the saved wiring of the one before."""
     made: list[Controller] = []
 
     def start() -> Controller:
@@ -47,7 +47,7 @@ def die(controller: Controller, fake: Fake) -> None:
     until(lambda: not controller.client.processes(), "nobody")
 
 
-def wired_and_gone(controller: Controller) -> None:
+def wire_and_disconnect(controller: Controller) -> None:
     """Connect nfv 1, give it ports, a patch and forwarding, and cut its connection."""
     fake = nfv(controller, 1)
     wire(controller)
@@ -61,7 +61,7 @@ def changes(fake: Fake) -> list[str]:
     return [command for command in fake.heard if command not in ("_get_client_id", "status")]
 
 
-def test_a_process_that_comes_anew_is_wired_before_it_is_seen(controllers: Iterator[Controller]) -> None:
+def test_new_process_is_wired_before_it_is_listed(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
     die(controller, first := nfv(controller, 1))
     assert changes(first) == []
@@ -74,7 +74,7 @@ def test_a_process_that_comes_anew_is_wired_before_it_is_seen(controllers: Itera
     assert nfv(controller, 2).heard[1:2] == ["status"], "another one is not meant"
 
 
-def test_a_restart_of_controller_and_process_loses_nothing(controllers: Iterator[Controller], tmp_path: Path) -> None:
+def test_restart_of_controller_and_process_keeps_the_wiring(controllers: Iterator[Controller], tmp_path: Path) -> None:
     controller = next(controllers)
     fake = nfv(controller, 1)
     wire(controller)
@@ -85,7 +85,7 @@ def test_a_restart_of_controller_and_process_loses_nothing(controllers: Iterator
     assert changes(nfv(controller, 1)) == GIVEN
 
 
-def test_a_process_that_lived_on_is_learned_from(controllers: Iterator[Controller]) -> None:
+def test_wiring_of_a_surviving_process_is_recorded(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
     nfv(controller, 1)
     wire(controller)
@@ -101,7 +101,7 @@ def test_a_process_that_lived_on_is_learned_from(controllers: Iterator[Controlle
     assert changes(again) == ["add ring:0", "add ring:5", "patch ring:5 ring:0"]
 
 
-def test_told_to_exit_it_is_forgotten_unless_it_is_to_come_back(controllers: Iterator[Controller]) -> None:
+def test_exit_forgets_the_wiring_unless_a_restart_follows(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
     for keep, given in ((True, GIVEN), (False, [])):
         fake = nfv(controller, 1)
@@ -114,9 +114,9 @@ def test_told_to_exit_it_is_forgotten_unless_it_is_to_come_back(controllers: Ite
         die(controller, again)
 
 
-def test_a_restore_that_is_answered_with_success_and_not_done_is_reported(controllers: Iterator[Controller]) -> None:
+def test_restore_without_effect_is_reported(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
-    wired_and_gone(controller)
+    wire_and_disconnect(controller)
     liar = Fake(controller.sec_port, 1)
     answer = liar.answer
     liar.answer = lambda command: reply(result="succeeded") if command == "add vhost:1" else answer(command)  # type: ignore[method-assign]
@@ -128,11 +128,11 @@ def test_a_restore_that_is_answered_with_success_and_not_done_is_reported(contro
     assert changes(nfv(controller, 1)) == GIVEN, "what had no effect is tried again the next time"
 
 
-def test_what_is_refused_is_told_and_tried_again_the_next_time(controllers: Iterator[Controller]) -> None:
+def test_refused_restore_is_reported_and_retried_next_time(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
-    wired_and_gone(controller)
+    wire_and_disconnect(controller)
     picky = Fake(controller.sec_port, 1)
-    picky.ports.append("vhost:1")  # so the fake says it has it already, but does not show it
+    picky.ports.append("vhost:1")  # so the fake replies that the port exists, but does not list it
     answer = picky.answer
     picky.answer = lambda command: answer(command).replace(b', "vhost:1"', b"")  # type: ignore[method-assign]
     picky.start()
@@ -142,9 +142,9 @@ def test_what_is_refused_is_told_and_tried_again_the_next_time(controllers: Iter
     assert changes(nfv(controller, 1)) == GIVEN
 
 
-def test_a_restore_that_was_cut_off_is_finished_later(controllers: Iterator[Controller]) -> None:
+def test_interrupted_restore_is_completed_later(controllers: Iterator[Controller]) -> None:
     controller = next(controllers)
-    wired_and_gone(controller)
+    wire_and_disconnect(controller)
     cut = Fake(controller.sec_port, 1)
     cut.mute.add("forward")
     cut.start()
@@ -157,7 +157,7 @@ def test_a_restore_that_was_cut_off_is_finished_later(controllers: Iterator[Cont
     assert changes(half) == ["forward"]
 
 
-def test_the_primary_gets_its_own_again(controllers: Iterator[Controller]) -> None:
+def test_wiring_of_the_primary_is_restored(controllers: Iterator[Controller]) -> None:
     class Primary(Fake):
         def answer(self, command: str) -> bytes:
             if command != "status":
@@ -179,7 +179,7 @@ def test_the_primary_gets_its_own_again(controllers: Iterator[Controller]) -> No
         die(controller, primary)
 
 
-def test_a_file_that_is_no_memory_is_told_and_starts_anew(controllers: Iterator[Controller], tmp_path: Path) -> None:
+def test_invalid_wiring_file_is_reported_and_replaced(controllers: Iterator[Controller], tmp_path: Path) -> None:
     (tmp_path / "wiring.json").write_text('{"version": 1, "processes": {"sec:1": {"ports": {"exit": []}}}}')
     controller = next(controllers)
     controller.logged("invalid: sec:1: ")
@@ -227,7 +227,7 @@ def packets_cross(lab: Lab) -> None:
     second.close()
 
 
-def test_a_secondary_that_was_killed_and_run_again_carries_packets_again(lab: Lab) -> None:
+def test_killed_secondary_forwards_after_its_restart(lab: Lab) -> None:
     packets_cross(lab)
     row = lab.status()["sec2"]
     os.kill(row["pid"], signal.SIGKILL)
@@ -238,7 +238,7 @@ def test_a_secondary_that_was_killed_and_run_again_carries_packets_again(lab: La
     assert "nfv:2 reconnected: restored 1 port, 1 patch, forwarding" in (lab.state / "ctrler.log").read_text()
 
 
-def test_the_controller_and_a_secondary_run_again_lose_nothing(lab: Lab) -> None:
+def test_restart_of_controller_and_secondary_keeps_forwarding(lab: Lab) -> None:
     rows = lab.status()
     for name in ("ctrler", "sec1"):
         os.kill(rows[name]["pid"], signal.SIGKILL)
@@ -249,7 +249,7 @@ def test_the_controller_and_a_secondary_run_again_lose_nothing(lab: Lab) -> None
     packets_cross(lab)
 
 
-def test_the_primary_and_its_secondaries_run_again_carry_packets_again(lab: Lab) -> None:
+def test_restarted_primary_and_secondaries_forward_again(lab: Lab) -> None:
     rows = {name: row for name, row in lab.status().items() if name != "ctrler"}
     for row in reversed(rows.values()):
         lab.tmux("send-keys", "-t", row["pane"], "C-c")
@@ -262,7 +262,7 @@ def test_the_primary_and_its_secondaries_run_again_carry_packets_again(lab: Lab)
 
 
 def back(lab: Lab, name: str, old: int) -> dict[str, Any]:
-    """The row of a part that is ready, but not as the ``old`` pid."""
+    """Wait until a part is ready with another pid than ``old``, and return its row."""
 
     def row() -> dict[str, Any] | None:
         found = lab.status()[name]
@@ -272,7 +272,7 @@ def back(lab: Lab, name: str, old: int) -> dict[str, Any]:
     return found
 
 
-def test_with_a_policy_what_is_killed_is_back_by_itself(watched: Lab) -> None:
+def test_restart_policy_restarts_a_killed_part(watched: Lab) -> None:
     lab = watched
     assert lab.wakeup("-ns", "2", "-nr", "0", "-nv", "0").returncode == 0
     chain(lab)
@@ -287,7 +287,7 @@ def test_with_a_policy_what_is_killed_is_back_by_itself(watched: Lab) -> None:
     after = lab.status()
     assert all(after[name]["restarts"] >= 1 and before[name]["restarts"] == 0 for name in before)
     shown = lab.sppr("status", "--session", lab.session).stdout
-    assert f"restarts {after['sec2']['restarts']}" in shown  # 2, or more where the primary took long
+    assert f"restarts {after['sec2']['restarts']}" in shown  # 2, or more if the primary was slow
     lab.tmux("send-keys", "-t", after["sec1"]["pane"], "C-c")
     wait_exit(lab, "sec1", 0)
     assert lab.down().returncode == 0 and lab.leftovers() == []

@@ -1,4 +1,4 @@
-"""The client's side of memif: DPDK's own in testpmd, and one by hand that can do wrong."""
+"""Clients of memif: DPDK's driver in testpmd, and a Python client that can violate the protocol."""
 
 import fcntl
 import mmap
@@ -17,11 +17,11 @@ SLOTS = 1 << LOG2
 BUFFER = 2048
 RING = 128 + 16 * SLOTS
 REGION = 2 * RING + 2 * SLOTS * BUFFER
-TO_SERVER, TO_CLIENT = 0, RING  # where the two rings are
+TO_SERVER, TO_CLIENT = 0, RING  # offsets of the two rings
 
 
 def testpmd(lab: Lab, path: Path, number: int = 0, *extra: str) -> Process:
-    """A client of interface ``number`` that sends back what it gets."""
+    """A client of interface ``number`` that returns each frame."""
     name = f"testpmd{len(lab.processes)}"
     device = f"net_memif0,id={number},role=client,socket={path},socket-abstract=no"
     argv = ["dpdk-testpmd", "--lcores", "0@0,1@1", "-n", "1", "--no-pci", "--in-memory", "--single-file-segments"]
@@ -31,7 +31,7 @@ def testpmd(lab: Lab, path: Path, number: int = 0, *extra: str) -> Process:
 
 
 class Client:
-    """One control channel; ``connect`` does all of it rightly, the parts can be done wrongly."""
+    """One control channel. ``connect`` makes a correct connection; the single steps can be done wrongly."""
 
     def __init__(self, path: Path) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -42,12 +42,12 @@ class Client:
         assert self.answer()[0] == HELLO
 
     def answer(self) -> tuple[int, bytes]:
-        """Type and body of the next message; 0 at the end."""
+        """Return type and body of the next message; type 0 at the end."""
         data = self.sock.recv(MESSAGE)
         return (int.from_bytes(data[:2], "little"), data[2:]) if data else (0, b"")
 
     def send_message(self, kind: int, body: bytes = b"", *fds: int) -> tuple[int, str]:
-        """The answer's type, and the reason if it is a refusal."""
+        """Return the type of the reply, and the reason of a refusal."""
         socket.send_fds(self.sock, [struct.pack("<H", kind) + body.ljust(MESSAGE - 2, b"\0")], fds)
         got, rest = self.answer()
         return got, rest[4:].split(b"\0")[0].decode() if got == DISCONNECT else ""
@@ -99,7 +99,7 @@ class Client:
         struct.pack_into("<HHII", self.memory, ring + 128 + 16 * (slot % SLOTS), flags, region, length, offset)
 
     def send(self, *frame: bytes) -> None:
-        """One frame, a piece a descriptor, and an event if the server asks for one."""
+        """Send one frame, with one piece in each descriptor, and an event if the server requests one."""
         assert self.memory is not None
         head = self.word(TO_SERVER + 6)
         for i, piece in enumerate(frame):
@@ -112,11 +112,11 @@ class Client:
             os.eventfd_write(self.events[1], 1)
 
     def offer(self) -> None:
-        """All buffers to the server."""
+        """Offer all buffers to the server."""
         self.word(TO_CLIENT + 6, self.word(TO_CLIENT + 64) + SLOTS)
 
     def receive(self) -> bytes:
-        """The next frame, and its descriptors offered again."""
+        """Return the next frame, and offer its descriptors again."""
         assert self.memory is not None
         next_ = (self.word(TO_CLIENT + 6) - SLOTS) & 0xFFFF
         wait_for("a frame to the client", lambda: self.word(TO_CLIENT + 64) != next_)

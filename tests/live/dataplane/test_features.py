@@ -1,4 +1,4 @@
-"""Beyond ports of one queue: several queues, launch, pipes, telemetry, and why a command failed."""
+"""Several queues, launch, pipes, telemetry, and the messages of failed commands."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.live.dataplane_lab import HUGE, SANITIZE, Lab, crosses, marks, passes
 pytestmark = pytest.mark.live
 
 
-def test_a_failed_command_says_why(lab: Lab) -> None:
+def test_failed_command_has_a_reason(lab: Lab) -> None:
     _, primary = lab.start_primary(lcores="0@0")
     _, nfv = lab.start_nfv(1)
     reply = nfv.ask("add ring:44")
@@ -32,8 +32,8 @@ def test_a_failed_command_says_why(lab: Lab) -> None:
     assert "message" not in nfv.ask("add ring:4")
 
 
-def test_ports_of_several_queues(lab: Lab) -> None:
-    """Two processes use two queues of one port; each queue has one user a side."""
+def test_two_processes_share_a_port_of_two_queues(lab: Lab) -> None:
+    """Two processes use two queues of one port. Each queue has one reader and one writer."""
     _, primary = lab.start_primary("--port-num", "0", "rxq", "2", "txq", "2")
     _, one = lab.start_nfv(1)
     _, two = lab.start_nfv(2)
@@ -60,7 +60,7 @@ def test_ports_of_several_queues(lab: Lab) -> None:
     assert before["phy_ports"][0]["tx"]
 
     def both_queues_counted() -> bool:
-        """The kernel picks a queue by flow, so it takes either."""
+        """The kernel selects a queue by flow, so either may count."""
         for number in range(32):
             source.send(number)
         now = primary.status()
@@ -77,7 +77,7 @@ def test_ports_of_several_queues(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("options", "size"), [("", 64), (",size=128", 128)])
-def test_nullpmd_gives_frames_of_its_size(lab: Lab, options: str, size: int) -> None:
+def test_nullpmd_makes_frames_of_its_size(lab: Lab, options: str, size: int) -> None:
     """Without options the data plane makes the frames itself; with options the driver does."""
     tap = lab.taps[0]
     _, primary = lab.start_primary(vdevs=(f"net_tap0,iface={tap}", f"net_null0{options}"))
@@ -102,7 +102,7 @@ def test_nullpmd_gives_frames_of_its_size(lab: Lab, options: str, size: int) -> 
     wait_for("a frame taken by nullpmd", counted)
 
 
-def test_more_rx_than_tx_queues_where_the_device_can(lab: Lab) -> None:
+def test_device_can_have_more_rx_than_tx_queues(lab: Lab) -> None:
     lab.start_primary("--port-num", "0", "rxq", "3", "txq", "1", vdevs=("net_null0", "net_null1"))
     _, nfv = lab.start_nfv(1)
     assert nfv.status()["ports"] == ["nullpmd:0 nq 0", "nullpmd:0 nq 1", "nullpmd:0 nq 2", "nullpmd:1"]
@@ -114,7 +114,7 @@ def test_more_rx_than_tx_queues_where_the_device_can(lab: Lab) -> None:
 
 
 class Telemetry:
-    """A client of DPDK's telemetry socket, as dpdk-telemetry.py is one."""
+    """A client of DPDK's telemetry socket, like dpdk-telemetry.py."""
 
     def __init__(self, lab: Lab) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -128,7 +128,7 @@ class Telemetry:
         return json.loads(self.sock.recv(self.limit))[command]
 
 
-def test_telemetry_tells_rings_ports_and_everybodys_patches(lab: Lab) -> None:
+def test_telemetry_has_rings_ports_and_patches_of_all_processes(lab: Lab) -> None:
     primary, one, *_ = start_chain(lab)
     source, sink = lab.tap_ends()
     assert send_all(source, sink, 200) == list(range(200))
@@ -146,7 +146,7 @@ def test_telemetry_tells_rings_ports_and_everybodys_patches(lab: Lab) -> None:
     ports = telemetry.ask("/spp/ports")
     assert ports["tap_1"]["tx"] >= 200
     assert ports["tap_0"]["rx"] <= status["phy_ports"][0]["rx"] + 10
-    # asking does not disturb: packets in order, none lost, while it is asked over and over
+    # packets stay in order and none is lost during repeated requests
     got: list[list[int]] = []
     for _ in range(10):
         got.append(send_all(source, sink, 100, window=8))
@@ -162,7 +162,7 @@ def test_telemetry_tells_rings_ports_and_everybodys_patches(lab: Lab) -> None:
 
 
 def launch_words(lab: Lab, number: int) -> list[str]:
-    """The command line of a secondary, without ``--sock-dir``: the primary adds its own."""
+    """Return the command line of a secondary, without ``--sock-dir``, which the primary adds."""
     words = lab.nfv_argv(number)[1:]
     at = words.index("--sock-dir")
     return words[:at] + words[at + 2 :]
@@ -196,7 +196,7 @@ def test_launch_starts_a_secondary_with_its_log(lab: Lab) -> None:
     assert "No such file" in primary.ask("launch 3 spp_vf -l 0")["message"]
 
 
-def test_a_launched_secondary_ends_with_its_primary(lab: Lab) -> None:
+def test_launched_secondary_ends_with_its_primary(lab: Lab) -> None:
     process, primary = lab.start_primary()
     primary.ok("launch 4 spp_nfv " + " ".join(launch_words(lab, 4)))
     nfv = lab.secondary_port.accept()
@@ -223,7 +223,7 @@ def is_child(folder: Path, parent: int) -> bool:
 # --- pipes ---
 
 
-def test_a_pipe_is_an_ethdev_a_foreign_secondary_finds(lab: Lab) -> None:
+def test_other_dpdk_secondary_finds_a_pipe_as_ethdev(lab: Lab) -> None:
     assert shutil.which("dpdk-proc-info"), "apt-get install dpdk-dev"
     _, primary = lab.start_primary()
     _, nfv = lab.start_nfv(1)
@@ -238,7 +238,7 @@ def test_a_pipe_is_an_ethdev_a_foreign_secondary_finds(lab: Lab) -> None:
         primary.failed(bad)
     for bad in ("add pipe:x ring:2 ring:3", "add pipe:1 tap:0 ring:3", "del pipe:7"):
         primary.failed(bad)
-    # the far end has one side of each ring
+    # the far end uses one side of each ring
     for connection in (primary, nfv):
         connection.ok("add ring:0", "add ring:1")
         connection.failed("patch ring:0 tap:1")
@@ -246,7 +246,7 @@ def test_a_pipe_is_an_ethdev_a_foreign_secondary_finds(lab: Lab) -> None:
     nfv.ok("patch tap:0 ring:0", "patch ring:1 tap:1", "forward")
     primary.ok("del ring:0", "del ring:1")
     nfv.failed("patch ring:0 tap:1")  # still the far end's
-    if not SANITIZE:  # it maps its memory elsewhere
+    if not SANITIZE:  # another address for its memory
         argv = ["dpdk-proc-info", "--file-prefix", lab.prefix]
         argv += ["--no-pci", "--huge-dir", str(HUGE), "--", "--show-port", "-p", "4"]
         shown = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)

@@ -1,4 +1,4 @@
-"""An idle data plane sleeps on events: it costs nothing, and the first packet does not wait."""
+"""An idle data plane sleeps on events: it uses no CPU, and the first packet is not delayed."""
 
 import os
 import shutil
@@ -24,13 +24,13 @@ from tests.live.dataplane_lab import (
 
 pytestmark = pytest.mark.live
 
-#: Without an event a worker looks every 100 ms: 50 ms after a frame that comes when it has rested for 50. With one it
-#: takes below 1 ms on a machine of one's own, and up to 20 where many others share the two cores.
+#: Without an event a worker polls every 100 ms: 50 ms after a frame that arrives when it has slept for 50. With one it
+#: takes below 1 ms on an otherwise idle machine, and up to 20 ms if many others share the two cores.
 MEDIAN_BOUND = 0.04
 
 
 def assert_idle(processes: list[Process]) -> None:
-    """Below 1 % of a core. The best of three: a busy machine only ever adds."""
+    """Check that each process uses less than 1 % of a core: the best of three, because a busy machine only adds."""
     seen: list[list[float]] = []
 
     def quiet() -> bool:
@@ -42,7 +42,7 @@ def assert_idle(processes: list[Process]) -> None:
     assert max(seen[-1]) < 1.0
 
 
-def test_idle_chain_of_taps_and_a_ring(lab: Lab) -> None:
+def test_idle_chain_of_taps_and_a_ring_sleeps(lab: Lab) -> None:
     start_chain(lab)
     source, sink = lab.tap_ends()
     crosses(source, sink)
@@ -54,7 +54,7 @@ def test_idle_chain_of_taps_and_a_ring(lab: Lab) -> None:
     assert_idle(lab.processes)
 
 
-def test_idle_primary_forwarder_and_own_tap(lab: Lab) -> None:
+def test_idle_forwarder_of_the_primary_sleeps(lab: Lab) -> None:
     _, primary = lab.start_primary()
     _, nfv = lab.start_nfv(1, workers=2)
     own = os.getpid() % 5000 + 2000
@@ -71,8 +71,8 @@ def test_idle_primary_forwarder_and_own_tap(lab: Lab) -> None:
     assert statistics.median(wake_latencies(third, second, 20)) < MEDIAN_BOUND
 
 
-def test_idle_vhost_with_and_without_a_guest(lab: Lab) -> None:
-    """The peer sends back what it gets; with txonly it would never be idle."""
+def test_idle_vhost_sleeps_with_and_without_a_guest(lab: Lab) -> None:
+    """The peer returns each frame; with txonly it would never be idle."""
     assert shutil.which("dpdk-testpmd"), "apt-get install dpdk-dev"
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
@@ -87,14 +87,14 @@ def test_idle_vhost_with_and_without_a_guest(lab: Lab) -> None:
         sink.drain()
         assert_idle(ours)
         assert statistics.median(wake_latencies(source, sink, 20)) < MEDIAN_BOUND
-        peer.kill()  # in the guest's sleep, and in ours
+        peer.kill()  # while the guest sleeps, and while we sleep
         stands_still(source, sink)
         assert_idle(ours)
 
 
 @pytest.mark.parametrize("victim", ["producer", "consumer"])
-def test_wake_ups_survive_a_kill_in_sleep(lab: Lab, victim: str) -> None:
-    _open = start_chain(lab)  # an nfv whose connection is closed connects again, and is taken for the new one
+def test_wake_ups_work_after_a_kill_during_sleep(lab: Lab, victim: str) -> None:
+    _open = start_chain(lab)  # an nfv whose connection is closed reconnects, and would be mistaken for the new one
     source, sink = lab.tap_ends()
     crosses(source, sink)
     stale = lab.processes[1 if victim == "producer" else 2]
@@ -110,7 +110,7 @@ def test_wake_ups_survive_a_kill_in_sleep(lab: Lab, victim: str) -> None:
     assert_idle([lab.processes[0], lab.processes[3 - number], lab.processes[3]])
 
 
-def test_a_removed_tap_does_not_make_its_worker_spin(lab: Lab) -> None:
+def test_worker_of_a_removed_tap_does_not_spin(lab: Lab) -> None:
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
     nfv.ok("patch tap:0 tap:1", "forward")
@@ -124,8 +124,8 @@ def test_a_removed_tap_does_not_make_its_worker_spin(lab: Lab) -> None:
     nfv.ok("patch tap:1 tap:1", "patch reset")
 
 
-def test_traffic_that_comes_while_going_to_sleep(lab: Lab) -> None:
-    """Frames spaced about as long as a worker stays awake: each must wake it, none waits for the safety net."""
+def test_frame_that_arrives_before_sleep_wakes_the_worker(lab: Lab) -> None:
+    """The interval of the frames is about the time that a worker stays awake. Each frame must wake it at once."""
     start_chain(lab)
     source, sink = lab.tap_ends()
     crosses(source, sink)
@@ -135,7 +135,7 @@ def test_traffic_that_comes_while_going_to_sleep(lab: Lab) -> None:
     assert passes(source, sink, 1)
 
 
-def test_polling_threads_of_a_dpdk_process_give_way(programs: None, tmp_path: Path) -> None:
+def test_polling_threads_of_a_dpdk_process_get_a_lower_priority(programs: None, tmp_path: Path) -> None:
     """dpdk-testpmd polls as SPP's own programs do: its worker gets a lower priority, its main thread keeps its own."""
     words = [
         "-l",

@@ -1,4 +1,4 @@
-"""memif ports: peers that come, go and die, names of the socket, and a client that does all it can to harm."""
+"""memif ports: peers that connect, leave and crash, names of the socket, and hostile clients."""
 
 import contextlib
 import itertools
@@ -36,7 +36,7 @@ def _testpmd() -> None:
 
 
 def start(lab: Lab, number: int = 0) -> tuple[Process, Connection, Path]:
-    """tap:0 -> memif:0 -> tap:1 by nfv ``number``, or by the primary; the socket."""
+    """Start tap:0 -> memif:0 -> tap:1 in nfv ``number``, or in the primary. Return the socket."""
     process, connection = lab.start_primary()
     if number > 0:
         process, connection = lab.start_nfv(number)
@@ -44,12 +44,12 @@ def start(lab: Lab, number: int = 0) -> tuple[Process, Connection, Path]:
     return process, connection, lab.sockets / "spp-memif.sock"
 
 
-def hand(lab: Lab, path: Path) -> memif.Client:
+def client_at(lab: Lab, path: Path) -> memif.Client:
     return lab.stack.enter_context(contextlib.closing(memif.Client(path)))
 
 
 def resources(process: Process) -> tuple[int, int]:
-    """How many fds are open, and how many regions of clients are mapped."""
+    """Return the number of open fds, and of mapped regions of clients."""
     maps = Path(f"/proc/{process.pid}/maps").read_text()
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir())), maps.count("memif")
 
@@ -59,15 +59,15 @@ def frame(number: int, size: int = 64) -> bytes:
 
 
 def next_number(client: memif.Client) -> int:
-    """Of the next frame of ours: the kernel sends some of its own out of a tap."""
+    """Return the number of the next test frame. The kernel sends some frames of its own from a tap."""
     while (data := client.receive())[12:14] != ETHERTYPE.to_bytes(2):
         pass
     return int.from_bytes(data[14:18])
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_peers_come_and_go(lab: Lab, number: int) -> None:
-    """Both ways through testpmd; it ends by itself, then it is killed; each next one finds the port, nothing leaks."""
+def test_peers_can_reconnect_without_leaks(lab: Lab, number: int) -> None:
+    """Both directions through testpmd. The peer ends, then a peer is killed; the next one connects, nothing leaks."""
     process, connection, path = start(lab, number)
     source, sink = lab.tap_ends()
     before = resources(process)
@@ -85,8 +85,8 @@ def test_peers_come_and_go(lab: Lab, number: int) -> None:
     assert process.terminate() == 0
 
 
-def test_names_of_the_socket(lab: Lab) -> None:
-    """Each process has its own; SPP's is a link to whoever came first, and a killed one's names are taken over."""
+def test_socket_names_of_several_processes(lab: Lab) -> None:
+    """Each process has its own name. SPP's name is a link to the first one. Names of a killed process are reused."""
     _, primary = lab.start_primary()
     dead, one = lab.start_nfv(1)
     _, two = lab.start_nfv(2)
@@ -96,7 +96,7 @@ def test_names_of_the_socket(lab: Lab) -> None:
     primary.ok("add memif:0")
     assert all(path.is_socket() for path in own) and common.readlink() == Path(own[1].name)
     for path, number in ((common, 0), (own[1], 1), (own[2], 0), (own[0], 0)):
-        hand(lab, path).connect(number)
+        client_at(lab, path).connect(number)
     one.ok("del memif:0")
     assert common.exists()
     dead.kill()
@@ -107,8 +107,8 @@ def test_names_of_the_socket(lab: Lab) -> None:
     restarted, one = lab.start_nfv(1)
     one.ok("add memif:0")
     assert "is another process's" in restarted.text()
-    hand(lab, own[1]).connect()
-    hand(lab, common).connect()
+    client_at(lab, own[1]).connect()
+    client_at(lab, common).connect()
     two.ok("del memif:0")
     assert not common.exists() and not own[2].exists() and own[1].is_socket()
     one.ok("del memif:0")
@@ -121,8 +121,8 @@ def listens(path: Path) -> bool:
     return any(words[-1] == str(path) and words[3] == "00010000" for words in lines)
 
 
-def test_what_is_in_the_way_stays(lab: Lab) -> None:
-    """A file, a foreign server, a foreign link at SPP's name: left alone, the own name is used; a dead socket goes."""
+def test_foreign_files_at_the_socket_names_are_kept(lab: Lab) -> None:
+    """A file, server or link of another program at SPP's name is kept. A stale socket is replaced."""
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
     common = lab.sockets / "spp-memif.sock"
@@ -137,7 +137,7 @@ def test_what_is_in_the_way_stays(lab: Lab) -> None:
     with listening(common):
         nfv.ok("add memif:0", "del memif:0")
         assert common.is_socket()
-    nfv.ok("add memif:0")  # nobody listens there any more
+    nfv.ok("add memif:0")  # no process listens there any more
     assert common.readlink() == Path("spp-memif.1.sock")
     (lab.sockets / "spp-memif.1.sock").unlink()
     (lab.sockets / "spp-memif.1.sock").write_text("not ours")
@@ -149,8 +149,8 @@ def test_what_is_in_the_way_stays(lab: Lab) -> None:
     assert nfv.status()["ports"] == ["tap:0", "tap:1"]
 
 
-def test_the_primarys_own_net_memif(lab: Lab) -> None:
-    """DPDK's driver works where it was started: a secondary does not list it, and may have a memif of that number."""
+def test_net_memif_of_the_primary_does_not_conflict(lab: Lab) -> None:
+    """A port of DPDK's driver works in its own process only. A secondary may have a memif of the same number."""
     common = lab.sockets / "spp-memif.sock"
     device = f"net_memif0,id=0,role=server,socket={common},socket-abstract=no"
     lab.start_primary(vdevs=(f"net_tap0,iface={lab.taps[0]}", device))
@@ -158,14 +158,14 @@ def test_the_primarys_own_net_memif(lab: Lab) -> None:
     process, nfv = lab.start_nfv(1)
     assert nfv.status()["ports"] == ["tap:0"]
     nfv.ok("add memif:0", "patch tap:0 memif:0", "forward")
-    hand(lab, lab.sockets / "spp-memif.1.sock").connect()
-    process.wait_said("a peer is there (hand)")
+    client_at(lab, lab.sockets / "spp-memif.1.sock").connect()
+    process.wait_printed("a peer is there (client_at)")
     nfv.ok("del memif:0")
     assert [path.name for path in lab.sockets.iterdir()] == [common.name]
 
 
-def test_deleted_under_traffic(lab: Lab) -> None:
-    """memif:0 floods and is flooded, is deleted and added; the tap patch beside it on the worker loses nothing."""
+def test_memif_can_be_deleted_during_traffic(lab: Lab) -> None:
+    """memif:0 is deleted and added under full load. The tap patch on the same worker loses nothing."""
     process, _ = lab.start_primary()
     process, nfv = lab.start_nfv(1)
     nfv.ok("add nullpmd:0", "add memif:0", "patch tap:0 tap:1", "forward")
@@ -177,7 +177,7 @@ def test_deleted_under_traffic(lab: Lab) -> None:
     for _ in range(5):
         nfv.ok("patch nullpmd:0 memif:0", "patch memif:0 nullpmd:0")
         peer = memif.testpmd(lab, path)
-        peer.wait_said("Port statistics")
+        peer.wait_printed("Port statistics")
         wait_for("frames to and fro", lambda peer=peer: received(peer) > 10_000)
         first = next(numbers)
         assert send_all(source, sink, 50, first=first) == list(range(first, first + 50))
@@ -189,8 +189,8 @@ def test_deleted_under_traffic(lab: Lab) -> None:
     assert process.terminate() == 0
 
 
-def test_clients_gone_under_traffic(lab: Lab) -> None:
-    """Each goes while the worker is in its memory, which is unmapped only when the worker has left it."""
+def test_clients_can_leave_during_traffic(lab: Lab) -> None:
+    """Each client leaves while the worker uses its memory, which is unmapped only after that."""
     lab.start_primary()
     process, nfv = lab.start_nfv(1, workers=2)
     nfv.ok("add nullpmd:0", "add memif:0", "patch nullpmd:0 memif:0", "patch memif:0 nullpmd:0", "forward")
@@ -221,10 +221,10 @@ def latency(client: memif.Client, sink: TapEnd, number: int) -> float:
     return time.perf_counter() - start
 
 
-def test_idle_sleeps_and_is_woken(lab: Lab) -> None:
+def test_idle_worker_sleeps_and_is_woken(lab: Lab) -> None:
     process, _, path = start(lab, 1)
     source, sink = lab.tap_ends()
-    client = hand(lab, path)
+    client = client_at(lab, path)
     client.connect()
     client.offer()
     source.send(7)
@@ -243,7 +243,7 @@ def test_idle_sleeps_and_is_woken(lab: Lab) -> None:
         took += [latency(client, sink, number)]
     print(f"idle {seen} %; memif -> nfv -> tap after idle: median {statistics.median(took) * 1e6:.0f} us")
     assert statistics.median(took) < 0.005
-    # the client sleeps, too: it is sent an event, whatever it made of the eventfd
+    # the client sleeps, too, and receives an event in any mode of its eventfd
     client.word(memif.TO_CLIENT + 4, 0)
     os.eventfd_read(client.events[0])
     os.eventfd_write(client.events[0], 2**64 - 2)
@@ -258,11 +258,11 @@ def test_idle_sleeps_and_is_woken(lab: Lab) -> None:
     latency(client, sink, 10)
 
 
-def test_frames_in_pieces(lab: Lab) -> None:
-    """memif:0 -> memif:1: whatever the pieces they come in, they leave in the buffers that are offered."""
+def test_frames_in_several_descriptors(lab: Lab) -> None:
+    """memif:0 -> memif:1: frames arrive in any number of descriptors, and leave in the offered buffers."""
     _, nfv, path = start(lab, 1)
     nfv.ok("add memif:1", "patch memif:0 memif:1")
-    one, two = hand(lab, path), hand(lab, path)
+    one, two = client_at(lab, path), client_at(lab, path)
     one.connect(0)
     two.connect(1)
     two.offer()
@@ -304,18 +304,18 @@ def prepared(client: memif.Client) -> memif.Client:
     return client
 
 
-def test_wrong_clients_are_refused(lab: Lab) -> None:
-    """Each told why; none keeps anything of the process, or another client out."""
+def test_invalid_clients_are_refused(lab: Lab) -> None:
+    """Each gets a reason. None keeps a resource of the process, or blocks another client."""
     process, _, path = start(lab, 1)
     before = resources(process)
     for why, wrong in REFUSED.items():
         with contextlib.closing(memif.Client(path)) as client:
             assert wrong(client) == (memif.DISCONNECT, why)
             assert client.answer() == (0, b"")
-    strangers = [hand(lab, path) for _ in range(20)]  # say nothing
+    strangers = [client_at(lab, path) for _ in range(20)]  # send no message
     for stranger in strangers[-4:]:
         stranger.sock.send(b"x" * 127)
-    client = hand(lab, path)
+    client = client_at(lab, path)
     client.connect()
     with contextlib.closing(memif.Client(path)) as second:
         assert second.init() == (memif.DISCONNECT, "Already connected")
@@ -324,14 +324,14 @@ def test_wrong_clients_are_refused(lab: Lab) -> None:
     wait_for("all given back", lambda: resources(process) == before)
 
 
-def test_a_client_that_scribbles(lab: Lab) -> None:
-    """It loses its own frames: the patch beside it does not, and the next client finds all in order."""
+def test_client_that_corrupts_its_rings_loses_only_its_frames(lab: Lab) -> None:
+    """Another patch loses nothing, and the next client works."""
     process, nfv, path = start(lab, 1)
     own = os.getpid() % 2000 + 7000
     nfv.ok(f"add tap:{own}", f"patch tap:{own} tap:0")
     source, sink = lab.tap_ends()
     beside, _ = lab.tap_ends(f"vtap{own}", f"vtap{own}")
-    client = hand(lab, path)
+    client = client_at(lab, path)
     client.connect()
     client.offer()
     client.send(frame(1))
@@ -362,7 +362,7 @@ def test_a_client_that_scribbles(lab: Lab) -> None:
             beside.send(number)
             wait_for("the patch beside", lambda number=number: source.receive(5.0) == number)
     client.close()
-    process.wait_said("the peer's indexes were impossible")
+    process.wait_printed("the peer's indexes were impossible")
     with contextlib.closing(memif.Client(path)) as good:
         good.connect()
         good.offer()

@@ -23,14 +23,14 @@ BAD = ("corrupt", "foreign", "misdelivered", "reordered", "late", "duplicate")
 
 
 def start_nfv(lab: Lab) -> tuple[Connection, Process, Connection]:
-    """A primary and nfv 1."""
+    """Start a primary and nfv 1."""
     _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
     process, nfv = lab.start_nfv(1)
     return primary, process, nfv
 
 
 def start_loop(lab: Lab) -> Connection:
-    """An nfv with probe:0 patched to itself."""
+    """Start an nfv with probe:0 patched to itself."""
     *_, nfv = start_nfv(lab)
     nfv.ok("add probe:0", "patch probe:0 probe:0", "forward")
     return nfv
@@ -47,7 +47,7 @@ def run(nfv: Connection, words: str, number: int = 0) -> dict[str, Any]:
     """Run probe:N to its end and return its counters."""
     nfv.ok(f"probe start probe:{number} {words}")
     wait_for("the end of the run", lambda: not probe(nfv, number)["source"]["running"])
-    time.sleep(0.05)  # frames on their way
+    time.sleep(0.05)  # frames in flight
     return probe(nfv, number)
 
 
@@ -62,7 +62,7 @@ def assert_all_received(source: dict[str, Any], sink: dict[str, Any]) -> None:
     assert latency["min"] <= latency["mean"] <= latency["max"]
 
 
-def test_patched_to_itself_it_receives_every_frame(lab: Lab) -> None:
+def test_probe_patched_to_itself_receives_every_frame(lab: Lab) -> None:
     nfv = start_loop(lab)
     assert nfv.status()["ports"][-1] == "probe:0"
     assert {"src": "probe:0", "dst": "probe:0"} in nfv.status()["patches"]
@@ -74,7 +74,7 @@ def test_patched_to_itself_it_receives_every_frame(lab: Lab) -> None:
     histogram = nfv.ask("probe histogram probe:0")["probe"]["histogram"]
     assert sum(count for _, count in histogram) == 1_000_000
     assert [lowest for lowest, _ in histogram] == sorted({lowest for lowest, _ in histogram})
-    # a new run: the source's counters start again, the sink's do not
+    # a new run resets the counters of the source, not those of the sink
     result = run(nfv, f"{FLOW_AND_KEY} count=10")
     assert (result["source"]["sent"], result["sink"]["duplicate"] + result["sink"]["late"]) == (10, 10)
 
@@ -87,7 +87,7 @@ def test_patched_to_itself_it_receives_every_frame(lab: Lab) -> None:
         "size=2053 proto=tcp src_mac=02:00:00:00:00:09 dst_ip=10.0.0.1 src_port=1",
     ],
 )
-def test_sizes_tags_and_protocols(lab: Lab, words: str) -> None:
+def test_frames_of_every_size_tag_and_protocol(lab: Lab, words: str) -> None:
     nfv = start_loop(lab)
     nfv.ok(f"probe expect probe:0 {FLOW_AND_KEY}")
     result = run(nfv, f"{FLOW_AND_KEY} count=20000 {words}")
@@ -95,7 +95,7 @@ def test_sizes_tags_and_protocols(lab: Lab, words: str) -> None:
     assert_all_received(result["source"], result["sink"])
 
 
-def test_across_two_processes_both_ways(lab: Lab) -> None:
+def test_frames_cross_two_processes_in_both_directions(lab: Lab) -> None:
     _, _, one = start_nfv(lab)
     _, two = lab.start_nfv(2)
     one.ok("add probe:0", "add ring:0", "add ring:1", "patch probe:0 ring:0", "patch ring:1 probe:0", "forward")
@@ -110,8 +110,8 @@ def test_across_two_processes_both_ways(lab: Lab) -> None:
     assert_all_received(probe(two, 1)["source"], probe(one)["sink"])
 
 
-def test_a_window_keeps_frames_back_until_others_have_arrived(lab: Lab) -> None:
-    """A ring of 1024 that nobody reads for a moment overflows at full speed, and not with a window."""
+def test_window_limits_frames_in_flight(lab: Lab) -> None:
+    """A ring of 1024 that is not read for a moment overflows at full speed, but not with a window."""
     _, _, one = start_nfv(lab)
     _, two = lab.start_nfv(2)
     one.ok("add probe:0", "add ring:0", "patch probe:0 ring:0", "forward")
@@ -129,7 +129,7 @@ def test_a_window_keeps_frames_back_until_others_have_arrived(lab: Lab) -> None:
     assert took["last_ns"] - took["first_ns"] >= 3 * 0.9e9, "each window counts as lost after a second without progress"
 
 
-def test_the_rate_is_kept(lab: Lab) -> None:
+def test_rate_is_kept(lab: Lab) -> None:
     nfv = start_loop(lab)
     nfv.ok(f"probe expect probe:0 {FLOW_AND_KEY}")
     result = run(nfv, f"{FLOW_AND_KEY} rate=10000 time=500")
@@ -139,7 +139,7 @@ def test_the_rate_is_kept(lab: Lab) -> None:
     assert result["sink"]["received"] == result["source"]["sent"]
 
 
-def test_time_count_and_stop_end_a_run(lab: Lab) -> None:
+def test_run_ends_by_time_count_or_stop(lab: Lab) -> None:
     nfv = start_loop(lab)
     assert run(nfv, f"{FLOW_AND_KEY} rate=1000 count=20")["source"]["sent"] == 20
     assert run(nfv, f"{FLOW_AND_KEY} time=50")["source"]["sent"] > 0
@@ -154,7 +154,7 @@ def test_time_count_and_stop_end_a_run(lab: Lab) -> None:
     assert probe(nfv)["source"] == stopped
 
 
-def test_frames_that_are_not_expected(lab: Lab) -> None:
+def test_unexpected_frames_are_counted(lab: Lab) -> None:
     nfv = start_loop(lab)
     words = f"{FLOW_AND_KEY} count=1000"
     run(nfv, words)
@@ -172,7 +172,7 @@ def test_frames_that_are_not_expected(lab: Lab) -> None:
     assert sink["corrupt"] == sink["misdelivered"] == 0
 
 
-def test_two_probes_at_once(lab: Lab) -> None:
+def test_two_probes_run_at_once(lab: Lab) -> None:
     *_, nfv = start_nfv(lab)
     nfv.ok("add probe:0", "add probe:1", "patch probe:0 probe:1", "patch probe:1 probe:0", "forward")
     nfv.ok("probe expect probe:0 flow=1 key=1", "probe expect probe:1 flow=0 key=0")
@@ -192,7 +192,7 @@ def telemetry(lab: Lab, command: str) -> dict[str, Any]:
         return dict(json.loads(sock.recv(1 << 16))[command])
 
 
-def test_telemetry_of_the_primary(lab: Lab) -> None:
+def test_telemetry_of_the_primary_lists_probes(lab: Lab) -> None:
     _, process, nfv = start_nfv(lab)
     nfv.ok(*(f"add probe:{i}" for i in range(32)), "patch probe:0 probe:0", "forward")
     nfv.ok(f"probe expect probe:0 {FLOW_AND_KEY}")
@@ -207,7 +207,7 @@ def test_telemetry_of_the_primary(lab: Lab) -> None:
     assert "probe_31" not in telemetry(lab, "/spp/probes")
 
 
-def test_a_killed_process_frees_its_probe(lab: Lab) -> None:
+def test_probe_of_a_killed_process_can_be_reused(lab: Lab) -> None:
     _, process, one = start_nfv(lab)
     _, two = lab.start_nfv(2)
     one.ok("add probe:0", "patch probe:0 probe:0", "forward", f"probe expect probe:0 {FLOW_AND_KEY}")
@@ -223,7 +223,7 @@ def test_a_killed_process_frees_its_probe(lab: Lab) -> None:
     assert_all_received((done := run(two, f"{FLOW_AND_KEY} count=1000"))["source"], done["sink"])
 
 
-def test_del_and_changes_while_it_runs(lab: Lab) -> None:
+def test_probe_can_be_changed_and_deleted_during_a_run(lab: Lab) -> None:
     nfv = start_loop(lab)
     for _ in range(5):
         nfv.ok(f"probe start probe:0 {FLOW_AND_KEY} size=9000", f"probe expect probe:0 {FLOW_AND_KEY}")
@@ -236,18 +236,18 @@ def test_del_and_changes_while_it_runs(lab: Lab) -> None:
 
 
 def switches(process: Process) -> int:
-    """How often the threads of a process gave their CPU away."""
+    """Return the number of voluntary context switches of all threads of a process."""
     texts = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/status")]
     return sum(int(re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.MULTILINE)[0]) for text in texts)
 
 
-def test_a_probe_that_does_not_run_lets_its_worker_sleep(lab: Lab) -> None:
+def test_worker_of_an_idle_probe_sleeps(lab: Lab) -> None:
     _, process, nfv = start_nfv(lab)
     nfv.ok("add probe:0", "patch probe:0 probe:0", "forward", f"probe expect probe:0 {FLOW_AND_KEY}")
     time.sleep(0.1)
     before = switches(process)
     assert idle_percent([process], 0.5)[0] <= 4
-    assert switches(process) - before < 100  # naps without events would be 1000 and more
+    assert switches(process) - before < 100  # sleeps without events would be 1000 and more
     took = []
     for _ in range(5):
         nfv.ok(f"probe expect probe:0 {FLOW_AND_KEY}")
@@ -255,7 +255,7 @@ def test_a_probe_that_does_not_run_lets_its_worker_sleep(lab: Lab) -> None:
         nfv.ok(f"probe start probe:0 {FLOW_AND_KEY} count=1")
         wait_for("the frame", lambda: probe(nfv)["sink"]["received"] == 1)
         took.append(time.monotonic() - start)
-    assert statistics.median(took) < 0.08  # a sleeping worker that is not woken looks every 100 ms
+    assert statistics.median(took) < 0.08  # a sleeping worker that is not woken polls every 100 ms
 
 
 def test_malformed_commands_fail_with_a_message(lab: Lab) -> None:
@@ -283,7 +283,7 @@ def test_malformed_commands_fail_with_a_message(lab: Lab) -> None:
 
 
 @pytest.mark.skipif(SANITIZE, reason="a rate that the sanitizers do not reach")
-def test_the_primary_has_probes_too(lab: Lab) -> None:
+def test_primary_can_have_probes(lab: Lab) -> None:
     _, primary = lab.start_primary(vdevs=NULLS)
     primary.ok("add probe:5", "patch probe:5 probe:5", "forward", f"probe expect probe:5 {FLOW_AND_KEY}")
     result = run(primary, f"{FLOW_AND_KEY} rate=1000000 time=100", number=5)

@@ -1,4 +1,4 @@
-"""spp_primary and spp_nfv, driven as a controller drives them, with real taps, rings and a vhost-user peer."""
+"""spp_primary and spp_nfv under a test controller, with real taps, rings and a vhost-user peer."""
 
 import os
 import re
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.live
 # --- the build ---
 
 
-def test_unit_tests_pass_and_a_second_make_builds_nothing(programs: None) -> None:
+def test_second_make_builds_nothing_and_unit_tests_pass(programs: None) -> None:
     subprocess.run(make("-j2", "check"), check=True)
     assert subprocess.run(make("-q"), check=False).returncode == 0
 
@@ -51,7 +51,7 @@ def test_unit_tests_pass_and_a_second_make_builds_nothing(programs: None) -> Non
         ("spp_nfv", "-- -n 1 -s localhost:6666", "IPv4:PORT"),
     ],
 )
-def test_a_bad_argument_is_told_at_once(programs: None, program: str, arguments: str, printed: str) -> None:
+def test_invalid_argument_is_reported_at_once(programs: None, program: str, arguments: str, printed: str) -> None:
     done = subprocess.run([BUILD / program, *arguments.split()], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert printed in done.stderr
@@ -60,9 +60,9 @@ def test_a_bad_argument_is_told_at_once(programs: None, program: str, arguments:
 # --- control ---
 
 
-def test_handshake_and_status(lab: Lab) -> None:
+def test_handshake_and_status_of_both_programs(lab: Lab) -> None:
     process, primary = lab.start_primary()
-    process.wait_said("Finished Process Init.")
+    process.wait_printed("Finished Process Init.")
     status = primary.status()
     assert (status["master-lcore"], status["lcores"]) == (0, [0, 1])
     assert [port["port"] for port in status["phy_ports"]] == ["tap:0", "tap:1"]
@@ -74,7 +74,7 @@ def test_handshake_and_status(lab: Lab) -> None:
     assert status["forwarder"] == ports | {"status": "idling"}
 
     process, nfv = lab.start_nfv(1)
-    process.wait_said(f"spp_nfv: connected to {lab.secondary_port.address} as id 1")
+    process.wait_printed(f"spp_nfv: connected to {lab.secondary_port.address} as id 1")
     hello = {"results": [{"result": "success"}], "client_id": 1, "process_type": "nfv", "data_plane": "sppr"}
     assert nfv.ask("_get_client_id") == hello
     idling = {"client-id": 1, "status": "idling", "master-lcore": 2, "lcores": [2, 3]}
@@ -99,7 +99,7 @@ MALFORMED = [
 ]
 
 
-def test_malformed_commands_fail_and_the_process_lives(lab: Lab) -> None:
+def test_malformed_commands_fail_and_the_process_continues(lab: Lab) -> None:
     _, primary = lab.start_primary()
     _, nfv = lab.start_nfv(1)
     for command in MALFORMED:
@@ -114,7 +114,7 @@ def test_malformed_commands_fail_and_the_process_lives(lab: Lab) -> None:
     assert primary.status()["forwarder"]["ports"] == ["tap:0", "tap:1"]
 
 
-def test_controller_restarts_and_the_state_is_kept(lab: Lab) -> None:
+def test_state_is_kept_over_a_restart_of_the_controller(lab: Lab) -> None:
     _, primary = lab.start_primary()
     process, nfv = lab.start_nfv(1)
     nfv.ok("add ring:0", "patch tap:0 tap:1", "forward")
@@ -122,7 +122,7 @@ def test_controller_restarts_and_the_state_is_kept(lab: Lab) -> None:
     primary.close()
     nfv.close()
     lab.secondary_port.close()
-    process.wait_said("lost the controller")
+    process.wait_printed("lost the controller")
     crosses(source, sink)
     lab.secondary_port = Controller(lab.secondary_port.port)
     nfv = lab.secondary_port.accept()
@@ -136,7 +136,7 @@ def test_controller_restarts_and_the_state_is_kept(lab: Lab) -> None:
 # --- forwarding ---
 
 
-def test_a_thousand_packets_cross_two_secondaries_in_order(lab: Lab) -> None:
+def test_thousand_packets_cross_two_secondaries_in_order(lab: Lab) -> None:
     primary, *_ = start_chain(lab)
     source, sink = lab.tap_ends()
     assert send_all(source, sink, 1000) == list(range(1000))
@@ -150,8 +150,8 @@ def test_a_thousand_packets_cross_two_secondaries_in_order(lab: Lab) -> None:
     assert primary.status()["ring_ports"][0]["rx"] < 100
 
 
-def test_an_nfv_follows_the_order_of_the_primarys_pool_handlers(lab: Lab) -> None:
-    """A pool names its handler by an index. Loaded first, the library of the pool's own handler is elsewhere in the
+def test_nfv_uses_the_mempool_handlers_of_the_primary(lab: Lab) -> None:
+    """A pool refers to its handler by an index. If its library is loaded first, it has another index in the
     primary's table than in an nfv's: the index alone would mean another handler.
     """
     found = subprocess.run(
@@ -179,17 +179,17 @@ def test_primary_forwards(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("how", [{"lcores": "0@0"}, {"extra": "--disp-stats"}])
-def test_primary_without_forwarder_refuses(lab: Lab, how: dict[str, str]) -> None:
+def test_primary_without_forwarder_refuses_to_forward(lab: Lab, how: dict[str, str]) -> None:
     extra = [how["extra"]] if "extra" in how else []
     process, primary = lab.start_primary(*extra, lcores=how.get("lcores", "0@0,1@1"))
     for command in ("add ring:0", "del ring:0", "patch tap:0 tap:1", "patch reset", "forward", "stop"):
         primary.failed(command)
     assert "forwarder" not in primary.status()
     if extra:
-        process.wait_said("ring:9")
+        process.wait_printed("ring:9")
 
 
-def test_repatching_replaces_the_destination(lab: Lab) -> None:
+def test_second_patch_replaces_the_destination(lab: Lab) -> None:
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
     source, sink = lab.tap_ends()
@@ -205,7 +205,7 @@ def test_repatching_replaces_the_destination(lab: Lab) -> None:
     assert nfv.status()["status"] == "running"
 
 
-def test_del_drops_its_patches_and_no_others(lab: Lab) -> None:
+def test_del_removes_only_its_own_patches(lab: Lab) -> None:
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
     source, sink = lab.tap_ends()
@@ -220,8 +220,8 @@ def test_del_drops_its_patches_and_no_others(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_changes_under_traffic(lab: Lab, workers: int) -> None:
-    """tap:0 to tap:1 never stops while other patches come, move between lcores, and go."""
+def test_other_changes_do_not_disturb_traffic(lab: Lab, workers: int) -> None:
+    """tap:0 to tap:1 never stops while other patches are made, moved between lcores, and removed."""
     lab.start_primary()
     _, nfv = lab.start_nfv(1, workers=workers)
     source, sink = lab.tap_ends()
@@ -239,7 +239,7 @@ def test_changes_under_traffic(lab: Lab, workers: int) -> None:
     assert nfv.status()["ports"] == ["tap:0", "tap:1"]
 
 
-def test_many_sources_to_one_destination_over_two_workers(lab: Lab) -> None:
+def test_two_workers_can_send_to_one_destination(lab: Lab) -> None:
     lab.start_primary()
     _, nfv = lab.start_nfv(1, workers=2)
     first, second = lab.tap_ends()
@@ -274,14 +274,14 @@ def test_pcap_reads_and_writes_files(lab: Lab) -> None:
         tx.unlink(missing_ok=True)
 
 
-def test_a_ring_has_one_producer_and_one_consumer(lab: Lab) -> None:
+def test_ring_has_one_producer_and_one_consumer(lab: Lab) -> None:
     lab.start_primary()
     _, one = lab.start_nfv(1)
     process, two = lab.start_nfv(2)
     one.ok("add ring:0", "patch tap:0 ring:0")
     two.ok("add ring:0")
     two.failed("patch tap:1 ring:0")
-    process.wait_said("ring:0: process")
+    process.wait_printed("ring:0: process")
     assert two.status()["patches"] == []
     one.ok("patch reset")
     two.ok("patch tap:1 ring:0")
@@ -291,8 +291,8 @@ def test_a_ring_has_one_producer_and_one_consumer(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("mode", ["server", "client"])
-def test_vhost_both_ways_with_a_virtio_user_peer(lab: Lab, mode: str) -> None:
-    """The peer sends back what it gets: tap:0 -> vhost:0 -> testpmd -> vhost:0 -> tap:1."""
+def test_vhost_carries_frames_both_ways_to_a_virtio_user_peer(lab: Lab, mode: str) -> None:
+    """The peer returns each frame: tap:0 -> vhost:0 -> testpmd -> vhost:0 -> tap:1."""
     if shutil.which("dpdk-testpmd") is None:
         pytest.skip("dpdk-testpmd is not installed")
     lab.start_primary()
@@ -303,14 +303,14 @@ def test_vhost_both_ways_with_a_virtio_user_peer(lab: Lab, mode: str) -> None:
     source, sink = lab.tap_ends()
     stands_still(source, sink)
     argv = vhost_peer_argv(lab, path, "--forward-mode=io", "--port-topology=loop", server=mode == "client")
-    for _ in range(2):  # the second peer finds the port as the first did
+    for _ in range(2):  # the second peer gets the port in the same state
         peer = lab.run("testpmd", [*argv, "--stats-period=1"])
         crosses(source, sink)
         sink.drain()
         assert send_all(source, sink, 300) == list(range(300))
         peer.terminate(signal.SIGINT)
         stands_still(source, sink)
-    assert "not found" not in process.text()  # what the library says, at each poll, of a guest that left
+    assert "not found" not in process.text()  # the message of the library, at each poll, after a guest left
 
 
 OFFLOADS = {
@@ -321,9 +321,7 @@ OFFLOADS = {
 
 @pytest.mark.parametrize("ask", OFFLOADS)
 def test_vhost_offers_no_offload(lab: Lab, ask: str) -> None:
-    """A peer that wants TSO, or LRO, is told by its own driver what the port can do: no checksum, nothing longer than
-    a frame.
-    """
+    """A peer that requests TSO, or LRO, gets the offloads of the port from its driver: no checksum, no long frames."""
     if shutil.which("dpdk-testpmd") is None:
         pytest.skip("dpdk-testpmd is not installed")
     lab.start_primary(vdevs=("net_null0", "net_null1"))
@@ -348,7 +346,7 @@ def listens(path: Path) -> bool:
     )
 
 
-def test_vhost_socket_comes_and_goes(lab: Lab) -> None:
+def test_vhost_socket_exists_as_long_as_its_port(lab: Lab) -> None:
     lab.start_primary()
     process, nfv = lab.start_nfv(1)
     path = lab.sockets / "sock3"
@@ -361,20 +359,20 @@ def test_vhost_socket_comes_and_goes(lab: Lab) -> None:
     assert list(lab.sockets.iterdir()) == []
 
 
-def test_a_socket_somebody_listens_on_is_left_alone(lab: Lab) -> None:
+def test_socket_with_a_listener_is_kept(lab: Lab) -> None:
     lab.start_primary()
     process, nfv = lab.start_nfv(1)
     path = lab.sockets / "sock3"
     with listening(path) as server:
         before = path.stat().st_ino
         nfv.failed("add vhost:3")
-        process.wait_said("another process listens there")
+        process.wait_printed("another process listens there")
         assert path.stat().st_ino == before
         server.settimeout(0.1)
-        with pytest.raises(TimeoutError):  # nor was it probed
+        with pytest.raises(TimeoutError):  # and it was not probed
             server.accept()
     assert path.exists()
-    nfv.ok("add vhost:3")  # now nobody listens: stale, replaced
+    nfv.ok("add vhost:3")  # without a listener it is stale, and replaced
     assert listens(path)
     _, two = lab.start_nfv(2)
     two.failed("add vhost:3")
@@ -384,11 +382,11 @@ def test_a_socket_somebody_listens_on_is_left_alone(lab: Lab) -> None:
     assert (lab.sockets / "sock4").read_text() == "a file of somebody's"
 
 
-# --- life and death ---
+# --- start and end ---
 
 
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_end_cleanly_within_two_seconds(lab: Lab, signo: signal.Signals) -> None:
+def test_signal_ends_a_process_within_two_seconds(lab: Lab, signo: signal.Signals) -> None:
     primary, connection = lab.start_primary()
     nfv, one = lab.start_nfv(1)
     one.ok("add vhost:0", "add nullpmd:0", "add nullpmd:1", "patch nullpmd:0 nullpmd:1", "forward")
@@ -401,7 +399,7 @@ def test_signals_end_cleanly_within_two_seconds(lab: Lab, signo: signal.Signals)
     assert not Path(f"/sys/class/net/{lab.taps[0]}").exists()
 
 
-def test_a_controller_that_does_not_read_cannot_hold_the_process(lab: Lab) -> None:
+def test_controller_that_does_not_read_cannot_block_the_process(lab: Lab) -> None:
     lab.start_primary()
     process, nfv = lab.start_nfv(1)
     nfv.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -411,7 +409,7 @@ def test_a_controller_that_does_not_read_cannot_hold_the_process(lab: Lab) -> No
     assert process.terminate() == 0
 
 
-def test_killed_secondary_comes_back_under_its_id(lab: Lab) -> None:
+def test_killed_secondary_can_restart_with_its_id(lab: Lab) -> None:
     primary, _, _, killed = start_chain(lab)
     source, sink = lab.tap_ends()
     crosses(source, sink)
@@ -426,7 +424,7 @@ def test_killed_secondary_comes_back_under_its_id(lab: Lab) -> None:
     assert send_all(source, sink, 500) == list(range(500))
 
 
-def test_a_secondary_without_a_primary_refuses(lab: Lab) -> None:
+def test_secondary_without_a_primary_exits(lab: Lab) -> None:
     never = lab.run("never", lab.nfv_argv(1))
     assert never.wait_end() == 1
     assert never.text().count("\n") == 1
@@ -439,7 +437,7 @@ def test_a_secondary_without_a_primary_refuses(lab: Lab) -> None:
     assert "is dead" in leftovers.text()
 
 
-def test_a_secondary_of_a_foreign_primary_refuses(lab: Lab) -> None:
+def test_secondary_of_another_dpdk_primary_exits(lab: Lab) -> None:
     if shutil.which("dpdk-testpmd") is None:
         pytest.skip("dpdk-testpmd is not installed")
     if SANITIZE:
@@ -447,13 +445,13 @@ def test_a_secondary_of_a_foreign_primary_refuses(lab: Lab) -> None:
     argv = ["dpdk-testpmd", "--lcores", "0@0,1@1", "--no-pci", "-m", "32", "--huge-dir", "/dev/hugepages"]
     argv += ["--file-prefix", lab.prefix, "--vdev", "net_null0", "--", "--total-num-mbufs=2048", "--stats-period=1"]
     foreign = lab.run("testpmd", argv)
-    foreign.wait_said("NIC statistics")
+    foreign.wait_printed("NIC statistics")
     nfv = lab.run("nfv", lab.nfv_argv(1))
     assert nfv.wait_end() == 1
     assert "has no MProc_port_info of ours" in nfv.text()
 
 
-def test_the_primarys_death_ends_a_secondary(lab: Lab) -> None:
+def test_death_of_the_primary_ends_a_secondary(lab: Lab) -> None:
     primary, _ = lab.start_primary()
     process, nfv = lab.start_nfv(1)
     nfv.ok("add vhost:0", "patch tap:0 tap:1", "forward")
@@ -464,8 +462,8 @@ def test_the_primarys_death_ends_a_secondary(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_primary_that_ends_takes_no_port_away_in_the_middle_of_a_burst(lab: Lab, number: signal.Signals) -> None:
-    """Closed under a polling secondary, net_tap ended it by SIGSEGV three times out of three."""
+def test_exit_of_the_primary_closes_no_port_during_a_burst(lab: Lab, number: signal.Signals) -> None:
+    """When net_tap was closed during polling, the secondary always ended by SIGSEGV."""
     primary, _ = lab.start_primary()
     process, nfv = lab.start_nfv(1)
     nfv.ok("patch tap:0 tap:1", "forward")
@@ -478,7 +476,7 @@ def test_a_primary_that_ends_takes_no_port_away_in_the_middle_of_a_burst(lab: La
     assert process.wait_end() == 1 and "the primary died" in process.text()
 
 
-def test_a_second_primary_is_refused_and_the_first_goes_on(lab: Lab) -> None:
+def test_second_primary_is_refused_and_the_first_continues(lab: Lab) -> None:
     _, primary = lab.start_primary()
     primary.ok("patch tap:0 tap:1", "forward")
     source, sink = lab.tap_ends()
@@ -498,15 +496,15 @@ def test_lcore_ids_in_use_are_refused(lab: Lab) -> None:
     assert "lcore 1 is in use by process" in nfv.text()
 
 
-def test_a_secondary_started_too_early_still_gets_working_ports(lab: Lab) -> None:
-    """A null port whose queues were not there yet at its attach is a SIGSEGV at its first poll."""
+def test_secondary_started_too_early_gets_working_ports(lab: Lab) -> None:
+    """A null port that is attached before its queues exist causes SIGSEGV at its first poll."""
     lab.run("primary", lab.primary_argv(vdevs=("net_null0", "net_null1")))
     config = Path(f"/var/run/dpdk/{lab.prefix}/config")
     wait_for("the primary's EAL", config.exists)
     nfv = lab.run("early", lab.nfv_argv(1))
     listener = lab.secondary_port.listener
     wait_for("refused or connecting", lambda: nfv.popen.poll() is not None or select.select([listener], [], [], 0)[0])
-    if nfv.popen.poll() is not None:  # so early that the primary did not hold its lock yet
+    if nfv.popen.poll() is not None:  # before the primary held its lock
         assert nfv.wait_end() == 1
         return
     connection = lab.secondary_port.accept()
@@ -516,7 +514,7 @@ def test_a_secondary_started_too_early_still_gets_working_ports(lab: Lab) -> Non
     assert connection.status()["status"] == "running"
 
 
-def test_primary_wants_every_port_of_its_portmask(lab: Lab) -> None:
+def test_primary_needs_every_port_of_its_portmask(lab: Lab) -> None:
     none = lab.run("none", lab.primary_argv(vdevs=()))
     assert none.wait_end() == 1
     assert "no port of -p exists" in none.text()
@@ -528,14 +526,14 @@ def test_primary_wants_every_port_of_its_portmask(lab: Lab) -> None:
 
 @pytest.fixture
 def veth(lab: Lab) -> Iterator[str]:
-    """An interface that is no tap."""
+    """An interface that is not a tap."""
     name = f"{lab.taps[0]}v"
     subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p"], check=True)
     yield name
     subprocess.run(["ip", "link", "del", name], check=True)
 
 
-def test_primary_wants_every_port_that_its_eal_options_name(lab: Lab, veth: str) -> None:
+def test_primary_needs_every_port_of_its_eal_options(lab: Lab, veth: str) -> None:
     """EAL continues without a device that it could not create."""
     for vdev, option, missing in (
         (f"net_tap7,iface={veth}", "--no-pci", f"net_tap7: an interface {veth} exists already"),
@@ -549,7 +547,7 @@ def test_primary_wants_every_port_that_its_eal_options_name(lab: Lab, veth: str)
         assert f"spp_primary: {missing}" in primary.text() and "Finished Process Init" not in primary.text()
 
 
-def test_a_multi_queue_tap_that_nobody_has_open_is_used(lab: Lab) -> None:
+def test_unused_multi_queue_tap_is_reused(lab: Lab) -> None:
     tuntap = ["ip", "tuntap", "add", lab.taps[0], "mode", "tap", "multi_queue"]
     subprocess.run(tuntap, check=True)
     try:

@@ -1,4 +1,4 @@
-"""The data plane against a hostile local user: launch options, who the controller is, privileges, planted files."""
+"""The data plane and a hostile local user: launch options, identity of the controller, privileges, planted files."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def children(pid: int) -> list[int]:
 # --- launch ---
 
 
-def test_launch_refuses_every_option_that_is_not_listed(lab: Lab) -> None:
+def test_launch_refuses_unlisted_options(lab: Lab) -> None:
     process, primary = lab.start_primary("--log-dir", str(lab.tmp))
     library = lab.tmp / "e.so"
     library.write_bytes(b"")
@@ -72,7 +72,7 @@ def test_launch_refuses_every_option_that_is_not_listed(lab: Lab) -> None:
     assert not (lab.tmp / "spp_nfv-3.log").exists()
 
 
-def test_launch_adds_what_is_missing_and_cleans_the_environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launch_adds_missing_options_and_cleans_the_environment(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_BIND_NOW", "1")
     monkeypatch.setenv("SPPR_SECRET", "x")
     monkeypatch.setenv("LANG", "C")
@@ -95,9 +95,9 @@ def test_launch_adds_what_is_missing_and_cleans_the_environment(lab: Lab, monkey
     wait_for("the child to end", lambda: not Path(f"/proc/{pid}").exists())
 
 
-# --- who the controller is ---
+# --- the identity of the controller ---
 
-#: Accept one connection, send a command, print what comes back. Listens on each address given.
+#: Accept one connection on the given addresses, send a command, print the reply.
 STRANGER = """
 import select, socket, sys
 listeners = []
@@ -118,7 +118,7 @@ while True:
 
 
 @contextlib.contextmanager
-def stranger(port: int, *addresses: str) -> Iterator[subprocess.Popen[str]]:
+def controller_of_another_user(port: int, *addresses: str) -> Iterator[subprocess.Popen[str]]:
     """A controller of another user."""
     argv = ["/usr/bin/python3", "-c", STRANGER, str(port), *addresses]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, user="nobody") as process:
@@ -131,24 +131,24 @@ def stranger(port: int, *addresses: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::"])  # noqa: S104
-def test_a_listener_of_another_user_is_not_obeyed(lab: Lab, address: str) -> None:
+def test_commands_of_another_user_are_ignored(lab: Lab, address: str) -> None:
     _, primary = lab.start_primary()
     lab.secondary_port.close()
     port = lab.secondary_port.port
     refusal = f"spp_nfv: the controller at 127.0.0.1:{port} belongs to uid 65534, which is neither root nor the user"
-    with stranger(port, address) as process:
+    with controller_of_another_user(port, address) as process:
         assert process.stdout is not None
         nfv = lab.run("nfv1", lab.nfv_argv(1))
-        nfv.wait_said(refusal)
+        nfv.wait_printed(refusal)
         assert [process.stdout.readline() for _ in range(2)] == ["got 0\n", "got 0\n"]
     assert "connected to" not in nfv.text()
     lab.secondary_port = Controller(port)
     connection = lab.secondary_port.accept()
     assert connection.ask("_get_client_id")["client_id"] == 1
-    # each connection is checked anew
+    # each connection is checked
     connection.close()
     lab.secondary_port.close()
-    with stranger(port, address):
+    with controller_of_another_user(port, address):
         wait_for("a second refusal", lambda: nfv.text().count(refusal) == 2)
     lab.secondary_port = Controller(port)
     assert lab.secondary_port.accept().ask("_get_client_id")["client_id"] == 1
@@ -156,10 +156,10 @@ def test_a_listener_of_another_user_is_not_obeyed(lab: Lab, address: str) -> Non
     assert primary.status()
 
 
-def test_a_connection_that_nobody_accepted_is_not_trusted(lab: Lab) -> None:
-    """Root listens, another user accepts: who accepts counts."""
+def test_connection_that_root_did_not_accept_is_not_trusted(lab: Lab) -> None:
+    """Root listens, and another user accepts: the accepting process counts."""
     process = lab.run("primary", lab.primary_argv())
-    process.wait_said("Finished Process Init.")
+    process.wait_printed("Finished Process Init.")
     time.sleep(0.5)
     assert "connected to" not in process.text()
     listener = lab.primary_port.listener
@@ -167,7 +167,7 @@ def test_a_connection_that_nobody_accepted_is_not_trusted(lab: Lab) -> None:
     argv = ["/usr/bin/python3", "-c", code, str(listener.fileno())]
     thief = subprocess.Popen(argv, pass_fds=[listener.fileno()], user="nobody")
     try:
-        process.wait_said("belongs to uid 65534")
+        process.wait_printed("belongs to uid 65534")
     finally:
         thief.kill()
         thief.wait()
@@ -182,7 +182,7 @@ SUDO_NEEDS = ("dac_override", "chown", "setuid", "setgid")
 
 
 def thread_fields(pid: int, *names: str) -> set[tuple[str, ...]]:
-    """The values of these fields of /proc/PID/status, over all threads."""
+    """Return the values of these fields of /proc/PID/status, over all threads."""
     found = set()
     for thread in Path(f"/proc/{pid}/task").iterdir():
         lines = (line.partition(":") for line in (thread / "status").read_text().splitlines())
@@ -192,7 +192,7 @@ def thread_fields(pid: int, *names: str) -> set[tuple[str, ...]]:
 
 
 def assert_kept(pid: int, *kept: str) -> None:
-    """Every thread has exactly these capabilities."""
+    """Check that every thread has exactly these capabilities."""
     mask = f"{sum(1 << CAPABILITIES[name] for name in kept):016x}"
     none = f"{0:016x}"
     fields = thread_fields(pid, "NoNewPrivs", "CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")
@@ -220,7 +220,7 @@ def test_every_thread_has_the_kept_capabilities_only(lab: Lab) -> None:
     wait_for("the child to end", lambda: not Path(f"/proc/{child}").exists())
 
 
-def test_run_by_sudo_it_keeps_what_the_users_files_need(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capabilities_for_files_of_the_user_are_kept_under_sudo(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_UID", "65534")
     monkeypatch.setenv("SUDO_GID", "65534")
     lab.sockets.chmod(0o700)
@@ -244,27 +244,27 @@ def test_run_by_sudo_it_keeps_what_the_users_files_need(lab: Lab, monkeypatch: p
     wait_for("the child to end", lambda: not Path(f"/proc/{child}").exists())
 
 
-def test_a_vdev_that_opens_an_interface_keeps_raw_sockets(lab: Lab) -> None:
+def test_raw_socket_capability_is_kept_for_vdevs_that_need_it(lab: Lab) -> None:
     process, primary = lab.start_primary(vdevs=("net_af_packet0,iface=lo", "net_pcap1,iface=lo"))
     assert_kept(process.pid, "net_admin", "net_raw")
     assert len(primary.status()["phy_ports"]) == 2
 
 
-# --- files in a directory of everybody ---
+# --- files in a directory where every user can write ---
 
 
 @pytest.fixture
 def planted(lab: Lab) -> tuple[int, Path, Path]:
-    """A number, and the paths of ``pcap:NUMBER`` that another user may have taken first."""
+    """A number, and the paths of ``pcap:NUMBER``, which another user may have created first."""
     return 7, lab.sockets / "spp-rx7.pcap", lab.sockets / "spp-tx7.pcap"
 
 
-def make_of_nobody(path: Path) -> None:
+def give_to_another_user(path: Path) -> None:
     path.touch()
     os.chown(path, 65534, 65534)
 
 
-def test_pcap_uses_no_file_of_another_user(lab: Lab, planted: tuple[int, Path, Path]) -> None:
+def test_pcap_refuses_files_of_another_user(lab: Lab, planted: tuple[int, Path, Path]) -> None:
     number, rx, tx = planted
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
@@ -274,7 +274,7 @@ def test_pcap_uses_no_file_of_another_user(lab: Lab, planted: tuple[int, Path, P
         ("is a symbolic link", lambda path: path.symlink_to(victim)),
         ("is a symbolic link", lambda path: path.symlink_to(lab.tmp / "new")),
         ("has a second name", lambda path: os.link(victim, path)),
-        ("belongs to another user", make_of_nobody),
+        ("belongs to another user", give_to_another_user),
         ("", os.mkfifo),
     )
     for path in (rx, tx):
@@ -291,7 +291,7 @@ def test_pcap_uses_no_file_of_another_user(lab: Lab, planted: tuple[int, Path, P
     assert tx.is_file()
 
 
-def test_a_socket_of_another_user_is_left_alone(lab: Lab) -> None:
+def test_socket_of_another_user_is_kept(lab: Lab) -> None:
     lab.start_primary()
     _, server = lab.start_nfv(1)
     _, client = lab.start_nfv(2, "--vhost-client")

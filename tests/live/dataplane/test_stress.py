@@ -1,4 +1,4 @@
-"""The data plane under load, kills, changes and garbage."""
+"""The data plane under load, with kills, changes and random input."""
 
 import random
 import shutil
@@ -26,7 +26,7 @@ FUZZ_SECONDS = 6
 
 
 def test_ten_thousand_packets_cross_in_order(lab: Lab) -> None:
-    """At a rate the path carries: never more than 64 on the way."""
+    """At most 64 packets are in flight, so the path is not overloaded."""
     primary, *_ = start_chain(lab)
     source, sink = lab.tap_ends()
     crosses(source, sink)
@@ -36,7 +36,7 @@ def test_ten_thousand_packets_cross_in_order(lab: Lab) -> None:
 
 
 class Flow(threading.Thread):
-    """Numbered frames, some thousand a second, until told to end; what arrived, in order."""
+    """Send some thousand numbered frames a second until ``end``, and collect the received numbers in order."""
 
     def __init__(self, source: TapEnd, sink: TapEnd) -> None:
         super().__init__(daemon=True)
@@ -61,8 +61,8 @@ class Flow(threading.Thread):
         assert not self.is_alive()
 
 
-def test_traffic_resumes_after_a_kill_in_the_middle_of_it(lab: Lab) -> None:
-    """Five times: SIGKILL of nfv 2 under traffic, restart under its id. Nothing reordered or doubled, ever."""
+def test_traffic_resumes_after_a_kill(lab: Lab) -> None:
+    """Five times: kill nfv 2 during traffic and restart it with its id. No frame is reordered or duplicated."""
     primary, _, two, victim = start_chain(lab)
     source, sink = lab.tap_ends()
     crosses(source, sink)
@@ -80,13 +80,13 @@ def test_traffic_resumes_after_a_kill_in_the_middle_of_it(lab: Lab) -> None:
         wait_for(f"frames after kill {turn}", lambda at=sent_at_restart: flow.got[-1] >= at)  # type: ignore[misc]
     flow.end()
     assert flow.got == sorted(set(flow.got))
-    # what is lost: what overran the ring while nobody emptied it, and the burst in hand
+    # lost: frames that overflowed the unread ring, and the current burst
     counted = primary.status()["ring_ports"][0]
     assert flow.sent - len(flow.got) <= counted["tx_drop"] + 5 * (64 + 2 * 256) + 64, counted
     assert send_all(source, sink, 500) == list(range(500))
 
 
-def test_what_a_killed_secondary_held_is_dropped_and_what_an_ended_one_held_is_kept(lab: Lab) -> None:
+def test_lost_mbufs_are_reported_after_a_kill_only(lab: Lab) -> None:
     lab.start_primary()
     process, nfv = lab.start_nfv(1)
     for end in ("killed", "ended"):
@@ -105,7 +105,7 @@ def test_what_a_killed_secondary_held_is_dropped_and_what_an_ended_one_held_is_k
 
 
 def change(nfv: Connection, rng: random.Random) -> None:
-    """One of everything that can be changed, on ports beside the path of the traffic."""
+    """Make one of every kind of change, on ports outside the path of the traffic."""
     n = rng.randrange(3)
     nfv.ok(f"add ring:{n + 1}", f"patch ring:{n + 1} ring:{n + 1}", f"add nullpmd:{n}")
     nfv.ok(f"patch nullpmd:{n} ring:{n + 1}" if rng.random() < 0.5 else f"patch ring:{n + 1} nullpmd:{n}")
@@ -113,7 +113,7 @@ def change(nfv: Connection, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_thousand_changes_under_traffic(lab: Lab, workers: int) -> None:
+def test_thousand_changes_do_not_disturb_traffic(lab: Lab, workers: int) -> None:
     _, primary = lab.start_primary()
     _, one = lab.start_nfv(1, workers=workers)
     _, two = lab.start_nfv(2)
@@ -135,7 +135,7 @@ def test_a_thousand_changes_under_traffic(lab: Lab, workers: int) -> None:
     assert primary.status()["ring_ports"][0]["tx_drop"] == 0
 
 
-def test_the_parser_under_libfuzzer(programs: None) -> None:
+def test_parser_under_libfuzzer(programs: None) -> None:
     """A short run; `make -C sppr/dataplane fuzz` is the long one."""
     if shutil.which("clang") is None:
         pytest.skip("clang is not installed")
@@ -146,7 +146,7 @@ def test_the_parser_under_libfuzzer(programs: None) -> None:
     assert "Done " in done.stderr
 
 
-def test_clang_builds_it_too(programs: None) -> None:
+def test_clang_builds_the_data_plane(programs: None) -> None:
     if shutil.which("clang") is None:
         pytest.skip("clang is not installed")
     subprocess.run([*make("-j2"), "CC=clang", "B=build/clang"], check=True)

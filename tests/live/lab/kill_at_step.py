@@ -90,11 +90,11 @@ def report_steps(report: Callable[[str], None]) -> None:
 
 def main() -> None:
     where, which, kept, *words = sys.argv[1:]
-    striker = PointLog(which, Path(kept))
+    point_log = PointLog(which, Path(kept))
     sys.argv = ["sppr", *words]
     from sppr.cli.main import main as sppr
 
-    {"steps": report_steps, "effects": report_effects}[where](striker.reached)
+    {"steps": report_steps, "effects": report_effects}[where](point_log.reached)
     sppr()
 
 

@@ -1,4 +1,4 @@
-"""sppr doctor on real leftovers, locks, ports and mounts: told, mended, and nothing of others touched."""
+"""sppr doctor on real leftovers, locks, ports and mounts: findings, fixes, and unchanged files of other programs."""
 
 import contextlib
 import fcntl
@@ -39,14 +39,14 @@ def doctor(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def found(lab: Lab, *words: str) -> dict[str, dict[str, Any]]:
-    """The rows that are not quiet, by id."""
+    """Return the rows with a finding, by id."""
     rows = json.loads(doctor(lab, "--json", *words).stdout)
     assert all(set(row) == {"id", "severity", "found", "fix", "fixable"} for row in rows)
     return {row["id"]: row for row in rows if row["severity"] in ("error", "warning")}
 
 
 def leak(path: Path) -> None:
-    """A page of 2 MiB that stays used when its process is gone."""
+    """Create a hugepage file of 2 MiB that no process maps."""
     with path.open("w+b") as file:
         file.truncate(2 << 20)
         with mmap.mmap(file.fileno(), 2 << 20) as memory:
@@ -54,7 +54,7 @@ def leak(path: Path) -> None:
 
 
 def keep(stack: contextlib.ExitStack, *paths: Path) -> None:
-    """Locked as EAL does it: any other EAL that starts on this host would remove these files, of whatever prefix."""
+    """Lock files as EAL does. Otherwise any EAL that starts on this host would remove them, whatever their prefix."""
     for path in paths:
         fcntl.flock(stack.enter_context(path.open("rb")), fcntl.LOCK_SH)
 
@@ -70,7 +70,7 @@ def set_conf(lab: Lab, old: str, new: str) -> None:
     lab.conf.write_text(text.replace(old, new))
 
 
-def test_leftovers_are_told_and_fix_removes_ours_only(own: Lab) -> None:
+def test_leftovers_are_reported_and_fix_removes_only_ours(own: Lab) -> None:
     ours = [HUGE / f"{own.session}map_0", RUNTIMES / own.session, own.folder / "socks/sock11"]
     theirs = [HUGE / f"{own.session}xmap_0", RUNTIMES / f"{own.session}x", own.folder / "socks/sock99"]
     with contextlib.ExitStack() as stack:
@@ -82,8 +82,8 @@ def test_leftovers_are_told_and_fix_removes_ours_only(own: Lab) -> None:
             (folder / "config").touch()
             stale(sock)
         rows = found(own)
-        mendable = {name: row["found"] for name, row in rows.items() if row["fixable"]}
-        assert mendable == {
+        fixable_rows = {name: row["found"] for name, row in rows.items() if row["fixable"]}
+        assert fixable_rows == {
             "hp-leak": f"hugepages: 1 files of --file-prefix {own.session} hold 2 MiB, but no process maps them",
             "dpdk-stale": f"{ours[1]}: left by a primary that has exited",
             "vhost-stale": f"{ours[2]}: a socket without a listener",
@@ -105,7 +105,7 @@ def clear(*leftovers: list[Path]) -> None:
             folder.rmdir()
 
 
-def test_a_live_primary_is_named_and_a_killed_one_is_swept(own: Lab, lab: Dataplane) -> None:
+def test_running_primary_is_named_and_a_killed_one_cleaned_up(own: Lab, lab: Dataplane) -> None:
     set_conf(own, "spp: {", f"spp: {{file_prefix: {lab.prefix}, ")
     primary, _ = lab.start_primary()
     runtime = RUNTIMES / lab.prefix
@@ -123,12 +123,12 @@ def test_a_live_primary_is_named_and_a_killed_one_is_swept(own: Lab, lab: Datapl
     secondary = lab.processes[-1]
     with contextlib.ExitStack() as stack:
         keep(stack, *HUGE.glob(f"{lab.prefix}map_*"))
-        os.kill(secondary.pid, signal.SIGSTOP)  # else it notices, and ends before doctor has looked
+        os.kill(secondary.pid, signal.SIGSTOP)  # otherwise it notices, and ends before the check of doctor
         primary.terminate(signal.SIGKILL)
-        check_swept(own, lab, secondary)
+        check_cleaned_up(own, lab, secondary)
 
 
-def check_swept(own: Lab, lab: Dataplane, secondary: Process) -> None:
+def check_cleaned_up(own: Lab, lab: Dataplane, secondary: Process) -> None:
     runtime = RUNTIMES / lab.prefix
     row = found(own, *SMALL)["dpdk-stale"]
     assert f"its primary has exited, but pid {secondary.pid} (spp_nfv) still use" in row["found"]
@@ -140,14 +140,14 @@ def check_swept(own: Lab, lab: Dataplane, secondary: Process) -> None:
     assert not runtime.exists() and not list(HUGE.glob(f"{lab.prefix}map_*"))
 
 
-def test_who_has_a_port_is_named(own: Lab) -> None:
+def test_owner_of_a_port_is_named(own: Lab) -> None:
     with socket.create_server(("127.0.0.1", own.pri)):
         done = doctor(own, *SMALL)
     assert done.returncode == 1
     assert f"net-port         port {own.pri} (controller.pri_port) is in use by pid {os.getpid()} (" in done.stdout
 
 
-def test_a_file_in_the_place_of_hugetlbfs_is_refused_and_a_folder_is_mounted(own: Lab) -> None:
+def test_missing_hugetlbfs_is_mounted_on_a_folder_but_not_on_a_file(own: Lab) -> None:
     place = own.folder / "huge"
     own.conf.write_text(own.conf.read_text() + f"hugepages: {place}\n")
     place.write_text("a guest's memory")
@@ -165,7 +165,7 @@ def test_a_file_in_the_place_of_hugetlbfs_is_refused_and_a_folder_is_mounted(own
         subprocess.run(["umount", place], check=False)
 
 
-def test_images_that_are_in_use_half_made_or_without_their_base(own: Lab) -> None:
+def test_images_in_use_partial_or_without_base_are_reported(own: Lab) -> None:
     images = own.folder / "runscripts"
     (images / "img").mkdir()
     base, template, instance = images / "b.qcow2", images / "ov-b.qcow2", images / "img/v11-b.qcow2"
@@ -186,7 +186,7 @@ def test_images_that_are_in_use_half_made_or_without_their_base(own: Lab) -> Non
     assert found(own, *words)["img-base"]["found"] == f"{instance}: its backing file {template} is missing"
 
 
-def test_a_broken_or_missing_conf_is_a_finding_among_those_of_the_machine(own: Lab) -> None:
+def test_invalid_or_missing_conf_is_one_of_the_findings(own: Lab) -> None:
     set_conf(own, "coremask: 0x03", "coremsk: 0x03")
     done = doctor(own, "-v")
     assert done.returncode == 1 and "primary.coremsk: not a known key" in done.stdout, done.stdout + done.stderr
@@ -196,7 +196,7 @@ def test_a_broken_or_missing_conf_is_a_finding_among_those_of_the_machine(own: L
     assert "$" not in doctor(own, "--fix").stdout, "without a lab nothing is known to be ours"
 
 
-def test_a_lab_that_runs_is_well_and_its_logs_are_explained(own: Lab) -> None:
+def test_running_lab_has_no_findings_and_its_logs_are_explained(own: Lab) -> None:
     assert own.wakeup(*SMALL).returncode == 0
     rows = found(own, "--socket-name", own.session, *SMALL)
     assert [row for row in rows.values() if row["severity"] == "error" or row["fixable"]] == []
@@ -209,7 +209,7 @@ def test_a_lab_that_runs_is_well_and_its_logs_are_explained(own: Lab) -> None:
     assert own.down().returncode == 0 and own.leftovers() == []
 
 
-def test_a_log_is_explained_line_by_line(own: Lab) -> None:
+def test_log_is_explained_line_by_line(own: Lab) -> None:
     log = own.folder / "some.log"
     log.write_text("EAL: fine\nEAL: Cannot create lock on 'x'. Is another primary process running?\n")
     done = doctor(own, "explain", str(log))
@@ -227,6 +227,6 @@ def test_a_log_is_explained_line_by_line(own: Lab) -> None:
     assert missing.returncode == 1 and "no such file, and no part of a lab that runs" in missing.stderr
 
 
-def test_the_boot_sector_by_which_kvm_is_tried_does_come_up() -> None:
-    """Under TCG, which every machine has: what KVM is asked is something a CPU can do."""
+def test_boot_sector_of_the_kvm_trial_boots() -> None:
+    """TCG runs on every machine, and shows that the boot sector is correct."""
     assert kvm.try_boot("tcg", "max", seconds=60)

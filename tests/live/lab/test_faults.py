@@ -1,4 +1,4 @@
-"""What goes wrong, with its error, and nothing lost."""
+"""Failures of bring-up and teardown: error messages, and unharmed files."""
 
 import fcntl
 import os
@@ -46,7 +46,7 @@ def fake_tree(lab: Lab, primary: str) -> None:
     )
 
 
-def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> None:
+def test_exit_of_the_primary_ends_the_wait_with_status_and_log(lab: Lab) -> None:
     fake_tree(lab, "sleep 0.1; echo 'EAL: No free 2048 kB hugepages reported on node 0' >&2; exit 7")
     began = time.monotonic()
     done = lab.wakeup(*SMALL)
@@ -59,14 +59,14 @@ def test_a_primary_that_dies_ends_the_wait_with_all_that_is_known(lab: Lab) -> N
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_a_primary_that_never_connects_is_told_at_the_deadline(lab: Lab) -> None:
-    """Its 40 s are made 3 for this test."""
+def test_primary_that_never_connects_is_reported_at_the_deadline(lab: Lab) -> None:
+    """This test reduces the limit from 40 s to 3 s."""
     fake_tree(lab, "echo 'I am well'; exec sleep 60")
     program = "import sppr.lab.up.bringup as b; b.TIMEOUTS['primary'] = 3.0; from sppr.cli.up import main; main()"
     words = [sys.executable, "-c", program, "--conf", str(lab.conf), "--socket-name", lab.session, *SMALL]
     done = subprocess.run(words, env=lab.env, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 5, done.stdout + done.stderr
-    # On a loaded machine the last progress comes later.
+    # On a loaded machine the last progress is later.
     printed = r"error: pri: not ready after \d\.\d s, waited for it to be connected .*\(no progress for 3 s\)"
     assert re.search(printed, done.stderr), done.stderr
     assert "last: I am well" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
@@ -74,7 +74,7 @@ def test_a_primary_that_never_connects_is_told_at_the_deadline(lab: Lab) -> None
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_a_primary_that_prints_a_fatal_text_and_hangs_ends_the_wait(lab: Lab) -> None:
+def test_fatal_text_of_a_hanging_primary_ends_the_wait(lab: Lab) -> None:
     fake_tree(lab, "echo 'EAL: Cannot create lock on config. Is another primary process running?'; exec sleep 60")
     began = time.monotonic()
     done = lab.wakeup(*SMALL)
@@ -83,7 +83,7 @@ def test_a_primary_that_prints_a_fatal_text_and_hangs_ends_the_wait(lab: Lab) ->
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_a_wakeup_that_was_killed_half_way_is_told_and_wakeup_and_down_mend_it(lab: Lab) -> None:
+def test_killed_wakeup_is_reported_and_wakeup_and_down_recover(lab: Lab) -> None:
     good = lab.conf.read_text()
     fake_tree(lab, "exec sleep 60")
     words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
@@ -102,7 +102,7 @@ def test_a_wakeup_that_was_killed_half_way_is_told_and_wakeup_and_down_mend_it(l
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_ctrl_c_leaves_a_state_that_down_handles(lab: Lab) -> None:
+def test_down_works_after_ctrl_c(lab: Lab) -> None:
     fake_tree(lab, "exec sleep 60")
     words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
     launcher = subprocess.Popen(words, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -114,7 +114,7 @@ def test_ctrl_c_leaves_a_state_that_down_handles(lab: Lab) -> None:
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_all_that_is_missing_is_told_at_once_before_any_window_is_opened(lab: Lab) -> None:
+def test_all_missing_prerequisites_are_reported_before_any_window(lab: Lab) -> None:
     with socket.create_server(("127.0.0.1", lab.pri)):
         foreign = lab.folder / "socks" / "sock11"
         with socket.socket(socket.AF_UNIX) as other:
@@ -129,7 +129,7 @@ def test_all_that_is_missing_is_told_at_once_before_any_window_is_opened(lab: La
     assert lab.tmux("list-sessions") == "" and lab.leftovers() == [str(foreign)]
 
 
-def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_is_opened(lab: Lab) -> None:
+def test_tap_name_in_use_is_refused_before_any_window(lab: Lab) -> None:
     veth, tap = f"{lab.tap}a", f"{lab.tap}b"
     subprocess.run(["ip", "link", "add", veth, "type", "veth", "peer", "name", f"{lab.tap}p"], check=True)
     tuntap = ["ip", "tuntap", "add", tap, "mode", "tap", "multi_queue"]
@@ -153,7 +153,7 @@ def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_
         subprocess.run(["ip", "link", "del", veth], check=True)
         process.kill()
         process.wait()
-        done = lab.wakeup(*SMALL)  # the tap is there still, and nobody has it
+        done = lab.wakeup(*SMALL)  # the tap still exists, without a holder
         assert done.returncode == 0, done.stdout + done.stderr
         assert [port["port"] for port in lab.control.primary_status()["phy_ports"]] == ["tap:0", "tap:1"]
         done = lab.sppr("restart", "pri", "--session", lab.session)
@@ -166,9 +166,9 @@ def test_the_name_of_a_tap_that_something_else_has_is_refused_before_any_window_
         subprocess.run([word.replace("add", "del") for word in tuntap], check=False, capture_output=True)
 
 
-def test_a_tap_that_is_going_is_waited_for(lab: Lab) -> None:
+def test_disappearing_tap_is_awaited(lab: Lab) -> None:
     """The kernel removes a dead primary's tap a moment after its last process. A file in flight between two sockets
-    keeps a tap that nobody is seen to have."""
+    keeps a tap without a visible holder."""
     ends = socket.socketpair()
     name = f"{lab.tap}a".encode().ljust(16, b"\0")
     with Path("/dev/net/tun").open("r+b", buffering=0) as tun:
@@ -183,7 +183,7 @@ def test_a_tap_that_is_going_is_waited_for(lab: Lab) -> None:
         done = lab.wakeup(*SMALL)
         assert done.returncode == 3, done.stdout + done.stderr
         assert f"{lab.tap}a: already exists, but net_tap0 of the primary must create it: it is a tap" in done.stderr
-        threading.Timer(2.0, close).start()  # later than preflight looks for the first time
+        threading.Timer(2.0, close).start()  # after the first check of preflight
         done = lab.wakeup(*SMALL)
         assert done.returncode == 0, done.stdout + done.stderr
         assert [port["port"] for port in lab.control.primary_status()["phy_ports"]] == ["tap:0", "tap:1"]
@@ -191,7 +191,7 @@ def test_a_tap_that_is_going_is_waited_for(lab: Lab) -> None:
         close()
 
 
-def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not(lab: Lab) -> None:
+def test_slow_busy_primary_is_awaited_but_a_hanging_one_is_not(lab: Lab) -> None:
     def words(hard_limit: float) -> list[str]:
         program = f"import sppr.lab.up.bringup as b; b.TIMEOUTS['primary'], b.HARD_LIMIT = 4.0, {hard_limit}; "
         program += "from sppr.cli.up import main; main()"
@@ -220,7 +220,7 @@ def test_a_primary_that_is_slow_but_busy_is_waited_for_and_one_that_hangs_is_not
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_a_socket_nobody_listens_on_makes_way_and_a_file_does_not(lab: Lab, base_image: Path) -> None:
+def test_stale_socket_is_replaced_but_a_file_is_not(lab: Lab, base_image: Path) -> None:
     (lab.folder / "runscripts" / base_image.name).symlink_to(base_image)
     stale = lab.folder / "socks" / "sock11"
     stale.write_text("a file of the user")
@@ -234,21 +234,21 @@ def test_a_socket_nobody_listens_on_makes_way_and_a_file_does_not(lab: Lab, base
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_an_image_that_is_none_is_named(lab: Lab) -> None:
+def test_invalid_image_is_named(lab: Lab) -> None:
     (lab.folder / "runscripts" / "x.qcow2").write_text("hello")
     done = lab.wakeup("-nv", "0")
     assert done.returncode == 3 and "x.qcow2: is raw, not qcow2" in done.stderr
     assert sorted(p.name for p in (lab.folder / "runscripts").iterdir()) == ["x.qcow2"], "nothing was made"
 
 
-def test_a_tmux_session_of_somebody_else_is_not_touched(lab: Lab) -> None:
+def test_tmux_session_of_another_program_is_kept(lab: Lab) -> None:
     lab.tmux("new-session", "-d", "-s", "testlab2")
     done = lab.wakeup(*SMALL)
     assert done.returncode == 1 and "tmux has a session testlab2 that sppr did not create" in done.stderr
     assert lab.tmux("list-windows", "-t", "=testlab2", "-F", "x") == "x\n"
 
 
-def test_a_program_that_is_missing_is_named_with_its_package(lab: Lab, tmp_path: Path) -> None:
+def test_missing_program_is_named_with_a_fix(lab: Lab, tmp_path: Path) -> None:
     few = tmp_path / "few"
     few.mkdir()
     for name in ("env", "python3", "sh"):
@@ -263,8 +263,8 @@ def test_a_program_that_is_missing_is_named_with_its_package(lab: Lab, tmp_path:
     assert done.returncode == 3 and "tmux: not installed" in done.stderr and "make up" in done.stderr
 
 
-def test_a_machine_that_was_not_set_up_is_told_to_make_up(tmp_path: Path) -> None:
-    """A clone without .venv, in a Python that has none of what we need."""
+def test_machine_without_setup_gets_the_hint_make_up(tmp_path: Path) -> None:
+    """A clone without .venv, with a Python that has none of our dependencies."""
     clone = tmp_path / "clone"
     for name in ("bin", "sppr"):
         shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("build", "__pycache__"))
@@ -276,7 +276,7 @@ def test_a_machine_that_was_not_set_up_is_told_to_make_up(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
-def test_down_sweeps_what_a_primary_started_by_hand_left(lab: Lab) -> None:
+def test_down_cleans_up_after_a_primary_started_by_hand(lab: Lab) -> None:
     command = [str(ROOT / "runscripts/primary.py"), "--conf", str(lab.conf)]
     primary = subprocess.Popen(command, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for("its memory", lambda: list(HUGE.glob("testlab2map_*")))
@@ -288,14 +288,14 @@ def test_down_sweeps_what_a_primary_started_by_hand_left(lab: Lab) -> None:
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
-def test_broken_conf_yml_is_told_with_its_place(lab: Lab) -> None:
+def test_invalid_conf_yml_is_reported_with_its_location(lab: Lab) -> None:
     lab.conf.write_text("controler: {}\n")
     done = lab.wakeup()
     assert done.returncode == 2 and f"{lab.conf}:1:1: controler: not a known key" in done.stderr
     assert "did you mean controller?" in done.stderr and not lab.state.exists()
 
 
-def test_a_state_that_was_lost_while_the_lab_runs_leaves_nothing_behind(lab: Lab) -> None:
+def test_down_with_an_invalid_state_leaves_nothing(lab: Lab) -> None:
     lab.conf.write_text(lab.conf.read_text().replace("spp: {", "spp: {file_prefix: testlost, "))
     assert lab.wakeup(*SMALL).returncode == 0
     (lab.state / "state.json").write_text("{")
@@ -305,8 +305,8 @@ def test_a_state_that_was_lost_while_the_lab_runs_leaves_nothing_behind(lab: Lab
     assert lab.leftovers() == [] and not [*HUGE.glob("testlostmap_*"), *Path("/run/dpdk").glob("testlost")]
 
 
-def test_a_run_directory_that_was_lost_while_the_lab_runs(lab: Lab) -> None:
-    """As /run/user/UID is at a logout: the tmux session is known by its mark, and what runs in it is ended."""
+def test_down_without_the_run_directory_leaves_nothing(lab: Lab) -> None:
+    """As after a logout, which removes /run/user/UID. The tmux session has a mark, and its processes are stopped."""
     assert lab.wakeup(*SMALL).returncode == 0
     shutil.rmtree(lab.env["SPPR_RUN_DIR"])
     done = lab.down()
@@ -316,7 +316,7 @@ def test_a_run_directory_that_was_lost_while_the_lab_runs(lab: Lab) -> None:
     assert done.returncode == 0 and "not running" in done.stdout
 
 
-def test_nothing_is_removed_through_a_link(lab: Lab) -> None:
+def test_down_removes_nothing_through_a_link(lab: Lab) -> None:
     victim = lab.folder / "victim"
     victim.mkdir()
     for name in ("state.json", "precious"):
@@ -330,7 +330,7 @@ def test_nothing_is_removed_through_a_link(lab: Lab) -> None:
         lab.state.unlink()
 
 
-def test_folders_with_odd_names_and_a_relative_run_directory(lab: Lab) -> None:
+def test_folders_with_special_names_and_a_relative_run_directory(lab: Lab) -> None:
     odd = lab.folder / 'my lab\'s "dir" #{x} %Y;'
     odd.mkdir()
     lab.conf.rename(odd / "conf.yml")
@@ -346,13 +346,13 @@ def test_folders_with_odd_names_and_a_relative_run_directory(lab: Lab) -> None:
     assert lab.leftovers() == []
 
 
-def test_a_run_directory_too_deep_for_a_socket_is_told_before_the_start(lab: Lab) -> None:
+def test_too_long_run_directory_is_reported_before_the_start(lab: Lab) -> None:
     lab.env["SPPR_RUN_DIR"] = str(lab.folder / ("x" * 100))
     done = lab.wakeup(*SMALL)
     assert done.returncode == 3 and "are too long for a socket (107 at most)" in done.stderr
 
 
-def test_a_broken_instance_is_told_before_the_start_and_kept(lab: Lab, base_image: Path) -> None:
+def test_broken_instance_is_reported_before_the_start_and_kept(lab: Lab, base_image: Path) -> None:
     (lab.folder / "runscripts" / base_image.name).symlink_to(base_image)
     instance = lab.folder / "runscripts" / "img" / f"r6-{base_image.name}"
     instance.parent.mkdir()

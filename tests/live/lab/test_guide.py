@@ -1,4 +1,4 @@
-"""Every command of README and docs/guide.md is run, in a copy of the project's folder, in the order of the documents.
+"""Every command of README and docs/guide.md runs in a copy of the project folder, in the order of the documents.
 
 A line that cannot run here names the test that runs it.
 """
@@ -24,12 +24,12 @@ DOCUMENTS = (ROOT / "docs/guide.md", ROOT / "README.md")
 ELSEWHERE = {
     "make up": ".ci/run",
     "make test": ".ci/run",
-    "bin/sppsh -c vm-v11": "test_the_console_is_the_vms_pane",
+    "bin/sppsh -c vm-v11": "test_console_is_the_pane_of_the_vm",
     "DIR/bin/sppr setup": ".ci/run",
 }
-#: These would keep the terminal.
+#: These would occupy the terminal.
 DRY_RUN = ("runscripts/run-vm.py",)
-#: These need a lab that is down.
+#: These need a stopped lab.
 DOWN = ("sppr image reset", "sppr image rm")
 #: Exit status 1 reports a finding.
 MAY_FIND = ("sppr doctor", "sppr doctor --fix", "sppr doctor explain pri")
@@ -43,7 +43,7 @@ def lines(document: Path) -> list[str]:
     return [line for line in dict.fromkeys(found) if line]
 
 
-def test_a_line_that_runs_elsewhere_names_a_test_that_exists() -> None:
+def test_lines_that_run_elsewhere_name_an_existing_test() -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     ci = (ROOT / ".ci/run").read_text()
     assert set(ELSEWHERE) <= {line for document in DOCUMENTS for line in lines(document)}
@@ -87,7 +87,7 @@ def run(lab: Lab, line: str) -> None:
     assert done.returncode in allowed, f"{line}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
 
 
-def test_every_command_of_the_guide_and_of_readme_works(lab: Lab) -> None:
+def test_commands_of_the_guide_and_readme_work(lab: Lab) -> None:
     guide, readme = map(lines, DOCUMENTS)
     assert guide.index("bin/wakeup.py -ns 2 -nr 1 -nv 1") < guide.index("sppr status")
     *most, last = [line for line in guide if line not in ELSEWHERE]
@@ -95,7 +95,7 @@ def test_every_command_of_the_guide_and_of_readme_works(lab: Lab) -> None:
     later = [line for line in most if line.startswith(DOWN)]
     for line in [line for line in most if line not in later]:
         run(lab, line)
-    run(lab, "bin/wakeup.py -ns 2 -nr 1 -nv 1")  # the guide has stopped parts
+    run(lab, "bin/wakeup.py -ns 2 -nr 1 -nv 1")  # the guide stopped parts
     for line in readme:
         if line not in ELSEWHERE:
             run(lab, line)

@@ -1,5 +1,5 @@
-"""SIGKILL of the launcher after each step of bring-up and of teardown, and of each part while the lab is up: the next
-``wakeup`` has everything ready, and ``down`` leaves nothing. The steps are those that a run tells of by itself
+"""Kill the launcher after each step of bring-up and teardown, and kill each part of a running lab: the next
+``wakeup`` makes every part ready, and ``down`` leaves nothing. The steps are those that a run reports
 (tests/live/lab/kill_at_step.py), and must be as many as its plan implies."""
 
 import json
@@ -34,7 +34,7 @@ def vm_lab(programs: None, tmp_path_factory: pytest.TempPathFactory, base_image:
 
 
 def _ended(lab: Lab) -> Iterator[Lab]:
-    """Where its programs put temporary files is a folder of its own."""
+    """Give a lab a folder of its own for temporary files, and stop it after the test."""
     (lab.folder / "tmp").mkdir()
     lab.env["TMPDIR"] = str(lab.folder / "tmp")
     try:
@@ -43,19 +43,19 @@ def _ended(lab: Lab) -> Iterator[Lab]:
         lab.end()
 
 
-class Strikes:
-    """``sppr`` of a lab, ended by SIGKILL at the first point that none of its runs came to before."""
+class Kills:
+    """Runs of ``sppr``, each killed at the first point that no earlier run reached."""
 
     def __init__(self, lab: Lab, name: str) -> None:
         self.lab, self._kept = lab, lab.folder / f"{name}.points"
 
     @property
     def points(self) -> list[str]:
-        """All that were come to, in that order."""
+        """All reached points, in this order."""
         return self._kept.read_text().splitlines()
 
     def run(self, *words: str) -> str | None:
-        """The point where it was ended; None where it came to its own end."""
+        """Return the point where the run was killed, or None if it completed."""
         done = subprocess.run(
             [sys.executable, "-m", "tests.live.lab.kill_at_step", "steps", "new", str(self._kept), *words],
             env=self.lab.env, cwd=self.lab.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -87,29 +87,29 @@ def plan(lab: Lab) -> dict[str, Any]:
     return dict(json.loads((lab.state / "state.json").read_text())["plan"])
 
 
-def test_a_launcher_killed_after_any_step_of_bring_up(lab: Lab) -> None:
+def test_wakeup_recovers_after_a_kill_at_any_step_of_bring_up(lab: Lab) -> None:
     free = free_pages()
-    strikes = Strikes(lab, "up")
-    while (step := strikes.up(*SMALL)) is not None:
+    kills = Kills(lab, "up")
+    while (step := kills.up(*SMALL)) is not None:
         assert_all_ready(lab, SMALL, f"killed after: {step}")
         assert_down_leaves_nothing(lab, f"killed after: {step}")
     parts = [part["name"] for part in plan(lab)["parts"]]
     implied = {f"{name} {what}" for name in parts for what in ("started", "ready")}
-    assert {"state", "leftovers", "artifacts", "panes", "up", *implied} == set(strikes.points) and len(parts) == 4
+    assert {"state", "leftovers", "artifacts", "panes", "up", *implied} == set(kills.points) and len(parts) == 4
     assert_down_leaves_nothing(lab, "not killed")
     assert free is None or free_pages() == free
 
 
 def free_pages() -> int | None:
-    """Hugepages nobody uses, where nobody else is at work on this machine: in CI with JOBS=0. Else this lab's own map
-    files say it (``leftovers``)."""
+    """Return the number of free hugepages, in CI with JOBS=0: elsewhere other programs change it, and the map files
+    of this lab are checked (``leftovers``)."""
     alone = os.environ.get("CI") and not os.environ.get("PYTEST_XDIST_WORKER")
     counts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     return int(counts["HugePages_Free"]) if alone else None
 
 
 @pytest.mark.parametrize("note", ["state.json", "traces.json"])
-def test_a_launcher_killed_before_it_had_written_a_state(lab: Lab, note: str) -> None:
+def test_down_recovers_after_a_kill_before_the_state_is_written(lab: Lab, note: str) -> None:
     point = f"os.rename {lab.state}/.{note}.PID.tmp"
     words = ["effects", point, str(lab.folder / "effects"), "up", "--conf", str(lab.conf), "--socket-name", lab.session]
     done = subprocess.run(
@@ -119,19 +119,19 @@ def test_a_launcher_killed_before_it_had_written_a_state(lab: Lab, note: str) ->
     assert_down_leaves_nothing(lab, "killed before its state was written")
 
 
-def test_a_down_killed_after_any_step_of_it(lab: Lab) -> None:
-    """Every other time what follows is ``up`` of what is left, every other time ``down`` once more."""
+def test_up_or_down_recovers_after_a_kill_at_any_step_of_down(lab: Lab) -> None:
+    """After a kill, ``up`` and ``down`` follow alternately."""
     flags = ("-ns", "1", "-nr", "0", "-nv", "0")
-    strikes = Strikes(lab, "down")
+    kills = Kills(lab, "down")
     assert_all_ready(lab, flags, "at first")
     parts = [part["name"] for part in plan(lab)["parts"]]
-    while (step := strikes.down()) is not None:
-        if len(strikes.points) % 2:
+    while (step := kills.down()) is not None:
+        if len(kills.points) % 2:
             assert_down_leaves_nothing(lab, f"killed after: {step}")
         assert_all_ready(lab, flags, f"killed after: {step}")
-    ended = [point for point in strikes.points if " stopped (" in point]
+    ended = [point for point in kills.points if " stopped (" in point]
     assert {point.split()[0] for point in ended} == set(parts)
-    assert [point for point in strikes.points if point not in ended] == [
+    assert [point for point in kills.points if point not in ended] == [
         "state",
         "panes",
         "leftovers",
@@ -141,8 +141,8 @@ def test_a_down_killed_after_any_step_of_it(lab: Lab) -> None:
     assert_down_leaves_nothing(lab, "not killed")
 
 
-def test_a_launcher_killed_again_and_again_on_its_way_to_a_vm(vm_lab: Lab) -> None:
-    """Each goes on from where the one before was killed: a template made, an instance, a socket served, a guest."""
+def test_bring_up_of_a_vm_continues_after_repeated_kills(vm_lab: Lab) -> None:
+    """Each run continues after the last step of the one before: template, instance, socket, guest."""
     words = vm_lab.wakeup_argv(*WITH_VM)
     launcher = subprocess.Popen(words, env=vm_lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     boot = "runscripts/.ov-*.tmp/console.log"
@@ -152,19 +152,19 @@ def test_a_launcher_killed_again_and_again_on_its_way_to_a_vm(vm_lab: Lab) -> No
     launcher.kill()
     launcher.wait()
     assert_down_leaves_nothing(vm_lab, "killed while a template was made")
-    strikes = Strikes(vm_lab, "vm")
-    while strikes.up(*WITH_VM) is not None:
+    kills = Kills(vm_lab, "vm")
+    while kills.up(*WITH_VM) is not None:
         pass
     assert {row["state"] for row in vm_lab.status().values()} == {"ready"}
     store = "debian-12-sppr.qcow2"
     wanted = [f"template ov-{store}: booting it", f"template ov-{store} created", f"instance v11-{store} created"]
     wanted += ["vm_v11 has its sockets", "vm_v11 started"]
-    missing = [text for text in wanted if not any(point.startswith(text) for point in strikes.points)]
-    assert missing == [], strikes.points
+    missing = [text for text in wanted if not any(point.startswith(text) for point in kills.points)]
+    assert missing == [], kills.points
 
 
-def test_each_part_killed_while_up(vm_lab: Lab) -> None:
-    """The lab of the test before, to its end."""
+def test_wakeup_restarts_each_killed_part(vm_lab: Lab) -> None:
+    """Uses the lab of the test before, and stops it."""
     assert_all_ready(vm_lab, WITH_VM, "at first")
     for name in vm_lab.status():
         before = {n: row["pid"] for n, row in vm_lab.status().items()}

@@ -1,4 +1,4 @@
-"""The main job: one command, and a lab with real packets; then down, and nothing is left."""
+"""The main use case: one command starts a lab with real packets, and down leaves nothing."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def lab(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def all_ready(lab: Lab) -> dict[str, dict[str, Any]]:
-    """The rows of status. A guest that gets no CPU for seconds loses its connection, and is starting for a moment."""
+    """Wait until every part is ready. A guest that gets no CPU for seconds loses its connection, and starts again."""
 
     def rows() -> dict[str, dict[str, Any]] | None:
         found = lab.status()
@@ -41,7 +41,7 @@ def all_ready(lab: Lab) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_every_part_is_ready_and_told_with_its_window_and_pane(lab: Lab) -> None:
+def test_status_has_window_and_pane_of_every_ready_part(lab: Lab) -> None:
     rows = all_ready(lab)
     assert list(rows) == ["ctrler", "pri", "sec1", "sec2", "vm_r6", "vm_v11"]
     for row in rows.values():
@@ -53,14 +53,14 @@ def test_every_part_is_ready_and_told_with_its_window_and_pane(lab: Lab) -> None
     assert all(panes[row["pane"]] == row["window"] for row in rows.values())
 
 
-def test_windows_are_in_order_and_the_last_has_the_focus(lab: Lab) -> None:
+def test_windows_are_in_order_and_the_last_is_active(lab: Lab) -> None:
     lines = lab.tmux(
         "list-windows", "-t", "=testlab1", "-F", "#{window_name} #{window_active} #{window_panes}"
     ).splitlines()
     assert lines == ["ctrler 0 1", "pri 0 1", "sec 0 2", "vm_r 0 1", "vm_v 0 1", "w0 1 1"]
 
 
-def test_without_a_terminal_it_says_how_to_attach_and_what_it_waited_for(lab: Lab) -> None:
+def test_wakeup_without_a_terminal_prints_progress_and_how_to_attach(lab: Lab) -> None:
     printed: str = lab.printed  # type: ignore[attr-defined]
     assert "session testlab1 is up; attach: tmux -L testlab1 attach -t =testlab1" in printed
     order = [printed.index(f"{name}: ready") for name in ("ctrler", "pri", "sec1", "vm_v11")]
@@ -71,7 +71,7 @@ def test_without_a_terminal_it_says_how_to_attach_and_what_it_waited_for(lab: La
     assert printed.index("vm_v11: waiting") > printed.index("sec1: ready")
 
 
-def test_a_second_wakeup_changes_nothing_and_says_so(lab: Lab) -> None:
+def test_second_wakeup_changes_nothing_and_reports_it(lab: Lab) -> None:
     before = all_ready(lab)
     done = lab.wakeup()
     assert done.returncode == 0, done.stderr
@@ -82,7 +82,7 @@ def test_a_second_wakeup_changes_nothing_and_says_so(lab: Lab) -> None:
     assert lab.status() == before
 
 
-def test_a_packet_passes_two_secondaries_and_a_ring(lab: Lab) -> None:
+def test_packet_passes_two_secondaries_and_a_ring(lab: Lab) -> None:
     control = lab.control
     control.add_port("nfv:1", "ring:0")
     control.add_port("nfv:2", "ring:0")
@@ -102,7 +102,7 @@ def test_a_packet_passes_two_secondaries_and_a_ring(lab: Lab) -> None:
     assert receiver.receive(0.5) is None, "no patch, no packet"
 
 
-def test_a_vhost_vm_answers_a_ping_through_its_port_killed_and_back_too(lab: Lab) -> None:
+def test_vhost_vm_answers_a_ping_after_a_kill_of_its_secondary(lab: Lab) -> None:
     control = lab.control
     tap = f"{lab.tap}a"
     control.patch("nfv:1", "tap:0", "vhost:11")
@@ -124,8 +124,8 @@ def test_a_vhost_vm_answers_a_ping_through_its_port_killed_and_back_too(lab: Lab
     assert not pings(tap, 1)
 
 
-def test_a_guest_comes_back_to_a_socket_that_was_removed_and_wakeup_made_anew(lab: Lab) -> None:
-    """With the patches of the test before."""
+def test_guest_reconnects_to_a_socket_recreated_by_wakeup(lab: Lab) -> None:
+    """Uses the patches of the test before."""
     tap, console, pid = f"{lab.tap}a", lab.state / "vm_v11.console", lab.status()["vm_v11"]["pid"]
     lab.control.forward("nfv:1")
     assert wait_for("an answer", lambda: pings(tap, 3), 30)
@@ -141,13 +141,13 @@ def test_a_guest_comes_back_to_a_socket_that_was_removed_and_wakeup_made_anew(la
 
 
 def pings(tap: str, count: int) -> bool:
-    """Whether the VM answers each of them."""
+    """Return whether the VM answers each ping."""
     ping = ["ping", "-I", tap, "-c", str(count), "-W", "2", "-q", "192.168.100.11"]
     done = subprocess.run(ping, capture_output=True, text=True, check=False)
     return done.returncode == 0 and " 0% packet loss" in done.stdout
 
 
-def test_ctrl_c_arrow_up_and_enter_run_a_part_again(lab: Lab) -> None:
+def test_ctrl_c_arrow_up_and_enter_restart_a_part(lab: Lab) -> None:
     row = lab.status()["sec2"]
     lab.tmux("send-keys", "-t", row["pane"], "C-c")
     wait_for("its exit status", lambda: lab.status()["sec2"]["exit"] == 0)
@@ -158,7 +158,7 @@ def test_ctrl_c_arrow_up_and_enter_run_a_part_again(lab: Lab) -> None:
     assert again["pid"] != row["pid"] and again["pane"] == row["pane"]
 
 
-def test_a_part_that_runs_cannot_be_started_twice(lab: Lab) -> None:
+def test_running_part_cannot_be_started_twice(lab: Lab) -> None:
     before = lab.status()
     for words in (
         ["controller.py"],
@@ -172,7 +172,7 @@ def test_a_part_that_runs_cannot_be_started_twice(lab: Lab) -> None:
     assert lab.status() == before
 
 
-def test_a_run_again_that_fails_at_once_has_its_own_exit_status(lab: Lab) -> None:
+def test_failed_restart_in_a_pane_has_its_own_exit_status(lab: Lab) -> None:
     row = lab.status()["sec2"]
     lab.tmux("send-keys", "-t", row["pane"], "C-c")
     wait_state(lab, "sec2", "stopped")
@@ -185,7 +185,7 @@ def test_a_run_again_that_fails_at_once_has_its_own_exit_status(lab: Lab) -> Non
     wait_state(lab, "sec2", "ready")
 
 
-def test_ssh_needs_no_questions_and_spp_vm_of_a_guest_has_its_patches_again(lab: Lab) -> None:
+def test_ssh_is_not_interactive_and_spp_vm_patches_are_restored(lab: Lab) -> None:
     command = ["ssh", "-F", str(lab.folder / "runscripts/ssh_config"), "-o", "BatchMode=yes", "vm-v11", "hostname"]
     wait_for(
         "ssh", lambda: subprocess.run(command, capture_output=True, text=True, check=False).stdout == "vm-v11\n", 60
@@ -196,22 +196,22 @@ def test_ssh_needs_no_questions_and_spp_vm_of_a_guest_has_its_patches_again(lab:
     assert lab.control.nfv_status(11)["patches"] == [{"src": "phy:0", "dst": "phy:0"}]
 
 
-def test_status_tells_a_part_that_was_killed(lab: Lab) -> None:
+def test_status_reports_a_killed_part(lab: Lab) -> None:
     row = lab.status()["sec2"]
     subprocess.run(["kill", "-KILL", str(row["pid"])], check=True)
     dead = wait_state(lab, "sec2", "failed")
     assert dead["pid"] is None and lab.sppr("status", "--session", "testlab1").returncode == 1
 
 
-def test_the_log_begins_with_the_first_byte(lab: Lab) -> None:
+def test_log_has_the_first_byte(lab: Lab) -> None:
     log = lab.sppr("logs", "pri", "--session", "testlab1").stdout
     assert log.startswith("[pri waits for ctrler]") and "runscripts/primary.py" in log.splitlines()[1]
     assert "Finished Process Init." in log
     assert "no part of session" in lab.sppr("logs", "nobody", "--session", "testlab1").stderr
 
 
-def test_down_leaves_nothing_even_when_conf_yml_is_gone(lab: Lab) -> None:
-    """Last in this file: it ends the lab."""
+def test_down_leaves_nothing_without_conf_yml(lab: Lab) -> None:
+    """The last test of this file: it stops the lab."""
     lab.conf.rename(lab.folder / "gone.yml")
     done = lab.down()
     assert done.returncode == 0, done.stdout + done.stderr

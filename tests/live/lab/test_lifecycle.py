@@ -1,4 +1,4 @@
-"""A session that is there: up again, single parts, and what is left when something around it was killed."""
+"""Restart and clean-up of an existing session."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def has_ended(pid: int) -> bool:
 
 
 def verb(lab: Lab, *words: str, status: int = 0) -> str:
-    """``sppr VERB NAME…`` of the lab; what it said."""
+    """Run ``sppr VERB NAME…`` on the lab, and return its output."""
     done = lab.sppr(*words, "--session", NAME)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -64,7 +64,7 @@ def all_ready(lab: Lab) -> bool:
 
 
 def panes(lab: Lab) -> list[str]:
-    """``window:part`` of each pane, in the order a user sees."""
+    """Return ``window:part`` of each pane, in the order that a user sees."""
     return lab.tmux("list-panes", "-s", "-t", f"={NAME}:", "-F", "#{window_name}:#{@sppr_part}").splitlines()
 
 
@@ -73,7 +73,7 @@ def kill(pid: int) -> None:
     wait_for("its end", lambda: has_ended(pid))
 
 
-def test_up_starts_what_died_and_leaves_what_runs(small: Lab) -> None:
+def test_up_starts_dead_parts_and_keeps_running_ones(small: Lab) -> None:
     before = pids(small)
     panes_before = panes(small)
     kill(before["sec1"])
@@ -89,9 +89,9 @@ def test_up_starts_what_died_and_leaves_what_runs(small: Lab) -> None:
     assert log.count("as id 1") == 2, "the log goes on"
 
 
-def test_up_after_the_primary_died_takes_its_secondaries_along(small: Lab) -> None:
+def test_up_after_death_of_the_primary_restarts_its_secondaries(small: Lab) -> None:
     before = pids(small)
-    os.kill(before["sec1"], signal.SIGSTOP)  # else it may have seen the death, and ended, before wakeup looks
+    os.kill(before["sec1"], signal.SIGSTOP)  # otherwise it may notice and exit before the check of wakeup
     kill(before["pri"])
     done = small.wakeup(*SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -101,10 +101,10 @@ def test_up_after_the_primary_died_takes_its_secondaries_along(small: Lab) -> No
 
 
 @pytest.mark.parametrize("words", [("start", "pri"), ("start", "pri", "sec1"), ("restart", "pri")])
-def test_each_verb_cleans_up_after_a_killed_primary(small: Lab, words: tuple[str, ...]) -> None:
+def test_each_command_cleans_up_after_a_killed_primary(small: Lab, words: tuple[str, ...]) -> None:
     """A secondary that still maps the old memory keeps EAL from clearing it: "Cannot init memzone"."""
     before = pids(small)
-    os.kill(before["sec1"], signal.SIGSTOP)  # else it may have seen the death, and ended, before the verb looks
+    os.kill(before["sec1"], signal.SIGSTOP)  # otherwise it may notice and exit before the check of the command
     kill(before["pri"])
     printed = verb(small, *words)
     after = pids(small)
@@ -114,7 +114,7 @@ def test_each_verb_cleans_up_after_a_killed_primary(small: Lab, words: tuple[str
     assert (message in printed) == (words[0] == "start") and "sec1 runs already" not in printed
 
 
-def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_image: Path) -> None:
+def test_up_with_more_parts_adds_windows_and_panes_in_order(small: Lab, base_image: Path) -> None:
     (small.folder / "runscripts" / base_image.name).symlink_to(base_image)
     before = pids(small)
     done = small.wakeup("-ns", "2", "-nr", "0", "-nv", "1", "-nw", "2")
@@ -128,7 +128,7 @@ def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_
     small.tmux("kill-window", "-t", f"={NAME}:w1")
     assert "nothing was changed" in small.wakeup("-ns", "2", "-nr", "0", "-nv", "1", "-nw", "2").stdout
     assert "w1:w1" not in panes(small), "a work window its user has closed stays closed"
-    # A guest lives on while the host's side of its NIC is started anew, and its port is served again.
+    # A guest continues while the host side of its NIC is restarted and its port added again.
     guest = pids(small)["vm_v11"]
     verb(small, "restart", "pri")
     assert pids(small)["vm_v11"] == guest and all_ready(small)
@@ -139,7 +139,7 @@ def test_up_with_more_adds_windows_and_panes_where_they_belong(small: Lab, base_
     assert all_ready(small) and small.down().returncode == 0 and small.leftovers() == []
 
 
-def test_a_conf_that_differs_is_told_and_taken_by_restart(small: Lab) -> None:
+def test_changed_conf_is_reported_and_applied_by_restart(small: Lab) -> None:
     before = pids(small)
     small.conf.write_text(small.conf.read_text().replace("coremask: 0x0C", "coremask: 0xC0"))
     done = small.wakeup(*SMALL)
@@ -154,7 +154,7 @@ def test_a_conf_that_differs_is_told_and_taken_by_restart(small: Lab) -> None:
     assert "sec1: runs" not in small.wakeup(*SMALL).stdout
 
 
-def test_restart_keeps_pane_history_and_log_and_does_not_ask_a_wrong_conf(small: Lab) -> None:
+def test_restart_keeps_pane_and_log_and_refuses_an_invalid_conf(small: Lab) -> None:
     row = small.status()["sec1"]
     good = small.conf.read_text()
     small.conf.write_text("controler: {}\n")
@@ -179,7 +179,7 @@ def last_line(lab: Lab, pane: str) -> str:
     return (lab.tmux("capture-pane", "-J", "-p", "-t", pane).rstrip().splitlines() or [""])[-1]
 
 
-def test_restart_of_the_primary_stops_and_starts_its_secondaries_and_nobody_else(small: Lab) -> None:
+def test_restart_of_the_primary_restarts_only_its_secondaries(small: Lab) -> None:
     before = pids(small)
     printed = verb(small, "restart", "pri")
     order = [printed.index(text) for text in ("sec1 stopped", "pri stopped", "pri: ready", "sec1: ready")]
@@ -195,7 +195,7 @@ def test_restart_of_the_primary_stops_and_starts_its_secondaries_and_nobody_else
         ("ctrler", "rest_port: {rest}", "rest_port: {taken}", "port {taken} (controller.rest_port"),
     ],
 )
-def test_restart_checks_what_it_needs_before_it_ends_anything(
+def test_restart_checks_prerequisites_before_it_stops_a_part(
     small: Lab, name: str, key: str, to: str, printed: str
 ) -> None:
     before = pids(small)
@@ -212,11 +212,11 @@ def test_restart_checks_what_it_needs_before_it_ends_anything(
     small.conf.write_text(good)
     verb(small, "start", "ctrler", "pri", "sec1")
     for part in ("pri", "ctrler"):
-        verb(small, "restart", part)  # what it holds itself does not keep it from its restart
+        verb(small, "restart", part)  # resources of the part itself do not block its restart
     wait_for("all of it", lambda: all_ready(small))
 
 
-def test_restart_of_a_guest_checks_memory_and_base_image_before_it_ends_it(lab: Lab, base_image: Path) -> None:
+def test_restart_of_a_vm_checks_memory_and_base_image_first(lab: Lab, base_image: Path) -> None:
     link = lab.folder / "runscripts" / base_image.name
     link.symlink_to(base_image)
     good = lab.conf.read_text()
@@ -236,7 +236,7 @@ def test_restart_of_a_guest_checks_memory_and_base_image_before_it_ends_it(lab: 
     assert all_ready(lab) and pids(lab)["vm_v11"] != guest
 
 
-def test_a_controller_with_other_ports_is_not_restarted_alone(small: Lab) -> None:
+def test_controller_with_changed_ports_needs_a_restart_of_all(small: Lab) -> None:
     before = pids(small)
     ports = labs.free_ports(2)
     text = small.conf.read_text().replace(f"pri_port: {small.pri}", f"pri_port: {ports[0]}")
@@ -257,8 +257,8 @@ def test_a_controller_with_other_ports_is_not_restarted_alone(small: Lab) -> Non
     assert done.returncode == 1 and f"sppr restart ctrler sec1 --session {NAME}" in done.stderr, done
 
 
-def test_ports_and_patches_come_back_after_a_restart(small: Lab) -> None:
-    """The controller remembers them: sppr/controller."""
+def test_ports_and_patches_are_restored_after_a_restart(small: Lab) -> None:
+    """The controller restores them: sppr/controller."""
     control = small.control
     control.add_port("nfv:1", "nullpmd:0")
     control.patch("nfv:1", "tap:0", "nullpmd:0")
@@ -272,7 +272,7 @@ def test_ports_and_patches_come_back_after_a_restart(small: Lab) -> None:
         }
 
 
-def test_stop_and_start_of_single_parts(small: Lab) -> None:
+def test_single_parts_can_be_stopped_and_started(small: Lab) -> None:
     printed = verb(small, "stop", "pri")
     assert printed.index("sec1 stopped (exit)") < printed.index("pri stopped (exit)")
     rows = small.status()
@@ -287,7 +287,7 @@ def test_stop_and_start_of_single_parts(small: Lab) -> None:
     assert f"nobody: no part of session {NAME}" in printed and "hint: its parts: ctrler, pri, sec1" in printed
 
 
-def test_names_of_parts_are_completed(small: Lab) -> None:
+def test_part_names_are_completed(small: Lab) -> None:
     for word in ("restart", "stop", "start", "logs"):
         env = small.env | {"_SPPR_COMPLETE": "bash_complete", "COMP_WORDS": f"sppr {word} s", "COMP_CWORD": "2"}
         done = subprocess.run(
@@ -296,7 +296,7 @@ def test_names_of_parts_are_completed(small: Lab) -> None:
         assert done.stdout == "plain,sec1\n", (word, done.stdout, done.stderr)
 
 
-def test_a_restart_typed_into_the_very_pane_goes_on_to_its_end(small: Lab) -> None:
+def test_restart_from_own_pane_completes(small: Lab) -> None:
     row = small.status()["sec1"]
     verb(small, "stop", "sec1")
     wait_for("a shell", lambda: last_line(small, row["pane"]).endswith(("$", "#")))
@@ -305,7 +305,7 @@ def test_a_restart_typed_into_the_very_pane_goes_on_to_its_end(small: Lab) -> No
     assert again["pane"] == row["pane"] and again["pid"] != row["pid"]
 
 
-def test_without_its_controller_a_part_is_not_taken_for_starting(small: Lab) -> None:
+def test_part_without_its_controller_stays_ready(small: Lab) -> None:
     kill(pids(small)["ctrler"])
     wait_state(small, "ctrler", "failed")
     row = small.status()["sec1"]
@@ -313,16 +313,16 @@ def test_without_its_controller_a_part_is_not_taken_for_starting(small: Lab) -> 
     assert small.wakeup(*SMALL).returncode == 0 and all_ready(small) and small.status()["sec1"]["note"] is None
 
 
-def test_a_lab_whose_run_directory_was_removed_is_known_as_such(small: Lab, tmp_path: Path) -> None:
+def test_removed_run_directory_is_reported(small: Lab, tmp_path: Path) -> None:
     before = pids(small)
     shutil.rmtree(small.state)
     message = f"session {NAME}: its run directory {small.state} was removed while it ran; "
-    panes_told = "processes run in its panes (ctrler, pri, sec1, w0)"
+    panes_listed = "processes run in its panes (ctrler, pri, sec1, w0)"
     for done in (
         small.wakeup(*SMALL),
         *(small.sppr(*words) for words in (["status"], ["logs", "pri"], ["restart", "pri"], ["attach"])),
     ):
-        assert done.returncode == 1 and message in done.stderr and panes_told in done.stderr, done
+        assert done.returncode == 1 and message in done.stderr and panes_listed in done.stderr, done
         assert f"hint: stop it: sppr down --session {NAME}; then sppr up" in done.stderr
     found = json.loads(small.sppr("doctor", "--json").stdout)
     assert any(message in row["found"] for row in found), found
@@ -335,7 +335,7 @@ def test_a_lab_whose_run_directory_was_removed_is_known_as_such(small: Lab, tmp_
     assert done.returncode == 0 and "its run directory was lost" in done.stdout and small.leftovers() == [], done
 
 
-def test_what_is_left_when_the_tmux_server_was_killed(small: Lab) -> None:
+def test_wakeup_and_down_work_after_tmux_kill_server(small: Lab) -> None:
     before = pids(small)
     small.tmux("kill-server")
     for pid in before.values():
@@ -350,7 +350,7 @@ def test_what_is_left_when_the_tmux_server_was_killed(small: Lab) -> None:
     assert small.down().returncode == 0 and small.leftovers() == []
 
 
-def test_a_part_that_outlives_its_pane_is_told_and_down_ends_it(lab: Lab) -> None:
+def test_part_that_outlives_its_pane_is_reported_and_stopped_by_down(lab: Lab) -> None:
     fake_tree(lab, "trap '' HUP; while :; do sleep 1; done")
     launcher = start(lab)
     wait_for("the primary", lambda: (lab.state / "pri.pid").exists())
@@ -370,7 +370,7 @@ def start(lab: Lab) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(words, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def test_a_pane_that_its_user_closed_is_made_again_where_it_was(small: Lab) -> None:
+def test_pane_closed_by_a_user_is_recreated_in_place(small: Lab) -> None:
     small.tmux("kill-pane", "-t", small.status()["pri"]["pane"])
     wait_state(small, "pri", "failed")
     assert panes(small) == ["ctrler:ctrler", "sec:sec1", "w0:w0"]
@@ -379,7 +379,7 @@ def test_a_pane_that_its_user_closed_is_made_again_where_it_was(small: Lab) -> N
     assert panes(small) == ["ctrler:ctrler", "pri:pri", "sec:sec1", "w0:w0"]
 
 
-def test_leftovers_of_a_session_from_before_a_restart_of_the_machine_are_removed(small: Lab) -> None:
+def test_leftovers_from_before_a_reboot_are_removed(small: Lab) -> None:
     before = pids(small)
     stale(small)
     for word in (["status"], ["restart", "sec1"]):
@@ -407,8 +407,8 @@ def stale(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("then", ["down", "up"])
-def test_a_down_that_was_killed_half_way(small: Lab, then: str) -> None:
-    # A guest that would take long to power off stands for anything that does: the controller, stopped, answers nobody.
+def test_killed_down_can_be_repeated(small: Lab, then: str) -> None:
+    # A slow power-off of a guest is an example of a slow part: the stopped controller gives no reply.
     os.kill(pids(small)["ctrler"], signal.SIGSTOP)
     down = subprocess.Popen(
         [sys.executable, "-m", "sppr", "down", "--session", NAME], env=small.env, stdout=subprocess.DEVNULL
@@ -426,8 +426,8 @@ def test_a_down_that_was_killed_half_way(small: Lab, then: str) -> None:
     assert small.down().returncode == 0 and small.leftovers() == []
 
 
-def test_down_ends_what_its_parts_started_also_where_they_went_first(lab: Lab) -> None:
-    """The leader ends by itself, its child ignores what is polite."""
+def test_down_stops_children_of_parts_that_exited(lab: Lab) -> None:
+    """The part exits by itself, and its child ignores SIGTERM and SIGHUP."""
     fake_tree(lab, "(trap '' HUP TERM INT; while :; do sleep 1; done) & sleep 2; exit 3")
     assert lab.wakeup(*SMALL).returncode == 4
     lost = [p for p in lab.processes() if p.ppid() == 1 or "spp_primary" in " ".join(p.cmdline())]
@@ -436,14 +436,14 @@ def test_down_ends_what_its_parts_started_also_where_they_went_first(lab: Lab) -
     assert lab.leftovers() == []
 
 
-def test_nothing_of_ended_sessions_piles_up(small: Lab) -> None:
+def test_stopped_session_leaves_only_the_log(small: Lab) -> None:
     assert small.down().returncode == 0
     assert sorted(p.name for p in small.state.parent.iterdir()) == ["sppr.log"]
 
 
-def test_a_session_of_the_user_with_the_name_of_one_that_ended_is_not_ended(small: Lab) -> None:
+def test_new_tmux_session_with_the_old_name_is_kept(small: Lab) -> None:
     small.tmux("kill-server")
-    # A server that is just going away makes the next call fail.
+    # The next call fails while the server exits.
     wait_for("his session", lambda: small.tmux("new-session", "-d", "-P", "-s", NAME))
     done = small.wakeup(*SMALL)
     assert done.returncode == 1 and f"tmux has a session {NAME} that sppr did not create" in done.stderr
@@ -451,7 +451,7 @@ def test_a_session_of_the_user_with_the_name_of_one_that_ended_is_not_ended(smal
     assert small.tmux("list-sessions", "-F", "#{session_name}") == f"{NAME}\n"
 
 
-def test_two_at_once_one_waits_for_nobody(lab: Lab) -> None:
+def test_concurrent_wakeups_do_not_block(lab: Lab) -> None:
     launchers = [start(lab) for _ in range(3)]
     codes = sorted(launcher.wait(60) for launcher in launchers)
     assert codes[0] == 0 and set(codes) <= {0, 1} and all_ready(lab)

@@ -1,4 +1,4 @@
-"""A user who is not root: only DPDK's processes are root's, a password is asked once, and nothing of it is left."""
+"""A user without root: only DPDK processes run as root, the password is requested once, and is stored nowhere."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ PANE_PROMPT = "[sudo] password for"
 
 
 class User:
-    """A user of this machine, with a password and what sudoers says of them."""
+    """A user of this machine, with a password and rules in sudoers."""
 
     def __init__(self, folder: Path) -> None:
         self.name = f"sppr{os.getpid() % 1000000}"
@@ -51,7 +51,7 @@ class User:
         self.uid = pwd.getpwnam(self.name).pw_uid
 
     def may(self, rule: str) -> None:
-        """Nobody's rule of before is left."""
+        """Replace the rules of this user."""
         temporary = self.sudoers.with_name(f"{self.name}.new")  # a name with a dot is not read
         temporary.write_text(f"{rule}\n")
         temporary.chmod(0o440)
@@ -67,7 +67,7 @@ class User:
 
 @contextlib.contextmanager
 def open_to_all(*paths: Path) -> Iterator[None]:
-    """These can be reached by any user for a while: a clone may lie below /root, or in a folder of mktemp."""
+    """Make the folders accessible for every user: a clone may be below /root, or in a folder of mktemp."""
     closed = {}
     for path in {place for p in paths for place in (p, *p.parents)}:
         mode = path.stat().st_mode & 0o7777
@@ -96,9 +96,9 @@ def user() -> Iterator[tuple[User, Path]]:
 
 @pytest.fixture
 def lab(user: tuple[User, Path], programs: None, base_image: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A lab in a folder of the user's, all of whose commands are theirs and have no terminal."""
+    """A lab in a folder of the user. Its commands run as this user, without a terminal."""
     owner, folder = user
-    for old in folder.iterdir():  # the folder is their home, so each lab has the same
+    for old in folder.iterdir():  # the folder is the home of the user, so each lab has the same
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     made = labs.make(folder, f"priv{request.node.name[5]}", base_image)
     made.env |= {"USER": owner.name, "LOGNAME": owner.name}
@@ -112,7 +112,7 @@ def lab(user: tuple[User, Path], programs: None, base_image: Path, request: pyte
 
 
 def uids(lab: Lab) -> dict[str, int]:
-    """Who each part's program runs as: sudo's child, where the part's process is sudo."""
+    """Return the uid of the program of each part: that of sudo's child, if the process is sudo."""
     found = {}
     for name, row in lab.status().items():
         process = psutil.Process(row["pid"])
@@ -123,14 +123,12 @@ def uids(lab: Lab) -> dict[str, int]:
 
 
 def in_terminal(lab: Lab, argv: list[str]) -> Any:
-    """A command of the user's in a terminal of its own."""
-    words = list(lab.prefix[2:])  # pexpect has made the session
+    """Run a command of the user in a terminal of its own."""
+    words = list(lab.prefix[2:])  # pexpect made the session
     return pexpect.spawn(words[0], [*words[1:], *argv], env=lab.env, cwd=str(lab.folder), timeout=120, encoding="utf-8")
 
 
-def test_a_user_without_terminal_is_shown_the_line_and_with_it_is_asked_nothing(
-    lab: Lab, user: tuple[User, Path]
-) -> None:
+def test_sudoers_line_is_printed_without_a_terminal_and_avoids_the_password(lab: Lab, user: tuple[User, Path]) -> None:
     owner, folder = user
     ends = "{tap:0: {netns: client, address: 10.20.0.1/24}}"
     lab.write(f"chains: {{web: {{path: [tap:0, vm_v11, tap:1], ends: {ends}}}}}\n")
@@ -164,7 +162,7 @@ def test_a_user_without_terminal_is_shown_the_line_and_with_it_is_asked_nothing(
     assert wait_state(lab, "sec2", "ready")["pid"] != row["pid"]
 
     assert [str(p) for p in folder.rglob("*") if p.lstat().st_uid != owner.uid] == []
-    # sudo, which would wake its child, and the child, which is root's: it hears nobody, and another sudo kills it
+    # stop sudo, which would continue its child, and the child of root, which is killed by another sudo
     hung = psutil.Process(lab.status()["sec1"]["pid"])
     for process in (hung, *hung.children(recursive=True)):
         process.send_signal(signal.SIGSTOP)
@@ -186,14 +184,14 @@ def again(lab: Lab, pane: str) -> None:
 
 
 def type_secret(lab: Lab, pane: str, text: str) -> None:
-    """As the user's own fingers: never in the arguments of a process."""
+    """Type the password in the terminal: it is never in the arguments of a process."""
     tmux = [*lab.prefix, "tmux", "-L", lab.session]
     subprocess.run([*tmux, "load-buffer", "-"], input=f"{text}\n", text=True, env=lab.env, check=True)
     subprocess.run([*tmux, "paste-buffer", "-d", "-t", pane], env=lab.env, check=True)
 
 
 def traces(secret: bytes, folders: list[Path]) -> list[str]:
-    """Where ``secret`` can be read: arguments and environments of all processes, and files."""
+    """Return the places where ``secret`` can be read: arguments and environments of all processes, and files."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         for name in ("cmdline", "environ"):
@@ -209,7 +207,7 @@ def traces(secret: bytes, folders: list[Path]) -> list[str]:
     return found
 
 
-def test_password_is_asked_once_and_is_nowhere_to_be_read(lab: Lab, user: tuple[User, Path]) -> None:
+def test_password_is_requested_once_and_stored_nowhere(lab: Lab, user: tuple[User, Path]) -> None:
     owner, folder = user
     owner.may(f"{owner.name} ALL=(ALL) ALL")
     secret = owner.password.encode()
@@ -236,7 +234,7 @@ def test_password_is_asked_once_and_is_nowhere_to_be_read(lab: Lab, user: tuple[
         assert uids(lab) == {"ctrler": owner.uid, "pri": 0, "sec1": 0, "sec2": 0}
         assert not (lab.state / "ask.sock").exists() and not (lab.state / "askpass").exists()
 
-        # wakeup has ended, and so have the panes' tickets: sudo asks in the pane itself
+        # after the end of wakeup its tickets are invalid: sudo asks in the pane
         for ticket in (owner.name, str(owner.uid)):  # of sudo 1.9.13, and of 1.9.16
             (Path("/run/sudo/ts") / ticket).unlink(missing_ok=True)
         row = lab.status()["sec2"]
@@ -257,7 +255,7 @@ def test_password_is_asked_once_and_is_nowhere_to_be_read(lab: Lab, user: tuple[
 
 
 def down_in_terminal(lab: Lab, owner: User) -> None:
-    """``down`` has what root left to remove, so sudo asks, there and once; without a terminal it says so."""
+    """``down`` removes files of root, so sudo asks once in this terminal. Without a terminal it is an error."""
     refused = lab.down()
     assert refused.returncode == 3 and "sudo refused: sudo /usr/bin/" in refused.stderr, refused.stderr
     assert f"{owner.name} ALL=(root) NOPASSWD: /usr/bin/" in refused.stderr and lab.state.exists()
@@ -270,7 +268,7 @@ def down_in_terminal(lab: Lab, owner: User) -> None:
     assert lab.leftovers() == []
 
 
-def test_what_root_makes_in_a_users_folder_is_the_users(user: tuple[User, Path], base_image: Path) -> None:
+def test_files_of_root_in_a_user_folder_belong_to_the_user(user: tuple[User, Path], base_image: Path) -> None:
     """After ``sudo wakeup``: images, key and ssh_config."""
     owner, folder = user
     images = folder / "images"
@@ -284,12 +282,12 @@ def test_what_root_makes_in_a_users_folder_is_the_users(user: tuple[User, Path],
     assert len(made) == 6 and set(made.values()) == {owner.uid}, made
 
 
-def test_helper_gives_the_password_to_this_user_only_and_only_as_long_as_it_is_served(user: tuple[User, Path]) -> None:
+def test_askpass_serves_the_password_only_to_this_user_and_while_open(user: tuple[User, Path]) -> None:
     owner, folder = user
     with askpass.serve(folder, "s3cret") as helper:
         assert askpass.helper(folder) == helper
         assert subprocess.run([helper, "Password:"], capture_output=True, check=True).stdout == b"s3cret\n"
-        folder.chmod(0o755)  # what keeps others out is not only the folder
+        folder.chmod(0o755)  # the folder is not the only protection
         helper.chmod(0o755)
         (folder / "ask.sock").chmod(0o777)
         other = subprocess.run([helper], user=owner.uid, group=owner.uid, capture_output=True, check=False)
@@ -297,8 +295,8 @@ def test_helper_gives_the_password_to_this_user_only_and_only_as_long_as_it_is_s
     assert askpass.helper(folder) is None and not helper.exists() and not (folder / "ask.sock").exists()
 
 
-def test_a_socket_of_root_is_handed_over_and_one_in_a_sticky_folder_removed(user: tuple[User, Path]) -> None:
-    """What a user does where SPP's own programs run, which cannot give their sockets away."""
+def test_sockets_of_root_can_be_given_to_the_user_or_removed(user: tuple[User, Path]) -> None:
+    """SPP's own programs create sockets as root, so the user changes the owner by sudo."""
     owner, folder = user
     owner.may(f"{owner.name} ALL=(root) NOPASSWD: ALL")
     folder.chmod(0o1777)
@@ -317,8 +315,8 @@ def test_a_socket_of_root_is_handed_over_and_one_in_a_sticky_folder_removed(user
 
 
 @pytest.mark.parametrize(("kind", "asks"), [("tty", "True"), ("global", "False")])
-def test_ticket_counts_in_panes_where_sudo_lets_it(user: tuple[User, Path], kind: str, asks: str) -> None:
-    """What wakeup asks sudo before it asks anybody; the ticket is of the terminal that wakeup has."""
+def test_sudo_ticket_is_valid_in_panes_by_its_timestamp_type(user: tuple[User, Path], kind: str, asks: str) -> None:
+    """wakeup checks this before it asks for a password. The ticket belongs to the terminal of wakeup."""
     owner, folder = user
     folder.chmod(0o755)
     owner.may(f"Defaults:{owner.name} timestamp_type={kind}\n{owner.name} ALL=(ALL) ALL")

@@ -1,4 +1,4 @@
-"""Many launchers of one lab, and two labs of one user: nobody gets in another's way."""
+"""Concurrent launchers of one lab, and two labs of one user, do not disturb each other."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ SMALL = ("-ns", "1", "-nr", "0", "-nv", "0")
 
 @pytest.fixture
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
-    """The name of one begins with that of the other."""
+    """Two labs. The name of one is a prefix of the other name."""
     made: list[Lab] = []
     try:
         for name in ("testlab9", "testlab9x"):
@@ -32,7 +32,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]]:
             lab.end()
 
 
-def test_of_twenty_wakeups_at_once_one_brings_the_lab_up_and_the_others_say_who(two: tuple[Lab, Lab]) -> None:
+def test_one_of_twenty_concurrent_wakeups_wins_and_the_others_name_it(two: tuple[Lab, Lab]) -> None:
     lab = two[0]
     words = [ROOT / "bin/wakeup.py", "--conf", lab.conf, "--socket-name", lab.session, *SMALL]
     launchers = [
@@ -45,7 +45,7 @@ def test_of_twenty_wakeups_at_once_one_brings_the_lab_up_and_the_others_say_who(
     winner = [pid for pid, (out, _, status) in printed.items() if status == 0 and "pri: ready" in out]
     assert len(winner) == 1, printed
     message = [err for _, err, status in printed.values() if status == 1]
-    # Named is who has the lock: the winner, or for a moment one that came after it and found all well.
+    # The message names the holder of the lock: the winner, or briefly a later one that changed nothing.
     named = [
         int(found[1]) for err in message if (found := re.search(r"in use by wakeup\.py \(pid (\d+), since .*\)", err))
     ]
@@ -62,8 +62,8 @@ def is_primary(process: psutil.Process, prefix: str) -> bool:
     return words[0].endswith("spp_primary") and f"--file-prefix {prefix} " in " ".join(words)
 
 
-def test_two_sessions_of_other_names_and_ports_do_not_touch_each_other(two: tuple[Lab, Lab]) -> None:
-    """On one tmux server and in one run directory, as one user has them."""
+def test_sessions_with_other_names_and_ports_are_independent(two: tuple[Lab, Lab]) -> None:
+    """Both use one tmux server and one run directory, as they belong to one user."""
     first, second = two
     for lab in two:
         done = lab.wakeup(*SMALL, "--socket-name", first.session)
@@ -79,7 +79,7 @@ def test_two_sessions_of_other_names_and_ports_do_not_touch_each_other(two: tupl
     second.control.patch("nfv:1", "tap:0", "ring:0")
     before = second.status(), second.control.nfv_status(1)
     assert first.down().returncode == 0
-    shared = ("tmux", "process", "/tmp/tmux-")  # the server is both labs'
+    shared = ("tmux", "process", "/tmp/tmux-")  # the server belongs to both labs
     assert [p for p in first.leftovers() if not p.startswith(shared) and second.session not in p] == []
     assert (second.status(), second.control.nfv_status(1)) == before
     assert sorted(HUGE.glob(f"{second.session}map_*")) == pages
@@ -105,7 +105,7 @@ def clones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Lab]
             lab.end()
 
 
-def test_a_second_clone_neither_takes_nor_ends_the_lab_of_the_first(clones: tuple[Lab, Lab]) -> None:
+def test_second_clone_cannot_use_or_stop_the_lab_of_the_first(clones: tuple[Lab, Lab]) -> None:
     first, second = clones
     before = first.status()
     for done in (
@@ -126,7 +126,7 @@ def test_a_second_clone_neither_takes_nor_ends_the_lab_of_the_first(clones: tupl
     assert done.returncode == 0 and first.leftovers() == [], done
 
 
-def test_a_lab_whose_folder_is_gone_is_ended_by_its_session_from_anywhere(clones: tuple[Lab, Lab]) -> None:
+def test_lab_with_a_removed_folder_can_be_stopped_by_its_session(clones: tuple[Lab, Lab]) -> None:
     first, second = clones
     shutil.rmtree(first.folder)
     done = second.sppr("down")
@@ -137,7 +137,7 @@ def test_a_lab_whose_folder_is_gone_is_ended_by_its_session_from_anywhere(clones
     first.folder.mkdir()
 
 
-def test_another_conf_and_a_link_to_it_in_the_same_folder_are_the_same_lab(clones: tuple[Lab, Lab]) -> None:
+def test_other_conf_and_links_in_the_same_folder_are_the_same_lab(clones: tuple[Lab, Lab]) -> None:
     first, second = clones
     assert first.down().returncode == 0
     other = first.folder / "other.yml"

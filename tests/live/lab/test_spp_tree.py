@@ -1,4 +1,4 @@
-"""An SPP tree of each era, made of fakes that speak its dialects: wakeup to ready, down, and what goes wrong."""
+"""SPP trees of each era with fake programs: bring-up, teardown, and failures."""
 
 import contextlib
 import json
@@ -48,8 +48,10 @@ spp: {{dir: {tree}, python: {python}, file_prefix: {session}}}
 
 
 def make(folder: Path, session: str, version: str, secondaries: str = "{id: 1, coremask: 0x6}", major: int = 0) -> Lab:
-    """A lab over a fake tree of this release. Its programs want neither hugepages nor a base image. ``major``: of the
-    Python that runs its controllers; 0: the one that the release needs."""
+    """A lab over a fake tree of this release. Its programs need neither hugepages nor a base image.
+
+    ``major``: version of the Python that runs its controllers; 0: the one that the release needs.
+    """
     lab = labs.make(folder, session, None)
     ports = labs.free_ports(5)
     lab.pri, lab.sec, lab.rest = ports[:3]
@@ -66,7 +68,7 @@ KINDS = {
     "18.08.1": ("vf", "mirror"),
     "HEAD": ("vf", "mirror", "pcap"),
 }
-#: ``/2``: its controllers run in Python 2, where both will do.
+#: ``/2``: its controllers run in Python 2, although both would work.
 ERAS = ["16.07", "17.08", "17.11", "18.02", "18.05", "18.05/2", "18.08.1", "19.08", "HEAD"]
 
 
@@ -85,7 +87,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 
 
 @pytest.mark.parametrize("lab", ERAS, indirect=True)
-def test_each_era_comes_up_is_told_and_goes_down(lab: Lab) -> None:
+def test_each_era_starts_reports_its_status_and_stops(lab: Lab) -> None:
     version = (lab.folder / "spp/src/spp.py").read_text().split("'")[-2]
     count = 1 + len(KINDS.get(version, ()))
     done = lab.wakeup("-ns", str(count), "-nr", "0", "-nv", "0")
@@ -95,7 +97,7 @@ def test_each_era_comes_up_is_told_and_goes_down(lab: Lab) -> None:
     controllers += ["cli"] if count and version in ("18.08.1", "19.08", "HEAD") else []
     assert list(rows) == [*controllers, "pri", *(f"sec{n}" for n in range(1, count + 1))]
     assert {row["state"] for row in rows.values()} == {"ready"}, rows
-    if version == "18.05":  # by its management port, or in Python 3 into its prompt
+    if version == "18.05":  # by its management port, or with Python 3 at its prompt
         lab.control.add_port("nfv:1", "ring:3")
         lab.control.patch("nfv:1", "phy:0", "ring:3")
         lab.control.forward("nfv:1")
@@ -113,7 +115,7 @@ def test_each_era_comes_up_is_told_and_goes_down(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("lab", ["19.11"], indirect=True)
-def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -> None:
+def test_failure_behind_a_204_is_reported_and_a_stale_socket_replaced(lab: Lab) -> None:
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     api = f"127.0.0.1:{lab.rest}"
@@ -125,7 +127,7 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
     with pytest.raises(ControlError, match="no error when vhost:902 was added, but its status does not list the port"):
         readiness.serve_vhosts(api, "nfv:1", ["vhost:902"], [str(taken)], Deadline(10))
     assert ControlClient(api).ports("nfv:1") == ["phy:0", "phy:1", "vhost:901"]
-    # A primary that is run again: spp-ctl went on listing the dead one, and the secondary has its old memory.
+    # After a restart of the primary, spp-ctl still lists the dead one, and the secondary has the old memory.
     row = lab.status()["pri"]
     old = {"state": "starting", "note": "uses the memory of a previous primary; sppr restart fixes it"}
     os.kill(row["pid"], signal.SIGKILL)
@@ -144,7 +146,7 @@ def test_what_a_204_hides_is_told_and_a_stale_socket_is_no_hindrance(lab: Lab) -
 
 
 @pytest.mark.parametrize("lab", ["19.11"], indirect=True)
-def test_a_lost_socket_of_spp_comes_back_with_all_patches_and_forwarding(lab: Lab) -> None:
+def test_lost_socket_of_spp_is_restored_with_patches_and_forwarding(lab: Lab) -> None:
     """SPP's ``del`` of a patched port damages patches and stops forwarding."""
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -161,7 +163,7 @@ def test_a_lost_socket_of_spp_comes_back_with_all_patches_and_forwarding(lab: La
 
 
 @pytest.mark.parametrize("lab", ["19.11"], indirect=True)
-def test_a_restarted_secondary_of_spp_gets_the_ports_of_a_vm_that_runs_over_a_stale_socket(
+def test_restarted_secondary_of_spp_gets_vm_ports_despite_a_stale_socket(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SPP's nfv leaves its socket when it ends, and its next ``add`` fails over it."""
@@ -182,7 +184,7 @@ def test_a_restarted_secondary_of_spp_gets_the_ports_of_a_vm_that_runs_over_a_st
 
 
 @pytest.mark.parametrize("lab", ["19.11"], indirect=True)
-def test_polling_threads_of_spp_give_way_to_main_threads_where_there_are_too_few_cores(lab: Lab) -> None:
+def test_polling_threads_of_spp_get_a_lower_priority_with_few_cores(lab: Lab) -> None:
     many = hex(((1 << len(os.sched_getaffinity(0)) + 1) - 1) << 1)
     lab.conf.write_text(lab.conf.read_text().replace("0x6}", f"{many}}}"))
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
@@ -194,8 +196,8 @@ def test_polling_threads_of_spp_give_way_to_main_threads_where_there_are_too_few
         assert sorted(nice for _, nice in fields) == ["0", "10"] and dict(fields)[str(pid)] == "0"
 
 
-def test_the_management_port_gets_five_connections_a_second_at_most() -> None:
-    """Each leaves a socket in TIME_WAIT for a minute; the launcher asks as fast as it is answered while it waits."""
+def test_management_port_gets_at_most_five_connections_a_second() -> None:
+    """Each leaves a socket in TIME_WAIT for a minute. A waiting launcher would send requests without a pause."""
     came: list[float] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -227,8 +229,8 @@ def test_the_management_port_gets_five_connections_a_second_at_most() -> None:
 
 
 @pytest.mark.parametrize("lab", ["18.08.1", "18.08.3", "17.08"], indirect=True)
-def test_a_secondary_that_was_killed_can_be_started_again(lab: Lab) -> None:
-    """Its controller may list it still: spp-ctl of 18.08.1 and 18.08.2 for good, spp.py until it is asked."""
+def test_killed_secondary_can_be_started_again(lab: Lab) -> None:
+    """Its controller may still list it: spp-ctl of 18.08.1 and 18.08.2 for ever, spp.py until the next command."""
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     os.kill(lab.status()["sec1"]["pid"], signal.SIGKILL)
@@ -239,7 +241,7 @@ def test_a_secondary_that_was_killed_can_be_started_again(lab: Lab) -> None:
     assert ControlClient(address).ports("nfv:1") == ["phy:0", "phy:1"]
 
 
-def test_twelve_secondaries_of_17_08_come_up_at_five_questions_a_second(tmp_path: Path) -> None:
+def test_twelve_secondaries_of_17_08_start_at_five_requests_a_second(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     folder.mkdir()
     lab = make(
@@ -256,7 +258,7 @@ def test_twelve_secondaries_of_17_08_come_up_at_five_questions_a_second(tmp_path
         lab.end()
 
 
-def test_a_module_that_spp_ctl_lacks_is_told_by_wakeup_and_doctor(tmp_path: Path) -> None:
+def test_missing_module_of_spp_ctl_is_reported_by_wakeup_and_doctor(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     folder.mkdir()
     lab = make(folder, "realsppmod", "19.11")
@@ -281,7 +283,7 @@ def test_a_module_that_spp_ctl_lacks_is_told_by_wakeup_and_doctor(tmp_path: Path
         "EAL: Driver cannot attach the device (net_null0)",
     ],
 )
-def test_a_device_that_the_primary_did_not_create_is_told_though_it_is_connected(lab: Lab, text: str) -> None:
+def test_missing_device_of_a_connected_primary_is_reported(lab: Lab, text: str) -> None:
     """SPP's own primary continues without it."""
     [program] = (lab.folder / "spp/src/primary").rglob("spp_primary")
     program.write_text(program.read_text().replace("\nexec", f"\necho '{text}'\nexec", 1))
@@ -290,14 +292,14 @@ def test_a_device_that_the_primary_did_not_create_is_told_though_it_is_connected
     assert f"pri: printed '{text}' after" in done.stderr and "cannot become ready" in done.stderr, done.stderr
 
 
-def stranger(lab: Lab, client_id: int) -> "subprocess.Popen[bytes]":
+def other_process(lab: Lab, client_id: int) -> "subprocess.Popen[bytes]":
     words = ["-n", str(client_id), "-s", f"127.0.0.1:{lab.sec}", "--version", "17.08"]
     argv = [sys.executable, "-m", "tests.fakes.classic_nfv", *words]
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize("lab", ["17.05"], indirect=True)
-def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
+def test_duplicate_ids_and_a_prompt_in_use_are_reported(lab: Lab) -> None:
     lab.conf.write_text(lab.conf.read_text().replace("0x6}", "0x6}, {id: 2, coremask: 0x18}"))
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -311,7 +313,7 @@ def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
     with pytest.raises(ControlError, match="memif:0"):
         control.add_port("nfv:1", "memif:0")
     lab.tmux("send-keys", "-t", ctrler["pane"], "sec 1;sta")
-    # The prompt before the keys may be that of an exchange of the launcher's, which is not shown.
+    # The prompt before the keys may be that of a command of the launcher, which is not shown.
     wait_for("the keys", lambda: last_line(lab, ctrler["pane"]).endswith("sec 1;sta"), 60)
     with pytest.raises(ControlError, match="a user is typing a line at its prompt"):
         ControlClient(lab.state / "api.sock", timeout=20).processes()
@@ -319,7 +321,7 @@ def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
     lab.tmux("send-keys", "-t", ctrler["pane"], "tus", "Enter")
     wait_for("its answer", lambda: "RING(3)" in log.read_text())
     assert len(control.processes()) == 2
-    same, other = stranger(lab, 1), stranger(lab, 2)
+    same, other = other_process(lab, 1), other_process(lab, 2)
     try:
         wait_for("both", lambda: "nfv:0" in (lab.status()["ctrler"]["note"] or ""))
         refused = lab.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
@@ -337,20 +339,20 @@ def test_ids_given_twice_and_a_prompt_that_is_the_users(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
-def test_the_keeper_of_spp_py_ends_as_that_ended(tmp_path: Path, number: signal.Signals) -> None:
+def test_terminal_of_spp_py_exits_with_its_signal(tmp_path: Path, number: signal.Signals) -> None:
     program = tmp_path / "spp.py"
     program.write_text(f"import os\nos.kill(os.getpid(), {int(number)})\n")
     words = ["-m", "sppr.classic", "--api-socket", str(tmp_path / "api.sock"), "--version", "17.05", "--"]
-    keeper = pexpect.spawn(sys.executable, [*words, sys.executable, str(program)], cwd=str(ROOT), timeout=30)
-    keeper.expect(pexpect.EOF)
-    keeper.close()
-    assert keeper.signalstatus == number and not (tmp_path / "api.sock").exists()
+    classic_terminal = pexpect.spawn(sys.executable, [*words, sys.executable, str(program)], cwd=str(ROOT), timeout=30)
+    classic_terminal.expect(pexpect.EOF)
+    classic_terminal.close()
+    assert classic_terminal.signalstatus == number and not (tmp_path / "api.sock").exists()
 
 
 @pytest.mark.parametrize("lab", ["17.08", "18.05", "19.11", "HEAD"], indirect=True)
-def test_a_chain_is_wired_over_the_controller_of_spp_corrected_and_taken_down(lab: Lab) -> None:
-    """By the prompt of spp.py, and by the REST of spp-ctl. A patch that goes is reset with all, and the others come
-    back."""
+def test_chain_is_wired_corrected_and_taken_down_by_the_controller_of_spp(lab: Lab) -> None:
+    """At the prompt of spp.py, and over the REST of spp-ctl. A patch is removed by a reset of all, and the others are
+    restored."""
     plain = lab.conf.read_text()
     lab.conf.write_text(f"{plain}chains: {{web: {{path: [phy:0, phy:1]}}}}\n")
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
@@ -381,7 +383,7 @@ def test_a_chain_is_wired_over_the_controller_of_spp_corrected_and_taken_down(la
 
 @pytest.fixture
 def tap_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A tree of SPP with two chains of taps. No registry has SPP's programs, so ours stand in for them."""
+    """A tree of SPP with two chains of taps. SPP has no packages, so our programs take the place of its own."""
     lab = make(tmp_path_factory.mktemp("tree"), "realspptaps", "HEAD")
     for kind in ("primary", "nfv"):
         (program,) = (lab.folder / "spp/src" / kind).rglob(f"spp_{kind}")
@@ -396,10 +398,10 @@ def tap_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab.end()
 
 
-def test_a_chain_over_a_tree_of_spp_is_proved_from_tap_to_tap(
+def test_chain_over_a_tree_of_spp_is_proved_from_tap_to_tap(
     tap_lab: Lab, programs: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SPP has no probes and no counters: reach is the highest level, by frames of the host's kernel."""
+    """SPP has no probes and no counters, so reach is the highest level, with frames of the host kernel."""
     done = tap_lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -1,4 +1,4 @@
-"""``sppr logs``: of a part that is gone, over re-runs, and of one that prints more than a disk should hold."""
+"""``sppr logs`` of a part that exited, over restarts, and of a part with a very large output."""
 
 import signal
 import subprocess
@@ -14,7 +14,7 @@ from tests.live.lab.test_faults import SMALL, fake_tree
 from tests.live.labs import Lab, run_again
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
-#: Prints its run's number, 30 MiB, and what comes last; then ends, as a part does that cannot start.
+#: Prints the number of its run, 30 MiB and a last line, then exits, as a part that cannot start.
 CHATTERBOX = """\
 run=$(($(cat {count} 2>/dev/null || echo 0) + 1)); echo $run >{count}
 echo "run $run begins"
@@ -38,7 +38,7 @@ def follow(lab: Lab, name: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, env=lab.env, cwd=lab.folder, stdout=out, stderr=subprocess.PIPE)
 
 
-def test_a_part_that_prints_for_ever_fills_no_disk_and_is_followed_over_its_runs(lab: Lab) -> None:
+def test_large_log_is_bounded_and_followed_over_restarts(lab: Lab) -> None:
     done = lab.wakeup(*SMALL)
     assert done.returncode == 4 and "pri: exited with status 7" in done.stderr
     wait_for("the log", lambda: "run 1 ends" in lab.sppr("logs", "pri", "--session", lab.session).stdout)
@@ -60,7 +60,7 @@ def test_a_part_that_prints_for_ever_fills_no_disk_and_is_followed_over_its_runs
     assert lab.leftovers() == []
 
 
-def test_a_pipe_gets_plain_lines_and_raw_keeps_the_escapes(lab: Lab) -> None:
+def test_output_to_a_pipe_is_plain_and_raw_keeps_escapes(lab: Lab) -> None:
     lab.wakeup(*SMALL)
     pane = lab.status()["ctrler"]["pane"]
     wait_for("the prompt", lambda: "spp >" in lab.tmux("capture-pane", "-p", "-t", pane))

@@ -1,4 +1,4 @@
-"""With a terminal: wakeup shows the session; inside tmux it switches to it; Tab knows the verbs."""
+"""With a terminal, wakeup attaches to the session, or switches to it inside tmux. Tab completes commands."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def spawn(lab: Lab, *command: str) -> "pexpect.spawn[str]":
-    """A user's terminal."""
+    """Start a command in a terminal."""
     return pexpect.spawn(command[0], list(command[1:]), env=lab.env, encoding="utf-8", dimensions=(40, 120), timeout=60)
 
 
@@ -40,7 +40,7 @@ def clients(lab: Lab) -> list[str]:
     return lab.tmux("list-clients", "-F", "#{client_session} #{window_name}").splitlines()
 
 
-def test_a_terminal_sees_the_waiting_and_is_then_attached(lab: Lab) -> None:
+def test_terminal_shows_progress_and_is_attached(lab: Lab) -> None:
     terminal = spawn(lab, *wakeup(lab))
     terminal.expect("waiting for it to be connected to the controller")
     wait_for("a client", lambda: clients(lab) == ["testlab3 w0"], 60)
@@ -54,7 +54,7 @@ def test_a_terminal_sees_the_waiting_and_is_then_attached(lab: Lab) -> None:
     again.close(force=True)
 
 
-def test_t07_inside_the_same_tmux_server_the_client_is_switched(lab: Lab) -> None:
+def test_t07_client_of_the_same_tmux_server_is_switched(lab: Lab) -> None:
     outer = spawn(lab, "tmux", "-L", lab.session, "new-session", "-s", "outer", "/bin/sh")
     wait_for("a client", lambda: clients(lab))
     wait_for("a prompt", lambda: labs.last_line(lab, "=outer:").endswith(("$", "#")))  # keys before it are lost
@@ -63,7 +63,7 @@ def test_t07_inside_the_same_tmux_server_the_client_is_switched(lab: Lab) -> Non
     outer.close(force=True)
 
 
-def test_t07_inside_another_tmux_server_nothing_is_nested_and_the_command_is_told(lab: Lab) -> None:
+def test_t07_inside_another_tmux_server_the_command_is_printed(lab: Lab) -> None:
     lab.env["TMUX"] = "/tmp/tmux-0/somebody,1,0"
     terminal = spawn(lab, *wakeup(lab))
     terminal.expect("inside another tmux server")
@@ -72,7 +72,7 @@ def test_t07_inside_another_tmux_server_nothing_is_nested_and_the_command_is_tol
     assert clients(lab) == []
 
 
-def test_in_zsh_too_the_command_is_one_arrow_up_away(lab: Lab) -> None:
+def test_arrow_up_in_zsh_gives_the_command(lab: Lab) -> None:
     lab.env["SHELL"] = "/usr/bin/zsh"
     (lab.folder / "home" / ".zshrc").write_text("PS1='mine> '\n")
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
@@ -99,7 +99,7 @@ def test_in_zsh_too_the_command_is_one_arrow_up_away(lab: Lab) -> None:
         ("wakeup", "wakeup --vd", "plain,--vdev-tap"),
     ],
 )
-def test_tab_completes_verbs_and_options(program: str, words: str, offered: str) -> None:
+def test_tab_completes_commands_and_options(program: str, words: str, offered: str) -> None:
     typed = words.split()
     env = os.environ | {
         f"_{program.upper()}_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(typed) - 1),

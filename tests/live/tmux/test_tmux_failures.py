@@ -1,12 +1,12 @@
-"""What broke launchers over tmux before us, T1 to T23 of the known troubles, one test each and named after it.
+"""Known failures of tmux-based launchers, T1 to T23. Each has a test, with its number.
 
-All apply, some only in part, for by design we do less than those that failed:
-T1   nothing is typed into a pane; what is held is that no shell start-up file can keep a command from running.
-T4   no window or pane is ever targeted by its name; session names are the user's, and refused (tests/errors, too).
-T16  libtmux's own listing, which fails under LC_ALL=C, is not called; its separator is pinned all the same.
-T17  we set no hook and run no run-shell; tmux expands folders (-c) and pipe-pane's command in the same way.
+All apply, some only in part, because this launcher does less than those that failed:
+T1   no keys are typed into a pane; the test shows that no shell start-up file keeps a command from running.
+T4   windows and panes are never targeted by name; session names are chosen by the user, and checked (tests/errors).
+T16  libtmux's listing fails under LC_ALL=C and is not called; its separator is still pinned.
+T17  hooks and run-shell are not used; tmux expands folders (-c) and the command of pipe-pane in the same way.
 
-Each runs on Debian's tmux and on the one of its backports. The user's ~/.tmux.conf and shell are hostile throughout.
+Each runs on Debian's tmux and on that of its backports. The user's ~/.tmux.conf and shell are always hostile.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ set -g default-command 'cat'
 set -g remain-on-exit off
 set -g update-environment 'NOTHING'
 """
-#: A start-up file that does what was seen in users' homes, by what it does.
+#: Start-up files as seen in home directories of users, by effect.
 START_UP = {
     "flushes": f"{sys.executable} -c 'import termios; termios.tcflush(0, termios.TCIFLUSH)'\n",
     "reads a key": "read -r -t 0.2 -n 1 _\n",
@@ -64,7 +64,7 @@ START_UP = {
 
 
 class Bench:
-    """A tmux server of the test's own, in a folder of its own, with a home whose files are hostile."""
+    """A private tmux server in its own folder, with hostile files in the home directory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,7 +79,7 @@ class Bench:
         return subprocess.run(["tmux", "-L", "bench", *words], capture_output=True, text=True, check=False).stdout
 
     def part(self, *argv: str, env: Mapping[str, str] | None = None, folder: Path | None = None) -> PaneFiles:
-        """A part that will run ``argv``: its script and its gate."""
+        """Return a part that will run ``argv``: its script and its gate."""
         self.count += 1
         files = PaneFiles(folder or self.folder, f"part{self.count}")
         pane.write(files, argv, files.folder, (), env or {})
@@ -95,7 +95,7 @@ class Bench:
         return self.tmux.create_session(session, windows, size, "bench")
 
     def build(self, session: str, *parts: PaneFiles) -> dict[str, Pane]:
-        """A window a part, and all gates opened."""
+        """Make a window for each part, and open all gates."""
         made = self.make(session, *(self.window(files.name, files) for files in parts))
         self.open(*parts)
         return made
@@ -121,13 +121,13 @@ def exited(files: PaneFiles, status: int = 0) -> bool:
 
 @pytest.fixture(scope="module", params=["machine's", "backport's"])
 def version(request: pytest.FixtureRequest) -> Path:
-    """The folder of the tmux to use."""
+    """Return the folder of the tmux to use."""
     return Path(shutil.which("tmux") or "").parent if request.param == "machine's" else tmux_versions.backport()
 
 
 @pytest.fixture
 def bench(version: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    # Short: a tmux socket lies in it.
+    # Short, because it contains a tmux socket.
     with tempfile.TemporaryDirectory(prefix="sppr-t") as name:
         folder = Path(name)
         home = Path(os.environ["HOME"])
@@ -155,7 +155,7 @@ def _tree(pid: int) -> list[psutil.Process]:
         return []
 
 
-def test_the_two_versions_differ() -> None:
+def test_versions_of_tmux_differ() -> None:
     assert (
         tmux_versions.version(tmux_versions.backport())
         != subprocess.run(["tmux", "-V"], capture_output=True, text=True, check=True).stdout.strip()
@@ -163,7 +163,7 @@ def test_the_two_versions_differ() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_t01_keys_typed_before_the_shell_is_ready_are_lost(
+def test_t01_commands_run_despite_slow_start_up_files(
     bench: Bench, shell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """100 commands over ten hostile start-up files, of either shell: none is lost."""
@@ -183,14 +183,14 @@ def test_t01_keys_typed_before_the_shell_is_ready_are_lost(
     assert len(list(bench.folder.glob("ran*"))) == len(parts) == 100
 
 
-def test_t02_base_index_1_breaks_targets(bench: Bench) -> None:
+def test_t02_targets_work_with_base_index_1(bench: Bench) -> None:
     made = bench.build("t02", bench.part("sleep", "60"), bench.part("sleep", "60"))
     assert bench.cmd("list-windows", "-t", "=t02", "-F", "#{window_index}").split() == ["1", "2"], "the user's option"
     assert bench.panes("t02") == {p.pane: p.pid for p in made.values()} and len(made) == 2
     assert bench.cmd("list-panes", "-s", "-t", "=t02", "-F", "#{pane_title}").split() == list(made)
 
 
-def test_t03_a_window_is_renamed_under_us(bench: Bench) -> None:
+def test_t03_windows_keep_their_names(bench: Bench) -> None:
     files = bench.part("printf", r"\033kmine\033\\\033]2;title\007")
     made = bench.build("t03", files)
     assert exited(files)
@@ -201,7 +201,7 @@ def test_t03_a_window_is_renamed_under_us(bench: Bench) -> None:
     assert bench.cmd("show-options", "-pv", "-t", made["part1"].pane, "@sppr_part") == "part1\n"
 
 
-def test_t04_dots_colons_and_equal_names_hit_another_target(bench: Bench) -> None:
+def test_t04_dots_colons_and_equal_names_are_not_ambiguous(bench: Bench) -> None:
     for name in ("a.b", "a:b"):
         done = subprocess.run(
             [sys.executable, "-m", "sppr", "up", "--session", name, "--dry-run"],
@@ -215,7 +215,7 @@ def test_t04_dots_colons_and_equal_names_hit_another_target(bench: Bench) -> Non
     assert len({p.window for p in made.values()}) == 2 and set(bench.panes("t04")) == {p.pane for p in made.values()}
 
 
-def test_t05_a_session_whose_name_begins_alike_is_taken_for_ours(bench: Bench) -> None:
+def test_t05_session_with_our_name_as_prefix_is_not_ours(bench: Bench) -> None:
     bench.build("t05x", bench.part("sleep", "60"))
     assert not bench.has("t05") and bench.panes("t05") == {}
     bench.tmux.kill_session("t05")
@@ -225,8 +225,8 @@ def test_t05_a_session_whose_name_begins_alike_is_taken_for_ours(bench: Bench) -
     assert bench.has("t05x") and not bench.has("t05")
 
 
-def test_t06_no_space_for_a_new_pane(bench: Bench) -> None:
-    """32 secondaries in the one window of a small terminal."""
+def test_t06_many_panes_fit_in_a_small_terminal(bench: Bench) -> None:
+    """32 secondaries in one window of a small terminal."""
     parts = [bench.part("true") for _ in range(32)]
     made = bench.make("t06", bench.window("sec", *parts), size=(80, 24))
     assert len({p.pane for p in made.values()}) == 32 and len({p.window for p in made.values()}) == 1
@@ -234,8 +234,8 @@ def test_t06_no_space_for_a_new_pane(bench: Bench) -> None:
     assert all(exited(files) for files in parts)
 
 
-def test_t07_a_session_is_nested_in_tmux(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside the same server the client is switched; inside another, the way out is told (test_terminal, too)."""
+def test_t07_session_is_not_nested_in_tmux(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same server the client is switched. In another server the command to attach is printed (test_terminal)."""
     bench.build("t07", bench.part("sleep", "60"))
     monkeypatch.setenv("TMUX", f"{bench.socket},1,0")
     assert bench.tmux.attach_argv("t07")[3:] == ["switch-client", "-t", "=t07"]
@@ -243,7 +243,7 @@ def test_t07_a_session_is_nested_in_tmux(bench: Bench, monkeypatch: pytest.Monke
     assert bench.tmux.attach_argv("t07")[3:] == ["attach", "-t", "=t07"] and bench.tmux.inside_another()
 
 
-def test_t08_a_default_command_of_the_user_runs_in_our_panes_and_their_options_stay(bench: Bench) -> None:
+def test_t08_default_command_of_the_user_is_not_run_and_options_are_kept(bench: Bench) -> None:
     bench.cmd("new-session", "-d", "-s", "theirs", "cat")
     options = ("show-options", "-g"), ("show-options", "-gw"), ("show-options", "-s"), ("show-environment", "-g")
     before = [bench.cmd(*words) for words in options]
@@ -256,7 +256,7 @@ def test_t08_a_default_command_of_the_user_runs_in_our_panes_and_their_options_s
     assert "cat" not in names and [bench.cmd(*words) for words in options] == before
 
 
-def test_t09_a_server_that_runs_has_an_old_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_t09_environment_is_current_on_a_running_server(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTE_TARGET", "old")
     bench.cmd("new-session", "-d", "-s", "old", "cat")
     message, shell = bench.folder / "message", bench.folder / "shell"
@@ -269,7 +269,7 @@ def test_t09_a_server_that_runs_has_an_old_environment(bench: Bench, monkeypatch
     assert wait_for("the shell", lambda: shell.exists() and shell.read_text()) == "new\n"
 
 
-def test_t10_a_session_right_after_kill_server(bench: Bench) -> None:
+def test_t10_session_right_after_kill_server_is_created(bench: Bench) -> None:
     for _ in range(20):
         bench.cmd("new-session", "-d", "-s", "old", "cat")
         bench.cmd("kill-server")
@@ -278,8 +278,8 @@ def test_t10_a_session_right_after_kill_server(bench: Bench) -> None:
         bench.cmd("kill-server")
 
 
-def test_t11_socket_files_of_servers_that_ended_stay(bench: Bench) -> None:
-    """The server that --socket-name made for a lab ends with its last session, and its socket goes, too."""
+def test_t11_socket_files_of_ended_servers_are_removed(bench: Bench) -> None:
+    """The server that --socket-name started ends with its last session, and its socket is removed."""
     bench.build("t11", bench.part("sleep", "60"))
     bench.build("other", bench.part("sleep", "60"))
     bench.tmux.kill_session("t11")
@@ -288,7 +288,7 @@ def test_t11_socket_files_of_servers_that_ended_stay(bench: Bench) -> None:
     wait_for("the socket to go", lambda: not bench.socket.exists())
 
 
-def test_t12_the_exit_status_is_lost_when_the_pane_closes(bench: Bench) -> None:
+def test_t12_exit_status_is_kept_when_the_pane_closes(bench: Bench) -> None:
     home = Path(os.environ["HOME"])
     (home / ".bashrc").write_text("exit\n")
     files = bench.part("sh", "-c", "echo last words; exit 7")
@@ -298,7 +298,7 @@ def test_t12_the_exit_status_is_lost_when_the_pane_closes(bench: Bench) -> None:
     assert "last words" in files.log.read_text() and "[part1 exited with status 7" in files.log.read_text()
 
 
-def test_t13_a_long_command_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_t13_long_commands_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """100 kB of arguments; and 30 panes whose folder, PATH and HOME are long: a tmux message holds 16 KiB."""
     words = [f"{i:04}{'x' * 996}" for i in range(100)]
     long = bench.part("sh", "-c", 'echo "$#"', *words)
@@ -311,8 +311,8 @@ def test_t13_a_long_command_is_refused(bench: Bench, monkeypatch: pytest.MonkeyP
     wait_for("its output", lambda: "\n99\r\n" in long.log.read_bytes().decode())
 
 
-def test_t14_output_beyond_the_scrollback_is_lost(bench: Bench) -> None:
-    """From the first byte to the last, though tmux keeps 2000 lines."""
+def test_t14_log_has_output_beyond_the_scrollback(bench: Bench) -> None:
+    """The log is complete, although tmux keeps 2000 lines."""
     files = bench.part("seq", "1", "20000")
     bench.build("t14", files)
     assert exited(files)
@@ -321,8 +321,8 @@ def test_t14_output_beyond_the_scrollback_is_lost(bench: Bench) -> None:
     assert [line for line in lines if line.isdigit()] == [str(n) for n in range(1, 20001)]
 
 
-def test_t16_the_c_locale_breaks_the_listing(bench: Bench) -> None:
-    """In a process of its own: libtmux reads its separator when it is imported."""
+def test_t16_listing_works_in_the_c_locale(bench: Bench) -> None:
+    """Runs in a separate process: libtmux reads its separator when it is imported."""
     program = (
         "from tests.live.tmux.test_tmux_failures import *; bench = Bench(Path('/'))\n"
         "made = bench.make('t16', bench.window('one', PaneSpec('one', Path('/'), ('cat',))))\n"
@@ -336,8 +336,8 @@ def test_t16_the_c_locale_breaks_the_listing(bench: Bench) -> None:
         assert done.stdout == "True True 1\n", done.stderr
 
 
-def test_t17_strings_are_expanded_by_tmux(bench: Bench) -> None:
-    """A folder's name with strftime, a format and a shell command in it."""
+def test_t17_strings_are_not_expanded_by_tmux(bench: Bench) -> None:
+    """The name of a folder contains strftime, a format and a shell command."""
     odd = bench.folder / "a %Y #{pid} #(touch pwned) #[x] ${HOME} $(touch pwned2);"
     odd.mkdir()
     files = bench.part("pwd", folder=odd)
@@ -350,8 +350,8 @@ def test_t17_strings_are_expanded_by_tmux(bench: Bench) -> None:
     assert not [p for p in (bench.folder, Path.cwd(), Path(os.environ["HOME"]), Path("/")) if list(p.glob("pwned*"))]
 
 
-def test_t18_a_new_window_lands_in_another_session_or_on_an_index_in_use(bench: Bench) -> None:
-    """A window, and a session, of the user's that are called as ours; their current session is another."""
+def test_t18_new_window_is_in_our_session_at_a_free_index(bench: Bench) -> None:
+    """A window and a session of the user have our names, and another session is current."""
     bench.cmd("new-session", "-d", "-s", "theirs", "-n", "t18", "cat")
     bench.cmd("new-window", "-t", "=theirs:7", "-n", "part2", "cat")
     bench.cmd("new-session", "-d", "-s", "t18-2", "-n", "part1", "cat")
@@ -386,8 +386,8 @@ def user_conf(text: str) -> None:
         "set-hook -g pane-exited kill-session",
     ],
 )
-def test_t20_an_option_of_the_user_ends_or_empties_a_detached_session(bench: Bench, line: str) -> None:
-    """These do not, or no more."""
+def test_t20_options_of_the_user_do_not_end_a_detached_session(bench: Bench, line: str) -> None:
+    """These options have no effect, or none any more."""
     user_conf(line)
     first, second = bench.part("sleep", "60"), bench.part("sleep", "60")
     made = bench.build("t20", first, second)
@@ -401,8 +401,8 @@ def test_t20_an_option_of_the_user_ends_or_empties_a_detached_session(bench: Ben
 
 
 @pytest.mark.parametrize("attached", [False, True])
-def test_t21_exit_unattached_ends_the_server(bench: Bench, attached: bool) -> None:
-    """Refused, also where another terminal keeps the server up for now."""
+def test_t21_exit_unattached_is_refused(bench: Bench, attached: bool) -> None:
+    """Refused, even while another terminal keeps the server running."""
     user_conf("set -s exit-unattached on")
     words = ["-L", "bench", "new-session", "-s", "theirs", "cat"]
     terminal = pexpect.spawn("tmux", words, dimensions=(40, 120), timeout=20) if attached else None
@@ -427,7 +427,7 @@ def test_t21_exit_unattached_ends_the_server(bench: Bench, attached: bool) -> No
         ("after-new-window", "kill-window"),
     ],
 )
-def test_t22_a_hook_of_the_user_ends_the_session(bench: Bench, hook: str, ends: str) -> None:
+def test_t22_hook_of_the_user_that_ends_the_session_is_reported(bench: Bench, hook: str, ends: str) -> None:
     user_conf(f"set-hook -g {hook} {ends}")
     parts = [bench.part("sleep", "60") for _ in range(3)]
     with pytest.raises(HostError, match="tmux ended the session t22 or some of its panes") as e:
@@ -436,8 +436,8 @@ def test_t22_a_hook_of_the_user_ends_the_session(bench: Bench, hook: str, ends: 
 
 
 @pytest.mark.parametrize("alias", ["new-session=kill-server", "set-option=kill-session"])
-def test_t23_an_alias_of_the_user_stands_for_a_command_of_ours(bench: Bench, alias: str) -> None:
-    """tmux 3.3 does not take an alias for its own commands, later ones do."""
+def test_t23_alias_of_the_user_does_not_replace_our_commands(bench: Bench, alias: str) -> None:
+    """tmux 3.3 ignores an alias of a tmux command, later releases use it."""
     user_conf(f"set -s command-alias[100] {alias}")
     try:
         bench.build("t23", bench.part("sleep", "60"))
@@ -458,8 +458,8 @@ def lab(version: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab
 
 
 @pytest.mark.parametrize("version", ["machine's"], indirect=True)
-def test_t15_kill_session_leaves_what_ignores_sighup(lab: Lab) -> None:
-    """The primary's child ignores all that is polite, and so does one started by hand beside it."""
+def test_t15_down_stops_processes_that_ignore_sighup(lab: Lab) -> None:
+    """The child of the primary ignores SIGTERM and SIGHUP, and so does a process started by hand."""
     fake_tree(lab, "trap '' HUP TERM INT; (while :; do sleep 1; done) & echo 'EAL: FATAL: no'; wait; sleep 60")
     assert lab.wakeup("-ns", "0", "-nr", "0", "-nv", "0").returncode == 4
     shell = lab.tmux("list-panes", "-t", "=testlab8:w0", "-F", "#{pane_id}").strip()
@@ -470,8 +470,8 @@ def test_t15_kill_session_leaves_what_ignores_sighup(lab: Lab) -> None:
     assert lab.leftovers() == []
 
 
-def test_t19_the_terminal_closes_and_the_lab_is_lost(lab: Lab) -> None:
-    """The terminal wakeup runs in is closed once the lab is shown: the lab stays, and the next command knows it."""
+def test_t19_lab_continues_when_the_terminal_closes(lab: Lab) -> None:
+    """The terminal of wakeup is closed after it attached: the lab continues, and the next command finds it."""
     words = ["--conf", str(lab.conf), "--socket-name", lab.session, "-ns", "1", "-nr", "0", "-nv", "0"]
     terminal = pexpect.spawn(str(ROOT / "bin/wakeup.py"), words, env=lab.env, dimensions=(40, 120), timeout=60)
     wait_for("a client", lambda: lab.tmux("list-clients", "-F", "x") == "x\n", 60)

@@ -1,4 +1,4 @@
-"""A tmux newer than the machine's own: Debian's backport of it, unpacked below build/, nothing installed."""
+"""A newer tmux than that of this machine: Debian's backport, unpacked below build/ and not installed."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ FOLDER = ROOT / "build" / "tmux-backport"
 
 
 def backport() -> Path:
-    """The folder that holds ``tmux`` of Debian's backports: fetched once by apt-get, half a megabyte, 3 s."""
+    """Return the folder with ``tmux`` of Debian's backports. apt-get downloads it once: half a megabyte, 3 s."""
     program = FOLDER / "usr/bin/tmux"
     if not program.exists():
         _fetch()
@@ -23,7 +23,7 @@ def version(folder: Path) -> str:
 
 
 def _fetch() -> None:
-    """apt-get with lists, cache and sources of its own: the machine's stay as they are."""
+    """Run apt-get with its own lists, cache and sources: those of the machine do not change."""
     apt = FOLDER / "apt"
     for name in ("lists/partial", "cache/archives/partial"):
         (apt / name).mkdir(parents=True, exist_ok=True)

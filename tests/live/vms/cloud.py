@@ -1,5 +1,5 @@
-"""A second image, by another recipe than ours: Debian as its packages leave it: systemd, cloud-init, a locked root, a
-login prompt on the console. Built once into build/."""
+"""An image from another recipe: a standard Debian with systemd, cloud-init, a locked root and a login prompt on the
+console. Built once, below build/."""
 
 import fcntl
 import os
@@ -26,14 +26,14 @@ LABEL linux
   INITRD initrd.img
   APPEND root=/dev/vda2 console=ttyS0 mitigations=off no_timer_check tsc=reliable cryptomgr.notests
 """
-#: Services that take long under emulation, and say nothing about whether a cloud image can be used.
+#: Services that are slow under emulation, and not needed to test a cloud image.
 SLOW = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_reap.service", "e2scrub_all.timer", "fstrim.timer",
         "dpkg-db-backup.timer")  # fmt: skip
 IMAGE = ROOT / "build" / "cloud-debian.qcow2"
 
 
 def ensure() -> Path:
-    """The image, built where it is missing; one build at a time."""
+    """Return the image. Build it if it is missing; one build at a time."""
     IMAGE.parent.mkdir(exist_ok=True)
     with (IMAGE.parent / ".cloud.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

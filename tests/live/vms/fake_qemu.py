@@ -1,6 +1,6 @@
-"""Stands for qemu-system-x86_64 on PATH: its console is at a prompt at once, and it takes every powerdown for granted.
+"""A fake qemu-system-x86_64 on PATH. Its console has a prompt at once, and it accepts every powerdown.
 
-VM 7 ignores ``quit`` and all polite signals, too. Other questions (-version, -accel help) go to the real one.
+VM 7 also ignores ``quit``, SIGTERM and SIGHUP. Queries (-version, -accel help) go to the real one.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ while True:
     client, _ = server.accept()
     with contextlib.suppress(OSError), client:
         client.sendall(json.dumps({"QMP": {"version": {}, "capabilities": []}}).encode() + b"\n")
-        # One question at a time, none longer than this, and no end of line behind it.
+        # One command at a time, at most this long, without an end of line.
         while asked := client.recv(4096):
             question = json.loads(asked)
             client.sendall(json.dumps({"return": {}, "id": question.get("id")}).encode() + b"\n")

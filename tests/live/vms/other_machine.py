@@ -1,17 +1,17 @@
-"""Another machine, for what a guest reaches beyond its host: a network namespace with one address."""
+"""Another machine for the network tests of guests: a network namespace with one address."""
 
 import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
 
-#: Of this machine on the link to the other, and of the other: of the block for measurements (RFC 2544).
+#: The addresses of this machine and of the other on their link, from the block for benchmarks (RFC 2544).
 HERE, THERE = "198.18.77.1", "198.18.77.2"
 
 
 @contextlib.contextmanager
 def other_machine() -> Iterator[str]:
-    """The name of its namespace, for ``ip netns exec``. Needs root."""
+    """Create the namespace, and yield its name for ``ip netns exec``. Needs root."""
     name, link = f"sppr-other-{os.getpid()}", f"so{os.getpid() % 10**6}"
     inside = ["ip", "-n", name]
     commands = [
@@ -25,6 +25,6 @@ def other_machine() -> Iterator[str]:
             subprocess.run(command, check=True)
         yield name
     finally:
-        # The namespace takes its end of the link with it, but some time later.
+        # The end of the link in the namespace is removed with it, but later.
         subprocess.run(["ip", "link", "delete", link], check=False)
         subprocess.run(["ip", "netns", "delete", name], check=False)

@@ -1,4 +1,4 @@
-"""The base image boots by itself to a root shell, is a Debian, keeps instances apart; its build is all or nothing."""
+"""The base image boots to a root shell, is a Debian, and has no shared identity. Its build completes or leaves nothing."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 class Guest:
-    """A throw-away QEMU on the base image, its serial console on pexpect."""
+    """A QEMU on a temporary overlay of the base image, with pexpect on its serial console."""
 
     def __init__(self, image: Path, folder: Path, name: str | None = "vm-v11", key: Path | None = None) -> None:
         self.port = free_port()
@@ -66,7 +66,7 @@ class Guest:
         self.boot_text = str(self.console.before)
 
     def run(self, command: str) -> str:
-        """What ``command`` prints on the console."""
+        """Run ``command`` on the console, and return its output."""
         self.console.sendline(command)
         self.console.expect(SHELL_READY)
         return "\n".join(str(self.console.before).replace("\r", "").split("\n")[1:]).strip()
@@ -105,14 +105,14 @@ def guest(base_image: Path, key: Path, tmp_path_factory: pytest.TempPathFactory)
         yield vm
 
 
-def test_boots_to_a_quiet_root_shell(guest: Guest) -> None:
+def test_image_boots_to_a_quiet_root_shell(guest: Guest) -> None:
     print(f"prompt after {guest.seconds:.1f} s")
     noise = [line for line in guest.boot_text.replace("\r", "").split("\n") if line.strip()]
     assert len(noise) <= 1, noise  # SYSLINUX says its name
     assert "\x1b" not in guest.boot_text
 
 
-def test_is_debian_with_apt_and_a_kernel(guest: Guest) -> None:
+def test_image_is_debian_with_apt_and_a_kernel(guest: Guest) -> None:
     assert guest.run("hostname") == "vm-v11"
     assert guest.run("apt-get --version").startswith("apt 2.")
     assert guest.run("cat /etc/debian_version").startswith("12.")
@@ -122,16 +122,16 @@ def test_is_debian_with_apt_and_a_kernel(guest: Guest) -> None:
     assert "deb.debian.org" in guest.run("grep -h ^deb /etc/apt/sources.list")
 
 
-def test_addresses_go_to_the_interface_with_the_mac(guest: Guest) -> None:
+def test_addresses_are_set_on_the_interface_with_the_mac(guest: Guest) -> None:
     shown = guest.run("ip -br -4 a | cat").splitlines()
     assert {line.split()[2] for line in shown} == {"127.0.0.1/8", "10.0.2.15/24", "192.168.122.5/24"}
     link = next(line.split()[0] for line in shown if "192.168.122.5" in line)
     assert guest.run(f"cat /sys/class/net/{link}/address") == MAC
-    # No name server of the machine that built the image, and none on this network.
+    # The image has no name server of its build machine, and this network has none.
     assert guest.run("cat /etc/resolv.conf 2>/dev/null") == ""
 
 
-def test_ssh_takes_the_key_and_no_password(guest: Guest, key: Path) -> None:
+def test_ssh_accepts_the_key_and_no_password(guest: Guest, key: Path) -> None:
     wait = Deadline(60)
     assert wait.poll(lambda: guest.ssh("-i", str(key)).stdout.strip() == "vm-v11", 0.2)
     print(f"ssh {wait.elapsed():.1f} s after it was asked for")
@@ -141,7 +141,9 @@ def test_ssh_takes_the_key_and_no_password(guest: Guest, key: Path) -> None:
     assert guest.run("cut -d: -f2 /etc/shadow | sort -u | tr -d '\\n'") in ("!*", "*!", "*")
 
 
-def test_boots_with_nothing_said_and_shares_no_identity(guest: Guest, base_image: Path, tmp_path: Path) -> None:
+def test_image_boots_without_parameters_and_has_no_shared_identity(
+    guest: Guest, base_image: Path, tmp_path: Path
+) -> None:
     wait_key = "until [ -s /etc/ssh/ssh_host_ed25519_key ]; do sleep .2; done"
     with closing(Guest(base_image, tmp_path, name=None)) as other:
         assert other.run("hostname") == "sppr"
@@ -151,7 +153,7 @@ def test_boots_with_nothing_said_and_shares_no_identity(guest: Guest, base_image
         assert re.fullmatch("[0-9a-f]{32}", other.run("cat /etc/machine-id"))
 
 
-def test_powers_off_on_request(guest: Guest) -> None:
+def test_guest_powers_off_on_request(guest: Guest) -> None:
     wait = Deadline(15)
     guest.execute("system_powerdown")
     guest.console.expect(pexpect.EOF, timeout=wait.remaining())
@@ -159,12 +161,12 @@ def test_powers_off_on_request(guest: Guest) -> None:
     assert guest.console.wait() == 0  # type: ignore[no-untyped-call]
 
 
-# The build: all or nothing. A ten-line mmdebstrap takes the place of the real one, so that these take a second.
+# The build completes or leaves nothing. A fake mmdebstrap replaces the real one, so these tests take a second.
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder first on PATH, with an ``mmdebstrap`` that makes a tree just good enough for the later steps."""
+    """Put a folder first on PATH, with an ``mmdebstrap`` that makes a minimal tree for the later steps."""
     folder = tmp_path / "bin"
     folder.mkdir()
     with tarfile.open(folder / "root.tar", "w") as tar:
@@ -187,21 +189,21 @@ def leftovers(out: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("broken", ["mmdebstrap", "mke2fs", "syslinux", "qemu-img"])
-def test_a_failed_step_leaves_nothing(fake: Path, tmp_path: Path, broken: str) -> None:
+def test_failed_step_leaves_nothing(fake: Path, tmp_path: Path, broken: str) -> None:
     program(fake / broken, "echo no luck >&2; exit 1")
     with pytest.raises(LaunchError, match=f"{broken} exited with status 1"):
         build_base(tmp_path / BASE_NAME)
     assert leftovers(tmp_path / BASE_NAME) == []
 
 
-def test_control_c_leaves_nothing(fake: Path, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing(fake: Path, tmp_path: Path) -> None:
     program(fake / "mke2fs", "kill -INT $PPID; sleep 5")
     with pytest.raises(KeyboardInterrupt):
         build_base(tmp_path / BASE_NAME)
     assert leftovers(tmp_path / BASE_NAME) == []
 
 
-def test_what_a_killed_build_left_is_cleared_by_the_next(fake: Path, tmp_path: Path) -> None:
+def test_next_build_removes_leftovers_of_a_killed_build(fake: Path, tmp_path: Path) -> None:
     out = tmp_path / BASE_NAME
     program(fake / "mke2fs", "kill -KILL $PPID")
     script = f"from pathlib import Path; from sppr.images.build import build_base; build_base(Path({str(out)!r}))"
@@ -214,7 +216,7 @@ def test_what_a_killed_build_left_is_cleared_by_the_next(fake: Path, tmp_path: P
     assert len(steps) == 3
 
 
-def test_an_image_that_exists_is_not_replaced(tmp_path: Path) -> None:
+def test_existing_image_is_not_replaced(tmp_path: Path) -> None:
     out = tmp_path / BASE_NAME
     out.write_text("precious")
     with pytest.raises(HostError, match="already exists"):
@@ -222,7 +224,7 @@ def test_an_image_that_exists_is_not_replaced(tmp_path: Path) -> None:
     assert out.read_text() == "precious"
 
 
-def test_two_builds_of_one_image_do_not_meet(fake: Path, tmp_path: Path) -> None:
+def test_concurrent_builds_of_one_image_are_serialised(fake: Path, tmp_path: Path) -> None:
     out = tmp_path / BASE_NAME
     program(fake / "mmdebstrap", f"echo here > {tmp_path}/started; exec sleep 30")
     script = f"from pathlib import Path; from sppr.images.build import build_base; build_base(Path({str(out)!r}))"

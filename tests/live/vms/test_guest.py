@@ -1,4 +1,4 @@
-"""Packets into guests: the region between two host processes, a ring VM and a vhost VM with spp_vm inside."""
+"""Packets to guests: a shared region between two host processes, and a ring VM and a vhost VM with spp_vm."""
 
 import contextlib
 import itertools
@@ -57,7 +57,7 @@ def lab(programs: None, tmp_path: Path) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def template(programs: None, base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template over the base image, as bring-up makes it."""
+    """A template of the base image, as bring-up makes it."""
     folder = tmp_path_factory.mktemp("images")
     (folder / base_image.name).symlink_to(base_image)
     store = Store(folder, base_image.name, "qcow2")
@@ -67,13 +67,13 @@ def template(programs: None, base_image: Path, tmp_path_factory: pytest.TempPath
 
 
 def crosses(source: TapEnd, sink: TapEnd, seconds: float = 20.0) -> None:
-    """Traffic gets from one tap end to the other, now or soon."""
+    """Wait until traffic passes from one tap end to the other."""
     wait_for("a frame across", lambda: passes(source, sink, next(marks)), seconds)
     sink.drain()
 
 
 def whole(source: TapEnd, sink: TapEnd, count: int, window: int = 16) -> float:
-    """``count`` numbered frames get across, none lost, none out of order; frames a second."""
+    """Send ``count`` numbered frames, none lost or reordered. Return frames a second."""
     began = time.monotonic()
     got = send_all(source, sink, count, window)
     assert got == list(range(count))
@@ -81,7 +81,7 @@ def whole(source: TapEnd, sink: TapEnd, count: int, window: int = 16) -> float:
 
 
 def through_region(lab: Lab) -> tuple[Process, Connection]:
-    """tap:0 -> ivshmem:7 -> whoever is there -> ivshmem:7 -> tap:1, forwarding."""
+    """Forward tap:0 -> ivshmem:7 -> the peer -> ivshmem:7 -> tap:1."""
     process, nfv = lab.start_nfv(1)
     nfv.ok("add ivshmem:7", "patch tap:0 ivshmem:7", "patch ivshmem:7 tap:1", "forward")
     return process, nfv
@@ -110,7 +110,7 @@ def test_ten_thousand_frames_cross_a_region_twice_in_order(lab: Lab) -> None:
     assert nfv.status()["patches"] == []
 
 
-def test_the_primarys_forwarder_takes_a_region_too(lab: Lab) -> None:
+def test_forwarder_of_the_primary_can_use_a_region(lab: Lab) -> None:
     _, primary = lab.start_primary()
     primary.ok("add ivshmem:7", "patch tap:0 ivshmem:7", "patch ivshmem:7 tap:1", "forward")
     peer(lab, "echo")
@@ -119,14 +119,14 @@ def test_the_primarys_forwarder_takes_a_region_too(lab: Lab) -> None:
     whole(source, sink, 300)
 
 
-def test_one_process_has_a_region_and_files_of_others_are_refused(lab: Lab) -> None:
+def test_region_has_one_user_and_files_of_other_users_are_refused(lab: Lab) -> None:
     lab.start_primary()
     _, one = lab.start_nfv(1)
     process, two = lab.start_nfv(2)
     one.ok("add ivshmem:7")
     one.failed("add ivshmem:7")
     two.failed("add ivshmem:7")
-    process.wait_said("another process has this region")
+    process.wait_printed("another process has this region")
     one.ok("del ivshmem:7")
     two.ok("add ivshmem:7")
     (lab.sockets / "ivshmem8").symlink_to(lab.sockets / "ivshmem7")
@@ -136,11 +136,11 @@ def test_one_process_has_a_region_and_files_of_others_are_refused(lab: Lab) -> N
     os.chown(lab.sockets / "ivshmem10", 65534, 65534)
     for number, why in ((8, "symbolic link"), (9, "too short"), (10, "Permission denied")):  # root has no dac_override
         one.failed(f"add ivshmem:{number}")
-        lab.processes[1].wait_said(why)
+        lab.processes[1].wait_printed(why)
     assert (lab.sockets / "ivshmem9").read_bytes() == b"short"
 
 
-def test_a_killed_nfv_comes_back_and_traffic_resumes(lab: Lab) -> None:
+def test_traffic_resumes_after_a_restart_of_a_killed_nfv(lab: Lab) -> None:
     lab.start_primary()
     process, _ = through_region(lab)
     peer(lab, "echo")
@@ -153,7 +153,7 @@ def test_a_killed_nfv_comes_back_and_traffic_resumes(lab: Lab) -> None:
         whole(source, sink, 200 + turn)
 
 
-def test_a_restarted_peer_gets_nothing_stale(lab: Lab) -> None:
+def test_restarted_peer_gets_no_stale_frames(lab: Lab) -> None:
     lab.start_primary()
     through_region(lab)
     first = peer(lab, "echo")
@@ -163,15 +163,15 @@ def test_a_restarted_peer_gets_nothing_stale(lab: Lab) -> None:
     for number in range(700):  # more than the ring holds
         source.send(number)
     sink.drain()
-    time.sleep(0.3)  # till the nfv has taken them all from the tap
+    time.sleep(0.3)  # until the nfv has read them all from the tap
     peer(lab, "echo")
     assert sink.receive(0.5) is None
     crosses(source, sink)
     whole(source, sink, 500)
 
 
-def test_a_scribbling_guest_loses_its_own_packets_only(lab: Lab) -> None:
-    """Another patch of the same nfv, on the same worker, loses nothing meanwhile."""
+def test_guest_that_corrupts_its_ring_loses_only_its_frames(lab: Lab) -> None:
+    """Another patch of the same nfv, on the same worker, loses nothing."""
     lab.start_primary()
     process, nfv = through_region(lab)
     own = os.getpid() % 5000 + 2000
@@ -194,19 +194,19 @@ def test_a_scribbling_guest_loses_its_own_packets_only(lab: Lab) -> None:
         stop.set()
         sender.join()
     assert mad.wait_end() == 0 and process.popen.poll() is None
-    lab.processes[-2].kill()  # the honest peer, next to which another wrote
+    lab.processes[-2].kill()  # the correct peer, while another process also wrote
     peer(lab, "echo")
     crosses(source, sink)
     whole(source, sink, 500)
     nfv.ok("del ivshmem:7")
-    process.wait_said("indexes were impossible")
+    process.wait_printed("indexes were impossible")
 
 
 # --- guests ---
 
 
 def guest_connection(controller: GuestController, vm_id: int) -> Connection:
-    """What the guest's spp_vm makes by itself, once it is up."""
+    """Return the connection that spp_vm of the guest makes after its start."""
     connection = controller.accept()
     hello = {"results": [{"result": "success"}], "client_id": vm_id, "process_type": "nfv", "data_plane": "sppr"}
     assert connection.ask("_get_client_id") == hello
@@ -248,10 +248,10 @@ MALFORMED = [
 ]
 
 
-def test_a_ring_vm_end_to_end(
+def test_ring_vm_forwards_end_to_end(
     lab: Lab, controller: GuestController, start_guest: Callable[..., tuple[Guest, Connection]]
 ) -> None:
-    """tap:0 -> ivshmem:7 -> ring:0 in the guest and back -> tap:1; then a reboot, a killed nfv, a mad neighbour."""
+    """tap:0 -> ivshmem:7 -> ring:0 in the guest and back -> tap:1; then a reboot, a killed nfv, a hostile neighbour."""
     lab.start_primary()
     path = lab.sockets / "ivshmem7"
     shared_region.create(path)
@@ -271,7 +271,7 @@ def test_a_ring_vm_end_to_end(
     crosses(source, sink)
     print(f"ring VM: {whole(source, sink, 10_000, window=32):.0f} frames/s")
 
-    spp_vm.ok("stop")  # what comes meanwhile is not forwarded later
+    spp_vm.ok("stop")  # frames that arrive meanwhile are not forwarded later
     source.send(1)
     assert sink.receive(0.5) is None
     spp_vm.ok("forward")
@@ -290,12 +290,12 @@ def test_a_ring_vm_end_to_end(
     assert spp_vm.status()["status"] == "running" and process.popen.poll() is None
 
     guest.wait_prompt()
-    spp_vm.close()  # the controller goes and comes: the state is kept
+    spp_vm.close()  # the state is kept over a restart of the controller
     spp_vm = guest_connection(controller, 6)
     assert spp_vm.status()["patches"] == [{"src": "ring:0", "dst": "ring:0"}]
     whole(source, sink, 200)
     assert guest.run("cat /run/spp_vm.log").count("ring:0 is 0000:") == 2
-    guest.run("kill $(pidof spp_vm)")  # init starts it again, with nothing patched
+    guest.run("kill $(pidof spp_vm)")  # init restarts it, without patches
     assert spp_vm.sock.recv(len(HELLO)) == HELLO  # on the connection that QEMU kept
     spp_vm.close()
     spp_vm = guest_connection(controller, 6)
@@ -306,7 +306,7 @@ def test_a_ring_vm_end_to_end(
     whole(source, sink, 500)
 
 
-def test_a_vhost_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
+def test_vhost_vm_forwards_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
     """tap:0 -> vhost:0 -> phy:0 -> phy:1 in the guest -> vhost:1 -> tap:1."""
     lab.start_primary()
     _, nfv = lab.start_nfv(1)
@@ -323,7 +323,7 @@ def test_a_vhost_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest,
     whole(sink, source, 500)
     tagged = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + bytes.fromhex("8100 0007 88b5") + b"t" * 60
     assert through(lab.taps, tagged) == tagged
-    # no offload that would hand us frames without a checksum, or longer than one
+    # no offload that gives frames without a checksum, or longer ones
     guest.wait_prompt()
     for features in guest.run("cat /sys/bus/virtio/drivers/virtio_net/virtio*/features").split()[-2:]:
         assert {features[bit] for bit in (0, 1, 7, 8, 10, 11, 12, 14)} == {"0"}, features
@@ -336,13 +336,13 @@ def test_a_vhost_vm_end_to_end(lab: Lab, start_guest: Callable[..., tuple[Guest,
 
 
 def through(taps: tuple[str, str], frame: bytes) -> bytes:
-    """What comes out of the second tap for a frame of any kind into the first."""
+    """Send a frame of any kind to the first tap, and return the frame from the second."""
     with contextlib.ExitStack() as stack:
         ends = [stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))) for _ in taps]
         for end, tap in zip(ends, taps, strict=True):
             end.bind((tap, 3))
             end.settimeout(10)
-        ends[1].setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel takes the tag out here too
+        ends[1].setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: the kernel removes the tag here, too
         ends[0].send(frame)
         while True:
             data, aux, *_ = ends[1].recvmsg(2048, 128)
@@ -353,7 +353,7 @@ def through(taps: tuple[str, str], frame: bytes) -> bytes:
 
 
 def test_instances_share_no_identity(start_guest: Callable[..., tuple[Guest, Connection]]) -> None:
-    """The template's own first boot left nothing behind that its instances would have in common."""
+    """The first boot of the template leaves nothing that its instances would share."""
     printed = []
     for vm_id in (6, 7):
         guest, _ = start_guest(vm_id)

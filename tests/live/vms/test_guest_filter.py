@@ -1,5 +1,5 @@
-"""What a guest with a network of other machines sends as raw frames: its own kernel, with its routes, is not in the way
-of one that is hostile. Real passt; a network namespace is the other machine."""
+"""Raw frames of a guest with a network to other machines: a hostile guest ignores its kernel and routes. With the
+real passt, and a network namespace as the other machine."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ def checksum(data: bytes) -> int:
 
 
 def syn(to: str, port: int, source_port: int) -> bytes:
-    """A frame that asks for a TCP connection, with its length before it, as QEMU sends it."""
+    """Return a frame with a TCP SYN, preceded by its length, as QEMU sends it."""
     source, target = socket.inet_aton(GUEST), socket.inet_aton(to)
     tcp = struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 5 << 4, 2, 65535, 0, 0)
     pseudo = source + target + struct.pack("!BBH", 0, 6, len(tcp))
@@ -43,7 +43,7 @@ def syn(to: str, port: int, source_port: int) -> bytes:
 
 @pytest.fixture
 def guest() -> Iterator[socket.socket]:
-    """QEMU's end of a network of other machines."""
+    """QEMU's end of a network to other machines."""
     with passt.start() as sock:
         yield sock
 
@@ -56,7 +56,7 @@ def another() -> Iterator[str]:
 
 @contextlib.contextmanager
 def listener(*namespace: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A program that listens on every address, and prints its port, and where each connection comes from."""
+    """Start a program that listens on every address, and prints its port and the source of each connection."""
     code = (
         "import socket; s = socket.create_server(('0.0.0.0', 0)); print(s.getsockname()[1], flush=True)\n"
         "while True: print(s.accept()[1][0], flush=True)"
@@ -71,7 +71,7 @@ def listener(*namespace: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
 
 
 def answered(guest: socket.socket, source_port: int) -> bool:
-    """Whether a SYN and ACK has come back for this port."""
+    """Return whether a SYN and ACK for this port arrived."""
     guest.settimeout(1.0)
     wanted = struct.pack("!H", source_port)
     with contextlib.suppress(TimeoutError):
@@ -85,7 +85,7 @@ def answered(guest: socket.socket, source_port: int) -> bool:
     return False
 
 
-def test_another_machine_is_reached(guest: socket.socket, another: str) -> None:
+def test_another_machine_is_reachable(guest: socket.socket, another: str) -> None:
     with listener(another) as (port, process):
         source_ports = iter(range(40000, 41000))  # the first may be lost while passt starts
 
@@ -99,10 +99,10 @@ def test_another_machine_is_reached(guest: socket.socket, another: str) -> None:
 
 
 @pytest.mark.parametrize("to", ["127.0.0.1", "127.9.9.9", "0.0.0.0", "its other address", HERE])  # noqa: S104
-def test_no_address_of_this_machine_is(guest: socket.socket, another: str, to: str) -> None:
-    """After one to the other machine that has passed, so nothing was lost."""
+def test_addresses_of_this_machine_are_unreachable(guest: socket.socket, another: str, to: str) -> None:
+    """A frame to the other machine passes afterwards, which shows that no frame was lost."""
     address = own_address() if to == "its other address" else to
-    test_another_machine_is_reached(guest, another)
+    test_another_machine_is_reachable(guest, another)
     with listener() as (port, process):
         guest.sendall(syn(address, port, 50000))
         assert not answered(guest, 50000)
@@ -112,7 +112,7 @@ def test_no_address_of_this_machine_is(guest: socket.socket, another: str, to: s
         assert process.stdout and process.stdout.read() == ""
 
 
-def test_all_ends_with_qemu(guest: socket.socket) -> None:
+def test_network_programs_end_with_qemu(guest: socket.socket) -> None:
     def programs() -> list[str]:
         found = subprocess.run(["pgrep", "-P", str(os.getpid()), "-fl", "passt --foreground|qemu/guest_filter.py"],
                                capture_output=True, text=True, check=False)  # fmt: skip

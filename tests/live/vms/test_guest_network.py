@@ -1,4 +1,4 @@
-"""What a guest reaches of its host, tried from inside the guest: its own control connection, and nothing else."""
+"""The services of the host that a guest can reach, tested from the guest: only its own control connection."""
 
 import contextlib
 import http.server
@@ -20,14 +20,14 @@ from tests.live.vms.test_sppsh import sppsh
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
-#: A guest that is hostile routes what it likes: to the gateway, from an address of its own choice.
+#: A hostile guest can set any route: to the gateway, from an address of its choice.
 ROUTES = "ip route replace default via {gateway} dev {nic}"
 LOCALNET = (
     "for i in all {nic}; do echo 1 > /proc/sys/net/ipv4/conf/$i/route_localnet; done; "
     "ip route del table local local 127.0.0.0/8 dev lo; ip route del table local local 127.0.0.1 dev lo; "
     "ip route replace 127.0.0.1 via {gateway} dev {nic} src {source}"
 )
-#: A TCP connection as bash makes one; prints the first bytes of a page, or of what a controller asks.
+#: Make a TCP connection in bash, and print the first bytes of a page, or of a command of the controller.
 ASK = (
     'timeout 5 bash -c \'exec 3<>/dev/tcp/{host}/{port} && printf "GET /v1/processes HTTP/1.0\\r\\n\\r\\n" >&3 '
     "&& timeout 3 head -c 40 <&3' 2>&1"
@@ -62,7 +62,7 @@ class Secret(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def service(address: str) -> Iterator[int]:
-    """A web server of the host, at this address; its port."""
+    """Run a web server of the host at this address, and yield its port."""
     server = http.server.ThreadingHTTPServer((address, 0), Secret)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -74,7 +74,7 @@ def service(address: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def page_of(namespace: str) -> Iterator[int]:
-    """A web server in a network namespace; its port."""
+    """Run a web server in a network namespace, and yield its port."""
     code = (
         "import http.server as h; s = h.HTTPServer(('0.0.0.0', 0), h.SimpleHTTPRequestHandler);"
         "print(s.server_port, flush=True); s.serve_forever()"
@@ -90,7 +90,7 @@ def page_of(namespace: str) -> Iterator[int]:
 
 
 def own_address() -> str:
-    """An address of this machine that is not loopback."""
+    """Return an address of this machine that is not loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("192.0.2.1", 9))
         found: str = sock.getsockname()[0]
@@ -98,12 +98,12 @@ def own_address() -> str:
 
 
 def fields(pid: int) -> dict[str, str]:
-    """/proc/PID/status."""
+    """Return the fields of /proc/PID/status."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def test_qemu_is_not_root_has_no_capability_and_is_filtered(lab: Lab) -> None:
+def test_qemu_runs_without_root_or_capabilities_and_with_seccomp(lab: Lab) -> None:
     user = pwd.getpwnam("sppr-vm")
     for name in ("vm_v11", "vm_v12"):
         found = fields(lab.status()[name]["pid"])
@@ -112,7 +112,7 @@ def test_qemu_is_not_root_has_no_capability_and_is_filtered(lab: Lab) -> None:
         assert found["Seccomp"] == "2"
 
 
-def test_another_user_opens_no_socket_of_the_lab(lab: Lab) -> None:
+def test_another_user_cannot_open_sockets_of_the_lab(lab: Lab) -> None:
     lab.control.add_port("nfv:1", "memif:1")
     folders = [lab.state, lab.folder / "socks", Path("/var/run/dpdk") / lab.session]
     paths = [str(path) for folder in folders for path in folder.iterdir() if path.is_socket()]
@@ -132,8 +132,8 @@ def test_another_user_opens_no_socket_of_the_lab(lab: Lab) -> None:
     lab.control.del_port("nfv:1", "memif:1")
 
 
-def test_another_user_is_not_let_into_a_guest_by_ssh(lab: Lab) -> None:
-    """Its port is open to every user of this machine; the lab's key is not."""
+def test_another_user_cannot_log_in_to_a_guest_by_ssh(lab: Lab) -> None:
+    """Every user of this machine can reach the port, but not the key of the lab."""
     inside(lab, 11, "true")  # its sshd answers
     key, config = lab.folder / "runscripts/lab_key", (lab.folder / "runscripts/ssh_config").read_text()
     port = config.partition("Host vm-v11\n    Port ")[2].split()[0]
@@ -147,7 +147,7 @@ def test_another_user_is_not_let_into_a_guest_by_ssh(lab: Lab) -> None:
         assert done.returncode == status and message in done.stderr, done.stderr
 
 
-def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:
+def test_restricted_guest_cannot_reach_services_of_the_host(lab: Lab) -> None:
     with service("127.0.0.1") as loopback, service("0.0.0.0") as outer:  # noqa: S104 - that is what is tried
         inside(lab, 11, ROUTES.format(gateway="10.0.2.2", nic="eth0"))
         places = [("10.0.2.2", p) for p in (loopback, outer, lab.rest, lab.sec, lab.pri)]
@@ -157,14 +157,14 @@ def test_a_restricted_guest_reaches_no_service_of_the_host(lab: Lab) -> None:
     assert not {place: text for place, text in printed.items() if "HTTP" in text or "_get" in text}, printed
 
 
-def test_a_guest_that_routes_127_to_its_gateway_does_not_reach_loopback(lab: Lab) -> None:
+def test_guest_that_routes_127_to_its_gateway_cannot_reach_loopback(lab: Lab) -> None:
     with service("127.0.0.1") as port:
         names = {"gateway": "10.0.2.2", "nic": "eth0", "source": "10.0.2.15"}
         printed = inside(lab, 11, LOCALNET.format(**names) + "; " + ASK.format(host="127.0.0.1", port=port))
     assert "HTTP" not in printed
 
 
-def test_a_guest_does_not_reach_the_ssh_of_another(lab: Lab) -> None:
+def test_guest_cannot_reach_the_ssh_of_another_guest(lab: Lab) -> None:
     other = next(part for part in sppsh(lab, "-l").stdout.splitlines() if "vm-v12" in part).split()[2]
     port = other.rpartition(":")[2]
     assert "SSH" not in inside(lab, 11, ASK.format(host="10.0.2.2", port=port))
@@ -180,7 +180,7 @@ def test_udp_to_the_host_is_dropped(lab: Lab) -> None:
             server.recv(10)
 
 
-def test_a_guest_cannot_take_another_id(lab: Lab) -> None:
+def test_guest_cannot_use_another_id(lab: Lab) -> None:
     before = lab.control.processes()
     change = "sed -i 's/-n {}/-n {}/' /usr/lib/sppr/spp_vm-start; pkill spp_vm"
     inside(lab, 11, change.format('"$id"', "1"))
@@ -193,7 +193,7 @@ def test_a_guest_cannot_take_another_id(lab: Lab) -> None:
     wait_for("VM 11 under its own id", lambda: lab.control.processes() == before)
 
 
-def test_a_spp_vm_that_starts_again_is_connected_again(lab: Lab) -> None:
+def test_restarted_spp_vm_reconnects(lab: Lab) -> None:
     before = lab.control.processes()
     inside(lab, 12, "pkill spp_vm")
     log = lab.state / "ctrler.log"
@@ -201,7 +201,7 @@ def test_a_spp_vm_that_starts_again_is_connected_again(lab: Lab) -> None:
     wait_for("VM 12", lambda: lab.control.processes() == before)
 
 
-def test_the_socket_of_vms_takes_no_other_process(lab: Lab) -> None:
+def test_socket_of_vms_refuses_other_processes(lab: Lab) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(lab.state / "guests.sock"))
         sock.settimeout(5)
@@ -209,7 +209,7 @@ def test_the_socket_of_vms_takes_no_other_process(lab: Lab) -> None:
     assert (lab.state / "guests.sock").stat().st_mode & 0o077 == 0
 
 
-def test_an_open_guest_reaches_other_machines_but_not_this_one(lab: Lab) -> None:
+def test_open_guest_reaches_other_machines_but_not_this_one(lab: Lab) -> None:
     lab.conf.write_text(lab.conf.read_text().replace("vm: {", "vm: {network: open, "))
     done = lab.sppr("restart", "vm_v12", "--session", lab.session, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr

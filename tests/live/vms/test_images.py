@@ -1,4 +1,4 @@
-"""Templates are filled with what conf.yml says, wholly or not at all; an image that we did not build becomes a VM."""
+"""Templates are filled by the steps of conf.yml, completely or not at all. Images from elsewhere can become VMs."""
 
 import json
 import os
@@ -41,8 +41,8 @@ def processes_on(folder: Path) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["cmdline"]) if any(str(folder) in word for word in p.info["cmdline"] or [])]
 
 
-def test_a_disk_that_gets_full_while_a_template_boots_is_reported_at_once(lab: Lab, base_image: Path) -> None:
-    """QEMU would pause the guest without a word, and the wait for it would last 30 minutes."""
+def test_disk_full_during_the_boot_of_a_template_is_reported_at_once(lab: Lab, base_image: Path) -> None:
+    """By default, QEMU would pause the guest without a message, and the wait would last 30 minutes."""
     images = lab.folder / "runscripts"
     with_base(lab, base_image, "provision:\n  - head -c 300M /dev/urandom > /root/much; sync\n")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80M", "tmpfs", images], check=True)
@@ -56,8 +56,8 @@ def test_a_disk_that_gets_full_while_a_template_boots_is_reported_at_once(lab: L
         subprocess.run(["umount", "-l", images], check=True)
 
 
-def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Path, tmp_path: Path) -> None:
-    """A step that fails, and a provision that is killed, leave the old template and nothing else."""
+def test_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Path, tmp_path: Path) -> None:
+    """A failed step and a killed provision leave only the old template."""
     steps = "provision:\n  - echo made > /root/made\n  - {file: tool, to: /opt/bin/my tool}\n  - '/opt/bin/my?tool'\n"
     with_base(lab, base_image, steps)
     (lab.folder / "tool").write_text("#!/bin/sh\necho by the tool >> /root/made\n")
@@ -106,9 +106,9 @@ def test_a_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Pat
         vm.close()
 
 
-@pytest.mark.timeout(1800)  # two minutes on a machine that does nothing else
-def test_a_cloud_image_not_of_ours_becomes_a_ring_vm(lab: Lab) -> None:
-    """Imported, opened by the cloud-init seed; its VM connects, has its name, and accepts the ssh key of the lab."""
+@pytest.mark.timeout(1800)  # two minutes on an idle machine
+def test_cloud_image_becomes_a_ring_vm(lab: Lab) -> None:
+    """The cloud-init seed opens an imported image. Its VM connects, has its name, and accepts the ssh key of the lab."""
     lab.write()
     done = lab.sppr("image", "import", str(cloud.ensure()), "--name", "cloud.qcow2")
     assert done.returncode == 0, done.stderr
@@ -118,14 +118,14 @@ def test_a_cloud_image_not_of_ours_becomes_a_ring_vm(lab: Lab) -> None:
     rows = {row.name: row for row in listing.entries(lab.folder / "runscripts")}
     assert rows["or-cloud.qcow2"].spp_vm and "vm-r6" in {h.name for h in rows["r6-cloud.qcow2"].holders}
     words = ("-r", "6", "hostname; cat /etc/machine-id; ls /etc/ssh")
-    # Its sshd may come up after its spp_vm.
+    # Its sshd may start after its spp_vm.
     done = wait_for("its sshd", lambda: d if (d := sppsh(lab, *words)).returncode == 0 else None, 300)
     name, machine, *files = done.stdout.split()
     assert name == "vm-r6" and len(machine) == 32 and "ssh_host_ed25519_key" in files, done.stderr
 
 
-def test_a_vm_by_hand_is_kept_on_its_cores_and_reached(lab: Lab, base_image: Path) -> None:
-    """No session is needed; the controller is not there, which is told. The image it runs on is nobody else's."""
+def test_vm_started_by_hand_is_pinned_and_reachable(lab: Lab, base_image: Path) -> None:
+    """No session is needed. The missing controller is reported, and the image is locked."""
     with_base(lab, base_image)
     lab.conf.write_text(lab.conf.read_text().replace("{id: 6}", "{id: 6, cpus: [1]}"))
     run_vm = [str(ROOT / "runscripts/run-vm.py"), "--conf", str(lab.conf)]
@@ -136,7 +136,7 @@ def test_a_vm_by_hand_is_kept_on_its_cores_and_reached(lab: Lab, base_image: Pat
         assert psutil.Process(guest.pid).cpu_affinity() == [1] and os.sched_getaffinity(0) != {1}
         rows = json.loads(sppsh(lab, "-l", "--json").stdout)
         assert [(row["id"], row["host"], row["state"]) for row in rows] == [(6, "vm-r6", "running")]
-        words = ("-r", "vm-r6", "ls", "/sys/class/net")  # its sshd may come up after its prompt
+        words = ("-r", "vm-r6", "ls", "/sys/class/net")  # its sshd may start after its prompt
         done = wait_for("its sshd", lambda: d if (d := sppsh(lab, *words)).returncode == 0 else None, 60)
         assert done.stdout.split() == ["eth0", "eth1", "lo"], done.stderr
         done = sppsh(lab, "-c", "6")
@@ -154,8 +154,8 @@ def test_a_vm_by_hand_is_kept_on_its_cores_and_reached(lab: Lab, base_image: Pat
     assert lab.sppr("image", "reset", "r6").returncode == 0
 
 
-def test_several_vms_have_a_window_each_in_this_tmux(lab: Lab) -> None:
-    """They fail for want of an image, each in its own window, where that can be read."""
+def test_several_vms_have_one_window_each_in_this_tmux(lab: Lab) -> None:
+    """They fail without an image, each in its own window, with a message."""
     lab.write()
     run_vm = [str(ROOT / "runscripts/run-vm.py"), "--conf", str(lab.conf), "-t", "vhost", "-i", "11,12", "-d", "21,22"]
     try:

@@ -1,4 +1,4 @@
-"""sppsh on real guests: one lab, two VMs of each kind, all verbs; and no two guests are one."""
+"""sppsh on real guests: one lab with two VMs of each kind, all commands, and unique identities."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def listed(lab: Lab) -> dict[int, dict[str, object]]:
     return {row["id"]: row for row in json.loads(sppsh(lab, "-l", "--json").stdout)}
 
 
-def test_all_guests_are_listed_with_address_and_state(lab: Lab) -> None:
+def test_guests_are_listed_with_address_and_state(lab: Lab) -> None:
     rows = listed(lab)
     assert {row["host"]: vm_id for vm_id, row in rows.items()} == VMS
     assert all(row["state"] == "ready" and row["pid"] for row in rows.values())
@@ -48,7 +48,7 @@ def test_all_guests_are_listed_with_address_and_state(lab: Lab) -> None:
     assert [line.split() for line in lines] == [[str(i), r["host"], r["address"], "ready"] for i, r in rows.items()]
 
 
-def test_a_guest_of_another_folders_lab_is_left_alone_unless_its_session_is_named(lab: Lab, tmp_path: Path) -> None:
+def test_guest_of_another_folder_needs_its_session_name(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "conf.yml").write_text(lab.conf.read_text())
     for words in (["--shutdown", "11"], ["-r", "11", "true"], ["11"]):
         done = subprocess.run(
@@ -79,7 +79,7 @@ def test_no_two_guests_share_an_identity(lab: Lab) -> None:
         assert len(set(values)) == 4 and all(values), (command, values)
 
 
-def test_a_commands_words_output_and_status_are_as_with_ssh(lab: Lab) -> None:
+def test_arguments_output_and_status_are_as_with_ssh(lab: Lab) -> None:
     done = sppsh(lab, "-r", "vm-r6", "ls", "-d", "/etc/../etc")
     assert (done.returncode, done.stdout) == (0, "/etc/../etc\n"), done.stderr
     done = sppsh(lab, "-r", "6", "echo to err >&2; exit 7")
@@ -95,13 +95,13 @@ def test_names_are_matched_exactly(lab: Lab) -> None:
         assert "6 (vm-r6), 7 (vm-r7), 11 (vm-v11), 12 (vm-v12)" in done.stderr
 
 
-def test_words_that_make_no_sense_are_usage_errors(lab: Lab) -> None:
+def test_invalid_arguments_are_usage_errors(lab: Lab) -> None:
     for words in ((), ("-l", "-c", "11"), ("-r", "11"), ("11", "12"), ("--shutdown", "11", "x"), ("all",)):
         done = sppsh(lab, *words)
         assert done.returncode == 2 and "Error: " in done.stderr and "Traceback" not in done.stderr, words
 
 
-def test_login_is_a_shell_on_a_terminal(lab: Lab) -> None:
+def test_login_gives_a_shell_on_a_terminal(lab: Lab) -> None:
     guest = pexpect.spawn(str(ROOT / "bin/sppsh"), ["--session", lab.session, "7"], env=lab.env, timeout=60)  # type: ignore[arg-type]
     guest.expect(rb"root@vm-r7:~# ")
     guest.sendline("tty; id -un; exit 5")
@@ -111,12 +111,12 @@ def test_login_is_a_shell_on_a_terminal(lab: Lab) -> None:
     assert guest.exitstatus == 5
 
 
-def test_another_account_is_the_guests_to_refuse(lab: Lab) -> None:
+def test_unknown_account_is_refused_by_the_guest(lab: Lab) -> None:
     done = sppsh(lab, "-a", "nobody", "-r", "6", "id")
     assert done.returncode == 255 and "nobody@127.0.0.1: Permission denied" in done.stderr
 
 
-def test_the_console_is_the_vms_pane(lab: Lab) -> None:
+def test_console_is_the_pane_of_the_vm(lab: Lab) -> None:
     window = wait_for("a window", lambda: lab.status()["vm_r6"]["window_id"])
     client = pexpect.spawn(str(ROOT / "bin/sppsh"), ["--session", lab.session, "-c", "6"], env=lab.env, timeout=60)  # type: ignore[arg-type]
     client.setwinsize(40, 120)
@@ -131,7 +131,7 @@ def test_the_console_is_the_vms_pane(lab: Lab) -> None:
     assert plain.returncode == 3 and "this is no terminal" in plain.stderr
 
 
-def test_a_host_name_is_changed_in_the_guest_and_in_the_list(lab: Lab) -> None:
+def test_host_name_changes_in_the_guest_and_in_the_list(lab: Lab) -> None:
     for name, message in (("vm-r7", "is the name of vm-r7"), ("a b", "cannot be a host name"), ("12", "is reserved")):
         done = sppsh(lab, "--rename", "6", name)
         assert done.returncode == 2 and message in done.stderr, done.stderr
@@ -140,12 +140,12 @@ def test_a_host_name_is_changed_in_the_guest_and_in_the_list(lab: Lab) -> None:
     assert listed(lab)[6]["host"] == "web"
     done = sppsh(lab, "-r", "web", "hostname; cat /etc/hostname; grep web /etc/hosts")
     assert done.stdout == "web\nweb\n127.0.1.1 web\n", done.stderr
-    # What runs at each boot leaves it.
+    # The boot scripts keep it.
     assert sppsh(lab, "-r", "vm-r6", "/usr/lib/sppr/identity; hostname").stdout == "web\n"
 
 
-def test_one_is_shut_down_and_then_all(lab: Lab) -> None:
-    """The last of them: after it none runs."""
+def test_one_guest_is_shut_down_and_then_all(lab: Lab) -> None:
+    """The last test of this file: afterwards no guest runs."""
     done = sppsh(lab, "--shutdown", "vm-v11")
     assert (done.returncode, done.stdout) == (0, "vm-v11 is off\n"), done.stderr
     assert listed(lab)[11]["state"] == "stopped"
@@ -158,7 +158,7 @@ def test_one_is_shut_down_and_then_all(lab: Lab) -> None:
     assert done.returncode == 1 and "no guest runs" in done.stderr
 
 
-def test_without_a_session_there_is_nobody(tmp_path: Path) -> None:
+def test_without_a_session_no_guest_is_found(tmp_path: Path) -> None:
     env = {**os.environ, "SPPR_RUN_DIR": str(tmp_path)}
     done = subprocess.run([ROOT / "bin/sppsh", "-l"], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "no guests\n")

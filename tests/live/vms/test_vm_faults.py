@@ -1,4 +1,4 @@
-"""VMs and images that misbehave: the right message, in bounded time, and nothing is overwritten."""
+"""Faulty VMs and images: the message, the time limit, and unchanged files."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ def qemu_img(*words: str | Path) -> None:
 
 
 def empty_images(lab: Lab, *ids: int, kind: Literal["ring", "vhost"] = "ring") -> Store:
-    """A base with nothing in it, its template and instances, all made as we make them."""
+    """Make an empty base image, with its template and instances."""
     folder = lab.folder / "runscripts"
     qemu_img("create", "-q", "-f", "qcow2", folder / BASE, "8M")
     store = Store(folder, BASE, "qcow2")
@@ -47,7 +47,7 @@ def empty_images(lab: Lab, *ids: int, kind: Literal["ring", "vhost"] = "ring") -
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file below a folder, hidden ones too, by what is in it; of a link, where it points."""
+    """Return the contents of every file below a folder, including hidden ones, and the targets of links."""
     return {
         str(p.relative_to(folder)): str(p.readlink()) if p.is_symlink() else hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
@@ -64,7 +64,7 @@ def fake_qemu(lab: Lab) -> None:
     lab.env["PATH"] = f"{programs}:{lab.env['PATH']}"
 
 
-def test_a_qemu_that_ignores_powerdown_and_one_that_ignores_all_are_ended(lab: Lab) -> None:
+def test_qemu_that_ignores_powerdown_or_all_requests_is_stopped(lab: Lab) -> None:
     empty_images(lab, 6, 7)
     fake_qemu(lab)
     done = lab.wakeup(*RING, "-nr", "2")
@@ -96,7 +96,7 @@ def wired(lab: Lab) -> list[dict[str, str]]:
     return sorted(status["patches"], key=lambda patch: patch["src"])
 
 
-def test_a_socket_that_was_removed_is_noticed_and_made_anew_by_wakeup(lab: Lab, served: Path) -> None:
+def test_removed_socket_is_reported_and_recreated_by_wakeup(lab: Lab, served: Path) -> None:
     before, pid = wired(lab), lab.status()["vm_v11"]["pid"]
     served.unlink()
     row = lab.status()["vm_v11"]
@@ -111,7 +111,7 @@ def test_a_socket_that_was_removed_is_noticed_and_made_anew_by_wakeup(lab: Lab, 
     assert "nothing was changed" in lab.wakeup(*VHOST).stdout
 
 
-def test_a_port_of_a_vm_that_its_secondary_lost_is_noticed_and_added_by_wakeup(lab: Lab, served: Path) -> None:
+def test_lost_port_of_a_vm_is_reported_and_added_by_wakeup(lab: Lab, served: Path) -> None:
     lab.control.del_port("nfv:1", "vhost:11")
     row = lab.status()["vm_v11"]
     assert (row["state"], row["note"]) == ("starting", "nfv:1 has no vhost:11; sppr up restores the port")
@@ -120,7 +120,7 @@ def test_a_port_of_a_vm_that_its_secondary_lost_is_noticed_and_added_by_wakeup(l
     assert lab.status()["vm_v11"]["state"] == "ready" and "vhost:11" in lab.control.ports("nfv:1")
 
 
-def test_restart_of_a_vm_makes_its_socket_anew_before_it_ends_it(lab: Lab, served: Path) -> None:
+def test_restart_of_a_vm_recreates_its_socket_first(lab: Lab, served: Path) -> None:
     before, pid = wired(lab), lab.status()["vm_v11"]["pid"]
     served.unlink()
     served.write_text("a file of the user")
@@ -133,7 +133,7 @@ def test_restart_of_a_vm_makes_its_socket_anew_before_it_ends_it(lab: Lab, serve
     assert served.is_socket() and wired(lab) == before and lab.status()["vm_v11"]["pid"] != pid
 
 
-def test_a_socket_that_cannot_be_made_leaves_the_vm_running(lab: Lab, served: Path) -> None:
+def test_vm_continues_if_its_socket_cannot_be_created(lab: Lab, served: Path) -> None:
     pid = lab.status()["vm_v11"]["pid"]
     served.unlink()
     os.kill(lab.status()["sec1"]["pid"], signal.SIGSTOP)
@@ -149,10 +149,8 @@ def test_a_socket_that_cannot_be_made_leaves_the_vm_running(lab: Lab, served: Pa
     ("size", "message"),
     [("512k", "or-base.qcow2: could not be created"), ("4M", "3 MiB free; booting a template to install spp_vm")],
 )
-def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_left_of_it(
-    lab: Lab, size: str, message: str
-) -> None:
-    """Full for qemu-img; and full for the boot that fills the template, in which QEMU would stop without a word."""
+def test_disk_full_during_creation_of_a_template_leaves_nothing(lab: Lab, size: str, message: str) -> None:
+    """Full for qemu-img, or for the boot that fills the template, where QEMU would pause without a message."""
     images = lab.folder / "runscripts"
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", images], check=True)
     try:
@@ -176,7 +174,7 @@ def test_a_disk_that_is_full_while_a_template_is_made_is_told_and_nothing_is_lef
         subprocess.run(["umount", "-l", images], check=True)
 
 
-def test_a_base_that_changed_under_its_templates_is_refused_and_all_stays(lab: Lab) -> None:
+def test_changed_base_of_a_template_is_refused_and_files_are_kept(lab: Lab) -> None:
     store = empty_images(lab, 6)
     qemu_img("create", "-q", "-f", "qcow2", store.base_path, "16M")
     before = contents(store.folder)
@@ -186,7 +184,7 @@ def test_a_base_that_changed_under_its_templates_is_refused_and_all_stays(lab: L
     assert contents(store.folder) == before and not lab.state.exists()
 
 
-def test_an_instance_that_another_qemu_has_open_is_reported_and_not_changed(lab: Lab) -> None:
+def test_instance_in_use_by_another_qemu_is_reported_and_unchanged(lab: Lab) -> None:
     store = empty_images(lab, 6)
     words = [
         "-S",
