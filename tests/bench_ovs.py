@@ -208,7 +208,7 @@ class Ovs(Side):
             self.add_port(f"vhost{n}", "type=dpdkvhostuserclient", socket)
         for n in range(2):
             device = topology.device(n, lab).replace(",", r"\,")
-            # net_tap wants as many receive as transmit queues, and OVS creates a transmit queue for each of its threads
+            # net_tap needs as many receive as transmit queues, and OVS creates a transmit queue for each of its threads
             queues = ["options:n_rxq=2"] if topology.ends == "tap" else []
             self.add_port(f"end{n}", "type=dpdk", f"options:dpdk-devargs={device}", *queues)
         self.call("ovs-ofctl", "del-flows", "br0")

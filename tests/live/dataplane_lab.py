@@ -1,4 +1,4 @@
-"""What the data plane's live tests stand on: a tiny controller, tap ends, and processes that are always cleaned up."""
+"""Helpers of the live tests of the data plane: a small controller, tap ends, and processes with clean-up."""
 
 import contextlib
 import itertools
@@ -21,12 +21,12 @@ BUILD = SOURCE / ("build/asan" if SANITIZE else "build")
 HUGE = Path("/dev/hugepages")
 FREE_PAGES = 300
 REPLY_SIZE = 32768
-ETHERTYPE = 0x88B5  # local experiments: nothing else on the host sends it
-PATIENCE = 20.0  # seconds; a busy machine of two cores
+ETHERTYPE = 0x88B5  # EtherType for local experiments: no other program on the host uses it
+TIMEOUT = 20.0  # seconds; enough for a busy machine with two cores
 
 
-def wait_for(what: str, ready: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Poll until ``ready`` gives something true, and return it."""
+def wait_for(what: str, ready: Callable[[], Any], seconds: float = TIMEOUT) -> Any:
+    """Poll until ``ready`` returns a true value, and return it."""
     end = time.monotonic() + seconds
     while not (value := ready()):
         if time.monotonic() > end:
@@ -45,7 +45,7 @@ def free_pages() -> int:
 
 
 def prepare_hugepages(free: int = FREE_PAGES) -> None:
-    """At least ``free`` free pages of 2 MiB for each test that runs, and a hugetlbfs at /dev/hugepages."""
+    """Ensure ``free`` free pages of 2 MiB for each parallel test, and a hugetlbfs at /dev/hugepages."""
     HUGE.mkdir(exist_ok=True)
     if not any(line.split()[1] == str(HUGE) for line in Path("/proc/mounts").read_text().splitlines()):
         subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", str(HUGE)], check=True)
@@ -57,11 +57,11 @@ def prepare_hugepages(free: int = FREE_PAGES) -> None:
 
 
 class Connection:
-    """One process, seen from the controller."""
+    """The controller's connection to one process."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        sock.settimeout(PATIENCE)
+        sock.settimeout(TIMEOUT)
 
     def ask_raw(self, command: str) -> bytes:
         self.sock.sendall(command.encode())
@@ -92,11 +92,11 @@ class Connection:
 
 
 class Controller:
-    """Listens where a process connects to."""
+    """A controller that listens for connections of processes."""
 
     def __init__(self, port: int = 0) -> None:
         self.listener = socket.create_server(("127.0.0.1", port))
-        self.listener.settimeout(PATIENCE)
+        self.listener.settimeout(TIMEOUT)
         self.port: int = self.listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
 
@@ -108,7 +108,7 @@ class Controller:
 
 
 class TapEnd:
-    """The kernel's end of a tap: numbered frames go in and come out here."""
+    """The kernel's end of a tap, which sends and receives numbered frames."""
 
     def __init__(self, name: str) -> None:
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
@@ -120,7 +120,7 @@ class TapEnd:
         self.sock.send(frame.ljust(size, b"\0"))
 
     def receive(self, seconds: float) -> int | None:
-        """The next frame's number, or None."""
+        """Return the number of the next frame, or None."""
         self.sock.settimeout(seconds)
         try:
             return int.from_bytes(self.sock.recv(2048)[14:18])
@@ -136,7 +136,7 @@ class TapEnd:
 
 
 def send_all(source: TapEnd, sink: TapEnd, count: int, window: int = 16, first: int = 0) -> list[int]:
-    """Send numbered frames, never more than ``window`` on the way: what arrived, in order."""
+    """Send numbered frames, at most ``window`` in flight. Return the received numbers in order."""
     got: list[int] = []
     sent = 0
     while len(got) < count:
@@ -151,7 +151,7 @@ def send_all(source: TapEnd, sink: TapEnd, count: int, window: int = 16, first: 
 
 
 def passes(source: TapEnd, sink: TapEnd, mark: int) -> bool:
-    """One frame of this mark gets across; frames of other marks are passed over."""
+    """Return whether a frame with this mark crosses. Frames with other marks are ignored."""
     source.send(mark)
     end = time.monotonic() + 0.2
     while (left := end - time.monotonic()) > 0:
@@ -164,7 +164,7 @@ class Process:
     """A program under test with its log."""
 
     def __init__(self, argv: list[str], log: Path) -> None:
-        # ASan's shadow lies where DPDK likes its memory: without randomisation every process finds one gap
+        # ASan's shadow memory overlaps DPDK's preferred addresses; without randomisation all find the same gap
         self.argv = ["setarch", "-R", *argv] if SANITIZE else argv
         self.log = log
         with log.open("ab") as out:
@@ -186,7 +186,7 @@ class Process:
     def wait_printed(self, line: str) -> None:
         wait_for(f"{line!r} in {self.log}", lambda: line in self.text())
 
-    def wait_end(self, seconds: float = PATIENCE) -> int:
+    def wait_end(self, seconds: float = TIMEOUT) -> int:
         return self.popen.wait(seconds)
 
     def terminate(self, signo: int = signal.SIGTERM) -> int:
@@ -204,14 +204,14 @@ class Process:
 
 
 class Lab:
-    """One test's own prefix, taps, sockets and processes; ``close`` leaves nothing behind."""
+    """The prefix, taps, sockets and processes of one test. ``close`` removes them all."""
 
     def __init__(self, tmp_path: Path, number: int) -> None:
         tag = f"{os.getpid() % 100000}x{number}"
         self.tmp = tmp_path
         self.prefix = f"sppt{tag}"
         self.taps = (f"t{tag}a", f"t{tag}b")
-        self.sockets = Path("/tmp") / f"sppt{tag}"  # tmp_path is too long for a socket's name
+        self.sockets = Path("/tmp") / f"sppt{tag}"  # tmp_path is too long for the path of a socket
         self.sockets.mkdir()
         self.primary_port = Controller()
         self.secondary_port = Controller()
@@ -274,7 +274,7 @@ class Lab:
 
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
-    """A foreign server at this path."""
+    """Run a server of another program at this path."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
@@ -285,7 +285,7 @@ marks = itertools.count(1_000_000)
 
 
 def crosses(source: TapEnd, sink: TapEnd) -> None:
-    """Traffic gets from one tap end to the other, now or soon."""
+    """Wait until traffic crosses from one tap end to the other."""
     wait_for("a frame across", lambda: passes(source, sink, next(marks)))
 
 
@@ -295,7 +295,7 @@ def stands_still(source: TapEnd, sink: TapEnd) -> None:
 
 
 def start_chain(lab: Lab) -> tuple[Connection, Connection, Connection, Process]:
-    """tap:0 -> nfv 1 -> ring:0 -> nfv 2 -> tap:1, forwarding; the last is nfv 2's process."""
+    """Start and forward tap:0 -> nfv 1 -> ring:0 -> nfv 2 -> tap:1. The last value is the process of nfv 2."""
     _, primary = lab.start_primary()
     _, one = lab.start_nfv(1)
     last, two = lab.start_nfv(2)
@@ -305,7 +305,7 @@ def start_chain(lab: Lab) -> tuple[Connection, Connection, Connection, Process]:
 
 
 def vhost_peer_argv(lab: Lab, path: Path, *app: str, server: bool = False, lcores: str = "0@0,1@1") -> list[str]:
-    """dpdk-testpmd as the guest's side of the vhost-user socket at ``path``; ``app`` says what it forwards."""
+    """Return the command line of a dpdk-testpmd as the peer of the vhost-user socket at ``path``."""
     return [
         *(
             "dpdk-testpmd",
@@ -324,7 +324,7 @@ def vhost_peer_argv(lab: Lab, path: Path, *app: str, server: bool = False, lcore
 
 
 def idle_percent(processes: list[Process], seconds: float) -> list[float]:
-    """What each used of a core."""
+    """Return the share of a core that each process used, in percent."""
     before = [process.cpu_seconds() for process in processes]
     start = time.monotonic()
     time.sleep(seconds)
@@ -333,7 +333,7 @@ def idle_percent(processes: list[Process], seconds: float) -> list[float]:
 
 
 def wake_latencies(source: TapEnd, sink: TapEnd, count: int, rest: float = 0.05) -> list[float]:
-    """Seconds a frame takes across a data plane that has slept for ``rest``."""
+    """Return the times, in seconds, of frames across a data plane that slept for ``rest``."""
     took = []
     for mark in itertools.islice(marks, count):
         time.sleep(rest)

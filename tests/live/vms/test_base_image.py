@@ -1,4 +1,4 @@
-"""The base image boots to a root shell, is a Debian, and has no shared identity. Its build completes or leaves nothing."""
+"""The base image boots to a root shell, is a Debian, and has no shared identity. A failed build leaves nothing."""
 
 import io
 import json
@@ -141,9 +141,7 @@ def test_ssh_accepts_the_key_and_no_password(guest: Guest, key: Path) -> None:
     assert guest.run("cut -d: -f2 /etc/shadow | sort -u | tr -d '\\n'") in ("!*", "*!", "*")
 
 
-def test_image_boots_without_parameters_and_has_no_shared_identity(
-    guest: Guest, base_image: Path, tmp_path: Path
-) -> None:
+def test_image_without_parameters_has_no_shared_identity(guest: Guest, base_image: Path, tmp_path: Path) -> None:
     wait_key = "until [ -s /etc/ssh/ssh_host_ed25519_key ]; do sleep .2; done"
     with closing(Guest(base_image, tmp_path, name=None)) as other:
         assert other.run("hostname") == "sppr"

@@ -108,7 +108,7 @@ def test_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Path,
 
 @pytest.mark.timeout(1800)  # two minutes on an idle machine
 def test_cloud_image_becomes_a_ring_vm(lab: Lab) -> None:
-    """The cloud-init seed opens an imported image. Its VM connects, has its name, and accepts the ssh key of the lab."""
+    """The cloud-init seed opens an imported image. Its VM connects, has its name, and accepts the lab's ssh key."""
     lab.write()
     done = lab.sppr("image", "import", str(cloud.ensure()), "--name", "cloud.qcow2")
     assert done.returncode == 0, done.stderr
