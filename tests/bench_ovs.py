@@ -272,11 +272,11 @@ def two_sides(topology: Topology) -> Iterator[tuple[Side, Side]]:
 
 def rates(results: Results, name: str, topology: Topology) -> None:
     """Measure the rates. The ratio is the median over the pairs of rounds in which both CPUs were free."""
-    tries, wanted = (1, 1) if results.smoke else (TRIES, PAIRS)
+    tries, pairs = (1, 1) if results.smoke else (TRIES, PAIRS)
     every: list[tuple[tuple[float, bool], tuple[float, bool]]] = []
     counted: list[tuple[float, float]] = []
     with two_sides(topology) as (ours, theirs):
-        while len(every) < tries and len(counted) < wanted:
+        while len(every) < tries and len(counted) < pairs:
             every.append((ours.round(), theirs.round()))
             counted = [(a, b) for (a, free), (b, also) in every if free and also]
     none = "" if counted else f"no pair of {len(every)} counts, the machine is busy"

@@ -35,8 +35,8 @@ class Lab:
         """Start a fake, and wait until it is connected."""
         fake = self.start(program, "-n", client_id, *words)
         kind = program.removeprefix("classic_")
-        wanted = {"type": "primary"} if kind == "primary" else {"type": kind, "client-id": client_id}
-        until(lambda: wanted in self.rest("GET", "/processes")[1], f"{program} {client_id}")
+        expected = {"type": "primary"} if kind == "primary" else {"type": kind, "client-id": client_id}
+        until(lambda: expected in self.rest("GET", "/processes")[1], f"{program} {client_id}")
         return fake
 
     def rest(self, method: str, path: str, body: object = None) -> tuple[int, Any]:

@@ -166,7 +166,7 @@ def nfv(controller: Controller, client_id: int, **how: Any) -> Fake:
 def leave(controller: Controller, fake: Fake) -> None:
     """End the process, and wait until the controller has noticed."""
     fake.sock.shutdown(socket.SHUT_RDWR)
-    until(lambda: not controller.client.processes(), "nobody")
+    until(lambda: not controller.client.processes(), "the disconnect")
 
 
 def refusal(what: Callable[[], object]) -> str:

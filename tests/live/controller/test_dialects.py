@@ -26,7 +26,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def gone(shared: Lab) -> None:
-    until(lambda: shared.rest("GET", "/processes") == (200, []), "nobody")
+    until(lambda: shared.rest("GET", "/processes") == (200, []), "the disconnect")
 
 
 ODD = [(version, how) for version in ("16.07", "18.08.1", "HEAD") for how in (("--split", 700), ("--delay", 0.03))]
@@ -162,7 +162,7 @@ def test_vf_of_every_release(shared: Lab, version: str) -> None:
         f"command error: {'bad value' if printed.find('bad') > 0 else 'Invalid value'}",
     )
     assert shared.rest("PUT", "/vfs/4/components/fwd/ports", attach | {"dir": "tx"})[1] == "command error: error occur"
-    assert "fwd2" not in json.dumps(shared.good("GET", "/vfs/4")), "what was refused is not flushed later"
+    assert "fwd2" not in json.dumps(shared.good("GET", "/vfs/4")), "a refused change is not flushed later"
     shared.good("PUT", "/vfs/4/classifier_table", vlan | {"action": "del"})
     shared.good("PUT", "/vfs/4/components/cls/ports", attach | {"action": "detach"})
     shared.good("DELETE", "/vfs/4/components/cls")

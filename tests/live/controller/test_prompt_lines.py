@@ -262,4 +262,4 @@ def test_bye_all_ends_processes_of_all_kinds(tmp_path: Path) -> None:
         status, printed = prompt(running, "bye all", folder=tmp_path)
         assert status == 0 and printed.rstrip().endswith("Exit primary"), printed
         assert [fake.wait(WAIT) for fake in fakes] == [0] * 6
-        until(lambda: running.rest("GET", "/processes") == (200, []), "nobody")
+        until(lambda: running.rest("GET", "/processes") == (200, []), "the disconnect")

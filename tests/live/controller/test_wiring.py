@@ -44,7 +44,7 @@ def wire(controller: Controller) -> None:
 
 def die(controller: Controller, fake: Fake) -> None:
     fake.sock.shutdown(socket.SHUT_RDWR)
-    until(lambda: not controller.client.processes(), "nobody")
+    until(lambda: not controller.client.processes(), "the disconnect")
 
 
 def wire_and_disconnect(controller: Controller) -> None:
@@ -125,7 +125,7 @@ def test_restore_without_effect_is_reported(controllers: Iterator[Controller]) -
     controller.logged("add vhost:1 (it answered success, but its status shows no effect)")
     controller.client.nfv_status(1)
     die(controller, liar)
-    assert changes(nfv(controller, 1)) == GIVEN, "what had no effect is tried again the next time"
+    assert changes(nfv(controller, 1)) == GIVEN, "a change without effect is retried the next time"
 
 
 def test_refused_restore_is_reported_and_retried_next_time(controllers: Iterator[Controller]) -> None:

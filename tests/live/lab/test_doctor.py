@@ -92,9 +92,9 @@ def test_leftovers_are_reported_and_fix_removes_only_ours(own: Lab) -> None:
         for command in (f"rm -f -- {ours[0]}", f"rm -rf -- {ours[1]}", f"rm -f -- {ours[2]}"):
             assert f"  $ {command}\n" in done.stdout, done.stdout + done.stderr
         assert not any(path.exists() for path in ours), "all of it is gone"
-        assert all(path.exists() for path in theirs), "what is not this lab's stays"
+        assert all(path.exists() for path in theirs), "files of other labs are kept"
         assert not any(row["fixable"] for row in found(own).values())
-        assert "$" not in doctor(own, "--fix", *SMALL).stdout, "a second time there is nothing to do"
+        assert "$" not in doctor(own, "--fix", *SMALL).stdout, "the second run has nothing to fix"
 
 
 def clear(*leftovers: list[Path]) -> None:
@@ -116,7 +116,9 @@ def test_running_primary_is_named_and_a_killed_one_cleaned_up(own: Lab, lab: Dat
     refused = own.wakeup(*SMALL)
     assert refused.returncode == 3 and who in refused.stderr and own.tmux("list-sessions") == ""
     fixed = doctor(own, "--fix", *SMALL)
-    assert fixed.returncode == 1 and "$ rm" not in fixed.stdout and runtime.is_dir(), "nothing of a live one goes"
+    assert fixed.returncode == 1 and "$ rm" not in fixed.stdout and runtime.is_dir(), (
+        "files of a running primary are kept"
+    )
 
     _, nfv = lab.start_nfv(1)
     nfv.close()

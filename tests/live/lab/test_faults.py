@@ -54,8 +54,8 @@ def test_exit_of_the_primary_ends_the_wait_with_status_and_log(lab: Lab) -> None
     assert "error: pri: exited with status 7 before it was ready (" in done.stderr
     assert "last: EAL: No free 2048 kB hugepages" in done.stderr and f"log:  {lab.state}/pri.log" in done.stderr
     assert "hint: sppr setup" in done.stderr and "sppr down --session testlab2` stops them" in done.stderr
-    assert lab.status()["pri"]["exit"] == 7 and lab.status()["ctrler"]["state"] == "ready", "what runs stays for a look"
-    assert lab.status()["sec1"]["state"] == "stopped", "what needed it was not started"
+    assert lab.status()["pri"]["exit"] == 7 and lab.status()["ctrler"]["state"] == "ready", "running parts are kept"
+    assert lab.status()["sec1"]["state"] == "stopped", "dependent parts are not started"
     assert lab.down().returncode == 0 and lab.leftovers() == []
 
 
@@ -121,7 +121,7 @@ def test_all_missing_prerequisites_are_reported_before_any_window(lab: Lab) -> N
             other.bind(str(foreign))
             other.listen()
             done = lab.wakeup()
-            assert foreign.is_socket(), "a socket of somebody else is not removed"
+            assert foreign.is_socket(), "a socket of another program is not removed"
     assert done.returncode == 3, done.stderr
     assert f"port {lab.pri} (controller.pri_port) is in use by pid {os.getpid()} (" in done.stderr
     assert f"{foreign}: another process listens on this vhost-user socket" in done.stderr
@@ -282,7 +282,7 @@ def test_down_cleans_up_after_a_primary_started_by_hand(lab: Lab) -> None:
     wait_for("its memory", lambda: list(HUGE.glob("testlab2map_*")))
     done = lab.down()
     assert done.returncode == 1 and f"kill {primary.pid}" in done.stderr, done.stdout + done.stderr
-    assert list(HUGE.glob("testlab2map_*")), "what a live process has is not swept"
+    assert list(HUGE.glob("testlab2map_*")), "files of a running process are kept"
     primary.kill()
     primary.wait()
     assert lab.down().returncode == 0 and lab.leftovers() == []

@@ -157,9 +157,9 @@ def test_bring_up_of_a_vm_continues_after_repeated_kills(vm_lab: Lab) -> None:
         pass
     assert {row["state"] for row in vm_lab.status().values()} == {"ready"}
     store = "debian-12-sppr.qcow2"
-    wanted = [f"template ov-{store}: booting it", f"template ov-{store} created", f"instance v11-{store} created"]
-    wanted += ["vm_v11 has its sockets", "vm_v11 started"]
-    missing = [text for text in wanted if not any(point.startswith(text) for point in kills.points)]
+    expected = [f"template ov-{store}: booting it", f"template ov-{store} created", f"instance v11-{store} created"]
+    expected += ["vm_v11 has its sockets", "vm_v11 started"]
+    missing = [text for text in expected if not any(point.startswith(text) for point in kills.points)]
     assert missing == [], kills.points
 
 
@@ -172,8 +172,8 @@ def test_wakeup_restarts_each_killed_part(vm_lab: Lab) -> None:
         dead = wait_exit(vm_lab, name, 137)
         assert dead["when"] and dead["pid"] is None
         assert_all_ready(vm_lab, WITH_VM, f"{name} killed")
-        anew = {n for n, row in vm_lab.status().items() if row["pid"] != before[n]}
-        assert anew == ({"pri", "sec1"} if name == "pri" else {name})
+        restarted = {n for n, row in vm_lab.status().items() if row["pid"] != before[n]}
+        assert restarted == ({"pri", "sec1"} if name == "pri" else {name})
     os.kill(int(vm_lab.tmux("display-message", "-p", "#{pid}")), signal.SIGKILL)
     for name in vm_lab.status():
         wait_state(vm_lab, name, "failed")

@@ -131,7 +131,7 @@ def test_guest_reconnects_to_a_socket_recreated_by_wakeup(lab: Lab) -> None:
     assert wait_for("an answer", lambda: pings(tap, 3), 30)
     printed = console.read_bytes()
     (lab.folder / "socks/sock11").unlink()
-    assert pings(tap, 1), "what is connected stays connected"
+    assert pings(tap, 1), "connections continue"
     done = lab.wakeup()
     assert done.returncode == 0 and "sock11 of nfv:1 is gone: restoring the port" in done.stdout, done.stderr
     wait_for("the VM to be behind its new port", lambda: pings(tap, 3), 60)

@@ -86,7 +86,7 @@ def test_up_starts_dead_parts_and_keeps_running_ones(small: Lab) -> None:
     assert {n: after[n] for n in ("ctrler", "pri")} == {n: before[n] for n in ("ctrler", "pri")}
     assert panes(small) == panes_before, "in its own pane"
     log = verb(small, "logs", "sec1")
-    assert log.count("as id 1") == 2, "the log goes on"
+    assert log.count("as id 1") == 2, "the log continues"
 
 
 def test_up_after_death_of_the_primary_restarts_its_secondaries(small: Lab) -> None:
@@ -394,7 +394,7 @@ def test_leftovers_from_before_a_reboot_are_removed(small: Lab) -> None:
     stale(small)
     printed = verb(small, "down")
     assert "its leftovers were removed" in printed and not small.state.exists()
-    assert all(psutil.pid_exists(pid) for pid in before.values()), "pids of before a restart are somebody else's"
+    assert all(psutil.pid_exists(pid) for pid in before.values()), "pids from before a reboot belong to other processes"
     assert small.control.alive() is False
     for pid in before.values():
         kill(pid)

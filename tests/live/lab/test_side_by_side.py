@@ -50,7 +50,7 @@ def test_one_of_twenty_concurrent_wakeups_wins_and_the_others_name_it(two: tuple
         int(found[1]) for err in message if (found := re.search(r"in use by wakeup\.py \(pid (\d+), since .*\)", err))
     ]
     assert len(named) == len(message) and set(named) <= set(printed), message
-    assert all(status in (0, 1) for _, _, status in printed.values()), "whoever came when it was up changed nothing"
+    assert all(status in (0, 1) for _, _, status in printed.values()), "later ones changed nothing"
     assert {row["state"] for row in lab.status().values()} == {"ready"}
     assert len([p for p in psutil.process_iter(["name", "cmdline"]) if is_primary(p, lab.session)]) == 1
     assert len(lab.tmux("list-sessions").splitlines()) == 1
@@ -72,7 +72,9 @@ def test_sessions_with_other_names_and_ports_are_independent(two: tuple[Lab, Lab
     pids = [{row["pid"] for row in lab.status().values()} for lab in two]
     assert len(pids[0] | pids[1]) == 6
     for lab in two:
-        assert lab.control.processes() == [{"type": "primary"}, {"type": "nfv", "client-id": 1}], "its own, and no more"
+        assert lab.control.processes() == [{"type": "primary"}, {"type": "nfv", "client-id": 1}], (
+            "only its own processes"
+        )
         assert list(HUGE.glob(f"{lab.session}map_*")) and (Path("/var/run/dpdk") / lab.session / "config").exists()
     pages = sorted(HUGE.glob(f"{second.session}map_*"))
     second.control.add_port("nfv:1", "ring:0")
@@ -121,7 +123,7 @@ def test_second_clone_cannot_use_or_stop_the_lab_of_the_first(clones: tuple[Lab,
     assert f"session testlab9, the lab of {first.conf}\n" in first.sppr("status").stdout
     found = second.sppr("doctor", "--json").stdout
     assert f"session testlab9 belongs to the lab of {first.conf}" in found, found
-    assert "sec1: ready" in second.sppr("restart", "sec1", "-s", "testlab9").stdout, "said explicitly"
+    assert "sec1: ready" in second.sppr("restart", "sec1", "-s", "testlab9").stdout, "with an explicit session"
     done = second.sppr("down", "-s", "testlab9")
     assert done.returncode == 0 and first.leftovers() == [], done
 

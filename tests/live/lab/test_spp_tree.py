@@ -263,11 +263,11 @@ def test_missing_module_of_spp_ctl_is_reported_by_wakeup_and_doctor(tmp_path: Pa
     folder.mkdir()
     lab = make(folder, "realsppmod", "19.11")
     python = tree.python(folder / "spp", 3, missing=("eventlet",))
-    wanted = f"needs the Python module eventlet, which {python} does not have"
+    expected = f"needs the Python module eventlet, which {python} does not have"
     try:
         for done, code in ((lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0"), 3), (lab.sppr("doctor"), 1)):
             message = done.stdout + done.stderr
-            assert done.returncode == code and wanted in " ".join(message.split()), message
+            assert done.returncode == code and expected in " ".join(message.split()), message
             assert f"{python} -m pip install eventlet" in " ".join(message.split()), message
         assert "traceback" not in message.lower()
     finally:
@@ -305,7 +305,9 @@ def test_duplicate_ids_and_a_prompt_in_use_are_reported(lab: Lab) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     ctrler = lab.status()["ctrler"]
     log = lab.state / "ctrler.log"
-    assert last_line(lab, ctrler["pane"]) == "spp >" and "recv:" not in log.read_text(), "what is asked is not shown"
+    assert last_line(lab, ctrler["pane"]) == "spp >" and "recv:" not in log.read_text(), (
+        "commands of the launcher are not shown"
+    )
     control = lab.control
     control.add_port("nfv:1", "ring:3")
     control.patch("nfv:1", "phy:0", "ring:3")

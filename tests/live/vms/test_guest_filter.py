@@ -73,14 +73,14 @@ def listener(*namespace: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
 def answered(guest: socket.socket, source_port: int) -> bool:
     """Return whether a SYN and ACK for this port arrived."""
     guest.settimeout(1.0)
-    wanted = struct.pack("!H", source_port)
+    expected = struct.pack("!H", source_port)
     with contextlib.suppress(TimeoutError):
         while data := guest.recv(1 << 16):
             at = 0
             while at < len(data):
                 size = int.from_bytes(data[at : at + 4])
                 frame, at = data[at + 4 : at + 4 + size], at + 4 + size
-                if frame[23:24] == b"\x06" and frame[36:38] == wanted and frame[47] & 0x12 == 0x12:
+                if frame[23:24] == b"\x06" and frame[36:38] == expected and frame[47] & 0x12 == 0x12:
                     return True
     return False
 

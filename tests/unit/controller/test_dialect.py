@@ -9,7 +9,7 @@ from sppr.controller.errors import BadValue
 from sppr.controller.server import dialect
 from sppr.controller.server.reply import Reply
 
-WANTED = {
+CONVERTED = {
     "client-id": 2,
     "status": "idling",
     "ports": ["phy:0", "phy:1", "ring:5"],
@@ -28,13 +28,13 @@ port_id:1,on,PHY,outport:none
 port_id:2,on,RING(5),outport:none
 """
 LAST = "status: idling\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'"
-NEW = {**WANTED, "master-lcore": 1, "lcores": [1, 2]}
+NEW = {**CONVERTED, "master-lcore": 1, "lcores": [1, 2]}
 
 
 @pytest.mark.parametrize("text", [OLD, MIDDLE, LAST], ids=["16.07-17.08", "17.11-18.02", "18.05"])
 def test_classic_status_is_converted_to_the_newest_form(text: str) -> None:
     message = dialect.parse_status(Reply(text), 2)
-    assert (message.status, message.classic) == (WANTED, True)
+    assert (message.status, message.classic) == (CONVERTED, True)
 
 
 def test_status_of_other_releases_is_converted() -> None:

@@ -400,12 +400,12 @@ def test_user_without_root_gets_the_sudoers_line() -> None:
     message = next(f for f in asked if f.id == "sudo")
     assert message.what == "sudo needs the password of ann: wakeup asks once, in its terminal"
     assert message.fix == f"to avoid the question, as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
-    nobody = check(GOOD, replace(user, terminal=False))[0]
-    assert nobody.severity == "error"
-    assert nobody.what == (
+    no_terminal = check(GOOD, replace(user, terminal=False))[0]
+    assert no_terminal.severity == "error"
+    assert no_terminal.what == (
         "sudo needs the password of ann to run spp_primary and spp_nfv as root, but there is no terminal"
     )
-    assert nobody.fix == f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
+    assert no_terminal.fix == f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
     absent = check(GOOD, replace(NEEDS, is_root=False, sudo=None))[0]
     assert absent.severity == "error"
     assert absent.what == "DPDK needs root for hugepages and ports, but the user is ann and there is no sudo"
@@ -495,7 +495,7 @@ def test_check_ids_are_unique() -> None:
         Interface("vtap0", "tap", True, (77,)),
         Interface("vtap1", "veth"),
     ],
-    ids=["nobody has it open", "this lab has it open", "another name"],
+    ids=["not open", "this lab has it open", "another name"],
 )
 def test_usable_tap_is_not_a_finding(interface: Interface) -> None:
     required = replace(NEEDS, taps=TAPS, recorded=frozenset({77}))

@@ -134,7 +134,7 @@ def test_interfaces_have_kind_and_holders(tmp_path: Path) -> None:
         (Interface("vtap0", "tap", persistent=True), False),
         (Interface("vtap0", "veth"), False),
     ],
-    ids=["nobody has it", "not in sysfs any more", "a process has it", "made to stay", "no tap"],
+    ids=["no holder", "not in sysfs any more", "a process has it", "made to stay", "no tap"],
 )
 def test_tap_without_a_holder_is_disappearing(interface: Interface, going: bool) -> None:
     assert interface.is_being_removed == going

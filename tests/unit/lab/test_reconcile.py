@@ -20,9 +20,9 @@ def plan(config: Config | None = None, **flags: int) -> Plan:
     return make(config or load(ROOT / "conf.yml"), Flags(**flags), Facts(cpus=(0, 1)), paths())  # type: ignore[arg-type]
 
 
-def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Changes:
+def do(new_plan: Plan, old: Plan | None, running: tuple[str, ...]) -> Changes:
     """``running``: names of parts that run as in the old plan."""
-    return reconcile(wanted, old, {name: (old or wanted).part(name).program for name in running}, running)
+    return reconcile(new_plan, old, {name: (old or new_plan).part(name).program for name in running}, running)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_missing_parts_are_started_and_running_parts_kept(
 ) -> None:
     changes = do(plan(), plan(), running)
     assert (changes.start, changes.stop) == (start, stop)
-    assert set(changes.wait) == set(running) - set(stop), "what runs must be ready in the end"
+    assert set(changes.wait) == set(running) - set(stop), "running parts must be ready in the end"
     assert set(changes.fresh) == set(ALL) - set(running)
     assert changes.plan == plan()
 
@@ -91,9 +91,9 @@ def test_part_restarted_by_hand_is_recorded_as_it_runs() -> None:
 
 
 def test_running_vm_keeps_its_server() -> None:
-    old, wanted = plan(nof_sec=1, nof_vhost=2), plan(nof_sec=2, nof_vhost=2)
-    assert old.part("vm_v12").server != wanted.part("vm_v12").server
-    changes = do(wanted, old, tuple(p.name for p in old.parts))
+    old, new_plan = plan(nof_sec=1, nof_vhost=2), plan(nof_sec=2, nof_vhost=2)
+    assert old.part("vm_v12").server != new_plan.part("vm_v12").server
+    changes = do(new_plan, old, tuple(p.name for p in old.parts))
     assert changes.plan.part("vm_v12").server == old.part("vm_v12").server and not changes.notes
 
 
@@ -176,15 +176,15 @@ def test_controller_cannot_move_away_from_connected_parts(
 
 
 def test_restart_of_the_primary_applies_lab_settings() -> None:
-    wanted = moved("primary:", "primary:\n  memory: 640")
-    assert replan(plan(), ["sec1"], ALL, {}, wanted).plan.memory == 512
-    assert replan(plan(), ["pri"], ALL, {}, wanted).plan.memory == 640
+    new_plan = moved("primary:", "primary:\n  memory: 640")
+    assert replan(plan(), ["sec1"], ALL, {}, new_plan).plan.memory == 512
+    assert replan(plan(), ["pri"], ALL, {}, new_plan).plan.memory == 640
     ports = moved()
     assert replan(plan(), ["pri"], ALL, {}, ports).plan.tcp_ports == plan().tcp_ports
     changes = replan(plan(), ["ctrler"], ("ctrler", "pri"), {}, ports)
     assert changes.plan.tcp_ports == ports.tcp_ports and changes.plan.part("pri") == plan().part("pri")
     idle = replan(plan(), ["ctrler"], ("ctrler",), {}, ports)
-    assert idle.plan.part("pri") == ports.part("pri"), "what does not run is known as conf.yml has it"
+    assert idle.plan.part("pri") == ports.part("pri"), "a stopped part is recorded as in conf.yml"
 
 
 def test_restart_applies_the_changed_part() -> None:
@@ -193,7 +193,7 @@ def test_restart_applies_the_changed_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "wanted", "message"),
+    ("runs", "new_plan", "message"),
     [
         (["p", "-l", "1,2"], ["p", "-l", "1,2"], None),
         (["p", "-l", "1,2"], ["p", "-l", "1,3"], "runs with -l 1,2, but conf.yml and the flags specify -l 1,3"),
@@ -202,14 +202,14 @@ def test_restart_applies_the_changed_part() -> None:
         (["p", "--", "-n", "1"], ["p", "--"], "runs with -n 1, which conf.yml and the flags do not specify"),
     ],
 )
-def test_difference_names_the_options(runs: list[str], wanted: list[str], message: str | None) -> None:
-    assert difference(runs, wanted) == message
+def test_difference_names_the_options(runs: list[str], new_plan: list[str], message: str | None) -> None:
+    assert difference(runs, new_plan) == message
 
 
 def test_changed_restart_policy_is_reported() -> None:
     old = plan()
-    wanted = replace(old, parts=tuple(replace(p, restarts=3) if p.name == "sec1" else p for p in old.parts))
-    assert do(wanted, old, ALL).notes == (
+    new_plan = replace(old, parts=tuple(replace(p, restarts=3) if p.name == "sec1" else p for p in old.parts))
+    assert do(new_plan, old, ALL).notes == (
         "sec1: runs with restart: no, but conf.yml specifies restart: on-failure (max 3, delay 1): sppr restart sec1",
     )
-    assert do(wanted, wanted, ALL).notes == ()
+    assert do(new_plan, new_plan, ALL).notes == ()
