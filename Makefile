@@ -9,7 +9,7 @@ JOBS   ?= 3
 
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
-.PHONY: help up down status setup packages packages-test dataplane check test test-all bench bench-smoke fuzz kill-campaign docs fmt clean
+.PHONY: help up down status setup packages packages-test dataplane check test test-all bench bench-smoke fuzz kill-campaign mutants docs fmt clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -64,7 +64,7 @@ check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests
 SUITE ?=
 ifneq ($(SUITE),)
 test: packages
-	@$(PYTHON) tests/suite.py $(SUITE)
+	@$(PYTHON) tests/suite.py $(SUITE) $(ARGS)
 else
 test: packages-test setup $(VENV)/.test ## set up everything, and run every test (SUITE=trixie: in that Debian release)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 20 $(ARGS)
@@ -86,6 +86,13 @@ fuzz: packages-test ## fuzz the commands, a memif client and the options of laun
 kill-campaign: packages-test setup $(VENV)/.test ## kill the launcher at 100 random moments, and check that the next run recovers (KILLS=100, needs root)
 	@$(BIN)/python tests/kill_campaign.py
 
+$(VENV)/.mutants: $(VENV)/.test
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[mutants]'
+	@touch $@
+
+mutants: $(VENV)/.mutants ## change the pure code in one place at a time, and count what the unit tests notice (an hour)
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 docs: $(VENV)/.test ## write the generated parts of docs/
 	@$(BIN)/python docs/generate.py
 
@@ -96,4 +103,4 @@ fmt: $(VENV)/.test ## format Python and C
 
 clean: ## remove what was built; images and .venv stay
 	@$(MAKE) -s -C sppr/dataplane clean
-	@bin/remove-folder build
+	@bin/remove-folder build mutants

@@ -2,12 +2,13 @@
 
 The root is kept in build/roots/SUITE, with .venv, build results and base image of its own. A run copies the work tree
 into it (tracked files and new ones, with their changes), installs what ``make test`` installs, and runs the unit tests
-of the data plane, its live tests, and ``make up``.
+of the data plane, its live tests, and ``make up``. With ``ARGS="tests"`` it runs pytest with these arguments instead.
 
 Everything runs in a mount and a PID namespace of its own. No other namespace sees the mounts, and the kernel unmounts
 them when the last process of the namespace ends, also after SIGKILL: there is no clean-up that could be missed, and
 deleting the root cannot reach what is mounted in it. The tests run in a network namespace, too, so that a lab that runs
-on this machine and the one in the root do not share TAP names and TCP ports. The steps before them need the network.
+on this machine and the one in the root do not share TAP names and TCP ports. The steps before them need the network,
+and so do some tests that ARGS may name.
 """
 
 import fcntl
@@ -37,8 +38,8 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "net/tun", "kvm",
 LINKS = {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 
 
-def main(suite: str) -> int:
-    """Run ``inside`` in its namespaces. A signal to this process ends all of it."""
+def main(suite: str, *args: str) -> int:
+    """Run ``inside`` in its namespaces. A signal to this process ends all of it. ``args``: arguments of pytest."""
     if os.geteuid() != 0:
         print(f"error: `make test SUITE={suite}` mounts and changes root: run it as root", file=sys.stderr)
         return 3
@@ -49,7 +50,7 @@ def main(suite: str) -> int:
         except BlockingIOError:
             print(f"error: another `make test SUITE={suite}` runs", file=sys.stderr)
             return 3
-        return isolated([sys.executable, __file__, "--inside", suite], lock.fileno())
+        return isolated([sys.executable, __file__, "--inside", suite, *args], lock.fileno())
 
 
 def isolated(argv: list[str], lock: int) -> int:
@@ -77,13 +78,13 @@ def isolated(argv: list[str], lock: int) -> int:
         child.wait()
 
 
-def inside(suite: str) -> int:
+def inside(suite: str, *args: str) -> int:
     """PID 1 of the namespace: run ``test`` in a child, and reap every orphan."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            status = test(suite)
+            status = test(suite, *args)
         except subprocess.CalledProcessError as e:
             print(f"error: {suite}: exited with status {e.returncode}: {' '.join(map(str, e.cmd))}", file=sys.stderr)
         finally:
@@ -96,7 +97,7 @@ def inside(suite: str) -> int:
             return os.waitstatus_to_exitcode(status)
 
 
-def test(suite: str) -> int:
+def test(suite: str, *args: str) -> int:
     folder = ROOTS / suite
     if not folder.exists():
         with step(f"{suite}: making {folder.relative_to(ROOT)}"):
@@ -108,6 +109,12 @@ def test(suite: str) -> int:
     root.run("sh", "-c", VERSIONS)
     with step(f"{suite}: setting up"):
         root.run("make", "-s", "packages-test", "setup", ".venv/.test")
+    if args:
+        with step(f"{suite}: pytest {' '.join(args)}"):
+            root.run(
+                ".venv/bin/python", "-m", "pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *args
+            )
+        return 0
     root.disconnect()
     with step(f"{suite}: unit tests of the data plane"):
         # pipefail: else the status is that of grep
@@ -284,4 +291,4 @@ class Root:
 
 
 if __name__ == "__main__":
-    sys.exit(inside(sys.argv[2]) if sys.argv[1] == "--inside" else main(sys.argv[1]))
+    sys.exit(inside(*sys.argv[2:]) if sys.argv[1] == "--inside" else main(*sys.argv[1:]))

@@ -24,7 +24,7 @@ def is_port(element: str) -> bool:
 
 
 def vm_of(config: "Config", element: str) -> "Vm | None":
-    """Return the VM that an element of a path names, as ``vm_r6``. None if conf.yml has no such VM."""
+    """Return the VM that an element of a path names, such as ``vm_r6``. None if conf.yml has no such VM."""
     if not (found := _VM.fullmatch(element)):
         return None
     section = config.vms_ring if found[1] == "r" else config.vms_vhost
@@ -109,7 +109,7 @@ def _paths(config: "Config", line_of: LineOf) -> Iterator[Problem]:
             elif element in owner:
                 other = owner[element]
                 twice = other[1] == name
-                what = f"{element} is {'an end twice' if twice else f'an end of chain {other[1]} already'}"
+                what = f"{element} is {'an end twice' if twice else f'already an end of chain {other[1]}'}"
                 fix = "use two ports" if twice else "give each chain ports of its own"
                 yield Problem(at, what + at_line(line_of(other)), fix)
             else:
@@ -176,8 +176,8 @@ def _via(config: "Config", line_of: LineOf) -> Iterator[Problem]:
             continue
         for place, via in enumerate(chain.via):
             if via not in known:
-                fix = f"use one of: {', '.join(known)}" if known else "leave via out: there are no secondaries"
-                yield Problem((*key, place), f"{via!r} is no secondary that forwards", fix)
+                fix = f"use one of: {', '.join(known)}" if known else "leave via out: conf.yml has no nfv secondary"
+                yield Problem((*key, place), f"{via!r} is not an nfv secondary", fix)
                 continue
             ends = [vm_of(config, e) for e in chain.path[place : place + 2] if not is_port(e)]
             served = [vm.secondary if vm else None for vm in ends]
@@ -203,7 +203,7 @@ def _functions(config: "Config", _: LineOf) -> Iterator[Problem]:
         for element in chain.functions:
             if element not in inner:
                 fix = f"service functions of this chain: {', '.join(inner)}" if inner else "leave functions out"
-                what = f"{element[:40]} is no VM in the middle of this path"
+                what = f"{element[:40]} is not a VM in the middle of this path"
                 yield Problem(("chains", name, "functions", element), what, fix)
 
 
@@ -217,12 +217,12 @@ def _ends(config: "Config", line_of: LineOf) -> Iterator[Problem]:
             ends = [element for element in (chain.path[:1] + chain.path[-1:]) if element.startswith("tap:")]
             if port not in ends:
                 fix = f"taps at the ends of this chain: {', '.join(ends)}" if ends else "leave ends out"
-                yield Problem(key, f"{port[:40]} is no tap at an end of this chain", fix)
+                yield Problem(key, f"{port[:40]} is not a tap at an end of this chain", fix)
             address = str(IPv4Interface(end.address).ip) if end.address else None
             for kind, value, seen in (("netns", end.netns, namespaces), ("address", address, addresses)):
                 if value in seen:
                     fix = f"give each end {'a namespace' if kind == 'netns' else 'an address'} of its own"
-                    what = f"{value} is the {kind} of {seen[value][3]} already{at_line(line_of(seen[value]))}"
+                    what = f"{value} is already the {kind} of {seen[value][3]}{at_line(line_of(seen[value]))}"
                     yield Problem((*key, kind), what, fix)
                 elif value is not None:
                     seen[value] = (*key, kind)
@@ -236,10 +236,12 @@ def _patches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
         for part, text in entry.items():
             at: Path = ("patches", index, part)
             if part not in known:
-                yield Problem(at, f"{part}: no such part forwards here", f"parts that do: {', '.join(sorted(known))}")
+                yield Problem(
+                    at, f"{part}: this lab has no such forwarding part", f"parts that do: {', '.join(sorted(known))}"
+                )
             source = text.partition(" -> ")[0]
             if (part, source) in seen:
-                what = f"{source} of {part} is patched already{at_line(line_of(seen[part, source]))}"
+                what = f"{source} of {part} is already patched{at_line(line_of(seen[part, source]))}"
                 yield Problem(at, what, "a source has one destination: keep one of them")
             seen.setdefault((part, source), at)
 
@@ -251,12 +253,14 @@ def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
     for name, chain in config.chains.items():
         for place, element in enumerate(chain.path):
             if element.startswith("vm_r"):
-                what = f"{element}: ring VMs of a tree of SPP have no ports that a chain could use"
+                what = f"{element}: ring VMs of an upstream SPP tree have no ports that a chain could use"
                 yield Problem(
                     ("chains", name, "path", place), what, "use a vhost VM, or our own data plane: no spp.dir"
                 )
         for port in chain.ends:
-            what = "taps of a tree of SPP stay in the host's namespace (a tap throws its primary off the controller)"
+            what = (
+                "taps of an upstream SPP tree stay in the namespace of the host (their frames disconnect its primary)"
+            )
             yield Problem(("chains", name, "ends", port), what, "leave ends out, or use our own data plane: no spp.dir")
 
 

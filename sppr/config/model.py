@@ -1,6 +1,6 @@
 """The model of conf.yml. Models are frozen and refuse unknown keys. Every default is a value that works.
 
-The five parts of the file of 2017 (controller, primary, secondaries, vms_ring, vms_vhost) keep their names and keys.
+The five sections of the file of 2017 (controller, primary, secondaries, vms_ring, vms_vhost) keep their names and keys.
 Scalars arrive as written (see ``load``), so a mask means the same quoted or not. The descriptions are the text of
 docs/conf.md (``make docs``).
 """
@@ -49,7 +49,7 @@ def _no_comma_words(value: str) -> str:
 
 
 def _decimal(value: object) -> object:
-    """Refuse what int() would accept beside decimal digits: 1_0, and digits of other scripts."""
+    """Refuse what int() would accept in addition to decimal digits: 1_0, and digits of other scripts."""
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) is None:
         raise ValueError(f"{value[:40]!r} is not a whole number")
     return value
@@ -90,11 +90,11 @@ def _key(default: Any = ..., text: str = "", **limits: Any) -> Any:
     return Field(default, description=text, **limits)
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Restart(_Part):
+class Restart(_Section):
     """Restart policy of a part that fails: a status other than 0, or a signal."""
 
     policy: Literal["no", "on-failure"] = _key("no", "`on-failure` restarts the part in its pane")
@@ -114,7 +114,7 @@ Restarting = Annotated[Restart, BeforeValidator(_restart)]
 _RESTART = "restart policy of this part alone, in the same forms as `restart`"
 
 
-class Controller(_Part):
+class Controller(_Section):
     """The addresses of the controller, and who may connect to them."""
 
     host: Annotated[str, AfterValidator(_host)] = _key(
@@ -129,7 +129,8 @@ class Controller(_Part):
     vf_pri_port: Port = _key(5556, "port for the primary of spp_vf.py, the second controller of SPP 17.11 to 18.05")
     vf_sec_port: Port = _key(6667, "port for the secondaries of spp_vf.py")
     allow_users: tuple[UserName, ...] = _key(
-        (), "users of this machine who may connect, beside root and the user of the lab ([security.md](security.md))"
+        (),
+        "users of this machine who may connect, besides root and the user of the lab ([security.md](security.md))",
     )
     allow: tuple[Network, ...] = _key(
         (), "networks of other machines that may connect, as `[192.168.1.0/24]`; required if an address is not loopback"
@@ -137,7 +138,7 @@ class Controller(_Part):
     restart: Restarting | None = _key(None, _RESTART)
 
 
-class Primary(_Part):
+class Primary(_Section):
     """spp_primary: it owns the ports, the hugepages and the rings."""
 
     coremask: Mask = _key(0x03, "lcores, hexadecimal; the first one takes commands, the others forward")
@@ -153,7 +154,7 @@ class Primary(_Part):
     restart: Restarting | None = _key(None, _RESTART)
 
 
-class Secondary(_Part):
+class Secondary(_Section):
     """A secondary process."""
 
     id: Id = _key(..., "client id")
@@ -169,7 +170,7 @@ class Secondary(_Part):
     restart: Restarting | None = _key(None, _RESTART)
 
 
-class VmSettings(_Part):
+class VmSettings(_Section):
     """Settings of every VM, unless its own entry overrides them."""
 
     memory: Mib = _key(256, "MiB", ge=96, le=1048576)
@@ -193,7 +194,7 @@ class VmSettings(_Part):
     restart: Restarting | None = _key(None, _RESTART)
 
 
-class Vm(_Part):
+class Vm(_Section):
     """What ring VMs and vhost VMs have in common."""
 
     id: Id = _key(..., "client id, of no other part")
@@ -227,7 +228,7 @@ def _step(value: object) -> object:
     return {"run": value} if isinstance(value, str) else value
 
 
-class Step(_Part):
+class Step(_Section):
     """A step that runs while a template is built: either ``run``, or ``file`` and ``to``."""
 
     run: Annotated[str, Field(min_length=1, max_length=10000)] | None = _key(
@@ -258,7 +259,7 @@ NetnsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 Element = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class End(_Part):
+class End(_Section):
     """A tap at an end of a chain that is moved into a network namespace, so that any program can use the chain."""
 
     netns: NetnsName = _key(
@@ -270,7 +271,7 @@ class End(_Part):
     )
 
 
-class Chain(_Part):
+class Chain(_Section):
     """A service chain."""
 
     path: tuple[Element, ...] = _key(
@@ -296,7 +297,7 @@ PatchText = Annotated[str, Field(pattern=rf"^({_UID} -> {_UID}|{_UID}|idle)$")]
 PatchLine = Annotated[dict[PatchPart, PatchText], Field(min_length=1, max_length=1)]
 
 
-class Images(_Part):
+class Images(_Section):
     """The folder of images, and the base image in it."""
 
     dir: Text = _key("runscripts", "folder of base images and templates; instances are in its subfolder `img/`")
@@ -306,7 +307,7 @@ class Images(_Part):
     format: Literal["qcow2", "raw"] = _key("qcow2", "format of the base image")
 
 
-class Spp(_Part):
+class Spp(_Section):
     """An upstream SPP source tree that is built. Without ``dir``, our own data plane runs."""
 
     dir: Text | None = _key(None, "folder of the tree, the one with `src/` in it ([upstream-spp.md](upstream-spp.md))")
@@ -328,7 +329,7 @@ class Spp(_Part):
     )
 
 
-class Config(_Part):
+class Config(_Section):
     """A lab as conf.yml describes it."""
 
     session: Name = _key(

@@ -37,7 +37,7 @@ def _ids(config: Config, line_of: LineOf) -> Iterator[Problem]:
                 other = seen[entry.id]
                 taken = sorted(seen)
                 free = next(i for i in range(1, 129) if i not in taken)
-                what = f"{entry.id} is the id of {other[0]}[{other[1]}] already{at_line(line_of(other))}"
+                what = f"{entry.id} is already the id of {other[0]}[{other[1]}]{at_line(line_of(other))}"
                 yield Problem(path, what, f"use a free id, such as {free}")
             else:
                 seen[entry.id] = path
@@ -64,7 +64,7 @@ def _coremasks(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
 def _lcores(config: Config, _: LineOf) -> Iterator[Problem]:
     if not config.primary.coremask:
-        yield Problem(("primary", "coremask"), "no core at all", "name at least one core, such as 0x01")
+        yield Problem(("primary", "coremask"), "the mask is empty", "name at least one core, such as 0x01")
     if config.primary.coremask.bit_length() > MAX_LCORE:
         yield Problem(("primary", "coremask"), f"names a core beyond {MAX_LCORE - 1}", "use lower cores")
     for index, secondary in enumerate(config.secondaries):
@@ -87,7 +87,7 @@ def _ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
 
     def taken(key: str, other: str, what: str, fix: str) -> Problem:
         there: Path = ("controller", other)
-        problem = f"{getattr(c, key)} is {what} already{at_line(line_of(there))}"
+        problem = f"{getattr(c, key)} is already {what}{at_line(line_of(there))}"
         return Problem(("controller", key), problem, fix, others=frozenset({there}))
 
     if c.pri_port == c.sec_port:
@@ -119,7 +119,7 @@ def _reachable(config: Config, _: LineOf) -> Iterator[Problem]:
 
 def _portmask(config: Config, _: LineOf) -> Iterator[Problem]:
     if not config.primary.portmask:
-        yield Problem(("primary", "portmask"), "no port at all", "name at least one port, such as 0x01")
+        yield Problem(("primary", "portmask"), "the mask is empty", "name at least one port, such as 0x01")
     elif config.primary.portmask.bit_length() > 32:
         yield Problem(("primary", "portmask"), "names a port beyond 31", "a DPDK process holds 32 ports at most")
 
@@ -133,8 +133,8 @@ def _vm_secondary(config: Config, _: LineOf) -> Iterator[Problem]:
             if vm.secondary is not None and vm.secondary not in known:
                 listed = ", ".join(map(str, known))
                 path: Path = (section, index, "secondary")
-                fix = f"use the id of a secondary: {listed}" if known else "leave it out: there are none"
-                yield Problem(path, f"{vm.secondary} is no secondary here", fix)
+                fix = f"use the id of a secondary: {listed}" if known else "leave it out: conf.yml has no nfv secondary"
+                yield Problem(path, f"no nfv secondary has the id {vm.secondary}", fix)
 
 
 def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
@@ -154,11 +154,11 @@ def _numbers(config: Config, line_of: LineOf) -> Iterator[Problem]:
                     if other == path:
                         yield Problem(path, f"{kind}:{number} is named twice", "keep one of them")
                         continue
-                    what = f"{kind}:{number} belongs to {section}[{other[1]}] already{at_line(line_of(other))}"
+                    what = f"{kind}:{number} already belongs to {section}[{other[1]}]{at_line(line_of(other))}"
                     yield Problem(path, what, f"give each VM {kind} numbers of its own with {key}: [N]")
                 seen.setdefault(number, path)
             if numbers is not None and not numbers:
-                yield Problem(path, "an empty list", f"name at least one {kind} number, or leave the key out")
+                yield Problem(path, "the list is empty", f"name at least one {kind} number, or leave the key out")
 
 
 def _vdevs(config: Config, line_of: LineOf) -> Iterator[Problem]:
@@ -216,7 +216,9 @@ def _steps(config: Config, _: LineOf) -> Iterator[Problem]:
         path: Path = ("provision", index)
         if (step.run is None) == (step.file is None):
             yield Problem(
-                path, "a step runs lines or copies a file", "write '- COMMAND', or '- {file: PATH, to: /PATH}'"
+                path,
+                "a step needs either a command, or file: and to:",
+                "write '- COMMAND', or '- {file: PATH, to: /PATH}'",
             )
         elif (step.file is None) != (step.to is None):
             yield Problem(path, "file: and to: go together", "write '- {file: PATH, to: /PATH}'")
@@ -227,7 +229,7 @@ def _upstream(config: Config, line_of: LineOf) -> Iterator[Problem]:
     for index, secondary in enumerate(config.secondaries):
         at: tuple[str, int] = ("secondaries", index)
         if config.spp.dir is None and secondary.type != "nfv":
-            fix = "name a built SPP tree, spp: {dir: PATH}; our own data plane has nfv"
+            fix = "name a built SPP tree, spp: {dir: PATH}; the data plane of sppr has only spp_nfv"
             yield Problem((*at, "type"), f"spp_{secondary.type} needs an upstream SPP tree", fix)
         if secondary.type == "pcap" and secondary.vhost_client:
             yield Problem((*at, "vhost_client"), "spp_pcap has no vhost ports", "leave it out")

@@ -54,15 +54,15 @@ def parse_options(argv: Sequence[str] | None) -> Options:
         help="only run a prompt for the controller at this address",
     )  # fmt: skip
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="time limit of an answer (%(default)s s)"
+        "--timeout", type=_seconds, default=TIMEOUT, metavar="S", help="time limit of a reply (%(default)s s)"
     )
     parser.add_argument("--wiring", type=Path, metavar="FILE", help="keep ports and patches here over a restart")
     parser.add_argument(
         "--allow-user", action="append", dest="allow_users", default=[], metavar="NAME",
-        help="serve this user of the machine, in addition to root and the user who runs this",
+        help="allow this user of the machine, in addition to root and the user who runs this",
     )  # fmt: skip
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="NETWORK", help="serve this network of other machines"
+        "--allow", action="append", default=[], metavar="NETWORK", help="allow this network of other machines"
     )
     parser.add_argument(
         "--guests", type=Path, dest="vm_socket", metavar="PATH", help="serve the spp_vm of VMs on this unix socket"

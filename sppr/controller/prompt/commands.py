@@ -1,4 +1,4 @@
-"""Parse a line of the prompt into a ``Command``. The language is that of SPP, of both eras.
+"""Parse a line of the prompt into a ``Command``. The commands are those of spp.py and of the SPP CLI.
 
 Pure. (docs/spp-protocol.md, Prompt, Management port)
 """
@@ -34,7 +34,7 @@ HELP = {
     "exit": "exit             same as bye",
     "help": "help [COMMAND]   show this help",
 }
-UID_HELP = "a UID is TYPE:NUMBER, as ring:0 or phy:0nq1, with TYPE one of " + " ".join(PORT_TYPES)
+UID_HELP = "a UID is TYPE:NUMBER, such as ring:0 or phy:0nq1, with TYPE one of " + " ".join(PORT_TYPES)
 NFV_SUBCOMMANDS = ("status", "add", "del", "patch", "forward", "stop", "exit")
 PRIMARY_SUBCOMMANDS = ("clear", *NFV_SUBCOMMANDS, "launch", "flow")
 #: The subcommands of a secondary, by kind. The kind of a ``sec`` is determined when the command runs.

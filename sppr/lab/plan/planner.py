@@ -143,7 +143,7 @@ def _with_restart_policy(config: Config, part: Part) -> Part:
 
 
 class _Planner:
-    """Plans the primary and the secondaries of one lab."""
+    """Planner of the primary and the secondaries of one lab."""
 
     def __init__(self, config: Config, flags: Flags, facts: Facts, paths: LabPaths) -> None:
         self.config, self.flags, self.facts, self.paths = config, flags, facts, paths
@@ -216,7 +216,7 @@ class _Planner:
             return matching
         given = self.config.primary.portmask if flags.portmask is None else flags.portmask
         if not given:
-            raise ConfigError("-p 0: no port at all", hint="name at least one port, such as -p 0x01")
+            raise ConfigError("-p 0: the mask is empty", hint="name at least one port, such as -p 0x01")
         if (has_vdev_flags or self.config.primary.vdevs) and given != matching:
             selected = f"{units.format_mask(given)} selects {_ports(given.bit_count())}"
             what = f"portmask {selected}, but the number of devices is {devices}"

@@ -45,7 +45,7 @@ def accel(wanted: str, facts: Facts) -> Accel:
 
 
 class VmPlanner:
-    """Plans the VMs of one lab."""
+    """Planner of the VMs of one lab."""
 
     def __init__(
         self, config: Config, flags: Flags, facts: Facts, paths: LabPaths, options: VmOptions = VmOptions()

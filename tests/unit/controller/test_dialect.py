@@ -98,3 +98,42 @@ def test_vf_status_is_converted() -> None:
     assert (form["components"], form["classifier_table"]) == (info["core"], [])
     assert "classifier_table" not in components.rest_form({"info": info}, "mirror") and "master-lcore" not in form
     assert components.rest_form({"info": info}, "pcap") == info
+
+
+CLASSIC_TYPES = "use one of ring, vhost, pcap, nullpmd"
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "hint"),
+    [
+        (("add", "memif:0"), "memif:0: classic SPP (16.07 to 18.05) has no such port type", CLASSIC_TYPES),
+        (("del", "ring:x"), "ring:x: classic SPP (16.07 to 18.05) has no such port type", CLASSIC_TYPES),
+        (("add", "ring:1:2"), "ring:1:2: classic SPP (16.07 to 18.05) has no such port type", CLASSIC_TYPES),
+        (("patch", "phy:0", "ring:9"), "the process has no port ring:9", "use one of phy:0, phy:1, ring:5"),
+    ],
+)
+def test_errors_of_classic_processes(words: tuple[str, ...], what: str, hint: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        dialect.command(dialect.parse_status(Reply(OLD), 2), *words)
+    assert (caught.value.what, caught.value.hint) == (what, hint)
+
+
+def test_ports_are_named_by_uid_or_ethdev_number() -> None:
+    parsed = dialect.parse_status(Reply(OLD), 2)
+    assert dict(parsed.numbers) == {"phy:0": 0, "phy:1": 1, "ring:5": 2}
+    assert [dialect.uid_of(parsed, end) for end in ("2", "ring:5", "9")] == ["ring:5", "ring:5", "9"]
+
+
+@pytest.mark.parametrize("text", ["Server Running", "status: idling\nports: ''", "Client ID 1 Idling\n", "?"])
+def test_a_status_as_text_is_classic(text: str) -> None:
+    assert dialect.parse_status(Reply(text), 0).classic is True
+    assert dialect.parse_status(Reply("Server Running"), 1).status == {"status": "Server Running"}
+
+
+def test_a_status_shows_forwarding() -> None:
+    running = {"status": "running", "ports": None, "patches": None}
+    assert dialect.shows_change(running, "forward", []) and not dialect.shows_change(running, "stop", [])
+    assert not dialect.shows_change(running, "patch", ["phy:0", "ring:5"])
+    assert not dialect.shows_change(running, "add", ["ring:5"]) and dialect.shows_change(running, "del", ["ring:5"])
+    with pytest.raises(ValueError):
+        dialect.shows_change(running, "patch", ["phy:0"])

@@ -114,3 +114,38 @@ def test_endless_reply_is_an_error() -> None:
 def test_reply_is_success_or_failure(data: dict[str, object], failed: bool, words: str) -> None:
     reply = Reply(json.dumps(data), data)
     assert (reply.failed, reply.reason()) == (failed, words)
+
+
+def test_an_echo_without_nul_is_complete_after_a_silence() -> None:
+    parser = ReplyParser("patch reset")
+    assert parser.feed(b"patch\0reset") is None
+    assert parser.finish() == Reply("patch reset", echo=True)
+    parser = ReplyParser("patch reset")
+    assert parser.feed(b"patch\0rese") is None
+    assert parser.finish() == Reply("patch")
+
+
+def test_a_list_is_complete_at_its_bracket() -> None:
+    parser = ReplyParser("status")
+    assert parser.feed(b"[1, 2") is None
+    assert parser.finish() is None
+    assert parser.feed(b"] \n") is None
+    assert parser.feed(b"\0") == Reply("[1, 2]")
+
+
+def test_json_may_end_with_blanks() -> None:
+    assert cut("status", b'{"a": 1} \n') == Reply('{"a": 1}', {"a": 1})
+
+
+def test_the_longest_reply() -> None:
+    parser = ReplyParser("status")
+    assert parser.feed(b"x" * MAX_REPLY_SIZE) is None
+    with pytest.raises(ValueError):
+        parser.feed(b"x")
+
+
+def test_nul_is_skipped_only_before_the_text() -> None:
+    parser = ReplyParser("status")
+    assert parser.feed(b"X") is None
+    assert parser.feed(b"\0") == Reply("X")
+    assert ReplyParser("status").feed(b"\0X\0") == Reply("X")

@@ -144,7 +144,7 @@ def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
     assert e.value.hint and "-p 0x07" in e.value.hint
     words = plan(config, vdev_tap=(0, 1, 2)).part("pri").program
     assert words[words.index("-p") + 1] == "0x07", "without -p the mask follows the devices"
-    with pytest.raises(ConfigError, match="-p 0: no port at all"):
+    with pytest.raises(ConfigError, match="-p 0: the mask is empty"):
         plan(config, portmask=0)
 
 

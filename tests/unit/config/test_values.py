@@ -1,0 +1,106 @@
+"""Single values of conf.yml, and where conf.yml is looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from sppr.config import peek
+from sppr.config.load import parse
+from sppr.config.model import Config, Restart
+from sppr.config.problem import Problem, at_line, dotted, report
+from sppr.config.syntax import Mark
+from sppr.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("Yes", True), ("on", True), ("False", False), ("no", False), ("OFF", False)],
+)
+def test_booleans_of_yaml(text: str, value: bool) -> None:
+    lab = f"secondaries: [{{id: 1, coremask: 0xC, vhost_client: {text}}}]".encode()
+    assert parse(lab, "c").secondaries[0].vhost_client is value
+    made = Config.model_validate({"secondaries": [{"id": 1, "coremask": 0xC, "vhost_client": value}]})
+    assert made.secondaries[0].vhost_client is value
+
+
+def test_restart_policies() -> None:
+    assert parse(b"primary: {restart: on-failure}", "c").primary.restart == Restart(policy="on-failure")
+    assert parse(b"primary: {restart: no}", "c").primary.restart == Restart(policy="no", delay=1.0, max=5)
+    whole = parse(b"primary: {restart: {policy: on-failure, delay: 0.5, max: 2}}", "c").primary.restart
+    assert whole == Restart(policy="on-failure", delay=0.5, max=2)
+
+
+def test_a_long_text_is_shown_up_to_40_characters() -> None:
+    for key, reason in (("vhost_client", "is neither true nor false"), ("restart", "is not known")):
+        entry = f"secondaries: [{{id: 1, coremask: 0xC, {key}: {'x' * 41}}}]".encode()
+        with pytest.raises(ConfigError) as caught:
+            parse(entry, "c")
+        assert f"'{'x' * 40}' {reason}" in caught.value.what
+    with pytest.raises(ConfigError) as caught:
+        parse(f"controller: {{allow: [{'1' * 41}]}}".encode(), "c")
+    assert f"'{'1' * 40}' is not an IPv4 network" in caught.value.what
+
+
+def test_numbers_and_sizes() -> None:
+    assert Config.model_validate({"primary": {"memory": 64}}).primary.memory == 64
+    assert Config.model_validate({"primary": {"coremask": 3}}).primary.coremask == 3
+    assert parse(b"primary: {memory: 64M}", "c").primary.memory == 64
+
+
+def test_conf_yml_is_looked_for_here_then_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    here = tmp_path / "here"
+    project.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(peek, "PROJECT", project)
+    assert peek.find_conf(Path("lab.yml")) == here / "lab.yml"
+    assert peek.find_conf(None) == here / "conf.yml"  # neither exists
+    (project / "conf.yml").touch()
+    assert peek.find_conf(None) == project / "conf.yml"
+    (here / "conf.yml").touch()
+    assert peek.find_conf(None) == here / "conf.yml"
+    (project / "conf.yml").unlink()
+    assert peek.find_conf(None) == here / "conf.yml"
+
+
+@pytest.mark.parametrize(
+    ("text", "session"),
+    [
+        ("session: lab1", "lab1"),
+        ("session: [a]", None),
+        ("vm: {session: x}", None),
+        ("a: &a {session: one}\nb: &b {session: two}\n<<: [*a, *b]", "one"),
+        ("a: &a {memory: 1}\nb: &b {session: two}\n<<: *a\nc: 1\n<<: *b", "two"),
+        ("a: &a {session: one}\n<<: *a\nsession: own", "own"),
+        ("a: &a {session: one}\n'<<': *a", None),
+        ("- session: x", None),
+        ("session: caf\u00e9", "caf\u00e9"),
+        ("a: [", None),
+    ],
+)
+def test_the_session_is_read_without_the_rest(tmp_path: Path, text: str, session: str | None) -> None:
+    conf = tmp_path / "conf.yml"
+    conf.write_text(text, encoding="utf-8")
+    assert peek.session(conf) == session
+
+
+def test_a_file_that_is_too_large_names_no_session(tmp_path: Path) -> None:
+    conf = tmp_path / "conf.yml"
+    assert peek.session(conf) is None
+    conf.write_text("session: a\n#" + "x" * (1_000_000 - 12))
+    assert conf.stat().st_size == 1_000_000 and peek.session(conf) == "a"
+    conf.write_text(conf.read_text() + "x")
+    assert peek.session(conf) is None
+
+
+def test_a_problem_is_shown_at_its_nearest_parent_and_capped() -> None:
+    places = {(): Mark(1, 1), ("primary",): Mark(3, 5)}
+    path = ("primary", "x" * 90)
+    assert report("c", {}, [Problem((), "wrong", "fix it")]) == "c:1:1: wrong\n    fix: fix it"
+    text = report("c", places, [Problem(path, "y" * 200, "z" * 160), Problem((), "y" * 201, "z" * 161)])
+    assert text.splitlines() == [
+        f"c:1:1: {'y' * 199}…", f"    fix: {'z' * 159}…",
+        f"c:3:5: primary.{'x' * 71}…: {'y' * 200}", f"    fix: {'z' * 160}",
+    ]  # fmt: skip
+    assert dotted(("a", 0, "", 1, "b")) == "a[0].''[1].b" and at_line(None) == "" and at_line(3) == " (line 3)"
