@@ -103,7 +103,7 @@ def test_a_call_over_tcp_without_a_body() -> None:
 
 
 @pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
-def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, family: int) -> None:
+def test_server_without_a_reply_times_out(tmp_path: Path, family: int) -> None:
     with socket.socket(family) as listener:
         listener.bind(str(tmp_path / "x.sock") if family == socket.AF_UNIX else ("127.0.0.1", 0))
         listener.listen()
