@@ -159,7 +159,7 @@ def test_net_memif_of_the_primary_does_not_conflict(lab: Lab) -> None:
     assert nfv.status()["ports"] == ["tap:0"]
     nfv.ok("add memif:0", "patch tap:0 memif:0", "forward")
     client_at(lab, lab.sockets / "spp-memif.1.sock").connect()
-    process.wait_printed("a peer is there (client_at)")
+    process.wait_printed("a peer is there (hand)")
     nfv.ok("del memif:0")
     assert [path.name for path in lab.sockets.iterdir()] == [common.name]
 

@@ -193,7 +193,7 @@ def test_restart_applies_the_changed_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "new_plan", "message"),
+    ("runs", "planned", "message"),
     [
         (["p", "-l", "1,2"], ["p", "-l", "1,2"], None),
         (["p", "-l", "1,2"], ["p", "-l", "1,3"], "runs with -l 1,2, but conf.yml and the flags specify -l 1,3"),
@@ -202,8 +202,8 @@ def test_restart_applies_the_changed_part() -> None:
         (["p", "--", "-n", "1"], ["p", "--"], "runs with -n 1, which conf.yml and the flags do not specify"),
     ],
 )
-def test_difference_names_the_options(runs: list[str], new_plan: list[str], message: str | None) -> None:
-    assert difference(runs, new_plan) == message
+def test_difference_names_the_options(runs: list[str], planned: list[str], message: str | None) -> None:
+    assert difference(runs, planned) == message
 
 
 def test_changed_restart_policy_is_reported() -> None:
