@@ -34,6 +34,8 @@ from sppr.lab.plan.plan import Flags  # noqa: E402
 WIDTH = 110
 #: Lines of logs as the programs print them, each with the ids of the checks that know it.
 SYMPTOMS = ROOT / "tests/unit/host/data/symptoms.txt"
+#: Names of programs and devices, which begin a sentence in lower case.
+NAMES = ("sudo ", "tmux ", "net_tap ")
 
 
 def models_in(annotation: Any) -> Iterator[tuple[type[BaseModel], str]]:
@@ -120,7 +122,7 @@ def troubles() -> str:
         block = "\n".join(lines.get(check.id, []))
         shown = f"\n\n```\n{block}\n```" if block else ""
         found = "`sppr doctor` checks it." if check.inspect else "Known from logs: `sppr doctor explain`."
-        cause = check.cause[0].upper() + check.cause[1:]
+        cause = check.cause if check.cause.startswith(NAMES) else check.cause[0].upper() + check.cause[1:]
         parts.append(f"### {check.id}{shown}\n\nCause: {cause}. {found}\n\nFix: {_as_code(check.fix)}")
     return "\n\n".join(parts)
 

@@ -70,7 +70,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Wait:
-    """What to wait for.
+    """The description of a wait.
 
     ``name``: name of the part.
     ``what``: what makes it ready, for the error.
@@ -99,7 +99,7 @@ class Wait:
 
 
 def wait_ready(wait: Wait, deadline: Deadline, interval: float = 0.03) -> float:
-    """Wait until the part is ready, and return the seconds that took.
+    """Wait until the part is ready, and return the seconds that this took.
 
     Raise LaunchError if it exits or prints a fatal text, NotReady at the deadline or after ``wait.limit`` seconds
     without progress.
@@ -147,7 +147,7 @@ def _check_fatal(wait: Wait, elapsed: float) -> None:
 
 
 class _Progress:
-    """Samples the work of a part once a second, and remembers when it last made progress."""
+    """A sampler of the work of a part, once a second, which remembers when the part last made progress."""
 
     def __init__(self, wait: Wait) -> None:
         self._wait = wait

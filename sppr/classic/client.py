@@ -36,7 +36,7 @@ class RequestError(Exception):
 
 
 class Client:
-    """Sends one line at a time, for all callers.
+    """A client of spp.py that sends one line at a time, for all callers.
 
     ``management``: (host, port) of the management port, or None to use the prompt. ``unwrapped_status``: spp.py of
     18.05, which expects ``pri;status`` and prints the status of a secondary unwrapped.
@@ -67,11 +67,11 @@ class Client:
         return primary[1] == "1", [int(found[-1]) for found in numbers if found]
 
     def primary(self, command: str) -> str:
-        """Return the text of the primary's answer. Raises RequestError 404 if it is not connected."""
+        """Return the text of the primary's answer. Raise RequestError 404 if it is not connected."""
         return self._unwrap(self._request(self._pri + command), "primary not found.")
 
     def secondary(self, client_id: int, command: str) -> str:
-        """Return the text of a secondary's answer, up to the first NUL. Raises RequestError 404 if it is not
+        """Return the text of a secondary's answer, up to the first NUL. Raise RequestError 404 if it is not
         connected.
         """
         return self._unwrap(self._request(f"sec {client_id};{command}"), f"sec_id {client_id} not found.")
@@ -117,7 +117,7 @@ class Client:
 
 
 class RateLimit:
-    """Permits ``max_per_second`` calls in any second. The next call waits."""
+    """A limit of ``max_per_second`` calls in any second. The next call waits."""
 
     def __init__(self, max_per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -132,7 +132,7 @@ class RateLimit:
 
 
 def _json_text(text: str) -> str:
-    """Return the JSON object at the beginning of ``text``. Raises RequestError 502 if there is none."""
+    """Return the JSON object at the beginning of ``text``. Raise RequestError 502 if there is none."""
     try:
         return text[: json.JSONDecoder().raw_decode(text)[1]]
     except ValueError:

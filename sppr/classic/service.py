@@ -40,7 +40,7 @@ class Service:
         )
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> object:
-        """Return the JSON of the answer, or None for a 204. Raises RequestError if the call is unknown or fails."""
+        """Return the JSON of the answer, or None for a 204. Raise RequestError if the call is unknown or fails."""
         for verb, pattern, call in self._routes:
             if verb == method and (result := pattern.fullmatch(path.partition("?")[0])):
                 try:
@@ -137,7 +137,7 @@ class Service:
     def _change(self, client_id: int, verb: str, *args: str) -> None:
         """Send a change, and compare the status before and after it, because the processes only echo.
 
-        ``del`` stops forwarding, so it is started again. Raises RequestError 400, which names the differences.
+        ``del`` stops forwarding, so it is started again. Raise RequestError 400, which names the differences.
         """
         before = self._parsed_status(client_id)
         names = [dialect.uid_of(before, arg) for arg in args]

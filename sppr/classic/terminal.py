@@ -47,7 +47,7 @@ class Terminal:
     def ask(self, line: str, timeout: float) -> str:
         """Return the output of spp.py for ``line``.
 
-        Raises TimeoutError if a user is typing a line or spp.py hangs, and Ended if it has ended.
+        Raise TimeoutError if a user is typing a line or spp.py hangs, and Ended if it has ended.
         """
         future: Future[str] = Future()
         with self._lock:

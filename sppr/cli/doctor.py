@@ -89,12 +89,12 @@ def _look(conf: Path | None, session: str | None, socket_name: str | None, flags
 def _table(rows: list[dict[str, Any]], verbose: bool) -> None:
     shown = [row for row in rows if verbose or row["severity"] != "ok"]
     for row in shown:
-        row["told"] = row["found"] + (f"\nfix: {row['fix']}" if row["severity"] != "ok" else "")
+        row["text"] = row["found"] + (f"\nfix: {row['fix']}" if row["severity"] != "ok" else "")
     if sys.stdout.isatty():
         _coloured(shown)
     else:
         for row in shown:
-            click.echo(f"{row['severity']:8} {row['id']:16} " + row["told"].replace("\n", "\n" + " " * 26))
+            click.echo(f"{row['severity']:8} {row['id']:16} " + row["text"].replace("\n", "\n" + " " * 26))
     fine = sum(row["severity"] == "ok" for row in rows)
     fixable = sum(row["fixable"] for row in rows)
     click.echo(f"{fine} checks fine" + (f"; sppr doctor --fix fixes {fixable}" if fixable else ""))
@@ -107,7 +107,7 @@ def _coloured(shown: list[dict[str, Any]]) -> None:
 
     table = Table.grid(padding=(0, 2))
     for row in shown:
-        table.add_row(Text(row["severity"], _STYLES[row["severity"]]), row["id"], Text(row["told"]))
+        table.add_row(Text(row["severity"], _STYLES[row["severity"]]), row["id"], Text(row["text"]))
     Console(highlight=False).print(table)
 
 
@@ -117,12 +117,12 @@ def _explain(log: str, session: str | None, as_json: bool) -> int:
 
     found = list(checks.explain(plain(_read(log, session)).split("\n")))
     if as_json:
-        told = [
+        explained = [
             {"line": e.number, "text": e.line, "id": c.id, "severity": c.severity, "means": c.cause, "fix": c.fix}
             for e in found
             for c in e.checks
         ]
-        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(explained, indent=1, ensure_ascii=False))
     for one in found if not as_json else ():
         click.echo(f"{log}:{one.number}: {one.line}")
         for check in one.checks:

@@ -134,7 +134,7 @@ def _import_options(command: Any) -> Any:
     for option in reversed((
         options.conf,
         click.argument("file", type=click.Path(path_type=Path)),
-        click.option("--name", help="Its file name as a base.  [default: that of FILE, .qcow2]"),
+        click.option("--name", help="File name of the base image.  [default: that of FILE, .qcow2]"),
         click.option("--format", "image_format", type=click.Choice(["raw"]), help="FILE is a raw disk."),
         click.option("--flatten", is_flag=True, help="Copy in the other files that FILE uses, and list them."),
     )):  # fmt: skip
@@ -152,7 +152,7 @@ def import_(conf: Path | None, file: Path, name: str | None, image_format: str |
 @main.command(hidden=True)
 @_import_options
 def add(conf: Path | None, file: Path, name: str | None, image_format: str | None, flatten: bool) -> None:
-    """The name of ``import`` up to 0.1."""
+    """Run ``import`` under its name up to 0.1."""
     renamed("sppr image add", "sppr image import")
     _import(conf, file, name, image_format, flatten)
 
@@ -168,19 +168,19 @@ def _import(conf: Path | None, file: Path, name: str | None, image_format: str |
     bases = store.base_candidates(folder)
     if config.images.base is None and len(bases) > 1:
         click.echo(
-            f"there are {len(bases)} base images now, so conf.yml must name one from now on: wakeup refuses else\n"
+            f"there are {len(bases)} base images now, so conf.yml must name one: otherwise wakeup refuses to start\n"
             f"  images: {{base: {target.name}}}   to use the new one"
         )
         for other in bases:
             if other != target.name:
-                click.echo(f"  images: {{base: {other}}}   to go on with it: VMs that are there stand on it")
+                click.echo(f"  images: {{base: {other}}}   to keep using it: existing VMs are overlays of it")
     elif config.images.base not in (None, target.name):
         click.echo(f"to use it, in conf.yml: images: {{base: {target.name}}}")
 
 
 @main.command()
 @options.conf
-@click.option("--force", is_flag=True, help="Build it again where there is one. Refused while instances use it.")
+@click.option("--force", is_flag=True, help="Rebuild an existing template. Refused while instances use it.")
 @click.argument("kind", type=KIND)
 def build_template(conf: Path | None, kind: Any, force: bool) -> None:
     """Build the template of ring or vhost VMs, with the provision steps of conf.yml and spp_vm. wakeup does so, too.
@@ -209,7 +209,7 @@ def _build_template(conf: Path | None, kind: Any, force: bool) -> None:
 @options.conf
 @click.argument("kind", type=KIND)
 def template(conf: Path | None, kind: Any) -> None:
-    """The name of ``build-template`` up to 0.1."""
+    """Run ``build-template`` under its name up to 0.1."""
     renamed("sppr image template", "sppr image build-template")
     _build_template(conf, kind, force=False)
 
@@ -218,7 +218,7 @@ def template(conf: Path | None, kind: Any) -> None:
 @options.conf
 @click.argument("kind", type=KIND)
 def provision_(conf: Path | None, kind: Any) -> None:
-    """The name of ``build-template --force`` up to 0.1."""
+    """Run ``build-template --force`` under its name up to 0.1."""
     renamed("sppr image provision", "sppr image build-template --force")
     _build_template(conf, kind, force=True)
 
@@ -256,5 +256,5 @@ def check(conf: Path | None) -> int:
         click.echo(f"{finding.severity}: {finding.id}: {finding.what}\n    fix: {finding.fix}")
     if not findings:
         there = listing.entries(folder)
-        click.echo(f"{folder}: all images are well" if there else f"{folder}: no image yet: {BUILD_HINT}")
+        click.echo(f"{folder}: no faults found" if there else f"{folder}: no image yet: {BUILD_HINT}")
     return HostError.exit_code if any(finding.severity == "error" for finding in findings) else 0

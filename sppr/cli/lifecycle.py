@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.verb_session
 @options.powerdown
 def down(session: str | None, powerdown: float) -> int:
-    """Stop the lab: VMs, secondaries, primary, controller. Then remove its tmux session, sockets and hugepages."""
+    """Stop the lab: VMs, secondaries, primary, controller. Then remove its session, sockets and hugepage files."""
     from sppr import log
     from sppr.cli.session import check_lost_owner, own_session
     from sppr.cli.terminal.sudo_prompt import show_commands
@@ -195,4 +195,5 @@ def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "
 
 
 def report_ready(changes: "Changes") -> None:
+    """Report that the started parts are ready."""
     echo(f"{', '.join(changes.start)}: ready")

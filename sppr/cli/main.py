@@ -10,7 +10,7 @@ from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 #: verb -> module below sppr.cli, name of its command there, and its line in the help.
 VERBS = {
     "up": ("up", "main", "Bring the lab up, and attach to it."),
-    "down": ("lifecycle", "down", "Stop the lab, and remove its windows, sockets and hugepages."),
+    "down": ("lifecycle", "down", "Stop the lab, and remove its windows, sockets and hugepage files."),
     "status": ("inspect", "status", "Show the state of every part."),
     "start": ("lifecycle", "start", "Start parts that are stopped or failed."),
     "stop": ("lifecycle", "stop", "Stop parts."),
@@ -54,7 +54,8 @@ class Main(ErrorReportingCommand, Verbs):
 @click.command(cls=Main, context_settings=CONTEXT)
 @click.version_option(package_name="sppr")
 def main(**_: Any) -> None:
-    """Bring up, prove and control a service function chain on a bench: SPP, its VMs and the patch panel between them.
+    """Bring up, prove and control a service function chain on one machine: SPP, its VMs and the patch panel
+    between them.
 
     Shell completion: eval "$(_SPPR_COMPLETE=bash_source sppr)"   (or zsh_source, fish_source)
     """

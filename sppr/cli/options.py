@@ -54,6 +54,7 @@ class Mib(click.ParamType[int]):
 
 
 def conf(command: F) -> F:
+    """Add --conf."""
     return click.option(
         "--conf",
         type=click.Path(path_type=Path),
@@ -101,12 +102,14 @@ def part_names(command: F) -> F:
 
 
 def powerdown(command: F) -> F:
+    """Add --powerdown."""
     return click.option(
         "--powerdown", type=float, default=20.0, show_default=True, help="Seconds a guest has to power off."
     )(command)
 
 
 def part_name(command: F) -> F:
+    """Add an argument: the name of one part."""
     return click.argument("name", shell_complete=_parts)(command)
 
 
@@ -162,6 +165,7 @@ def lab(command: F) -> F:
 
 
 def dry_run(command: F) -> F:
+    """Add --dry-run."""
     return click.option("--dry-run", is_flag=True, help="Print the command, and do not run it.")(command)
 
 

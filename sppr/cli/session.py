@@ -77,7 +77,7 @@ def load(session: str, named: str | None, conf: Path | None = None) -> State:
 
 
 def _restored(state: State) -> State:
-    """Put back the ends of a chain whose proof was killed, and return the state."""
+    """Restore the ends of a chain whose proof was killed, and return the state."""
     if (state.folder / PROOF).exists() and not state.stale:
         from sppr.lab.chains.proof import testbed
 

@@ -77,7 +77,7 @@ def _one_verb(given: dict[str, Any], words: Sequence[str]) -> None:
     if len(verbs) > 1:
         raise click.UsageError("one of -l, -c, -r, --rename, --shutdown and --shutdown-all at a time")
     if verbs == ["run_on"] and not words:
-        raise click.UsageError("-r TARGET wants a command: sppsh -r 11 uname -r")
+        raise click.UsageError("-r TARGET needs a command: sppsh -r 11 uname -r")
     if verbs and verbs != ["run_on"] and words:
         raise click.UsageError(f"{' '.join(words)!r}: too many words")
     if not verbs and len(words) != 1:

@@ -27,8 +27,8 @@ def main(
     dry_run: bool,
     **flags: Any,
 ) -> int:
-    """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs, each when the one before
-    is ready. Windows: ctrler pri sec vm_r vm_v w0."""
+    """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs. All windows open at once;
+    each part starts when its dependencies are ready. Windows: ctrler pri sec vm_r vm_v w0."""
     from sppr.cli.context import gather
     from sppr.cli.inspect import show_plan
 
@@ -99,12 +99,12 @@ def bring_up(lab: Any, keep_chains: Sequence[str] = ()) -> bool:
         plan = rewired(lab, changes.plan, old.plan if old else None, keep_chains)
         notes = [f"chain {left.name}: left out: {left.why}" for left in plan.wiring.left_out]
         changes = replace(changes, plan=plan, notes=(*changes.notes, *notes))
-        if old is not None and all_is_well(changes, old, tmux, seen):
+        if old is not None and is_current(changes, old, tmux, seen):
             return False
         if old is not None:
             lifecycle.check_address(old, lab.plan, changes.start, seen.running)
         run(changes, old, lab, tmux)
-        load(lab.plan.session, None, lab.paths.conf)  # puts back the ends of a chain whose proof was killed
+        load(lab.plan.session, None, lab.paths.conf)  # restores the ends of a chain whose proof was killed
     return True
 
 
@@ -141,7 +141,7 @@ def _same_server(lab: Any, old: Any) -> Any:
     return Tmux(lab.plan.socket_name)
 
 
-def all_is_well(changes: Any, old: Any, tmux: Any, seen: Any) -> bool:
+def is_current(changes: Any, old: Any, tmux: Any, seen: Any) -> bool:
     """Return whether nothing is to be done, and print that."""
     from dataclasses import replace
 

@@ -40,7 +40,7 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than"):
         what, fix = f"{given} is out of range", f"use a value {_range_of(path)}"
     elif kind in ("too_short", "too_long") and path[0] == "patches":
-        what, fix = "an entry has one part and what it does", fixes.PATCH
+        what, fix = "an entry has one part and one patch", fixes.PATCH
     elif kind == "literal_error":
         what, fix = f"{_show(given)} is not known", f"use one of: {ctx['expected']}"
     elif kind == "string_pattern_mismatch":

@@ -7,7 +7,7 @@ from sppr import units
 from sppr.config.problem import Path as KeyPath
 from sppr.config.rules import MAX_LCORE
 
-PATCH = "write '- sec1: tap:0 -> ring:0', a part and what it does"
+PATCH = "write '- sec1: tap:0 -> ring:0', a part and one patch"
 VDEV = "write it as net_tap0,iface=vtap0"
 _INTS = ("id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary")
 

@@ -66,7 +66,7 @@ class Lab:
 def command(lab: Lab, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]) -> str:
     """Return the ``launch`` command of SPP. A value is text, a list of texts, or empty for an option without a value.
 
-    Raises BadValue, which names the first option that is not permitted or has a value that is not.
+    Raise BadValue, which names the first option that is not permitted or has a value that is not.
     """
     if not {"-c", "-l", "--lcores"} & set(eal):
         raise BadValue("no cores: one of -c, -l, --lcores is needed", hint="-l 2,3")

@@ -34,14 +34,21 @@ BANNER = "Welcome to the SPP controller.  Type help or ? to list commands."
 class Frontend(Protocol):
     """The source of the lines, and the place for the output: a terminal (``Prompt``) or a stream (``Batch``)."""
 
-    def echo(self, text: str) -> None: ...
-    def log(self, text: str) -> None: ...
-    async def run(self, shell: Shell) -> int: ...
-    def interrupt(self) -> bool: ...
+    def echo(self, text: str) -> None:
+        """Print the output of a command."""
+
+    def log(self, text: str) -> None:
+        """Print a log line of the controller."""
+
+    async def run(self, shell: Shell) -> int:
+        """Run the lines, and return the exit status."""
+
+    def interrupt(self) -> bool:
+        """Handle SIGINT. Return False if it is to end the program."""
 
 
 async def serve(options: Options) -> int:
-    """Run a controller until ``bye``, the end of input or a signal, and return the exit status. Raises HostError if it
+    """Run a controller until ``bye``, the end of input or a signal, and return the exit status. Raise HostError if it
     cannot listen.
     """
     exit_status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -83,8 +90,8 @@ async def _run(frontend: Frontend, host: Controller, exit_status: "asyncio.Futur
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program, and return its exit status. Errors are printed here with a hint; status 3 is a port or socket in
-    use.
+    """Run the program, and return its exit status. Errors are printed here with a hint. Status 3 means that a port or
+    socket is in use.
     """
     try:
         status = asyncio.run(serve(parse_options(argv)))
@@ -191,9 +198,8 @@ async def _run_until(frontend_run: "asyncio.Future[int]", exit_status: "asyncio.
 
 def _make_frontend(options: Options) -> Frontend:
     if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
-        from sppr.controller.prompt.terminal import (
-            Prompt,  # not at the top: importing prompt_toolkit takes 0.1 s, and only a terminal needs it
-        )
+        # not at the top: importing prompt_toolkit takes 0.1 s, and only a terminal needs it
+        from sppr.controller.prompt.terminal import Prompt
 
         return Prompt()
     from sppr.controller.prompt.batch import Batch

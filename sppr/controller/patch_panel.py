@@ -1,5 +1,4 @@
-"""The commands of SPP, each once: check the arguments, send the command in the dialect of the process, and verify the
-effect.
+"""Check, send and verify the commands of SPP. Each command is sent in the dialect of its process.
 
 REST and the prompt both use this interface. Its functions raise BadValue (nothing was sent), NotConnected, NoAnswer or
 Refused.
@@ -45,7 +44,7 @@ class PatchPanel:
     def process(self, target: Target) -> ConnectedProcess:
         """Return the connected process. ``target`` of the kind ``sec`` matches every kind of secondary.
 
-        Raises NotConnected if no process has this id, or if it is of another kind.
+        Raise NotConnected if no process has this id, or if it is of another kind.
         """
         if target.kind == "primary":
             result = self.server.primary
@@ -59,7 +58,7 @@ class PatchPanel:
         return result
 
     async def ask(self, target: Target, command: str, timeout: float | None = None) -> Reply:
-        """Send one command in SPP's own language, and return the reply. Raises Refused if the process reports a
+        """Send one command in SPP's own language, and return the reply. Raise Refused if the process reports a
         failure.
         """
         process = self.process(target)
@@ -166,7 +165,7 @@ class PatchPanel:
     async def disconnect(self, target: Target, src: object) -> None:
         """Remove the patch from ``src``.
 
-        Upstream SPP has no such command: all patches of the process are reset, and the others made again.
+        Upstream SPP has no such command: all patches of the process are reset, and the other patches restored.
         """
         uid = _uid(src)
         if self.process(target).is_sppr:

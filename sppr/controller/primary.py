@@ -1,5 +1,5 @@
-"""The commands of the primary: start secondaries, and steer its NICs by flow rules (docs/spp-protocol.md, Launch, Flow
-rules). Also the lcores of the machine, and which process uses them.
+"""The commands of the primary: start secondaries, and configure flow rules of its NICs (docs/spp-protocol.md, Launch,
+Flow rules). Also the lcores of the machine, and which process uses them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ RULE = r"[A-Za-z0-9_.:-]+( [A-Za-z0-9_.:-]+)*"
 async def launch(
     panel: PatchPanel, client_id: int, program: str, eal: Mapping[str, object], app: Mapping[str, object]
 ) -> None:
-    """Let the primary start a secondary. ``launch.command`` lists the permitted options."""
+    """Ask the primary to start a secondary. ``launch.command`` lists the permitted options."""
     await _send(panel, launches.command(panel.lab, client_id, program, eal, app))
 
 

@@ -40,7 +40,7 @@ class Restorer:
         """Restore the wiring of a process that has just connected, or record the wiring it has. Return the log line, or
         an empty text.
 
-        Raises NotConnected or NoAnswer if the process disconnects or hangs. The restore is then completed at its next
+        Raise NotConnected or NoAnswer if the process disconnects or hangs. The restore is then completed at its next
         connection.
         """
         if process.kind not in _KINDS or process.bare_id:

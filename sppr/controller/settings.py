@@ -12,10 +12,10 @@ DEFAULTS = {
     "sec_m_lcore": ("2", "master lcore of a launched secondary"),
     "sec_wait_launch": ("0.5", "seconds between launches"),
     "sec_vhost_cli": ("", "if not empty: --vhost-client"),
-    "sec_nfv_nof_lcores": ("1", "lcores of an nfv beside the master"),
-    "sec_vf_nof_lcores": ("3", "lcores of a vf beside the master"),
-    "sec_mirror_nof_lcores": ("2", "lcores of a mirror beside the master"),
-    "sec_pcap_nof_lcores": ("2", "lcores of a pcap beside the master"),
+    "sec_nfv_nof_lcores": ("1", "lcores of an nfv in addition to the master"),
+    "sec_vf_nof_lcores": ("3", "lcores of a vf in addition to the master"),
+    "sec_mirror_nof_lcores": ("2", "lcores of a mirror in addition to the master"),
+    "sec_pcap_nof_lcores": ("2", "lcores of a pcap in addition to the master"),
     "sec_pcap_port": ("phy:0", "port to capture of a pcap"),
     "topo_size": ("60%", "width of the drawings of topo"),
 }
@@ -32,7 +32,7 @@ class Settings:
         """Carry out ``config [KEY [VALUE]]``, and return the lines to print. Without a value, KEY may be a prefix of
         several keys.
 
-        Raises BadValue for an unknown key or an invalid value.
+        Raise BadValue for an unknown key or an invalid value.
         """
         key, *value = args or ("",)
         if not value:

@@ -136,7 +136,7 @@ def dump(wiring: Wiring) -> dict[str, Any]:
 def parse(data: Any) -> Wiring:
     """Return the wiring in an object made by ``dump``.
 
-    Raises ValueError for anything else. An invalid port must never be sent: an upstream SPP process terminates on it
+    Raise ValueError for anything else. An invalid port must never be sent: an upstream SPP process terminates on it
     (docs/spp-protocol.md, Unchecked arguments).
     """
     try:

@@ -79,7 +79,7 @@ main(int argc, char **argv)
 		return 1;
 	process_quiet_libraries();
 	if (rte_eal_init(eal_argc, argv) < 0) {
-		log_line("EAL did not start; its lines above say why");
+		log_line("EAL did not start; see its messages above");
 		return 1;
 	}
 	/* Pool caches in shared memory are indexed by lcore id, and control threads of several

@@ -24,8 +24,9 @@
 
 static struct app app;
 
-/* Secondaries still poll our ports. They notice within a second that the primary is gone, and end.
- * Until then nothing may be closed or freed: closing a tap would remove theirs during a burst.
+/* Secondaries still poll our ports. They notice within a second that the primary is gone, and exit.
+ * Until then nothing may be closed or freed: closing a TAP device would remove it from secondaries
+ * during a burst.
  */
 static bool used_by_others;
 
@@ -59,7 +60,7 @@ set_up_shared(struct shared_port *ports, uint16_t *nports)
 	uint16_t i, n = ethdev_select(&app.cfg, ports, &missing), queues = 0;
 
 	if (n == 0) {
-		log_line("no port of -p exists: give --vdev or bind a NIC");
+		log_line("-p selects no existing port: add --vdev, or bind a NIC");
 		return -1;
 	}
 	if (missing != 0) {
@@ -132,8 +133,8 @@ run(int argc, char **argv)
 	used_by_others = nports > 0 && app.view.info != NULL &&
 			 patch_registry_count_others(app.view.info) > 0;
 	if (used_by_others)
-		log_line("secondaries still run: they end now, for their memory goes with this "
-			 "process");
+		log_line("secondaries are still running: they exit now, because this process owns "
+			 "their memory");
 	for (i = 0; i < nports; i++)
 		ethdev_stop(&ports[i], !used_by_others || ports[i].type == PORT_VHOST);
 	return status;
@@ -153,7 +154,7 @@ main(int argc, char **argv)
 	process_quiet_libraries();
 	handle_sigio();
 	if (rte_eal_init(eal_argc, argv) < 0) {
-		log_line("EAL did not start; its lines above say why");
+		log_line("EAL did not start; see its messages above");
 		return 1;
 	}
 	config_print(&app.cfg);

@@ -9,7 +9,7 @@ from sppr.host.checks import memory
 from sppr.host.checks.check import Step
 from sppr.host.root import privilege
 
-#: Hugepage memory to keep free beside that of the primary.
+#: Hugepage memory to keep free in addition to that of the primary.
 SPARE_MIB = 256
 
 Report = Callable[[str], None]

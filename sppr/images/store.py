@@ -31,7 +31,7 @@ class AmbiguousBase(HostError):
 
 
 class Filler(Protocol):
-    """Installs spp_vm in a new template."""
+    """An installer of spp_vm in a new template."""
 
     def digest(self) -> str | None:
         """Return what identifies the program and the steps, or None if there is nothing to install."""

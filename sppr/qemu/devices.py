@@ -19,7 +19,7 @@ Accel = Literal["kvm", "tcg"]
 
 
 class Device(Protocol):
-    """A part of the machine that has QEMU arguments."""
+    """A device of the machine, with QEMU arguments."""
 
     def argv(self) -> list[str]:
         """Return the QEMU arguments."""
@@ -361,7 +361,7 @@ _SET_BY_SPPR = {
 
 def argv(program: str, devices: Sequence[Device]) -> list[str]:
     """Return the command line of a machine with these devices."""
-    return [program, *(word for part in devices for word in part.argv())]
+    return [program, *(word for device in devices for word in device.argv())]
 
 
 Value = str | int | bool | PathLike[str]

@@ -35,7 +35,7 @@ _NLMSG_AND_RTMSG = struct.Struct("=IHHII8BI")
 
 
 class Filter:
-    """Decides which frames of the guest are forwarded.
+    """The rules that decide which frames of the guest are forwarded.
 
     ``dns``: the address at which passt answers for the host's name servers.
     """

@@ -174,7 +174,7 @@ def test_every_command_accepts_s_for_the_session(verb: str, tmp_path: Path) -> N
         ("primary.py -n 4 -c 0x1 -p 0x1 -vdt 3", "--vdev net_tap3,iface=vtap3 -- -p 0x01 -n 4 -s 127.0.0.1:5555"),
         ("secondary.py -i 9 -c 0xC0 -cp 7777", "-- -n 9 -s 127.0.0.1:7777"),
         ("run-vm.py -t ring -i 6 -m 128", "/run/spp/ivshmem6,share=on"),
-        ("run-vm.py -t vhost -i 11 -d 3,4 -c 2", "/run/spp/sock4,reconnect=1"),
+        ("run-vm.py -t vhost -i 11 -d 3,4 -c 2", "/run/spp/sock4,reconnect"),
         ("run-vm.py -t vhost -i 0", "opt/sppr/hostname,string=vm-v0"),
     ],
 )
@@ -226,8 +226,8 @@ def test_second_base_image_prints_that_one_must_be_named(tmp_path: Path) -> None
     first = sppr("image", "import", "u.qcow2", "--name", "a.qcow2", cwd=tmp_path)
     assert first.returncode == 0 and "base:" not in first.stdout, first.stderr
     done = sppr("image", "import", "u.qcow2", cwd=tmp_path)
-    assert "conf.yml must name one from now on" in done.stdout, done.stderr
-    assert "{base: u.qcow2}   to use the new one" in done.stdout and "{base: a.qcow2}   to go on" in done.stdout
+    assert "conf.yml must name one: otherwise wakeup refuses to start" in done.stdout, done.stderr
+    assert "{base: u.qcow2}   to use the new one" in done.stdout and "{base: a.qcow2}   to keep using it" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["", "../x", "/tmp", "-x", "x" * 33, "a.b"])

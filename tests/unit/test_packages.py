@@ -100,7 +100,7 @@ def test_only_missing_packages_of_a_use_are_installed(machine: Machine) -> None:
 
 def test_failure_of_apt_get_names_the_packages(machine: Machine) -> None:
     done = machine.install(release("bookworm"), "test", APT_STATUS="100")
-    assert done.returncode == 3 and "apt-get could not install: sudo" in done.stderr
+    assert done.returncode == 3 and "apt-get could not install: git sudo dpdk-dev " in done.stderr
 
 
 def test_unknown_distribution_prints_the_packages_to_install(machine: Machine) -> None:

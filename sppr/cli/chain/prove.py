@@ -15,8 +15,9 @@ EXIT = {"pass": 0, "fail": 7, "inconclusive": 8}
 
 
 def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: int | None = None) -> list[Any]:
-    """Prove these chains of a session, all where there are none, and print each result. The caller locked the session.
+    """Prove these chains of a session, or all chains if ``names`` is empty, and print each result.
 
+    The caller must hold the session lock.
     ``level``: None for trace, or for reach where no more can be shown. Raise SpprError if an end carries traffic and
     the user did not agree to interrupt it.
     """
@@ -44,7 +45,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
                 raise Cancelled(f"chain {chain.name}: interrupted; {left}") from None
             except ControlError as e:
                 gone = [part for part in states.stopped_parts(state) if part in chain.parts]
-                what = f"{' and '.join(gone)} ended during the proof" if gone else e.what
+                what = f"{' and '.join(gone)} exited during the proof" if gone else e.what
                 proof = Proof(chain.name, options.level)
                 proof.doubt(f"{what}; {testbed.describe_ends(state.folder)}", LEVELS[min(options.level, 1)])
                 proof.close()
@@ -87,12 +88,12 @@ def ask(state: Any, chains: Sequence[Any]) -> None:
         what = f"chain {chain.name} carries traffic at {listed}, which probes at its ends interrupt"
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise SpprError(what, hint="stop the traffic, or: --yes")
-        click.confirm(f"{what}. Go on?", abort=True)
+        click.confirm(f"{what}. Continue?", abort=True)
 
 
 @contextlib.contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, and SIGHUP of a closed pane, put the ends back as Ctrl-C does."""
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that the ends are restored."""
     import signal
 
     def stop(*_: object) -> None:
@@ -110,10 +111,10 @@ def lines(proof: Any) -> list[str]:
     """Return the result of one chain: a line per direction, notes, the verdict."""
     name = click.style(proof.chain, bold=True)
     found = [f"{name}  {_run(run)}" for run in proof.runs]
-    for repair in proof.repairs:
+    for one in proof.repairs:
         found.append(
-            f"{name}  {repair.direction}  without {repair.patch}: {repair.arrived_without} of {repair.offered} frames;"
-            f" with it: {repair.arrived_after}; blocked {repair.blocked_ms:.1f} ms in a repair"
+            f"{name}  {one.direction}  without {one.patch}: {one.arrived_without} of {one.offered} frames;"
+            f" with it: {one.arrived_after}; blocked {one.blocked_ms:.1f} ms while it was removed and restored"
         )
     found += [f"{name}  {note}" for note in proof.notes]
     colour = {"pass": "green", "fail": "red", "inconclusive": "yellow"}[proof.verdict]

@@ -16,8 +16,8 @@ from sppr.cli.part.exec_part import PartCommand, check_may_start, exec_part
 @click.option("-p", "--pri-port", type=int, help="Port for the primary.  [default: conf.yml]")
 @click.option("-s", "--sec-port", type=int, help="Port for secondaries.  [default: conf.yml]")
 @click.option("-a", "--rest-port", type=int, help="Port for REST, 0 for none.  [default: conf.yml]")
-@click.option("--cli", "which", flag_value="cli", help="SPP's CLI, beside spp-ctl.")
-@click.option("--vf", "which", flag_value="vfctrl", help="spp_vf.py, beside spp.py of SPP 17.11 to 18.05.")
+@click.option("--cli", "which", flag_value="cli", help="Run SPP's CLI, in addition to spp-ctl.")
+@click.option("--vf", "which", flag_value="vfctrl", help="Run spp_vf.py, in addition to spp.py of SPP 17.11 to 18.05.")
 @options.dry_run
 def main(
     conf: Path | None,

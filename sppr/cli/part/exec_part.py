@@ -1,4 +1,4 @@
-"""The begin and the end of a runscript. It becomes its program by exec, so the process of the pane is the part."""
+"""Start and end of a runscript. The runscript execs its program, so the process of the pane is the part."""
 
 import os
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ from sppr.cli.part.exec_part import PartCommand, check_may_start, exec_part
     "--id",
     "ids",
     type=options.Ids(),
-    help="Ids in conf.yml, 11 or 11-13; 0: the template.  [needed but for orig]",
+    help="Ids in conf.yml, 11 or 11-13; 0: the template.  [required except for orig]",
 )
 @click.option("-f", "--image", type=click.Path(path_type=Path), help="Base image.  [default: conf.yml]")
 @click.option(
@@ -63,7 +63,7 @@ def main(
 
     ids = _checked(kind, ids, image, words)
     if len(ids) > 1 and not dry_run and not os.environ.get("TMUX"):
-        raise click.UsageError("several VMs want several terminals: inside tmux, or one id at a time")
+        raise click.UsageError("several VMs need several terminals: run this inside tmux, or give one id")
     config, paths = load_paths(conf, session)
     vm_options = vms.VmOptions(words.pop("nics"), words.pop("graphic"), words.pop("vhost_client"))
     given = {name: value for name, value in words.items() if value is not None}
@@ -95,12 +95,12 @@ def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: 
     """Return the ids. Raise UsageError for options that contradict each other."""
     if kind == "orig":
         if image is None:
-            raise click.UsageError("-t orig wants its image: -f FILE")
+            raise click.UsageError("-t orig needs an image: -f FILE")
         if ids not in (None, (0,)):
-            raise click.UsageError("-t orig is of no VM of the lab: leave -i out")
+            raise click.UsageError("-t orig boots a bare image: leave -i out")
         return (0,)
     if ids is None:
-        raise click.UsageError("which VM? -i ID, as in conf.yml")
+        raise click.UsageError("the id of the VM is missing: -i ID, as in conf.yml")
     if max(ids) > 127:
         raise click.BadParameter(f"{max(ids)}: ids go from 1 to 127", param_hint="-i")
     if words["vhost_client"] and kind != "vhost":
@@ -113,7 +113,7 @@ def _shares(ids: Sequence[int], numbers: tuple[int, ...] | None) -> list[tuple[i
     if numbers is None:
         return [None] * len(ids)
     if len(numbers) % len(ids):
-        what = f"{len(numbers)} numbers cannot be shared among {len(ids)} VMs: give each as many"
+        what = f"{len(numbers)} numbers cannot be shared among {len(ids)} VMs: give each VM the same number of ports"
         raise click.BadParameter(what, param_hint="-d")
     each = len(numbers) // len(ids)
     return [numbers[n * each : (n + 1) * each] for n in range(len(ids))]
@@ -223,9 +223,9 @@ def _check_orig(image: Path) -> None:
     folder = image.parent.parent if image.parent.name == "img" else image.parent
     entries = listing.entries(folder)
     this = listing.Entry(image, "base", None, image.name)
-    if standing := [e for e in listing.overlays_of(this, entries) if e.path.resolve() != image.resolve()]:
-        names = ", ".join(entry.name for entry in standing)
-        what = f"{image}: {names} stand on it; booting it would break them"
+    if overlays := [e for e in listing.overlays_of(this, entries) if e.path.resolve() != image.resolve()]:
+        names = ", ".join(entry.name for entry in overlays)
+        what = f"{image}: {names} are overlays of it; booting it would damage them"
         raise HostError(what, hint="boot an instance instead: -t normal -i ID")
 
 
@@ -234,20 +234,21 @@ def _check_display(vm_options: Any) -> None:
 
     if vm_options.graphic and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise HostError(
-            "--graphic: there is no display here", hint="leave it out: the serial console is in this terminal"
+            "--graphic: no display: DISPLAY and WAYLAND_DISPLAY are not set",
+            hint="leave it out: the serial console is in this terminal",
         )
 
 
 def _pin(part: Any) -> None:
-    """Pin this process, and the program that it becomes, to the cores of conf.yml."""
+    """Pin this process to the cores of conf.yml. QEMU inherits the affinity."""
     from sppr.errors import HostError
 
     if not part.cpus:
         return
     there = os.sched_getaffinity(0)
     if missing := [cpu for cpu in part.cpus if cpu not in there]:
-        what = f"{part.name}: cpus: no core {missing[0]} here"
-        raise HostError(what, hint=f"there are: {', '.join(map(str, sorted(there)))}")
+        what = f"{part.name}: cpus: this machine has no core {missing[0]}"
+        raise HostError(what, hint=f"available cores: {', '.join(map(str, sorted(there)))}")
     os.sched_setaffinity(0, part.cpus)
 
 
@@ -260,4 +261,4 @@ def _serve_regions(part: Any, api: Any) -> None:
         readiness.serve(api, part.server, part.ports)
     except ControlError:
         target = part.server.replace(":", " ").replace("primary", "pri")
-        click.echo(f"note: nobody serves {', '.join(part.ports)} yet; at the prompt: {target}; add {part.ports[0]}")
+        click.echo(f"note: no process serves {', '.join(part.ports)} yet; at the prompt: {target}; add {part.ports[0]}")

@@ -78,6 +78,7 @@ class _Line:
         self.column = 0
 
     def write(self, text: str) -> None:
+        """Write ``text`` over the line at the cursor, and move the cursor behind it."""
         if text:
             self.cells += " " * (self.column - len(self.cells))
             self.cells[self.column : self.column + len(text)] = text

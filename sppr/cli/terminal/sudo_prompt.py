@@ -47,11 +47,11 @@ class SudoPrompt(contextlib.ExitStack):
         for _ in range(TRIES):
             password = getpass.getpass(prompt)
             # -k: with a ticket of this terminal, sudo would accept any password.
-            status, said, _ = privilege.sudo(["-S", "-k", "-p", "", "-v"], stdin=f"{password}\n")
+            status, message, _ = privilege.sudo(["-S", "-k", "-p", "", "-v"], stdin=f"{password}\n")
             if status == 0:
                 return password
-            if "incorrect password" not in said and "no password was provided" not in said:
-                raise HostError(f"sudo: {said}", hint=f"as root, with visudo: {self.line}")
+            if "incorrect password" not in message and "no password was provided" not in message:
+                raise HostError(f"sudo: {message}", hint=f"as root, with visudo: {self.line}")
             click.echo("Sorry, try again.", err=True)
         what = f"sudo did not take the password, {TRIES} times"
         raise HostError(what, hint=f"nothing was started; to be asked no more, as root, with visudo: {self.line}")

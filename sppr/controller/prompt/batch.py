@@ -18,10 +18,10 @@ LINES_AHEAD = 100
 
 
 class Batch:
-    """Runs each line of standard input. Log lines go to standard error."""
+    """A prompt that runs each line of standard input. Log lines go to standard error."""
 
     def __init__(self, *, keep_running: bool) -> None:
-        """``keep_running``: do not end at the end of input, but at a signal."""
+        """Create a batch. ``keep_running``: end at a signal, not at the end of input."""
         self._keep_running = keep_running
 
     def echo(self, text: str) -> None:

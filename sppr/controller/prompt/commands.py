@@ -69,7 +69,7 @@ class Command:
 
 
 def parse(line: str) -> Command:
-    """Parse one line. Raises BadValue, which names the error and the correct form."""
+    """Parse one line. Raise BadValue, which names the error and the correct form."""
     text = line.strip()
     if not text or text.startswith(("#", "//")):
         return Command("nothing")

@@ -116,7 +116,7 @@ _LCORE_CALLS = ("/cpu_layout", "/cpu_usage")
 
 
 async def collect(controller: Controller, settings: Settings) -> CompletionData:
-    """Return the data of the connected processes. Raises ControlError if a remote controller does not answer."""
+    """Return the data of the connected processes. Raise ControlError if a remote controller does not answer."""
     processes = await controller.process_statuses()
     secondaries = [process for process in processes if process.kind != "primary"]
     ids = {"sec": [process.client_id for process in secondaries]}

@@ -35,14 +35,15 @@ class ProcessStatus:
 
 
 class Controller(Protocol):
-    """One controller. ``call`` returns the JSON of the answer, or None for a 204, and raises ControlError for an
-    error.
-    """
+    """One controller."""
 
     address: str
 
-    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any: ...
-    async def process_statuses(self) -> list[ProcessStatus]: ...
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call REST. Return the JSON of the reply, or None for a 204. Raise ControlError if the call fails."""
+
+    async def process_statuses(self) -> list[ProcessStatus]:
+        """Return the connected processes with their status."""
 
 
 class LocalController:
@@ -56,13 +57,13 @@ class LocalController:
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the handler of the matching route."""
         for route in ROUTES:
-            pattern = re.sub(r"\{(\w+)\}", lambda part: f"(?P<{part[1]}>{PATH_PATTERNS[part[1]]})", route.path)
+            pattern = re.sub(r"\{(\w+)\}", lambda match: f"(?P<{match[1]}>{PATH_PATTERNS[match[1]]})", route.path)
             found = re.fullmatch(pattern, path) if route.method == method else None
             if found:
-                parts = found.groupdict()
-                target = Target(route.kind, int(parts["id"])) if "id" in parts else PRIMARY
+                parameters = found.groupdict()
+                target = Target(route.kind, int(parameters["id"])) if "id" in parameters else PRIMARY
                 validated = bodies.validate(body, route.body) if route.body else None
-                return await route.handler(Call(self._panel, target, parts, validated))
+                return await route.handler(Call(self._panel, target, parameters, validated))
         raise BadValue(f"{method} {path}: no such call", hint="GET /v1/openapi.json lists them")
 
     async def process_statuses(self) -> list[ProcessStatus]:
@@ -132,7 +133,7 @@ def _target(process: object) -> Target | None:
 
 
 def address_of(where: str) -> str:
-    """Return the address as ``HOST:PORT``, or a path as it is. Raises BadValue for anything else."""
+    """Return the address as ``HOST:PORT``, or a path as it is. Raise BadValue for anything else."""
     if where.startswith("/"):
         return where
     found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9.-]{0,252})(?::(\d{1,5}))?", where)
@@ -149,7 +150,7 @@ class Controllers:
         self.current = first
 
     def command(self, args: tuple[str, ...]) -> list[str]:
-        """Carry out ``server ...``, and return the lines to print. Raises BadValue for invalid arguments."""
+        """Carry out ``server ...``, and return the lines to print. Raise BadValue for invalid arguments."""
         match args:
             case () | ("list",):
                 return [f"  {n}: {h.address}{' *' if h is self.current else ''}" for n, h in enumerate(self.all, 1)]

@@ -24,8 +24,9 @@ MAX_FILE_SIZE, MAX_DEPTH = 1 << 20, 8
 
 
 class Shell:
-    """Runs one line after another. ``ended``: ``bye`` was entered. ``failed``: at least one line failed. ``history``:
-    the lines so far.
+    """The commands of one prompt, run line by line.
+
+    ``ended``: ``bye`` was entered. ``failed``: at least one line failed. ``history``: the lines so far.
     """
 
     def __init__(self, controller: Controller, echo: Callable[[str], None]) -> None:
@@ -89,7 +90,7 @@ class Shell:
             await self._send(target, command)
 
     async def _resolve_kind(self, target: Target) -> Target:
-        """Return ``target`` with its actual kind instead of ``sec``. Raises NotConnected if there is no such
+        """Return ``target`` with its actual kind instead of ``sec``. Raise NotConnected if there is no such
         process.
         """
         if target.kind != "sec":

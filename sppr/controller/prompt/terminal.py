@@ -21,7 +21,7 @@ from sppr.errors import EXIT_INTERRUPTED, ControlError
 
 
 class Prompt:
-    """Reads lines from a terminal and runs them, until ``bye``, Ctrl-D, or Ctrl-C on an empty line."""
+    """A prompt that runs each line of a terminal, until ``bye``, Ctrl-D, or Ctrl-C on an empty line."""
 
     def __init__(self) -> None:
         self._stdout = sys.stdout

@@ -170,7 +170,7 @@ B = TypeVar("B", bound=Body)
 
 
 def parse(text: bytes, model: type[B]) -> B:
-    """Return the body of a request, regardless of its Content-Type. Raises BadValue, which names the first invalid
+    """Return the body of a request, regardless of its Content-Type. Raise BadValue, which names the first invalid
     key.
     """
     try:
@@ -180,7 +180,7 @@ def parse(text: bytes, model: type[B]) -> B:
 
 
 def validate(data: object, model: type[B]) -> B:
-    """Return ``data`` as a body. Raises BadValue, which names the first invalid key."""
+    """Return ``data`` as a body. Raise BadValue, which names the first invalid key."""
     if not isinstance(data, dict):
         raise BadValue("Not in json format.")
     try:

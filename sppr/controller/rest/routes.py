@@ -16,7 +16,7 @@ from sppr.spp.names import PRIMARY, Target
 
 @dataclass(frozen=True)
 class Call:
-    """One call: the process it is for, the parts of its path, its validated body, and its query."""
+    """One call: the process it is for, its path parameters, its validated body, and its query."""
 
     panel: PatchPanel
     target: Target = PRIMARY

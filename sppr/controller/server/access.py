@@ -73,7 +73,7 @@ class AccessRules:
 def make_rules(names: Iterable[str] = (), networks: Iterable[str] = ()) -> AccessRules:
     """Return the rules for root, this user, and the users and networks given by name.
 
-    Raises ConfigError if a user does not exist or a network is not valid.
+    Raise ConfigError if a user does not exist or a network is not valid.
     """
     users = {0, os.getuid(), *map(uid_of, names)}
     try:
@@ -83,7 +83,7 @@ def make_rules(names: Iterable[str] = (), networks: Iterable[str] = ()) -> Acces
 
 
 def uid_of(name: str) -> int:
-    """Return the uid of the user ``name``. Raises ConfigError if there is no such user."""
+    """Return the uid of the user ``name``. Raise ConfigError if there is no such user."""
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -155,8 +155,9 @@ def _user_name(uid: int) -> str:
 
 
 class RefusalLog:
-    """Logs refused connections: the same reason once in REPEAT_INTERVAL seconds, and at most MAX_LOGGED reasons in that
-    time.
+    """A log of refused connections.
+
+    The same reason is logged once in REPEAT_INTERVAL seconds, and at most MAX_LOGGED reasons in that time.
     """
 
     def __init__(self, log: Callable[[str], None]) -> None:

@@ -61,7 +61,7 @@ def _status(client_id: int, state: str, ports: list[str], patches: list[tuple[st
 def command(parsed: ParsedStatus, verb: str, *args: str) -> str:
     """Return the command in the dialect of the process that sent ``parsed``. ``args``: ports as UIDs.
 
-    Raises BadValue if classic SPP has no such command, or the process no such port.
+    Raise BadValue if classic SPP has no such command, or the process no such port.
     """
     if not parsed.classic:
         return " ".join((verb, *args))

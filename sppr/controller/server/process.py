@@ -83,7 +83,7 @@ class ConnectedProcess(asyncio.BufferedProtocol):
     async def request(self, command: str, timeout: float | None = TIMEOUT) -> Reply:
         """Send ``command`` when its turn has come, and return the reply. ``timeout``: in seconds; None for no limit.
 
-        Raises NotConnected if the process is disconnected or disconnects before it answers, NoAnswer if it does not
+        Raise NotConnected if the process is disconnected or disconnects before it answers, NoAnswer if it does not
         answer in time, and ValueError if the command cannot be sent. After NoAnswer the connection is closed, because a
         late reply would be taken for the reply to the next command.
         """

@@ -46,7 +46,7 @@ class Reply:
 
 
 class ReplyParser:
-    """Collects the bytes of the reply to ``command``. Call ``feed`` with each piece that arrives."""
+    """A parser that collects the bytes of the reply to ``command``. Call ``feed`` with each piece that arrives."""
 
     def __init__(self, command: str) -> None:
         self._command = command
@@ -54,7 +54,7 @@ class ReplyParser:
         self._received = bytearray()
 
     def feed(self, data: bytes) -> Reply | None:
-        """Add ``data``, and return the reply once it is complete. Raises ValueError if it is too long.
+        """Add ``data``, and return the reply once it is complete. Raise ValueError if it is too long.
 
         NULs ahead of the text are skipped: they are the padding of the previous reply.
         """

@@ -20,7 +20,7 @@ SPP_SOCKETS = Path("/tmp")  # noqa: S108 - fixed by upstream SPP
 def listen_tcp(host: str, port: int) -> socket.socket:
     """Return a listening IPv4 socket. Port 0 selects a free port.
 
-    Raises HostError, which names the process that has the port if this user may see it.
+    Raise HostError, which names the process that has the port if this user may see it.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     # Without it, as in the classic controller, a restart fails for a minute (docs/spp-protocol.md, Controllers).
@@ -41,7 +41,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
 def listen_unix(path: Path) -> socket.socket:
     """Return a unix socket that listens at ``path``, mode 0600. A socket file at which no process listens is replaced.
 
-    Raises HostError if the directory is missing or anything else exists at ``path``.
+    Raise HostError if the directory is missing or anything else exists at ``path``.
     """
     if not path.parent.is_dir():
         raise HostError(f"{path}: its directory does not exist", hint=f"mkdir -p {path.parent}")

@@ -28,7 +28,7 @@ class Topology:
     async def topo(self, args: tuple[str, ...], controller: Controller, size: str) -> str:
         """Carry out ``topo DST [TYPE]``, and return the text to print.
 
-        Raises BadValue if the form is not known or the file cannot be written.
+        Raise BadValue if the form is not known or the file cannot be written.
         """
         where, *kind = args
         topology = graph.build(await controller.process_statuses(), self.subgraphs)

@@ -2,8 +2,8 @@
 #ifndef BASE_EVENT_LOOP_H
 #define BASE_EVENT_LOOP_H
 
-/* An fd that the control thread polls beside the controller's. Embed it in the object that owns the
- * fd.
+/* An fd that the control thread polls in addition to the controller's. Embed it in the object that
+ * owns the fd.
  */
 struct event_source {
 	int fd;

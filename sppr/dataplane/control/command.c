@@ -18,8 +18,8 @@ static bool
 may_forward(const struct request *r)
 {
 	if (!r->app->has_forwarder)
-		log_line("no forwarder here: the primary needs two lcores or more, and no "
-			 "--disp-stats");
+		log_line("this primary cannot forward: it needs two lcores or more and must run "
+			 "without --disp-stats");
 	return r->app->has_forwarder;
 }
 

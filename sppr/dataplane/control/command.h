@@ -5,7 +5,7 @@
 #include "control/request.h"
 
 /* Execute one received command: len bytes of buf, which must have room for a NUL after them. Write
- * the answer to reply. Return true if the process must end after it has sent the answer.
+ * the reply to `reply`. Return true if the process must end after it has sent the reply.
  */
 bool command_run(struct app *app, char *buf, size_t len, char reply[REPLY_SIZE]);
 

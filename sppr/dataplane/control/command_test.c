@@ -41,7 +41,7 @@ test_replies(void)
 			"{\"result\":\"succeeded\",\"command\":\"add\",\"port\":\"nullpmd:0\"}");
 	CHECK_STR(run("add nullpmd:0"),
 			"{\"result\":\"failed\",\"command\":\"add\",\"port\":\"nullpmd:0\","
-			"\"message\":\"nullpmd:0 is there already\"}");
+			"\"message\":\"nullpmd:0 already exists\"}");
 	run("add nullpmd:1");
 	CHECK_STR(run("patch nullpmd:0 nullpmd:1"), "{\"result\":\"succeeded\",\"command\":"
 						    "\"patch\",\"ports\":{\"src\":\"nullpmd:0\","
@@ -58,7 +58,7 @@ test_replies(void)
 	run("status");
 	CHECK(strstr(reply, "\"patches\":[{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:1\"}]}") !=
 			NULL);
-	CHECK(strstr(run("patch reset nullpmd:8"), "no such port here") != NULL);
+	CHECK(strstr(run("patch reset nullpmd:8"), "no such port in this process") != NULL);
 	run("del nullpmd:1"); /* removes the patch to this port as well */
 	run("status");
 	CHECK(strstr(reply, "\"ports\":[\"nullpmd:0\"],\"patches\":[]}") != NULL);
@@ -128,7 +128,7 @@ test_primary(void)
 	CHECK(strstr(run("status"), "\"phy_ports\":[],\"ring_ports\":[],\"pipes\":[]}") != NULL);
 	CHECK(strstr(reply, "\"forwarder\":{\"status\":\"idling\"") != NULL);
 	app.has_forwarder = false;
-	CHECK(strstr(run("forward"), "\"message\":\"no forwarder here") != NULL);
+	CHECK(strstr(run("forward"), "\"message\":\"this primary cannot forward: ") != NULL);
 	CHECK(strstr(run("status"), "forwarder") == NULL);
 	memcpy(buf, "exit", 4);
 	CHECK(command_run(&app, buf, 4, reply));

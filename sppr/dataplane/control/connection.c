@@ -172,7 +172,7 @@ connection_tick(struct connection *c)
 	else if (c->fd < 0)
 		start_connect(c);
 	else
-		failed(c, "no answer");
+		failed(c, "no reply");
 }
 
 short
@@ -270,6 +270,6 @@ connection_handle(struct connection *c, short revents)
 	}
 	end = command_run(c->app, c->buf, (size_t)n, c->reply);
 	if (send_reply(c) < 0)
-		failed(c, "it does not read the answer");
+		failed(c, "it does not read the reply");
 	return end;
 }

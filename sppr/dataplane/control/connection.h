@@ -9,7 +9,7 @@
 #include "control/command.h"
 
 /* The TCP connection to the controller. This process connects, the controller sends commands, and
- * each command gets one answer.
+ * each command gets one reply.
  */
 struct connection {
 	struct app *app;

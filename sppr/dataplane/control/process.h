@@ -4,7 +4,7 @@
 
 #include "app.h"
 
-/* The parts that spp_primary and spp_nfv share. */
+/* Code shared by spp_primary and spp_nfv. */
 
 /* Parse the arguments after `--` before EAL starts, so that mistakes are reported at once. Return
  * the number of arguments for EAL. Exits on an error and after --help.

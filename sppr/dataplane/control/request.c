@@ -31,7 +31,7 @@ static void
 put_message(struct json *w, bool ok)
 {
 	if (!ok)
-		json_string(w, "message", *log_last() != '\0' ? log_last() : "not understood");
+		json_string(w, "message", *log_last() != '\0' ? log_last() : "invalid command");
 }
 
 void
@@ -53,7 +53,7 @@ request_port(const struct request *r, unsigned int i, struct port_id *id)
 {
 	if (port_id_parse(request_word(r, i), id) == 0)
 		return true;
-	log_line("\"%.40s\" is not a port: wanted TYPE:NUMBER, as ring:0 or phy:0nq1",
+	log_line("\"%.40s\" is not a port: expected TYPE:NUMBER, such as ring:0 or phy:0nq1",
 			request_word(r, i));
 	return false;
 }
@@ -67,7 +67,7 @@ request_has_words(const struct request *r, unsigned int n)
 	return false;
 }
 
-/* SPP sends its receive buffer back for commands without an answer of their own. */
+/* SPP sends its receive buffer back for commands without a reply of their own. */
 void
 request_echo(struct request *r)
 {

@@ -10,7 +10,7 @@
 #define REPLY_SIZE 32768 /* always sent whole, padded with NULs */
 #define MAX_TOKENS 48
 
-/* One command with its answer. */
+/* One command with its reply. */
 struct request {
 	struct app *app;
 	const char *text; /* as received, with NULs in place of spaces */
@@ -48,12 +48,12 @@ bool request_has_words(const struct request *r, unsigned int n);
 /* Parse word i as a port. Logs an error. */
 bool request_port(const struct request *r, unsigned int i, struct port_id *id);
 
-/* Write an answer: the result, the reason of a failure, and a member of its own unless key is NULL.
+/* Write a reply: the result, the reason of a failure, and a member of its own unless key is NULL.
  */
 void request_reply(struct request *r, bool ok, const char *key, const char *value);
 void request_reply_patch(struct request *r, bool ok);
 
-/* Answer with the received text, as SPP does for commands without an answer of their own. */
+/* Reply with the received text, as SPP does for commands without a reply of their own. */
 void request_echo(struct request *r);
 
 #endif

@@ -149,7 +149,7 @@ check_device(const char *given, bool vdev)
 	if (has_taken_interface(given, taken, sizeof(taken)))
 		log_line("%s: an interface %s exists already", name, taken);
 	else
-		log_line("%s: EAL did not create this port; its lines above say why", name);
+		log_line("%s: EAL did not create this port; see its messages above", name);
 	return false;
 }
 

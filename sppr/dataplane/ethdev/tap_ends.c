@@ -139,7 +139,7 @@ put(struct netlink_request *r, unsigned short type, const void *data, unsigned s
 	r->head.nlmsg_len = NLMSG_ALIGN(r->head.nlmsg_len) + RTA_ALIGN(attribute->rta_len);
 }
 
-/* Send a request and wait for the kernel's answer. Returns 0, or -1 with errno. */
+/* Send a request and wait for the kernel's reply. Returns 0, or -1 with errno. */
 static int
 send_request(int fd, struct netlink_request *r)
 {
@@ -147,18 +147,18 @@ send_request(int fd, struct netlink_request *r)
 		struct nlmsghdr head;
 		struct nlmsgerr error;
 		char excess[256];
-	} answer;
+	} reply;
 
 	r->head.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
 	if (send(fd, r, r->head.nlmsg_len, 0) < 0)
 		return -1;
-	if (recv(fd, &answer, sizeof(answer), 0) < (ssize_t)NLMSG_LENGTH(sizeof(answer.error)) ||
-			answer.head.nlmsg_type != NLMSG_ERROR) {
+	if (recv(fd, &reply, sizeof(reply), 0) < (ssize_t)NLMSG_LENGTH(sizeof(reply.error)) ||
+			reply.head.nlmsg_type != NLMSG_ERROR) {
 		errno = EPROTO;
 		return -1;
 	}
-	errno = -answer.error.error;
-	return answer.error.error == 0 ? 0 : -1;
+	errno = -reply.error.error;
+	return reply.error.error == 0 ? 0 : -1;
 }
 
 static struct netlink_request
@@ -188,13 +188,13 @@ static int
 index_in_namespace(const struct tap_end *end)
 {
 	struct netlink_request r = new_request(RTM_GETLINK, sizeof(r.link));
-	char answer[8192];
-	const struct nlmsghdr *head = (const struct nlmsghdr *)answer;
+	char reply[8192];
+	const struct nlmsghdr *head = (const struct nlmsghdr *)reply;
 
 	put(&r, IFLA_IFNAME, end->interface, (unsigned short)(strlen(end->interface) + 1));
 	r.head.nlmsg_flags = NLM_F_REQUEST;
 	if (send(end->route_fd, &r, r.head.nlmsg_len, 0) < 0 ||
-			recv(end->route_fd, answer, sizeof(answer), 0) <
+			recv(end->route_fd, reply, sizeof(reply), 0) <
 					(ssize_t)NLMSG_LENGTH(sizeof(r.link)) ||
 			head->nlmsg_type != RTM_NEWLINK)
 		return 0;

@@ -8,11 +8,12 @@
 #include "base/log.h"
 #include "forward/idle.h"
 
-#define NAP_MIN_NS 10000
-#define NAP_MAX_NS 500000
-/* A process killed between taking the token and sending loses one wake-up. This bounds the delay.
+#define SLEEP_MIN_NS 10000
+#define SLEEP_MAX_NS 500000
+/* The longest wait for an event. A process killed between taking the token and sending loses one
+ * wake-up; this bounds the delay.
  */
-#define SLEEP_MAX_NS 100000000
+#define EVENT_MAX_NS 100000000
 
 enum {
 	FD_CONTROL,
@@ -23,7 +24,7 @@ enum {
 int
 idle_open(struct idle *s)
 {
-	s->nap_ns = NAP_MIN_NS;
+	s->sleep_ns = SLEEP_MIN_NS;
 	s->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->control_fd < 0 || ring_notify_open(&s->notify) < 0) {
 		log_line("cannot create an eventfd or a socket for a worker");
@@ -53,7 +54,7 @@ idle_wake(const struct idle *s)
 void
 idle_reset(struct idle *s)
 {
-	s->nap_ns = NAP_MIN_NS;
+	s->sleep_ns = SLEEP_MIN_NS;
 }
 
 static int
@@ -81,19 +82,19 @@ idle_arm(struct idle *s, const struct patch_table *table)
 		ring_notify_barrier();
 }
 
-/* Naps get longer while a source has no event. */
+/* Sleep longer each time while a source has no event. */
 static struct timespec
 sleep_time(struct idle *s, const struct patch_table *table)
 {
 	bool events = true;
-	unsigned int i, nap_ns = s->nap_ns;
+	unsigned int i, sleep_ns = s->sleep_ns;
 
 	for (i = 0; i < table->n; i++)
 		events &= s->fd_of[i] != WAIT_POLL;
 	if (events)
-		return (struct timespec){ 0, SLEEP_MAX_NS };
-	s->nap_ns = RTE_MIN(nap_ns * 2, (unsigned int)NAP_MAX_NS);
-	return (struct timespec){ 0, (long)nap_ns };
+		return (struct timespec){ 0, EVENT_MAX_NS };
+	s->sleep_ns = RTE_MIN(sleep_ns * 2, (unsigned int)SLEEP_MAX_NS);
+	return (struct timespec){ 0, (long)sleep_ns };
 }
 
 /* Detect fds that are in error and will never be readable, as after the removal of an interface. */
@@ -114,7 +115,7 @@ broken(const struct idle *s)
 void
 idle_wait(struct idle *s, const struct patch_table *table)
 {
-	struct timespec t = sleep_time(s, table), nap = { 0, NAP_MAX_NS };
+	struct timespec t = sleep_time(s, table), pause = { 0, SLEEP_MAX_NS };
 	unsigned int i;
 	uint64_t count;
 
@@ -127,7 +128,7 @@ idle_wait(struct idle *s, const struct patch_table *table)
 	if (s->fds[FD_CONTROL].revents != 0 && read(s->control_fd, &count, sizeof(count)) < 0)
 		return;
 	if (broken(s))
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
 void

@@ -8,12 +8,13 @@
 #include "forward/ring_notify.h"
 
 /* Let a worker sleep that has nothing to forward, until an event of a port that it polls or of the
- * control thread. While a source has no event to wait for, the worker naps, longer each time.
+ * control thread. While a source has no event to wait for, the worker sleeps for a fixed time,
+ * longer each time.
  */
 struct idle {
 	int control_fd; /* eventfd of the control thread */
 	struct ring_notify notify;
-	unsigned int nap_ns;
+	unsigned int sleep_ns; /* the next sleep without an event */
 	unsigned int n;
 	struct pollfd fds[MAX_PORTS + 2];
 	int fd_of[MAX_PORTS]; /* index into fds, or the WAIT_ value of arm */
@@ -25,7 +26,7 @@ void idle_close(struct idle *s);
 /* Wake the worker. Call it from another thread. */
 void idle_wake(const struct idle *s);
 
-/* Shorten the next nap, because there were packets. */
+/* Shorten the next sleep, because there were packets. */
 void idle_reset(struct idle *s);
 
 /* Call these three in this order. The worker polls once more between arm and wait, and waits only

@@ -59,8 +59,8 @@ claim_side(struct port *port, bool tx)
 	if (other < 0)
 		return -1;
 	if (other > 0) {
-		log_line("%s: process %d is patched %s it already; one at a time", text, other,
-				tx ? "to" : "from");
+		log_line("%s: process %d already has a patch %s it; only one is allowed", text,
+				other, tx ? "to" : "from");
 		return -1;
 	}
 	if (stale && port->ops->recover != NULL)
@@ -76,7 +76,7 @@ find_port(const struct app *app, struct port_id id)
 
 	port_id_format(id, text);
 	if (port == NULL)
-		log_line("%s: no such port here", text);
+		log_line("%s: no such port in this process", text);
 	return port;
 }
 
@@ -101,7 +101,7 @@ patch_add_port(struct app *app, struct port_id id)
 
 	if (port_table_find(&app->ports, id) != NULL) {
 		port_id_format(id, text);
-		log_line("%s is there already", text);
+		log_line("%s already exists", text);
 		return -1;
 	}
 	port = port_registry_open(&app->env, id);

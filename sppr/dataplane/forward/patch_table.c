@@ -26,7 +26,7 @@ patch_table_free(struct patch_table *table)
 		free(table);
 }
 
-/* Whether this worker may use both ends now, with the current assignment of the others. */
+/* Return whether this worker may use both ends now, with the current assignment of the others. */
 static bool
 is_free_for(const struct port *src, const struct port *dst, int worker)
 {

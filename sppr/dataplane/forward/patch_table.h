@@ -35,7 +35,7 @@ void patch_table_free(struct patch_table *table);
 void patch_assignment_make(struct patch_assignment *d, const struct port_table *ports, bool running,
 		unsigned int nworkers);
 
-/* Whether a port changes its worker. */
+/* Return whether a port changes its worker. */
 bool patch_assignment_moves_port(const struct patch_assignment *d);
 
 /* Make one table for each worker. With only_free, leave out the patches that another worker still

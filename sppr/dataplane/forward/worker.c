@@ -33,7 +33,7 @@ static struct {
 	struct worker worker[RTE_MAX_LCORE];
 } workers;
 
-/* The hot path: no log, no system call, no allocation, no lock of its own. */
+/* The hot path: no log, no system call, no allocation, no lock. */
 static inline uint16_t
 forward_burst(const struct patch_entry *p)
 {
@@ -97,7 +97,7 @@ worker_main(void *arg)
 	uint64_t busy = rte_rdtsc(); /* time of the last packet */
 	const struct patch_table *table;
 
-	/* the default of 50 us is longer than our naps */
+	/* the default of 50 us is longer than our sleeps */
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
 		table = current_table(w);
@@ -167,8 +167,8 @@ workers_apply(const struct port_table *ports, bool running)
 	if (patch_assignment_make_tables(&assignment, second, workers.nworkers, false) < 0)
 		return -1;
 	if (patch_assignment_moves_port(&assignment)) {
-		/* a port that changes its worker is first removed from the old one, then given to
-		 * the new one
+		/* Two workers must never use one port, so a port that changes its worker is removed
+		 * in a first step.
 		 */
 		if (patch_assignment_make_tables(&assignment, first, workers.nworkers, true) < 0) {
 			for (i = 0; i < workers.nworkers; i++)

@@ -89,7 +89,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct memif_peer peer = { .link = NULL };
-	struct memif_message in, answer;
+	struct memif_message in, reply;
 	const char *why = NULL;
 	uint16_t at;
 
@@ -102,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			size -= 35;
 		} else {
 			memcpy(&in, data + 1, sizeof(in));
-			why = memif_peer_handle(&peer, &endpoint, &in, some_fd(data[0]), &answer);
+			why = memif_peer_handle(&peer, &endpoint, &in, some_fd(data[0]), &reply);
 			data += 1 + sizeof(in);
 			size -= 1 + sizeof(in);
 		}

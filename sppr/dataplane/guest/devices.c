@@ -94,7 +94,7 @@ is_ivshmem(const char *root, const char *name, const void *arg, long *key)
 	return strcmp(vendor, VENDOR) == 0 && strcmp(device, DEVICE) == 0;
 }
 
-/* Whether a comma-separated list has this MAC address. */
+/* Return whether a comma-separated list has this MAC address. */
 static bool
 has_mac(const char *list, const char *mac)
 {

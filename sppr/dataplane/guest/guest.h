@@ -22,7 +22,7 @@ struct app {
 /* Run all patches once. Return the number of received frames. */
 unsigned int guest_forward(struct app *app);
 
-/* Whether a patch reads from a ring, which must be polled. */
+/* Return whether a patch reads from a ring, which must be polled. */
 bool guest_polls(const struct app *app);
 
 #endif

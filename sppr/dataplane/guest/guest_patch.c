@@ -37,7 +37,7 @@ patch_add_port(struct app *app, struct port_id id)
 		return -1;
 	}
 	if (port_table_find(&app->ports, id) != NULL) {
-		log_line("ring:%u is there already", id.number);
+		log_line("ring:%u already exists", id.number);
 		return -1;
 	}
 	port = vport_ring_open(id.number);

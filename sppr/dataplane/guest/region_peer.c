@@ -53,7 +53,7 @@ map(const char *path)
 static void
 echo(void *base)
 {
-	static const struct timespec nap = { 0, 100000 };
+	static const struct timespec pause = { 0, 100000 };
 	struct region region;
 	uint32_t i, n, len;
 
@@ -67,7 +67,7 @@ echo(void *base)
 			memcpy(region_out_frame(&region.out, i, len), frame, len);
 		}
 		if (n == 0) {
-			nanosleep(&nap, NULL);
+			nanosleep(&pause, NULL);
 			continue;
 		}
 		region_in_release(&region.in, n);

@@ -57,11 +57,11 @@ open_log(const struct app *app, const char *name, const char *id)
 	if (fd < 0)
 		log_line("launch: %s: %s", path, why);
 	else
-		log_line("launch: %s %s, its output in %s", name, id, path);
+		log_line("launch: %s %s: output goes to %s", name, id, path);
 	return fd;
 }
 
-/* The variables that a secondary needs. LD_PRELOAD and others are not passed on. */
+/* Return the environment for a secondary. LD_PRELOAD and others are not passed on. */
 static char **
 make_environment(void)
 {

@@ -24,7 +24,7 @@ struct launch_options {
 	unsigned int separator; /* index of the `--` */
 };
 
-/* Whether `launch` may start a program of this name. */
+/* Return whether `launch` may start a program of this name. */
 bool launch_program_allowed(const char *name);
 
 /* Check `EAL options -- application options`. Return false and a reason in error if a word is not

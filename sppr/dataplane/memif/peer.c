@@ -54,7 +54,7 @@ handle_init(struct memif_peer *peer, struct memif_endpoint *endpoints,
 }
 
 static const char *
-handle_connect(struct memif_peer *peer, struct memif_message *answer)
+handle_connect(struct memif_peer *peer, struct memif_message *reply)
 {
 	const char *why = memif_link_start(peer->link);
 
@@ -62,13 +62,13 @@ handle_connect(struct memif_peer *peer, struct memif_message *answer)
 		return why;
 	peer->connected = true;
 	peer->endpoint->connected(peer->endpoint, peer->link);
-	answer->type = MEMIF_CONNECTED;
-	snprintf(answer->connected.name, sizeof(answer->connected.name), OUR_NAME "-memif%u",
+	reply->type = MEMIF_CONNECTED;
+	snprintf(reply->connected.name, sizeof(reply->connected.name), OUR_NAME "-memif%u",
 			peer->endpoint->id);
 	return NULL;
 }
 
-/* Whether a message of this type is allowed now. */
+/* Return whether a message of this type is allowed now. */
 static bool
 expected(const struct memif_peer *peer, uint16_t type)
 {
@@ -86,11 +86,11 @@ expected(const struct memif_peer *peer, uint16_t type)
 
 const char *
 memif_peer_handle(struct memif_peer *peer, struct memif_endpoint *endpoints,
-		const struct memif_message *in, int fd, struct memif_message *answer)
+		const struct memif_message *in, int fd, struct memif_message *reply)
 {
-	memset(answer, 0, sizeof(*answer));
+	memset(reply, 0, sizeof(*reply));
 	if (expected(peer, in->type)) {
-		answer->type = MEMIF_ACK;
+		reply->type = MEMIF_ACK;
 		if (in->type == MEMIF_ADD_REGION)
 			return memif_link_region(peer->link, &in->region, fd);
 		if (in->type == MEMIF_ADD_RING)
@@ -103,8 +103,8 @@ memif_peer_handle(struct memif_peer *peer, struct memif_endpoint *endpoints,
 	if (in->type == MEMIF_INIT)
 		return handle_init(peer, endpoints, &in->init);
 	if (in->type == MEMIF_CONNECT)
-		return handle_connect(peer, answer);
-	answer->type = 0;
+		return handle_connect(peer, reply);
+	reply->type = 0;
 	return NULL;
 }
 

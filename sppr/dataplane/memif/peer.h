@@ -26,11 +26,11 @@ struct memif_peer {
 void memif_make_hello(struct memif_message *message);
 void memif_make_disconnect(struct memif_message *message, const char *why);
 
-/* Handle a message other than DISCONNECT. Takes over the fd. Return NULL and the answer (type 0: no
- * answer), or the reason to disconnect the peer.
+/* Handle a message other than DISCONNECT. Takes over the fd. Return NULL and the reply (type 0: no
+ * reply), or the reason to disconnect the peer.
  */
 const char *memif_peer_handle(struct memif_peer *peer, struct memif_endpoint *endpoints,
-		const struct memif_message *in, int fd, struct memif_message *answer);
+		const struct memif_message *in, int fd, struct memif_message *reply);
 
 /* Release the endpoint and the memory. */
 void memif_peer_close(struct memif_peer *peer);

@@ -70,7 +70,7 @@ void memif_queue_release(struct memif_queue *queue, uint16_t n);
 
 /* Ask the client to send an event with each burst, or not to. */
 void memif_queue_enable_events(struct memif_queue *queue, bool wanted);
-/* Whether the client waits for an event. Call it after memif_queue_release(). */
+/* Return whether the client waits for an event. Call it after memif_queue_release(). */
 bool memif_queue_needs_event(const struct memif_queue *queue);
 
 #endif

@@ -36,7 +36,7 @@ drop(struct client *c, const char *why)
 	struct memif_message message;
 
 	if (c->peer.endpoint != NULL)
-		log_line("memif:%u: the peer has gone%s%s", c->peer.endpoint->id,
+		log_line("memif:%u: the peer disconnected%s%s", c->peer.endpoint->id,
 				why != NULL ? ": " : "", why != NULL ? why : "");
 	else if (why != NULL)
 		log_line("memif: refused a client: %s", why);
@@ -56,7 +56,7 @@ drop(struct client *c, const char *why)
 static void
 handle_message(struct client *c, const struct memif_message *in, int fd)
 {
-	struct memif_message answer;
+	struct memif_message reply;
 	char text[sizeof(in->disconnect.reason)];
 	const char *why;
 
@@ -69,7 +69,7 @@ handle_message(struct client *c, const struct memif_message *in, int fd)
 		drop(c, NULL);
 		return;
 	}
-	why = memif_peer_handle(&c->peer, server.endpoints, in, fd, &answer);
+	why = memif_peer_handle(&c->peer, server.endpoints, in, fd, &reply);
 	if (why != NULL) {
 		drop(c, why);
 		return;
@@ -78,7 +78,7 @@ handle_message(struct client *c, const struct memif_message *in, int fd)
 		memif_text(text, sizeof(text), in->connect.name, sizeof(in->connect.name));
 		log_line("memif:%u: a peer is there (%s)", c->peer.endpoint->id, text);
 	}
-	if (answer.type != 0 && !memif_send(c->source.fd, &answer))
+	if (reply.type != 0 && !memif_send(c->source.fd, &reply))
 		drop(c, NULL);
 }
 

@@ -28,7 +28,7 @@ struct port_ops {
 	void (*close)(struct port *port);
 	/* Optional: return why no patch may use this side, or NULL. */
 	const char *(*reserved)(const struct port *port, bool tx);
-	/* Optional: repair this side after its former user died. */
+	/* Optional: fix this side after the process that used it died. */
 	void (*recover)(struct port *port, bool tx);
 	/* Optional, on the worker that polls the port: ask for an event before it sleeps. Return an
 	 * fd that becomes readable, WAIT_NONE or WAIT_POLL. token wakes this worker, see
@@ -54,7 +54,7 @@ struct port {
 	struct port_stats own_stats;
 };
 
-/* The parts of a process that a port needs to open. */
+/* The context for opening a port. */
 struct port_env {
 	struct shared_view *view;
 	const struct config *cfg;

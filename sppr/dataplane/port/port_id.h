@@ -16,9 +16,9 @@ enum port_id_form {
 };
 
 /* The port types: the constant, the object port_type_NAME in port/types/, the name in commands, and
- * the form of the number. A new type is one line here and one file there. The constants are used in
- * shared memory, so all processes of a lab must be of one build. The primary's status has the parts
- * of the types in this order.
+ * the form of the number. A new type is one line here, one file there, and its name in
+ * sppr/spp/names.py. The constants are used in shared memory, so all processes of a lab must be of
+ * one build. The primary's status has the members of the types in this order.
  */
 #define PORT_TYPES(TYPE)                                       \
 	TYPE(PORT_PHY, phy, "phy", PORT_ID_QUEUES)             \

@@ -28,12 +28,14 @@ struct port_type {
 	/* Commands of the type, up to an entry without a name. They take precedence over others. */
 	const struct command *commands;
 
-	/* The parts of this type in the primary's `status`, `clear` and --disp-stats. */
+	/* For the primary: add the members of this type to the status, clear its counters, and
+	 * print them for --disp-stats.
+	 */
 	void (*put_status)(const struct app *app, struct json *w);
 	void (*clear_stats)(struct app *app);
 	void (*print_stats)(const struct app *app);
 
-	/* Release what the type owns beside its ports, when the process ends. */
+	/* Release what the type owns in addition to its ports, when the process ends. */
 	void (*close_all)(struct app *app);
 };
 

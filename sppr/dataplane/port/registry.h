@@ -16,7 +16,7 @@ struct port *port_registry_open(const struct port_env *env, struct port_id id);
  */
 int port_registry_id_of_ethdev(const char *name, struct port_id *id);
 
-/* Whether ethdevs of this type work only in the process that created them. */
+/* Return whether ethdevs of this type work only in the process that created them. */
 bool port_registry_ethdev_is_private(enum port_type_id type);
 
 /* Find the command of a port type for this request. Return NULL if there is none. */

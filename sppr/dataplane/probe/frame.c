@@ -85,7 +85,7 @@ put_tcp(uint8_t *to, const struct probe_shape *shape)
 	memcpy(to, &tcp, sizeof(tcp));
 }
 
-/* The TCP checksum while the stamp is zero. */
+/* Return the TCP checksum while the stamp is zero. */
 static uint32_t
 constant_sum(const uint8_t *ip, const uint8_t *tcp, unsigned int len)
 {
@@ -205,8 +205,8 @@ crc_is_right(const struct rte_mbuf *m, const uint8_t *head, const struct layout 
 	return rte_be_to_cpu_32(got) == probe_crc_finish(crc);
 }
 
-/* The sum of the 16-bit words from offset `from` on. rte_raw_cksum_mbuf of DPDK 22.11 is wrong for
- * segments that start at an odd offset: it cuts a sum to 16 bits before it is folded.
+/* Return the sum of the 16-bit words from offset `from` on. rte_raw_cksum_mbuf of DPDK 22.11 is
+ * wrong for segments that start at an odd offset: it cuts a sum to 16 bits before it is folded.
  */
 static uint32_t
 sum_of_rest(const struct rte_mbuf *m, unsigned int from)

@@ -28,7 +28,7 @@ is_accepted(const struct inet_diag_msg *msg, const struct sockaddr_in *peer,
 }
 
 static enum peer_owner
-receive_answer(int fd, const struct sockaddr_in *peer, const struct sockaddr_in *own, uid_t *uid)
+receive_reply(int fd, const struct sockaddr_in *peer, const struct sockaddr_in *own, uid_t *uid)
 {
 	char buf[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
 	const struct nlmsghdr *header = (const struct nlmsghdr *)buf;
@@ -37,7 +37,7 @@ receive_answer(int fd, const struct sockaddr_in *peer, const struct sockaddr_in 
 	socklen_t len = sizeof(from);
 	ssize_t n;
 
-	/* the kernel answers during send() */
+	/* the kernel replies during send() */
 	n = recvfrom(fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 	if (n < 0 || from.nl_pid != 0 || !NLMSG_OK(header, (size_t)n) ||
 			header->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
@@ -79,7 +79,7 @@ peer_owner_by_netlink(const struct sockaddr_in *peer, const struct sockaddr_in *
 		return PEER_UNKNOWN;
 	if (sendto(fd, &request, sizeof(request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) ==
 			(ssize_t)sizeof(request))
-		found = receive_answer(fd, peer, own, uid);
+		found = receive_reply(fd, peer, own, uid);
 	close(fd);
 	return found;
 }

@@ -13,7 +13,7 @@
  * itself, by both addresses and both ports, which identify one socket. Before a process accepts the
  * connection, that socket has no inode. Kernels before 6.17 report uid 0 for it, later ones the
  * owner of the listener; neither is used. accept() creates the inode with the uid of the process
- * that calls it, and only root can change that uid (fchown). So the answer is final once there is
+ * that calls it, and only root can change that uid (fchown). So the result is final once there is
  * an inode, and unknown before.
  */
 enum peer_owner {

@@ -52,7 +52,7 @@ static const struct {
 };
 #define N_CANDIDATES (sizeof(candidates) / sizeof(candidates[0]))
 
-/* Whether another user owns this directory or a parent, so that access may be denied. */
+/* Return whether another user owns this directory or a parent, so that access may be denied. */
 static bool
 is_of_another_user(const char *path)
 {

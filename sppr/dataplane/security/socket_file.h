@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Whether a socket listens at this path, according to a table in the form of /proc/net/unix. Do not
- * probe by connecting: a vhost-user server takes the connection for a guest.
+/* Return whether a socket listens at this path, according to a table in the form of /proc/net/unix.
+ * Do not probe by connecting: a vhost-user server takes the connection for a guest.
  */
 bool socket_file_listening(const char *proc_table, const char *path);
 
@@ -14,7 +14,7 @@ bool socket_file_listening(const char *proc_table, const char *path);
  */
 int socket_file_remove_stale(const char *path);
 
-/* Whether this process may connect to the socket at this path: it does not exist yet, or a
+/* Return whether this process may connect to the socket at this path: it does not exist yet, or a
  * permitted user created it. Logs a refusal.
  */
 bool socket_file_may_connect(const char *path);

@@ -10,11 +10,11 @@
  * do nothing.
  */
 
-/* Whether there is such a user, and whether it is this uid. */
+/* Return whether there is such a user, and whether it is this uid. */
 bool sudo_user_exists(void);
 bool sudo_user_is(uid_t uid);
 
-/* Whether files of this uid may be used: root's, our own, or those of the sudo user. */
+/* Return whether files of this uid may be used: root's, our own, or those of the sudo user. */
 bool sudo_user_is_trusted(uid_t uid);
 
 /* In a lab of root, QEMU may run as a user of its own (--sock-uid). Sockets are created for that

@@ -207,7 +207,7 @@ CHECKS = (
     ),
     Check(
         "sec-prefix",
-        "or primary and secondary have different --file-prefix",
+        "primary and secondary have different --file-prefix",
         "compare --file-prefix of both: sppr plan prints them",
         _prefix_ok,
         (r"Cannot open '.*' for rte_mem_config", r"Cannot get port info structure"),
@@ -224,8 +224,8 @@ CHECKS = (
     Check(
         "sec-map",
         "a secondary could not map the primary's memory at the primary's addresses",
-        "start it again; if that does not help: --base-virtaddr 0x100000000 on the primary, then for this run "
-        "sysctl -w kernel.randomize_va_space=0   (less secure)",
+        "sppr start NAME   (starts it again); if that does not help: --base-virtaddr 0x100000000 on the primary, then "
+        "for this run sysctl -w kernel.randomize_va_space=0 (less secure)",
         _aslr_ok,
         (
             r"Cannot mmap memory for rte_config at \[.*\], got \[.*\]",

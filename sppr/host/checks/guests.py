@@ -225,7 +225,8 @@ CHECKS = (
     Check(
         "net-port",
         "a TCP port is in use",
-        "sppr status, sppr doctor   (names the process); or choose other ports in conf.yml (vm.ssh_port for VMs)",
+        "sppr doctor   (names the process, as sppr status does); or choose other ports in conf.yml "
+        "(vm.ssh_port for VMs)",
         _ports_ok,
         (
             r"Could not set up host forwarding rule",

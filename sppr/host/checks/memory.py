@@ -113,7 +113,8 @@ def _short(size_kb: int) -> str:
 
 
 def _not_a_mount(facts: Facts, required: Requirements) -> Iterator[Finding]:
-    """Without hugetlbfs QEMU creates a regular file there, without a message, and fills the host's memory or disk."""
+    """Report guest memory that is not on hugetlbfs, because QEMU creates a regular file there, without a message, and
+    fills the host's memory or disk."""
     if required.hugepage_file:
         what = f"{required.hugepage_dir}: is a file, not a hugetlbfs mount: a QEMU with mem-path created it"
         fix = f"check what it is, and remove it: rm {required.hugepage_dir}; then: sppr doctor --fix"
@@ -154,7 +155,7 @@ def _leaks(facts: Facts, required: Requirements) -> Iterator[Finding]:
                 "hp-leak",
                 "info",
                 what,
-                f"they belong to another lab or program; if nobody needs them: rm {' '.join(paths)}",
+                f"they belong to another lab or program; if no process needs them: rm {' '.join(paths)}",
             )
 
 

@@ -29,8 +29,8 @@ def _ports(facts: Facts, required: Requirements) -> Iterator[Finding]:
 
 
 def _tap_name(facts: Facts, required: Requirements) -> Iterator[Finding]:
-    """net_tap attaches to an existing tap with several queues, and creates a missing one. With any other interface
-    of that name it fails, and EAL continues without the port."""
+    """Report interfaces whose name a tap of the primary has, because net_tap fails with them, and EAL continues without
+    the port. net_tap attaches to an existing tap with several queues, and creates a missing tap."""
     existing = {interface.name: interface for interface in facts.interfaces}
     for name, vdev in required.taps.items():
         interface = existing.get(name)
@@ -146,7 +146,7 @@ CHECKS = (
     ),
     Check(
         "nic-bind",
-        "no port was found",
+        "DPDK found no port",
         "dpdk-devbind.py --status; dpdk-devbind.py -b vfio-pci NIC; without a NIC: use --vdev, or sppr's taps",
         "NICs are bound to a DPDK driver",
         (r"No (probed )?[Ee]thernet (ports|devices)",),

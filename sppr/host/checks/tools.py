@@ -1,4 +1,4 @@
-"""Checks of what a lab needs beside DPDK and QEMU: sudo, tmux, programs, disk space."""
+"""Checks of what a lab needs in addition to DPDK and QEMU: sudo, tmux, programs, disk space."""
 
 import re
 from collections.abc import Iterator
@@ -130,7 +130,7 @@ CHECKS = (
     ),
     Check(
         "tmux-env",
-        "the user's environment and tmux",
+        "an environment variable changes what tmux does",
         "none needed: sppr handles it",
         _tmux_environment_ok,
         inspect=_tmux_environment,

@@ -46,7 +46,8 @@ def _permission(facts: Facts, required: Requirements) -> Iterator[Finding]:
 
 
 def _share(_: Facts, required: Requirements) -> Iterator[Finding]:
-    """Without share=on, a vhost-user link comes up but carries no frames, and nothing reports an error."""
+    """Report guest memory without share=on, because its vhost-user link comes up but carries no frames, and nothing
+    reports an error."""
     for vm in required.vms:
         if not vm.sockets:
             continue

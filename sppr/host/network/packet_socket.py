@@ -60,8 +60,8 @@ def _setns(fd: int) -> None:
 
 
 class Sniffer:
-    """Receives the frames for ``mac`` that an interface passes to the kernel. On a tap, these are frames from a data
-    plane.
+    """A receiver of the frames for ``mac`` that an interface passes to the kernel. On a tap, these are frames from a
+    data plane.
 
     Frames that this machine sends on the interface are not received.
     """
@@ -106,7 +106,10 @@ class Sniffer:
 
 
 class Sender:
-    """Sends frames on an interface. On a tap, a data plane receives them. Raise OSError if that is not possible."""
+    """A sender of frames on an interface. On a tap, a data plane receives them.
+
+    Raise OSError if the interface cannot be used.
+    """
 
     def __init__(self, interface: str, name: str | None = None) -> None:
         self._sock = _socket(name)

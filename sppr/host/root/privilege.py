@@ -68,7 +68,7 @@ def elevated(argv: Sequence[str], folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def using_askpass(helper: Path) -> Iterator[None]:
-    """Within this context, sudo gets the password from ``helper``."""
+    """Give sudo the password from ``helper`` within this context."""
     global _askpass_helper
     _askpass_helper = helper
     try:

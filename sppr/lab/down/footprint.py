@@ -11,12 +11,14 @@ import msgspec
 from sppr.host import atomic_write
 from sppr.lab.plan.plan import Plan
 
-_NAME = "traces.json"
+_NAME = "footprint.json"
+#: The name of the file up to 0.1: a lab of that version can still be taken down.
+_OLD_NAME = "traces.json"
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """The files of a session outside of its run directory, as traces.json keeps them.
+    """The files of a session outside of its run directory, as footprint.json keeps them.
 
     ``socket_name``: the name of its tmux server (``tmux -L``), or None.
     ``file_prefix``, ``huge_dir``: the EAL options of these names.
@@ -33,7 +35,7 @@ class Footprint:
 
 
 def write(plan: Plan) -> None:
-    """Write the footprint of the plan into the run directory, unless it is there already."""
+    """Write the footprint of the plan into the run directory, unless the file already has this content."""
     folder = Path(plan.run)
     ours = Footprint(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions, plan.conf)
     if read(folder) != ours:
@@ -41,9 +43,11 @@ def write(plan: Plan) -> None:
 
 
 def read(folder: Path) -> Footprint | None:
-    """Return the footprint in a run directory. None: there is none, or it cannot be read."""
+    """Return the footprint in a run directory. Return None if it is missing or unreadable."""
+    path = folder / _NAME
     try:
-        return msgspec.json.decode((folder / _NAME).read_bytes(), type=Footprint)
+        raw = (path if path.exists() else folder / _OLD_NAME).read_bytes()
+        return msgspec.json.decode(raw, type=Footprint)
     except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
 

@@ -178,7 +178,7 @@ def test_proof_of_a_chain_that_is_down_is_inconclusive(lab: Lab) -> None:
     process = start(lab)
     os.kill(pid, signal.SIGKILL)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 8 and "sec2 ended during the proof" in out, out + err
+    assert process.returncode == 8 and "sec2 exited during the proof" in out, out + err
     wait_state(lab, "sec2", "failed")
     text = proved(lab, status=8)
     assert "the chain is down: sec2 does not run" in text and "inconclusive: consistency" in text
@@ -210,7 +210,7 @@ def test_controller_that_dies_during_the_proof_is_reported(lab: Lab) -> None:
     process = start(lab)
     os.kill(row["pid"], signal.SIGKILL)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 8 and "ctrler ended during the proof" in out, out + err
+    assert process.returncode == 8 and "ctrler exited during the proof" in out, out + err
     assert "could not be restored yet" in out
     wait_state(lab, "ctrler", "failed")
     run_again(lab, row["pane"], "controller.py")

@@ -26,7 +26,7 @@ def test_failed_command_has_a_reason(lab: Lab) -> None:
         "port": "ring:44",
         "message": "ring:44: the primary has 10 rings",
     }
-    assert nfv.ask("patch ring:7 tap:0")["message"] == "ring:7: no such port here"
+    assert nfv.ask("patch ring:7 tap:0")["message"] == "ring:7: no such port in this process"
     assert "not a port" in nfv.ask("add x")["message"]
     assert "two lcores" in primary.ask("forward")["message"]
     assert "message" not in nfv.ask("add ring:4")
@@ -50,7 +50,7 @@ def test_two_processes_share_a_port_of_two_queues(lab: Lab) -> None:
         {"src": "tap:1", "dst": "tap:0 nq 1"},
     ]
     two.ok("add ring:0")
-    assert two.ask("patch tap:0nq0 ring:0")["message"].endswith("is patched from it already; one at a time")
+    assert two.ask("patch tap:0nq0 ring:0")["message"].endswith("already has a patch from it; only one is allowed")
     two.ok("patch tap:0nq1 ring:0", "forward")
     source, sink = lab.tap_ends()
     crosses(sink, source)  # tx by queue 1

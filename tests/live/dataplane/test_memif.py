@@ -79,7 +79,7 @@ def test_peers_can_reconnect_without_leaks(lab: Lab, number: int) -> None:
         peer.terminate(signo)
         wait_for("all given back", lambda: resources(process) == before)
         stands_still(source, sink)
-    assert process.text().count("memif:0: the peer has gone") == 3
+    assert process.text().count("memif:0: the peer disconnected") == 3
     connection.ok("del memif:0")
     assert list(lab.sockets.iterdir()) == []
     assert process.terminate() == 0
@@ -203,7 +203,7 @@ def test_clients_can_leave_during_traffic(lab: Lab) -> None:
             client.send(frame(number))
             wait_for("frames to the client", lambda client=client: client.word(memif.TO_CLIENT + 64) >= memif.SLOTS)
             client.offer()
-        wait_for("gone", lambda number=number: process.text().count("the peer has gone") == number + 1)
+        wait_for("gone", lambda number=number: process.text().count("the peer disconnected") == number + 1)
     wait_for("all given back", lambda: resources(process) == before)  # the line is printed before
     assert process.terminate() == 0
 

@@ -273,7 +273,7 @@ def test_malformed_commands_fail_with_a_message(lab: Lab) -> None:
         "probe start probe:0 flow=1 key=2 size=63": "from 64 to 9000",
         "probe expect probe:0 flow=1 key=2 rate=5": "unknown",
         "add probe:32": "probe:0 to probe:31",
-        "add probe:0": "is there already",
+        "add probe:0": "already exists",
     }
     for command, message in commands.items():
         reply = nfv.ask(command)

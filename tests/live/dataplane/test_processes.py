@@ -472,7 +472,7 @@ def test_exit_of_the_primary_closes_no_port_during_a_burst(lab: Lab, number: sig
     for number_of_frame in range(200):
         source.send(number_of_frame)
     primary.popen.send_signal(number)
-    assert primary.wait_end() == 0 and "secondaries still run" in primary.text()
+    assert primary.wait_end() == 0 and "secondaries are still running" in primary.text()
     assert process.wait_end() == 1 and "the primary died" in process.text()
 
 
@@ -517,7 +517,7 @@ def test_secondary_started_too_early_gets_working_ports(lab: Lab) -> None:
 def test_primary_needs_every_port_of_its_portmask(lab: Lab) -> None:
     none = lab.run("none", lab.primary_argv(vdevs=()))
     assert none.wait_end() == 1
-    assert "no port of -p exists" in none.text()
+    assert "-p selects no existing port" in none.text()
     few = lab.run("few", lab.primary_argv(vdevs=("net_null0",)))
     assert few.wait_end() == 1
     assert "spp_primary: -p 0x3 names ports that do not exist (0x2): there are 1\n" in few.text()
@@ -537,7 +537,7 @@ def test_primary_needs_every_port_of_its_eal_options(lab: Lab, veth: str) -> Non
     """EAL continues without a device that it could not create."""
     for vdev, option, missing in (
         (f"net_tap7,iface={veth}", "--no-pci", f"net_tap7: an interface {veth} exists already"),
-        ("net_null1", "-a00:1f.7", "00:1f.7: EAL did not create this port; its lines above say why"),
+        ("net_null1", "-a00:1f.7", "00:1f.7: EAL did not create this port; see its messages above"),
         ("net_af_packet0,iface=none", "--no-pci", "net_af_packet0: EAL did not create this port"),
     ):
         argv = lab.primary_argv(vdevs=("net_null0", vdev, "crypto_null0"))

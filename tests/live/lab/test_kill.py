@@ -108,7 +108,7 @@ def free_pages() -> int | None:
     return int(counts["HugePages_Free"]) if alone else None
 
 
-@pytest.mark.parametrize("note", ["state.json", "traces.json"])
+@pytest.mark.parametrize("note", ["state.json", "footprint.json"])
 def test_down_recovers_after_a_kill_before_the_state_is_written(lab: Lab, note: str) -> None:
     point = f"os.rename {lab.state}/.{note}.PID.tmp"
     words = ["effects", point, str(lab.folder / "effects"), "up", "--conf", str(lab.conf), "--socket-name", lab.session]

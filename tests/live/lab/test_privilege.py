@@ -152,7 +152,7 @@ def test_sudoers_line_is_printed_without_a_terminal_and_avoids_the_password(lab:
     assert uids(lab) == {"ctrler": owner.uid, "pri": 0, "sec1": 0, "sec2": 0, "vm_v11": owner.uid}
     log = (lab.state / "pri.log").read_text()
     assert re.search(r"\$ \S*/sudo -- \S+/spp_primary .+--proc-type primary", log), "each command is seen in its pane"
-    wait_for("the guest", lambda: "vhost:11: a guest is there" in (lab.state / "sec1.log").read_text())
+    wait_for("the guest", lambda: "vhost:11: a guest connected" in (lab.state / "sec1.log").read_text())
     assert (folder / "socks/sock11").stat().st_uid == owner.uid
 
     row = lab.status()["sec2"]

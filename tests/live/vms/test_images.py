@@ -131,7 +131,7 @@ def test_vm_started_by_hand_is_pinned_and_reachable(lab: Lab, base_image: Path) 
     run_vm = [str(ROOT / "runscripts/run-vm.py"), "--conf", str(lab.conf)]
     guest = pexpect.spawn(run_vm[0], [*run_vm[1:], "-t", "ring", "-i", "6", "-nn", "2"], env=lab.env, timeout=120)  # type: ignore[arg-type]
     try:
-        guest.expect_exact("nobody serves ivshmem:6 yet")
+        guest.expect_exact("no process serves ivshmem:6 yet")
         guest.expect_exact("root@vm-r6:~# ")
         assert psutil.Process(guest.pid).cpu_affinity() == [1] and os.sched_getaffinity(0) != {1}
         rows = json.loads(sppsh(lab, "-l", "--json").stdout)
@@ -145,7 +145,7 @@ def test_vm_started_by_hand_is_pinned_and_reachable(lab: Lab, base_image: Path) 
             [*run_vm, "-t", "orig", "-f", lab.folder / "runscripts" / base_image.name], env=lab.env,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert orig.returncode == 3 and "stand on it; booting it would break them" in orig.stderr
+        assert orig.returncode == 3 and "are overlays of it; booting it would damage them" in orig.stderr
         done = lab.sppr("image", "reset", "r6")
         assert done.returncode == 3 and f"is in use by vm-r6 (pid {guest.pid})" in done.stderr
         assert sppsh(lab, "--shutdown-all").stdout == "vm-r6 is off\n"

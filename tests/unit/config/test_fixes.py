@@ -86,7 +86,7 @@ LINES = "write 'key: value' lines below it, indented"
     ("path", "given", "fix"),
     [
         (("provision", 0), ["x"], "write '- COMMAND', or '- {file: PATH, to: /PATH}'"),
-        (("patches", 0), "x", "write '- sec1: tap:0 -> ring:0', a part and what it does"),
+        (("patches", 0), "x", "write '- sec1: tap:0 -> ring:0', a part and one patch"),
         (("chains",), "x", "write 'NAME: {path: [tap:0, vm_v11, tap:1]}' lines below chains:, indented"),
         (("chains", "web"), "x", "write 'NAME: {path: [tap:0, vm_v11, tap:1]}' lines below chains:, indented"),
         (("chains", "web", "functions"), "x", "write {vm_v11: guest}"),
@@ -111,7 +111,7 @@ def test_fix_for_a_value_that_should_be_a_mapping(path: Path, given: object, fix
 @pytest.mark.parametrize(
     ("path", "fix"),
     [
-        (("patches", 0, "sec1"), "write '- sec1: tap:0 -> ring:0', a part and what it does"),
+        (("patches", 0, "sec1"), "write '- sec1: tap:0 -> ring:0', a part and one patch"),
         (("provision", 0, "to"), "write an absolute path in the guest"),
         (("controller", "allow_users", 0), "write user names of this machine, such as [ana, ben]"),
         (("primary", "port"), "write phy:N or ring:N"),

@@ -70,7 +70,7 @@ def test_help_names_each_option_with_its_default(capsys: pytest.CaptureFixture[s
         "--api-socket PATH serve REST v1 on this unix socket",
         "--api-port N serve REST v1 on this TCP port too",
         "--api-host API_HOST IPv4 address of --api-port (127.0.0.1)",
-        "-b IP[:PORT]|SOCKET, --connect IP[:PORT]|SOCKET only run a prompt for the controller at this address",
+        "--connect IP[:PORT]|SOCKET only run a prompt for the controller at this address",
         "--timeout S time limit of a reply (3.0 s)",
         "--wiring FILE keep ports and patches here over a restart",
         "--allow-user NAME allow this user of the machine, in addition to root and the user who runs this",

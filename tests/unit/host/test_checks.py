@@ -151,7 +151,7 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
      "hugepages: 1 files of --file-prefix lab hold 2 MiB, but no process maps them", "sppr doctor --fix"),
     (replace(GOOD, huge_files=(replace(LEAK, prefix="rte", path="/dev/hugepages/rtemap_0"),)), NEEDS, "hp-leak", "info",
      "hugepages: 1 files of --file-prefix rte hold 2 MiB, but no process maps them",
-     "they belong to another lab or program; if nobody needs them: rm /dev/hugepages/rtemap_0"),
+     "they belong to another lab or program; if no process needs them: rm /dev/hugepages/rtemap_0"),
     (replace(GOOD, runtimes=(replace(LEFT, holder=77, mappers=(77,)),)), NEEDS, "dpdk-lock", "error",
      "/run/dpdk/lab/config: pid 77 (spp) is already a primary with --file-prefix lab",
      "stop it: kill 77; or use another prefix: spp: {file_prefix: NAME} in conf.yml"),

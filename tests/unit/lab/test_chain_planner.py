@@ -227,6 +227,7 @@ def goes_through(plan: Plan, legs: Sequence[Leg], of: Sequence[Leg]) -> bool:
     return met == [(leg.process, leg.dst) for leg in of]
 
 
+@pytest.mark.property
 @settings(max_examples=150, deadline=None)
 @given(labs())
 def test_paths_are_connected_and_ports_used_once(lab: dict[str, Any]) -> None:

@@ -241,7 +241,7 @@ def test_refused_chain_does_not_block_the_other_chains() -> None:
         def __getattr__(self, verb: str) -> Callable[..., None]:
             def send(process: str, *args: str) -> None:
                 if "phy:7" in args:
-                    raise ControlError("phy:7: no such port here")
+                    raise ControlError("phy:7: no such port in this process")
                 self.sent.append(f"{process} {verb} {' '.join(args)}")
 
             return send
@@ -252,7 +252,9 @@ def test_refused_chain_does_not_block_the_other_chains() -> None:
     seen |= {"nfv:11": {"phy:0", "phy:1"}, "nfv:12": {"phy:0", "phy:1"}}
     observed = Observed({name: ProcessStatus(frozenset(ports)) for name, ports in seen.items()})
     client = Client()
-    with pytest.raises(ControlError, match="chain bad: nfv:1; patch vhost:112 phy:7: phy:7: no such port here"):
+    with pytest.raises(
+        ControlError, match="chain bad: nfv:1; patch vhost:112 phy:7: phy:7: no such port in this process"
+    ):
         execute(client, steps(plan.wiring, observed))  # type: ignore[arg-type]
     assert "nfv:2 patch tap:0 vhost:11" in client.sent and "nfv:2 forward " in client.sent
     assert not [line for line in client.sent if "patch tap:3" in line]

@@ -1,5 +1,6 @@
 """The running lab saved as conf.yml, and loaded again."""
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,6 +115,7 @@ ENTRIES = st.sampled_from(["sec1", "sec2"]).flatmap(
 )
 
 
+@pytest.mark.property
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ENTRIES, max_size=8, unique_by=lambda entry: (entry[0], entry[1])), st.booleans())
 def test_loading_a_saved_lab_gives_the_same_lab(entries: list[tuple[str, str, str]], with_chain: bool) -> None:

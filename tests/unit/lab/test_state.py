@@ -22,7 +22,7 @@ def folder() -> Path:
 
 def test_too_deeply_nested_state_is_broken(folder: Path) -> None:
     (folder / "state.json").write_text("[" * 100_000)
-    (folder / "traces.json").write_text("[" * 100_000)
+    (folder / "footprint.json").write_text("[" * 100_000)
     with pytest.raises(states.UnreadableState, match="cannot be read"):
         states.load("lab")
     assert footprint.read(folder) is None

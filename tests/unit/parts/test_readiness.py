@@ -22,7 +22,7 @@ class PatchPanel:
     def add_port_verified(self, _server: str, uid: str) -> None:
         if self.theirs:
             self.there.append(uid)
-        raise ControlError(f"{uid} is there already")
+        raise ControlError(f"{uid} already exists")
 
 
 def test_port_added_by_another_process_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ ops_for(const struct shared_port *dev, uint16_t queue)
 }
 
 /* A tap with one queue becomes readable when a frame arrives. With several queues it is unknown
- * which fd belongs to which. Other devices have no event that a secondary can wait for.
+ * which fd belongs to which queue. Other devices have no event that a secondary can wait for.
  */
 static int
 event_of(const struct shared_port *dev)

@@ -169,7 +169,7 @@ set_vid(int vid, int to)
 	if (p != NULL && (to != NO_DEVICE || p->vid == vid)) {
 		__atomic_store_n(&p->vid, to, __ATOMIC_RELEASE);
 		log_line("vhost:%u: %s", p->port.id.number,
-				to == NO_DEVICE ? "the guest has gone" : "a guest is there");
+				to == NO_DEVICE ? "the guest disconnected" : "a guest connected");
 	}
 	pthread_mutex_unlock(&list_lock);
 }

@@ -3,7 +3,7 @@
 import time
 
 from sppr.lab.chains.proof.probe_runs import ProbeRuns
-from sppr.lab.chains.proof.result import Options, Proof, Repair
+from sppr.lab.chains.proof.result import Options, Proof, Restoration
 from sppr.lab.chains.wiring import ChainWiring, Leg
 
 #: Number of frames of each run.
@@ -35,7 +35,7 @@ def _test_without(direction: str, leg: Leg, runs: ProbeRuns, options: Options, p
         runs.client.patch(leg.process, leg.src, leg.dst)
     (restored,) = runs.frames([direction], FRAMES, rate, size=size, window=options.window)
     blocked = _blocked_ms(direction, leg, runs, options)
-    proof.repairs.append(Repair(direction, text, FRAMES, without.received, restored.received, blocked))
+    proof.repairs.append(Restoration(direction, text, FRAMES, without.received, restored.received, blocked))
     if without.received:
         what = f"{direction}: without `{text}`, {without.received} of {FRAMES} frames still arrived"
         proof.fail(what, "necessity")

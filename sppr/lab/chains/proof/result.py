@@ -62,7 +62,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Repair:
+class Restoration:
     """A patch that was removed and restored.
 
     ``direction``, ``patch``: the direction, and the command of the patch. ``offered``: frames sent in each run.
@@ -85,8 +85,8 @@ class Proof:
 
     ``chain``, ``level``: its name, and the requested level. ``verdict``: pass, fail or inconclusive.
     ``shown``: levels that passed. ``reasons``: why the verdict is not pass. ``at``: the lowest level that did not pass.
-    ``runs``, ``trace``, ``repairs``: the results of the levels. ``notes``: lines for the user.
-    ``seconds``: duration of the proof.
+    ``runs``, ``trace``, ``repairs``: the results of the levels. ``repairs`` is a key of the JSON output, and keeps its
+    name for that. ``notes``: lines for the user. ``seconds``: duration of the proof.
     """
 
     chain: str
@@ -96,7 +96,7 @@ class Proof:
     reasons: list[str] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     trace: list[Checkpoint] = field(default_factory=list)
-    repairs: list[Repair] = field(default_factory=list)
+    repairs: list[Restoration] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     at: str = ""
