@@ -70,7 +70,7 @@ def bring_up(results: Results, folder: Path) -> None:
     lab = labs.make(folder, "benchlab", ROOT / "runscripts" / BASE_NAME)
     flags = ("-nr", "0", "-nv", "0") if results.smoke else ()
     try:
-        checked(lab.wakeup(*flags))  # the first bring-up makes templates and instances, later ones use them
+        checked(lab.wakeup(*flags))  # the first bring-up creates templates and instances for the later ones
         ratios = [_bring_up_again(lab, flags) for _ in range(results.times(3))]
         results.add("bring-up / longest chain of parts", statistics.median(ratios))
         assert len(lab.status()) == (4 if results.smoke else 6)

@@ -27,7 +27,7 @@ VMS, EACH, CHAINS = 200, 5, 1000
 
 
 def planner(results: Results) -> None:
-    """Chains of two VMs that one secondary serves. Ids above 127 stand only here: conf.yml takes none."""
+    """Plan chains of two VMs of one secondary. The ids above 127 are valid only here, not in conf.yml."""
     secondaries = VMS // EACH
 
     def path(n: int) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def sixteen(results: Results) -> None:
         for _ in range(results.times(5)):
             made.conf.write_text(f"{plain}chains:\n{text}")
             applied.append(timed(made, "chain", "apply"))
-            for n in (1, 2):  # null ports make frames as fast as they are read: the machine is to be free
+            for n in (1, 2):  # null ports make frames as fast as they are read, so stop them to free the machine
                 made.control.stop(f"nfv:{n}")
             began = time.perf_counter()
             made.sppr("chain")

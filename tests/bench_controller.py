@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.bench_results import Results  # noqa: E402
+from tests.live.controller.test_controller import until  # noqa: E402
 from tests.live.fakes import Lab, lab  # noqa: E402
-from tests.live.test_controller import until  # noqa: E402
 
 COUNT = 64
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.bench_results import Results  # noqa: E402
 from tests.bench_vhost import MIDDLE_WAITED, TRIES, Worker, vhost  # noqa: E402
-from tests.live.dataplane import (  # noqa: E402
+from tests.live.dataplane_lab import (  # noqa: E402
     Connection,
     Lab,
     Process,
@@ -60,7 +60,7 @@ def mpps(counter: Callable[[], int]) -> float:
 
 
 def core_share(process: Process) -> Callable[[], float]:
-    """What part of a core the process got since this call: a worker that only polls wants all of one."""
+    """Return the share of a core that the process got since this call. A polling worker needs a whole core."""
     before, start = process.cpu_seconds(), time.perf_counter()
     return lambda: max(0.05, min(1.0, (process.cpu_seconds() - before) / (time.perf_counter() - start)))
 
@@ -70,7 +70,7 @@ def received(primary: Connection) -> int:
 
 
 def testpmd_mpps(lab: Lab, argv: list[str]) -> float:
-    """What its own statistics say of its third second, all ports, as packets a second of CPU time."""
+    """Return the rate of its third second from its own statistics, all ports, as packets a second of CPU time."""
     process = lab.run(f"testpmd{len(lab.processes)}", argv)
     ports = sum(word.startswith("net_null") for word in argv)
 
@@ -162,7 +162,7 @@ def probe(results: Results) -> None:
         ratios = []
         for i in range(results.times(PROBE_ROUNDS)):
             rates = {}
-            for added in (True, False) if i % 2 else (False, True):  # each is the first as often as the second
+            for added in (True, False) if i % 2 else (False, True):  # each is first in half of the runs
                 nfv.ok(*["add probe:0"] * added)
                 rates[added] = rate(lambda: received(primary))
                 nfv.ok(*["del probe:0"] * added)
@@ -202,9 +202,9 @@ def null_ring_null(results: Results) -> None:
 
 
 def cats_wake_latencies(count: int, rest: float = 0.05) -> list[float]:
-    """Seconds a byte takes through two ``cat`` that have slept for ``rest``, on the CPUs of the chain's two workers.
+    """Return the times, in seconds, of a byte through two ``cat`` that slept for ``rest``, on the CPUs of the workers.
 
-    It is what the machine takes to wake two processes. On halted virtual CPUs it is most of the chain's time.
+    This is the time in which the machine wakes two processes. On halted virtual CPUs it is most of the chain's time.
     """
     took = []
     first = subprocess.Popen(["taskset", "-c", "1", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)

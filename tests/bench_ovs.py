@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.bench_results import Results  # noqa: E402
 from tests.bench_vhost import MIDDLE_WAITED, PEER_RAN, Worker, two_labs  # noqa: E402
-from tests.live.dataplane import Lab, Process, crosses, prepare_hugepages, wait_for, wake_latencies  # noqa: E402
+from tests.live.dataplane_lab import Lab, Process, crosses, prepare_hugepages, wait_for, wake_latencies  # noqa: E402
 
 PAIRS = 5
 TRIES = 20
@@ -208,7 +208,7 @@ class Ovs(Side):
             self.add_port(f"vhost{n}", "type=dpdkvhostuserclient", socket)
         for n in range(2):
             device = topology.device(n, lab).replace(",", r"\,")
-            # net_tap wants as many receive as transmit queues, and OVS creates a transmit queue for each of its threads
+            # net_tap needs as many receive as transmit queues, and OVS creates a transmit queue for each of its threads
             queues = ["options:n_rxq=2"] if topology.ends == "tap" else []
             self.add_port(f"end{n}", "type=dpdk", f"options:dpdk-devargs={device}", *queues)
         self.call("ovs-ofctl", "del-flows", "br0")
@@ -272,11 +272,11 @@ def two_sides(topology: Topology) -> Iterator[tuple[Side, Side]]:
 
 def rates(results: Results, name: str, topology: Topology) -> None:
     """Measure the rates. The ratio is the median over the pairs of rounds in which both CPUs were free."""
-    tries, wanted = (1, 1) if results.smoke else (TRIES, PAIRS)
+    tries, pairs = (1, 1) if results.smoke else (TRIES, PAIRS)
     every: list[tuple[tuple[float, bool], tuple[float, bool]]] = []
     counted: list[tuple[float, float]] = []
     with two_sides(topology) as (ours, theirs):
-        while len(every) < tries and len(counted) < wanted:
+        while len(every) < tries and len(counted) < pairs:
             every.append((ours.round(), theirs.round()))
             counted = [(a, b) for (a, free), (b, also) in every if free and also]
     none = "" if counted else f"no pair of {len(every)} counts, the machine is busy"

@@ -1,10 +1,10 @@
 """vhost in the middle: spp_nfv against dpdk-testpmd's net_vhost, each with a testpmd as virtio-user peer of its own.
 
-Both stand side by side all the time; who is not being looked at is stopped (SIGSTOP), so a round costs no start and
-the two are seen in turns, half a second apart. The peer sends and counts on CPU 0 what the middle on CPU 1 sends back.
+Both sides run all the time. SIGSTOP stops the side that is not measured, so a round needs no start, and the sides are
+measured in turns of half a second. The peer on CPU 0 sends frames, and counts those that the middle on CPU 1 returns.
 
-A round counts when neither forwarding thread wanted for its CPU: the peer, which always polls, ran more than 95 % of
-it, and the middle was ready without a CPU for less than 5 %. A pair counts when both its rounds do.
+A round counts when both forwarding threads had their CPU: the peer, which always polls, ran more than 95 % of the
+time, and the middle waited for a CPU less than 5 %. A pair counts when both its rounds do.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench_results import Results
-from tests.live.dataplane import Lab, Process, vhost_peer_argv, wait_for
+from tests.live.dataplane_lab import Lab, Process, vhost_peer_argv, wait_for
 
 PAIRS = 5
 TRIES = 60
@@ -39,14 +39,14 @@ class Worker:
         self.schedstat = next(t for t in tasks if (t / "comm").read_text().startswith(name)) / "schedstat"
 
     def seconds(self) -> tuple[float, float]:
-        """It ran, and was ready without a CPU."""
+        """Return the seconds in which the thread ran, and in which it waited for a CPU."""
         ran, waited = self.schedstat.read_text().split()[:2]
         return int(ran) / 1e9, int(waited) / 1e9
 
 
 @dataclass(frozen=True)
 class Round:
-    """Rates in millions of packets; the shares are of its time."""
+    """Rates of a round, in millions of packets, and shares of its time."""
 
     mpps: float
     peer_ran: float
@@ -59,7 +59,7 @@ class Round:
 
     @property
     def per_cpu_second(self) -> float:
-        """Of the middle: one that sleeps while there is nothing pays nothing for that, one that spins does."""
+        """Rate of the middle per second of CPU time. A middle that sleeps while idle uses less than one that spins."""
         return self.mpps / self.middle_ran
 
 
@@ -81,7 +81,7 @@ class Side:
             process.popen.send_signal(signo)
 
     def listens(self) -> bool:
-        """Whether the peer answers: its socket exists a moment before it listens."""
+        """Return whether the peer answers. Its socket exists a moment before it listens."""
         try:
             self.received()
         except (FileNotFoundError, ConnectionRefusedError):
@@ -91,19 +91,19 @@ class Side:
     def received(self) -> int:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
             sock.connect(str(self.telemetry))
-            sock.recv(1024)  # who it is
+            sock.recv(1024)  # its introduction
             sock.send(b"/ethdev/stats,0")
             return int(json.loads(sock.recv(1 << 16))["/ethdev/stats"]["ipackets"])
 
-    def look(self) -> tuple[float, int, float, float, float]:
+    def sample(self) -> tuple[float, int, float, float, float]:
         return time.perf_counter(), self.received(), self.peer.seconds()[0], *self.middle.seconds()
 
     def round(self) -> Round:
         self.signal(signal.SIGCONT)
         time.sleep(SETTLE)
-        before = self.look()
+        before = self.sample()
         time.sleep(SECONDS)
-        took, packets, peer, ran, waited = (b - a for a, b in zip(before, self.look(), strict=True))
+        took, packets, peer, ran, waited = (b - a for a, b in zip(before, self.sample(), strict=True))
         self.signal(signal.SIGSTOP)
         return Round(packets / took / 1e6, peer / took, max(ran, 1e-3) / took, waited / took)
 

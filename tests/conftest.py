@@ -1,4 +1,4 @@
-"""What all tests share: a pinned environment, --update for golden files, and a CI that takes a skip for a failure."""
+"""Fixtures and options of all tests: a fixed environment, --update for golden files, and failure of skips in CI."""
 
 import os
 import signal
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-# A shell without job control starts `pytest &` with SIGINT ignored, and all that a test starts would ignore it, too.
+# A shell without job control starts `pytest &` with SIGINT ignored, and programs of the tests would ignore it, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update", action="store_true", help="rewrite golden files with what is seen now")
+    parser.addoption("--update", action="store_true", help="rewrite golden files with the current output")
 
 
 @pytest.hookimpl(trylast=True)
@@ -27,7 +27,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """SHELL, HOME, locale and run directory are the test's own; no tmux around it."""
+    """Set SHELL, HOME, locale and run directory for the test, without an outer tmux."""
     home = tmp_path / "home"
     home.mkdir()
     for name in ("TMUX", "TMUX_PANE", "LC_ALL", "ZDOTDIR", "PROMPT_COMMAND", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
@@ -40,7 +40,7 @@ def pinned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 class Golden:
-    """Compares text with a file below tests/; --update writes it."""
+    """Compare text with a file below tests/; --update writes the file."""
 
     def __init__(self, update: bool) -> None:
         self.update = update

@@ -1,8 +1,8 @@
 """``make kill-campaign``: kill the launcher at a random moment of bring-up, and check that the next run recovers.
 
-A round: ``wakeup`` ended by SIGKILL, ``wakeup`` again, which must have every part ready, and ``down``, which must leave
-nothing. Every other round has ``down`` in between, too. KILLS says how many rounds (100), SEED makes their moments the
-same again. Run it beside ``stress-ng --cpu 8`` to see that time limits hold on a loaded machine.
+A round: ``wakeup`` is killed by SIGKILL, the next ``wakeup`` must make every part ready, and ``down`` must leave
+nothing. Every other round has another ``down`` in between. KILLS is the number of rounds (100). SEED repeats the same
+moments. Run it beside ``stress-ng --cpu 8`` to see that time limits hold on a loaded machine.
 """
 
 import os
@@ -22,7 +22,7 @@ FLAGS = ("-ns", "2", "-nr", "0", "-nv", "0")
 
 
 def killed(lab: labs.Lab, after: float) -> bool:
-    """Whether ``wakeup`` still ran ``after`` that many seconds, and was killed then."""
+    """Kill ``wakeup`` ``after`` so many seconds. Return whether it still ran."""
     launcher = subprocess.Popen(lab.wakeup_argv(*FLAGS), env=lab.env, cwd="/", stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     try:

@@ -120,7 +120,7 @@ def test(suite: str, *args: str) -> int:
         # pipefail: else the status is that of grep
         root.run("bash", "-o", "pipefail", "-c", "make -s -C sppr/dataplane check 2>&1 | grep -v ^spp: ")
     with step(f"{suite}: live tests of the data plane"):
-        root.run("sh", "-c", ".venv/bin/python -m pytest -q -n 3 --dist loadfile tests/live/test_dataplane*.py")
+        root.run("sh", "-c", ".venv/bin/python -m pytest -q -n 3 --dist loadfile tests/live/dataplane")
     with step(f"{suite}: make up"):
         root.run("make", "up")
         root.run(".venv/bin/sppr", "status")

@@ -1,4 +1,4 @@
-"""Pairs of a bad conf.yml and the error text it must give, as data: data/NAME.yml and data/NAME.txt."""
+"""Each invalid conf.yml in data/NAME.yml must give the error text in data/NAME.txt."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ FILES = sorted(DATA.glob("*.yml"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_a_bad_file_is_refused_with_its_place_and_a_fix(path: Path, golden: Golden) -> None:
+def test_invalid_file_is_refused_with_location_and_fix(path: Path, golden: Golden) -> None:
     with pytest.raises(ConfigError) as e:
         parse(path.read_bytes(), "conf.yml")
     lines = e.value.what.splitlines()
@@ -21,5 +21,5 @@ def test_a_bad_file_is_refused_with_its_place_and_a_fix(path: Path, golden: Gold
     golden.check(path.with_suffix(".txt"), e.value.what + "\n")
 
 
-def test_every_expected_text_has_its_file() -> None:
+def test_every_expected_text_has_a_conf_file() -> None:
     assert len(FILES) >= 120 and {p.stem for p in DATA.glob("*.txt")} == {p.stem for p in FILES}

@@ -1,4 +1,4 @@
-"""Mistakes of fingers and editors in a good conf.yml: always a lab or an error with its places and fixes.
+"""Random edits of a valid conf.yml: each gives a lab, or an error with locations and fixes.
 
 2,000 mutations, 20,000 where SPPR_LONG is set (.ci/run).
 """
@@ -42,7 +42,7 @@ hugepages: /dev/hugepages
 """.replace(b"  ready_timeout:\n", b"")
 OURS = b"".join(x for x in (ROOT / "conf.yml").read_bytes().splitlines(keepends=True) if not x.startswith(b"#"))
 
-#: Keys, values, punctuation, and bytes that are none: what a word, a value or a line may become.
+#: Replacements of a word, a value or a line: keys, values, punctuation, and invalid bytes.
 WORDS = (
     b"", b" ", b"\t", b"\n", b"\r\n", b"\r", b":", b": ", b"::", b"-", b"- ", b"--", b"---", b"...", b"{", b"}",
     b"[", b"]", b",", b"#", b" #", b"'", b'"', b"\\", b"|", b">", b">-", b"&a", b"*a", b"*ring", b"<<: *ring", b"<<",
@@ -118,7 +118,7 @@ one_change = st.tuples(
     suppress_health_check=list(HealthCheck),
 )
 @given(st.sampled_from((EVERY_KEY, OURS)), st.lists(one_change, min_size=1, max_size=5))
-def test_no_mutation_of_a_good_file_gives_a_traceback(good: bytes, changes: list[tuple[str, int, int, bytes]]) -> None:
+def test_mutations_of_a_valid_file_give_no_traceback(good: bytes, changes: list[tuple[str, int, int, bytes]]) -> None:
     text = good
     for name, a, b, word in changes:
         text = CHANGES[name](text, a, b, word)
@@ -138,6 +138,6 @@ def test_no_mutation_of_a_good_file_gives_a_traceback(good: bytes, changes: list
             ), f"{message}\n{fix}"
 
 
-def test_the_good_files_are_good() -> None:
+def test_unmutated_files_are_valid() -> None:
     for text in (EVERY_KEY, OURS):
         assert parse(text, "conf.yml")

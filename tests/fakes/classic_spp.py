@@ -47,7 +47,7 @@ class Spp(cmd.Cmd):
         server.listen(1)
         try:
             while take(*server.accept()):
-                pass  # the loop ends for good with the first secondary it cannot take
+                pass  # the loop ends at the first secondary that it cannot accept
         except (OSError, ValueError) as error:
             print(error, ", Error in acceptthread()!", flush=True)
             server.close()
@@ -59,7 +59,7 @@ class Spp(cmd.Cmd):
     def take(self, sock: socket.socket, _: object) -> bool:
         sock.sendall(b"_get_client_id")
         reply = sock.recv(1024).decode()
-        # A byte behind the padding is no number, as in the real one.
+        # As in the real one, a byte after the padding makes the number invalid.
         number = int(json.loads(reply)["client_id"] if self.vf else reply.strip("\0"))
         if not 0 <= number <= MAX_SECONDARY:
             return False
@@ -80,12 +80,12 @@ class Spp(cmd.Cmd):
             print(f"Thread-1\n{where[0]}\n{line.decode()}", flush=True)
             if self.since("18.05") and os.environ.get("FAKE_PYTHON", "3") == "3":
                 print("TypeError: 'in <string>' requires string as left operand, not int", flush=True)
-                sock.close()  # cmd.py is given bytes where it wants text
+                sock.close()  # cmd.py gets bytes, but needs text
                 continue
             self.result = None
             self.onecmd(line.decode())
             if self.result is None:
-                continue  # left waiting for ever
+                continue  # the client waits for ever
             sock.sendall(self.result)
             sock.close()
 
@@ -94,7 +94,7 @@ class Spp(cmd.Cmd):
         self.result = f"{word}\n{text}".encode()
 
     def ask(self, sock: socket.socket, command: str) -> str | None:
-        """The reply; None where the process has closed its connection."""
+        """Return the reply, or None if the process closed its connection."""
         try:
             sock.sendall(command.encode())
             reply = b""
@@ -138,7 +138,7 @@ class Spp(cmd.Cmd):
             del self.secondaries[int(number)]
             self.respond("OK", f"closing:<socket fd={sock.fileno()}>")
         elif self.vf:
-            shown = json.dumps(json.loads(reply), indent=4, separators=(", ", ": "))  # Python 2 leaves a blank there
+            shown = json.dumps(json.loads(reply), indent=4, separators=(", ", ": "))  # Python 2 writes a space there
             self.respond("OK", f"recv:{sock.fileno()}:len:{len(reply)}:\n{shown}\n")
         elif not self.since("18.05"):
             self.respond("OK", f"recv:{sock.fileno()}:{{{reply}}}")
@@ -147,7 +147,7 @@ class Spp(cmd.Cmd):
         return None
 
     def is_valid(self, words: list[str]) -> bool:
-        """Whether it sends this command on."""
+        """Return whether this release forwards the command."""
         match words:
             case ["status" | "exit" | "forward" | "stop"] | ["patch", "reset"]:
                 return True
@@ -167,7 +167,7 @@ class Spp(cmd.Cmd):
 
 
 def shown_status(reply: str) -> str:
-    """How 18.05 prints a secondary's status at its prompt; what it hands to the management port is the reply."""
+    """Return the status of a secondary as 18.05 prints it at its prompt. The management port sends the reply itself."""
     status, _, ports = reply.replace("\0", "").replace("'", "").partition("\n")
     pairs = [pair.split("-") for pair in ports.removeprefix("ports: ").split(",") if "-" in pair]
     if not pairs:

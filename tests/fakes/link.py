@@ -1,4 +1,4 @@
-"""The base of all fakes: the side of the process in SPP's protocol, byte for byte.
+"""The base of all fakes: the process side of SPP's protocol, byte for byte.
 
 (docs/spp-protocol.md, Transport, Exit)
 
@@ -23,7 +23,7 @@ VERSIONS = (
 
 
 class Fake:
-    """One process of SPP. ``kind``: primary, nfv, vf, mirror or pcap. vf, mirror and pcap do not pad."""
+    """A process of SPP. ``kind``: primary, nfv, vf, mirror or pcap. vf, mirror and pcap do not pad."""
 
     kind = "nfv"
     default = "HEAD"
@@ -38,7 +38,7 @@ class Fake:
         self.size = size if padded else 0
 
     def before(self, version: str) -> bool:
-        """Whether this process is older than ``version``."""
+        """Return whether this process is older than ``version``."""
         return VERSIONS.index(self.options.version) < VERSIONS.index(version)
 
     def answer(self, words: list[str]) -> bytes:
@@ -57,7 +57,7 @@ class Fake:
         return text[: self.size].ljust(self.size, b"\0") if self.size else text
 
     def serve(self, sock: socket.socket) -> None:
-        """One connection, to its end."""
+        """Serve one connection until it ends."""
         count = 0
         while not self.ended and (command := sock.recv(self.most)):
             count += 1
@@ -75,7 +75,7 @@ class Fake:
 
 
 def main(fake: type[Fake]) -> None:
-    """The program of a fake: ``-n ID -s IP:PORT`` as the real one, and how it misbehaves."""
+    """Run a fake: ``-n ID -s IP:PORT`` as the real program, and options for its faults."""
     parser = argparse.ArgumentParser(description=fake.__doc__)
     parser.add_argument("-n", "--client-id", dest="id", type=int, default=0)
     parser.add_argument("-s", dest="server", required=True)
@@ -86,7 +86,7 @@ def main(fake: type[Fake]) -> None:
     parser.add_argument("--split", type=int, default=0, help="bytes of each piece of a reply")
     parser.add_argument("--leave", type=int, default=0, help="close after this many commands, once, and come back")
     parser.add_argument("--lie", action="store_true", help="say that a change succeeded, and do nothing")
-    parser.add_argument("--again", action="store_true", help="what is told to exit is started anew at once")
+    parser.add_argument("--again", action="store_true", help="restart at once after an exit command")
     options = parser.parse_args()
     process = fake(options)
     threading.Thread(target=_work, daemon=True).start()
@@ -107,7 +107,7 @@ def main(fake: type[Fake]) -> None:
 
 
 def _work() -> None:
-    """A thread with the name of an lcore of DPDK."""
+    """Run a thread with the name of an lcore of DPDK."""
     ctypes.CDLL(None).prctl(15, b"lcore-worker-1", 0, 0, 0)  # PR_SET_NAME
     time.sleep(3600)
 
@@ -117,7 +117,7 @@ def compact(**fields: object) -> bytes:
 
 
 def results(error: str = "", **fields: object) -> bytes:
-    """The skeleton of vf, mirror and pcap, with its odd spaces."""
+    """Return the reply format of vf, mirror and pcap, with its irregular spaces."""
     inner = '"result": "success"' if not error else f'"result": "error", "error_details": {{ "message": "{error}" }}'
     more = "".join(f', "{key}": {json.dumps(value)}' for key, value in fields.items())
     return f'{{"results": [ {{ {inner} }} ]{more}}}'.encode()

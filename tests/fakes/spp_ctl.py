@@ -23,7 +23,7 @@ class Process:
         self.kind, self.sock, self.lock = kind, sock, threading.Lock()
 
     def ask(self, command: str) -> str:
-        """The reply as spp-ctl reads it: one receive of 4096 bytes, and what is there beyond where that was full."""
+        """Return the reply as spp-ctl reads it: one receive of 4096 bytes, then more if that was full."""
         with self.lock:
             self.sock.sendall(command.encode())
             reply = self.sock.recv(SIZE)
@@ -52,7 +52,7 @@ class Ctl:
 
     def secondary(self, sock: socket.socket) -> None:
         reply = Process("", sock).ask("_get_client_id")
-        digits = reply.strip("\0")  # a byte behind the padding is no number, as in the real one
+        digits = reply.strip("\0")  # as in the real one, a byte after the padding makes it invalid
         if self.version == "18.08.1" and digits.isdecimal():
             number, kind = int(digits), "nfv"
         else:
@@ -69,7 +69,7 @@ class Ctl:
         self.table[number] = Process(kind, sock)
 
     def decode(self, reply: str) -> dict[str, object]:
-        """JSON as each release reads it: up to 18.08.1 a vf must not pad; later every NUL is removed wherever it is."""
+        """Decode JSON as each release does: up to 18.08.1 a vf must not pad; later every NUL is removed."""
         return dict(json.loads(reply if self.version == "18.08.1" else reply.replace("\0", "")))
 
     def status(self, process: Process) -> dict[str, object]:
@@ -78,14 +78,14 @@ class Ctl:
             try:
                 return dict(json.loads(reply.strip("\0")))
             except ValueError:
-                return {}  # of a dead process, too
+                return {}  # also for a dead process
         found = self.decode(reply)
         info = found.get("info", found)
         assert isinstance(info, dict)
         return info
 
     def processes(self) -> list[dict[str, object]]:
-        """Up to 18.08.2 nobody is asked, and a dead secondary stays listed."""
+        """List the processes. Up to 18.08.2 they are not queried, and a dead secondary stays listed."""
         found: list[dict[str, object]] = []
         for number, process in sorted(self.table.items()):
             try:
@@ -115,7 +115,7 @@ class Ctl:
             self.table.pop(number, None)
             process.ask("exit")
         elif verb == ("PUT", "/ports"):
-            process.ask(f"{body['action']} {body['port']}")  # "failed" is nobody's business
+            process.ask(f"{body['action']} {body['port']}")  # spp-ctl ignores "failed"
         elif verb == ("PUT", "/patches"):
             process.ask(f"patch {body['src']} {body['dst']}")
         elif verb == ("DELETE", "/patches"):

@@ -43,7 +43,7 @@ def main() -> None:
     classic = VERSIONS.index(version) < VERSIONS.index("18.08.1") and kind in ("primary", "nfv")
     name = f"classic_{kind}" if classic else kind
     module = importlib.import_module(f"tests.fakes.{name}")
-    if kind == "primary":  # it ends its loop on SIGINT, and nothing else is handled
+    if kind == "primary":  # the primary ends its loop on SIGINT, and handles no other signal
         signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     sys.argv = [sys.argv[0], "-n", str(getattr(given, "id", 0)), "-s", given.s, "--version", version, "--nics", "2"]
     module.main(getattr(module, "".join(word.capitalize() for word in name.split("_"))))

@@ -20,7 +20,7 @@ SOURCES = {
 
 
 def make(root: Path, version: str, missing: tuple[str, ...] = ()) -> Path:
-    """The tree at ``root``; of ``missing`` programs there is no trace."""
+    """Create the tree at ``root``, without the ``missing`` programs."""
     src = root / "src"
     (root / "socks").mkdir(parents=True, exist_ok=True)
     made: dict[str, str] = {}
@@ -54,7 +54,7 @@ def make(root: Path, version: str, missing: tuple[str, ...] = ()) -> Path:
 
 
 def python(root: Path, major: int, missing: tuple[str, ...] = (), yaml: str = "5.3.1") -> Path:
-    """A fake interpreter of this major version below ``root``. It answers the launcher's question about its modules,
+    """Create a fake interpreter of this major version below ``root``. It answers the launcher's query for its modules,
     and runs everything else in the Python of the tests."""
     answer = json.dumps({"major": major, "missing": missing, "yaml": yaml})
     path = root / f"python{major}"
@@ -66,7 +66,7 @@ def python(root: Path, major: int, missing: tuple[str, ...] = (), yaml: str = "5
 
 
 def python_of(root: Path, version: str) -> Path:
-    """A fake of the Python that the controllers of a release need."""
+    """Create a fake of the Python that the controllers of a release need."""
     return python(root, 3 if _since(version, "18.05") else 2)
 
 

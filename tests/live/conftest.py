@@ -1,4 +1,4 @@
-"""What live tests share: the base image, built once into runscripts/ as ``make up`` does, and data plane labs."""
+"""Fixtures of all live tests: the base image, built once in runscripts/ as by ``make up``, and data plane labs."""
 
 import itertools
 import os
@@ -10,13 +10,13 @@ import pytest
 
 from sppr.errors import HostError
 from sppr.images.build import BASE_NAME, ensure_base
-from tests.live.dataplane import Lab, make, prepare_hugepages
+from tests.live.dataplane_lab import Lab, make, prepare_hugepages
 
 RUNSCRIPTS = Path(__file__).resolve().parents[2] / "runscripts"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test that asks for the base image also waits for its build."""
+    """Give tests that need the base image more time: the first one waits for its build."""
     for item in items:
         if "base_image" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(400))
@@ -36,7 +36,7 @@ lab_numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def programs() -> None:
-    """The data plane is built and has its hugepages."""
+    """Build the data plane, and reserve its hugepages."""
     if os.geteuid() != 0:
         pytest.skip("hugepages, taps and raw sockets need root")
     subprocess.run(make("-j2"), check=True, capture_output=True)
@@ -45,7 +45,7 @@ def programs() -> None:
 
 @pytest.fixture
 def lab(programs: None, tmp_path: Path) -> Iterator[Lab]:
-    """A data plane of the test's own, without a tmux around it."""
+    """A private data plane, without tmux."""
     lab = Lab(tmp_path, next(lab_numbers))
     try:
         yield lab

@@ -1,4 +1,4 @@
-"""Programs of tests/fakes, started and ended; and REST of a controller as other programs see it."""
+"""A controller with REST, and processes of tests/fakes."""
 
 import http.client
 import json
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
-from tests.live.test_controller import WAIT, Controller, until
+from tests.live.controller.test_controller import WAIT, Controller, until
 
 IDS = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
 
 
 class Lab:
-    """A controller with REST on TCP, and the fakes that were started for it."""
+    """A controller with REST on TCP, and its fakes."""
 
     def __init__(self, folder: Path, *extra: str) -> None:
         self.controller = Controller(folder, "--serve", "--api-port", "0", *extra)
@@ -24,7 +24,7 @@ class Lab:
         self.running: list[subprocess.Popen[str]] = []
 
     def start(self, program: str, *words: object) -> subprocess.Popen[str]:
-        """A fake, not waited for."""
+        """Start a fake, and do not wait for its connection."""
         port = self.controller.pri_port if program.endswith("primary") else self.controller.sec_port
         argv = [sys.executable, "-m", f"tests.fakes.{program}", "-s", f"127.0.0.1:{port}", *map(str, words)]
         fake = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -32,15 +32,15 @@ class Lab:
         return fake
 
     def add(self, program: str, client_id: int, *words: object) -> subprocess.Popen[str]:
-        """A fake, connected."""
+        """Start a fake, and wait until it is connected."""
         fake = self.start(program, "-n", client_id, *words)
         kind = program.removeprefix("classic_")
-        wanted = {"type": "primary"} if kind == "primary" else {"type": kind, "client-id": client_id}
-        until(lambda: wanted in self.rest("GET", "/processes")[1], f"{program} {client_id}")
+        expected = {"type": "primary"} if kind == "primary" else {"type": kind, "client-id": client_id}
+        until(lambda: expected in self.rest("GET", "/processes")[1], f"{program} {client_id}")
         return fake
 
     def rest(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Status and what came: JSON as a value, else text."""
+        """Return the status and the body: the value of JSON, otherwise text."""
         connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=WAIT)
         raw = json.dumps(body) if body is not None else None
         connection.request(method, f"/v1{path}", raw, {"Content-Type": "application/json"})

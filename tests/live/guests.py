@@ -1,4 +1,4 @@
-"""A real guest of the data plane: QEMU on an instance of a template that carries spp_vm, and its serial console."""
+"""A guest of the data plane: QEMU on an instance of a template with spp_vm, and its serial console."""
 
 import contextlib
 import signal
@@ -10,16 +10,16 @@ from pexpect.popen_spawn import PopenSpawn
 from sppr.controller.server.access import HELLO
 from sppr.images.build import SHELL_READY
 from sppr.parts.vm import Machine
-from tests.live.dataplane import REPLY_SIZE, Connection
+from tests.live.dataplane_lab import REPLY_SIZE, Connection
 
-#: What the boot of a guest may take where many others share the CPUs; 4 s on a machine of its own.
+#: Limit of the boot of a guest, in seconds, for a machine with many users. On an idle machine it takes 4 s.
 BOOT_SECONDS = 200
 #: The controller's socket of VMs, in the folder of the guest.
 SOCKET = "guests.sock"
 
 
 class GuestConnection(Connection):
-    """What QEMU connects for a guest: its spp_vm says HELLO first, QEMU keeps the connection when that ends."""
+    """The connection of QEMU for a guest. spp_vm first sends HELLO. QEMU keeps the connection when spp_vm ends."""
 
     def ask_raw(self, command: str) -> bytes:
         self.sock.sendall(command.encode())
@@ -32,7 +32,7 @@ class GuestConnection(Connection):
 
 
 class GuestController:
-    """Listens where the QEMU of a guest connects to."""
+    """A controller that listens for the connection of a guest's QEMU."""
 
     def __init__(self, folder: Path) -> None:
         self.listener = socket.socket(socket.AF_UNIX)
@@ -47,7 +47,7 @@ class GuestController:
 
 
 class Guest:
-    """``image`` stays as it is (snapshot=on)."""
+    """A VM that does not change ``image`` (snapshot=on)."""
 
     def __init__(self, image: Path, folder: Path, vm_id: int, **ports: tuple[Path, ...]) -> None:
         self.vm = Machine(
@@ -63,7 +63,7 @@ class Guest:
         self.console.expect(SHELL_READY.encode())
 
     def run(self, command: str) -> str:
-        """What ``command`` prints on the console."""
+        """Run ``command`` on the console, and return its output."""
         self.console.sendline(f"{command}; printf 'end%d\\n' $?")
         self.console.expect(rb"end\d+\r*\n")
         text = self.console.before.decode(errors="replace").replace("\r", "")

@@ -1,4 +1,4 @@
-"""A lab of a test's own: folder, ports, tap names, tmux server and run directory, so that no other lab is touched."""
+"""A private lab: its own folder, ports, tap names, tmux server and run directory, separate from every other lab."""
 
 import contextlib
 import itertools
@@ -19,7 +19,7 @@ from sppr.deadline import Deadline
 from sppr.images.build import BASE_NAME
 from sppr.spp.control import ControlClient
 from tests.conftest import ROOT
-from tests.live.dataplane import HUGE, prepare_hugepages, wait_for
+from tests.live.dataplane_lab import HUGE, prepare_hugepages, wait_for
 
 CONF = """\
 session: {session}
@@ -43,7 +43,7 @@ _blocks = itertools.count(os.getpid())
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of a block of their own: one that the kernel gives out may be another test's by the time it is used."""
+    """Return ports of a private block. A port that the kernel assigns may be used by another test by then."""
     while True:
         first = ssh_ports()
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
@@ -53,15 +53,15 @@ def free_ports(count: int) -> list[int]:
 
 
 def ssh_ports() -> int:
-    """The first of 200 ports that no other test of this run takes, below those the kernel gives out."""
+    """Return the first of 200 ports that no other test of this run uses, below those that the kernel assigns."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     return 10000 + 6000 * worker + 200 * (next(_blocks) % 30)
 
 
 @dataclass
 class Lab:
-    """``run`` calls sppr as a user would; ``env`` is pinned and hostile where a user's may be.
-    ``prefix``: what every command is put behind, to be another user's."""
+    """A lab with a fixed environment, which is as hostile as that of a user may be.
+    ``prefix``: words before every command, which run it as another user."""
 
     folder: Path
     session: str
@@ -72,7 +72,7 @@ class Lab:
     prefix: tuple[str, ...] = ()
 
     def write(self, extra: str = "") -> None:
-        """conf.yml with ports and names of this lab's own, and ``extra`` lines."""
+        """Write conf.yml with the ports and names of this lab, and ``extra`` lines."""
         self.pri, self.sec, self.rest = free_ports(3)
         self.conf.write_text(
             CONF.format(
@@ -123,7 +123,7 @@ class Lab:
         return self.sppr("down", "--session", self.session)
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Rows of ``sppr status --json`` by name."""
+        """Return the rows of ``sppr status --json`` by name."""
         done = self.sppr("status", "--json", "--session", self.session)
         assert done.stdout, done.stderr
         return {row["name"]: row for row in json.loads(done.stdout)}
@@ -133,7 +133,7 @@ class Lab:
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this lab: each has its folder or its run directory in its arguments or environment."""
+        """Return every process of this lab: those with its folder or run directory in the arguments or environment."""
         found = []
         marks = (str(self.folder), str(self.state))
         for process in psutil.process_iter():
@@ -146,7 +146,7 @@ class Lab:
         return found
 
     def leftovers(self) -> list[str]:
-        """What a lab that is down must not leave. Its processes get 5 s: those that wrote a log end after ``down``."""
+        """Return leftovers of a stopped lab. Its processes have 5 s to exit: writers of logs end after ``down``."""
         Deadline(5).poll(lambda: not any(map(_name, self.processes())))
         left = [f"process {name}" for p in self.processes() if (name := _name(p))]
         left += [str(p) for p in HUGE.glob(f"{self.session}map_*")]
@@ -160,18 +160,18 @@ class Lab:
         return list(dict.fromkeys(left))
 
     def tmux_sockets(self) -> list[Path]:
-        """Socket files of its tmux server, whoever's that is: tmux leaves them behind."""
+        """Return the socket files of its tmux server, of any user: tmux does not remove them."""
         return list(Path("/tmp").glob(f"tmux-*/{self.session}"))
 
     def end(self) -> None:
-        """Whatever state the test left it in: nothing stays."""
+        """Stop the lab and remove everything, whatever its state."""
         self.down()
         for process in self.processes():
             try:
                 process.send_signal(signal.SIGKILL)
             except psutil.Error:
                 continue
-        self.down()  # once more, where a process that hung kept it from its end
+        self.down()  # again, because a hanging process may have blocked the first one
         self.tmux("kill-server")
         for page in HUGE.glob(f"{self.session}map_*"):
             page.unlink(missing_ok=True)
@@ -180,13 +180,13 @@ class Lab:
 
 
 def _unix_sockets() -> list[str]:
-    """Paths that unix sockets of this machine are bound to."""
+    """Return the paths of the bound unix sockets of this machine."""
     lines = [line.split(maxsplit=7) for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
     return [fields[7] for fields in lines if len(fields) == 8]
 
 
 def _name(process: psutil.Process) -> str | None:
-    """Pid and name, None where it has ended meanwhile."""
+    """Return pid and name, or None if the process has exited."""
     try:
         return f"{process.pid} {process.name()}"
     except psutil.NoSuchProcess:
@@ -194,17 +194,17 @@ def _name(process: psutil.Process) -> str | None:
 
 
 def make(folder: Path, session: str, base: Path | None) -> Lab:
-    """A lab below ``folder``, its base image a link to the one all tests share."""
+    """Make a lab below ``folder``. Its base image is a link to that of all tests."""
     prepare_hugepages()
     home = folder / "home"
-    for parent in (folder, *folder.parents):  # pytest's folders are 0700, and a lab of root drops VMs to a user
+    for parent in (folder, *folder.parents):  # pytest's folders are 0700, and VMs of a lab of root run as a user
         if parent.is_relative_to("/tmp") and parent != Path("/tmp") and parent.owner() == "root":
             parent.chmod(parent.stat().st_mode | 0o011)
     for part in ("runscripts", "socks", "home", "run"):
         (folder / part).mkdir()
     if base is not None:
         (folder / "runscripts" / BASE_NAME).symlink_to(base)
-    # What users have in their home, and what broke launchers before: T2, T3, T8, T16 of the known troubles.
+    # Files in the home of a user that broke other launchers: T2, T3, T8, T16 (tmux/test_tmux_failures.py).
     (home / ".tmux.conf").write_text("set -g base-index 1\nset -g automatic-rename on\nset -g default-command 'cat'\n")
     (home / ".bashrc").write_text("sleep 0.3\nwhile read -r -t 0.01 -n 1 _; do :; done\nPROMPT_COMMAND='true'\n")
     env = {
@@ -212,7 +212,7 @@ def make(folder: Path, session: str, base: Path | None) -> Lab:
         "SPPR_RUN_DIR": str(folder / "run"), "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     lab = Lab(folder, session, env)
-    for path in lab.tmux_sockets():  # of a run before that was cut off
+    for path in lab.tmux_sockets():  # of an interrupted earlier run
         path.unlink(missing_ok=True)
     lab.write()
     return lab
@@ -220,7 +220,7 @@ def make(folder: Path, session: str, base: Path | None) -> Lab:
 
 @contextlib.contextmanager
 def chain_lab(folder: Path, session: str, base: Path | None, extra: str, *flags: str) -> Iterator[tuple[Lab, str]]:
-    """A lab that wakeup brought up with ``extra`` in its conf.yml, VM 11 at secondary 2; and what wakeup printed."""
+    """Start a lab with ``extra`` in its conf.yml, and VM 11 at secondary 2. Yields it and the output of wakeup."""
     lab = make(folder, session, base)
     lab.write(extra)
     lab.conf.write_text(lab.conf.read_text().replace("[{id: 11}", "[{id: 11, secondary: 2}"))
@@ -232,16 +232,16 @@ def chain_lab(folder: Path, session: str, base: Path | None, extra: str, *flags:
         lab.end()
 
 
-def wait_state(lab: Lab, name: str, wanted: str, seconds: float = 30) -> dict[str, Any]:
-    """Wait until status tells ``wanted`` of a part, and return its row."""
+def wait_state(lab: Lab, name: str, expected: str, seconds: float = 30) -> dict[str, Any]:
+    """Wait until a part has the state ``expected``, and return its row."""
     row: dict[str, Any] = wait_for(
-        f"{name} {wanted}", lambda: r if (r := lab.status()[name])["state"] == wanted else None, seconds
+        f"{name} {expected}", lambda: r if (r := lab.status()[name])["state"] == expected else None, seconds
     )
     return row
 
 
 def wait_exit(lab: Lab, name: str, status: int, seconds: float = 30) -> dict[str, Any]:
-    """Wait until a part is dead with this exit status, which its pane's shell writes a moment later. Its row."""
+    """Wait until a part exited with this status, which the shell of its pane writes a moment later. Return its row."""
     row: dict[str, Any] = wait_for(
         f"{name} dead with exit status {status}",
         lambda: r if (r := lab.status()[name])["state"] in ("stopped", "failed") and r["exit"] == status else None,
@@ -251,12 +251,12 @@ def wait_exit(lab: Lab, name: str, status: int, seconds: float = 30) -> dict[str
 
 
 def last_line(lab: Lab, pane: str) -> str:
-    """What stands in the last line of a pane that is not empty, as a user sees it (long lines joined)."""
+    """Return the last line of a pane that is not empty, with long lines joined."""
     return (lab.tmux("capture-pane", "-J", "-p", "-t", pane).rstrip().splitlines() or [""])[-1]
 
 
 def run_again(lab: Lab, pane: str, command: str) -> None:
-    """Arrow-up and Enter, once the shell is there. ``command``: text of the line that must come up."""
+    """Press arrow-up and Enter at the shell of a pane. ``command``: text that the line must contain."""
     wait_for("a shell", lambda: last_line(lab, pane).endswith(("$", "#")))
     lab.tmux("send-keys", "-t", pane, "Up")
     wait_for("the command", lambda: command in last_line(lab, pane))

@@ -1,4 +1,4 @@
-"""The verdict of ``make bench``: a goal that is missed, or a figure that was not measured, is not passed over."""
+"""The verdict of ``make bench`` reports missed goals and figures that were not measured."""
 
 import math
 
@@ -10,7 +10,7 @@ MET = {name: Figure(goal.limit) for name, goal in GOALS.items()}
 AT_MOST, AT_LEAST = "idle, % of a core, the busiest of primary and two nfv", "vhost, 64 bytes / testpmd net_vhost"
 
 
-def test_figures_at_their_limits_pass() -> None:
+def test_figures_at_their_limits_meet_the_goals() -> None:
     lines, good = table(MET, judge=True)
     assert good and len(lines) == 1 + len(GOALS) and all(line.endswith("pass") for line in lines[1:])
 
@@ -26,13 +26,13 @@ def test_figures_at_their_limits_pass() -> None:
     ],
     ids=["too much", "too little", "not measured", "no number", "not measured, without a goal"],
 )
-def test_one_that_is_missed_makes_the_whole_short(figures: dict[str, Figure]) -> None:
+def test_one_missed_goal_fails_the_verdict(figures: dict[str, Figure]) -> None:
     lines, good = table(MET | figures, judge=True)
     assert not good
     assert [line.partition("  ")[0] for line in lines if line.endswith("short")] == list(figures)
     assert table(MET | figures, judge=False)[1], "a smoke run judges nothing"
 
 
-def test_a_figure_that_is_not_there_is_short() -> None:
+def test_missing_figure_fails_the_verdict() -> None:
     left = {name: figure for name, figure in MET.items() if name != AT_MOST}
     assert not table(left, judge=True)[1]

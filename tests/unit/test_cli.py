@@ -1,4 +1,4 @@
-"""The edge: how each ending looks to a user."""
+"""The command line: exit status and messages of each outcome."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def sppr(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "sppr", *words], cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_a_bug_is_status_70_with_its_traceback_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_exits_with_70_and_a_traceback_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bug.py"
     head = (
         "import click\nfrom sppr.cli.errors import ErrorReportingCommand\n@click.command(cls=ErrorReportingCommand)\n"
@@ -42,7 +42,7 @@ def test_a_bug_is_status_70_with_its_traceback_in_a_file(tmp_path: Path, monkeyp
     assert str(log) in done.stderr and "ZeroDivisionError" in log.read_text()
 
 
-def test_wrong_words_are_status_2(tmp_path: Path) -> None:
+def test_usage_error_exits_with_2(tmp_path: Path) -> None:
     assert sppr("no-such-verb", cwd=tmp_path).returncode == 2
     done = sppr("up", "-vdt", "3-1", cwd=tmp_path)
     assert done.returncode == 2 and "'3-1' counts down" in done.stderr
@@ -52,7 +52,7 @@ def test_wrong_words_are_status_2(tmp_path: Path) -> None:
     assert done.returncode == 2 and "tmux reads . and :" in done.stderr
 
 
-def test_an_interface_name_that_is_too_long_is_refused_at_once(tmp_path: Path) -> None:
+def test_too_long_interface_name_is_refused(tmp_path: Path) -> None:
     long, good = "net_tap0,iface=averylonginterface", "net_tap0,iface=fifteen89012345"
     shutil.copy(ROOT / "conf.yml", tmp_path)
     script = str(ROOT / "runscripts" / "primary.py")
@@ -65,14 +65,14 @@ def test_an_interface_name_that_is_too_long_is_refused_at_once(tmp_path: Path) -
     assert sppr("plan", "-vd", good, cwd=tmp_path).returncode == 0
 
 
-def test_help_needs_no_conf_yml_and_names_every_verb(tmp_path: Path) -> None:
+def test_help_lists_every_command_without_conf_yml(tmp_path: Path) -> None:
     done = sppr("-h", cwd=tmp_path)
     assert done.returncode == 0
     for verb in ("up", "down", "status", "attach", "plan", "logs", "setup"):
         assert f"  {verb} " in done.stdout
 
 
-def test_no_session_is_told_as_such(tmp_path: Path) -> None:
+def test_missing_session_is_reported(tmp_path: Path) -> None:
     done = sppr("status", "--session", "nobody", cwd=tmp_path)
     assert (
         done.returncode == 1
@@ -81,7 +81,7 @@ def test_no_session_is_told_as_such(tmp_path: Path) -> None:
     )
 
 
-def test_the_session_meant_is_that_of_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_session_is_that_of_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lab, clone, bare = (tmp_path / name for name in ("lab", "clone", "bare"))
     for folder in (lab, clone, bare):
         folder.mkdir()
@@ -100,7 +100,7 @@ def test_the_session_meant_is_that_of_this_folder(tmp_path: Path, monkeypatch: p
     assert peek.session(lab / "conf.yml") is None
 
 
-def test_a_session_of_another_folder_is_shown_but_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_of_another_folder_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lab, clone = tmp_path / "lab", tmp_path / "clone"
     lab.mkdir()
     clone.mkdir()
@@ -128,8 +128,8 @@ def test_a_session_of_another_folder_is_shown_but_not_changed(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("script", ["primary.py", "secondary.py -i 1", "controller.py", "run-vm.py -t ring -i 6"])
-def test_a_runscript_does_not_run_a_part_of_another_folders_session(tmp_path: Path, script: str) -> None:
-    """Typed in a second clone, it recorded itself in the session of the first."""
+def test_runscript_refuses_a_session_of_another_folder(tmp_path: Path, script: str) -> None:
+    """In a second clone, it recorded itself in the session of the first."""
     lab, clone = tmp_path / "lab", tmp_path / "clone"
     lab.mkdir()
     clone.mkdir()
@@ -143,7 +143,7 @@ def test_a_runscript_does_not_run_a_part_of_another_folders_session(tmp_path: Pa
     assert [path.name for path in (tmp_path / "run" / "spp").iterdir()] == ["state.json"]
 
 
-def test_the_only_session_is_meant_where_there_is_no_conf_yml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_session_is_the_default_without_conf_yml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started(tmp_path / "run" / "other", tmp_path / "lab" / "conf.yml")
     monkeypatch.chdir(tmp_path)
     assert session_of(None) == "other"
@@ -152,13 +152,13 @@ def test_the_only_session_is_meant_where_there_is_no_conf_yml(tmp_path: Path, mo
 
 
 def started(run: Path, conf: Path) -> None:
-    """A session that was started with this conf.yml, as far as its owner is concerned."""
+    """A session that records this conf.yml as its owner."""
     run.mkdir(parents=True)
     (run / "state.json").write_text(json.dumps({"plan": {"conf": str(conf)}}))
 
 
 @pytest.mark.parametrize("verb", ["up", "plan", "down", "start", "stop", "restart", "status", "attach", "logs"])
-def test_every_verb_takes_the_session_as_s(verb: str, tmp_path: Path) -> None:
+def test_every_command_accepts_s_for_the_session(verb: str, tmp_path: Path) -> None:
     names = ["sec1"] if verb in ("start", "stop", "restart", "logs") else []
     done = sppr(verb, *names, "-s", "a.b", cwd=tmp_path)
     assert done.returncode == 2 and "--session 'a.b': cannot be used" in done.stderr, done.stderr
@@ -178,14 +178,14 @@ def test_every_verb_takes_the_session_as_s(verb: str, tmp_path: Path) -> None:
         ("run-vm.py -t vhost -i 0", "opt/sppr/hostname,string=vm-v0"),
     ],
 )
-def test_each_runscript_can_be_asked_what_it_would_become(line: str, becomes: str, tmp_path: Path) -> None:
+def test_runscript_dry_run_prints_its_command_line(line: str, becomes: str, tmp_path: Path) -> None:
     script, *words = line.split()
     command = [str(ROOT / "runscripts" / script), *words, "--dry-run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and becomes in done.stdout, done.stderr
 
 
-def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path: Path) -> None:
+def test_several_unnamed_base_images_stop_up_before_any_change(tmp_path: Path) -> None:
     images = tmp_path / "runscripts"
     images.mkdir()
     for name in ("a.qcow2", "b.qcow2"):
@@ -206,7 +206,7 @@ def test_with_several_bases_and_none_named_nothing_is_compared_or_ended(tmp_path
     assert lifecycle.replan(running, [vm])[1] is not None
 
 
-def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_names_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "conf.yml").write_text("images: {dir: .}\n")
     (tmp_path / "img").mkdir()
     for name in ("base.qcow2", "or-base.qcow2", "img/r6-base.qcow2"):
@@ -220,7 +220,7 @@ def test_images_are_completed_by_their_names(tmp_path: Path, monkeypatch: pytest
         assert set(words) <= set(message) and ("or-base.qcow2" in message) == (verb == "rm"), (done.stdout, done.stderr)
 
 
-def test_an_image_added_beside_another_says_that_one_must_be_named(tmp_path: Path) -> None:
+def test_second_base_image_prints_that_one_must_be_named(tmp_path: Path) -> None:
     (tmp_path / "conf.yml").write_text((ROOT / "conf.yml").read_text())
     image(tmp_path / "u.qcow2")
     first = sppr("image", "import", "u.qcow2", "--name", "a.qcow2", cwd=tmp_path)
@@ -231,20 +231,20 @@ def test_an_image_added_beside_another_says_that_one_must_be_named(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["", "../x", "/tmp", "-x", "x" * 33, "a.b"])
-def test_a_session_that_cannot_be_is_not_taken_for_another(name: str, tmp_path: Path) -> None:
+def test_invalid_session_name_is_refused(name: str, tmp_path: Path) -> None:
     for verb in ("down", "status", "attach"):
         done = sppr(verb, "--session", name, cwd=tmp_path)
         assert done.returncode == 2 and "cannot be used" in done.stderr, (verb, done.stderr)
 
 
-def test_a_conf_yml_that_never_ends_is_refused(tmp_path: Path) -> None:
+def test_endless_conf_yml_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", Path("/dev/zero")):
         done = sppr("plan", "--conf", str(path), cwd=tmp_path)
         assert done.returncode == 2 and f"{path}: is not a regular file" in done.stderr
 
 
-def test_a_closed_stream_or_a_full_one_is_no_bug_of_ours(tmp_path: Path) -> None:
+def test_closed_or_full_output_is_not_a_bug(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "sppr", "plan", "--conf", str(ROOT / "conf.yml")]
     closed = subprocess.run(
         ["sh", "-c", 'exec "$@" <&- >&-', "sh", *program], capture_output=True, text=True, check=False
@@ -259,9 +259,7 @@ def test_a_closed_stream_or_a_full_one_is_no_bug_of_ours(tmp_path: Path) -> None
     "damage",
     ["", "{", "[]", '{"plan": {"version": 1}}', "parts", "panes", "ready", "run", "name", "folder"],
 )
-def test_a_state_that_cannot_be_understood_is_told(
-    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_state_is_reported(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = planner.make(load(ROOT / "conf.yml"), Flags(), Facts(cpus=(0,)), load_paths(ROOT / "conf.yml", "spp")[1])
     monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
     folder = tmp_path / "spp"
@@ -286,7 +284,7 @@ def test_a_state_that_cannot_be_understood_is_told(
     assert e.value.hint == "sppr down --session spp stops what is left of it"
 
 
-def test_a_full_disk_behind_standard_output_is_named() -> None:
+def test_full_disk_of_standard_output_is_reported() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "sppr", "doctor", "explain", "-"], stdin=subprocess.DEVNULL, stdout=full,
@@ -295,7 +293,7 @@ def test_a_full_disk_behind_standard_output_is_named() -> None:
     assert done.returncode == 3 and done.stderr == "error: standard output: No space left on device\n"
 
 
-def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:
+def test_removed_current_folder_is_reported(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     code = (
@@ -312,7 +310,7 @@ def test_a_current_folder_that_was_removed_is_told(tmp_path: Path) -> None:
     ("sppr.cli.up sppr.cli.context sppr.lab.up.bringup sppr.lab.up.preflight sppr.lab.lifecycle",
      {"asyncio", "qemu.qmp", "rich"}),
 ])  # fmt: skip
-def test_a_verb_starts_without_what_only_other_verbs_need(modules: str, without: set[str]) -> None:
+def test_command_imports_only_what_it_uses(modules: str, without: set[str]) -> None:
     """Each takes milliseconds to import; the bench compares `sppr status` with importing click, and a bring-up with its
     parts."""
     code = f"import sys, {modules.replace(' ', ', ')}; print(*sys.modules)"
@@ -330,7 +328,7 @@ def test_a_verb_starts_without_what_only_other_verbs_need(modules: str, without:
         (["doctor", "--log", "no.log"], "sppr doctor --log is now sppr doctor explain"),
     ],
 )
-def test_a_former_name_still_works_and_prints_the_new_one(tmp_path: Path, old: list[str], new: str) -> None:
+def test_former_option_name_works_and_prints_the_new_one(tmp_path: Path, old: list[str], new: str) -> None:
     (tmp_path / "conf.yml").touch()
     first, *rest = sppr(*old, cwd=tmp_path).stderr.splitlines()
     assert first == f"note: {new}" and any(line.startswith("error: ") for line in rest), rest

@@ -11,7 +11,7 @@ from sppr.cli import doctor
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
-def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
+def test_special_file_is_refused(tmp_path: Path, kind: str) -> None:
     path = {"fifo": tmp_path / "fifo", "device": Path("/dev/zero"), "folder": tmp_path}[kind]
     if kind == "fifo":
         os.mkfifo(path)
@@ -19,7 +19,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, kind: str) -> None:
     assert done.exit_code == 1 and f"{path}: is no regular file" in done.output
 
 
-def test_of_a_large_file_the_end_is_read(tmp_path: Path) -> None:
+def test_end_of_a_large_file_is_read(tmp_path: Path) -> None:
     log = tmp_path / "large"
     with log.open("wb") as f:
         f.truncate(65 << 20)

@@ -1,4 +1,4 @@
-"""README and docs tell a user of a bare Debian 12 what to type: `make up` installs it, or the text names the package.
+"""The commands in README and docs/ work on a bare Debian 12: `make up` installs each, or the text names its package.
 
 Compared with a system made by `mmdebstrap --variant=minbase bookworm`.
 """
@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-#: Command -> its package, for all that a minimal system does not have.
+#: Command -> its package, for commands that a minimal system lacks.
 PACKAGES = {
     "curl": "curl", "dpdk-devbind.py": "dpdk", "dpdk-telemetry.py": "dpdk-dev",
     "git": "git", "ip": "iproute2", "jq": "jq", "iperf3": "iperf3",
@@ -22,9 +22,9 @@ PACKAGES = {
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "socat": "socat", "ssh": "openssh-client",
     "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
 }  # fmt: skip
-#: In a minimal system already.
+#: Commands of a minimal system.
 THERE = {"apt-get", "chmod", "chown", "echo", "env", "mount", "sh", "tee", "truncate"}
-#: Also names of programs, but nobody is told to type them: SPP's prompt, values, what a part runs, what .venv has.
+#: Names of programs that are not typed as commands: words of SPP's prompt, values, programs of parts and of .venv.
 NO_COMMANDS = {
     "clear", "false", "file", "idle", "install", "kvm", "link", "patch", "perf", "prove", "pytest", "python", "python2",
     "reset", "rm", "service", "touch", "true",
@@ -33,7 +33,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def commands(text: str) -> set[str]:
-    """First words of all that stands in code: blocks, and between backquotes."""
+    """Return the first words of code: in blocks, and between backquotes."""
     fence = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
     lines = [line for block in fence.findall(text) for line in block.splitlines()]
     lines += re.findall(r"^    (.*)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", fence.sub("", text))
@@ -46,14 +46,14 @@ def commands(text: str) -> set[str]:
 
 
 def installed() -> set[str]:
-    """What `make up` installs."""
+    """Return the packages that `make up` installs."""
     listed = re.findall(r"^up (\S+)", (ROOT / "bin/packages").read_text(), re.MULTILINE)
     assert listed
     return set(listed)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_each_command_is_installed_or_its_package_is_named(document: Path) -> None:
+def test_command_is_installed_or_its_package_is_named(document: Path) -> None:
     text = document.read_text()
     given = commands(text)
     assert given
@@ -65,19 +65,19 @@ def test_each_command_is_installed_or_its_package_is_named(document: Path) -> No
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_each_program_of_a_document_is_known_here(document: Path) -> None:
+def test_programs_in_documents_are_listed_here(document: Path) -> None:
     given = commands(document.read_text())
     programs = {word for word in given if "/" not in word and shutil.which(word)}
     assert programs - set(PACKAGES) - THERE - NO_COMMANDS == set()
 
 
-def test_the_first_packets_and_the_chain_need_ping_and_rest_needs_curl() -> None:
+def test_guide_and_chain_documents_use_ping_and_curl() -> None:
     texts = [(ROOT / name).read_text() for name in ("README.md", "docs/guide.md", "docs/chain.md", "docs/by-hand.md")]
     readme, guide, chain, by_hand = map(commands, texts)
     assert "sppr" in readme and {"ping", "curl"} <= guide and {"ping", "iperf3"} <= chain and {"ping", "ip"} <= by_hand
 
 
-def test_the_generated_parts_are_current() -> None:
+def test_generated_parts_are_current() -> None:
     """The keys of conf.yml, the commands, troubleshooting.md and the picture: see docs/generate.py."""
     done = subprocess.run(
         [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False
@@ -103,16 +103,16 @@ def broken_links(document: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_links_have_a_target(document: Path) -> None:
     assert list(broken_links(document)) == []
 
 
-def test_a_broken_link_is_found(tmp_path: Path) -> None:
+def test_broken_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# One two\n[x](b.md) [y](a.md#one-two) [z](#three) [w](https://example.org)\n")
     assert list(broken_links(tmp_path / "a.md")) == ["b.md", "#three"]
 
 
-def test_each_section_of_spp_protocol_that_a_comment_cites_exists() -> None:
+def test_cited_sections_of_spp_protocol_exist() -> None:
     headings = set(re.findall(r"^## (.*)$", (ROOT / "docs/spp-protocol.md").read_text(), re.MULTILINE))
     cited: dict[str, str] = {}
     for path in (*(ROOT / "sppr").rglob("*.*"), *(ROOT / "tests").rglob("*.py")):
@@ -139,7 +139,7 @@ def test_architecture_names_files_and_functions_that_exist() -> None:
     assert list(wrong_references((ROOT / "docs/architecture.md").read_text())) == []
 
 
-def test_a_wrong_reference_is_found() -> None:
+def test_wrong_reference_is_found() -> None:
     assert list(wrong_references("`cli/gone.py`, `main` and `no_such_name` in `cli/main.py`")) == [
         "cli/gone.py",
         "cli/main.py: no_such_name",

@@ -1,6 +1,6 @@
 """docs/architecture.md's layers: imports point down only, and packages of one layer do not import each other.
 
-The sizes of folders and files are checked too: the tree alone shall explain the program.
+The sizes of folders and files are checked too: the tree alone explains the program.
 """
 
 import ast
@@ -19,7 +19,7 @@ LAYERS = {
     "wait": 2, "host": 2,
     "config": 1,
     "errors": 0, "units": 0, "deadline": 0, "run": 0, "log": 0, "rotation": 0, "venv": 0,
-    # Programs of their own beside the layers: they know nothing of the lab.
+    # Separate programs, which do not import the lab.
     "controller": 4, "classic": 4,
 }  # fmt: skip
 #: The modules of layer 0 may import each other.
@@ -96,14 +96,14 @@ def test_imports_point_down_only(path: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_rule_itself_can_fail() -> None:
+def test_wrong_imports_are_found() -> None:
     assert complaint("tmux", "sppr.qemu.devices") and complaint("config", "sppr.lab.paths")
     assert complaint("lab", "libtmux") and complaint("controller", "sppr.lab.paths")
     assert not complaint("lab", "sppr.parts.part") and not complaint("run", "sppr.errors")
 
 
 def sizes(root: Path) -> list[str]:
-    """Complaints about folders with too many files, and about files that are too long or too short."""
+    """Return the folders with too many files, and the files that are too long or too short."""
     found = []
     sources = [p for p in root.rglob("*") if p.suffix in (".py", ".c") and "build" not in p.parts]
     sources = [p for p in sources if not p.name.startswith("__") and not p.name.endswith("_test.c")]
@@ -124,7 +124,7 @@ def test_folders_and_files_have_a_readable_size() -> None:
     assert not (wrong := sizes(ROOT / "sppr")), "\n".join(wrong)
 
 
-def test_the_sizes_can_fail(tmp_path: Path) -> None:
+def test_wrong_sizes_are_found(tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     for number in range(MOST_FILES + 1):
         (tmp_path / f"many/m{number}.py").write_text("x = 1\n" * FEWEST_LINES)

@@ -1,4 +1,4 @@
-"""bin/install-packages takes the names from bin/packages that the distribution of this machine uses."""
+"""bin/install-packages installs the packages of bin/packages, by their names in this distribution."""
 
 import re
 import shutil
@@ -12,12 +12,12 @@ from tests.conftest import ROOT
 TABLE = (ROOT / "bin/packages").read_text()
 LINES = [line.split() for line in TABLE.splitlines() if re.match(r"(up|test) ", line)]
 SUITES = next(line.split()[1:] for line in TABLE.splitlines() if line.startswith("suites "))
-#: What the script itself calls.
+#: The programs that the script calls.
 TOOLS = ("sh", "sed", "cat", "dirname", "id", "mktemp", "rm", "env")
 
 
 class Machine:
-    """A machine with a distribution of the test's choice. ``apt-get`` writes down what it is called with."""
+    """A machine with a given distribution. Its ``apt-get`` logs its arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class Machine:
         return subprocess.run([script, *uses], env=env, capture_output=True, text=True, check=False)
 
     def installed(self) -> set[str]:
-        """What apt-get was asked to install."""
+        """The packages in the call of apt-get."""
         lines = [line for line in self.calls.read_text().splitlines() if line.startswith("install")]
         return {word for line in lines for word in line.split()[1:] if not word.startswith("-")}
 
@@ -62,7 +62,7 @@ def release(suite: str) -> str:
     return f'PRETTY_NAME="Some {suite}"\nVERSION_CODENAME={suite}\n'
 
 
-def test_each_line_of_the_table_is_whole() -> None:
+def test_each_line_of_the_table_is_complete() -> None:
     assert len({name for _, name, *_ in LINES}) == len(LINES) > 20
     assert {"bookworm", "trixie", "forky", "noble", "resolute"} <= set(SUITES)
     for _, _, check, *others in LINES:
@@ -80,7 +80,7 @@ def test_each_line_of_the_table_is_whole() -> None:
         ("noble", "libclang-rt-18-dev"),
     ],
 )
-def test_the_names_of_the_suite_are_installed(machine: Machine, suite: str, runtime: str) -> None:
+def test_packages_have_the_names_of_the_suite(machine: Machine, suite: str, runtime: str) -> None:
     done = machine.install(release(suite), "up", "test")
     assert done.returncode == 0, done.stderr
     assert runtime in done.stdout
@@ -89,7 +89,7 @@ def test_the_names_of_the_suite_are_installed(machine: Machine, suite: str, runt
     assert len(machine.installed()) == len(LINES)
 
 
-def test_only_what_is_missing_of_a_use_is_installed(machine: Machine) -> None:
+def test_only_missing_packages_of_a_use_are_installed(machine: Machine) -> None:
     ups = [name for use, name, *_ in LINES if use == "up"]
     done = machine.install(release("trixie"), "up", INSTALLED=" ".join(set(ups) - {"passt", "curl"}))
     assert done.returncode == 0 and machine.installed() == {"passt", "curl"}
@@ -98,12 +98,12 @@ def test_only_what_is_missing_of_a_use_is_installed(machine: Machine) -> None:
     assert (done.returncode, done.stdout, machine.calls.read_text()) == (0, "", "")
 
 
-def test_a_failure_of_apt_get_is_an_error_with_the_names(machine: Machine) -> None:
+def test_failure_of_apt_get_names_the_packages(machine: Machine) -> None:
     done = machine.install(release("bookworm"), "test", APT_STATUS="100")
     assert done.returncode == 3 and "apt-get could not install: git sudo dpdk-dev " in done.stderr
 
 
-def test_an_unknown_distribution_lists_what_to_install(machine: Machine) -> None:
+def test_unknown_distribution_prints_the_packages_to_install(machine: Machine) -> None:
     fedora = 'ID=fedora\nPRETTY_NAME="Fedora Linux 43"\n'
     machine.program("tmux", "")
     done = machine.install(fedora, "up")

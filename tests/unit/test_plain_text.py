@@ -1,4 +1,4 @@
-"""What a program sent to its terminal, as plain lines."""
+"""Terminal output converted to plain lines."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sppr.cli.terminal.plain_text import PlainText
 
-#: Recorded from a controller's pane: its prompt, three keys and Enter, in the words of prompt_toolkit.
+#: Recorded from a controller's pane: its prompt, three keys and Enter, as prompt_toolkit writes them.
 PROMPT = (
     b"\x1b[?2004h\x1b[?1l\x1b[?25l\x1b[0m\x1b[?7l\x1b[0m\x1b[J\x1b[0mspp >\x1b[5D\x1b[6C\x1b[?7h\x1b[0m\x1b[?12l"
     b"\x1b[?25h\x1b[6D\x1b[J\x1b[0m\x1b[?7h\x1b[?2004l\x1b[?7hprimary connected\r\n"
@@ -43,17 +43,17 @@ def plain(raw: bytes, size: int = 1 << 16) -> bytes:
         (PROMPT, b"primary connected\nspp > status\n- controller:\n"),
     ],
 )
-def test_escapes_go_and_a_line_is_what_it_was_in_the_end(raw: bytes, message: bytes) -> None:
+def test_line_has_its_final_text_without_escapes(raw: bytes, message: bytes) -> None:
     assert plain(raw) == message
     assert plain(raw, 1) == message, "split anywhere"
 
 
-def test_a_line_is_given_out_when_it_is_complete() -> None:
+def test_line_is_returned_when_it_is_complete() -> None:
     text = PlainText()
     assert text.feed(b"spp > \x1b[") == b"" and text.feed(b"31mx\r\ny") == b"spp > x\n" and text.end() == b"y"
 
 
-def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
+def test_endless_line_is_returned_in_pieces() -> None:
     text = PlainText()
     out = b"".join(text.feed(b"x" * 65536) for _ in range(40))
     assert len(out) > 1 << 20 and len(out + text.end()) == 40 * 65536
@@ -63,7 +63,7 @@ WORDS = [b"\x1b", b"[", b"]", b"0", b"9" * 30, b";", *(bytes([c]) for c in b"CDG
 
 
 @given(st.lists(st.sampled_from(WORDS)))
-def test_no_output_has_an_escape_or_a_traceback(words: list[bytes]) -> None:
+def test_random_output_gives_plain_text(words: list[bytes]) -> None:
     raw = b"".join(words)
     out = plain(raw)
     assert out == plain(raw, 1) and b"\r" not in out and b"\x1b" not in out and b"\x08" not in out

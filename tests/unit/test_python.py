@@ -1,4 +1,4 @@
-"""The Python that our programs are started with."""
+"""The Python interpreter that runs our programs."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 
-def test_it_has_one_name_whatever_it_was_called_by() -> None:
-    """Two names of it would be told as a difference between what runs and what conf.yml says."""
+def test_interpreter_path_is_independent_of_its_call() -> None:
+    """Two paths would be reported as a difference between the running lab and conf.yml."""
     names = [Path(sys.prefix, "bin", name) for name in ("python", "python3")]
     code = "from sppr.run import PYTHON; print(PYTHON)"
     printed = {

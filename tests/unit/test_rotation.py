@@ -1,4 +1,4 @@
-"""Logs in pieces: the real writer by a real shell, and readers while it works."""
+"""Rotated logs: the writer in a real shell, and concurrent readers."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ class Writer:
         self._process = subprocess.Popen(["/bin/sh", "-c", rotation.writer_command(log, SIZE)], stdin=subprocess.PIPE)
 
     def write(self, data: bytes) -> None:
-        """Returns once it is in the log."""
+        """Write ``text``, and return when the log contains it."""
         assert self._process.stdin
         self._process.stdin.write(data)
         self._process.stdin.flush()
@@ -49,15 +49,13 @@ def lines(first: int, last: int) -> bytes:
     return b"".join(b"%099d\n" % n for n in range(first, last))
 
 
-def test_what_is_written_can_be_read_at_once(open_writer: Callable[[], Writer]) -> None:
+def test_written_text_is_readable_at_once(open_writer: Callable[[], Writer]) -> None:
     writer = open_writer()
     writer.write(b"a prompt without an end $ ")
     assert writer.log.read_bytes() == writer.sent
 
 
-def test_it_is_bounded_and_says_when_the_first_bytes_are_gone(
-    open_writer: Callable[[], Writer], tmp_path: Path
-) -> None:
+def test_log_is_bounded_and_marks_removed_bytes(open_writer: Callable[[], Writer], tmp_path: Path) -> None:
     writer = open_writer()
     for n in range(29):
         assert not rotation.is_truncated(writer.log)
@@ -72,7 +70,7 @@ def test_it_is_bounded_and_says_when_the_first_bytes_are_gone(
     assert writer.sent.endswith(kept) and len(kept) >= 2 * SIZE
 
 
-def test_a_follower_misses_nothing_over_rotations_and_writers(open_writer: Callable[[], Writer]) -> None:
+def test_follower_reads_everything_over_rotations(open_writer: Callable[[], Writer]) -> None:
     writer = open_writer()
     writer.write(lines(0, 15))
     got: list[bytes] = []
@@ -101,7 +99,7 @@ def test_a_follower_misses_nothing_over_rotations_and_writers(open_writer: Calla
     assert b"".join(got) == writer.sent
 
 
-def test_a_text_is_found_across_a_rotation(tmp_path: Path) -> None:
+def test_text_across_a_rotation_is_found(tmp_path: Path) -> None:
     log = tmp_path / "log"
     (tmp_path / "log.1").write_text("x" * 50 + "EAL: FATAL: Cannot init\n")
     log.write_text(" memory\n")
@@ -110,7 +108,7 @@ def test_a_text_is_found_across_a_rotation(tmp_path: Path) -> None:
     assert rotation.tail(log, 3) == b"ry\n" and rotation.tail(tmp_path / "none", 3) == b""
 
 
-def test_reading_leaves_no_file_open(tmp_path: Path) -> None:
+def test_reading_closes_every_file(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("x")
     before = len(list(Path("/proc/self/fd").iterdir()))
     ticks = iter(range(50))
@@ -119,8 +117,8 @@ def test_reading_leaves_no_file_open(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_the_console_of_a_vm_is_cut_with_the_log_of_its_pane(open_writer: Callable[[], Writer]) -> None:
-    """QEMU writes it by itself, and appends: it goes on behind the part that is kept."""
+def test_vm_console_is_truncated_with_its_pane_log(open_writer: Callable[[], Writer]) -> None:
+    """QEMU appends to the console log, after the part that is kept."""
     writer = open_writer()
     console = writer.log.with_suffix(".console")
     with console.open("ab", buffering=0) as qemu:

@@ -1,4 +1,4 @@
-"""run-vm.py's flags, as the command they become; and those that do not go together."""
+"""Options of run-vm.py: the command line of QEMU, and combinations that are refused."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def has_chardev(words: list[str], begin: str) -> bool:
     return any(word.startswith(begin) for word in after(words, "-chardev"))
 
 
-def test_a_normal_vm_has_no_ports_and_need_not_be_in_conf_yml(folder: Path) -> None:
+def test_normal_vm_has_no_ports_and_needs_no_conf_yml_entry(folder: Path) -> None:
     ((*words,),) = argv(folder, "-t", "normal", "-i", "5", "-nn", "2", "-c", "3", "-m", "512")
     assert f"file={folder}/runscripts/img/n5-base.qcow2,format=qcow2,if=virtio,cache=writeback,discard=unmap" in words
     assert after(words, "-smp") == ["3"] and after(words, "-m") == ["512M"]
@@ -62,21 +62,21 @@ def test_a_normal_vm_has_no_ports_and_need_not_be_in_conf_yml(folder: Path) -> N
     assert not after(words, "-netdev") and "opt/sppr/mgmt" not in " ".join(words)
 
 
-def test_several_vms_have_a_device_each(folder: Path) -> None:
+def test_several_vms_have_one_device_each(folder: Path) -> None:
     one, two = argv(folder, "-t", "vhost", "-i", "11,12", "-d", "21,22,31,32", TMUX="/tmp/tmux-0/x,1,0")
     assert [re.findall(r"/spp/sock(\d+)", " ".join(words)) for words in (one, two)] == [["21", "22"], ["31", "32"]]
     assert re.findall(r"mac=([^,]+)", " ".join(one)) != re.findall(r"mac=([^,]+)", " ".join(two))
 
 
-def test_qemu_makes_the_sockets_with_vc(folder: Path) -> None:
+def test_qemu_creates_the_sockets_with_vc(folder: Path) -> None:
     ((*words,),) = argv(folder, "-t", "vhost", "-i", "11", "-vc", SPPR_RUN_DIR="/r")
     assert "socket,id=chr0,path=/r/spp/sock11,server=on,wait=off" in words
     ((*words,),) = argv(folder, "-t", "vhost", "-i", "11", SPPR_RUN_DIR="/r")
     assert has_chardev(words, "socket,id=chr0,path=/r/spp/sock11,reconnect")
 
 
-def test_sockets_lie_where_no_other_user_can_be_first(folder: Path) -> None:
-    """Who listens there has the guest's memory. What conf.yml names is taken as it is."""
+def test_sockets_are_in_a_private_folder(folder: Path) -> None:
+    """A process that listens there can access the guest's memory. A folder in conf.yml is used unchanged."""
     conf = folder / "conf.yml"
     text = conf.read_text()
     for more, place in (("", "/r/spp"), ("spp: {sock_dir: /s}\n", "/s")):
@@ -85,7 +85,7 @@ def test_sockets_lie_where_no_other_user_can_be_first(folder: Path) -> None:
         assert has_chardev(words, f"socket,id=chr0,path={place}/sock11,reconnect")
 
 
-def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:
+def test_another_image_has_templates_in_its_folder(folder: Path) -> None:
     other = image(folder / "other.qcow2")
     ((*words,),) = argv(folder, "-t", "ring", "-i", "6", "-f", "other.qcow2")
     assert after(words, "-drive")[0].startswith(f"file={folder}/img/r6-other.qcow2,format=qcow2,")
@@ -110,22 +110,22 @@ def test_another_image_has_its_own_templates_beside_it(folder: Path) -> None:
         ("-t ring -i 6-4", "counts down"),
     ],
 )
-def test_flags_that_do_not_go_together(folder: Path, words: str, message: str) -> None:
+def test_invalid_options_are_refused(folder: Path, words: str, message: str) -> None:
     done = run_vm(folder, *words.split(), TMUX="")
     assert done.returncode in (2, 3) and message in done.stderr, done.stderr
 
 
-def test_numbers_that_cannot_be_shared(folder: Path) -> None:
+def test_ports_that_cannot_be_divided_among_vms_are_refused(folder: Path) -> None:
     done = run_vm(folder, "-t", "vhost", "-i", "11,12", "-d", "1,2,3", TMUX="/x/y,1,0")
     assert done.returncode == 2 and "3 numbers cannot be shared among 2 VMs" in done.stderr
 
 
-def test_macs_are_valid_and_distinct_for_every_id() -> None:
+def test_macs_are_valid_and_unique_for_every_id() -> None:
     macs = [units.mac_of(kind, vm_id, nic) for kind in range(0xB0, 0xB5) for vm_id in range(128) for nic in range(9)]
     assert len(set(macs)) == len(macs) and all(re.fullmatch(r"02(:[0-9a-f]{2}){5}", mac) for mac in macs)
 
 
-def test_several_vms_want_several_terminals_and_a_dry_run_none(tmp_path: Path) -> None:
+def test_several_vms_need_tmux_except_in_a_dry_run(tmp_path: Path) -> None:
     env = {**os.environ, "TMUX": "", "SPPR_RUN_DIR": str(tmp_path)}
     call = [ROOT / "runscripts/run-vm.py", "-t", "vhost", "-i", "11,12"]
     done = subprocess.run(call, env=env, capture_output=True, text=True, check=False)

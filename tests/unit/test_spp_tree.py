@@ -1,4 +1,4 @@
-"""Releases of SPP: told apart by what is in a tree, and what each wants on its command lines."""
+"""SPP releases: detection from the files of a tree, and the command lines of each release."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ from sppr.spp.releases import VERSIONS, Version
 from tests.fakes import classic_nfv, link, nfv
 from tests.fakes import tree as fake_tree
 
-#: No file tells these apart, and nothing here differs between them.
+#: Releases with the same files. Nothing here differs between them.
 SAME = {"17.02": "17.05", "HEAD": "19.11"}
 LAB = """\
 primary: {coremask: 0x1, portmask: 0x3}
@@ -44,12 +44,12 @@ def plan(config: Config, folder: Path, **flags: object) -> Plan:
     return make(config, Flags(**{"nof_ring": None, "nof_vhost": 0, **flags}), Facts(cpus=(0, 1)), where)  # type: ignore[arg-type]
 
 
-def test_the_fakes_and_the_launcher_know_the_same_releases() -> None:
+def test_fakes_and_launcher_support_the_same_releases() -> None:
     assert VERSIONS == link.VERSIONS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_nothing_of_an_earlier_command_stays_behind_a_reply(version: str) -> None:
+def test_reply_has_no_bytes_of_an_earlier_command(version: str) -> None:
     """SPP's C clears its buffer before each receive; spp.py reads ``int(data.strip('\\0'))``."""
     classic = VERSIONS.index(version) < VERSIONS.index("18.08.1")
     options = argparse.Namespace(id=1, version=version, nics=2, lie=False)
@@ -64,7 +64,7 @@ def test_nothing_of_an_earlier_command_stays_behind_a_reply(version: str) -> Non
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_tree_is_told_by_what_is_in_it(tmp_path: Path, version: str) -> None:
+def test_release_is_detected_from_the_files_of_a_tree(tmp_path: Path, version: str) -> None:
     root = fake_tree.make(tmp_path, version)
     assert releases.detect(root) == SAME.get(version, version)
     for kind in Version(version).kinds:
@@ -74,14 +74,14 @@ def test_a_tree_is_told_by_what_is_in_it(tmp_path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["{k}/{t}/app", "{k}/{t}", "{k}/src/{k}/{t}/app", "{k}/src/{k}/{t}"])
-def test_programs_are_found_in_every_form_of_path(tmp_path: Path, form: str) -> None:
+def test_programs_are_found_for_every_form_of_path(tmp_path: Path, form: str) -> None:
     place = tmp_path / "src" / form.format(k="vf", t="T") / "spp_vf"
     place.parent.mkdir(parents=True)
     place.touch()
     assert tree.binary("vf", tmp_path, "T") == place
 
 
-def test_what_is_missing_is_told_with_every_path_that_was_tried(tmp_path: Path) -> None:
+def test_missing_program_is_reported_with_all_tried_paths(tmp_path: Path) -> None:
     with pytest.raises(HostError) as e:
         releases.check(tmp_path, Version("HEAD"))
     assert f"tried: {tmp_path}/src/spp-ctl/spp-ctl" in e.value.what and f"tried: {tmp_path}/src/spp.py" in e.value.what
@@ -99,7 +99,7 @@ def test_what_is_missing_is_told_with_every_path_that_was_tried(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_controllers_of_each_release(tmp_path: Path, version: str) -> None:
+def test_controllers_of_a_release(tmp_path: Path, version: str) -> None:
     root = fake_tree.make(tmp_path / "spp", version)
     made = plan(conf(root, more=f", version: {version}"), tmp_path)
     first = made.part("ctrler")
@@ -120,7 +120,7 @@ def test_controllers_of_each_release(tmp_path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_primary_of_each_release(tmp_path: Path, version: str) -> None:
+def test_primary_command_line_of_a_release(tmp_path: Path, version: str) -> None:
     made = plan(conf(fake_tree.make(tmp_path / "spp", version)), tmp_path)
     words = made.part("pri").program
     assert ("--base-virtaddr" in words) == (VERSIONS.index(version) < VERSIONS.index("19.08"))
@@ -129,7 +129,7 @@ def test_the_primary_of_each_release(tmp_path: Path, version: str) -> None:
     assert "--base-virtaddr" not in made.part("sec1").program
 
 
-def test_secondaries_of_all_kinds(tmp_path: Path) -> None:
+def test_secondary_command_lines_of_all_kinds(tmp_path: Path) -> None:
     root = fake_tree.make(tmp_path / "spp", "19.11")
     listed = (
         "{id: 1, coremask: 0x6, vhost_client: true}, {id: 2, type: vf, coremask: 0x18},"
@@ -155,7 +155,7 @@ def test_secondaries_of_all_kinds(tmp_path: Path) -> None:
     assert "socket,id=chr0,path=/tmp/sock11,server=on,wait=off" in vm.program
 
 
-def test_vf_of_17_11_has_a_controller_of_its_own(tmp_path: Path) -> None:
+def test_vf_of_17_11_has_a_separate_controller(tmp_path: Path) -> None:
     root = fake_tree.make(tmp_path / "spp", "17.11")
     made = plan(conf(root, "{id: 1, coremask: 0x6}, {id: 2, type: vf, coremask: 0x18}"), tmp_path)
     assert made.windows[0].panes == ("ctrler", "vfctrl") and made.tcp_ports == (5555, 6666, 7777, 5556, 6667)
@@ -176,7 +176,7 @@ def test_vf_of_17_11_has_a_controller_of_its_own(tmp_path: Path) -> None:
         ("16.07", "{id: 1, coremask: 0x18}", {"vdev_tap": (0, 1)}, "the DPDK of this release has no TAP driver"),
     ],
 )
-def test_what_a_release_cannot_do_is_refused(
+def test_feature_that_a_release_lacks_is_refused(
     tmp_path: Path, version: str, secondaries: str, flags: dict[str, object], text: str
 ) -> None:
     root = fake_tree.make(tmp_path / "spp", version)
@@ -186,7 +186,7 @@ def test_what_a_release_cannot_do_is_refused(
         plan(config.model_copy(update={"vms_ring": ring}), tmp_path, nof_sec=1, **flags)
 
 
-def test_a_port_of_a_chain_that_a_release_lacks_is_refused(tmp_path: Path) -> None:
+def test_chain_port_that_a_release_lacks_is_refused(tmp_path: Path) -> None:
     config = conf(fake_tree.make(tmp_path / "spp", "19.08"), "{id: 1, coremask: 0x18}")
     config = config.model_copy(update={"chains": {"c": Chain(path=("memif:3", "phy:0"))}})
     with pytest.raises(ConfigError, match=r"SPP 19\.08: chain c: memif:3 requires 19\.11 or later"):
@@ -196,7 +196,7 @@ def test_a_port_of_a_chain_that_a_release_lacks_is_refused(tmp_path: Path) -> No
 RING = "-device ivshmem,size=32M,shm=fd:/dev/hugepages/rtemap_0:0x0:0x400000:/dev/zero:0x0:0x5fc000:/m:0x0:0x4000"
 
 
-def test_a_ring_vm_of_16_07_is_run_by_the_patched_qemu(tmp_path: Path) -> None:
+def test_ring_vm_of_16_07_runs_in_the_patched_qemu(tmp_path: Path) -> None:
     config = conf(fake_tree.make(tmp_path / "spp", "16.07"), more=", qemu: /opt/qemu-2.3.0")
     ring = load.parse(b"vms_ring: [{id: 6}]", "c").vms_ring
     config = config.model_copy(update={"vms_ring": ring})
@@ -208,7 +208,7 @@ def test_a_ring_vm_of_16_07_is_run_by_the_patched_qemu(tmp_path: Path) -> None:
         plan(config.model_copy(update={"spp": config.spp.model_copy(update={"qemu": None})}), tmp_path, nof_ring=1)
 
 
-def test_the_line_for_qemu_is_waited_for_and_must_be_of_this_primary(tmp_path: Path) -> None:
+def test_qemu_arguments_are_awaited_and_must_be_of_this_primary(tmp_path: Path) -> None:
     line, began = tmp_path / "line", time.time()
     with pytest.raises(NotReady, match="line: is missing"):
         ivshmem.wait_line(began, Deadline(0), line)
@@ -229,8 +229,8 @@ def test_the_line_for_qemu_is_waited_for_and_must_be_of_this_primary(tmp_path: P
         ivshmem.wait_line(began, Deadline(0), line)
 
 
-def test_the_line_for_qemu_of_another_user_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """QEMU of root maps the files it names into a guest."""
+def test_qemu_arguments_of_another_user_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A QEMU of root maps the files in these arguments into a guest."""
     line = tmp_path / "line"
     line.write_text(RING)
     assert ivshmem.wait_line(0, Deadline(0), line) == RING.split()
@@ -242,7 +242,7 @@ def test_the_line_for_qemu_of_another_user_is_not_taken(tmp_path: Path, monkeypa
         ivshmem.wait_line(0, Deadline(0), line)
 
 
-def test_its_processes_may_run_under_our_controller(tmp_path: Path) -> None:
+def test_processes_of_a_tree_can_use_our_controller(tmp_path: Path) -> None:
     root = fake_tree.make(tmp_path / "spp", "17.11")
     made = plan(conf(root, "{id: 1, coremask: 0x6}, {id: 2, type: vf, coremask: 0x18}", ", controller: ours"), tmp_path)
     assert made.windows[0].panes == ("ctrler",) and "sppr.controller" in made.part("ctrler").program
@@ -250,7 +250,7 @@ def test_its_processes_may_run_under_our_controller(tmp_path: Path) -> None:
 
 
 class Recorded:
-    """A keeper whose spp.py prints these texts, by the line that is typed."""
+    """A terminal of spp.py that prints a given text for each typed line."""
 
     def __init__(self, texts: dict[str, str]) -> None:
         self.texts = texts
@@ -285,7 +285,7 @@ VF = """recv:6:len:231:
 """  # noqa: W291 - as Python 2 prints it
 
 
-def test_the_json_of_spp_vf_py_is_read_over_many_lines() -> None:
+def test_json_of_spp_vf_py_is_read_over_several_lines() -> None:
     """17.11 and 18.02 print the length of a reply, then its JSON indented."""
     connected = "Soft Patch Panel Status :\nprimary: 0\nsecondary count: 2\n"
     connected += "Connected secondary id: 2\nConnected secondary id: 3\n"
@@ -298,8 +298,8 @@ def test_the_json_of_spp_vf_py_is_read_over_many_lines() -> None:
     assert ended.status(2)["results"] == [{"result": "success"}]
 
 
-def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> None:
-    """The list keeps an answer for 2 s, but not over a question that found the process gone."""
+def test_gone_process_is_listed_again_only_after_its_next_reply() -> None:
+    """The list caches a reply for 2 s, but a request that finds the process gone clears it."""
     texts = {
         "status": "primary: 0\nsecondary count: 1\nConnected secondary id: 1\n",
         "sec 1;status": "status: idling\nports: ''",
@@ -315,7 +315,7 @@ def test_a_process_that_went_counts_again_only_when_it_has_answered_again() -> N
     assert service.processes() == [{"type": "nfv", "client-id": 1}]
 
 
-def test_a_change_that_a_classic_process_only_echoes_is_compared_with_its_status() -> None:
+def test_echoed_change_of_a_classic_process_is_verified_by_its_status() -> None:
     texts = {
         "sec 1;status": "status: idling\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'",
         "sec 1;patch reset": "patch reset", "sec 1;add vhost 1": "add vhost 1", "sec 1;forward": "forward",
@@ -343,13 +343,13 @@ WIRE = "status: running\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'" + "\0" * 
     [WIRE, "status: running\nports:\n  - 'phy:0 -> ring:5'\n  - 'phy:1'\n  - 'ring:5'\n"],
     ids=["management port", "prompt"],
 )
-def test_the_status_of_18_05_is_not_wrapped(printed: str) -> None:
+def test_status_of_18_05_is_read_without_a_wrapper(printed: str) -> None:
     status = served(True, s1=printed).status(1)
     assert status["ports"] == ["phy:0", "phy:1", "ring:5"] and status["status"] == "running"
     assert status["patches"] == [{"src": "phy:0", "dst": "ring:5"}]
 
 
-def test_what_18_05_says_of_nobody_is_no_status() -> None:
+def test_error_text_of_18_05_is_not_a_status() -> None:
     service = served(
         True, s1='status: idling\nports: "no ports"\n', s2="secondary id 2 not exist\n", s3="closing:<socket", s4="\0"
     )
@@ -364,8 +364,8 @@ def check_python(folder: Path, version: str, program: str, **answer: object) -> 
     releases.check_python(str(fake_tree.python(folder, major, **answer)), Version(version), program)  # type: ignore[arg-type]
 
 
-def test_a_python_that_cannot_run_a_controller_is_told_before_it_starts(tmp_path: Path) -> None:
-    """Wanted: module, interpreter and pip line, instead of a traceback in a pane."""
+def test_unsuitable_python_of_a_controller_is_reported_before_start(tmp_path: Path) -> None:
+    """The message has the module, the interpreter and the pip command, instead of a traceback in a pane."""
     check_python(tmp_path, "HEAD", "spp-ctl")
     with pytest.raises(HostError, match="spp-ctl of SPP HEAD needs the Python module eventlet, which") as e:
         check_python(tmp_path, "HEAD", "spp-ctl", missing=("eventlet",))
@@ -379,7 +379,7 @@ def test_a_python_that_cannot_run_a_controller_is_told_before_it_starts(tmp_path
     check_python(tmp_path, "17.05", "spp.py", major=2)
 
 
-def test_pyyaml_6_is_told_where_the_cli_loads_yaml_without_a_loader(tmp_path: Path) -> None:
+def test_pyyaml_6_is_reported_if_the_cli_needs_an_older_one(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"spp\.py of SPP 18\.08\.2 calls yaml\.load without a Loader, .* 6\.0\.1") as e:
         check_python(tmp_path, "18.08.2", "spp.py", yaml="6.0.1")
     assert e.value.hint == f"{tmp_path}/python3 -m pip install pyyaml==5.3.1"
@@ -391,7 +391,7 @@ def test_pyyaml_6_is_told_where_the_cli_loads_yaml_without_a_loader(tmp_path: Pa
     check_python(tmp_path, "18.08.3", "spp.py", yaml="6.0.1")
 
 
-def test_the_question_is_answered_by_a_real_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_are_checked_in_a_real_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert releases.major_version(sys.executable) == 3
     monkeypatch.setattr(Version, "modules", lambda *_: ("json", "no_such_module_9", "yaml"))
     with pytest.raises(HostError, match="needs the Python module no_such_module_9, which") as e:
@@ -404,7 +404,7 @@ def test_the_question_is_answered_by_a_real_interpreter(tmp_path: Path, monkeypa
         releases.major_version(str(liar))
 
 
-def test_preflight_asks_the_interpreter_of_each_controller(tmp_path: Path) -> None:
+def test_preflight_checks_the_interpreter_of_each_controller(tmp_path: Path) -> None:
     root = fake_tree.make(tmp_path / "spp", "19.11")
     where = gather_paths(conf(root), tmp_path / "conf.yml", None)
     good, bad = fake_tree.python(tmp_path / "a", 3), fake_tree.python(tmp_path / "b", 3, missing=("netaddr",))

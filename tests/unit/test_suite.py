@@ -61,9 +61,7 @@ def mounted(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @needs_root
-def test_a_folder_is_not_removed_while_a_namespace_has_a_mount_in_it(
-    folder: Path, mounted: subprocess.Popen[str]
-) -> None:
+def test_folder_with_a_mount_in_a_namespace_is_kept(folder: Path, mounted: subprocess.Popen[str]) -> None:
     assert str(folder / "mnt") not in Path("/proc/mounts").read_text()  # only the other namespace has it
     done = remove(folder)
     assert done.returncode == 1 and "mnt" in done.stderr and (folder / "file").exists()
@@ -75,13 +73,13 @@ def test_a_folder_is_not_removed_while_a_namespace_has_a_mount_in_it(
     assert remove(folder).returncode == 0 and not folder.exists()
 
 
-def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+def test_missing_folder_is_not_an_error(tmp_path: Path) -> None:
     assert remove(tmp_path / "none").returncode == 0
 
 
 @needs_root
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_killed_run_leaves_no_process_and_no_mount(folder: Path, number: int) -> None:
+def test_killed_run_leaves_no_process_and_no_mount(folder: Path, number: int) -> None:
     lasting = str(1_000_000 + os.getpid())
     script = f'mount -t tmpfs tmpfs "$0/mnt" && touch "$0/mnt/file"; setsid sleep {lasting} & exec sleep {lasting}'
     code = (
@@ -104,13 +102,13 @@ def test_a_killed_run_leaves_no_process_and_no_mount(folder: Path, number: int) 
 
 
 @needs_root
-def test_the_exit_status_is_that_of_the_tests(tmp_path: Path) -> None:
+def test_exit_status_is_that_of_the_tests(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         assert suite.isolated(["sh", "-c", "test $$ = 1 && exit 7"], lock.fileno()) == 7
 
 
 @needs_root
-def test_a_second_run_of_a_suite_is_refused(
+def test_second_run_of_a_suite_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(suite, "ROOTS", tmp_path)
@@ -120,7 +118,7 @@ def test_a_second_run_of_a_suite_is_refused(
     assert "another `make test SUITE=trixie` runs" in capsys.readouterr().err
 
 
-def test_the_copy_is_what_is_in_the_work_tree_now(tmp_path: Path) -> None:
+def test_copy_matches_the_work_tree(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     (source / "sub").mkdir(parents=True)
     for name, text in {"tracked": "1", "sub/gone": "2", ".gitignore": "built*", "built.o": "of the host"}.items():
@@ -143,6 +141,6 @@ def test_the_copy_is_what_is_in_the_work_tree_now(tmp_path: Path) -> None:
     assert texts == {"tracked": "changed", "new": "not added yet", ".gitignore": "built*", "built.o": "of the root"}
 
 
-def test_the_apt_settings_for_a_snapshot_are_taken_over() -> None:
+def test_apt_settings_of_a_snapshot_are_copied() -> None:
     dump = 'APT "";\nAcquire "";\nAcquire::Check-Valid-Until "false";\nAcquire::http::Proxy "http://user:secret@x";\n'
     assert suite.apt_settings(dump) == ['Acquire::Check-Valid-Until "false";']

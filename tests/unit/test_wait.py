@@ -1,4 +1,4 @@
-"""A wait ends at once for each of its reasons, and says which and what it saw."""
+"""A wait ends at once for each of its reasons, and reports the reason and the last output."""
 
 import os
 import re
@@ -24,13 +24,13 @@ def wait(log: Path, ready: Callable[[], bool] = lambda: False, ended: Callable[[
     )
 
 
-def test_ready_wins_over_everything_else(tmp_path: Path) -> None:
+def test_ready_has_priority_over_every_other_reason(tmp_path: Path) -> None:
     log = tmp_path / "pri.log"
     log.write_text("PANIC\n")
     assert wait_ready(wait(log, lambda: True, lambda: Exit(1)), Deadline(5)) < 1
 
 
-def test_a_process_that_ended_ends_the_wait_with_its_status_and_last_lines(tmp_path: Path) -> None:
+def test_exited_process_ends_the_wait_with_status_and_last_lines(tmp_path: Path) -> None:
     log = tmp_path / "pri.log"
     log.write_text("".join(f"line {n}\r\n" for n in range(9)))
     with pytest.raises(LaunchError) as e:
@@ -58,58 +58,58 @@ def test_output_that_arrives_after_the_exit_is_in_the_message(tmp_path: Path) ->
     thread.join()
 
 
-def test_fatal_text_ends_the_wait_though_the_process_lives(tmp_path: Path) -> None:
+def test_fatal_text_ends_the_wait_of_a_running_process(tmp_path: Path) -> None:
     log = tmp_path / "pri.log"
     log.write_text("\x1b[2JPANIC in main\n")
     with pytest.raises(LaunchError, match="printed 'PANIC in main'"):
         wait_ready(wait(log), Deadline(60))
 
 
-def test_the_deadline_says_what_was_awaited(tmp_path: Path) -> None:
+def test_deadline_message_names_the_condition(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match=r"pri: not ready after 0\.\d s, waited for it to be connected"):
         wait_ready(wait(tmp_path / "none"), Deadline(0.05))
 
 
 def waited(log: Path, clock: Clock, work: Callable[[], Work], limit: float = 40) -> str:
-    """What a wait for a part that is never ready says at its end."""
+    """Return the message of a wait for a part that never becomes ready."""
     never = replace(wait(log), limit=limit, work=work)
     with pytest.raises(NotReady) as e:
         wait_ready(never, deadline(clock, limit * HARD_LIMIT), 0.25)
     return e.value.what.splitlines()[0]
 
 
-def test_a_part_that_makes_no_progress_is_given_up_after_its_limit(tmp_path: Path) -> None:
+def test_wait_without_progress_ends_at_its_limit(tmp_path: Path) -> None:
     clock = Clock()
     message = waited(tmp_path / "none", clock, lambda: Work((1,), 0.05 * clock.now))
     assert message == "pri: not ready after 40.0 s, waited for it to be connected (no progress for 40 s)"
 
 
-def test_a_part_that_stops_moving_has_its_limit_from_then_on(tmp_path: Path) -> None:
+def test_limit_starts_at_the_last_progress(tmp_path: Path) -> None:
     clock = Clock()
     message = waited(tmp_path / "none", clock, lambda: Work((min(clock.now, 100),)))
     assert "pri: not ready after 140.0 s" in message and message.endswith("(no progress for 40 s)")
 
 
 @pytest.mark.parametrize("kind", ["prints", "spins", "spins with a quarter of a core"])
-def test_a_part_that_is_busy_for_ever_is_given_up_at_the_hard_limit(tmp_path: Path, kind: str) -> None:
+def test_busy_part_ends_at_the_hard_limit(tmp_path: Path, kind: str) -> None:
     clock = Clock()
     works = {"prints": lambda: Work((clock.now,)), "spins": lambda: Work((), clock.now)}
     message = waited(tmp_path / "none", clock, works.get(kind, lambda: Work((), clock.now / 4)))
     assert message == "pri: not ready after 200.0 s, waited for it to be connected (still busy after 200 s)"
 
 
-def test_a_slow_part_that_moves_on_is_waited_for(tmp_path: Path) -> None:
+def test_slow_part_with_progress_is_awaited(tmp_path: Path) -> None:
     clock = Clock()
     slow = replace(wait(tmp_path / "none", lambda: clock.now >= 120), limit=40, work=lambda: Work((clock.now // 30,)))
     assert wait_ready(slow, deadline(clock, 200), 0.25) == 120
 
 
-def test_a_limit_shorter_than_the_time_between_two_looks(tmp_path: Path) -> None:
+def test_limit_can_be_shorter_than_the_poll_interval(tmp_path: Path) -> None:
     clock = Clock()
     assert waited(tmp_path / "none", clock, lambda: Work((clock.now,)), 0.8).endswith("(still busy after 4 s)")
 
 
-def test_a_fatal_text_counts_though_the_part_is_ready_where_it_is_first(tmp_path: Path) -> None:
+def test_fatal_text_can_have_priority_over_ready(tmp_path: Path) -> None:
     log = tmp_path / "pri.log"
     log.write_text("PANIC\n")
     with pytest.raises(LaunchError, match="printed 'PANIC'"):
@@ -132,7 +132,7 @@ subprocess.run([sys.executable, __file__, "spin"])
     ("word", "main_threads", "busy"),
     [("", False, True), ("", True, True), ("worker", False, True), ("worker", True, False)],
 )
-def test_work_is_that_of_a_process_tree_and_of_main_threads_where_workers_poll(
+def test_progress_counts_cpu_time_of_tree_or_main_threads(
     tmp_path: Path, word: str, main_threads: bool, busy: bool
 ) -> None:
     script = tmp_path / "spin.py"
@@ -150,7 +150,7 @@ def test_work_is_that_of_a_process_tree_and_of_main_threads_where_workers_poll(
         process.wait()
 
 
-def test_work_without_a_process_is_its_logs(tmp_path: Path) -> None:
+def test_progress_without_a_process_counts_log_bytes(tmp_path: Path) -> None:
     log = tmp_path / "pri.log"
     none = work_of(0, [log], main_threads=True)
     log.write_text("x")
@@ -161,7 +161,7 @@ def test_work_without_a_process_is_its_logs(tmp_path: Path) -> None:
     assert work_of(0, [log], main_threads=True).is_progress(some, 1)
 
 
-def test_logs_are_read_without_colours_and_carriage_returns(tmp_path: Path) -> None:
+def test_logs_are_read_as_plain_text(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     log.write_bytes(b"\x1b[1;32mfirst\x1b[0m\r\nsecond\r\n\r\n\xff\n" + b"x" * 100_000)
     assert head(log, 40).startswith("first\nsecond\n")
@@ -174,7 +174,7 @@ GATE = "[pri waits for ctrler]\n"
 END = "\n[pri exited with status 139] press arrow-up and Enter to run it again\n$ "
 
 
-def test_what_an_earlier_run_printed_says_nothing_of_this_one(tmp_path: Path) -> None:
+def test_output_of_an_earlier_run_is_ignored(tmp_path: Path) -> None:
     log = tmp_path / "pri.log"
     log.write_text(f"{GATE}PANIC in main{END}{GATE}all is well\n")
     with pytest.raises(NotReady) as e:
@@ -188,7 +188,7 @@ def test_what_an_earlier_run_printed_says_nothing_of_this_one(tmp_path: Path) ->
         wait_ready(wait(log), Deadline(60))
 
 
-def test_the_last_line_of_a_part_is_of_its_last_run(tmp_path: Path) -> None:
+def test_last_line_is_of_the_last_run(tmp_path: Path) -> None:
     log = tmp_path / "pri.log"
     log.write_text(f"{GATE}first{END}{GATE}second{END}")
     assert last_lines(log) == ["second"]

@@ -51,7 +51,7 @@ NAME = "use letters, digits, - and _ only"
         (("primary", "coremask"), [], "write a mask such as 0x0C"),
     ],
 )
-def test_a_value_of_the_wrong_type(path: Path, given: object, fix: str) -> None:
+def test_fix_for_a_value_of_the_wrong_type(path: Path, given: object, fix: str) -> None:
     assert fixes.of_value(path, given) == fix
 
 
@@ -75,7 +75,7 @@ ENTRIES = "begin each entry with '- ', a dash and a space"
         (("vm", "args"), "x" * 60, "write it in brackets, with commas between its entries"),
     ],
 )
-def test_a_value_that_should_be_a_list(path: Path, given: object, fix: str) -> None:
+def test_fix_for_a_value_that_should_be_a_list(path: Path, given: object, fix: str) -> None:
     assert fixes.of_list(path, given) == fix
 
 
@@ -104,7 +104,7 @@ LINES = "write 'key: value' lines below it, indented"
         (("primary",), 3, LINES),
     ],
 )
-def test_a_value_that_should_be_a_mapping(path: Path, given: object, fix: str) -> None:
+def test_fix_for_a_value_that_should_be_a_mapping(path: Path, given: object, fix: str) -> None:
     assert fixes.of_mapping(path, given, ["coremask", "memory"]) == fix
 
 
@@ -126,5 +126,5 @@ def test_a_value_that_should_be_a_mapping(path: Path, given: object, fix: str) -
         (("session",), f"{NAME} (tmux reads . and : as separators), 32 at most"),
     ],
 )
-def test_a_text_with_characters_that_are_not_allowed(path: Path, fix: str) -> None:
+def test_fix_for_a_text_with_invalid_characters(path: Path, fix: str) -> None:
     assert fixes.of_pattern(path) == fix

@@ -34,26 +34,26 @@ vms_vhost: [{id: 11}, {id: 12}, {id: 13}, {id: 14}, {id: 15}]
 """
 
 
-def test_a_file_of_2017_loads_unchanged_and_means_what_ours_means() -> None:
+def test_file_of_2017_gives_the_same_configuration() -> None:
     ours = load(ROOT / "conf.yml")
     assert parse(FILE_OF_2017, "conf.yml") == ours.model_copy(update={"chains": {}}) and ours.chains
 
 
-def test_a_mask_means_the_same_quoted_or_not() -> None:
+def test_mask_is_the_same_with_and_without_quotes() -> None:
     for written in (b"0x10", b"'0x10'", b'"10"', b"10", b"0X10"):
         assert parse(b"primary: {coremask: " + written + b"}", "c").primary.coremask == 0x10, written
 
 
-def test_numbers_are_not_turned_into_others() -> None:
+def test_yaml_does_not_convert_numbers() -> None:
     config = parse(b"controller: {pri_port: 05555}\nprimary: {memory: 1G}\nsession: no\n", "c")
     assert config.controller.pri_port == 5555 and config.primary.memory == 1024 and config.session == "no"
 
 
-def test_an_empty_file_and_empty_sections_are_all_defaults() -> None:
+def test_empty_file_and_empty_sections_have_defaults() -> None:
     assert parse(b"", "c") == parse(b"controller:\nsecondaries: ~\n", "c") == Config()
 
 
-def test_anchors_of_a_reasonable_size_work() -> None:
+def test_anchors_are_supported() -> None:
     config = parse(b"vms_ring:\n  - &a {id: 6, memory: 128}\nvms_vhost:\n  - {id: 7, args: &b [-s]}\n", "c")
     assert config.vms_ring[0].memory == 128 and config.vms_vhost[0].args == ("-s",)
 
@@ -89,7 +89,7 @@ def test_merge_keys_and_extension_keys_work_as_in_compose_files() -> None:
     assert config.secondaries[0].id == 1
 
 
-def test_a_rule_over_merged_values_names_the_line_they_are_written_at() -> None:
+def test_rule_on_merged_values_names_their_line() -> None:
     text = b"x-core: &core {coremask: 0x0C}\nsecondaries:\n  - {<<: *core, id: 1}\n  - {<<: *core, id: 2}\n"
     with pytest.raises(
         ConfigError, match=r"^c:1:26: secondaries\[1\]\.coremask: .*overlaps secondaries\[0\] \(line 1\)"
@@ -97,7 +97,7 @@ def test_a_rule_over_merged_values_names_the_line_they_are_written_at() -> None:
         parse(text, "c")
 
 
-def test_the_session_is_found_where_it_is_merged(tmp_path: Path) -> None:
+def test_session_is_read_through_merge_keys(tmp_path: Path) -> None:
     conf = tmp_path / "conf.yml"
     conf.write_text("x-a: &a {session: there}\nx-b: &b [*a, *a]\n<<: [*b]\n")
     assert peek.session(conf) is None, "a list in a list is no merge"
@@ -109,7 +109,7 @@ def test_the_session_is_found_where_it_is_merged(tmp_path: Path) -> None:
     assert peek.session(conf) is None
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: no such file"):
         load(tmp_path / "nowhere.yml")
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):

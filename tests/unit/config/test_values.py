@@ -16,21 +16,21 @@ from sppr.errors import ConfigError
     ("text", "value"),
     [("true", True), ("Yes", True), ("on", True), ("False", False), ("no", False), ("OFF", False)],
 )
-def test_booleans_of_yaml(text: str, value: bool) -> None:
+def test_yaml_booleans_are_read(text: str, value: bool) -> None:
     lab = f"secondaries: [{{id: 1, coremask: 0xC, vhost_client: {text}}}]".encode()
     assert parse(lab, "c").secondaries[0].vhost_client is value
     made = Config.model_validate({"secondaries": [{"id": 1, "coremask": 0xC, "vhost_client": value}]})
     assert made.secondaries[0].vhost_client is value
 
 
-def test_restart_policies() -> None:
+def test_restart_policies_are_read() -> None:
     assert parse(b"primary: {restart: on-failure}", "c").primary.restart == Restart(policy="on-failure")
     assert parse(b"primary: {restart: no}", "c").primary.restart == Restart(policy="no", delay=1.0, max=5)
     whole = parse(b"primary: {restart: {policy: on-failure, delay: 0.5, max: 2}}", "c").primary.restart
     assert whole == Restart(policy="on-failure", delay=0.5, max=2)
 
 
-def test_a_long_text_is_shown_up_to_40_characters() -> None:
+def test_long_text_is_printed_up_to_40_characters() -> None:
     for key, reason in (("vhost_client", "is neither true nor false"), ("restart", "is not known")):
         entry = f"secondaries: [{{id: 1, coremask: 0xC, {key}: {'x' * 41}}}]".encode()
         with pytest.raises(ConfigError) as caught:
@@ -41,13 +41,13 @@ def test_a_long_text_is_shown_up_to_40_characters() -> None:
     assert f"'{'1' * 40}' is not an IPv4 network" in caught.value.what
 
 
-def test_numbers_and_sizes() -> None:
+def test_numbers_and_sizes_are_read() -> None:
     assert Config.model_validate({"primary": {"memory": 64}}).primary.memory == 64
     assert Config.model_validate({"primary": {"coremask": 3}}).primary.coremask == 3
     assert parse(b"primary: {memory: 64M}", "c").primary.memory == 64
 
 
-def test_conf_yml_is_looked_for_here_then_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conf_yml_is_searched_here_then_in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tmp_path / "project"
     here = tmp_path / "here"
     project.mkdir()
@@ -79,13 +79,13 @@ def test_conf_yml_is_looked_for_here_then_in_the_project(tmp_path: Path, monkeyp
         ("a: [", None),
     ],
 )
-def test_the_session_is_read_without_the_rest(tmp_path: Path, text: str, session: str | None) -> None:
+def test_session_is_read_without_the_other_keys(tmp_path: Path, text: str, session: str | None) -> None:
     conf = tmp_path / "conf.yml"
     conf.write_text(text, encoding="utf-8")
     assert peek.session(conf) == session
 
 
-def test_a_file_that_is_too_large_names_no_session(tmp_path: Path) -> None:
+def test_too_large_file_has_no_session(tmp_path: Path) -> None:
     conf = tmp_path / "conf.yml"
     assert peek.session(conf) is None
     conf.write_text("session: a\n#" + "x" * (1_000_000 - 12))
@@ -94,7 +94,7 @@ def test_a_file_that_is_too_large_names_no_session(tmp_path: Path) -> None:
     assert peek.session(conf) is None
 
 
-def test_a_problem_is_shown_at_its_nearest_parent_and_capped() -> None:
+def test_problem_is_reported_at_its_nearest_parent_and_truncated() -> None:
     places = {(): Mark(1, 1), ("primary",): Mark(3, 5)}
     path = ("primary", "x" * 90)
     assert report("c", {}, [Problem((), "wrong", "fix it")]) == "c:1:1: wrong\n    fix: fix it"

@@ -217,7 +217,7 @@ def port_body(action: str, uid: str, direction: str, **vlan: Any) -> dict[str, A
         ("pcap 1; stop", Request("PUT", "/capture", {"action": "stop"}, "Stop capture.")),
     ],
 )  # fmt: skip
-def test_the_rest_call_of_each_form(typed: str, request_: Request) -> None:
+def test_form_gives_its_rest_call(typed: str, request_: Request) -> None:
     assert parse(typed).request == request_
 
 
@@ -308,7 +308,7 @@ def test_other_forms_are_refused(typed: str, what: str, hint: str) -> None:
     "mac",
     ["52:54:00:ab:cd:0g", "52:54:00:ab:cd:090", "5254:00:ab:cd:09", "52-54-00-ab-cd-09", "defaults", "xdefault", ""],
 )
-def test_only_a_mac_address_or_default_is_taken(mac: str) -> None:
+def test_classifier_accepts_only_a_mac_address_or_default(mac: str) -> None:
     with pytest.raises(BadValue, match="neither a MAC address nor default"):
         arguments.classifier("vf 1", ["add", "mac", mac, "ring:0"])
 
@@ -316,7 +316,7 @@ def test_only_a_mac_address_or_default_is_taken(mac: str) -> None:
 @pytest.mark.parametrize(
     "typed", ["vf 1; port add rong:0 rx fw1", f"vf 1; classifier_table add mac {MAC} rong:0", "nfv 1; add rong:0"]
 )
-def test_a_port_of_no_type_is_refused(typed: str) -> None:
+def test_port_of_unknown_type_is_refused(typed: str) -> None:
     with pytest.raises(BadValue) as caught:
         parse(typed)
     assert caught.value.what.startswith("'rong:0' is not a port: write TYPE:NUMBER with TYPE one of phy ")
@@ -344,7 +344,7 @@ def test_a_port_of_no_type_is_refused(typed: str) -> None:
         ("sec 1; patch reset", Command("reset", Target("sec", 1))),
     ],
 )
-def test_the_commands_of_the_controller_itself(typed: str, command: Command) -> None:
+def test_commands_of_the_controller_are_parsed(typed: str, command: Command) -> None:
     assert parse(typed) == command
 
 
@@ -388,14 +388,14 @@ def test_the_commands_of_the_controller_itself(typed: str, command: Command) -> 
         ),
     ],
 )
-def test_wrong_numbers_of_arguments(typed: str, what: str, hint: str) -> None:
+def test_wrong_number_of_arguments_is_refused(typed: str, what: str, hint: str) -> None:
     with pytest.raises(BadValue) as caught:
         parse(typed)
     assert caught.value.what == what
     assert caught.value.hint is not None and caught.value.hint.startswith(hint)
 
 
-def test_the_forms_that_help_prints() -> None:
+def test_forms_printed_by_help_are_parsed() -> None:
     assert forms("vf") == [COMPONENT, PORT, CLASSIFIER]
     assert forms("mirror") == [COMPONENT, PORT]
     assert forms("pri") == [LAUNCH, FLOW]

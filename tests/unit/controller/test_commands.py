@@ -1,4 +1,4 @@
-"""The prompt's language: what is typed, what it means, what is said about the rest."""
+"""Commands of the prompt: how they are parsed, and the messages for invalid ones."""
 
 import pytest
 
@@ -53,7 +53,7 @@ NFV1, SEC2 = Target("nfv", 1), Target("sec", 2)
         ("history", Command("history")),
     ],
 )
-def test_lines(typed: str, meant: Command) -> None:
+def test_line_is_parsed_to_a_command(typed: str, meant: Command) -> None:
     assert parse(typed) == meant
 
 
@@ -87,7 +87,7 @@ def test_lines(typed: str, meant: Command) -> None:
         ("help foo", "error: help foo: no such command (one of status,"),
     ],
 )
-def test_errors_say_what_to_do(typed: str, printed: str) -> None:
+def test_invalid_line_has_a_message_and_the_usage(typed: str, printed: str) -> None:
     with pytest.raises(BadValue) as caught:
         parse(typed)
     assert line(caught.value).startswith(printed)
@@ -119,10 +119,10 @@ DATA = CompletionData({"nfv": [1, 2], "sec": [1, 2, 3]}, {1: ["phy:0", "ring:0"]
         ("foo ", []),
     ],
 )
-def test_completion(before: str, found: list[str]) -> None:
+def test_completion_offers_the_next_words(before: str, found: list[str]) -> None:
     assert candidates(before, DATA) == found
 
 
-def test_completion_of_nothing_is_every_command() -> None:
+def test_completion_of_an_empty_line_is_every_command() -> None:
     assert "status" in candidates("", DATA)
     assert "status" in candidates("nfv 1;", DATA)

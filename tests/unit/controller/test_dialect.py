@@ -1,4 +1,4 @@
-"""Statuses of every version, as the collected facts print them, and the commands each version understands."""
+"""Statuses of every SPP release, as docs/spp-protocol.md prints them, and the commands of each release."""
 
 import json
 
@@ -9,7 +9,7 @@ from sppr.controller.errors import BadValue
 from sppr.controller.server import dialect
 from sppr.controller.server.reply import Reply
 
-WANTED = {
+CONVERTED = {
     "client-id": 2,
     "status": "idling",
     "ports": ["phy:0", "phy:1", "ring:5"],
@@ -28,16 +28,16 @@ port_id:1,on,PHY,outport:none
 port_id:2,on,RING(5),outport:none
 """
 LAST = "status: idling\nports: 'phy:0-ring:5,phy:1-null,ring:5-null'"
-NEW = {**WANTED, "master-lcore": 1, "lcores": [1, 2]}
+NEW = {**CONVERTED, "master-lcore": 1, "lcores": [1, 2]}
 
 
 @pytest.mark.parametrize("text", [OLD, MIDDLE, LAST], ids=["16.07-17.08", "17.11-18.02", "18.05"])
-def test_classic_statuses_are_told_as_the_newest_would(text: str) -> None:
+def test_classic_status_is_converted_to_the_newest_form(text: str) -> None:
     message = dialect.parse_status(Reply(text), 2)
-    assert (message.status, message.classic) == (WANTED, True)
+    assert (message.status, message.classic) == (CONVERTED, True)
 
 
-def test_other_statuses() -> None:
+def test_status_of_other_releases_is_converted() -> None:
     assert dialect.parse_status(Reply(json.dumps(NEW), NEW), 2) == dialect.ParsedStatus(NEW)
     assert dialect.parse_status(Reply("status: running\nports: ''"), 1).status["ports"] == []
     assert dialect.parse_status(Reply("Server Idling"), 0).status == {
@@ -63,13 +63,13 @@ def test_other_statuses() -> None:
         (LAST, ("patch", "phy:0", "ring:5"), "patch phy:0 ring:5"),
     ],
 )
-def test_commands(text: str, words: tuple[str, ...], sent: str) -> None:
+def test_command_is_written_in_the_dialect(text: str, words: tuple[str, ...], sent: str) -> None:
     assert dialect.command(dialect.parse_status(Reply(text), 2), *words) == sent
     assert dialect.command(dialect.ParsedStatus(NEW), *words) == " ".join(words)
 
 
 @pytest.mark.parametrize("words", [("add", "memif:0"), ("add", "phy:0"), ("patch", "phy:0", "ring:9")])
-def test_what_classic_spp_cannot(words: tuple[str, ...]) -> None:
+def test_command_unknown_to_classic_spp_is_refused(words: tuple[str, ...]) -> None:
     with pytest.raises(BadValue):
         dialect.command(dialect.parse_status(Reply(OLD), 2), *words)
 
@@ -82,16 +82,16 @@ def test_what_classic_spp_cannot(words: tuple[str, ...]) -> None:
         ("forward", [], False),
     ],
 )  # fmt: skip
-def test_whether_a_change_was_done(verb: str, args: list[str], done: bool) -> None:
+def test_change_is_confirmed_by_the_status(verb: str, args: list[str], done: bool) -> None:
     assert dialect.shows_change(NEW, verb, args) is done
     assert dialect.shows_change({"forwarder": NEW, "lcores": []}, verb, args) is done
 
 
-def test_a_port_of_several_queues_is_found_as_it_is_told() -> None:
+def test_port_of_several_queues_is_found_by_its_reported_name() -> None:
     assert dialect.shows_change({"patches": [{"src": "phy:0 nq 3", "dst": "ring:1"}]}, "patch", ["phy:0nq3", "ring:1"])
 
 
-def test_vf_is_reshaped() -> None:
+def test_vf_status_is_converted() -> None:
     info = {"client-id": 3, "phy": ["0", "0 nq 2"], "vhost": [1], "ring": [], "core": [{"core": 2, "type": "unuse"}]}
     form = components.rest_form({"info": info}, "vf")
     assert form["ports"] == ["phy:0", "phy:0 nq 2", "vhost:1"]

@@ -1,4 +1,4 @@
-"""What topo draws, from any status a process may tell."""
+"""The graph that topo draws, from any status a process may send."""
 
 import re
 from typing import Any
@@ -24,7 +24,7 @@ PROCESSES = [
 ]
 
 
-def test_the_graph() -> None:
+def test_graph_of_a_primary_and_secondaries() -> None:
     found = graph.build(PROCESSES, {"guest": ["ring:10", "vhost:9"]})
     assert found.nodes == ("capture:3", "memif:3", "phy:0", "phy:0nq1", "phy:1", "ring:2", "ring:10", "x:1")
     edges = {(e.src, e.dst, e.label, e.running) for e in found.edges}
@@ -33,7 +33,7 @@ def test_the_graph() -> None:
     assert found.subgraphs == {"guest": ("ring:10",)}
 
 
-def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
+def test_guest_ports_are_joined_to_host_ports() -> None:
     through = {"src": "ring:0", "dst": "ring:0"}
     guest = {"status": "running", "master-lcore": 0, "lcores": [0], "ports": ["ring:0"], "patches": [through]}
     host = {
@@ -60,7 +60,7 @@ def test_a_guests_ports_are_its_own_and_joined_to_the_hosts() -> None:
     assert "<==>" in draw.mermaid(found) and "ring:0@6" in draw.svg(found)
 
 
-def test_what_spp_draws_wrong_is_drawn() -> None:
+def test_graph_has_everything_that_upstream_topo_omits() -> None:
     """Queues, ids of two digits, pcap, memif: each breaks the topo of upstream SPP (docs/spp-protocol.md, Topology)."""
     dot = draw.dot(graph.build(PROCESSES))
     assert 'phy_0nq1[label="phy:0nq1", fillcolor="white"];' in dot and 'fillcolor="palegreen"' in dot
@@ -74,16 +74,16 @@ def test_what_spp_draws_wrong_is_drawn() -> None:
     "status",
     [{}, {"ports": 3}, {"ports": [None, "a\nb", "<x>:1"]}, {"patches": [{}, 1]}, {"components": [{"rx_port": 1}]}],
 )
-def test_no_status_breaks_it(drawn: Any, status: dict[str, Any]) -> None:
+def test_any_status_can_be_drawn(drawn: Any, status: dict[str, Any]) -> None:
     for kind in ("primary", "nfv", "vf", "pcap"):
         assert drawn(graph.build([ProcessStatus(kind, 1, status)]))
 
 
-def test_nothing_to_draw() -> None:
+def test_graph_without_processes_is_empty() -> None:
     assert draw.text(graph.build([])) == "nothing to draw: no ports"
 
 
-def test_launch_is_completed_from_free_lcores() -> None:
+def test_completion_of_launch_offers_free_lcores() -> None:
     settings = Settings()
     settings.command(("sec_vhost_cli", "yes"))
     line = settings.launch("vf", "3", [5, 6, 7, 8], "127.0.0.1:6666")
@@ -100,7 +100,7 @@ def test_launch_is_completed_from_free_lcores() -> None:
         assert candidates(before, known)[: len(words)] == words, before
 
 
-def test_servers() -> None:
+def test_controllers_can_be_added_switched_and_deleted() -> None:
     controllers = Controllers(RemoteController("127.0.0.1"))
     assert controllers.command(("add", "10.0.0.2:7778")) == ['Registered spp-ctl "10.0.0.2:7778".']
     controllers.command(("2",))

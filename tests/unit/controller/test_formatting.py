@@ -1,11 +1,11 @@
-"""What people see of a status; a process may send any nonsense in it."""
+"""The text of a status at the prompt. A process may send an invalid one."""
 
 import pytest
 
 from sppr.controller.prompt import formatting
 
 
-def test_nfv() -> None:
+def test_nfv_status_is_formatted() -> None:
     status = {
         "client-id": 1,
         "status": "running",
@@ -27,7 +27,7 @@ def test_nfv() -> None:
     assert formatting.ports_of(status) == ["tap:0", "ring:0", "phy:0nq1"]
 
 
-def test_primary() -> None:
+def test_primary_status_is_formatted() -> None:
     status = {
         "master-lcore": 0,
         "lcores": [0, 1],
@@ -46,7 +46,7 @@ def test_primary() -> None:
     ]
 
 
-def test_panel() -> None:
+def test_controller_status_is_formatted() -> None:
     assert formatting.panel_status("127.0.0.1:5555", False, [("nfv:1", "idling"), ("vf:3", "")])[3:] == [
         "  - status: not running",
         "- secondary:",
@@ -57,7 +57,7 @@ def test_panel() -> None:
 
 
 @pytest.mark.parametrize("junk", [None, 3, "x", [None, 3, {}], {"a": []}, [["x"]], "\x1b[2J\n"])
-def test_junk_costs_only_its_line(junk: object) -> None:
+def test_invalid_field_affects_only_its_line(junk: object) -> None:
     keys = (
         "status",
         "master-lcore",

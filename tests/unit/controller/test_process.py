@@ -424,7 +424,7 @@ def test_a_hello_after_other_bytes_closes_the_connection() -> None:
     assert vm(test).closed == ["its spp_vm was restarted"]
 
 
-def test_of_a_process_that_is_no_vm_a_hello_is_data() -> None:
+def test_hello_of_another_process_than_a_vm_is_data() -> None:
     async def test(peer: Peer) -> None:
         task = await peer.ask("status")
         peer.receive(b"x" + HELLO)
@@ -460,7 +460,7 @@ def test_a_vm_that_answers_after_its_hello_stays(monkeypatch: pytest.MonkeyPatch
     assert vm(test).closed == []
 
 
-def test_of_tcp_the_endpoints_are_known_and_keepalive_is_set() -> None:
+def test_tcp_connection_has_endpoints_and_keepalive() -> None:
     async def test(peer: Peer) -> None:
         assert peer.process.endpoints == (peer.end.getpeername(), peer.end.getsockname())
         assert peer.process.address == "{}:{}".format(*peer.end.getsockname())
@@ -472,7 +472,7 @@ def test_of_tcp_the_endpoints_are_known_and_keepalive_is_set() -> None:
     run(test, socket.AF_INET)
 
 
-def test_of_a_unix_socket_there_is_no_endpoint() -> None:
+def test_unix_socket_has_no_endpoint() -> None:
     async def test(peer: Peer) -> None:
         assert peer.process.endpoints is None and peer.process.address == "?"
 

@@ -16,7 +16,7 @@ JSON = json.dumps(STATUS).encode()
 
 
 def cut(command: str, *pieces: bytes) -> Reply | None:
-    """Feed ``pieces``; nothing but the last may complete the reply."""
+    """Feed ``pieces``; only the last one may complete the reply."""
     parser = ReplyParser(command)
     for piece in pieces[:-1]:
         assert parser.feed(piece) is None, piece
@@ -24,69 +24,69 @@ def cut(command: str, *pieces: bytes) -> Reply | None:
 
 
 @pytest.mark.parametrize("size", [1000, 2048, 32768])
-def test_padded_json(size: int) -> None:
+def test_padded_json_is_complete(size: int) -> None:
     reply = cut("status", JSON.ljust(size, b"\0"))
     assert reply == Reply(JSON.decode(), STATUS)
 
 
-def test_json_without_padding_is_whole_when_it_closes() -> None:
+def test_unpadded_json_is_complete_at_its_closing_brace() -> None:
     assert cut("status", *(JSON[i : i + 1] for i in range(len(JSON)))) == Reply(JSON.decode(), STATUS)
 
 
-def test_padded_json_in_segments() -> None:
+def test_padded_json_in_segments_is_complete() -> None:
     raw = JSON.ljust(32768, b"\0")
     reply = cut("status", raw[:7], raw[7:30], raw[30:])
     assert reply is not None
     assert reply.data == STATUS
 
 
-def test_nuls_of_the_reply_before_are_skipped() -> None:
+def test_nuls_of_the_previous_reply_are_skipped() -> None:
     reply = cut("status", b"\0" * 30000, b"\0" * 5 + JSON)
     assert reply is not None
     assert reply.data == STATUS
 
 
-def test_one_word_echo() -> None:
+def test_echo_of_one_word_is_complete() -> None:
     assert cut("forward", b"forward".ljust(1000, b"\0")) == Reply("forward", echo=True)
 
 
-def test_echo_of_several_words_is_taken_to_its_end() -> None:
-    """Else ``reset`` would stand ahead of the next reply."""
+def test_echo_of_several_words_is_read_to_its_end() -> None:
+    """Otherwise the next reply would start with ``reset``."""
     raw = b"patch\0reset".ljust(32768, b"\0")
     assert cut("patch reset", raw[:6], raw[6:8], raw[8:]) == Reply("patch reset", echo=True)
 
 
-def test_text_that_begins_as_its_command_is_no_echo() -> None:
+def test_text_that_starts_with_its_command_is_not_an_echo() -> None:
     """18.05: the reply to ``status`` begins with ``status``."""
     text = b"status: idling\nports: 'phy:0-ring:5'\n"
     assert cut("status", text[:6], text[6:].ljust(994, b"\0")) == Reply(text.decode().strip())
 
 
-def test_bare_digits() -> None:
+def test_bare_digits_are_complete() -> None:
     assert cut("_get_client_id", b"12".ljust(1000, b"\0")) == Reply("12")
 
 
-def test_digits_without_nul_wait_for_silence() -> None:
+def test_digits_without_nul_are_complete_after_silence() -> None:
     parser = ReplyParser("_get_client_id")
     assert parser.finish() is None
     assert parser.feed(b"12") is None
     assert parser.finish() == Reply("12")
 
 
-def test_json_that_has_begun_is_never_settled() -> None:
+def test_incomplete_json_is_never_complete_after_silence() -> None:
     parser = ReplyParser("status")
     assert parser.feed(JSON[:20]) is None
     assert parser.finish() is None
 
 
 @pytest.mark.parametrize("raw", [b"{broken\0", b"[1, 2]\0", b"[" * 30000 + b"\0", b'{"a": "\xff"\0'])
-def test_what_is_no_json_object_has_no_data(raw: bytes) -> None:
+def test_invalid_json_has_no_data(raw: bytes) -> None:
     reply = cut("status", raw)
     assert reply is not None
     assert reply.data is None
 
 
-def test_babble_is_an_error() -> None:
+def test_endless_reply_is_an_error() -> None:
     parser = ReplyParser("status")
     with pytest.raises(ValueError, match="without an end"):
         for _ in range(MAX_REPLY_SIZE // 1000 + 1):
@@ -111,7 +111,7 @@ def test_babble_is_an_error() -> None:
         ({"status": "idling"}, False, ""),
     ],
 )
-def test_verdicts(data: dict[str, object], failed: bool, words: str) -> None:
+def test_reply_is_success_or_failure(data: dict[str, object], failed: bool, words: str) -> None:
     reply = Reply(json.dumps(data), data)
     assert (reply.failed, reply.reason()) == (failed, words)
 

@@ -1,4 +1,4 @@
-"""What is remembered of a process, as commands and statuses pass."""
+"""The wiring that the controller records of a process, from commands and statuses."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def patch(src: str, dst: str) -> dict[str, str]:
     return {"src": src, "dst": dst}
 
 
-def test_commands_are_followed() -> None:
+def test_commands_change_the_recorded_wiring() -> None:
     wiring = wiring_after(
         "add ring:0", "add vhost:1", "patch ring:0 vhost:1", "patch vhost:1 ring:0", "forward", "status"
     )
@@ -37,25 +37,25 @@ def test_commands_are_followed() -> None:
     assert not wiring
 
 
-def test_what_is_there_is_not_given_again() -> None:
+def test_restore_skips_what_the_process_has() -> None:
     wiring = wiring_after("add ring:0", "patch phy:0 ring:0", "patch ring:0 phy:0", "forward")
     there = ObservedWiring(("phy:0", "ring:0"), {"phy:0": "ring:0", "ring:0": "ring:0"}, running=True)
     assert wiring.commands(there) == ["patch ring:0 phy:0"]
 
 
-def test_a_pipe_comes_back_with_its_rings() -> None:
+def test_restore_of_a_pipe_has_its_rings() -> None:
     assert wiring_after("add pipe:0 ring:1 ring:2").commands(ObservedWiring()) == ["add pipe:0 ring:1 ring:2"]
     assert wiring_after("add pipe:0 ring:1 ring:2").commands(ObservedWiring(("pipe:0",))) == []
 
 
-def test_a_status_corrects_what_was_told() -> None:
-    """Upstream SPP stops forwarding at a del (docs/spp-protocol.md, Delete); what other hands did is learned, too."""
+def test_status_corrects_the_recorded_wiring() -> None:
+    """Upstream SPP stops forwarding at a del (docs/spp-protocol.md, Delete). Changes by others are recorded, too."""
     wiring = wiring_after("add ring:0", "add ring:1", "patch ring:0 phy:0", "forward")
     wiring.apply_status(ObservedWiring(("phy:0", "ring:1"), {"ring:1": "phy:0"}))
     assert wiring == Wiring(ports={"ring:1": []}, patches={"ring:1": "phy:0"})
 
 
-def test_only_ports_that_were_added_are_adopted() -> None:
+def test_only_added_ports_are_recorded() -> None:
     wiring = Wiring()
     status = ObservedWiring(
         ("phy:0", "phy:0nq1", "tap:0", "ring:3", "vhost:1", "pipe:0"), {"phy:0": "ring:3"}, running=True
@@ -66,7 +66,7 @@ def test_only_ports_that_were_added_are_adopted() -> None:
     assert wiring.ports == {"ring:3": [], "vhost:1": []} and wiring.running and wiring.patches == {"phy:0": "ring:3"}
 
 
-def test_what_was_refused_stays_wanted_until_it_is_taken_back() -> None:
+def test_refused_restore_stays_recorded_until_it_is_deleted() -> None:
     wiring = wiring_after("add vhost:1", "add ring:0", "patch ring:0 vhost:1")
     wiring.refused = ["add vhost:1", "patch ring:0 vhost:1"]
     wiring.apply_status(ObservedWiring(("ring:0",)))
@@ -96,11 +96,11 @@ def test_what_was_refused_stays_wanted_until_it_is_taken_back() -> None:
         ({"patches": [{"src": "ring:0"}]}, None),
     ],
 )  # fmt: skip
-def test_statuses(status: dict[str, Any], expected: ObservedWiring | None) -> None:
+def test_wiring_is_read_from_a_status(status: dict[str, Any], expected: ObservedWiring | None) -> None:
     assert observe(status) == expected
 
 
-def test_it_is_read_back_as_it_was_written() -> None:
+def test_saved_wiring_is_loaded_unchanged() -> None:
     wiring = wiring_after("add pipe:0 ring:1 ring:2", "patch ring:0 ring:1", "forward")
     wiring.refused, wiring.restore_incomplete = ["forward"], True
     assert parse(dump(wiring)) == wiring
@@ -111,7 +111,7 @@ def test_it_is_read_back_as_it_was_written() -> None:
     [{"ports": {"x": []}}, {"ports": ["ring:0"]}, {"patches": {"ring:0": "exit"}}, {"ports": {"pipe:0": ["exit"]}},
      {"unknown": 1}, [], None, 7, {"refused": "add"}, {"ports": {"ring:0": None}}],
 )  # fmt: skip
-def test_nothing_that_is_no_port_is_ever_sent(data: object) -> None:
+def test_invalid_ports_are_never_sent(data: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(data)
 
@@ -131,7 +131,7 @@ def loaded(path: Path) -> tuple[list[str], dict[str, Wiring]]:
         {"refused": [1]}, {"other": 1}, [], 3, None,
     ],
 )  # fmt: skip
-def test_one_bad_process_costs_only_itself_and_the_file_is_kept(tmp_path: Path, bad: object) -> None:
+def test_invalid_process_is_skipped_and_the_file_is_kept(tmp_path: Path, bad: object) -> None:
     path = tmp_path / "wiring.json"
     path.write_text(text := json.dumps({"version": 1, "processes": {"sec:1": bad, "sec:2": GOOD, "x\n": GOOD}}))
     printed, found = loaded(path)
@@ -145,7 +145,7 @@ def test_one_bad_process_costs_only_itself_and_the_file_is_kept(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("text", ["[" * 200000, '{"version": 1, "processes": []}', "[]", "\0", '{"version": 2}'])
-def test_a_file_that_is_none_of_ours_is_kept_and_told(tmp_path: Path, text: str) -> None:
+def test_invalid_file_is_kept_and_reported(tmp_path: Path, text: str) -> None:
     path = tmp_path / "wiring.json"
     path.write_text(text)
     printed, found = loaded(path)
@@ -153,7 +153,7 @@ def test_a_file_that_is_none_of_ours_is_kept_and_told(tmp_path: Path, text: str)
     assert (tmp_path / "wiring.json.broken").read_text() == text
 
 
-def test_no_file_in_its_place_is_told(tmp_path: Path) -> None:
+def test_path_that_is_not_a_regular_file_is_reported(tmp_path: Path) -> None:
     assert loaded(tmp_path / "none.json") == ([], {})
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):

@@ -1,4 +1,4 @@
-"""Checks are pure: facts and needs in, findings out. Each text stands here as the user reads it."""
+"""Checks are pure functions from facts and requirements to findings. Each text is here as the user reads it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,7 +63,7 @@ NEEDS = Requirements(
 
 
 def other(process: Process, *words: str) -> Process:
-    """The process with other arguments."""
+    """Return the process with other arguments."""
     return replace(process, argv=(process.argv[0], *words))
 
 
@@ -94,11 +94,11 @@ def with_controller(*words: str) -> Requirements:
     return replace(NEEDS, processes=(Process("ctrler", "controller", argv),))
 
 
-def test_a_machine_that_has_all_is_passed() -> None:
+def test_suitable_machine_has_no_findings() -> None:
     assert check(GOOD, NEEDS) == []
 
 
-def test_each_option_of_qemu_for_a_new_connection_is_fine() -> None:
+def test_every_reconnect_option_of_qemu_is_accepted() -> None:
     newer = with_vm(*MEMORY, "-chardev", "socket,id=chr0,path=/tmp/sock11,reconnect-ms=1000")
     assert check(GOOD, newer) == check(GOOD, with_vm(*MEMORY, *CHARDEV)) == []
 
@@ -301,14 +301,14 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
 
 
 @pytest.mark.parametrize(("facts", "required", "identity", "severity", "what", "fix"), CASES)
-def test_what_is_wrong_is_told_with_its_fix(
+def test_problem_is_reported_with_its_fix(
     facts: Facts, required: Requirements, identity: str, severity: str, what: str, fix: str
 ) -> None:
     [finding] = check(facts, required)
     assert (finding.id, finding.severity, finding.what, finding.fix) == (identity, severity, what, fix)
 
 
-def test_no_warning_for_our_own_programs_or_with_a_core_to_spare() -> None:
+def test_polling_warning_needs_upstream_programs_and_no_spare_core() -> None:
     two = (replace(SECONDARY, upstream=False), replace(upstream(4), upstream=False))
     assert check(replace(GOOD, cpus=(0, 1)), replace(NEEDS, lcores=(), processes=(PRIMARY, *two))) == []
     assert check(GOOD, replace(NEEDS, lcores=(), processes=(PRIMARY, *map(upstream, (1, 2, 3))))) == []
@@ -328,15 +328,13 @@ def seen(facts: Facts, required: Requirements) -> dict[str, str | NotChecked]:
         ("no-machine", Facts(cpus=()), NEEDS),
     ],
 )
-def test_a_row_states_what_was_seen_and_no_more(
-    golden: Golden, name: str, facts: Facts, required: Requirements
-) -> None:
+def test_row_states_only_observed_facts(golden: Golden, name: str, facts: Facts, required: Requirements) -> None:
     rows = doctor.Diagnosis([], facts, required, "lab").rows
     text = "".join(f"{row['severity']:5} {row['id']:16} {row['found']}\n" for row in rows)
     golden.check(Path(__file__).parent / f"data/seen-{name}.txt", text)
 
 
-def test_each_check_that_looks_has_a_row_and_the_others_have_none() -> None:
+def test_checks_that_inspect_have_a_row_and_others_have_none() -> None:
     assert {one.id for one in REGISTRY if one.inspect} <= set(seen(GOOD, NEEDS))
     assert {one.id for one in REGISTRY} - set(seen(GOOD, NEEDS)) == {"sec-orphan", "vm-ip", "tap-qdisc", "port-missing"}
 
@@ -352,11 +350,11 @@ def test_each_check_that_looks_has_a_row_and_the_others_have_none() -> None:
         (replace(GOOD, kvm_boots=None, kvm_device=False), "auto", NotChecked("/dev/kvm cannot be opened by this user")),
     ],
 )  # fmt: skip
-def test_kvm_is_ok_only_where_a_guest_came_up(facts: Facts, accel: str, expected: str | NotChecked) -> None:
+def test_kvm_is_ok_only_after_a_guest_ran(facts: Facts, accel: str, expected: str | NotChecked) -> None:
     assert seen(facts, replace(NEEDS, accel=accel))["kvm-none"] == expected
 
 
-def test_what_a_user_cannot_see_is_not_reported_as_absent() -> None:
+def test_facts_hidden_from_a_user_are_not_reported_as_absent() -> None:
     found = seen(GOOD, replace(NEEDS, is_root=False, sudo=True))
     closed = NotChecked("only root can read /run/dpdk")
     assert found["dpdk-lock"] == found["dpdk-stale"] == closed
@@ -364,7 +362,7 @@ def test_what_a_user_cannot_see_is_not_reported_as_absent() -> None:
     assert found["hp-leak"] == "DPDK files of this user in /dev/hugepages: 0"
 
 
-def test_the_processes_of_a_running_lab_are_named() -> None:
+def test_processes_of_a_running_lab_are_named() -> None:
     runtime = replace(LEFT, holder=77, mappers=(77, 78))
     busy = replace(GOOD, runtimes=(runtime,), tcp_listening=frozenset({5555}))
     lab = replace(NEEDS, running={"pri": 77, "sec1": 78}, listening_own=frozenset({5555}))
@@ -376,7 +374,7 @@ def test_the_processes_of_a_running_lab_are_named() -> None:
     assert orphan["dpdk-stale"] == "/run/dpdk/lab: its primary has exited, but this lab's pid 78 (spp) still use it"
 
 
-def test_doctor_shows_a_check_that_looked_at_nothing_as_such() -> None:
+def test_doctor_prints_checks_that_were_not_made() -> None:
     rows = {row["id"]: row for row in doctor.Diagnosis([], GOOD, replace(NEEDS, accel="tcg"), "lab").rows}
     assert rows["kvm-none"]["severity"] == "info" and rows["kvm-none"]["found"].startswith("not checked: no VM")
     assert rows["tmux-ver"]["severity"] == "ok" and rows["tmux-ver"]["found"].startswith("tmux 3.3a")
@@ -388,13 +386,13 @@ def ids(findings: Sequence[Finding]) -> list[str]:
     return [finding.id for finding in findings]
 
 
-def test_without_a_nic_its_rows_say_that_they_were_not_checked() -> None:
+def test_nic_rows_without_a_nic_are_not_checked() -> None:
     found = check(BARE, BARE_NEEDS)
     assert ids(found) == ["nic-bind", "iommu-off", "iommu-group", "iova", "vfio-perm"]
     assert {f.severity for f in found} == {"info"} and all(f.what.startswith(NOT_CHECKED) for f in found[1:])
 
 
-def test_who_is_not_root_hears_of_sudo_and_the_sudoers_line() -> None:
+def test_user_without_root_gets_the_sudoers_line() -> None:
     line = "ann ALL=(root) NOPASSWD: /x/spp_primary"
     user = replace(NEEDS, is_root=False, sudo=False, sudoers=line)
     asked = check(GOOD, user)
@@ -402,12 +400,12 @@ def test_who_is_not_root_hears_of_sudo_and_the_sudoers_line() -> None:
     message = next(f for f in asked if f.id == "sudo")
     assert message.what == "sudo needs the password of ann: wakeup asks once, in its terminal"
     assert message.fix == f"to avoid the question, as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
-    nobody = check(GOOD, replace(user, terminal=False))[0]
-    assert nobody.severity == "error"
-    assert nobody.what == (
+    no_terminal = check(GOOD, replace(user, terminal=False))[0]
+    assert no_terminal.severity == "error"
+    assert no_terminal.what == (
         "sudo needs the password of ann to run spp_primary and spp_nfv as root, but there is no terminal"
     )
-    assert nobody.fix == f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
+    assert no_terminal.fix == f"run it in a terminal, or as root: visudo -f /etc/sudoers.d/sppr\n    {line}"
     absent = check(GOOD, replace(NEEDS, is_root=False, sudo=None))[0]
     assert absent.severity == "error"
     assert absent.what == "DPDK needs root for hugepages and ports, but the user is ann and there is no sudo"
@@ -416,7 +414,7 @@ def test_who_is_not_root_hears_of_sudo_and_the_sudoers_line() -> None:
     assert iova.what == "not root: physical addresses are not visible (/proc/self/pagemap)"
 
 
-def test_the_worst_comes_first() -> None:
+def test_errors_are_listed_before_warnings() -> None:
     found = check(replace(GOOD, cpus=(0, 1), hugetlbfs=(), aslr=2), NEEDS)
     assert [(f.id, f.severity) for f in found] == [
         ("hp-mount", "error"),
@@ -425,7 +423,7 @@ def test_the_worst_comes_first() -> None:
     ]
 
 
-def test_what_a_lab_that_runs_has_is_not_held_against_it() -> None:
+def test_resources_of_the_running_lab_are_not_findings() -> None:
     pages = HugeFile("/dev/hugepages/labmap_0", "lab", 512, (77,))
     busy = replace(
         GOOD,
@@ -442,13 +440,13 @@ def test_what_a_lab_that_runs_has_is_not_held_against_it() -> None:
     assert {"hp-none", "hp-sum", "dpdk-lock", "net-port", "img-lock"} <= set(ids(check(busy, others)))
 
 
-def test_a_runtime_folder_under_a_living_secondary_stays() -> None:
+def test_runtime_folder_of_a_running_secondary_is_kept() -> None:
     """Its primary was killed; this lab's own secondary still runs over the folder."""
     facts = replace(GOOD, runtimes=(replace(LEFT, mappers=(78,)),))
     assert not any(f.fix_steps for f in check(facts, replace(NEEDS, running={"sec1": 78})))
 
 
-def test_pages_that_a_dead_primary_of_this_lab_left_are_there_for_the_next_one() -> None:
+def test_pages_of_a_dead_primary_of_this_lab_count_as_available() -> None:
     left = replace(GOOD, hugepages=(Hugepages(2048, 256, 0),), huge_files=(replace(LEAK, mib=512),))
     assert ids(check(left, NEEDS)) == ["hp-leak"]
 
@@ -465,12 +463,12 @@ def test_pages_that_a_dead_primary_of_this_lab_left_are_there_for_the_next_one()
         (GOOD, replace(NEEDS, partial_images=("/lab/.ov-base.5.tmp",)), ["rm -f -- /lab/.ov-base.5.tmp"]),
     ],
 )  # fmt: skip
-def test_what_can_be_taken_back_has_its_commands(facts: Facts, required: Requirements, commands: list[str]) -> None:
+def test_automatic_fixes_have_commands(facts: Facts, required: Requirements, commands: list[str]) -> None:
     [finding] = check(facts, required)
     assert list(map(str, finding.fix_steps)) == commands
 
 
-def test_nothing_of_another_prefix_or_process_is_ever_mended() -> None:
+def test_resources_of_other_prefixes_are_never_fixed() -> None:
     facts = replace(
         GOOD,
         huge_files=(replace(LEAK, prefix="rte"), replace(LEAK, mappers=(5,))),
@@ -481,12 +479,12 @@ def test_nothing_of_another_prefix_or_process_is_ever_mended() -> None:
     assert ids(found) == ["dpdk-lock", "vhost-taken", "hp-leak"] and not any(f.fix_steps for f in found)
 
 
-def test_every_check_that_looks_is_seen_to_find_something() -> None:
+def test_checks_that_inspect_have_a_case_with_a_finding() -> None:
     message = {identity for _, _, identity, *_ in CASES} | {"sudo", "nic-bind", "iova"}
     assert {one.id for one in REGISTRY if one.inspect} == message
 
 
-def test_ids_are_given_once() -> None:
+def test_check_ids_are_unique() -> None:
     assert len({one.id for one in REGISTRY}) == len(REGISTRY)
 
 
@@ -497,8 +495,8 @@ def test_ids_are_given_once() -> None:
         Interface("vtap0", "tap", True, (77,)),
         Interface("vtap1", "veth"),
     ],
-    ids=["nobody has it open", "this lab has it open", "another name"],
+    ids=["not open", "this lab has it open", "another name"],
 )
-def test_a_tap_that_the_primary_can_have_is_no_trouble(interface: Interface) -> None:
+def test_usable_tap_is_not_a_finding(interface: Interface) -> None:
     required = replace(NEEDS, taps=TAPS, recorded=frozenset({77}))
     assert check(replace(GOOD, interfaces=(interface,)), required) == []

@@ -1,4 +1,4 @@
-"""Facts are read below a root, so that a test brings a /proc and a /sys of its own."""
+"""Facts are read below a root, so tests can supply /proc and /sys."""
 
 import os
 import subprocess
@@ -76,7 +76,7 @@ def test_facts_of_a_machine(tmp_path: Path) -> None:
     assert not found.iommu
 
 
-def test_hugepage_files_are_told_by_prefix_and_by_who_maps_them(tmp_path: Path) -> None:
+def test_hugepage_files_have_prefix_and_mapping_pids(tmp_path: Path) -> None:
     machine(tmp_path)
     message = [(f.path, f.prefix, f.mappers) for f in facts.read(tmp_path).huge_files]
     assert message == [
@@ -86,13 +86,13 @@ def test_hugepage_files_are_told_by_prefix_and_by_who_maps_them(tmp_path: Path) 
     ]
 
 
-def test_runtime_folders_and_who_still_maps_them(tmp_path: Path) -> None:
+def test_runtime_folders_have_mapping_pids(tmp_path: Path) -> None:
     machine(tmp_path)
     message = [(r.prefix, r.path, r.holder, r.mappers) for r in facts.read(tmp_path).runtimes]
     assert message == [("lab", "/run/dpdk/lab", None, (77,)), ("old", "/run/dpdk/old", None, ())]
 
 
-def test_interfaces_with_their_kinds_and_who_has_a_tap_open(tmp_path: Path) -> None:
+def test_interfaces_have_kind_and_holders(tmp_path: Path) -> None:
     net = tmp_path / "sys/class/net"
     (net / "br0/bridge").mkdir(parents=True)
     write(
@@ -134,13 +134,13 @@ def test_interfaces_with_their_kinds_and_who_has_a_tap_open(tmp_path: Path) -> N
         (Interface("vtap0", "tap", persistent=True), False),
         (Interface("vtap0", "veth"), False),
     ],
-    ids=["nobody has it", "not in sysfs any more", "a process has it", "made to stay", "no tap"],
+    ids=["no holder", "not in sysfs any more", "a process has it", "made to stay", "no tap"],
 )
-def test_a_tap_that_nobody_has_is_going(interface: Interface, going: bool) -> None:
+def test_tap_without_a_holder_is_disappearing(interface: Interface, going: bool) -> None:
     assert interface.is_being_removed == going
 
 
-def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
+def test_lock_has_the_pid_of_its_holder(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.touch()
     code = "import fcntl,sys; f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print('ok',flush=True); input()"
@@ -156,14 +156,14 @@ def test_the_holder_of_a_lock_is_told_by_its_pid(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(20)
-def test_what_another_user_put_in_place_of_a_lock_is_not_opened(tmp_path: Path) -> None:
+def test_lock_file_planted_by_another_user_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/zero")
     assert dpdk_runtime.lock_holder(tmp_path / "fifo") is None and dpdk_runtime.lock_holder(tmp_path / "link") is None
 
 
 @pytest.mark.parametrize(("uid", "seen"), [(0, ["/run/dpdk/lab"]), (1000, ["/run/dpdk/lab", "/tmp/dpdk/lab"])])
-def test_root_does_not_look_for_runtime_folders_where_others_write(
+def test_root_ignores_runtime_folders_where_others_can_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, seen: list[str]
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
@@ -173,7 +173,7 @@ def test_root_does_not_look_for_runtime_folders_where_others_write(
 
 
 @pytest.mark.parametrize(("driver", "kernel_bound"), [("e1000", ("0000:00:04.1",)), ("vfio-pci", ()), ("pci-stub", ())])
-def test_siblings_in_an_iommu_group_that_a_kernel_driver_has(tmp_path: Path, driver: str, kernel_bound: object) -> None:
+def test_iommu_group_lists_siblings_with_a_kernel_driver(tmp_path: Path, driver: str, kernel_bound: object) -> None:
     machine(tmp_path)
     devices = tmp_path / "sys/bus/pci/devices"
     group = tmp_path / "sys/kernel/iommu_groups/7"
@@ -191,7 +191,7 @@ def test_siblings_in_an_iommu_group_that_a_kernel_driver_has(tmp_path: Path, dri
     assert not nic.group_open, "there is no /dev/vfio/7"
 
 
-def test_the_file_system_of_a_path_is_that_of_the_last_mount_over_it() -> None:
+def test_file_system_of_a_path_is_that_of_its_last_mount() -> None:
     points = (("/", "ext4"), ("/dev", "tmpfs"), ("/dev/huge", "tmpfs"), ("/dev/huge", "hugetlbfs"))
     mounts = tuple(facts.Mount(*words) for words in points)
     machine = facts.Facts(cpus=(), mounts=mounts)
@@ -199,17 +199,17 @@ def test_the_file_system_of_a_path_is_that_of_the_last_mount_over_it() -> None:
     assert message == {"/dev/huge": "hugetlbfs", "/dev/huge/x": "hugetlbfs", "/dev/hugepages": "tmpfs", "/srv": "ext4"}
 
 
-def test_kvm_that_opens_is_not_believed_without_vmx_or_svm(tmp_path: Path) -> None:
+def test_kvm_is_unusable_without_vmx_or_svm(tmp_path: Path) -> None:
     machine(tmp_path)
     (tmp_path / "proc/cpuinfo").write_text("processor : 0\nflags : fpu sse2\n")
     assert facts.read(tmp_path).kvm_device and not facts.read(tmp_path).kvm_usable()
 
 
-def test_an_empty_machine_is_no_error(tmp_path: Path) -> None:
+def test_empty_machine_is_not_an_error(tmp_path: Path) -> None:
     assert facts.read(tmp_path) == facts.Facts(cpus=())
 
 
-def test_a_page_that_two_mounts_show_is_one_and_mapped(tmp_path: Path) -> None:
+def test_hugepage_file_in_two_mounts_is_listed_once(tmp_path: Path) -> None:
     machine(tmp_path)
     (tmp_path / "proc/mounts").write_text("none /dev/hugepages hugetlbfs rw 0 0\nnone /mnt/again hugetlbfs rw 0 0\n")
     (tmp_path / "mnt/again").mkdir(parents=True)
@@ -219,8 +219,8 @@ def test_a_page_that_two_mounts_show_is_one_and_mapped(tmp_path: Path) -> None:
     assert found == {"/dev/hugepages/labmap_0": (), "/dev/hugepages/labmap_1": (77,)}
 
 
-def test_a_tun_file_without_an_interface_is_nobodys(tmp_path: Path) -> None:
-    """A process that has opened /dev/net/tun and not yet asked for a name: the kernel writes an empty one."""
+def test_tun_fd_without_an_interface_has_no_holder(tmp_path: Path) -> None:
+    """A process opened /dev/net/tun and has no interface yet: the kernel prints an empty name."""
     write(tmp_path, {"sys/class/net/vtap0/tun_flags": "0x1002\n", "proc/7/fdinfo/3": "pos:\t0\niff:\t\n"})
     (tmp_path / "proc/7/fd").mkdir()
     (tmp_path / "proc/7/fd/3").symlink_to("/dev/net/tun")

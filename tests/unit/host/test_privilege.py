@@ -1,4 +1,4 @@
-"""sudo and what it is told; the real one is in tests/live/test_privilege.py."""
+"""The command lines for sudo. tests/live/lab/test_privilege.py runs the real sudo."""
 
 import os
 import re
@@ -19,13 +19,13 @@ def ana(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privilege, "find_program", lambda name: f"/usr/bin/{name}")
 
 
-def test_root_runs_programs_as_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_root_runs_programs_without_sudo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(privilege, "is_root", lambda: True)
     assert privilege.elevated(["/x/spp_primary", "-l", "0"], tmp_path) == ["/x/spp_primary", "-l", "0"]
     privilege.check(["/x/spp_primary"], "")
 
 
-def test_a_pane_asks_wakeup_while_it_runs_and_its_terminal_after(
+def test_pane_asks_wakeup_for_the_password_while_wakeup_runs(
     ana: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("SUDO_ASKPASS", raising=False)
@@ -37,7 +37,7 @@ def test_a_pane_asks_wakeup_while_it_runs_and_its_terminal_after(
     assert "SUDO_ASKPASS" not in os.environ and not list(tmp_path.glob("ask*"))
 
 
-def test_socket_of_a_killed_wakeup_counts_for_nothing_and_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_stale_askpass_socket_is_ignored_and_replaced(tmp_path: Path) -> None:
     with askpass.serve(tmp_path, "old"):
         (tmp_path / "copy").hardlink_to(tmp_path / "ask.sock")
     (tmp_path / "copy").rename(tmp_path / "ask.sock")
@@ -46,20 +46,20 @@ def test_socket_of_a_killed_wakeup_counts_for_nothing_and_is_in_nobodys_way(tmp_
         assert subprocess.run([helper], capture_output=True, check=True).stdout == b"new\n"
 
 
-def test_without_sudo_it_says_so(ana: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_sudo_is_an_error(ana: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privilege, "which", lambda _: None)
     with pytest.raises(HostError, match="the user is ana and there is no sudo"):
         privilege.check(["/x/spp_primary"], "")
 
 
-def test_sudoers_line_names_arguments_to_the_letter(ana: None) -> None:
+def test_sudoers_line_has_the_exact_arguments(ana: None) -> None:
     line = privilege.sudoers_line([["/a b/spp_primary"], ["/usr/bin/find", "/h", "-regex", "/h/x=1,[0-9]+\\.", "*"]])
     assert line == (
         "ana ALL=(root) NOPASSWD: /a\\ b/spp_primary, /usr/bin/find /h -regex /h/x\\=1\\,\\[0-9\\]+\\\\. \\*"
     )
 
 
-def test_sweep_finds_the_files_of_its_prefix_only(tmp_path: Path) -> None:
+def test_clean_up_finds_only_files_of_its_prefix(tmp_path: Path) -> None:
     ours = ["a.b+map_0", "a.b+map_17"]
     for name in [*ours, "a.bb+map_0", "axb+map_0", "a.b+map_x", "xa.b+map_0", "a.b+map_0.old"]:
         (tmp_path / name).touch()
@@ -70,7 +70,7 @@ def test_sweep_finds_the_files_of_its_prefix_only(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"a\.b\+map_\d+", name) for name in ours)
 
 
-def test_a_link_in_place_of_a_socket_is_not_handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_instead_of_a_socket_keeps_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(privilege, "as_root", asked.append)
     monkeypatch.setattr(os, "access", lambda *_: False)
@@ -82,7 +82,7 @@ def test_a_link_in_place_of_a_socket_is_not_handed_over(tmp_path: Path, monkeypa
     assert asked == [["chown", "-h", str(os.getuid()), tmp_path / "sock"]]
 
 
-def test_home_of_the_one_who_called_sudo_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_root_does_not_use_the_home_of_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(privilege, "is_root", lambda: True)
     if os.geteuid() == 0:

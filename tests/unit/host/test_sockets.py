@@ -1,4 +1,4 @@
-"""A socket is left behind only where nobody has it: in no state, in no network namespace, through no link."""
+"""A socket file is stale only if no process has it, in any state, in any network namespace, through any link."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ def row(path: str, flags: str = "00010000", kind: str = "0001", state: str = "01
     return _ROW.format(flags=flags, type=kind, state=state, path=path)
 
 
-def test_every_network_namespace_is_read_once(tmp_path: Path) -> None:
+def test_network_namespaces_are_read_once(tmp_path: Path) -> None:
     proc = tmp_path / "proc"
     for folder, namespace, rows in (
         ("net", None, row("/ours")),
@@ -38,7 +38,7 @@ def test_every_network_namespace_is_read_once(tmp_path: Path) -> None:
     assert len(found & {"/theirs", "/never read: the same namespace"}) == 1
 
 
-def test_what_somebody_has_is_not_stale(tmp_path: Path) -> None:
+def test_socket_in_use_is_not_stale(tmp_path: Path) -> None:
     paths = [
         tmp_path / name for name in ("datagram", "silent", "listening", "left", "link", "dangling", "file", "none")
     ]
@@ -61,7 +61,7 @@ def test_what_somebody_has_is_not_stale(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user, which needs root")
-def test_a_socket_of_another_user_is_not_connected_to(tmp_path: Path) -> None:
+def test_socket_of_another_user_is_not_probed(tmp_path: Path) -> None:
     path = tmp_path / "sock11"
     socket.socket(socket.AF_UNIX).bind(str(path))
     vm_user.check_socket_owner(path)

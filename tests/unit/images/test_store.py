@@ -1,4 +1,4 @@
-"""Templates and instances with the real qemu-img: made when missing, whole or not at all, never over another."""
+"""Templates and instances with the real qemu-img: created if missing, completely or not at all, never replaced."""
 
 import json
 import stat
@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path, "base.qcow2", "qcow2")
 
 
-def test_a_template_and_an_instance_are_made_once(store: Store) -> None:
+def test_template_and_instance_are_created_once(store: Store) -> None:
     printed: list[str] = []
     instance = store.ensure_instance("vhost", 11, printed.append)
     assert instance == store.folder / "img" / "v11-base.qcow2" and len(printed) == 2
@@ -37,8 +37,8 @@ def test_a_template_and_an_instance_are_made_once(store: Store) -> None:
     assert not list(store.folder.rglob("*.tmp"))
 
 
-def test_what_an_image_stands_on_has_one_path_however_it_is_written(tmp_path: Path) -> None:
-    """qemu-img would be asked once for each path. Behind a link, ``..`` is another folder than its text says."""
+def test_backing_file_has_one_path_for_every_spelling(tmp_path: Path) -> None:
+    """qemu-img would run once for each path. After a link, ``..`` is another folder than its text suggests."""
     for folder in (tmp_path / "img", tmp_path / "far" / "img"):
         folder.mkdir(parents=True)
         image(folder.parent / "base.qcow2")
@@ -53,7 +53,7 @@ def test_what_an_image_stands_on_has_one_path_however_it_is_written(tmp_path: Pa
     assert backing is not None and backing.samefile(tmp_path / "far" / "base.qcow2")
 
 
-def test_a_base_that_changed_under_its_templates_is_refused_by_name(store: Store) -> None:
+def test_changed_base_of_a_template_is_refused(store: Store) -> None:
     store.ensure_template("ring", lambda _: None)
     store.base_path.write_bytes(store.base_path.read_bytes() + b"x")
     with pytest.raises(HostError, match=r"base\.qcow2: changed after or-base\.qcow2 was created over it"):
@@ -61,7 +61,7 @@ def test_a_base_that_changed_under_its_templates_is_refused_by_name(store: Store
     assert not (store.folder / "img").exists()
 
 
-def test_an_image_is_asked_about_once_until_it_changes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_info_is_cached_until_the_image_changes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     other = image(store.folder / "other.qcow2")
     over = image(store.folder / "over.qcow2")
     asked: list[object] = []
@@ -72,7 +72,7 @@ def test_an_image_is_asked_about_once_until_it_changes(store: Store, monkeypatch
     assert qemu_img.info(over).backing == other.name and len(asked) == 2
 
 
-def test_an_image_that_is_there_is_never_replaced(store: Store) -> None:
+def test_existing_image_is_never_replaced(store: Store) -> None:
     target = store.folder / "x.qcow2"
     target.write_text("precious")
     with pytest.raises(HostError, match="already exists"):
@@ -80,21 +80,21 @@ def test_an_image_that_is_there_is_never_replaced(store: Store) -> None:
     assert target.read_text() == "precious" and not list(store.folder.glob(".*.tmp"))
 
 
-def test_the_temporary_of_a_killed_run_is_swept(store: Store) -> None:
+def test_temporary_file_of_a_killed_run_is_removed(store: Store) -> None:
     left = store.folder / ".or-base.qcow2.4711.tmp"
     left.write_text("half")
     store.ensure_template("ring", lambda _: None)
     assert not left.exists()
 
 
-def test_a_template_under_instances_is_not_booted(store: Store) -> None:
+def test_template_with_instances_is_not_booted(store: Store) -> None:
     store.ensure_instance("ring", 6, lambda _: None)
     with pytest.raises(HostError, match=r"r6-base\.qcow2 uses this template"):
         store.check_template_free("ring")
     store.check_template_free("vhost")
 
 
-def test_a_base_of_the_wrong_format_or_none_is_told(store: Store, tmp_path: Path) -> None:
+def test_missing_or_wrong_base_is_reported(store: Store, tmp_path: Path) -> None:
     (tmp_path / "text.qcow2").write_text("no image at all")
     with pytest.raises(HostError, match=r"text\.qcow2: is raw, not qcow2"):
         Store(tmp_path, "text.qcow2", "qcow2").check_base()
@@ -106,7 +106,7 @@ def test_a_base_of_the_wrong_format_or_none_is_told(store: Store, tmp_path: Path
     store.check_base()
 
 
-def test_the_only_image_is_found_and_of_several_one_must_be_named(tmp_path: Path) -> None:
+def test_only_image_is_the_default_and_several_need_a_name(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="no base image"):
         find(tmp_path, None, "qcow2")
     image(tmp_path / "b.qcow2")
@@ -121,7 +121,7 @@ def test_the_only_image_is_found_and_of_several_one_must_be_named(tmp_path: Path
 
 
 class Filler:
-    """Stands for what puts spp_vm in: it writes to the overlay, or fails."""
+    """A fake of the step that installs spp_vm: it writes to the overlay, or fails."""
 
     def __init__(self, digest: str | None = "a", fills: bool = True, error: Exception | None = None) -> None:
         self.printed, self.fills, self.error = digest, fills, error
@@ -138,7 +138,7 @@ class Filler:
         return self.fills
 
 
-def test_a_template_is_filled_before_it_has_its_name(store: Store) -> None:
+def test_template_is_filled_before_it_gets_its_name(store: Store) -> None:
     printed: list[str] = []
     template = store.ensure_template("ring", printed.append, Filler())
     assert template.read_bytes().endswith(b"filled") and stat.S_IMODE(template.stat().st_mode) == 0o444
@@ -150,14 +150,14 @@ def test_a_template_is_filled_before_it_has_its_name(store: Store) -> None:
     ]
 
 
-def test_a_filler_that_fails_leaves_no_template(store: Store) -> None:
+def test_failing_filler_leaves_no_template(store: Store) -> None:
     with pytest.raises(HostError, match="no luck"):
         store.ensure_template("ring", lambda _: None, Filler(error=HostError("no luck")))
     assert not store.template("ring").exists() and not list(store.folder.glob(".*.tmp"))
     assert not store.has_spp_vm("ring")
 
 
-def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store: Store) -> None:
+def test_changed_program_is_reported_and_the_template_works(store: Store) -> None:
     printed: list[str] = []
     instance = store.ensure_instance("ring", 6, printed.append, Filler())
     before = store.template("ring").read_bytes()
@@ -169,7 +169,7 @@ def test_another_program_than_the_templates_is_told_and_nothing_is_broken(store:
 
 
 @pytest.mark.parametrize("filler", [None, Filler(None), Filler(fills=False)])
-def test_a_template_without_the_program_is_a_template(store: Store, filler: Filler | None) -> None:
+def test_template_without_the_program_is_accepted(store: Store, filler: Filler | None) -> None:
     printed: list[str] = []
     store.ensure_template("vhost", printed.append, filler)
     assert not store.has_spp_vm("vhost")
@@ -177,7 +177,7 @@ def test_a_template_without_the_program_is_a_template(store: Store, filler: Fill
     assert "ov-base.qcow2 contains no spp_vm" in printed[-1]
 
 
-def test_a_mark_of_before_there_was_a_program_still_guards_the_base(store: Store) -> None:
+def test_old_note_without_a_program_still_detects_a_changed_base(store: Store) -> None:
     store.ensure_template("ring", lambda _: None)
     mark = store.folder / ".or-base.qcow2.json"
     old = {key: value for key, value in json.loads(mark.read_text()).items() if key != "spp_vm"}

@@ -1,4 +1,4 @@
-"""The search for the rate of a chain, with a chain whose rate is known; and how it is reported."""
+"""The search for the rate of a chain, on a chain with a known rate, and its report."""
 
 import json
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def measured(carries: float, makes: float, *goals: str, beds: int = 1) -> bench.
 
 
 @pytest.mark.parametrize("carries", [100.0, 12_345.0, 3_000_000.0])
-def test_the_rate_of_a_chain_is_found_within_the_width_of_the_goal(carries: float) -> None:
+def test_rate_of_a_chain_is_found_within_the_width_of_the_goal(carries: float) -> None:
     result = measured(carries, 30e6, "ndr", "pdr")
     ndr, pdr = result.rates
     assert (ndr.goal, pdr.goal) == ("ndr", "pdr") and not ndr.limited and not pdr.limited
@@ -70,19 +70,19 @@ def test_the_rate_of_a_chain_is_found_within_the_width_of_the_goal(carries: floa
     assert ndr.lower is not None and ndr.upper is not None and ndr.lower <= carries * 1.01 <= ndr.upper * 1.02
 
 
-def test_where_the_generator_was_the_limit_no_rate_is_claimed() -> None:
+def test_rate_limited_by_the_generator_is_not_reported() -> None:
     (rate,) = measured(30e6, 1e6, "ndr").rates
     assert rate.limited and rate.frames == pytest.approx(1e6, rel=0.02)
     assert chart.frames(rate.frames, limited=rate.limited).startswith("generator limited, >= ")
 
 
-def test_a_chain_that_carries_nothing_has_no_rate_and_no_latency() -> None:
+def test_chain_without_traffic_has_no_rate_and_no_latency() -> None:
     result = measured(0.0, 1e6, "quick")
     assert result.rates[0].frames is None and result.latency == []
     assert "none found" in chain_bench.lines(result)[0]
 
 
-def test_latency_is_measured_at_shares_of_the_found_rate() -> None:
+def test_latency_is_measured_at_fractions_of_the_rate() -> None:
     result = measured(10_000.0, 30e6, "quick")
     assert [one.share for one in result.latency] == [0.0, 0.1, 0.5, 0.9]
     one = result.latency[-1]
@@ -91,7 +91,7 @@ def test_latency_is_measured_at_shares_of_the_found_rate() -> None:
     assert one.max == pytest.approx(100_000, rel=0.001) and one.variation == one.p999 - one.min
 
 
-def test_bits_on_the_wire_count_preamble_and_gap() -> None:
+def test_wire_rate_includes_preamble_and_gap() -> None:
     assert bench.Rate("ndr", 14_880_952, None, None, limited=False).gbits(64) == pytest.approx(10, rel=1e-6)
     assert round(bench.IMIX_MEAN, 2) == 353.83
 
@@ -103,12 +103,12 @@ def test_bits_on_the_wire_count_preamble_and_gap() -> None:
         ("vm_r6, vm_v11, vm_v12", "VVV"), ("tap:0, vm_v11", "PV"), ("tap:0, tap:1", "PP"),
     ],
 )  # fmt: skip
-def test_the_topology_is_named_as_people_search_for_it(path: str, name: str) -> None:
+def test_topology_has_its_usual_name(path: str, name: str) -> None:
     (chain,) = planned(TWO + f"chains: {{c: {{path: [{path}]}}}}").wiring.chains
     assert bench.topology(chain) == name
 
 
-def test_reports(tmp_path: Path) -> None:
+def test_reports_have_the_figures(tmp_path: Path) -> None:
     results = [measured(10_000.0, 30e6, "quick"), measured(5000.0, 30e6, "quick", beds=2), measured(0.0, 1e6, "quick")]
     paths = [tmp_path / f"b.{kind}" for kind in ("json", "svg", "xml")]
     chain_bench.write(results, *paths, "spp")
@@ -122,7 +122,7 @@ def test_reports(tmp_path: Path) -> None:
     assert lines[1].count("frames/s") == 2
 
 
-def test_a_picture_of_chains_has_a_lane_for_each() -> None:
+def test_drawing_has_a_lane_for_each_chain() -> None:
     text = TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}, b: {path: [tap:2, vm_v12], direction: forward}}"
     plan = planned(text, nof_vhost=1)
     root = ElementTree.fromstring(chart.lanes(plan.wiring, {"web": "degraded"}))  # noqa: S314
@@ -134,6 +134,6 @@ def test_a_picture_of_chains_has_a_lane_for_each() -> None:
 
 
 @pytest.mark.parametrize("sizes", ["63", "9001", "x", "64,imx", "0x40", "-64"])
-def test_a_size_that_no_frame_has_is_refused(sizes: str) -> None:
+def test_impossible_frame_size_is_refused(sizes: str) -> None:
     done = CliRunner().invoke(main, ["bench", "--sizes", sizes, "--all"])
     assert done.exit_code == 2 and "is neither imix nor a size from 64 to 9000" in done.output

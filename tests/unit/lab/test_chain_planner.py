@@ -45,7 +45,7 @@ def lines(legs: Sequence[Leg]) -> list[str]:
     return [f"{leg.by} {leg.src} {leg.dst}" for leg in legs]
 
 
-def test_the_chain_of_docs() -> None:
+def test_chain_has_the_patches_of_the_document() -> None:
     """A ring VM and a vhost VM, served by two secondaries: the patches that docs/chain.md makes by hand."""
     plan = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}")
     (chain,) = plan.wiring.chains
@@ -71,54 +71,54 @@ def test_the_chain_of_docs() -> None:
     assert plan.part("vm_v12").ports == ("vhost:12",), "no chain needs more of it"
 
 
-def test_one_direction_has_no_way_back_and_half_the_rings() -> None:
+def test_one_way_chain_has_no_reverse_path_and_half_the_rings() -> None:
     plan = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1], direction: forward}}")
     (chain,) = plan.wiring.chains
     assert chain.reverse == () and plan.wiring.rings == ["ring:0"]
 
 
-def test_a_vm_at_an_end_terminates_the_chain() -> None:
+def test_vm_at_an_end_terminates_the_chain() -> None:
     (chain,) = planned(TWO + "chains: {c: {path: [vm_r6, vm_v11]}}").wiring.chains
     assert lines(chain.forward) == ["sec1 ivshmem:6 ring:0", "sec2 ring:0 vhost:11"]
 
 
-def test_a_guest_with_software_of_its_own_gets_no_patch_of_spp() -> None:
+def test_guest_with_other_software_gets_no_patches() -> None:
     (chain,) = planned(TWO + "chains: {c: {path: [tap:0, vm_v11, tap:1], functions: {vm_v11: guest}}}").wiring.chains
     assert [(leg.by, leg.own) for leg in chain.forward] == [("sec2", False), ("vm_v11", True), ("sec2", False)]
 
 
-def test_two_chains_through_one_vm_have_ports_of_their_own() -> None:
+def test_two_chains_through_one_vm_have_separate_ports() -> None:
     text = TWO + "chains: {a: {path: [tap:0, vm_v11, tap:1]}, b: {path: [nullpmd:0, vm_v11]}}"
     plan = planned(text)
     assert plan.part("vm_v11").ports == ("vhost:11", "vhost:111", "vhost:211")
     assert lines(plan.wiring.chain("b").forward) == ["sec2 nullpmd:0 vhost:211"]
 
 
-def test_a_hop_between_two_ports_goes_to_the_secondary_with_the_fewest_patches() -> None:
+def test_hop_between_ports_uses_the_secondary_with_fewest_patches() -> None:
     text = TWO + "chains: {a: {path: [tap:0, vm_r6, tap:1]}, b: {path: [nullpmd:0, nullpmd:1]}}"
     assert lines(planned(text).wiring.chain("b").forward) == ["sec2 nullpmd:0 nullpmd:1"]
 
 
-def test_via_names_the_secondary_that_serves_a_vm() -> None:
+def test_via_selects_the_secondary_of_a_vm() -> None:
     plan = planned(TWO + "chains: {a: {path: [tap:0, vm_v12, tap:1], via: [sec2, sec2]}}")
     assert plan.part("vm_v12").server == "nfv:2"
     assert {leg.by for leg in plan.wiring.chain("a").forward} == {"sec2", "vm_v12"}
 
 
-def test_via_of_two_vms_is_satisfied_by_either() -> None:
+def test_via_between_two_vms_can_match_either_secondary() -> None:
     for via in ("[sec1, sec1, sec2]", "[sec1, sec2, sec2]"):
         plan = planned(TWO + f"chains: {{a: {{path: [tap:0, vm_r6, vm_v12, tap:1], via: {via}}}}}")
         assert plan.part("vm_v12").server == "nfv:2"
 
 
-def test_via_that_two_hops_of_a_vm_contradict_is_refused_with_its_place() -> None:
+def test_contradictory_via_is_refused_with_its_location() -> None:
     with pytest.raises(ConfigError) as e:
         planned(TWO + "chains: {a: {path: [tap:0, vm_v12, tap:1], via: [sec1, sec2]}}")
     assert e.value.key == ("chains", "a", "via", 1)
     assert e.value.what == "sec2 cannot reach the ports of vm_v12: sec1 serves them"
 
 
-def test_without_secondaries_the_primary_forwards_where_it_has_an_lcore_for_it() -> None:
+def test_primary_forwards_without_secondaries_if_it_has_an_lcore() -> None:
     text = "vms_vhost: [{id: 11}]\nchains: {a: {path: [tap:0, vm_v11, tap:1]}}\n"
     plan = planned(text + "primary: {coremask: 0x03}")
     assert {leg.process for leg in plan.wiring.chain("a").forward if leg.hop} == {"primary"}
@@ -134,17 +134,17 @@ def test_without_secondaries_the_primary_forwards_where_it_has_an_lcore_for_it()
         ({"nof_vhost": 0}, "vm_v11 is not in this lab"),
     ],
 )
-def test_a_chain_whose_parts_are_not_asked_for_is_left_out(flags: dict[str, int], why: str) -> None:
+def test_chain_with_unrequested_parts_is_left_out(flags: dict[str, int], why: str) -> None:
     plan = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}", **flags)
     assert plan.wiring.chains == () and [left.why for left in plan.wiring.left_out] == [why]
 
 
-def test_ports_of_a_vm_do_not_depend_on_which_chains_are_in_the_lab() -> None:
+def test_ports_of_a_vm_are_independent_of_the_chains_in_the_lab() -> None:
     text = TWO + "chains: {a: {path: [tap:0, vm_r6, vm_v11]}, b: {path: [nullpmd:0, vm_v11]}}"
     assert lines(planned(text, nof_ring=0).wiring.chain("b").forward) == lines(planned(text).wiring.chain("b").forward)
 
 
-def test_a_vm_that_runs_with_too_few_ports_leaves_its_chain_out() -> None:
+def test_chain_of_a_running_vm_with_too_few_ports_is_left_out() -> None:
     text = TWO + "chains: {a: {path: [tap:0, vm_v11, tap:1]}}"
     plan = planned(text)
     parts = [replace(p, ports=p.ports[:1]) if p.name == "vm_v11" else p for p in plan.parts]
@@ -152,20 +152,20 @@ def test_a_vm_that_runs_with_too_few_ports_leaves_its_chain_out() -> None:
     assert left.why == "vm_v11 has 1 of the 2 ports that its chains need: sppr restart vm_v11"
 
 
-def test_too_few_rings_are_refused_with_the_place() -> None:
+def test_too_few_rings_are_refused_with_the_location() -> None:
     with pytest.raises(ConfigError) as e:
         planned(TWO + "primary: {rings: 1}\nchains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}")
     assert e.value.key == ("chains", "web", "path", 1) and "too few rings: primary.rings is 1" in e.value.what
 
 
-def test_the_port_limit_of_a_secondary() -> None:
+def test_port_limit_of_a_secondary_is_checked() -> None:
     many = ", ".join(f"c{n}: {{path: [nullpmd:{2 * n}, nullpmd:{2 * n + 1}]}}" for n in range(130))
     with pytest.raises(ConfigError) as e:
         planned("secondaries: [{id: 1, coremask: 0x0C}]\nchains: {" + many + "}")
     assert "sec1 would have 258 ports, but the limit is 256" in e.value.what and e.value.key[:1] == ("chains",)
 
 
-def test_a_ring_that_a_capture_reads_is_not_taken() -> None:
+def test_ring_of_a_capture_is_not_used() -> None:
     text = TWO.replace(
         "{id: 2, coremask: 0x30}", "{id: 2, coremask: 0x30}, {id: 3, coremask: 0x1C0, type: pcap, port: ring:0}"
     )
@@ -176,7 +176,7 @@ def test_a_ring_that_a_capture_reads_is_not_taken() -> None:
     assert made.rings == ["ring:1", "ring:2"]
 
 
-def test_the_wiring_survives_its_way_through_json() -> None:
+def test_wiring_is_unchanged_by_json() -> None:
     made = planned(
         TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11]}, b: {path: [tap:1, vm_v12]}}", nof_vhost=1
     ).wiring
@@ -230,7 +230,7 @@ def goes_through(plan: Plan, legs: Sequence[Leg], of: Sequence[Leg]) -> bool:
 @pytest.mark.property
 @settings(max_examples=150, deadline=None)
 @given(labs())
-def test_every_path_is_joined_and_no_port_is_used_twice(lab: dict[str, Any]) -> None:
+def test_paths_are_connected_and_ports_used_once(lab: dict[str, Any]) -> None:
     plan = make_lab(lab)
     if plan is None:
         return
@@ -259,7 +259,7 @@ def swapped(chain: ChainWiring, one: int, other: int) -> list[Leg]:
     return legs
 
 
-def test_any_two_patches_swapped_break_the_chain() -> None:
+def test_two_swapped_patches_break_the_chain() -> None:
     plan = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}")
     chain = plan.wiring.chain("web")
     for one, other in combinations(range(len(chain.legs)), 2):
@@ -269,7 +269,7 @@ def test_any_two_patches_swapped_break_the_chain() -> None:
         assert not all(goes_through(plan, legs, of) for of in (chain.forward, chain.reverse)), (legs[one], legs[other])
 
 
-def test_a_kept_chain_keeps_its_ports() -> None:
+def test_kept_chain_keeps_its_ports() -> None:
     kept = planned(TWO + "chains: {old: {path: [tap:0, vm_v11, tap:1]}}")
     config = parse((TWO + "chains: {new: {path: [tap:3, vm_v12]}}").encode(), "conf.yml")
     made = chains(config, kept.parts, kept.wiring.chains)
@@ -291,7 +291,7 @@ def test_a_kept_chain_keeps_its_ports() -> None:
         ("vm_v12: phy:0 -> phy:1", ""),
     ],
 )
-def test_a_patch_on_a_port_of_a_chain_is_refused_in_each_process_that_shares_the_port(patch: str, taken: str) -> None:
+def test_patch_on_a_chain_port_is_refused_in_every_sharing_process(patch: str, taken: str) -> None:
     text = TWO + f"chains: {{web: {{path: [tap:0, vm_v11, tap:1]}}}}\npatches: [{{{patch}}}]\n"
     if taken:
         with pytest.raises(ConfigError, match=f"{taken} belongs to chain web"):

@@ -1,4 +1,4 @@
-"""The wiring of chains against what the processes report."""
+"""The wiring of chains compared with the status of the processes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +33,7 @@ def fresh() -> Observed:
 
 
 def after(observed: Observed, changes: list[Step]) -> Observed:
-    """What the processes report once these steps are done."""
+    """Return the status of the processes after these steps."""
     seen = dict(observed.statuses)
     for step in changes:
         one = seen[step.process]
@@ -63,14 +63,14 @@ def changed(observed: Observed, process: str, **values: object) -> Observed:
     return replace(observed, statuses={**observed.statuses, process: replace(observed.statuses[process], **values)})  # type: ignore[arg-type]
 
 
-def test_all_is_added_patched_and_forwards_and_a_second_time_nothing_is_sent() -> None:
+def test_chain_is_wired_completely_and_a_second_run_sends_nothing() -> None:
     observed = applied()
     assert [chain_state(chain, WIRING, observed) for chain in WIRING.chains] == [("up", []), ("up", [])]
     assert steps(WIRING, observed) == []
 
 
-def test_no_frame_gets_into_a_half_built_chain() -> None:
-    """At each step: the patch at which frames enter a direction is made when all behind it is there and forwards."""
+def test_no_frame_enters_a_partial_chain() -> None:
+    """The patch at which frames enter a direction is made after everything behind it is patched and forwards."""
     observed, changes = fresh(), steps(WIRING, fresh())
     for number, step in enumerate(changes):
         for chain in WIRING.chains:
@@ -83,13 +83,13 @@ def test_no_frame_gets_into_a_half_built_chain() -> None:
     assert order.index("patch") > max(n for n, verb in enumerate(order) if verb == "add")
 
 
-def test_only_what_differs_is_sent() -> None:
+def test_only_differences_are_sent() -> None:
     observed = changed(applied(), "nfv:2", running=False)
     assert steps(WIRING, observed) == [Step("nfv:2", "forward")]
     assert chain_state(WEB, WIRING, observed) == ("degraded", ["nfv:2 is not forwarding"])
 
 
-def test_a_patch_by_hand_in_the_place_of_one_of_the_chain() -> None:
+def test_manual_patch_in_place_of_a_chain_patch_is_replaced() -> None:
     patches = {**applied().statuses["nfv:1"].patches, "tap:0": "ivshmem:106"}
     observed = changed(applied(), "nfv:1", patches=patches)
     assert chain_state(WEB, WIRING, observed) == (
@@ -103,12 +103,12 @@ def test_a_patch_by_hand_in_the_place_of_one_of_the_chain() -> None:
     [
         ("nfv:1", "ring:5", "ivshmem:6"),  # a second source
         ("nfv:2", "tap:0", "tap:1"),  # the chain's tap, by another process
-        ("nfv:2", "ring:7", "ring:0"),  # into a ring of the chain
+        ("nfv:2", "ring:7", "ring:0"),  # to a ring of the chain
         ("nfv:1", "vhost:12", "tap:0"),  # from another chain's port
         ("primary", "tap:1", "tap:0"),
     ],
 )
-def test_a_patch_by_hand_on_a_port_of_the_chain_is_drift_and_goes(process: str, src: str, dst: str) -> None:
+def test_manual_patch_on_a_chain_port_is_drift_and_removed(process: str, src: str, dst: str) -> None:
     observed = changed(applied(), process, patches={**applied().statuses[process].patches, src: dst})
     state, why = chain_state(WEB, WIRING, observed)
     assert state == "degraded" and why == [f"{process}: {src} -> {dst} belongs to no chain"]
@@ -117,7 +117,7 @@ def test_a_patch_by_hand_on_a_port_of_the_chain_is_drift_and_goes(process: str, 
     assert others == ([Step("nfv:1", "patch", ("vhost:12", "nullpmd:0"))] if src == "vhost:12" else [])
 
 
-def test_ports_and_patches_of_no_chain_are_left_alone() -> None:
+def test_ports_and_patches_outside_chains_are_unchanged() -> None:
     seen = applied().statuses["nfv:1"]
     observed = changed(
         applied(),
@@ -128,13 +128,13 @@ def test_ports_and_patches_of_no_chain_are_left_alone() -> None:
     assert drift(WEB, WIRING, observed) == [] and steps(WIRING, observed) == []
 
 
-def test_a_ring_of_a_guest_is_none_of_the_host() -> None:
-    """ring:0 in VM 6 and ring:0 of the primary have one name."""
+def test_guest_ring_is_not_a_host_ring() -> None:
+    """ring:0 in VM 6 and ring:0 of the primary have the same name."""
     observed = changed(applied(), "nfv:6", patches={"ring:0": "ring:1", "ring:1": "ring:0"})
     assert chain_state(WEB, WIRING, observed) == ("up", [])
 
 
-def test_a_part_that_does_not_run_takes_its_chains_down_and_they_are_left_as_they_are() -> None:
+def test_chains_over_a_stopped_part_are_down_and_unchanged() -> None:
     observed = replace(changed(applied(), "nfv:2", running=False), stopped=frozenset({"vm_r6"}))
     assert chain_state(WEB, WIRING, observed) == ("down", ["vm_r6 does not run"])
     assert steps(WIRING, observed) == []
@@ -145,14 +145,14 @@ def test_a_part_that_does_not_run_takes_its_chains_down_and_they_are_left_as_the
     ("process", "why"),
     [("nfv:6", "vm_r6: its spp_vm is not connected"), ("nfv:2", "sec2 is not connected")],
 )
-def test_a_process_that_does_not_answer(process: str, why: str) -> None:
+def test_chain_over_a_disconnected_process_is_down(process: str, why: str) -> None:
     seen = {name: one for name, one in applied().statuses.items() if name != process}
     observed = Observed(seen, {process: "is not connected"})
     assert chain_state(WEB, WIRING, observed) == ("down", [why])
     assert chain_state(WIRING.chain("b"), WIRING, observed) == ("up", [])
 
 
-def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_from_its_near_end() -> None:
+def test_removed_chain_is_taken_down_from_its_near_end() -> None:
     without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
     changes = steps(without, applied())
     assert changes[0] == Step("nfv:1", "disconnect", ("tap:0",))
@@ -164,7 +164,7 @@ def test_a_chain_that_conf_yml_no_longer_has_is_taken_down_from_its_near_end() -
     assert chain_state(WIRING.chain("b"), without, observed) == ("up", []) and steps(without, observed) == []
 
 
-def test_what_a_user_patched_since_to_a_retired_port_keeps_the_port() -> None:
+def test_retired_port_with_a_new_manual_patch_is_kept() -> None:
     without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
     seen = applied().statuses["nfv:1"]
     observed = changed(
@@ -173,7 +173,7 @@ def test_what_a_user_patched_since_to_a_retired_port_keeps_the_port() -> None:
     assert Step("nfv:1", "del", ("ring:0",)) not in steps(without, observed)
 
 
-def test_a_moved_chain_retires_just_what_it_no_longer_has() -> None:
+def test_moved_chain_retires_only_its_former_patches() -> None:
     moved = planned(TWO + "chains: {web: {path: [tap:0, vm_v11, tap:1]}, b: {path: [nullpmd:0, vm_v12]}}").wiring
     assert "nfv:2 vhost:111 tap:1" not in {
         f"{leg.process} {leg.src} {leg.dst}" for leg in moved.replacing(WIRING).retired
@@ -184,12 +184,12 @@ def test_a_moved_chain_retires_just_what_it_no_longer_has() -> None:
     assert [chain_state(chain, moved, done)[0] for chain in moved.chains] == ["up", "up"]
 
 
-def test_retired_patches_stay_until_they_are_taken_down() -> None:
+def test_retired_patches_are_kept_until_take_down() -> None:
     none = Wiring()
     assert none.replacing(none.replacing(WIRING)).retired == WIRING.legs
 
 
-def test_a_one_way_chain_has_no_patch_back() -> None:
+def test_one_way_chain_has_no_reverse_patch() -> None:
     one = planned(TWO + "chains: {b: {path: [nullpmd:0, vm_v12, nullpmd:1], direction: forward}}").wiring
     ports = {"nfv:1": {"vhost:12", "vhost:112"}, "nfv:12": {"phy:0", "phy:1"}}
     seen = {name: ProcessStatus(frozenset(found)) for name, found in ports.items()}
@@ -198,20 +198,20 @@ def test_a_one_way_chain_has_no_patch_back() -> None:
     assert chain_state(one.chain("b"), one, back)[1] == ["nfv:1: nullpmd:1 -> vhost:112 belongs to no chain"]
 
 
-def test_which_processes_are_asked() -> None:
+def test_only_processes_of_the_chains_are_queried() -> None:
     assert processes(PLAN.parts, WIRING) == ["primary", "nfv:1", "nfv:2", "nfv:6", "nfv:11"]
     assert ("nfv:6", "ring:0") in set(ports_of(WIRING.legs))
 
 
-def test_a_port_whose_other_side_is_not_connected_is_named() -> None:
-    """QEMU is gone, or has not connected again yet."""
+def test_port_without_a_connected_peer_is_named() -> None:
+    """QEMU exited, or has not reconnected yet."""
     observed = changed(applied(), "nfv:2", counters={"vhost:11": Counters(linked=False), "vhost:111": Counters()})
     assert chain_state(WEB, WIRING, observed) == ("degraded", ["nfv:2: nothing is connected to vhost:11"])
     assert steps(WIRING, observed) == [], "nothing can be sent that would help"
 
 
-def test_no_frame_comes_in_while_the_way_is_rebuilt() -> None:
-    """The patches of a guest are lost, and frames would go on coming in."""
+def test_no_frame_enters_while_a_path_is_rebuilt() -> None:
+    """The patches of a guest are lost while frames still arrive."""
     observed = changed(applied(), "nfv:11", patches={}, running=False)
     order = [str(step) for step in steps(WIRING, observed)]
     assert order == [
@@ -221,8 +221,8 @@ def test_no_frame_comes_in_while_the_way_is_rebuilt() -> None:
     ]  # fmt: skip
 
 
-def test_what_a_silent_process_may_still_have_stays_retired() -> None:
-    """Its patches come back with it: the controller restores them."""
+def test_patches_of_a_silent_process_stay_retired() -> None:
+    """The controller restores its patches when it reconnects."""
     without = replace(WIRING, chains=WIRING.chains[1:]).replacing(WIRING)
     plan = replace(PLAN, wiring=without)
     seen = {name: one for name, one in applied().statuses.items() if name != "nfv:2"}
@@ -231,8 +231,8 @@ def test_what_a_silent_process_may_still_have_stays_retired() -> None:
     assert left and {leg.process for leg in left} == {"nfv:2"}
 
 
-def test_a_chain_that_a_process_refuses_does_not_keep_the_others_from_being_wired() -> None:
-    """No NIC is bound, so there is no phy:7: no frame is let into the half of that chain either."""
+def test_refused_chain_does_not_block_the_other_chains() -> None:
+    """Without a NIC, phy:7 does not exist. No frame enters the partial chain either."""
 
     class Client:
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What runs, saved as conf.yml and loaded again."""
+"""The running lab saved as conf.yml, and loaded again."""
 
 import pytest
 import yaml
@@ -27,7 +27,7 @@ def lab(extra: str) -> tuple[Config, Plan]:
 
 
 def fresh(plan: Plan) -> Observed:
-    """The parts as the launcher starts them."""
+    """Return the status of the parts after bring-up."""
     ports: dict[str, set[str]] = {f"nfv:{n}": {"tap:0", "tap:1"} for n in (1, 2)} | {"primary": {"tap:0", "tap:1"}}
     for part in plan.parts:
         if part.is_vm:
@@ -56,20 +56,20 @@ WEB = """chains:
 """
 
 
-def test_a_chain_of_conf_yml_is_saved_as_it_is_written_there() -> None:
+def test_chain_of_conf_yml_is_saved_in_its_form() -> None:
     assert saved(WEB) == WEB
     other = "chains:\n  c:\n    path: [tap:0, vm_v11, tap:1]\n    direction: forward\n    via: [sec2, sec2]\n"
     assert saved(other + "    functions: { vm_v11: guest }\n") == other + "    functions: { vm_v11: guest }\n"
 
 
-def test_patches_by_hand_that_are_a_chain_are_read_as_one() -> None:
+def test_manual_patches_of_a_chain_are_saved_as_a_chain() -> None:
     _, plan, observed = wired(WEB)
     config, _ = lab("")
     text = save(config, plan.wiring, plan.parts, observed).text()
     assert text == "chains:\n  chain1:\n    path: [tap:0, vm_r6, vm_v11, tap:1]\n"
 
 
-def test_what_is_no_chain_is_saved_to_the_letter() -> None:
+def test_other_patches_are_saved_literally() -> None:
     extra = """patches:
   - sec1: tap:0 -> ring:5
   - sec1: nullpmd:3
@@ -80,7 +80,7 @@ def test_what_is_no_chain_is_saved_to_the_letter() -> None:
     assert yaml.safe_load(saved(extra)) == yaml.safe_load(extra)
 
 
-def test_a_chain_that_the_planner_would_wire_otherwise_is_saved_to_the_letter() -> None:
+def test_chain_with_other_rings_than_planned_is_saved_literally() -> None:
     """ring:7 joins the secondaries, and the planner takes ring:0."""
     config, plan = lab("")
     seen = dict(fresh(plan).statuses)
@@ -90,7 +90,7 @@ def test_a_chain_that_the_planner_would_wire_otherwise_is_saved_to_the_letter() 
     assert yaml.safe_load(text) == {"patches": [{"sec1": "tap:0 -> ring:7"}, {"sec2": "ring:7 -> tap:1"}]}
 
 
-def test_a_recipe_adds_all_ports_before_it_patches_and_forwards_last() -> None:
+def test_recipe_adds_ports_then_patches_then_forwards() -> None:
     _, plan, observed = wired(WEB)
     lines = recipe(plan.parts, observed)
     assert lines[:2] == ["nfv 1; add ring:0", "nfv 1; add ring:1"] and lines[-1].endswith("; forward")
@@ -118,8 +118,8 @@ ENTRIES = st.sampled_from(["sec1", "sec2"]).flatmap(
 @pytest.mark.property
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ENTRIES, max_size=8, unique_by=lambda entry: (entry[0], entry[1])), st.booleans())
-def test_loading_what_was_saved_gives_the_same(entries: list[tuple[str, str, str]], with_chain: bool) -> None:
-    """Whatever is patched by hand, also over the ports of the chain."""
+def test_loading_a_saved_lab_gives_the_same_lab(entries: list[tuple[str, str, str]], with_chain: bool) -> None:
+    """For any manual patches, including patches of the chain's ports."""
     config, plan = lab(WEB if with_chain else "")
     seen = dict(fresh(plan).statuses)
     observed = Observed(seen)

@@ -1,4 +1,4 @@
-"""Where frames were lost, and how a proof is reported."""
+"""The location of lost frames, and the report of a proof."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,12 @@ from sppr.lab.chains.proof.trace import checkpoints, locate, shortfall, uncounte
 from tests.unit.lab.test_chain_planner import TWO, planned
 
 WEB = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}").wiring.chain("web")
-#: The counters along the way forward, as (process, port, way).
+#: The counters along the forward path, as (process, port, direction).
 WAY = [(leg.process, port, way) for leg in WEB.forward for port, way in ((leg.src, "rx"), (leg.dst, "tx"))]
 
 
 def observed(*counts: int, dropped: dict[tuple[str, str], int] | None = None) -> Observed:
-    """What the processes report when their counters along the way stand so."""
+    """Return the status of the processes with these counters along the path."""
     values: dict[str, dict[str, dict[str, int]]] = {}
     for (process, port, way), count in zip(WAY, counts, strict=True):
         values.setdefault(process, {}).setdefault(port, {})[way] = count
@@ -61,20 +61,18 @@ def after(*grew: int, dropped: dict[tuple[str, str], int] | None = None) -> Obse
         ([60] * 11 + [58], {}, "in front of tap:0 of sec1 (it took 60 of 90), and 2 elsewhere"),
     ],
 )  # fmt: skip
-def test_a_loss_is_located_by_the_counters_of_both_sides(
-    grew: list[int], dropped: dict[tuple[str, str], int], where: str
-) -> None:
+def test_loss_is_located_between_two_counters(grew: list[int], dropped: dict[tuple[str, str], int], where: str) -> None:
     points = checkpoints("forward", WEB.forward, START, after(*grew, dropped=dropped))
     assert locate(points, 90) == where
 
 
-def test_a_counter_that_grew_by_less_than_was_sent_is_named_and_frames_of_others_are_none_of_ours() -> None:
+def test_first_counter_below_the_sent_count_is_named() -> None:
     points = checkpoints("forward", WEB.forward, START, after(*[92] * 5, *[90] * 7))
     assert shortfall(points, 90) is None
     assert shortfall(points, 91) == "ring:0 of sec1 counted 90 of 91"
 
 
-def test_a_process_without_counters_is_left_out() -> None:
+def test_process_without_counters_is_skipped() -> None:
     seen = {name: one for name, one in START.statuses.items() if name != "nfv:6"}
     points = checkpoints("forward", WEB.forward, Observed(seen), after(*[5] * 12))
     assert [point.by for point in points if point.in_guest] == ["vm_v11", "vm_v11"]
@@ -98,12 +96,12 @@ def run(**values: Any) -> Run:
         {"misdelivered": 1}, {"received": 101},
     ],
 )  # fmt: skip
-def test_a_run_is_whole_only_where_all_frames_arrived_once_in_order_and_unchanged(values: dict[str, int]) -> None:
+def test_run_passes_only_without_loss_duplicates_reordering_or_damage(values: dict[str, int]) -> None:
     assert run().is_complete, "frames of others do not matter"
     assert not run(**values).is_complete
 
 
-def test_how_a_proof_is_printed() -> None:
+def test_proof_is_printed_with_its_checks() -> None:
     proof = Proof("web", 2, shown=["consistency", "reach", "trace"], runs=[run()])
     assert cli.lines(proof) == [
         "\x1b[1mweb\x1b[0m  forward  100 of 100 frames of 64 B  0 lost  0 reordered"
@@ -118,7 +116,7 @@ def test_how_a_proof_is_printed() -> None:
     ]  # fmt: skip
 
 
-def test_a_doubt_does_not_hide_a_failure() -> None:
+def test_inconclusive_check_does_not_hide_a_failure() -> None:
     proof = Proof("web", 2)
     proof.fail("a loss", "trace")
     proof.doubt("other traffic", "reach")
@@ -127,8 +125,8 @@ def test_a_doubt_does_not_hide_a_failure() -> None:
     assert proof.at == "reach" and proof.shown == ["consistency"], "the lowest level that did not pass"
 
 
-def test_a_late_failure_is_in_the_report() -> None:
-    """TCP after the frames, or the ends not back: each was tried when all frames had arrived."""
+def test_failure_after_the_frames_is_reported() -> None:
+    """A TCP check, or the restored ends, can fail after all frames arrived."""
     for at, shown in (("trace", ["consistency", "reach"]), ("consistency", [])):
         proof = Proof("web", 2)
         proof.fail("late", at)
@@ -143,11 +141,11 @@ def test_a_late_failure_is_in_the_report() -> None:
     ("verdicts", "status"),
     [([], 0), (["pass", "pass"], 0), (["pass", "fail", "inconclusive"], 7), (["inconclusive", "pass"], 8)],
 )
-def test_the_exit_status_is_that_of_the_worst_verdict(verdicts: list[Any], status: int) -> None:
+def test_exit_status_is_of_the_worst_verdict(verdicts: list[Any], status: int) -> None:
     assert cli.exit_status([Proof("x", 2, verdict) for verdict in verdicts]) == status
 
 
-def test_reports_for_ci(tmp_path: Path) -> None:
+def test_reports_for_ci_have_every_chain(tmp_path: Path) -> None:
     good = Proof("web", 2, shown=["consistency", "reach", "trace"], runs=[run()], seconds=1.5)
     bad = Proof("b<&>", 2, runs=[run(received=1)])
     bad.fail("lost <somewhere>", "reach")
@@ -169,5 +167,5 @@ def test_reports_for_ci(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("frames", "text"), [(None, "–"), (0, "0 pps"), (12_140, "12.1 kpps"), (3.25e6, "3.2 Mpps")])  # noqa: RUF001
-def test_a_rate_in_words(frames: float | None, text: str) -> None:
+def test_rate_has_a_readable_unit(frames: float | None, text: str) -> None:
     assert rate(frames) == text

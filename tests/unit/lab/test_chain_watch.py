@@ -1,4 +1,4 @@
-"""The ends of other chains while one is proved: what is not known is no pass."""
+"""The ends of other chains during a proof: an unknown counter does not pass."""
 
 import pytest
 
@@ -29,5 +29,5 @@ def sent(count: int) -> Observed:
         (UNCOUNTED, UNCOUNTED, True),
     ],
 )
-def test_an_end_may_have_got_frames(before: Observed, after: Observed, may: bool) -> None:
+def test_end_that_may_have_received_frames_is_reported(before: Observed, after: Observed, may: bool) -> None:
     assert _may_have_received(LEG, before, after) == may

@@ -1,6 +1,6 @@
-"""A run directory on a disk that is full: who wants to end a lab can, and an error names its file.
+"""A full disk below the run directory: a lab can still be stopped, and errors name the file.
 
-No file may grow here (RLIMIT_FSIZE): to write fails as on a full disk.
+RLIMIT_FSIZE keeps files from growing, so writes fail as on a full disk.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ def full() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_session_is_locked_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_can_be_locked_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
     with full(), states.locked("lab"):
         assert (tmp_path / "lab.lock").exists()
 
 
-def test_what_cannot_be_logged_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_entry_that_cannot_be_written_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ours = logging.getLogger("sppr")
     before = ours.handlers[:], ours.level, ours.propagate
     try:
@@ -43,7 +43,7 @@ def test_what_cannot_be_logged_is_left_out(tmp_path: Path, capsys: pytest.Captur
         ours.handlers[:], ours.level, ours.propagate = before
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_error_names_the_file_that_cannot_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     folder.mkdir()
     (folder / "state.json").write_text("{}")

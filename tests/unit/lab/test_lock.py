@@ -1,4 +1,4 @@
-"""Who has a session's lock is told by name, also in the moment before it has written its name down."""
+"""The holder of a session lock is reported by name, even before it has written its name."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from sppr.lab.state import state
 
 
 @pytest.mark.parametrize("stale", [True, False])
-def test_who_has_just_locked_a_session_is_named(stale: bool) -> None:
+def test_new_holder_of_a_lock_is_named(stale: bool) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     make_private(sessions_dir())

@@ -45,7 +45,7 @@ def paths(folder: str = "/lab") -> LabPaths:
     )
 
 
-def test_a_portmask_of_conf_yml_that_does_not_fit_is_told_with_its_place(tmp_path: Path) -> None:
+def test_wrong_portmask_is_reported_with_its_location(tmp_path: Path) -> None:
     conf = tmp_path / "conf.yml"
     conf.write_text("primary:\n  vdevs: [net_null0, net_null1]\n  portmask: 0x01\n")
     with pytest.raises(ConfigError) as e:
@@ -57,7 +57,7 @@ def test_a_portmask_of_conf_yml_that_does_not_fit_is_told_with_its_place(tmp_pat
     assert e.value.what.startswith("portmask 0x07 selects 3 ports") and e.value.hint == "-p 0x03"
 
 
-def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> None:
+def test_missing_socket_folder_is_reported_once(tmp_path: Path) -> None:
     conf = tmp_path / "conf.yml"
     conf.write_text((ROOT / "conf.yml").read_text() + "\nspp: {sock_dir: /no-such-dir}\n")
     lab = gather(conf, None, None, {"nof_vhost": 2, "vhost_num": 2})
@@ -67,9 +67,7 @@ def test_a_folder_for_sockets_that_is_missing_is_told_once(tmp_path: Path) -> No
     ]
 
 
-def test_only_a_primary_that_is_gone_is_waited_for_to_lose_its_tap(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tap_is_awaited_only_if_the_primary_exited(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not root does not see that the primary, which runs as root, has the tap open."""
     waits: list[float] = []
     tap = Interface("vtap0", "tap", multi_queue=True)
@@ -85,7 +83,7 @@ def test_only_a_primary_that_is_gone_is_waited_for_to_lose_its_tap(
     assert waits
 
 
-def test_the_controller_is_given_the_users_and_networks_of_conf_yml() -> None:
+def test_controller_gets_users_and_networks_of_conf_yml() -> None:
     text = (ROOT / "conf.yml").read_text()
     keys = "controller:\n  allow_users: [root, daemon]\n  allow: [192.168.1.0/24, 10.0.0.0/8]"
     assert text.count("\ncontroller:") == 1
@@ -111,7 +109,7 @@ def plan(config: Config, facts: Facts = MACHINE, **flags: object) -> Plan:
         ("nothing-but-the-primary", {"nof_sec": 0, "nof_ring": 0, "nof_vhost": 0, "nof_working": 0}),
     ],
 )
-def test_plans_as_printed(config: Config, golden: Golden, name: str, flags: dict[str, object]) -> None:
+def test_printed_plan_is_unchanged(config: Config, golden: Golden, name: str, flags: dict[str, object]) -> None:
     printed = "\n".join(plan_text(plan(config, **flags))).replace(os.path.realpath(os.sys.executable), "PYTHON")  # type: ignore[attr-defined]
     printed = "\n".join(
         line if "-m sppr.controller" not in line else "    becomes: (controller)" for line in printed.split("\n")
@@ -119,7 +117,7 @@ def test_plans_as_printed(config: Config, golden: Golden, name: str, flags: dict
     golden.check(DATA / f"plan-{name}.txt", printed.replace("/usr/bin/qemu-system-x86_64", "qemu-system-x86_64") + "\n")
 
 
-def test_windows_are_in_order_and_those_without_parts_are_not_there(config: Config) -> None:
+def test_windows_are_in_order_without_empty_ones(config: Config) -> None:
     assert [w.name for w in plan(config).windows] == ["ctrler", "pri", "sec", "vm_r", "vm_v", "w0"]
     assert [w.name for w in plan(config, nof_sec=0, nof_ring=0, nof_vhost=0, nof_working=2).windows] == [
         "ctrler", "pri", "w0", "w1",
@@ -133,12 +131,12 @@ def test_windows_are_in_order_and_those_without_parts_are_not_there(config: Conf
         ({"nof_ring": 7, "nof_vhost": 8}, "vms_ring: 7 .*has 5\nvms_vhost: 8 .*has 5"),
     ],
 )
-def test_more_than_conf_yml_has_is_refused_by_section(config: Config, flags: dict[str, object], text: str) -> None:
+def test_more_parts_than_in_conf_yml_are_refused(config: Config, flags: dict[str, object], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         plan(config, **flags)
 
 
-def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
+def test_portmask_must_match_the_devices(config: Config) -> None:
     with pytest.raises(ConfigError, match="portmask 0x01 selects 1 port, but the number of devices is 3") as e:
         plan(config, vdev_tap=(0, 1, 2), portmask=1)
     assert e.value.hint and "-p 0x07" in e.value.hint
@@ -148,21 +146,21 @@ def test_the_portmask_must_name_the_devices_there_are(config: Config) -> None:
         plan(config, portmask=0)
 
 
-def test_without_a_number_there_are_as_many_as_conf_yml_has_but_no_more_than_the_default() -> None:
+def test_default_number_of_parts_is_limited_by_conf_yml() -> None:
     few = parse(b"secondaries: [{id: 1, coremask: 0x0C}]\n", "c")
     assert [p.name for p in plan(few).parts] == ["ctrler", "pri", "sec1"]
     with pytest.raises(ConfigError, match=r"secondaries: 2 requested, but conf\.yml has 1"):
         plan(few, nof_sec=2)
 
 
-def test_lcores_keep_their_ids_and_share_the_cores_there_are(config: Config) -> None:
+def test_lcores_keep_their_ids_and_share_the_available_cores(config: Config) -> None:
     words = plan(config).part("sec2").program
     assert words[words.index("--lcores") + 1] == "4@0,5@1"
     words = plan(config, facts=Facts(cpus=tuple(range(16)))).part("sec2").program
     assert words[words.index("-l") + 1] == "4,5"
 
 
-def test_no_nic_and_no_vdev_gives_taps_for_the_portmask_and_a_nic_gives_none(config: Config) -> None:
+def test_taps_are_created_for_the_portmask_only_without_a_nic(config: Config) -> None:
     assert [w for w in plan(config).part("pri").program if "net_tap" in w] == [
         "net_tap0,iface=vtap0",
         "net_tap1,iface=vtap1",
@@ -174,14 +172,14 @@ def test_no_nic_and_no_vdev_gives_taps_for_the_portmask_and_a_nic_gives_none(con
     assert left.why == "the primary has no tap:0, tap:1: a NIC is bound to DPDK, or other vdevs are set"
 
 
-def test_vhost_vms_take_turns_on_the_secondaries_and_the_primary_serves_where_there_is_none(config: Config) -> None:
+def test_vhost_vms_are_distributed_over_secondaries_or_the_primary(config: Config) -> None:
     servers = [p.server for p in plan(config, nof_vhost=3).parts if p.role == "vm_vhost"]
     assert servers == ["nfv:1", "nfv:2", "nfv:1"]
     assert plan(config, nof_sec=0).part("vm_v11").server == "primary"
     assert plan(config, nof_sec=0).part("vm_v11").depends_on == ("pri",)
 
 
-def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
+def test_vm_can_name_its_secondary_and_ports() -> None:
     secondaries = b"secondaries: [{id: 1, coremask: 0x0C}, {id: 2, coremask: 0x30}]\n"
     config = parse(secondaries + b"vms_vhost: [{id: 11, secondary: 2, vhosts: [4, 5]}]", "c")
     part = make(config, Flags(nof_ring=0), MACHINE, paths()).part("vm_v11")
@@ -191,14 +189,14 @@ def test_a_vm_may_name_its_secondary_and_ports_of_its_own() -> None:
         make(config, Flags(nof_sec=1, nof_ring=0), MACHINE, paths())
 
 
-def test_a_vhost_vm_whose_socket_is_a_vdev_of_the_primary_asks_nobody(config: Config) -> None:
+def test_vhost_vm_with_a_vdev_of_the_primary_has_no_server(config: Config) -> None:
     made = plan(config, vdev_vhost=(11,), portmask=1)
     part = made.part("vm_v11")
     assert made.wiring.left_out[0].why.startswith("the ports of vm_v11 are vdevs of the primary (-vdv)")
     assert part.server == "" and part.sockets == ("/tmp/sock11",) and part.depends_on == ("pri",)
 
 
-def test_a_plan_comes_back_from_disk_as_it_was(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_is_loaded_from_disk_unchanged(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
     (tmp_path / "spp").mkdir()
     kept = state.State(
@@ -208,14 +206,14 @@ def test_a_plan_comes_back_from_disk_as_it_was(config: Config, tmp_path: Path, m
     assert state.load("spp") == kept and state.sessions() == ["spp"]
 
 
-def test_vhost_numbers_of_many_nics_may_not_meet() -> None:
+def test_overlapping_vhost_numbers_of_vms_are_refused() -> None:
     config = parse(b"vms_vhost: [{id: 11}, {id: 111}]", "c")
     with pytest.raises(ConfigError, match="vhost:111 would serve both VM 11 and VM 111") as e:
         make(config, Flags(nof_sec=0, nof_ring=0, nof_vhost=2, vhost_num=2), MACHINE, paths())
     assert e.value.hint and "vhosts: [N, …]" in e.value.hint
 
 
-def test_one_vm_by_hand(config: Config) -> None:
+def test_single_vm_is_planned_by_id(config: Config) -> None:
     assert single_vm(config, MACHINE, paths(), "vhost", 12, None).sockets == ("/tmp/sock12",)
     assert single_vm(config, MACHINE, paths(), "vhost", 12, (3, 4)).sockets == ("/tmp/sock3", "/tmp/sock4")
     assert single_vm(config, MACHINE, paths(), "ring", 0, None).disk.endswith("runscripts/or-base.qcow2")
@@ -224,18 +222,18 @@ def test_one_vm_by_hand(config: Config) -> None:
     assert e.value.hint == "its ids are 6, 7, 8, 9, 10"
 
 
-def test_a_normal_vm_has_no_ports_and_nobody_serves_it(config: Config) -> None:
+def test_normal_vm_has_no_ports_and_no_server(config: Config) -> None:
     part = single_vm(config, MACHINE, paths(), "normal", 5, None)
     assert (part.role, part.ports, part.server, part.is_vm) == ("vm_normal", (), "", True)
     assert part.disk == "/lab/runscripts/img/n5-base.qcow2" and part.template == "/lab/runscripts/on-base.qcow2"
 
 
-def test_a_vm_is_kept_on_the_cores_conf_yml_names() -> None:
+def test_vm_is_pinned_to_the_cores_of_conf_yml() -> None:
     config = parse(b"vms_ring: [{id: 6, cpus: [2, 3]}, {id: 7}]", "conf.yml")
     assert [single_vm(config, MACHINE, paths(), "ring", vm, None).cpus for vm in (6, 7)] == [(2, 3), ()]
 
 
-def test_a_folder_too_long_for_sockets_is_refused_before_the_start(config: Config) -> None:
+def test_too_long_socket_folder_is_refused(config: Config) -> None:
     made = make(config, Flags(), MACHINE, paths())
     preflight._check_length(replace(made, sock_dir=f"/{'x' * 94}"))
     with pytest.raises(HostError, match=r"too long for the folder of vhost-user sockets \(95 bytes at most\)"):

@@ -1,4 +1,4 @@
-"""What goes into a template, and the machine that puts it there."""
+"""The contents of a template, and the VM that installs them."""
 
 import hashlib
 import tarfile
@@ -19,7 +19,7 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_bundle_has_all_files_and_their_sums(tmp_path: Path, program: Path) -> None:
+def test_bundle_has_all_files_and_checksums(tmp_path: Path, program: Path) -> None:
     Provisioner(program=program).bundle(tmp_path / "files.tar")
     with tarfile.open(tmp_path / "files.tar") as tar:
         content = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
@@ -34,12 +34,12 @@ def test_the_bundle_has_all_files_and_their_sums(tmp_path: Path, program: Path) 
     assert (tmp_path / "files.tar").stat().st_size % 512 == 0  # a disk has whole sectors
 
 
-def test_the_digest_is_the_programs_and_none_without_one(tmp_path: Path, program: Path) -> None:
+def test_digest_is_that_of_the_program_or_none(tmp_path: Path, program: Path) -> None:
     assert Provisioner(program=program).digest() == hashlib.sha256(program.read_bytes()).hexdigest()
     assert Provisioner(program=tmp_path / "none").digest() is None
 
 
-def test_the_machine_has_no_network_and_only_reads_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_provisioning_vm_has_no_network_and_reads_the_files_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provision, "find_program", lambda program: program)
     words = Provisioner().argv(Path("/i/or.tmp"), Path("/w/files.tar"), Path("/w/seed.img"))
     drives = [words[n + 1] for n, word in enumerate(words) if word == "-drive"]
@@ -51,7 +51,7 @@ def test_the_machine_has_no_network_and_only_reads_the_files(monkeypatch: pytest
     assert "stream,id=outside,server=off,addr.type=fd,addr.str=7" in words  # steps may fetch something
 
 
-def test_steps_go_in_with_their_files(tmp_path: Path, program: Path) -> None:
+def test_steps_are_bundled_with_their_files(tmp_path: Path, program: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "run me").write_text("#!/bin/sh\n")
@@ -69,7 +69,7 @@ def test_steps_go_in_with_their_files(tmp_path: Path, program: Path) -> None:
     assert command(1, steps[1]) == """mkdir -p "$(dirname '/opt/my tools')" && cp -rpT /run/nf/step/1 '/opt/my tools'"""
 
 
-def test_the_digest_follows_steps_and_the_files_they_copy(tmp_path: Path, program: Path) -> None:
+def test_digest_depends_on_steps_and_copied_files(tmp_path: Path, program: Path) -> None:
     (tmp_path / "a").write_text("one")
     filler = Provisioner(program=program, steps=(Step(file="a", to="/a"),), folder=tmp_path)
     line = Provisioner(program=program, steps=(Step(run="x"),))

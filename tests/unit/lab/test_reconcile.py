@@ -1,4 +1,4 @@
-"""What is wanted, what is known, what runs -> what is to be done."""
+"""The changes that follow from the desired plan, the recorded state and the running parts."""
 
 from dataclasses import replace
 
@@ -20,9 +20,9 @@ def plan(config: Config | None = None, **flags: int) -> Plan:
     return make(config or load(ROOT / "conf.yml"), Flags(**flags), Facts(cpus=(0, 1)), paths())  # type: ignore[arg-type]
 
 
-def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Changes:
-    """``running``: as the old plan says they were started."""
-    return reconcile(wanted, old, {name: (old or wanted).part(name).program for name in running}, running)
+def do(new_plan: Plan, old: Plan | None, running: tuple[str, ...]) -> Changes:
+    """``running``: names of parts that run as in the old plan."""
+    return reconcile(new_plan, old, {name: (old or new_plan).part(name).program for name in running}, running)
 
 
 @pytest.mark.parametrize(
@@ -34,34 +34,34 @@ def do(wanted: Plan, old: Plan | None, running: tuple[str, ...]) -> Changes:
         (("ctrler", "pri", "sec1", "vm_r6", "vm_v11"), ("sec2",), ()),
         (("pri", "sec1", "sec2", "vm_r6", "vm_v11"), ("ctrler",), ()),
         (("ctrler", "pri", "sec1", "sec2", "vm_r6"), ("vm_v11",), ()),
-        # What a primary that has gone left cannot go on with the next one; guests can.
+        # Secondaries cannot continue with a new primary; guests can.
         (("ctrler", "sec1", "sec2", "vm_r6", "vm_v11"), ("pri", "sec1", "sec2"), ("sec1", "sec2")),
         (("ctrler", "sec2"), ("pri", "sec1", "sec2", "vm_r6", "vm_v11"), ("sec2",)),
     ],
 )
-def test_what_is_missing_is_started_and_what_runs_is_left(
+def test_missing_parts_are_started_and_running_parts_kept(
     running: tuple[str, ...], start: tuple[str, ...], stop: tuple[str, ...]
 ) -> None:
     changes = do(plan(), plan(), running)
     assert (changes.start, changes.stop) == (start, stop)
-    assert set(changes.wait) == set(running) - set(stop), "what runs must be ready in the end"
+    assert set(changes.wait) == set(running) - set(stop), "running parts must be ready in the end"
     assert set(changes.fresh) == set(ALL) - set(running)
     assert changes.plan == plan()
 
 
-def test_a_first_start_is_the_plan_itself() -> None:
+def test_first_start_starts_the_whole_plan() -> None:
     changes = reconcile(plan(), None, {}, ())
     assert changes == Changes(plan(), ALL)
 
 
-def test_more_than_before_is_added_in_the_order_of_the_plan() -> None:
+def test_added_parts_start_in_the_order_of_the_plan() -> None:
     changes = do(plan(nof_sec=3, nof_vhost=2, nof_working=2), plan(), ALL)
     assert changes.start == ("sec3", "vm_v12") and not changes.stop and not changes.notes
     assert [w.name for w in changes.plan.windows] == ["ctrler", "pri", "sec", "vm_r", "vm_v", "w0", "w1"]
     assert changes.plan.windows[2].panes == ("sec1", "sec2", "sec3") and changes.plan.flags.nof_sec == 3
 
 
-def test_fewer_than_before_is_told_and_left() -> None:
+def test_parts_no_longer_requested_are_reported_and_kept() -> None:
     old = plan(nof_sec=3, nof_vhost=2, nof_working=2)
     running = tuple(part.name for part in old.parts)
     changes = do(plan(nof_sec=1, nof_ring=0, nof_vhost=0), old, running)
@@ -74,7 +74,7 @@ def test_fewer_than_before_is_told_and_left() -> None:
     assert not dead.start and "sec2: not requested now, and stays in the session" in dead.notes
 
 
-def test_a_conf_that_differs_is_told_part_by_part_and_changes_nothing() -> None:
+def test_changed_conf_is_reported_per_part_and_changes_nothing() -> None:
     text = (ROOT / "conf.yml").read_text().replace("0x0C", "0x30000").encode()
     changes = do(plan(parse(text, "c")), plan(), ALL)
     assert changes.notes == (
@@ -83,28 +83,28 @@ def test_a_conf_that_differs_is_told_part_by_part_and_changes_nothing() -> None:
     assert not changes.start and changes.plan.part("sec1") == plan().part("sec1"), "known as it runs"
 
 
-def test_a_part_started_by_hand_in_another_way_is_known_as_it_runs() -> None:
+def test_part_restarted_by_hand_is_recorded_as_it_runs() -> None:
     program = (*plan().part("sec1").program, "--more")
     changes = reconcile(plan(), plan(), {"sec1": program, "ctrler": (), "pri": ()}, ALL)
     assert changes.plan.part("sec1").program == program
     assert changes.notes == ("sec1: runs with --more, which conf.yml and the flags do not specify: sppr restart sec1",)
 
 
-def test_a_part_that_runs_keeps_its_server_when_turns_change() -> None:
-    old, wanted = plan(nof_sec=1, nof_vhost=2), plan(nof_sec=2, nof_vhost=2)
-    assert old.part("vm_v12").server != wanted.part("vm_v12").server
-    changes = do(wanted, old, tuple(p.name for p in old.parts))
+def test_running_vm_keeps_its_server() -> None:
+    old, new_plan = plan(nof_sec=1, nof_vhost=2), plan(nof_sec=2, nof_vhost=2)
+    assert old.part("vm_v12").server != new_plan.part("vm_v12").server
+    changes = do(new_plan, old, tuple(p.name for p in old.parts))
     assert changes.plan.part("vm_v12").server == old.part("vm_v12").server and not changes.notes
 
 
-def test_what_the_primary_that_runs_left_stays_known() -> None:
+def test_settings_of_the_running_primary_are_kept() -> None:
     old = replace(plan(), file_prefix="before", vdev_sockets=("/tmp/sock9",))
     assert do(plan(), old, ALL).plan.file_prefix == "before"
     assert do(plan(), old, ("ctrler",)).plan.file_prefix == "spp"
     assert "/tmp/sock9" in do(plan(), old, ("ctrler",)).plan.sockets
 
 
-def test_a_part_whose_pane_is_gone_is_told_and_left() -> None:
+def test_part_without_a_pane_is_reported_and_kept() -> None:
     there = plan()
     changes = reconcile(
         there, there, {p.name: p.program for p in there.parts}, ("ctrler", "pri", "sec1", "sec2", "vm_r6")
@@ -112,7 +112,7 @@ def test_a_part_whose_pane_is_gone_is_told_and_left() -> None:
     assert not changes.start and changes.notes == ("vm_v11: runs, but its pane is gone: sppr restart vm_v11",)
 
 
-def test_a_secondary_that_outlived_its_primary_is_started_again() -> None:
+def test_secondary_of_a_dead_primary_is_restarted() -> None:
     there = plan()
     changes = reconcile(there, there, {p.name: p.program for p in there.parts}, ALL, ("sec2",))
     assert (changes.start, changes.stop) == (("sec2",), ("sec2",)) and "pri" in changes.wait
@@ -130,7 +130,7 @@ def test_a_secondary_that_outlived_its_primary_is_started_again() -> None:
         (("ctrler",), ALL, ("ctrler",), ("ctrler",), ()),
     ],
 )
-def test_restart_takes_along_what_must(
+def test_restart_includes_dependent_parts(
     names: tuple[str, ...],
     running: tuple[str, ...],
     start: tuple[str, ...],
@@ -144,7 +144,7 @@ def test_restart_takes_along_what_must(
 
 
 def moved(key: str = "pri_port: 5555", to: str = "pri_port: 5556") -> Plan:
-    """The plan of a conf.yml in which one setting was changed."""
+    """Return the plan of a conf.yml with one changed setting."""
     text = (ROOT / "conf.yml").read_text()
     assert key in text
     return plan(parse(text.replace(key, to).encode(), "c"))
@@ -166,34 +166,34 @@ def moved(key: str = "pri_port: 5555", to: str = "pri_port: 5556") -> Plan:
         ("host: 127.0.0.1", "host: 127.0.0.1\n  rest_port: 7788", ("ctrler",), ALL, []),
     ],
 )
-def test_a_controller_does_not_move_away_from_those_that_call_it(
+def test_controller_cannot_move_away_from_connected_parts(
     key: str, to: str, names: tuple[str, ...], running: tuple[str, ...], together: list[str]
 ) -> None:
-    """A guest of our own controller stays connected: QEMU connects it to a unix socket."""
+    """A guest stays connected to our controller: QEMU connects to a unix socket."""
     there = plan()
     programs = {name: there.part(name).program for name in running}
     assert address_conflicts(moved(key, to), names, programs, there) == together
 
 
-def test_a_restart_takes_the_settings_of_the_lab_along() -> None:
-    wanted = moved("primary:", "primary:\n  memory: 640")
-    assert replan(plan(), ["sec1"], ALL, {}, wanted).plan.memory == 512
-    assert replan(plan(), ["pri"], ALL, {}, wanted).plan.memory == 640
+def test_restart_of_the_primary_applies_lab_settings() -> None:
+    new_plan = moved("primary:", "primary:\n  memory: 640")
+    assert replan(plan(), ["sec1"], ALL, {}, new_plan).plan.memory == 512
+    assert replan(plan(), ["pri"], ALL, {}, new_plan).plan.memory == 640
     ports = moved()
     assert replan(plan(), ["pri"], ALL, {}, ports).plan.tcp_ports == plan().tcp_ports
     changes = replan(plan(), ["ctrler"], ("ctrler", "pri"), {}, ports)
     assert changes.plan.tcp_ports == ports.tcp_ports and changes.plan.part("pri") == plan().part("pri")
     idle = replan(plan(), ["ctrler"], ("ctrler",), {}, ports)
-    assert idle.plan.part("pri") == ports.part("pri"), "what does not run is known as conf.yml has it"
+    assert idle.plan.part("pri") == ports.part("pri"), "a stopped part is recorded as in conf.yml"
 
 
-def test_a_restart_takes_the_part_as_it_is_now() -> None:
+def test_restart_applies_the_changed_part() -> None:
     new = replace(plan().part("sec1"), program=("/x",))
     assert replan(plan(), ["sec1"], ALL, {"sec1": new}).plan.part("sec1") == new
 
 
 @pytest.mark.parametrize(
-    ("runs", "wanted", "message"),
+    ("runs", "planned", "message"),
     [
         (["p", "-l", "1,2"], ["p", "-l", "1,2"], None),
         (["p", "-l", "1,2"], ["p", "-l", "1,3"], "runs with -l 1,2, but conf.yml and the flags specify -l 1,3"),
@@ -202,14 +202,14 @@ def test_a_restart_takes_the_part_as_it_is_now() -> None:
         (["p", "--", "-n", "1"], ["p", "--"], "runs with -n 1, which conf.yml and the flags do not specify"),
     ],
 )
-def test_a_difference_names_the_options(runs: list[str], wanted: list[str], message: str | None) -> None:
-    assert difference(runs, wanted) == message
+def test_difference_names_the_options(runs: list[str], planned: list[str], message: str | None) -> None:
+    assert difference(runs, planned) == message
 
 
-def test_a_restart_policy_that_conf_yml_changed_is_told() -> None:
+def test_changed_restart_policy_is_reported() -> None:
     old = plan()
-    wanted = replace(old, parts=tuple(replace(p, restarts=3) if p.name == "sec1" else p for p in old.parts))
-    assert do(wanted, old, ALL).notes == (
+    new_plan = replace(old, parts=tuple(replace(p, restarts=3) if p.name == "sec1" else p for p in old.parts))
+    assert do(new_plan, old, ALL).notes == (
         "sec1: runs with restart: no, but conf.yml specifies restart: on-failure (max 3, delay 1): sppr restart sec1",
     )
-    assert do(wanted, wanted, ALL).notes == ()
+    assert do(new_plan, new_plan, ALL).notes == ()

@@ -1,4 +1,4 @@
-"""A session's folder that was spoiled: what is told of it, and what is never followed."""
+"""A damaged session folder: its report, and links that are never followed."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def folder() -> Path:
     return made
 
 
-def test_a_state_nested_too_deep_is_broken(folder: Path) -> None:
+def test_too_deeply_nested_state_is_broken(folder: Path) -> None:
     (folder / "state.json").write_text("[" * 100_000)
     (folder / "footprint.json").write_text("[" * 100_000)
     with pytest.raises(states.UnreadableState, match="cannot be read"):
@@ -28,7 +28,7 @@ def test_a_state_nested_too_deep_is_broken(folder: Path) -> None:
     assert footprint.read(folder) is None
 
 
-def test_a_link_is_neither_read_nor_emptied(folder: Path) -> None:
+def test_link_is_neither_read_nor_emptied(folder: Path) -> None:
     (folder / "state.json").write_text("{}")
     link = sessions_dir() / "link"
     link.symlink_to(folder)
@@ -38,7 +38,7 @@ def test_a_link_is_neither_read_nor_emptied(folder: Path) -> None:
     assert (folder / "state.json").exists()
 
 
-def test_a_folder_of_somebody_else_is_neither(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_of_another_user_is_neither_read_nor_emptied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.getuid() == 0:
         os.chown(folder, 65534, 65534)
     else:
@@ -47,18 +47,16 @@ def test_a_folder_of_somebody_else_is_neither(folder: Path, monkeypatch: pytest.
         states.load("lab" if os.getuid() == 0 else "etc")
 
 
-def test_the_prefix_is_found_in_a_command_line() -> None:
+def test_prefix_is_found_in_a_command_line() -> None:
     words = [["spp_primary", "--file-prefix", "a", "--huge-dir=/mnt/h"], ["spp_nfv", "--file-prefix=b"], ["sh"]]
     assert footprint.prefixes(words) == {"a": "/mnt/h", "b": ""}
 
 
-def test_a_part_that_was_stopped_while_it_was_to_run_again_does_not(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_part_stopped_before_its_restart_stays_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "state.json").write_text("{}")
     files = PaneFiles(folder, "sec1")
     files.stopped.touch()
-    states.record_start(folder, "sec1", ["spp_nfv"])  # typed by somebody
+    states.record_start(folder, "sec1", ["spp_nfv"])  # typed by a user
     monkeypatch.setenv(POLICY_VARIABLE, "yes")
     with pytest.raises(SpprError, match="sec1: was stopped"):
         states.record_start(folder, "sec1", ["spp_nfv"])
@@ -66,7 +64,7 @@ def test_a_part_that_was_stopped_while_it_was_to_run_again_does_not(
     states.record_start(folder, "sec1", ["spp_nfv"])
 
 
-def test_processes_of_a_broken_state_are_known_by_their_records(folder: Path) -> None:
+def test_processes_of_a_broken_state_are_found_by_their_records(folder: Path) -> None:
     (folder / "state.json").write_text("{}")
     states.record_start(folder, "pri", ["spp_primary"])
     (folder / "state.json").write_text("{")

@@ -1,4 +1,4 @@
-"""What is swept when a lab goes down, and what is not."""
+"""Clean-up of files when a lab goes down."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from sppr.host.root import privilege
 from sppr.lab.down import teardown
 
 
-def test_root_sweeps_no_folder_where_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any user can make /tmp/dpdk a link to a folder of root's."""
+def test_root_cleans_up_no_folder_where_others_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any user can make /tmp/dpdk a link to a folder of root."""
     monkeypatch.setattr(teardown, "Path", lambda path: tmp_path / str(path).lstrip("/"))
     monkeypatch.setattr(privilege, "is_root", lambda: True)
     victim = tmp_path / "root/lab"

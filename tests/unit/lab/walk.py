@@ -20,7 +20,7 @@ def peers(parts: Iterable[Part]) -> dict[Place, Place]:
 
 
 def walk(legs: Sequence[Leg], parts: Sequence[Part], start: Place) -> Iterator[Place]:
-    """Yield the places that a frame comes to which ``start`` receives; the last one is where it leaves the lab.
+    """Yield the ports that a frame passes, beginning at ``start``. At the last one it leaves the lab.
     A frame in a loop is followed for 1000 places."""
     patches = {(leg.process, leg.src): leg.dst for leg in legs}
     links = peers(parts)

@@ -1,4 +1,4 @@
-"""Which frames of a guest may leave for other machines, and that frames stay whole in whatever pieces they come."""
+"""Which frames of a guest may reach other machines, and reassembly of frames from partial reads."""
 
 import socket
 import struct
@@ -13,7 +13,7 @@ ELSEWHERE, HERE, DNS = (socket.inet_aton(text) for text in ("192.0.2.1", "192.0.
 
 @pytest.fixture(autouse=True)
 def routes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What the kernel was asked about."""
+    """The addresses that were looked up in the kernel's routes."""
     asked: list[bytes] = []
     monkeypatch.setattr(guest_filter, "is_remote", lambda to: (asked.append(to), to == ELSEWHERE)[1])
     return asked
@@ -45,11 +45,11 @@ def frame(
         (b"", False),
     ],
 )
-def test_a_frame_passes_to_another_machine_only(sent: bytes, passes: bool) -> None:
+def test_frame_passes_only_to_another_machine(sent: bytes, passes: bool) -> None:
     assert Filter(DNS).passes(memoryview(sent)) is passes
 
 
-def test_the_kernel_is_asked_again_after_a_while(routes: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_route_is_looked_up_again_after_a_while(routes: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     rules, now = Filter(), [100.0]
     monkeypatch.setattr(guest_filter.time, "monotonic", lambda: now[0])
     for seconds in (100.0, 101.0, 102.5, 103.0):
@@ -59,7 +59,7 @@ def test_the_kernel_is_asked_again_after_a_while(routes: list[bytes], monkeypatc
 
 
 @pytest.mark.parametrize("piece", [1, 3, 7, 1000])
-def test_frames_stay_whole_and_what_is_dropped_leaves_no_trace(piece: int) -> None:
+def test_partial_reads_are_reassembled_and_dropped_frames_removed(piece: int) -> None:
     good, bad = frame(ELSEWHERE), frame(HERE)
     sent = b"".join(struct.pack("!I", len(one)) + one for one in (good, bad, b"", bad, good, good))
     (ours, guest), (outside, theirs) = socket.socketpair(), socket.socketpair()
@@ -72,7 +72,7 @@ def test_frames_stay_whole_and_what_is_dropped_leaves_no_trace(piece: int) -> No
         assert theirs.recv(1 << 16) == (struct.pack("!I", len(good)) + good) * 3
 
 
-def test_a_length_that_no_frame_has_ends_it() -> None:
+def test_impossible_length_closes_the_connection() -> None:
     ours, guest = socket.socketpair()
     with ours, guest:
         ours.sendall(b"\xff\xff\xff\xff" + b"x" * 100)
@@ -80,6 +80,6 @@ def test_a_length_that_no_frame_has_ends_it() -> None:
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "224.0.0.251"])  # noqa: S104
-def test_the_kernel_says_what_is_no_other_machine(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_of_this_machine_is_not_remote(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert guest_filter.is_remote(socket.inet_aton(text)) is False

@@ -1,4 +1,4 @@
-"""KVM is tried, once; a verdict is kept for this boot of the host and this QEMU."""
+"""KVM is tried once; the result is cached for this boot of the host and this QEMU."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from sppr.qemu import kvm
 
 
 def fake_qemu(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
-    """A QEMU that notes each call, and then does ``body``."""
+    """A QEMU that logs each call, then runs ``body``."""
     calls = folder / "calls"
     program = folder / "bin" / "qemu-system-x86_64"
     program.parent.mkdir(exist_ok=True)
@@ -20,7 +20,7 @@ def fake_qemu(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
     return calls
 
 
-def test_a_guest_that_came_up_is_believed_and_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kvm_that_runs_a_guest_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = fake_qemu(tmp_path, monkeypatch, "exit 33")
     assert kvm.guest_boots("boot1") and kvm.guest_boots("boot1")
     [line] = calls.read_text().splitlines()
@@ -28,24 +28,24 @@ def test_a_guest_that_came_up_is_believed_and_asked_once(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("body", ["exit 1", "exit 0", "kill -ABRT $$"])
-def test_any_other_end_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+def test_any_other_exit_status_means_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     fake_qemu(tmp_path, monkeypatch, body)
     assert not kvm.guest_boots("boot1")
 
 
-def test_a_guest_that_hangs_is_killed_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_guest_is_killed_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_qemu(tmp_path, monkeypatch, "exec sleep 60")
     assert not kvm.try_boot("kvm", "host", seconds=0.2)
 
 
-def test_another_boot_or_another_qemu_is_tried_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_boot_or_qemu_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = fake_qemu(tmp_path, monkeypatch, "exit 33")
     assert kvm.guest_boots("boot1") and kvm.guest_boots("boot2")
     fake_qemu(tmp_path, monkeypatch, "exit 1 ")
     assert not kvm.guest_boots("boot2") and len(calls.read_text().splitlines()) == 3
 
 
-def test_a_broken_cache_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_cache_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_qemu(tmp_path, monkeypatch, "exit 33")
     sessions_dir().mkdir(parents=True)
     for text in ("{", "[]", '{"x": 1}'):
@@ -54,6 +54,6 @@ def test_a_broken_cache_is_no_verdict(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(json.loads((sessions_dir() / ".kvm.json").read_text()).values()) == [True]
 
 
-def test_without_a_qemu_there_is_no_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_qemu_kvm_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sppr.qemu.kvm.which", lambda _: None)
     assert not kvm.guest_boots("boot1")

@@ -1,4 +1,4 @@
-"""The hand on a guest's console, tried on shell scripts that speak as a guest does."""
+"""The serial console of a guest, tested with shell scripts that behave as a guest."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,21 +25,21 @@ def guest(tmp_path: Path) -> GuestOf:
 SHELL = "echo booting; exec env -i PS1='root@vm:~# ' PATH=$PATH HOME=/ /bin/sh -i 2>&1"
 
 
-def test_commands_run_one_by_one_and_give_what_they_print(guest: GuestOf) -> None:
+def test_commands_run_in_order_and_return_their_output(guest: GuestOf) -> None:
     with guest(SHELL) as vm:
         vm.wait_shell(Deadline(20))
         assert vm.run("echo one; echo two", Deadline(20)).endswith("one\ntwo")
         assert vm.run("true", Deadline(20)).endswith("")
 
 
-def test_a_command_that_fails_is_told_with_what_it_said(guest: GuestOf) -> None:
+def test_failing_command_is_reported_with_its_output(guest: GuestOf) -> None:
     with guest(SHELL) as vm:
         vm.wait_shell(Deadline(20))
         with pytest.raises(LaunchError, match=r"(?s)sh -c .*: exited with status 7.*last: .*no luck\n"):
             vm.run("sh -c 'echo no luck; exit 7'", Deadline(20))
 
 
-def test_a_panic_ends_the_wait_at_once(guest: GuestOf) -> None:
+def test_kernel_panic_ends_the_wait_at_once(guest: GuestOf) -> None:
     deadline = Deadline(20)
     message = r"(?s)Kernel panic - not syncing: VFS.*waited for a root shell"
     panics = "echo; echo 'Kernel panic - not syncing: VFS'; sleep 60"
@@ -48,8 +48,8 @@ def test_a_panic_ends_the_wait_at_once(guest: GuestOf) -> None:
     assert deadline.elapsed() < 15
 
 
-def test_a_guest_that_takes_a_moment_to_die_is_waited_for(guest: GuestOf) -> None:
-    """pexpect looks once, 0.1 s after SIGKILL. Here that look finds the guest still there, as on a loaded machine."""
+def test_exit_after_sigkill_is_awaited(guest: GuestOf) -> None:
+    """pexpect checks once, 0.1 s after SIGKILL. Here the guest still runs at that check, as on a loaded machine."""
     with guest("sleep 60") as vm:
         child, dead = vm._guest.ptyproc, Deadline(1.5)
         is_alive = child.isalive
@@ -57,16 +57,14 @@ def test_a_guest_that_takes_a_moment_to_die_is_waited_for(guest: GuestOf) -> Non
     assert dead.expired() and not psutil.pid_exists(child.pid)
 
 
-def test_an_end_and_a_silence_are_told_apart(guest: GuestOf) -> None:
+def test_exit_and_silence_have_different_messages(guest: GuestOf) -> None:
     with guest("echo gone") as vm, pytest.raises(LaunchError, match=r"(?s)QEMU exited.*last: gone"):
         vm.wait_shell(Deadline(20))
     with guest("echo hm; sleep 60") as vm, pytest.raises(NotReady, match=r"(?s)waited 1 s for a root shell.*last: hm"):
         vm.wait_shell(Deadline(1))
 
 
-def test_a_login_prompt_is_no_shell_but_one_that_logs_in_by_itself_is(
-    guest: GuestOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_login_prompt_is_a_shell_only_with_automatic_login(guest: GuestOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial, "_AUTOLOGIN", 0.5)
     with guest("printf 'vm login: '; sleep 60") as vm, pytest.raises(LoginRequired):
         vm.wait_shell(Deadline(20))

@@ -96,7 +96,7 @@ def test_calls_with_a_result(
     assert controller.requests == [request_]
 
 
-def test_the_address_and_the_limit_are_those_given(controller: Controller) -> None:
+def test_calls_use_the_given_address_and_limit(controller: Controller) -> None:
     ControlClient(Path("/x/ctl.sock"), timeout=0.5).clear()
     ControlClient("10.0.0.1:7777").clear()
     assert controller.calls == [("/x/ctl.sock", 0.5), ("10.0.0.1:7777", 5.0)]
@@ -172,7 +172,7 @@ def test_an_error_names_the_body_of_the_request(controller: Controller) -> None:
 
 
 @pytest.mark.parametrize("target", ["nfv:0", "nfv", "vf:x", "host:1", ""])
-def test_a_target_that_is_no_process_is_not_asked(controller: Controller, target: str) -> None:
+def test_invalid_target_is_not_called(controller: Controller, target: str) -> None:
     with pytest.raises(ControlError) as caught:
         CLIENT.forward(target)
     assert caught.value.hint == "targets are primary, nfv:1, nfv:2, ..." and caught.value.what
@@ -200,7 +200,7 @@ PATCHES = [{"src": "phy:0", "dst": "ring:0"}, {"src": "phy:0 nq 1", "dst": "ring
     ("target", "path", "running"),
     [("nfv:1", "/v1/nfvs/1", True), ("nfv:1", "/v1/nfvs/1", False), ("primary", "", True)],
 )
-def test_without_a_call_for_one_patch_all_are_made_again(
+def test_without_a_call_for_one_patch_all_are_reset_and_restored(
     controller: Controller, error: bytes, target: str, path: str, running: bool
 ) -> None:
     status: dict[str, object] = {"status": "running" if running else "idling", "patches": PATCHES}

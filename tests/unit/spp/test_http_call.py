@@ -1,4 +1,4 @@
-"""sppr.spp.http_call against a server that sends exactly these bytes."""
+"""sppr.spp.http_call with a server that sends given bytes."""
 
 import socket
 import threading
@@ -33,18 +33,18 @@ def answered(folder: Path, raw: bytes, *, step: int = 1 << 16) -> tuple[tuple[in
 
 
 @pytest.mark.parametrize("step", [1, 7, 65536])
-def test_body_by_content_length(tmp_path: Path, step: int) -> None:
+def test_body_ends_at_its_content_length(tmp_path: Path, step: int) -> None:
     raw = b"HTTP/1.0 200 OK\r\nServer: x\r\nContent-Length: 4\r\n\r\n[{}]"
     found, request = answered(tmp_path, raw, step=step)
     assert found == (200, b"[{}]")
     assert request == b'PUT /v1/nfvs/1/ports HTTP/1.0\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n{"a": 1}'
 
 
-def test_body_up_to_the_end_of_the_connection(tmp_path: Path) -> None:
+def test_body_without_length_ends_with_the_connection(tmp_path: Path) -> None:
     assert answered(tmp_path, b"HTTP/1.1 404 Not Found\r\n\r\nno such process")[0] == (404, b"no such process")
 
 
-def test_no_content(tmp_path: Path) -> None:
+def test_reply_without_content_has_no_body(tmp_path: Path) -> None:
     assert answered(tmp_path, b"HTTP/1.0 204 No Content\r\nX: y\r\n\r\n")[0] == (204, b"")
 
 
@@ -57,18 +57,18 @@ def test_no_content(tmp_path: Path) -> None:
         (b"HTTP/1.0 200 OK\r\nContent-Le", "cut off"),
     ],
 )
-def test_bad_answers(tmp_path: Path, raw: bytes, reason: str) -> None:
+def test_invalid_reply_is_an_error(tmp_path: Path, raw: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         answered(tmp_path, raw)
 
 
-def test_an_answer_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reply_that_is_too_long_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_call, "MAX_RESPONSE", 50)
     with pytest.raises(ValueError, match="more than 50 bytes"):
         answered(tmp_path, b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 100)
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_refused_connection_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         http_call.call(str(tmp_path / "none.sock"), 1.0, "GET", "/")
 
@@ -103,7 +103,7 @@ def test_a_call_over_tcp_without_a_body() -> None:
 
 
 @pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
-def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path, family: int) -> None:
+def test_server_without_a_reply_times_out(tmp_path: Path, family: int) -> None:
     with socket.socket(family) as listener:
         listener.bind(str(tmp_path / "x.sock") if family == socket.AF_UNIX else ("127.0.0.1", 0))
         listener.listen()

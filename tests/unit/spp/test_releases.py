@@ -177,7 +177,7 @@ def test_a_tree_without_the_controllers_of_its_release(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_an_interpreter_that_cannot_run_a_controller(
+def test_unsuitable_interpreter_is_an_error(
     monkeypatch: pytest.MonkeyPatch, version: str, program: str, answer: dict[str, object], what: str, hint: str
 ) -> None:
     asked: list[list[str]] = []
@@ -197,13 +197,13 @@ def test_an_interpreter_that_cannot_run_a_controller(
     ("version", "program", "yaml"),
     [("18.08.2", "spp-ctl", ""), ("18.08.2", "spp.py", "5.4"), ("18.08.3", "spp.py", "6")],
 )
-def test_an_interpreter_that_can(monkeypatch: pytest.MonkeyPatch, version: str, program: str, yaml: str) -> None:
+def test_interpreter_is_accepted(monkeypatch: pytest.MonkeyPatch, version: str, program: str, yaml: str) -> None:
     text = json.dumps({"major": 3, "missing": [], "yaml": yaml})
     monkeypatch.setattr(releases, "run", lambda *_, **__: SimpleNamespace(stdout=text))
     releases.check_python("/p", Version(version), program)
 
 
-def test_the_interpreter_is_asked_for_real() -> None:
+def test_query_runs_in_a_real_interpreter() -> None:
     assert releases.major_version(sys.executable) == 3
     asked = subprocess.run(
         [sys.executable, "-c", releases._QUERY_SCRIPT, "json", "no_such_module"], capture_output=True, check=True
@@ -212,7 +212,7 @@ def test_the_interpreter_is_asked_for_real() -> None:
 
 
 @pytest.mark.parametrize("error", [LaunchError("x\nno such program", hint=""), ValueError("no such program")])
-def test_what_is_not_python(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_program_other_than_python_is_an_error(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def run(*_: object, **__: object) -> None:
         raise error
 

@@ -8,7 +8,7 @@ from sppr.tmux.commands import MAX_CALL_BYTES, MAX_CALL_WORDS, PaneSpec, WindowS
 
 
 @pytest.mark.parametrize("argument", ["x", "x" * 500], ids=["many words", "long words"])
-def test_a_long_sequence_is_split_between_panes(argument: str) -> None:
+def test_long_sequence_is_split_between_panes(argument: str) -> None:
     panes = tuple(PaneSpec(f"p{n}", Path("/"), ("sh", "-c", *[argument] * 10), None) for n in range(60))
     made = list(create_commands("s", [WindowSpec("w", panes)], (80, 24), {}, "owner"))
     assert len(made) > 1

@@ -1,4 +1,4 @@
-"""The pane's script, run by a real /bin/sh over programs that fail."""
+"""The script of a pane, run by /bin/sh with programs that fail."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from sppr.wait import last_lines
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Write the pane of a program (text of a shell script), let it through its gate, and give all it printed."""
+    """Run the pane script of a program (text of a shell script), open its gate, and return its output."""
     monkeypatch.setenv("SHELL", "/bin/bash")
     files = PaneFiles(tmp_path, "part")
 
@@ -40,7 +40,7 @@ def runs(tmp_path: Path) -> int:
     return (tmp_path / "runs").read_text().count("ran")
 
 
-def test_a_storm_of_restarts_is_limited_and_ever_slower(run: Callable[..., str], tmp_path: Path) -> None:
+def test_restarts_are_limited_and_slow_down(run: Callable[..., str], tmp_path: Path) -> None:
     output = run("echo no; exit 7", Restart(3, 0.1))
     assert runs(tmp_path) == 4 and (tmp_path / "part.restarts").read_text() == "3\n"
     for number, pause in enumerate(("0.100", "0.200", "0.400"), 1):
@@ -56,7 +56,7 @@ def test_a_storm_of_restarts_is_limited_and_ever_slower(run: Callable[..., str],
     assert last_lines(tmp_path / "part.log", 1) == ["no"]
 
 
-def test_a_run_that_went_well_for_a_while_ends_the_row(run: Callable[..., str], tmp_path: Path) -> None:
+def test_long_run_resets_the_restart_count(run: Callable[..., str], tmp_path: Path) -> None:
     stop_in_the_end = f"[ $(wc -l <{tmp_path}/runs) -lt 5 ] || exit 0; kill -KILL $$"
     output = run(stop_in_the_end, Restart(1, 0.1, stable_s=0))
     assert runs(tmp_path) == 5 and output.count("status 137] restarting in 0.100 s (1 of 1 in a row)") == 4
@@ -64,7 +64,7 @@ def test_a_run_that_went_well_for_a_while_ends_the_row(run: Callable[..., str], 
 
 
 @pytest.mark.parametrize("end", ["exit 0", "kill -INT $$", "kill -TERM $$", "kill -HUP $$", "exit 130"])
-def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_path: Path, end: str) -> None:
+def test_part_stopped_by_a_user_is_not_restarted(run: Callable[..., str], tmp_path: Path, end: str) -> None:
     output = run(end, Restart(5, 0.1))
     assert runs(tmp_path) == 1 and "restarting in" not in output
 
@@ -85,7 +85,7 @@ def test_what_was_ended_by_somebody_stays_ended(run: Callable[..., str], tmp_pat
         ("echo oops >&2; exit 255", -1, "exited with status 255"),
     ],
 )
-def test_a_status_is_a_signal_only_where_the_kernel_reports_one(
+def test_exit_status_is_a_signal_only_if_the_kernel_reports_one(
     run: Callable[..., str], tmp_path: Path, shell: str, end: str, kept: int, shown: str
 ) -> None:
     printed = run(end, None, shell=shell)
@@ -95,7 +95,7 @@ def test_a_status_is_a_signal_only_where_the_kernel_reports_one(
 
 
 @pytest.mark.parametrize("status", [143, 129])
-def test_a_program_that_exits_with_the_number_of_a_signal_runs_again(
+def test_program_that_exits_with_a_signal_number_is_restarted(
     run: Callable[..., str], tmp_path: Path, status: int
 ) -> None:
     run(f"exit {status}", Restart(1, 0.01))
@@ -103,35 +103,33 @@ def test_a_program_that_exits_with_the_number_of_a_signal_runs_again(
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
-def test_a_pane_whose_folder_takes_no_report_still_runs_its_program(
-    run: Callable[..., str], tmp_path: Path, shell: str
-) -> None:
+def test_program_runs_when_its_report_cannot_be_written(run: Callable[..., str], tmp_path: Path, shell: str) -> None:
     (tmp_path / "part.report").mkdir()
     assert "oops" in run("echo oops >&2; exit 7", None, shell=shell)
     assert runs(tmp_path) == 1 and (tmp_path / "part.exit").read_text() == "7\n"
 
 
-def test_without_a_policy_nothing_is_run_again(run: Callable[..., str], tmp_path: Path) -> None:
+def test_without_a_policy_nothing_is_restarted(run: Callable[..., str], tmp_path: Path) -> None:
     assert "restarting in" not in run("exit 1", None) and runs(tmp_path) == 1
 
 
-def test_what_never_was_ready_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:
+def test_part_that_was_never_ready_is_not_restarted(run: Callable[..., str], tmp_path: Path) -> None:
     assert "restarting in" not in run("exit 1", Restart(5, 0.1), ready=False) and runs(tmp_path) == 1
 
 
-def test_what_is_being_stopped_is_not_run_again(run: Callable[..., str], tmp_path: Path) -> None:
+def test_part_being_stopped_is_not_restarted(run: Callable[..., str], tmp_path: Path) -> None:
     assert "restarting in" not in run(f"touch {tmp_path}/part.stopped; kill -KILL $$", Restart(5, 0.1))
     assert runs(tmp_path) == 1
 
 
-def test_a_runscript_knows_who_runs_it(run: Callable[..., str], tmp_path: Path) -> None:
+def test_runscript_detects_that_a_pane_runs_it(run: Callable[..., str], tmp_path: Path) -> None:
     rc = tmp_path / ".bashrc"
     rc.write_text(f'echo "shell: ${{{pane.POLICY_VARIABLE}-nobody}}" >>{tmp_path}/who\n')
     run(f'echo "${{{pane.POLICY_VARIABLE}-nobody}}" >>{tmp_path}/who; exit 7', Restart(1, 0.01))
     assert (tmp_path / "who").read_text().splitlines() == ["nobody", "yes", "shell: nobody"]
 
 
-def test_the_last_line_of_a_part_that_waits_for_its_next_run_is_its_own(tmp_path: Path) -> None:
+def test_last_line_while_waiting_for_a_restart_is_of_the_program(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(
         "EAL: bad\n\n[sec1 exited with status 1] restarting in 4.000 s (3 of 5 in a row); Ctrl-C cancels the restart\n"

@@ -1,0 +1,46 @@
+import pytest
+
+from sppr.spp.names import Target, check_id, check_uid, parse_target, printable
+
+
+@pytest.mark.parametrize(
+    "uid",
+    ["phy:0", "ring:99", "vhost:127", "pcap:1", "nullpmd:0", "tap:0", "memif:3", "pipe:0", "phy:0nq1", "phy:10nq15"],
+)
+def test_uid_is_a_port_type_and_number(uid: str) -> None:
+    assert check_uid(uid) == uid
+
+
+BAD_UIDS = ["ring", "ring:", ":0", "ring:x", "ring:-1", "ring:1000", "ring:01", "Ring:0", "eth:0", "ring:0 ", "ring 0"]
+BAD_UIDS += ["ring:0\n", "ring:0nq1", "phy:0nq", "phy:0 nq 1", "ring:0;exit", "ring:²", ""]
+
+
+@pytest.mark.parametrize("uid", [*BAD_UIDS, None, 3, ["ring:0"], {"port": "ring:0"}])
+def test_invalid_uid_is_refused(uid: object) -> None:
+    with pytest.raises(ValueError, match="is not a port"):
+        check_uid(uid)
+
+
+def test_target_is_parsed() -> None:
+    assert parse_target("primary") == Target("primary")
+    assert parse_target("nfv:127") == Target("nfv", 127)
+    assert str(Target("nfv", 3)) == "nfv:3"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pri", "nfv", "nfv:", "nfv:0", "nfv:128", "nfv:x", "nfv:1:2", "vf:1", "primary:1"]
+)
+def test_invalid_target_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not the id|names no process"):
+        parse_target(text)
+
+
+@pytest.mark.parametrize("text", ["0", "128", "-1", "1.0", "", "²", "99999999999999999999"])
+def test_invalid_id_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="1 to 127"):
+        check_id(text)
+
+
+def test_printable_is_one_harmless_line() -> None:
+    assert printable("a\x1b[2Jb\nc\ud800") == "a [2Jb c"
+    assert printable("x" * 300, 10) == "xxxxxxxxxx..."
