@@ -9,7 +9,7 @@ JOBS   ?= 3
 
 NEEDS_UP := test -x $(BIN)/sppr || { echo "nothing is set up here yet: make up first" >&2; exit 1; }
 
-.PHONY: help up down status setup packages packages-test dataplane check test test-all bench bench-smoke fuzz kill-campaign mutants docs fmt clean
+.PHONY: help up down status setup packages packages-test dataplane lint check test test-all bench bench-smoke fuzz kill-campaign mutants docs fmt clean
 
 help: ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,12 +52,14 @@ $(VENV)/.test: $(VENV)/.up
 dataplane: packages ## build spp_primary, spp_nfv and spp_vm
 	@$(MAKE) -s -C sppr/dataplane
 
-check: packages $(VENV)/.test dataplane ## linters, types, unit and golden tests: seconds
+lint: packages $(VENV)/.test dataplane ## linters, types, unit tests of the data plane
 	@$(BIN)/ruff check . bin runscripts
 	@$(BIN)/ruff format --check -q . bin runscripts
 	@$(BIN)/mypy
 	@$(BIN)/clang-format --dry-run -Werror $$(find sppr/dataplane -name build -prune -o -name '*.[ch]' -print)
 	@$(MAKE) -s -C sppr/dataplane check
+
+check: lint ## lint, unit tests, messages for a wrong conf.yml: a minute or two
 	@$(BIN)/python -m pytest -q tests/unit tests/errors
 
 # SUITE=trixie: in a root of that Debian release (docs/distributions.md)

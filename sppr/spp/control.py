@@ -29,6 +29,10 @@ _HINTS = {
 }
 
 
+class ProcessNotConnected(ControlError):
+    """The process of a call is not connected to the controller (status 404)."""
+
+
 class ControlClient:
     """A client of one controller. Each call is one request of at most ``timeout`` seconds.
 
@@ -182,9 +186,9 @@ class ControlClient:
             ) from error
         if status >= 300:
             text = raw.decode("utf-8", "replace").strip()
-            raise ControlError(
-                f"{request}: {text} (status {status})", hint=_HINTS.get(status, "see the tmux window of the controller")
-            )
+            hint = _HINTS.get(status, "see the tmux window of the controller")
+            kind = ProcessNotConnected if status == 404 else ControlError
+            raise kind(f"{request}: {text} (status {status})", hint=hint)
         return _parse(raw, request)
 
 

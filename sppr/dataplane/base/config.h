@@ -25,7 +25,7 @@ struct config {
 		uint16_t tx;
 	} queues[MAX_PORT_IDS]; /* primary: --port-num, by ethdev id */
 	bool vhost_client;	/* nfv: QEMU creates the sockets */
-	bool hello;		/* spp_vm: announce each new connection, see controller/guests.py */
+	bool hello; /* spp_vm: announce each new connection, see controller/server/access.py */
 	struct sockaddr_in controller;
 	char controller_text[32];
 	char sock_dir[96];

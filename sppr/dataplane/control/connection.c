@@ -56,7 +56,7 @@ failed(struct connection *c, const char *why)
 
 #ifdef SPP_GUEST
 /* QEMU keeps its connection to the controller when a process of the guest ends and another starts.
- * So each new process sends this text. The controller knows it (controller/guests.py).
+ * So each new process sends this text. The controller knows it (controller/server/access.py).
  */
 static void
 send_hello(const struct connection *c)

@@ -1,13 +1,13 @@
 """Compare the planned wiring of chains with the observed state, and send the difference."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from sppr.errors import ControlError
 from sppr.lab.chains.observe import NO_CONTROLLER, Observed, drift, observe_processes, processes
 from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
-from sppr.spp.control import ControlClient
+from sppr.spp.control import ControlClient, ProcessNotConnected
 
 if TYPE_CHECKING:
     from sppr.lab.plan.plan import Plan
@@ -144,14 +144,29 @@ def apply(
     return changes, observed
 
 
+def apply_patiently(
+    plan: "Plan", stopped: Collection[str], wait_for_processes: Callable[[], None]
+) -> tuple[list[Step], Observed]:
+    """Apply the wiring of all chains, once more if a process loses its connection meanwhile.
+
+    A guest that gets no CPU for some seconds loses its connection, and reconnects. ``wait_for_processes``: returns when
+    the processes are connected again.
+    """
+    try:
+        return apply(plan, stopped)
+    except ProcessNotConnected:
+        wait_for_processes()
+        return apply(plan, stopped)
+
+
 def execute(client: ControlClient, changes: Sequence[Step]) -> None:
     """Send each step. If a process refuses one, skip the rest of its chain, and continue with the other chains.
 
-    Raise ControlError at the end, with the first refusal of each chain. Raise it at once if the controller does not
-    answer.
+    Raise ControlError at the end, with the first refusal of each chain, or ProcessNotConnected if that is the reason of
+    one of them. Raise ControlError at once if the controller does not answer.
     """
     refused: dict[str, str] = {}
-    hint = None
+    hint, error = None, ControlError
     for step in changes:
         if step.chain and step.chain in refused:
             continue
@@ -163,9 +178,10 @@ def execute(client: ControlClient, changes: Sequence[Step]) -> None:
                 raise
             refused.setdefault(step.chain, e.what)
             hint = e.hint
+            error = ProcessNotConnected if isinstance(e, ProcessNotConnected) else error
     if refused:
         lines = [f"chain {name}: {what}" if name else what for name, what in refused.items()]
-        raise ControlError("\n".join(lines), hint=hint)
+        raise error("\n".join(lines), hint=hint)
 
 
 def _send(client: ControlClient, step: Step) -> None:

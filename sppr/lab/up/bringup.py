@@ -179,7 +179,8 @@ class BringUp:
         if wiring.is_empty:
             return
         self._wait_for_processes()
-        changes, observed = chains.apply(self.plan, states.stopped_parts(self.state))
+        stopped = states.stopped_parts(self.state)
+        changes, observed = chains.apply_patiently(self.plan, stopped, self._wait_for_processes)
         observed = self._wait_for_links(observed)
         self.plan = self.plan.prune_retired(observed)
         self.state.plan = self.plan

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from sppr.errors import ControlError
+from sppr.lab.chains import reconcile
 from sppr.lab.chains.observe import Counters, Observed, ProcessStatus, chain_state, drift, processes
 from sppr.lab.chains.reconcile import Step, execute, steps
 from sppr.lab.chains.wiring import Wiring, ports_of
+from sppr.spp.control import ProcessNotConnected
 from tests.unit.lab import test_chain_planner
 from tests.unit.lab.test_chain_planner import planned
 
@@ -229,6 +231,40 @@ def test_patches_of_a_silent_process_stay_retired() -> None:
     observed = after(Observed(seen, {"nfv:2": "is not connected"}), steps(without, Observed(seen)))
     left = plan.prune_retired(observed).wiring.retired
     assert left and {leg.process for leg in left} == {"nfv:2"}
+
+
+class Refusing:
+    """A client that refuses each command."""
+
+    def __init__(self, error: ControlError) -> None:
+        self.error = error
+
+    def __getattr__(self, verb: str) -> Callable[..., None]:
+        def send(*_: str) -> None:
+            raise type(self.error)(self.error.what, hint=self.error.hint)
+
+        return send
+
+
+@pytest.mark.parametrize("kind", [ControlError, ProcessNotConnected])
+def test_lost_connection_is_distinguished_from_a_refusal(kind: type[ControlError]) -> None:
+    with pytest.raises(ControlError) as caught:
+        execute(Refusing(kind("sec_id 12 not found", hint="see it")), steps(PLAN.wiring, fresh()))  # type: ignore[arg-type]
+    assert type(caught.value) is kind and caught.value.hint == "see it"
+
+
+def test_chains_are_applied_again_when_a_process_is_connected_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def apply(*_: object) -> tuple[list[Step], Observed]:
+        calls.append("apply")
+        if "wait" not in calls:
+            raise ProcessNotConnected("sec_id 12 not found", hint="")
+        return [], fresh()
+
+    monkeypatch.setattr(reconcile, "apply", apply)
+    assert reconcile.apply_patiently(PLAN, (), lambda: calls.append("wait")) == ([], fresh())
+    assert calls == ["apply", "wait", "apply"]
 
 
 def test_refused_chain_does_not_block_the_other_chains() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sppr.errors import ControlError
 from sppr.spp import http_call
-from sppr.spp.control import ControlClient
+from sppr.spp.control import ControlClient, ProcessNotConnected
 
 
 class Controller:
@@ -149,6 +149,7 @@ def test_unexpected_responses(controller: Controller, response: tuple[int, objec
     controller.responses = [response]
     with pytest.raises(ControlError) as caught:
         CLIENT.controller()
+    assert isinstance(caught.value, ProcessNotConnected) is (response[0] == 404)
     assert caught.value.what.startswith(what) and caught.value.hint == hint
     if "not JSON" not in what:
         assert caught.value.what == what
