@@ -103,6 +103,15 @@ def port_body(action: str, uid: str, direction: str, **vlan: Any) -> dict[str, A
             ),
         ),
         (
+            f"vf 1; classifier_table del vlan 1 {MAC} ring:0",
+            Request(
+                "PUT",
+                "/classifier_table",
+                {"action": "del", "type": "vlan", "vlan": 1, "mac_address": MAC, "port": "ring:0"},
+                f"Delete {MAC} of ring:0.",
+            ),
+        ),
+        (
             f"vf 1; classifier_table add vlan 100 {MAC} ring:0",
             Request(
                 "PUT",
@@ -218,7 +227,12 @@ def port_body(action: str, uid: str, direction: str, **vlan: Any) -> dict[str, A
     ],
 )  # fmt: skip
 def test_form_gives_its_rest_call(typed: str, request_: Request) -> None:
-    assert parse(typed).request == request_
+    command = parse(typed)
+    assert command.request == request_
+    assert command.target == (
+        PRIMARY if typed.startswith("pri") else Target(typed.split()[0], int(typed.split()[1][:-1]))
+    )
+    assert command.verb == typed.partition("; ")[2].split()[0]
 
 
 VF_TYPES = "is not understood; TYPE is one of forward, merge, classifier"

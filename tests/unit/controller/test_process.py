@@ -27,10 +27,14 @@ class Peer:
         self.closed: list[str] = []
         self.connected: list[ConnectedProcess] = []
         self.replies: list[tuple[str, Reply]] = []
-        self.process = ConnectedProcess(self.connected.append, lambda _, reason: self.closed.append(reason))
+        self.process = ConnectedProcess(self.connected.append, self._on_closed)
         self.process.kind, self.process.client_id = "nfv", 3
         self.process.on_reply = lambda _, command, reply: self.replies.append((command, reply))
         self.end = self._connect(family)
+
+    def _on_closed(self, process: ConnectedProcess, reason: str) -> None:
+        assert process is self.process
+        self.closed.append(reason)
 
     def _connect(self, family: int) -> socket.socket:
         if family == socket.AF_UNIX:

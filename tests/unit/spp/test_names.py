@@ -1,6 +1,6 @@
 import pytest
 
-from sppr.spp.names import Target, check_id, check_uid, parse_target, printable
+from sppr.spp.names import Target, check_id, check_uid, parse_target, printable, vhost_vdev
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,12 @@ def test_invalid_id_is_refused(text: str) -> None:
 def test_printable_is_one_harmless_line() -> None:
     assert printable("a\x1b[2Jb\nc\ud800") == "a [2Jb c"
     assert printable("x" * 300, 10) == "xxxxxxxxxx..."
+
+
+def test_vhost_devices_of_old_and_new_dpdk() -> None:
+    assert vhost_vdev("/tmp", 3) == "net_vhost3,iface=/tmp/sock3,queues=1"
+    assert vhost_vdev("/tmp", 3, old_names=True) == "eth_vhost3,iface=/tmp/sock3,queues=1"
+
+
+def test_printable_at_its_limit() -> None:
+    assert printable("x" * 10, 10) == "x" * 10 and printable("x" * 11, 10) == "x" * 10 + "..."
