@@ -287,5 +287,5 @@ def test_primary_can_have_probes(lab: Lab) -> None:
     _, primary = lab.start_primary(vdevs=NULLS)
     primary.ok("add probe:5", "patch probe:5 probe:5", "forward", f"probe expect probe:5 {FLOW_AND_KEY}")
     result = run(primary, f"{FLOW_AND_KEY} rate=1000000 time=100", number=5)
-    assert result["source"]["sent"] == pytest.approx(100_000, rel=0.05)
+    assert 10_000 < result["source"]["sent"] < 105_000  # fewer than 100,000 if its core has other work, too
     assert_all_received(result["source"], result["sink"])
