@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from sppr.config import peek
-from sppr.config.load import parse
+from sppr.config.load import load, parse
 from sppr.config.model import Config, Restart
 from sppr.config.problem import Problem, at_line, dotted, report
-from sppr.config.syntax import Mark
+from sppr.config.syntax import MAX_BYTES, Mark
 from sppr.errors import ConfigError
 
 
@@ -104,3 +104,70 @@ def test_problem_is_reported_at_its_nearest_parent_and_truncated() -> None:
         f"c:3:5: primary.{'x' * 71}…: {'y' * 200}", f"    fix: {'z' * 160}",
     ]  # fmt: skip
     assert dotted(("a", 0, "", 1, "b")) == "a[0].''[1].b" and at_line(None) == "" and at_line(3) == " (line 3)"
+
+
+def test_files_that_are_no_conf_yml(tmp_path: Path) -> None:
+    for path, reason, hint in (
+        (tmp_path / "none.yml", "no such file", "name one with --conf FILE"),
+        (tmp_path, "cannot be read: Is a directory", "name another with --conf FILE"),
+        (Path("/dev/null"), "is not a regular file", "name another with --conf FILE"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        assert (caught.value.what, caught.value.hint) == (f"{path}: {reason}", hint)
+
+
+def test_problems_name_the_file(tmp_path: Path) -> None:
+    conf = tmp_path / "lab.yml"
+    conf.write_text("session: [a]\n")
+    with pytest.raises(ConfigError) as caught:
+        load(conf)
+    assert caught.value.what.startswith(f"{conf}:1:1: session: ")
+
+
+def test_the_largest_file(tmp_path: Path) -> None:
+    conf = tmp_path / "conf.yml"
+    conf.write_text("session: a\n#" + "x" * (MAX_BYTES - 12))
+    assert conf.stat().st_size == MAX_BYTES and load(conf).session == "a"
+    conf.write_text(conf.read_text() + "x")
+    with pytest.raises(ConfigError, match=f"{conf}:1:1: larger than {MAX_BYTES} bytes"):
+        load(conf)
+
+
+PORTS = "tap:N, phy:N, pcap:N, memif:N, nullpmd:N"
+
+
+@pytest.mark.parametrize(
+    ("element", "fix"),
+    [
+        ("v11", "did you mean vm_v11?"),
+        ("vm_v011", "did you mean vm_v11?"),
+        ("vm_r007", "did you mean vm_r7?"),
+        ("vmr7", "did you mean vm_r7?"),
+        ("vm_v12", "conf.yml has: vm_r7, vm_v11"),
+        (
+            "xyz",
+            "write a VM as sppr status shows it, such as vm_v11, or a port: tap:N, phy:N, pcap:N, memif:N, nullpmd:N",
+        ),
+    ],
+)
+def test_elements_of_a_path_that_are_no_vm(element: str, fix: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(
+            f"vms_ring: [{{id: 7}}]\nvms_vhost: [{{id: 11}}]\nchains: {{c: {{path: [tap:0, {element}]}}}}".encode(), "c"
+        )
+    assert caught.value.what.splitlines()[1] == f"    fix: {fix}"
+
+
+def test_a_long_element_is_shown_up_to_40_characters() -> None:
+    for size, shown in ((39, "x" * 39), (40, "x" * 40 + "…"), (41, "x" * 40 + "…")):
+        with pytest.raises(ConfigError) as caught:
+            parse(f"chains: {{c: {{path: [tap:0, {'x' * size}]}}}}".encode(), "c")
+        assert f"path[1]: {shown} is neither a VM nor a port" in caught.value.what
+    with pytest.raises(ConfigError) as caught:
+        parse(b"chains: {c: {path: [tap:0, vm_v11]}}", "c")
+    assert caught.value.what.endswith("fix: add it to vms_ring or vms_vhost")
+
+
+def test_an_address_by_the_name_of_loopback() -> None:
+    assert parse(b"controller: {host: localhost}", "c").controller.host == "127.0.0.1"
