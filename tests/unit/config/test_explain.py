@@ -210,6 +210,35 @@ def test_a_wrong_key_or_value(text: str, what: str, fix: str) -> None:
     assert caught.value.what == f"{what}\n    fix: {fix}"
 
 
+LCORES = "names a core beyond 127\n    fix: use lower cores"
+NO_TREE = "needs an upstream SPP tree, and spp.dir names none\n    fix: name one, or leave it out"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "secondaries: [{id: 1, coremask: 0x300000000000000000000000000000000}]",
+            f"1:33: secondaries[0].coremask: {LCORES}",
+        ),
+        ("primary: {coremask: 0x100000000000000000000000000000000}", f"1:21: primary.coremask: {LCORES}"),
+        ("secondaries: [{id: 1, coremask: 0xC0000000000000000000000000000000}]", ""),
+        ("primary: {portmask: 0x80000000}", ""),
+        ("controller: {rest_host: 10.0.0.1, rest_port: 0}", ""),
+        ("spp: {python: /x}", f"1:15: spp.python: {NO_TREE}"),
+        ("spp: {qemu: /x}", f"1:13: spp.qemu: {NO_TREE}"),
+        ("spp: {controller: ours}", f"1:19: spp.controller: {NO_TREE}"),
+    ],
+)  # fmt: skip
+def test_rules_over_several_keys(text: str, problem: str) -> None:
+    if not problem:
+        assert parse(text.encode(), "c")
+        return
+    with pytest.raises(ConfigError) as caught:
+        parse(text.encode(), "c")
+    assert caught.value.what == f"c:{problem}"
+
+
 def test_models_of_paths() -> None:
     assert model_at(()) is Config and model_at(("vms_ring", 3)) is VmRing
     assert model_at(("chains",)) is None and model_at(("chains", "web")) is Chain

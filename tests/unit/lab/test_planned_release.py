@@ -164,3 +164,25 @@ def test_single_vms(tmp_path: Path) -> None:
     text = b"secondaries: [{id: 1, coremask: 0xC}, {id: 2, coremask: 0x30}]\nvms_vhost: [{id: 11}, {id: 12}]"
     two = load.parse(text, "c")
     assert vms.single_vm(two, facts, replace(paths, tree=None), "vhost", 12, None).server == "nfv:2"
+
+
+def test_parts_of_upstream_controllers(tmp_path: Path) -> None:
+    config, paths = lab(tmp_path, "19.11")
+    ctl, cli = controllers.controllers(config, paths, config.secondaries)
+    assert (ctl.name, ctl.kind, ctl.upstream, ctl.program[:2]) == (
+        "ctrler", "spp-ctl", True, (sys.executable, f"{paths.tree}/src/spp-ctl/spp-ctl"),
+    )  # fmt: skip
+    assert (cli.name, cli.kind, cli.upstream, cli.depends_on) == ("cli", "cli", True, ("ctrler",))
+    assert cli.console == str(paths.run / "cli.log") and "--cli" in cli.command and "--cli" not in ctl.command
+    config, paths = lab(tmp_path, "17.11", f"{NFV}, {VF}")
+    spp, vf = controllers.controllers(config, paths, config.secondaries)
+    assert (spp.kind, vf.kind) == ("spp.py", "spp_vf.py") and f"{paths.tree}/src/spp_vf.py" in vf.program
+    assert f"{paths.run}/api.sock" in spp.program and f"{paths.run}/vf.sock" in vf.program
+
+
+def test_our_controller_has_the_addresses_of_conf_yml(tmp_path: Path) -> None:
+    config, paths = lab(tmp_path, "19.11", pri_port=15555, sec_port=16666, rest_port=17777)
+    (ours,) = controllers.controllers(config, replace(paths, tree=None), config.secondaries)
+    text = " ".join(ours.program)
+    assert ours.kind == "" and not ours.upstream
+    assert "--pri-port 15555 --sec-port 16666" in text and "--api-port 17777" in text

@@ -1,6 +1,17 @@
+from pathlib import Path
+
 import pytest
 
-from sppr.spp.names import Target, check_id, check_uid, parse_target, printable, vhost_vdev
+from sppr.spp.names import (
+    Target,
+    check_id,
+    check_uid,
+    parse_target,
+    printable,
+    tap_interfaces,
+    vdev_socket,
+    vhost_vdev,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +64,11 @@ def test_vhost_devices_of_old_and_new_dpdk() -> None:
 
 def test_printable_at_its_limit() -> None:
     assert printable("x" * 10, 10) == "x" * 10 and printable("x" * 11, 10) == "x" * 10 + "..."
+
+
+def test_tap_interfaces_and_sockets_of_devices() -> None:
+    program = ("spp_primary", "--vdev", "net_tap0,iface=vtap0", "--vdev=net_tap1,mac=x,iface=b", "--vdev", "net_null0")
+    assert tap_interfaces(program) == {"tap:0": "vtap0", "tap:1": "b"}
+    assert vdev_socket("net_vhost1,queues=1,iface=/tmp/sock1") == Path("/tmp/sock1")
+    assert vdev_socket("eth_vhost1,iface=/tmp/sock1") == Path("/tmp/sock1")
+    assert vdev_socket("net_vhost1,iface=/tmp/sock1,client=1") is None and vdev_socket("net_null0") is None
