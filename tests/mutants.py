@@ -33,7 +33,7 @@ def main() -> int:
             print(line(str(path.relative_to(FOLDER).with_suffix("")), counts))
     print(line("all", total))
     if share(total) < GOAL:
-        print(f"goal missed: {share(total):.1f} % of the changes are noticed, {GOAL} % at least are wanted")
+        print(f"goal missed: {share(total):.1f} % of the changes are noticed, at least {GOAL} % are required")
         return 1
     return 0
 

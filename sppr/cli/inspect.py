@@ -193,5 +193,7 @@ def save(session: str | None, recipe: Path | None) -> None:
         return
     lab = reload(state)
     if lab is None:
-        raise SpprError(f"{state.plan.conf} is gone, which describes its parts", hint="sppr save --recipe FILE")
+        raise SpprError(
+            f"{state.plan.conf} is missing: it describes the parts of the lab", hint="sppr save --recipe FILE"
+        )
     click.echo(saving.save(lab.config, state.plan.wiring, parts, observed).text(), nl=False)

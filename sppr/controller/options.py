@@ -39,7 +39,7 @@ class Options:
 
 
 def parse_options(argv: Sequence[str] | None) -> Options:
-    """Return the options in ``argv``, or of the command line of this process if it is None. Exits with status 2 if they
+    """Return the options in ``argv``, or of the command line of this process if it is None. Exit with status 2 if they
     are invalid.
     """
     parser = argparse.ArgumentParser(prog="python -m sppr.controller", description="Controller of SPP processes.")

@@ -50,8 +50,8 @@ def _run(
     check_may_start(name, paths.run, dry_run, None if session else paths.conf)
     config, paths = overridden(config, paths, role, words)
     secondaries = 0 if role == "primary" else len(config.secondaries)
-    wanted = plan.Flags(nof_sec=secondaries, nof_ring=0, nof_vhost=0, **flags)
-    part = planner.make(config, wanted, facts.read(), paths).part(name)
+    given = plan.Flags(nof_sec=secondaries, nof_ring=0, nof_vhost=0, **flags)
+    part = planner.make(config, given, facts.read(), paths).part(name)
     if not dry_run:
         paths.check_binaries([part.kind or part.role])
     exec_part(name, part.program, paths.run, dry_run, as_root=True)
