@@ -183,7 +183,7 @@ class RefusalLog:
 #: The bytes that spp_vm sends when it has connected (dataplane/control/connection.c). No reply of an SPP process
 #: contains them.
 HELLO = b"\0spp_vm hello 1\0\n"
-#: Seconds in which the answer to a pending command must follow a HELLO.
+#: Seconds in which the reply to a command that was sent before a HELLO must follow the HELLO.
 HELLO_TIMEOUT = 1.0
 _NAME = re.compile(rb"guest=vm-[a-z](\d{1,3})(?:,|$)")
 

@@ -198,16 +198,18 @@ class ConnectedProcess(asyncio.BufferedProtocol):
             rest = data[len(HELLO) :]
             self._last_bytes = rest[1 - len(HELLO) :]
             _BUFFER[: len(rest)] = rest
-            asyncio.get_running_loop().call_later(HELLO_TIMEOUT, self._check_answer)
+            asyncio.get_running_loop().call_later(HELLO_TIMEOUT, self._check_answer, self._pending)
             return len(rest)
         if HELLO in data:
             self.close("its spp_vm was restarted")
             return 0
         return nbytes
 
-    def _check_answer(self) -> None:
-        """Close the connection of a VM that lost the pending command. QEMU then connects again."""
-        if self._pending is not None and self._received == 0:
+    def _check_answer(self, pending: tuple[ReplyParser, asyncio.Future[Reply]] | None) -> None:
+        """Close the connection of a VM that lost ``pending``, the command sent before its HELLO. QEMU then connects
+        again. A later command has reached spp_vm, and has its own time limit.
+        """
+        if pending is not None and self._pending is pending and self._received == 0:
             self.close("its spp_vm did not answer after its hello")
 
     def eof_received(self) -> bool:

@@ -288,9 +288,7 @@ def test_incomplete_json_is_not_complete_after_a_silence() -> None:
 
 @pytest.mark.parametrize("size", PADDED_SIZES)
 def test_late_padding_of_a_reply_is_not_part_of_the_next(size: int) -> None:
-    """A reply is complete at its closing brace. The rest of its padding may arrive after the next command, and would
-    hide the NUL at the end of the next reply.
-    """
+    """A reply is complete at its closing brace. The rest of its padding may arrive after the next command."""
 
     async def test(peer: Peer) -> None:
         await peer.exchange("status", JSON.ljust(size, b"\0"))  # the size is known after it
@@ -300,6 +298,19 @@ def test_late_padding_of_a_reply_is_not_part_of_the_next(size: int) -> None:
         assert not task.done()
         peer.receive(b"3".ljust(10, b"\0"))
         assert (await task).text == "3"
+
+    run(test)
+
+
+def test_late_bytes_of_a_padded_reply_are_not_part_of_the_next() -> None:
+    """The reply is complete at its first NUL. A process that does not clear its buffer sends old bytes behind it."""
+
+    async def test(peer: Peer) -> None:
+        await peer.exchange("status", JSON.ljust(1000, b"\0"))  # the size is known after it
+        assert (await peer.exchange("forward", b"ok\0")).text == "ok"
+        task = await peer.ask("stop")
+        peer.receive(b"old".ljust(500, b"\0"), b"bytes".ljust(497, b"\0") + b"stop\0")
+        assert (await task).echo
 
     run(test)
 
@@ -481,3 +492,17 @@ def test_unix_socket_has_no_endpoint() -> None:
         assert peer.process.endpoints is None and peer.process.address == "?"
 
     run(test)
+
+
+def test_a_command_after_the_hello_has_its_own_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a command that was sent before the hello can be lost. A slow guest may need longer for a later one."""
+    monkeypatch.setattr(process, "HELLO_TIMEOUT", 0.05)
+
+    async def test(peer: Peer) -> None:
+        assert await peer.exchange("_get_client_id", HELLO, b"3\0") == Reply("3")
+        task = await peer.ask("status")
+        await asyncio.sleep(0.1)
+        peer.receive(JSON)
+        assert (await task).data == STATUS
+
+    assert vm(test).closed == []
