@@ -118,7 +118,7 @@ class ControlClient:
         try:
             self._call("DELETE", f"{_resource(target)}/patches/{src}")
         except ControlError as e:
-            if not any(text in e.what for text in _NO_SUCH_CALL):
+            if not _is_unknown_call(e.what):
                 raise
             self._disconnect_by_reset(target, src)
 
@@ -187,9 +187,14 @@ class ControlClient:
         if status >= 300:
             text = raw.decode("utf-8", "replace").strip()
             hint = _HINTS.get(status, "see the tmux window of the controller")
-            kind = ProcessNotConnected if status == 404 else ControlError
+            kind = ProcessNotConnected if status == 404 and not _is_unknown_call(text) else ControlError
             raise kind(f"{request}: {text} (status {status})", hint=hint)
         return _parse(raw, request)
+
+
+def _is_unknown_call(text: str) -> bool:
+    """Return whether the text of an error says that the controller does not have the call."""
+    return any(part in text for part in _NO_SUCH_CALL)
 
 
 def _resource(target: str) -> str:

@@ -144,10 +144,10 @@ def apply(
     return changes, observed
 
 
-def apply_patiently(
+def apply_with_retry(
     plan: "Plan", stopped: Collection[str], wait_for_processes: Callable[[], None]
 ) -> tuple[list[Step], Observed]:
-    """Apply the wiring of all chains, once more if a process loses its connection meanwhile.
+    """Apply the wiring of all chains. Apply it once more if a process loses its connection in between.
 
     A guest that gets no CPU for some seconds loses its connection, and reconnects. ``wait_for_processes``: returns when
     the processes are connected again.

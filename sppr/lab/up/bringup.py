@@ -180,7 +180,7 @@ class BringUp:
             return
         self._wait_for_processes()
         stopped = states.stopped_parts(self.state)
-        changes, observed = chains.apply_patiently(self.plan, stopped, self._wait_for_processes)
+        changes, observed = chains.apply_with_retry(self.plan, stopped, self._wait_for_processes)
         observed = self._wait_for_links(observed)
         self.plan = self.plan.prune_retired(observed)
         self.state.plan = self.plan

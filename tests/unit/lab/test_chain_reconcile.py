@@ -263,7 +263,7 @@ def test_chains_are_applied_again_when_a_process_is_connected_again(monkeypatch:
         return [], fresh()
 
     monkeypatch.setattr(reconcile, "apply", apply)
-    assert reconcile.apply_patiently(PLAN, (), lambda: calls.append("wait")) == ([], fresh())
+    assert reconcile.apply_with_retry(PLAN, (), lambda: calls.append("wait")) == ([], fresh())
     assert calls == ["apply", "wait", "apply"]
 
 

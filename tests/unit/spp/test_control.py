@@ -155,6 +155,13 @@ def test_unexpected_responses(controller: Controller, response: tuple[int, objec
         assert caught.value.what == what
 
 
+def test_unknown_call_is_not_a_lost_connection(controller: Controller) -> None:
+    controller.responses = [(404, b"Not found: /v1/nfvs/1/probes/0")]
+    with pytest.raises(ControlError) as caught:
+        CLIENT.probe_result("nfv:1", 0)
+    assert not isinstance(caught.value, ProcessNotConnected)
+
+
 def test_processes_is_a_list(controller: Controller) -> None:
     controller.responses = [(200, {"type": "primary"})]
     with pytest.raises(ControlError) as caught:
