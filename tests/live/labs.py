@@ -219,17 +219,33 @@ def make(folder: Path, session: str, base: Path | None) -> Lab:
 
 
 @contextlib.contextmanager
+def private(folder: Path, session: str, base: Path | None) -> Iterator[Lab]:
+    """Make a lab, and end it afterwards."""
+    lab = make(folder, session, base)
+    try:
+        yield lab
+    finally:
+        lab.end()
+
+
+@contextlib.contextmanager
+def running(folder: Path, session: str, base: Path | None, *flags: str, timeout: float = 180) -> Iterator[Lab]:
+    """Make a lab, start it by ``wakeup``, and end it afterwards."""
+    with private(folder, session, base) as lab:
+        done = lab.wakeup(*flags, timeout=timeout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield lab
+
+
+@contextlib.contextmanager
 def chain_lab(folder: Path, session: str, base: Path | None, extra: str, *flags: str) -> Iterator[tuple[Lab, str]]:
     """Start a lab with ``extra`` in its conf.yml, and VM 11 at secondary 2. Yields it and the output of wakeup."""
-    lab = make(folder, session, base)
-    lab.write(extra)
-    lab.conf.write_text(lab.conf.read_text().replace("[{id: 11}", "[{id: 11, secondary: 2}"))
-    try:
+    with private(folder, session, base) as lab:
+        lab.write(extra)
+        lab.conf.write_text(lab.conf.read_text().replace("[{id: 11}", "[{id: 11, secondary: 2}"))
         done = lab.wakeup(*flags)
         assert done.returncode == 0, done.stdout + done.stderr
         yield lab, done.stdout
-    finally:
-        lab.end()
 
 
 def wait_state(lab: Lab, name: str, expected: str, seconds: float = 30) -> dict[str, Any]:

@@ -20,11 +20,8 @@ pytestmark = pytest.mark.live
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A primary and two nfv."""
-    made = labs.make(tmp_path_factory.mktemp("rest"), "restlab", None)
-    done = made.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
-    assert done.returncode == 0, done.stderr
-    yield made
-    made.end()
+    with labs.running(tmp_path_factory.mktemp("rest"), "restlab", None, "-ns", "2", "-nr", "0", "-nv", "0") as made:
+        yield made
 
 
 def rest(lab: Lab, method: str, path: str, body: object = None) -> tuple[int, Any]:

@@ -192,14 +192,9 @@ def test_invalid_wiring_file_is_reported_and_replaced(controllers: Iterator[Cont
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), "wirelab6", None)
-    try:
-        done = made.wakeup("-ns", "2", "-nr", "0", "-nv", "0")
-        assert done.returncode == 0, done.stdout + done.stderr
+    with labs.running(tmp_path_factory.mktemp("lab"), "wirelab6", None, "-ns", "2", "-nr", "0", "-nv", "0") as made:
         chain(made)
         yield made
-    finally:
-        made.end()
 
 
 @pytest.fixture

@@ -27,11 +27,8 @@ RUNTIMES = Path("/run/dpdk")
 
 @pytest.fixture
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("doctor"), "testdoc1", None)
-    try:
+    with labs.private(tmp_path_factory.mktemp("doctor"), "testdoc1", None) as made:
         yield made
-    finally:
-        made.end()
 
 
 def doctor(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:

@@ -26,11 +26,8 @@ SMALL = ("-ns", "1", "-nr", "0", "-nv", "0")
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab2", None)
-    try:
+    with labs.private(tmp_path_factory.mktemp("lab"), "testlab2", None) as made:
         yield made
-    finally:
-        made.end()
 
 
 def fake_tree(lab: Lab, primary: str) -> None:

@@ -26,11 +26,8 @@ NAME = "testlab5"
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), NAME, None)
-    try:
+    with labs.private(tmp_path_factory.mktemp("lab"), NAME, None) as made:
         yield made
-    finally:
-        made.end()
 
 
 @pytest.fixture

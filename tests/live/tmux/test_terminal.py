@@ -20,11 +20,8 @@ SMALL = ["-ns", "0", "-nr", "0", "-nv", "0"]
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab3", None)
-    try:
+    with labs.private(tmp_path_factory.mktemp("lab"), "testlab3", None) as made:
         yield made
-    finally:
-        made.end()
 
 
 def spawn(lab: Lab, *command: str) -> "pexpect.spawn[str]":

@@ -36,13 +36,10 @@ ASK = (
 
 @pytest.fixture(scope="module")
 def lab(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("guestnet"), "testgnet7", base_image)
-    try:
-        done = made.wakeup("-ns", "1", "-nr", "0", "-nv", "2", timeout=280)
-        assert done.returncode == 0, done.stdout + done.stderr
+    with labs.running(
+        tmp_path_factory.mktemp("guestnet"), "testgnet7", base_image, "-ns", "1", "-nr", "0", "-nv", "2", timeout=280
+    ) as made:
         yield made
-    finally:
-        made.end()
 
 
 def inside(lab: Lab, vm_id: int, command: str) -> str:

@@ -27,9 +27,8 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("img"), "testimg8", None)
-    yield made
-    made.end()
+    with labs.private(tmp_path_factory.mktemp("img"), "testimg8", None) as made:
+        yield made
 
 
 def with_base(lab: Lab, base: Path, extra: str = "") -> None:

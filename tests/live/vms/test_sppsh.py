@@ -20,13 +20,10 @@ VMS = {"vm-r6": 6, "vm-r7": 7, "vm-v11": 11, "vm-v12": 12}
 
 @pytest.fixture(scope="module")
 def lab(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("sppsh"), "testsppsh7", base_image)
-    try:
-        done = made.wakeup("-ns", "1", "-nr", "2", "-nv", "2", timeout=280)
-        assert done.returncode == 0, done.stdout + done.stderr
+    with labs.running(
+        tmp_path_factory.mktemp("sppsh"), "testsppsh7", base_image, "-ns", "1", "-nr", "2", "-nv", "2", timeout=280
+    ) as made:
         yield made
-    finally:
-        made.end()
 
 
 def sppsh(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:

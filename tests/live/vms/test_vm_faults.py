@@ -25,11 +25,8 @@ BASE = "base.qcow2"
 
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = labs.make(tmp_path_factory.mktemp("lab"), "testlab7", None)
-    try:
+    with labs.private(tmp_path_factory.mktemp("lab"), "testlab7", None) as made:
         yield made
-    finally:
-        made.end()
 
 
 def qemu_img(*words: str | Path) -> None:

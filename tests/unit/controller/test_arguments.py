@@ -26,99 +26,50 @@ def start(name: str, core: int, kind: str) -> Request:
     return Request("POST", "/components", body, f"Start component {name} on core {core}.")
 
 
-def port_body(action: str, uid: str, direction: str, **vlan: Any) -> dict[str, Any]:
-    return {"action": action, "port": uid, "dir": direction, **({"vlan": vlan} if vlan else {})}
+def port(action: str, uid: str, direction: str, message: str, **vlan: Any) -> Request:
+    """Return the call that changes a port of component fw1."""
+    body = {"action": action, "port": uid, "dir": direction, **({"vlan": vlan} if vlan else {})}
+    return Request("PUT", "/components/fw1/ports", body, message)
+
+
+def classify(action: str, mac: str, uid: str, message: str, **vlan: Any) -> Request:
+    """Return the call that changes the classifier table."""
+    body = {"action": action, "type": "vlan" if vlan else "mac", **vlan, "mac_address": mac, "port": uid}
+    return Request("PUT", "/classifier_table", body, message)
 
 
 @pytest.mark.parametrize(
     ("typed", "request_"),
     [
-        (
-            "vf 1; component start fw1 2 forward",
-            start("fw1", 2, "forward"),
-        ),
-        (
-            "vf 1; component start mg 10 merge",
-            start("mg", 10, "merge"),
-        ),
-        (
-            "vf 1; component start cls 3 classifier",
-            start("cls", 3, "classifier"),
-        ),
-        (
-            "mirror 2; component start mr 3 mirror",
-            start("mr", 3, "mirror"),
-        ),
-        (
-            "sec 2; component start mr 3 mirror",
-            start("mr", 3, "mirror"),
-        ),
-        (
-            "sec 2; component start fw 3 forward",
-            start("fw", 3, "forward"),
-        ),
+        ("vf 1; component start fw1 2 forward", start("fw1", 2, "forward")),
+        ("vf 1; component start mg 10 merge", start("mg", 10, "merge")),
+        ("vf 1; component start cls 3 classifier", start("cls", 3, "classifier")),
+        ("mirror 2; component start mr 3 mirror", start("mr", 3, "mirror")),
+        ("sec 2; component start mr 3 mirror", start("mr", 3, "mirror")),
+        ("sec 2; component start fw 3 forward", start("fw", 3, "forward")),
         ("vf 1; component stop fw1", Request("DELETE", "/components/fw1", None, "Stop component fw1.")),
-        (
-            "vf 1; port add ring:0 rx fw1",
-            Request("PUT", "/components/fw1/ports", port_body("attach", "ring:0", "rx"), "Add ring:0 to fw1."),
-        ),
-        (
-            "vf 1; port del phy:0 nq 1 tx fw1",
-            Request("PUT", "/components/fw1/ports", port_body("detach", "phy:0nq1", "tx"), "Delete phy:0nq1 from fw1."),
-        ),
+        ("vf 1; port add ring:0 rx fw1", port("attach", "ring:0", "rx", "Add ring:0 to fw1.")),
+        ("vf 1; port del phy:0 nq 1 tx fw1", port("detach", "phy:0nq1", "tx", "Delete phy:0nq1 from fw1.")),
         (
             "vf 1; port add vhost:1 tx fw1 add_vlantag 100 3",
-            Request(
-                "PUT",
-                "/components/fw1/ports",
-                port_body("attach", "vhost:1", "tx", operation="add", id=100, pcp=3),
-                "Add vhost:1 to fw1.",
-            ),
+            port("attach", "vhost:1", "tx", "Add vhost:1 to fw1.", operation="add", id=100, pcp=3),
         ),
         (
             "sec 1; port add vhost:1 tx fw1 del_vlantag",
-            Request(
-                "PUT",
-                "/components/fw1/ports",
-                port_body("attach", "vhost:1", "tx", operation="del"),
-                "Add vhost:1 to fw1.",
-            ),
+            port("attach", "vhost:1", "tx", "Add vhost:1 to fw1.", operation="del"),
         ),
-        (
-            f"vf 1; classifier_table add mac {MAC} ring:0",
-            Request(
-                "PUT",
-                "/classifier_table",
-                {"action": "add", "type": "mac", "mac_address": MAC, "port": "ring:0"},
-                f"Add {MAC} of ring:0.",
-            ),
-        ),
+        (f"vf 1; classifier_table add mac {MAC} ring:0", classify("add", MAC, "ring:0", f"Add {MAC} of ring:0.")),
         (
             "vf 1; classifier_table del mac default phy:0 nq 1",
-            Request(
-                "PUT",
-                "/classifier_table",
-                {"action": "del", "type": "mac", "mac_address": "default", "port": "phy:0nq1"},
-                "Delete default of phy:0nq1.",
-            ),
+            classify("del", "default", "phy:0nq1", "Delete default of phy:0nq1."),
         ),
         (
             f"vf 1; classifier_table del vlan 1 {MAC} ring:0",
-            Request(
-                "PUT",
-                "/classifier_table",
-                {"action": "del", "type": "vlan", "vlan": 1, "mac_address": MAC, "port": "ring:0"},
-                f"Delete {MAC} of ring:0.",
-            ),
+            classify("del", MAC, "ring:0", f"Delete {MAC} of ring:0.", vlan=1),
         ),
         (
             f"vf 1; classifier_table add vlan 100 {MAC} ring:0",
-            Request(
-                "PUT",
-                "/classifier_table",
-                {"action": "add", "type": "vlan", "vlan": 100, "mac_address": MAC, "port": "ring:0"},
-                f"Add {MAC} of ring:0.",
-            ),
+            classify("add", MAC, "ring:0", f"Add {MAC} of ring:0.", vlan=100),
         ),
         (
             "pri; launch nfv 1 -l 1,2 -m 512 -- -n 1 -s 127.0.0.1:6666",
