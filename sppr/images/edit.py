@@ -3,6 +3,7 @@
 No function changes an image that is in use, or that is the backing file of others.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -106,9 +107,22 @@ def _check_space(folder: Path, found: qemu_img.ImageInfo) -> None:
 def _copy(source: Path, target: Path, progress: Progress) -> None:
     with source.open("rb") as reader, target.open("wb") as writer:
         total, done = os.fstat(reader.fileno()).st_size, 0
-        while count := os.copy_file_range(reader.fileno(), writer.fileno(), _CHUNK_BYTES):
+        while count := _copy_chunk(reader.fileno(), writer.fileno()):
             done += count
             progress(done / max(total, 1))
+
+
+def _copy_chunk(source: int, target: int) -> int:
+    """Copy up to _CHUNK_BYTES from one open file to the other, and return how many bytes were copied.
+
+    copy_file_range shares the blocks where the file system can. It refuses two different file systems (Linux 5.19).
+    """
+    try:
+        return os.copy_file_range(source, target, _CHUNK_BYTES)
+    except OSError as e:
+        if e.errno not in (errno.EXDEV, errno.EOPNOTSUPP):
+            raise
+        return os.sendfile(target, source, None, _CHUNK_BYTES)
 
 
 def reset_instances(folder: Path, words: Sequence[str], report: Callable[[str], None]) -> None:

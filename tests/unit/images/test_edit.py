@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def add(folder: Path, source: Path, name: str | None = None, image_format: str |
     seen: list[float] = []
     edit.import_image(folder, source, name, image_format, seen.append)
     return seen
+
+
+def test_image_is_imported_from_another_file_system(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        source = image(Path(other) / "other.qcow2")
+        assert source.stat().st_dev != folder.stat().st_dev
+        assert add(folder, source)[-1] == 1
+        assert (folder / "other.qcow2").read_bytes() == source.read_bytes()
 
 
 # --- list ---
