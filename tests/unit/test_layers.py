@@ -12,7 +12,8 @@ import pytest
 from tests.conftest import ROOT
 
 LAYERS = {
-    "cli": 6,
+    "cli": 7,
+    "live": 6,
     "lab": 5,
     "parts": 4,
     "tmux": 3, "qemu": 3, "images": 3, "spp": 3,
@@ -31,7 +32,9 @@ ONLY_IN = {
     "yaml": "config",
     "rich": "cli",
     "click": "cli",
+    "prometheus_client": "controller",
     "prompt_toolkit": "controller",
+    "textual": "cli",
 }
 #: A folder of modules has at most this many files, __init__.py and __main__.py not counted.
 MOST_FILES = 12
