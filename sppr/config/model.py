@@ -126,6 +126,8 @@ class Controller(_Section):
     rest_port: Annotated[Int, Field(ge=0, le=65535)] = _key(
         7777, "port for REST v1 ([controller.md](controller.md)); `0` disables it. Labs side by side need a port each"
     )
+    web: Yes = _key(True, "the web page of the patch panel, at the address for REST ([live.md](live.md))")
+    metrics: Yes = _key(True, "`/metrics` for Prometheus, at the address for REST ([live.md](live.md))")
     vf_pri_port: Port = _key(5556, "port for the primary of spp_vf.py, the second controller of SPP 17.11 to 18.05")
     vf_sec_port: Port = _key(6667, "port for the secondaries of spp_vf.py")
     allow_users: tuple[UserName, ...] = _key(

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from sppr.controller.launch import Lab
+from sppr.controller.monitor import LabView, Monitor
 from sppr.controller.options import Options, parse_options
 from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.prompt.controllers import Controller, LocalController, RemoteController
@@ -26,7 +28,9 @@ from sppr.controller.rest import limits
 from sppr.controller.restore import Restorer
 from sppr.controller.server import access, sockets
 from sppr.controller.server.server import Server
-from sppr.errors import EXIT_INTERRUPTED, SpprError
+from sppr.controller.web import app as pages
+from sppr.controller.web import token
+from sppr.errors import EXIT_INTERRUPTED, HostError, SpprError
 
 BANNER = "Welcome to the SPP controller.  Type help or ? to list commands."
 
@@ -47,9 +51,9 @@ class Frontend(Protocol):
         """Handle SIGINT. Return False if it is to end the program."""
 
 
-async def serve(options: Options) -> int:
+async def serve(options: Options, lab: LabView | None = None) -> int:
     """Run a controller until ``bye``, the end of input or a signal, and return the exit status. Raise HostError if it
-    cannot listen.
+    cannot listen. ``lab``: the lab that the live views show.
     """
     exit_status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     frontend = _make_frontend(options)
@@ -73,15 +77,18 @@ async def serve(options: Options) -> int:
             vm_uid=vm_uid,
         )
         panel = PatchPanel(server, Lab(options.file_prefix, options.host, sec_port))
+        monitor = _make_monitor(panel, lab)
         info = {"host": options.host, "pri_port": pri_port, "sec_port": sec_port, "version": _version()}
-        addresses = await stack.enter_async_context(_api(panel, info, options, _make_refusal(rules, frontend.log)))
+        addresses = await stack.enter_async_context(
+            _api(panel, monitor, info, options, _make_refusal(rules, frontend.log))
+        )
         vm_socket = _open_vm_socket(stack, options)
         stack.push_async_callback(server.close)
         await server.listen(primary, secondary, vm_socket)
         listening = f"primary {options.host}:{pri_port}, secondaries {options.host}:{sec_port}"
         frontend.echo(f"{BANNER}\nlistening: {listening}")
         for address in addresses:
-            frontend.echo(f"api: {address}")
+            frontend.echo(f"{'api' if address.endswith('/v1') or address.startswith('/') else 'web'}: {address}")
         return await _run(frontend, LocalController(panel, listening, f"{options.host}:{sec_port}"), exit_status)
 
 
@@ -89,12 +96,12 @@ async def _run(frontend: Frontend, host: Controller, exit_status: "asyncio.Futur
     return await _run_until(asyncio.ensure_future(frontend.run(Shell(host, frontend.echo))), exit_status)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, lab: LabView | None = None) -> int:
     """Run the program, and return its exit status. Errors are printed here with a hint. Status 3 means that a port or
-    socket is in use.
+    socket is in use. ``lab``: the lab that the live views show.
     """
     try:
-        status = asyncio.run(serve(parse_options(argv)))
+        status = asyncio.run(serve(parse_options(argv), lab))
     except SpprError as error:
         print(f"error: {error.what}", file=sys.stderr)
         if error.hint:
@@ -110,16 +117,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _make_monitor(panel: PatchPanel, lab: LabView | None) -> Monitor:
+    """Return a monitor that learns of every change."""
+    monitor = Monitor(panel.server, lab)
+    panel.server.on_connected, panel.server.on_disconnected = monitor.connected, monitor.disconnected
+    panel.on_change = monitor.changed
+    return monitor
+
+
 @contextlib.asynccontextmanager
 async def _api(
-    panel: PatchPanel, info: dict[str, object], options: Options, refusal: limits.Refusal
+    panel: PatchPanel, monitor: Monitor, info: dict[str, object], options: Options, refusal: limits.Refusal
 ) -> AsyncIterator[list[str]]:
-    """Serve REST at the addresses of the options, and yield these addresses as text. The unix socket is removed
-    afterwards.
+    """Serve REST, the page and the metrics at the addresses of the options, and yield these addresses as text. The unix
+    socket is removed afterwards.
     """
     async with contextlib.AsyncExitStack() as stack:
         connections: list[limits.ConnectionLimit] = []
-        app = api.application(panel, info, connections, options.api_host)
+        guards = _guards(options)
+        app = api.application(panel, info, connections, options.api_host, monitor, guards)
+        if options.metrics:
+            pages.add_metrics(app, monitor, str(info["version"]))
+        if options.web:
+            pages.add_page(app, monitor)
+        app.on_response_prepare.append(pages.add_headers)
         max_connections = max(8, min(limits.MAX_CONNECTIONS, limits.raise_file_limit() // 8))
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_null_logger())
         await runner.setup()
@@ -135,8 +156,27 @@ async def _api(
             tcp = sockets.listen_tcp(options.api_host, options.api_port)
             limit = limits.ConnectionLimit(_protocol_factory(runner), max_connections, limits.REQUEST_TIMEOUT, refusal)
             await _listen(stack, limit, connections, tcp)
-            addresses.append(f"http://{options.api_host}:{tcp.getsockname()[1]}/v1")
+            url = f"http://{options.api_host}:{tcp.getsockname()[1]}"
+            addresses.append(f"{url}/v1")
+            if options.web:
+                addresses.append(f"{url}/" + (f" (token in {options.web_token})" if guards else ""))
         yield addresses
+
+
+def _guards(options: Options) -> list[Middleware]:
+    """Return the check of the token if the page is served at an address that is not loopback. Raise HostError without a
+    token.
+    """
+    if not options.web or options.api_port is None or not token.is_needed(options.api_host):
+        return []
+    if options.web_token is None:
+        what = f"the web page at {options.api_host} needs a token"
+        raise HostError(what, hint="--web-token FILE, or --no-web; conf.yml: controller.web: false")
+    try:
+        return [token.middleware(token.load(options.web_token), pages.assets()["login.html"])]
+    except OSError as error:
+        what = f"{options.web_token}: {error.strerror}"
+        raise HostError(what, hint="the token of the web page must be in a file of this user") from None
 
 
 def _protocol_factory(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:

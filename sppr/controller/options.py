@@ -19,6 +19,8 @@ class Options:
     - ``vm_socket``: the unix socket for VMs. ``vm_user``: the user that QEMU runs as.
     - ``file_prefix``: EAL's, for ``launch``.
     - ``wiring``: the file that keeps ports and patches over a restart.
+    - ``web``, ``metrics``: whether the web page and ``/metrics`` are served.
+    - ``web_token``: the file with the token that a browser needs at an address that is not loopback.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +38,9 @@ class Options:
     vm_socket: Path | None = None
     vm_user: str = ""
     file_prefix: str = "rte"
+    web: bool = True
+    metrics: bool = True
+    web_token: Path | None = None
 
 
 def parse_options(argv: Sequence[str] | None) -> Options:
@@ -71,6 +76,12 @@ def parse_options(argv: Sequence[str] | None) -> Options:
     parser.add_argument(
         "--file-prefix", default=Options.file_prefix, metavar="P", help="EAL file prefix of the lab (%(default)s)"
     )
+    parser.add_argument("--no-web", action="store_false", dest="web", help="do not serve the web page")
+    parser.add_argument("--no-metrics", action="store_false", dest="metrics", help="do not serve /metrics")
+    parser.add_argument(
+        "--web-token", type=Path, metavar="FILE",
+        help="token of the web page, required unless --api-host is loopback; created if it is missing",
+    )  # fmt: skip
     parser.add_argument("--serve", action="store_true", help="without a terminal: keep running after the end of input")
     values = vars(parser.parse_args(argv))
     return Options(**values | {key: tuple(values[key]) for key in ("allow", "allow_users")})

@@ -6,7 +6,7 @@ Refused.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypedDict
 
 from sppr.controller import verify
@@ -34,12 +34,13 @@ Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
 
 class PatchPanel:
     """The connected processes as one patch panel. ``server``: the table of processes. ``lab``: the addresses for
-    ``launch``.
+    ``launch``. ``on_change``: called with each process and the command that has changed it.
     """
 
     def __init__(self, server: Server, lab: Lab | None = None) -> None:
         self.server = server
         self.lab = lab or Lab()
+        self.on_change: Callable[[ConnectedProcess, str], None] | None = None
 
     def process(self, target: Target) -> ConnectedProcess:
         """Return the connected process. ``target`` of the kind ``sec`` matches every kind of secondary.
@@ -96,6 +97,11 @@ class PatchPanel:
             reply = await self.ask(target, dialect.command(parsed, verb, *args))
             status = await self.status(target)
             self._check_done(process, verb, names, (before, verify.parse_state(status)), reply)
+        self._report_change(process, " ".join((verb, *names)))
+
+    def _report_change(self, process: ConnectedProcess, change: str) -> None:
+        if self.on_change is not None:
+            self.on_change(process, change)
 
     def _check_done(
         self,
@@ -209,6 +215,7 @@ class PatchPanel:
         with contextlib.suppress(NotConnected):
             await self.ask(target, "exit", max(EXIT_TIMEOUT, self.server.timeout))
         process.close("it was stopped by exit")
+        self._report_change(process, "exit")
         if not keep:
             self.server.restorer.discard(process)
 

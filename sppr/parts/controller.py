@@ -18,6 +18,7 @@ class Controller:
     ``file_prefix``: the EAL option of this name.
     ``allow_users``, ``allow``: users of this machine, and networks, that may connect.
     ``vm_user``: the user of the QEMU processes, if it differs from the user of the controller.
+    ``web``, ``metrics``: whether REST's address also serves the web page and the metrics.
     """
 
     host: str
@@ -32,12 +33,14 @@ class Controller:
     allow_users: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     vm_user: str = ""
+    web: bool = True
+    metrics: bool = True
 
     def argv(self) -> list[str]:
         """Return the command line."""
         rest = ["--api-host", self.rest_host, "--api-port", str(self.rest_port)] if self.rest_port else []
         return [
-            PYTHON, "-m", "sppr.controller",
+            PYTHON, "-m", "sppr.live", str(self.api.parent),
             "--host", self.host,
             "--pri-port", str(self.pri_port),
             "--sec-port", str(self.sec_port),
@@ -47,6 +50,8 @@ class Controller:
             *(("--vm-user", self.vm_user) if self.vm_user else ()),
             "--file-prefix", self.file_prefix,
             *rest,
+            *(("--web-token", str(self.api.with_name("web-token"))) if self.web and rest else ("--no-web",)),
+            *(() if self.metrics else ("--no-metrics",)),
             *(word for name in self.allow_users for word in ("--allow-user", name)),
             *(word for network in self.allow for word in ("--allow", network)),
         ]  # fmt: skip

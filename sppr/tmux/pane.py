@@ -24,6 +24,9 @@ EXIT_VARIABLE = "SPPR_EXIT_FILE"
 #: Set for a runscript that the pane restarted by policy, so nobody typed the command.
 POLICY_VARIABLE = "SPPR_BY_POLICY"
 _EXIT_LINE = f"printf '\\n[%s exited with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
+# journal EVENT KEY NUMBER: append an event to the journal of the lab (lab/state/journal.py).
+_JOURNAL = """[ -d {folder} ] && printf '{{"time":%s,"event":"part.%s","part":"{part}","%s":%s}}\\n' \
+    "$(date +%s.%3N)" "$1" "$2" "$3" >>{folder}/events.jsonl"""
 
 # `$?` is the same for signal N and for exit status 128+N. To tell them apart: the shell calls waitpid, and prints a
 # line ("Killed") only for a signal. The shell's standard error therefore goes to a file, while that of the program
@@ -35,6 +38,7 @@ _SCRIPT = """\
 trap 'interrupted=yes' INT QUIT
 cd {cwd} || exit 1
 {exports}
+journal() {{ {journal} ; }}
 [ -p {gate} ] && printf '%s\\n' {waiting}
 while [ -p {gate} ]; do read -r go <{gate} && break; done
 rm -f {exit} {gate}
@@ -54,6 +58,7 @@ ended=$status
 [ "$status" -le 128 ] || [ -n "$by_signal" ] || ended=$((status - 256))
 stty sane 2>/dev/null
 printf '%s\\n' "$ended" >{exit}.new && mv {exit}.new {exit}
+journal exited status "$ended"
 {after_run}
 done
 {exit_line}
@@ -75,6 +80,7 @@ printf '\\n[%s exited with status %s{pending}%s s (%s of {max_in_row} in a row);
     {name} "$status" "$pause" "$in_row"
 sleep "$pause" && [ -z "$interrupted" ] && [ ! -e {stopped} ] || break
 printf '%s\\n' "$restarts" >{restarts}
+journal restarted restarts "$restarts"
 export {policy}=yes
 """
 
@@ -86,11 +92,13 @@ trap '' INT
 [ -f ~/.bashrc ] && . ~/.bashrc
 # The pane has its own history with the command as its newest line. `sppr status` reads the exit status from a file.
 HISTFILE={history}
+__sppr_journal() {{ {journal} ; }}
 __sppr_prompt() {{
     local status=$?
     if [ -z "$__sppr_started" ]; then __sppr_started=1
     elif [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
         if [ "$status" -gt 192 ]; then printf '%s\\n' $((status - 256)); else printf '%s\\n' "$status"; fi >{exit}
+        __sppr_journal exited status "$(cat {exit})"
         {exit_line}
     fi
     return $status
@@ -103,10 +111,12 @@ _ZSHRC = """\
 ZDOTDIR=${{SPPR_ZDOTDIR:-$HOME}}
 [ -f "$ZDOTDIR/.zshrc" ] && . "$ZDOTDIR/.zshrc"
 print -s -- {command_text}
+journal_sppr() {{ {journal} ; }}
 precmd_sppr() {{
     local last=$?
     if [ ! -e {exit} ] && [ ! -e "/proc/$(cut -d' ' -f1 {record} 2>/dev/null)/status" ]; then
         print -r -- $(( last > 192 ? last - 256 : last )) >{exit}
+        journal_sppr exited status "$(cat {exit})"
         {zsh_exit_line}
     fi
 }}
@@ -207,6 +217,7 @@ def write(
     """Write the script of the pane and the start-up file of its shell, and create its start gate."""
     command = shlex.join(argv)
     words = {name: shlex.quote(str(getattr(files, name))) for name in ("exit", "record", "report", "gate", "history")}
+    words["journal"] = _JOURNAL.format(folder=shlex.quote(str(files.folder)), part=files.name)
     words["exit_line"] = _EXIT_LINE.format(name=shlex.quote(files.name), status='"$status"')
     words["zsh_exit_line"] = _EXIT_LINE.format(name=shlex.quote(files.name), status='"$last"')
     variables = {**env, EXIT_VARIABLE: str(files.exit)}

@@ -170,7 +170,7 @@ def test_every_command_accepts_s_for_the_session(verb: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("line", "becomes"),
     [
-        ("controller.py", "-m sppr.controller --host 127.0.0.1 --pri-port 5555"),
+        ("controller.py", "-m sppr.live"),
         ("primary.py -n 4 -c 0x1 -p 0x1 -vdt 3", "--vdev net_tap3,iface=vtap3 -- -p 0x01 -n 4 -s 127.0.0.1:5555"),
         ("secondary.py -i 9 -c 0xC0 -cp 7777", "-- -n 9 -s 127.0.0.1:7777"),
         ("run-vm.py -t ring -i 6 -m 128", "/run/spp/ivshmem6,share=on"),

@@ -245,7 +245,7 @@ def test_qemu_arguments_of_another_user_are_refused(tmp_path: Path, monkeypatch:
 def test_processes_of_a_tree_can_use_our_controller(tmp_path: Path) -> None:
     root = fake_tree.make(tmp_path / "spp", "17.11")
     made = plan(conf(root, "{id: 1, coremask: 0x6}, {id: 2, type: vf, coremask: 0x18}", ", controller: ours"), tmp_path)
-    assert made.windows[0].panes == ("ctrler",) and "sppr.controller" in made.part("ctrler").program
+    assert made.windows[0].panes == ("ctrler",) and "sppr.live" in made.part("ctrler").program
     assert "127.0.0.1:6666" in made.part("sec2").program and str(made.api).endswith("api.sock")
 
 

@@ -24,10 +24,11 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     from dataclasses import replace
 
     from sppr.errors import Cancelled, ControlError
-    from sppr.lab.chains.proof import testbed
+    from sppr.lab.chains.proof import result, testbed
     from sppr.lab.chains.proof.prove import prove as prove_chain
     from sppr.lab.chains.proof.prove import why_no_probes
     from sppr.lab.chains.proof.result import LEVELS, Proof
+    from sppr.lab.state import journal
     from sppr.lab.state import state as states
 
     state = states.load_same_boot(session)
@@ -50,6 +51,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
                 proof.doubt(f"{what}; {testbed.describe_ends(state.folder)}", LEVELS[min(options.level, 1)])
                 proof.close()
             found.append(proof)
+            journal.write(state.folder, "chain.proved", chain=chain.name, **result.figures(proof))
             click.echo("\n".join(lines(proof)))
     return found
 

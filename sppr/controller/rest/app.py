@@ -9,11 +9,14 @@ patches are restored when it is started again.
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
+from sppr.controller.monitor import Monitor
 from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.rest import bodies, limits, openapi
 from sppr.controller.rest.routes import PATH_PATTERNS, ROUTES, Call, Route
@@ -30,13 +33,18 @@ def application(
     info: dict[str, object],
     connections: list[limits.ConnectionLimit] | None = None,
     listen_address: str = "127.0.0.1",
+    monitor: Monitor | None = None,
+    guards: Sequence[Middleware] = (),
 ) -> web.Application:
     """Return the aiohttp application.
 
     - ``info``: the answer of ``GET /v1/controller``, in addition to the pid.
     - ``connections``: the limits of its sockets; the list is filled in later.
     - ``listen_address``: the address of the TCP socket.
+    - ``monitor``: the source of ``GET /v1/live``.
+    - ``guards``: middlewares that see a request first, after the check of its Host.
     """
+    monitor = monitor or Monitor(panel.server)
 
     @web.middleware
     async def check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -45,7 +53,8 @@ def application(
         return await handler(request)
 
     mark_busy = limits.middleware([] if connections is None else connections)
-    app = web.Application(middlewares=[check_host, _convert_errors, mark_busy], client_max_size=MAX_BODY_SIZE)
+    middlewares = [check_host, *guards, _convert_errors, mark_busy]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_SIZE)
 
     async def controller(_request: web.Request) -> web.Response:
         return web.json_response({"pid": os.getpid(), **info})
@@ -53,7 +62,11 @@ def application(
     async def document(_request: web.Request) -> web.Response:
         return web.json_response(openapi.document(str(info.get("version", ""))))
 
+    async def live(_request: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(await monitor.sample()), content_type="application/json")
+
     app.router.add_get("/v1/controller", controller)
+    app.router.add_get("/v1/live", live)
     app.router.add_get("/v1/openapi.json", document)
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", lambda match: f"{{{match[1]}:{PATH_PATTERNS[match[1]]}}}", route.path)

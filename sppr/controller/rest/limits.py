@@ -199,6 +199,9 @@ def middleware(limits: list[ConnectionLimit]) -> Middleware:
 def host_refusal(request: web.BaseRequest, listen_address: str) -> str:
     """Return the reason to refuse the Host or Origin of a request over TCP, or an empty text.
 
+    A browser says in Sec-Fetch-Site whether a page of another site makes the request. Such a page may only link to the
+    page of this controller.
+
     ``listen_address``: the address at which the server listens, 0.0.0.0 for all.
     """
     if request.transport is not None and not isinstance(request.transport.get_extra_info("sockname"), tuple):
@@ -209,6 +212,11 @@ def host_refusal(request: web.BaseRequest, listen_address: str) -> str:
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2] not in hosts:
         return f"Origin {origin[:80]!r} is not this controller"
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site not in ("none", "same-origin") and not (
+        request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    ):
+        return f"the request comes from a page of another site ({site[:20]!r})"
     return ""
 
 

@@ -32,6 +32,8 @@ class Server:
     - ``rules``: who may connect by TCP.
     - ``vm_uid``: the user that QEMU runs as, if ``rules`` do not include that user.
     - ``timeout``: seconds for each command.
+
+    ``on_connected`` and ``on_disconnected`` (with the reason) are called for each registered process.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class Server:
         self.primary: ConnectedProcess | None = None
         self.secondaries: dict[int, ConnectedProcess] = {}
         self.timeout = timeout
+        self.on_connected: Callable[[ConnectedProcess], None] | None = None
+        self.on_disconnected: Callable[[ConnectedProcess, str], None] | None = None
         self._max_connections = min(max_connections, MAX_CONNECTIONS)
         self.restorer = restorer or Restorer(log)
         self._log = log
@@ -80,6 +84,7 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._log = lambda _line: None
+        self.on_disconnected = None
         for process in list(self._connections):
             process.close("the controller is stopping")
         await asyncio.sleep(0)
@@ -176,6 +181,8 @@ class Server:
         self._log(f"{process} connected")
         if message:
             self._log(message)
+        if self.on_connected is not None:
+            self.on_connected(process)
 
     def _id_lock(self, client_id: int) -> asyncio.Lock:
         """Return the lock that lets processes of one id register one at a time."""
@@ -195,6 +202,8 @@ class Server:
         else:
             return
         self._log(f"{process} disconnected: {reason}")
+        if self.on_disconnected is not None:
+            self.on_disconnected(process, reason)
 
 
 def parse_identity(reply: Reply) -> tuple[str, int, bool] | str:

@@ -6,7 +6,7 @@ from ipaddress import AddressValueError, IPv4Address
 from sppr.host.checks.check import Check, Finding, Process, Requirements, listed
 from sppr.host.facts import Facts
 
-_SPPR_CONTROLLER = "sppr.controller"
+_SPPR_CONTROLLER = "sppr.live"
 
 
 def _access(_: Facts, required: Requirements) -> Iterator[Finding]:

@@ -106,12 +106,16 @@ def _query(client: ControlClient, name: str) -> ProcessStatus | str:
             return "is not connected"
         return NO_CONTROLLER if NO_CONTROLLER in e.what else HANGS
     try:
-        return _parse_status(status.get("forwarder", {}) if name == "primary" else status)
+        return parse_status(status.get("forwarder", {}) if name == "primary" else status)
     except (AttributeError, KeyError, TypeError, ValueError):
         return "sends an invalid status"
 
 
-def _parse_status(status: Mapping[str, Any]) -> ProcessStatus:
+def parse_status(status: Mapping[str, Any]) -> ProcessStatus:
+    """Return the status of a process from its status object. Raise AttributeError, KeyError, TypeError or ValueError if
+    the object is invalid.
+    """
+
     def name(text: str) -> str:
         return text.replace(" ", "")  # "phy:0 nq 3" in a status is "phy:0nq3" in a command
 

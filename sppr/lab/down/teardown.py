@@ -17,6 +17,7 @@ from sppr.host.process import sockets as unix
 from sppr.host.process.pids import Proc
 from sppr.host.root import leftovers, privilege
 from sppr.lab.chains import ends
+from sppr.lab.state import journal
 from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 from sppr.lab.up import panes
@@ -164,6 +165,7 @@ def _stop(state: State, part: Part, note: Note, powerdown: float) -> None:
     proc = _running_process(state, part)
     if proc is None:
         return
+    journal.write(state.folder, "part.stopping", part=part.name)
     children = processes.tree([proc.pid])
     how = _request_exit(state, part, proc, powerdown) or _interrupt(part, proc)
     if how is None and proc.alive():

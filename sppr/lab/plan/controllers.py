@@ -23,6 +23,7 @@ def controllers(config: Config, paths: LabPaths, secondaries: Sequence[Secondary
         ours = Controller(
             c.host, c.pri_port, c.sec_port, api_socket(run), wiring_file(run), c.rest_host, c.rest_port,
             guests_socket(run), config.spp.file_prefix or paths.session, c.allow_users, c.allow, paths.vm_user,
+            c.web, c.metrics,
         )  # fmt: skip
         return [_part(paths, "ctrler", "", ours.argv())]
     if version.era == "spp-ctl":

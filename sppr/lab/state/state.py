@@ -26,6 +26,7 @@ from sppr.host.process.pids import Proc
 from sppr.host.run_directory import check_owner, make_private, sessions_dir
 from sppr.lab.down import footprint
 from sppr.lab.plan.plan import VERSION, Plan
+from sppr.lab.state import journal
 from sppr.tmux.pane import EXIT_VARIABLE, POLICY_VARIABLE, PaneFiles
 from sppr.wait import Exit
 
@@ -163,6 +164,7 @@ def record_start(folder: Path, name: str, program: Sequence[str]) -> None:
     record = f"{os.getpid()} {this.started if this else 0} {os.getsid(0) if in_pane else 0}\n"
     for target, text in ((files.program, json.dumps(program)), (files.record, record)):
         atomic_write.write(target, text)
+    journal.write(folder, "part.started", part=name, pid=os.getpid())
     # This check follows the record, because a command that stops the part writes ``stopped`` before it reads the pid.
     if POLICY_VARIABLE in os.environ and files.stopped.exists():
         raise SpprError(f"{name}: was stopped, so it is not restarted", hint=f"sppr start {name}{flag(folder.name)}")

@@ -54,10 +54,13 @@ class PartStatus:
     restarts: int = 0
 
 
-def part_statuses(state: State) -> list[PartStatus]:
-    """Return the status of each part of the plan, in the order of start."""
-    probe = lab_probe(state.plan.api, state.plan.parts)
-    probe.refresh()
+def part_statuses(state: State, probe: Probe | None = None) -> list[PartStatus]:
+    """Return the status of each part of the plan, in the order of start. ``probe``: a refreshed probe of the lab, if
+    there is one.
+    """
+    if probe is None:
+        probe = lab_probe(state.plan.api, state.plan.parts)
+        probe.refresh()
     teardown_runs = state.phase == "stopping" and states.is_locked(state.plan.session)
     rows = [_part_status(state, part, probe, teardown_runs or part.name in state.stopping) for part in state.plan.parts]
     foreign = probe.foreign_processes(state.plan.parts) if any(part.upstream for part in state.plan.parts) else []

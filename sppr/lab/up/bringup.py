@@ -14,16 +14,15 @@ from sppr.host.process import pids
 from sppr.host.process import processes as procs
 from sppr.host.process.sockets import listening_paths
 from sppr.host.run_directory import make_private
-from sppr.lab.chains import ends, status
-from sppr.lab.chains import reconcile as chains
-from sppr.lab.chains.observe import Observed, observe_processes, processes, unlinked
+from sppr.lab.chains import ends
 from sppr.lab.down import teardown
 from sppr.lab.paths import LabPaths
-from sppr.lab.state import observe
+from sppr.lab.state import journal, observe
 from sppr.lab.state import state as states
 from sppr.lab.state.reconcile import Changes
 from sppr.lab.state.state import State
 from sppr.lab.up import artifacts
+from sppr.lab.up.chains import wire_chains
 from sppr.lab.up.panes import Panes
 from sppr.parts import readiness
 from sppr.parts.part import Part, serving_part
@@ -35,8 +34,6 @@ from sppr.wait import HARD_LIMIT, Exit, Wait, Work, wait_ready, work_of
 #: many. VMs have ``vm.ready_timeout``. An upstream spp_primary with a vhost vdev waits 9 s for links. spp.py before
 #: 17.08 may have to wait up to a minute for its TCP ports, after the last spp.py.
 TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
-#: Seconds that guests may take to reconnect to the controller, and to the ports of chains.
-LINK_TIMEOUT = 15.0
 
 
 class Report(Protocol):
@@ -91,14 +88,16 @@ class BringUp:
         stays ``starting``.
         """
         make_private(self.run)
+        parts = self.plan.parts_named(self.changes.start)
+        self._record("up.started", parts={part.name: part.depends_on for part in parts})
         self._save("starting")
-        self.report.step("state")
+        self._step("state")
         try:
             self.serve_ports_first()
             self.stop_first()
             if self.paths is not None:
                 artifacts.prepare(self.plan, self.changes.start, self.paths, machine, self.report.note)
-                self.report.step("artifacts")
+                self._step("artifacts")
             self.create_namespaces()
             self.open_panes()
             self.start_parts()
@@ -106,8 +105,10 @@ class BringUp:
         except BaseException as e:
             self._cancelled.set()
             self._save("starting" if isinstance(e, KeyboardInterrupt) else "failed")
+            self._record("up.failed", reason=e.what if isinstance(e, SpprError) else type(e).__name__)
             raise
         self._save("up")
+        self._record("up.ready")
         self.report.step("up")
         return self.state
 
@@ -130,11 +131,11 @@ class BringUp:
             teardown.stop_parts(self.state, self.changes.stop, self.report.note)
             self.state.stopping = ()
             self._save("starting")
-            self.report.step("stopped")
+            self._step("stopped")
         if "pri" in self.changes.start:
             for prefix in {self.plan.file_prefix, self.old_prefix} - {""}:
                 teardown.remove_dpdk_files(prefix, Path(self.plan.huge_dir))
-            self.report.step("leftovers")
+            self._step("leftovers")
 
     def open_panes(self) -> None:
         """Open a pane for each part to start. The script of the pane waits at its start gate."""
@@ -142,7 +143,7 @@ class BringUp:
         panes = Panes(self.plan, self.tmux, self.state.panes).open(self.changes.start, observed)
         self.state.panes.update({name: (p.window, p.pane) for name, p in panes.items()})
         self._save("starting")
-        self.report.step("panes")
+        self._step("panes")
 
     def start_parts(self) -> None:
         """Start each part in its own thread, so that independent parts start in parallel. Raise the first error."""
@@ -169,54 +170,20 @@ class BringUp:
             self.report.note(line)
 
     def apply_chains(self) -> None:
-        """Wire the chains whose parts run, and report the state of each chain.
-
-        Raise ControlError if a process refuses a change.
-        """
-        wiring = self.plan.wiring
+        """Wire the chains whose parts run. Raise ControlError if a process refuses a change."""
         for line in ends.move(self.plan):
             self.report.note(line)
-        if wiring.is_empty:
+        if self.plan.wiring.is_empty:
             return
-        self._wait_for_processes()
-        stopped = states.stopped_parts(self.state)
-        changes, observed = chains.apply_with_retry(self.plan, stopped, self._wait_for_processes)
-        observed = self._wait_for_links(observed)
-        self.plan = self.plan.prune_retired(observed)
-        self.state.plan = self.plan
-        if changes:
-            self.report.note(f"chains: {len(changes)} change{'s' * (len(changes) != 1)} made")
-        chain_states = status.chain_states(self.plan, observed)
-        for chain in wiring.chains:
-            state, why = chain_states[chain.name]
-            self.report.note(f"chain {chain.name}: {state}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
-        self.report.step("chains")
+        self.plan = self.state.plan = wire_chains(self.state, self.report.note)
+        self._step("chains")
 
-    def _wait_for_processes(self) -> None:
-        """Wait until the processes of all chains whose parts run are connected.
+    def _step(self, done: str) -> None:
+        self.report.step(done)
+        self._record("up.step", step=done)
 
-        A guest that gets no CPU for some seconds loses its connection after it was ready, and reconnects.
-        """
-        names = processes(self.plan.parts, self.plan.wiring)
-        for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
-            stopped = states.stopped_parts(self.state)
-            observed = observe_processes(self.plan.api, names, stopped)
-            complete = [chain for chain in self.plan.wiring.chains if not set(stopped) & set(chain.parts)]
-            if all(leg.own or leg.process in observed.statuses for chain in complete for leg in chain.legs):
-                return
-
-    def _wait_for_links(self, observed: Observed) -> Observed:
-        """Wait until the guests are connected to the ports of the chains, and return the status at that time.
-
-        QEMU reconnects up to 2 s after a vhost socket exists again.
-        """
-        names = processes(self.plan.parts, self.plan.wiring)
-        for _ in Deadline(LINK_TIMEOUT).ticks(0.1):
-            complete = [chain for chain in self.plan.wiring.chains if chains.can_apply(chain, observed)]
-            if not any("vhost:" in port for chain in complete for port in unlinked(chain, observed)):
-                break
-            observed = observe_processes(self.plan.api, names, states.stopped_parts(self.state))
-        return observed
+    def _record(self, event: str, **fields: object) -> None:
+        journal.write(self.run, event, **fields)
 
     def _start(self, part: Part) -> None:
         """Start a part when its dependencies are ready, and wait until it is ready."""
@@ -226,20 +193,25 @@ class BringUp:
         try:
             self._check_id_free(part)
             if part.sockets and not part.makes_sockets:
-                self.report.waiting(part.name, f"{', '.join(part.sockets)} to listen")
+                self._waiting(part, f"{', '.join(part.sockets)} to listen")
                 self._serve_ports(part)
                 self.report.step(f"{part.name} has its sockets")
-            self.report.waiting(part.name, readiness.awaited(part))
+            self._waiting(part, readiness.awaited(part))
             seconds = self._run(part)
         except Cancelled:
             raise
-        except SpprError:
+        except SpprError as e:
             self.report.failed(part.name)
+            self._record("part.failed", part=part.name, reason=e.what)
             raise
         part.files(self.run).supervised.touch()
         self._serve_ports_of_running_vms(part)
         self._mark_ready(part, seconds)
         self.report.step(f"{part.name} ready")
+
+    def _waiting(self, part: Part, what: str) -> None:
+        self.report.waiting(part.name, what)
+        self._record("part.waiting", part=part.name, reason=what)
 
     def _wait_for_running(self, part: Part) -> None:
         """Wait until a part that runs already is ready. Report progress only if it is slow."""
@@ -271,6 +243,7 @@ class BringUp:
             procs.renice_workers(proc.pid)
         if seconds is not None:
             self.report.ready(part.name, seconds)  # before any line of the parts that depend on it
+            self._record("part.ready", part=part.name, seconds=round(seconds, 3))
         self._done[part.name].set()
 
     def _run(self, part: Part) -> float:

@@ -82,7 +82,8 @@ def with_controller(*words: str) -> Requirements:
     argv = (
         "python3",
         "-m",
-        "sppr.controller",
+        "sppr.live",
+        "/run/sppr/spp",
         "--pri-port",
         "5555",
         "--sec-port",

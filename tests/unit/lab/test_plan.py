@@ -112,7 +112,7 @@ def plan(config: Config, facts: Facts = MACHINE, **flags: object) -> Plan:
 def test_printed_plan_is_unchanged(config: Config, golden: Golden, name: str, flags: dict[str, object]) -> None:
     printed = "\n".join(plan_text(plan(config, **flags))).replace(os.path.realpath(os.sys.executable), "PYTHON")  # type: ignore[attr-defined]
     printed = "\n".join(
-        line if "-m sppr.controller" not in line else "    becomes: (controller)" for line in printed.split("\n")
+        line if "-m sppr.live" not in line else "    becomes: (controller)" for line in printed.split("\n")
     )
     golden.check(DATA / f"plan-{name}.txt", printed.replace("/usr/bin/qemu-system-x86_64", "qemu-system-x86_64") + "\n")
 

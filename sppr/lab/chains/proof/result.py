@@ -120,3 +120,17 @@ class Proof:
         """Fill in the levels that passed. Call this at the end of the proof."""
         last = LEVELS.index(self.at) if self.at else self.level + 1
         self.shown = list(LEVELS[:last])
+
+
+def figures(proof: Proof) -> dict[str, object]:
+    """Return the figures of a proof for the journal: frames of all directions, and the latency of the slowest one."""
+    names = ("p50", "p99", "max") if proof.runs else ()
+    latency = {f"{name}_ns": max(run.latency_ns.get(name, 0) for run in proof.runs) for name in names}
+    return {
+        "verdict": proof.verdict,
+        "shown": proof.shown,
+        "sent": sum(run.sent for run in proof.runs),
+        "lost": sum(run.lost for run in proof.runs),
+        **latency,
+        "reason": proof.reasons[0] if proof.reasons else "",
+    }

@@ -1,0 +1,1 @@
+"""The web page of the patch panel, its live data, and the metrics for Prometheus, beside REST."""
