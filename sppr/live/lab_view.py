@@ -111,7 +111,8 @@ class LabView:
         rows = []
         for chain in wiring.chains:
             chain_state, why = status.BUSY if chain.name in busy else found[chain.name]
-            self._note_state(state, chain.name, chain_state, why)
+            if chain.name not in busy:
+                self._note_state(state, chain.name, chain_state, why)
             rows.append(
                 {
                     "name": chain.name,
