@@ -32,6 +32,8 @@ LOST_SECONDS = 3600.0
 
 State = Literal["running", "idling", "silent", "lost"]
 COUNTERS = ("rx", "rx_drop", "tx", "tx_drop")
+#: Ports that move only the addresses of frames, such as rings, do not count bytes.
+BYTES = ("rx_bytes", "tx_bytes")
 RATES = ("rx_rate", "tx_rate", "drop_rate")
 
 
@@ -60,8 +62,8 @@ class Monitor:
 
     A sample is a dict for JSON: ``time`` (seconds since the epoch), ``processes``, and ``parts`` and ``chains`` of
     ``lab``. A process has ``name``, ``kind``, ``id``, ``state``, ``reason``, ``guest``, ``patches`` and ``ports``: for
-    each port its counters, whether it is ``linked``, and ``rx_rate``, ``tx_rate`` and ``drop_rate`` in frames per
-    second; None: unknown.
+    each port its counters of frames (and of bytes, if it has them), whether it is ``linked``, and ``rx_rate``,
+    ``tx_rate`` and ``drop_rate`` in frames per second; None: unknown.
     """
 
     server: Server
@@ -225,6 +227,7 @@ def _patches(status: Mapping[str, Any]) -> list[list[str]]:
 def _port(row: Mapping[str, Any] | None, base: Mapping[str, Any] | None, interval: float) -> dict[str, Any]:
     """Return the counters and rates of a port. A rate is None without counters, or after a counter was reset."""
     counts: dict[str, Any] = {key: _count(row, key) for key in COUNTERS}
+    sizes = {key: count for key in BYTES if (count := _count(row, key)) is not None}
     linked = row is None or row.get("link") != "down"
     rates: dict[str, Any] = dict.fromkeys(RATES)
     if base and interval and None not in counts.values() and base["rx"] is not None:
@@ -232,7 +235,7 @@ def _port(row: Mapping[str, Any] | None, base: Mapping[str, Any] | None, interva
         if min(grown.values()) >= 0:
             rates["rx_rate"], rates["tx_rate"] = grown["rx"] / interval, grown["tx"] / interval
             rates["drop_rate"] = (grown["rx_drop"] + grown["tx_drop"]) / interval
-    return {**counts, "linked": linked, **rates}
+    return {**counts, **sizes, "linked": linked, **rates}
 
 
 def _count(row: Mapping[str, Any] | None, key: str) -> int | None:

@@ -33,6 +33,10 @@ put_counters(struct json *w, const struct port *port)
 	port_id_format_status(port->id, text);
 	status_open_counters(w, text, port->stats->rx, port->stats->rx_drop, port->stats->tx,
 			port->stats->tx_drop);
+	if (port->ops->counts_bytes) {
+		json_uint(w, "rx_bytes", port->stats->rx_bytes);
+		json_uint(w, "tx_bytes", port->stats->tx_bytes);
+	}
 	if (port->ops->link != NULL)
 		json_string(w, "link", port->ops->link(port) ? "up" : "down");
 	json_end(w);

@@ -75,7 +75,7 @@ fill_one(const struct patch_assignment *d, struct patch_table *t, int worker, bo
 		if (d->item[i].worker != worker || (only_free && !is_free_for(src, dst, worker)))
 			continue;
 		t->entry[t->n++] = (struct patch_entry){ src->ops->rx_burst, dst->ops->tx_burst,
-			src, dst };
+			src, dst, src->ops->counts_bytes || dst->ops->counts_bytes };
 	}
 }
 

@@ -13,6 +13,7 @@ struct patch_entry {
 	uint16_t (*tx)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
 	struct port *src;
 	struct port *dst;
+	bool counts_bytes; /* one of the ports does */
 };
 
 struct patch_table {

@@ -34,20 +34,39 @@ static struct {
 } workers;
 
 /* The hot path: no log, no system call, no allocation, no lock. */
+static inline uint64_t
+total_bytes(struct rte_mbuf *const *bufs, unsigned int n)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		sum += bufs[i]->pkt_len;
+	return sum;
+}
+
 static inline uint16_t
 forward_burst(const struct patch_entry *p)
 {
 	struct rte_mbuf *bufs[BURST];
 	uint16_t received, sent;
+	uint64_t bytes = 0;
 
 	received = p->rx(p->src, bufs, BURST);
 	if (received == 0)
 		return 0;
 	p->src->stats->rx += received;
+	if (p->counts_bytes) {
+		bytes = total_bytes(bufs, received);
+		p->src->stats->rx_bytes += bytes;
+	}
 	sent = p->tx(p->dst, bufs, received);
 	p->dst->stats->tx += sent;
+	p->dst->stats->tx_bytes += bytes;
 	if (unlikely(sent < received)) {
 		p->dst->stats->tx_drop += (uint64_t)(received - sent);
+		if (p->counts_bytes)
+			p->dst->stats->tx_bytes -= total_bytes(&bufs[sent], received - sent);
 		rte_pktmbuf_free_bulk(&bufs[sent], (unsigned int)(received - sent));
 	}
 	return received;

@@ -141,13 +141,17 @@ forward_burst(struct port *src)
 {
 	static struct frame frames[VPORT_BURST];
 	struct port *dst = src->patched_to;
-	unsigned int received = src->ops->rx(src, frames, VPORT_BURST), sent;
+	unsigned int received = src->ops->rx(src, frames, VPORT_BURST), sent, i;
 
 	if (received == 0)
 		return 0;
 	src->rx += received;
+	for (i = 0; i < received; i++)
+		src->rx_bytes += frames[i].len;
 	sent = dst->ops->tx(dst, frames, received);
 	dst->tx += sent;
+	for (i = 0; i < sent; i++)
+		dst->tx_bytes += frames[i].len;
 	dst->tx_drop += received - sent;
 	return received;
 }

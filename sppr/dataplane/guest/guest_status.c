@@ -23,6 +23,8 @@ put_counters(struct json *w, const struct port *port)
 
 	port_id_format(port->id, text);
 	status_open_counters(w, text, port->rx, port->rx_drop, port->tx, port->tx_drop);
+	json_uint(w, "rx_bytes", port->rx_bytes);
+	json_uint(w, "tx_bytes", port->tx_bytes);
 	json_end(w);
 }
 

@@ -41,7 +41,7 @@ struct port {
 	bool ready;  /* rx may return frames */
 	bool listening;
 	bool fixed;
-	uint64_t rx, rx_drop, tx, tx_drop;
+	uint64_t rx, rx_drop, rx_bytes, tx, tx_drop, tx_bytes;
 };
 
 /* Return NULL after logging the reason. */

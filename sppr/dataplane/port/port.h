@@ -39,6 +39,10 @@ struct port_ops {
 	void (*disarm)(struct port *port, bool event);
 	/* Optional: whether the other side is connected. */
 	bool (*link)(const struct port *port);
+	/* Whether bytes are counted. A port that moves only the addresses of frames does not: it
+	 * would read every frame from memory.
+	 */
+	bool counts_bytes;
 };
 
 struct port {

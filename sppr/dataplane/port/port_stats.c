@@ -10,8 +10,10 @@ port_stats_since(const struct port_stats *now, const struct port_stats *baseline
 	return (struct port_stats){
 		.rx = now->rx - baseline->rx,
 		.rx_drop = now->rx_drop - baseline->rx_drop,
+		.rx_bytes = now->rx_bytes - baseline->rx_bytes,
 		.tx = now->tx - baseline->tx,
 		.tx_drop = now->tx_drop - baseline->tx_drop,
+		.tx_bytes = now->tx_bytes - baseline->tx_bytes,
 	};
 }
 

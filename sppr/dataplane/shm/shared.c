@@ -153,8 +153,10 @@ shared_port_stats(const struct shared *info, uint16_t port)
 	for (q = 0; q < MAX_QUEUES; q++) {
 		sum.rx += info->port_stats[port][q].rx;
 		sum.rx_drop += info->port_stats[port][q].rx_drop;
+		sum.rx_bytes += info->port_stats[port][q].rx_bytes;
 		sum.tx += info->port_stats[port][q].tx;
 		sum.tx_drop += info->port_stats[port][q].tx_drop;
+		sum.tx_bytes += info->port_stats[port][q].tx_bytes;
 	}
 	return sum;
 }

@@ -30,8 +30,10 @@
 struct port_stats {
 	uint64_t rx;
 	uint64_t rx_drop;
+	uint64_t rx_bytes; /* of ports with counts_bytes only */
 	uint64_t tx __rte_cache_aligned;
 	uint64_t tx_drop;
+	uint64_t tx_bytes;
 } __rte_cache_aligned;
 
 /* The processes that poll and fill a port. A ring has one producer and one consumer, an ethdev

@@ -102,6 +102,7 @@ static const struct port_ops ivshmem_ops = {
 	.rx_burst = ivshmem_rx,
 	.tx_burst = ivshmem_tx,
 	.close = ivshmem_close,
+	.counts_bytes = true,
 };
 
 static struct port *

@@ -200,6 +200,7 @@ static const struct port_ops memif_ops = {
 	.close = memif_close,
 	.arm = memif_arm,
 	.disarm = memif_disarm,
+	.counts_bytes = true,
 };
 
 static struct port_memif *

@@ -110,6 +110,7 @@ static const struct port_ops pcap_ops = {
 	.tx_burst = pcap_tx,
 	.close = pcap_port_close,
 	.arm = pcap_arm,
+	.counts_bytes = true,
 };
 
 /* Any user can write to /tmp, so a file there may belong to another user or be a link. */

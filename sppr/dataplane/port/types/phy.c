@@ -47,17 +47,20 @@ static const struct port_ops ethdev_ops = {
 	.rx_burst = ethdev_rx,
 	.tx_burst = ethdev_tx,
 	.close = ethdev_close,
+	.counts_bytes = true,
 };
 
 /* For a queue that exists in one direction only. */
 static const struct port_ops rx_only_ops = {
 	.rx_burst = ethdev_rx,
 	.close = ethdev_close,
+	.counts_bytes = true,
 };
 
 static const struct port_ops tx_only_ops = {
 	.tx_burst = ethdev_tx,
 	.close = ethdev_close,
+	.counts_bytes = true,
 };
 
 static const struct port_ops *

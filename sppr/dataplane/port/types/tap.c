@@ -92,6 +92,7 @@ static const struct port_ops tap_ops = {
 	.rx_burst = tap_rx,
 	.tx_burst = tap_tx,
 	.close = tap_close,
+	.counts_bytes = true,
 };
 
 static int

@@ -153,6 +153,7 @@ static const struct port_ops vhost_ops = {
 	.close = vhost_close,
 	.arm = vhost_arm,
 	.disarm = vhost_disarm,
+	.counts_bytes = true,
 };
 
 static void
