@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ class Lab:
 
     def __init__(self, folder: Path, *extra: str) -> None:
         self.controller = Controller(folder, "--serve", "--api-port", "0", *extra)
-        self.rest_port = int(self.controller.text().rpartition("api: http://127.0.0.1:")[2].partition("/")[0])
+        address = re.search(r"^api: http://[0-9.]+:(\d+)/v1$", self.controller.text(), re.MULTILINE)
+        assert address, self.controller.text()
+        self.rest_port = int(address[1])
         self.running: list[subprocess.Popen[str]] = []
 
     def start(self, program: str, *words: object) -> subprocess.Popen[str]:

@@ -25,6 +25,7 @@ class Streams:
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._requests: list[web.Request] = []
         self._sample: Mapping[str, Any] = {}
         self._keyed: dict[str, Any] = {}
         self._number = 0
@@ -32,13 +33,15 @@ class Streams:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Send events until the client goes or the controller stops. 503: there are too many streams."""
-        if len(self._tasks) >= MAX_STREAMS:
+        self._requests = [other for other in self._requests if not _is_gone(other)]
+        if len(self._requests) >= MAX_STREAMS:
             return web.Response(status=503, text=f"{MAX_STREAMS} pages are open already: close one")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._requests.append(request)
         seen = -1
         try:
             async for sample in self._monitor.watch():
@@ -53,6 +56,7 @@ class Streams:
             pass  # the client has gone, or does not read
         finally:
             self._tasks.discard(task)
+            self._requests = [other for other in self._requests if other is not request]
         return response
 
     async def close(self, _app: web.Application) -> None:
@@ -71,6 +75,11 @@ class Streams:
 
     def _whole(self) -> bytes:
         return _event("sample", self._keyed)
+
+
+def _is_gone(request: web.Request) -> bool:
+    """Return whether the client has closed the connection. Its stream ends at the next event."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def by_name(sample: Mapping[str, Any]) -> dict[str, Any]:
