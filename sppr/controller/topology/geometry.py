@@ -8,7 +8,7 @@ from sppr.controller.topology.layout import Box, Lane, Layout, Link, Wire
 
 Point = tuple[float, float]
 #: Size of the box of a port, distance of columns, height of a row, gap between lanes, all in pixels.
-BOX_WIDTH, BOX_HEIGHT, PITCH, ROW, GAP = 92, 28, 204, 66, 12
+BOX_WIDTH, BOX_HEIGHT, PITCH, ROW, GAP = 98, 28, 206, 62, 8
 #: Margin of the picture, width of the labels of the lanes, height of a lane without patches.
 MARGIN, LABEL, EMPTY = 24, 158, 46
 #: Chips: height, distance, space for a character, maximum width of a line of chips.

@@ -119,9 +119,7 @@ def _process(process: ProcessStatus, ports: tuple[str, ...], details: Details) -
     running = state == "running" or process.kind in ("vf", "mirror")
     text = str(state)[:24] if isinstance(state, str) and state.isprintable() else ""
     text = "forwarding" if running else {"idling": "idle", "": "connected"}.get(text, text)
-    return Process(
-        str(process), details.names.get(str(process), ""), text, running, bool(_is_guest(process)), ports
-    )
+    return Process(str(process), details.names.get(str(process), ""), text, running, bool(_is_guest(process)), ports)
 
 
 def _is_guest(process: ProcessStatus) -> bool:

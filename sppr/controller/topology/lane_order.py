@@ -4,7 +4,7 @@ Few lanes: all orders are tried. Many lanes: each lane is moved towards the lane
 are swapped and moved as long as that improves the diagram.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations, permutations
 from typing import TypeVar
 
@@ -17,6 +17,10 @@ _Item = TypeVar("_Item")
 EXHAUSTIVE = 5
 #: Above this number of lanes, lanes are not moved one by one, because that would take seconds.
 MOST_MOVED = 24
+#: Above this number of patches, the order is not searched, because that would take seconds.
+MOST_SEARCHED = 400
+#: The number of orders that are improved; the best result is used.
+STARTS = 3
 #: Rounds of the barycenter method.
 ROUNDS = 8
 
@@ -63,6 +67,8 @@ class Search:
 
     def best(self) -> Layout:
         """Return the best diagram that the search finds."""
+        if len(self.diagram.lines) > MOST_SEARCHED:
+            return self.arrange(self.lanes)
         lanes = self._start()
         while True:
             lanes = self._flip(self._improve(lanes))
@@ -83,8 +89,10 @@ class Search:
     def _start(self) -> list[str]:
         if len(self.lanes) <= EXHAUSTIVE:
             return list(min(permutations(self.lanes), key=self.cost))
-        starts = [self.lanes, self._barycenter(self.lanes), self._depth_first()]
-        return min(map(self._improve, starts), key=self.cost)
+        walks = [self._walk(root) for root in self.lanes]
+        starts = [self.lanes, *walks, *map(self._barycenter, [self.lanes, *walks])]
+        starts = [list(lanes) for lanes in dict.fromkeys(map(tuple, starts))]
+        return min(map(self._improve, sorted(starts, key=self.cost)[:STARTS]), key=self.cost)
 
     def _neighbours(self) -> dict[str, list[str]]:
         members: dict[object, list[str]] = {}
@@ -108,11 +116,11 @@ class Search:
             ordered.sort(key=lambda label: (mean[label], place[label]))  # noqa: B023 - used within the round
         return ordered
 
-    def _depth_first(self) -> list[str]:
-        """Return the lanes in the order in which a walk along the links reaches them."""
+    def _walk(self, root: str) -> list[str]:
+        """Return the lanes in the order in which a walk along the links from ``root`` reaches them."""
         neighbours, seen = self._neighbours(), dict[str, None]()
-        for root in sorted(self.lanes, key=lambda label: (len(set(neighbours[label])), self.diagram.natural[label])):
-            waiting = [root]
+        for first in (root, *self.lanes):
+            waiting = [first]
             while waiting:
                 label = waiting.pop()
                 if label not in seen:
@@ -122,7 +130,17 @@ class Search:
 
     def _improve(self, lanes: Sequence[str]) -> list[str]:
         """Swap and move lanes until no swap of two lanes improves the diagram."""
-        return _descend(list(lanes), self.cost, lambda lanes: _changes(lanes, move=len(lanes) <= MOST_MOVED))
+        now, before = self.cost(lanes), None
+        while now != before:
+            before = now
+            for change in (_swapped, _moved) if len(lanes) <= MOST_MOVED else (_swapped,):
+                for a, b in permutations(range(len(lanes)), 2):
+                    if change is _swapped and a > b:
+                        continue
+                    changed = change(lanes, a, b)
+                    if (found := self.cost(changed)) < now:
+                        lanes, now = changed, found
+        return list(lanes)
 
     def _improve_groups(self, lanes: Sequence[str]) -> bool:
         """Exchange neighbouring groups of patches within the lanes. Return whether that improves the diagram."""
@@ -142,29 +160,12 @@ class Search:
         self.packed[label] = pack(found)
 
 
-def _descend(
-    lanes: list[str], measure: Callable[[Sequence[str]], Cost], changes: Callable[[list[str]], Iterator[list[str]]]
-) -> list[str]:
-    now = measure(lanes)
-    improved = True
-    while improved:
-        improved = False
-        for changed in changes(lanes):
-            if (found := measure(changed)) < now:
-                lanes, now, improved = changed, found, True
-                break
-    return lanes
-
-
-def _changes(lanes: list[str], *, move: bool) -> Iterator[list[str]]:
-    for a, b in combinations(range(len(lanes)), 2):
-        yield _swapped(lanes, a, b)
-    for a, b in permutations(range(len(lanes)), 2) if move else ():
-        rest = lanes[:a] + lanes[a + 1 :]
-        yield [*rest[:b], lanes[a], *rest[b:]]
-
-
 def _swapped(items: Sequence[_Item], a: int, b: int) -> list[_Item]:
     found = list(items)
     found[a], found[b] = found[b], found[a]
     return found
+
+
+def _moved(items: Sequence[_Item], a: int, b: int) -> list[_Item]:
+    rest = [*items[:a], *items[a + 1 :]]
+    return [*rest[:b], items[a], *rest[b:]]

@@ -7,6 +7,7 @@ between the lanes run within a column. The order of the lanes is chosen so that 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 from sppr.controller.topology.columns import SHARED, Line, Place, lines, nets
 from sppr.controller.topology.graph import Graph, Process, guest_of, order
@@ -161,12 +162,13 @@ def _links(boxes: Sequence[Box], wires: Sequence[Wire]) -> list[Link]:
     for wire in wires:
         for box in (wire.start, wire.end):
             blocked |= {(row, box.column) for row in range(min(box.row, wire.row), max(box.row, wire.row) + 1)}
-    spans = _spans(wires)
+    spans: dict[int, list[tuple[float, float]]] = {}
     found: list[Link] = []
     for upper, lower in sorted(pairs, key=lambda pair: (pair[1].row - pair[0].row, pair[0].row, pair[0].column)):
         if not any((row, upper.column) in blocked for row in range(upper.row + 1, lower.row)):
             found.append(Link(upper, lower))
             continue
+        spans = spans or _spans(wires)
         beside = [link for link in found if link.upper.column == upper.column]
         options = []
         for side in (1, -1):
@@ -206,9 +208,8 @@ def crossings(layout: Layout) -> int:
     """Return how many pairs of lines cross: links and patches, two links, two patches of a lane."""
     spans = _spans(layout.wires)
     count = sum(_wires_crossed(link, spans) for link in layout.links)
-    for number, link in enumerate(layout.links):
-        same = [other for other in layout.links[number + 1 :] if other.position == link.position and link.side]
-        count += sum(_interleaved(link, other) for other in same)
+    for one, other in combinations([link for link in layout.links if link.side], 2):
+        count += one.position == other.position and _interleaved(one, other)
     for box, row in _elbows(layout.wires):
         low, high = sorted((box.row, row))
         count += sum(left < 2 * box.column < right for r in range(low + 1, high) for left, right in spans.get(r, ()))

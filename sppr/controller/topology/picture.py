@@ -97,7 +97,9 @@ def _legend(layout: Layout, colours: dict[str, str], width: float, top: float) -
         line = f'<path class="wire" d="M0 0H26" {stroke}/><text x="33" y="4">{_safe(label)}</text>'
         items.append((33 + 7.2 * len(label), f"<g>{f'<title>chain {_safe(chain)}</title>' if chain else ''}{line}</g>"))
     if any(lane.chips for lane in layout.lanes):
-        items.append((130, '<rect class="chip" y="-8" width="26" height="16" rx="8"/><text x="33" y="4">not patched</text>'))
+        items.append(
+            (130, '<rect class="chip" y="-8" width="26" height="16" rx="8"/><text x="33" y="4">not patched</text>')
+        )
     found, x, y = [], 0.0, top
     for size, item in items:
         if x and x + size > width:
