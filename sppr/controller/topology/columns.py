@@ -1,6 +1,6 @@
 """Assign a column to each port, so that chains run from left to right. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sppr.controller.topology.graph import Edge, Graph, guest_of, order
@@ -69,7 +69,7 @@ def lines(graph: Graph, net_of: Mapping[Place, Place]) -> tuple[list[Line], dict
     for edge in graph.edges:
         if edge.process:
             pairs.setdefault((edge.process, frozenset((edge.src, edge.dst))), []).append(edge)
-    columns = _columns([edges for edges in pairs.values()], net_of)
+    columns = _columns(list(pairs.values()), net_of)
     found = []
     for (process, _), edges in pairs.items():
         first = edges[0]
@@ -109,7 +109,7 @@ def _columns(pairs: Iterable[list[Edge]], net_of: Mapping[Place, Place]) -> dict
 
 
 def _forward_arcs(
-    after: Mapping[Place, Iterable[Place]], either: Mapping[Place, Iterable[Place]]
+    after: Mapping[Place, Collection[Place]], either: Mapping[Place, Collection[Place]]
 ) -> Iterator[tuple[Place, Place]]:
     """Yield the arcs without those that close a cycle, in the topological order of their sources.
 
@@ -126,7 +126,7 @@ def _forward_arcs(
     state: dict[Place, bool] = {}  # True: it is on the current path
     chosen: dict[Place, list[Place]] = {}
     for root in sorted(after, key=rank):
-        stack = [] if root in state else [(root, iter(()))]
+        stack: list[tuple[Place, Iterator[Place]]] = [] if root in state else [(root, iter(()))]
         while stack:
             net, remaining = stack[-1]
             if net not in state:

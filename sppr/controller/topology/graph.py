@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from sppr.controller.prompt.controllers import ProcessStatus
-from sppr.controller.topology.rates import Flow, Patch
+from sppr.controller.topology.rates import NO_FLOW, Flow, Patch
 
 _TYPES = {"forward": "f", "merge": "m", "classifier": "c", "classifier_mac": "c", "mirror": "m"}
 
@@ -29,7 +29,7 @@ class Edge:
     client_id: int
     bidirectional: bool = False
     process: str = ""
-    flow: Flow = Flow()
+    flow: Flow = NO_FLOW
     chain: str = ""
     reverse: bool = False
 
@@ -109,7 +109,7 @@ def build(
 def _detailed(edge: Edge, process: str, details: Details) -> Edge:
     patch = process, edge.src, edge.dst
     chain, reverse = details.chains.get(patch, ("", False))
-    flow = details.flows.get(patch, Flow())
+    flow = details.flows.get(patch, NO_FLOW)
     return replace(edge, process=process, flow=flow, chain=chain, reverse=reverse)
 
 

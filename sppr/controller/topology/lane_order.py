@@ -69,11 +69,13 @@ class Search:
         """Return the best diagram that the search finds."""
         if len(self.diagram.lines) > MOST_SEARCHED:
             return self.arrange(self.lanes)
-        lanes = self._start()
-        while True:
-            lanes = self._flip(self._improve(lanes))
-            if not self._improve_groups(lanes):
-                return self.arrange(lanes)
+        lanes, before = self._start(), None
+        while (now := self.cost(lanes)) != before:
+            before = now
+            lanes = self._flip(lanes)
+            self._improve_groups(lanes)
+            lanes = self._improve(lanes)
+        return self.arrange(lanes)
 
     def _flip(self, lanes: list[str]) -> list[str]:
         """Return the diagram upside down if that is better: the primary is then nearer to the top."""
@@ -88,7 +90,7 @@ class Search:
 
     def _start(self) -> list[str]:
         if len(self.lanes) <= EXHAUSTIVE:
-            return list(min(permutations(self.lanes), key=self.cost))
+            return min(map(list, permutations(self.lanes)), key=self.cost)
         walks = [self._walk(root) for root in self.lanes]
         starts = [self.lanes, *walks, *map(self._barycenter, [self.lanes, *walks])]
         starts = [list(lanes) for lanes in dict.fromkeys(map(tuple, starts))]
@@ -113,7 +115,7 @@ class Search:
                 label: sum(place[other] for other in others) / len(others) if others else place[label]
                 for label, others in neighbours.items()
             }
-            ordered.sort(key=lambda label: (mean[label], place[label]))  # noqa: B023 - used within the round
+            ordered.sort(key=lambda label: (mean[label], place[label]))
         return ordered
 
     def _walk(self, root: str) -> list[str]:
@@ -142,9 +144,9 @@ class Search:
                         lanes, now = changed, found
         return list(lanes)
 
-    def _improve_groups(self, lanes: Sequence[str]) -> bool:
-        """Exchange neighbouring groups of patches within the lanes. Return whether that improves the diagram."""
-        before = now = self.cost(lanes)
+    def _improve_groups(self, lanes: Sequence[str]) -> None:
+        """Exchange neighbouring groups of patches within the lanes where that improves the diagram."""
+        now = self.cost(lanes)
         for label in lanes:
             for number in range(len(self.groups[label]) - 1):
                 old = self.groups[label], self.packed[label]
@@ -153,7 +155,6 @@ class Search:
                     now = found
                 else:
                     self.groups[label], self.packed[label] = old
-        return now < before
 
     def _use(self, label: str, found: list[Group]) -> None:
         self.groups[label] = found

@@ -7,7 +7,7 @@ between the lanes run within a column. The order of the lanes is chosen so that 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from sppr.controller.topology.columns import SHARED, Line, Place, lines, nets
 from sppr.controller.topology.graph import Graph, Process, guest_of, order
@@ -157,7 +157,7 @@ def _links(boxes: Sequence[Box], wires: Sequence[Wire]) -> list[Link]:
     pairs: list[tuple[Box, Box]] = []
     for group in members.values():
         ordered = sorted(group, key=lambda box: box.row)
-        pairs += zip(ordered, ordered[1:], strict=False)
+        pairs += pairwise(ordered)
     blocked = {(box.row, box.column) for box in boxes}
     for wire in wires:
         for box in (wire.start, wire.end):

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from sppr.controller.topology.geometry import (
-    BOX_HEIGHT, BOX_WIDTH, CHIP_HEIGHT, MARGIN, Geometry, Point, chips, shown,
+    BOX_HEIGHT,
+    BOX_WIDTH,
+    CHIP_HEIGHT,
+    MARGIN,
+    Geometry,
+    Point,
+    chips,
+    shown,
 )  # fmt: skip
 from sppr.controller.topology.graph import Edge, Graph
 from sppr.controller.topology.lane_order import lay_out

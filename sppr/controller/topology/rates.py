@@ -33,6 +33,10 @@ class Flow:
         return f"{self.dropped:,} dropped" if self.dropped else ""
 
 
+#: The flow of a patch whose process has no counters.
+NO_FLOW = Flow()
+
+
 def flows(before: Iterable[ProcessStatus], after: Iterable[ProcessStatus], seconds: float) -> dict[Patch, Flow]:
     """Return the flow of each patch whose process has counters. ``seconds``: the time between the readings.
 
