@@ -10,9 +10,10 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand
+from sppr.controller.errors import BadValue
 from sppr.controller.prompt.controllers import ProcessStatus, target_of
 from sppr.controller.topology import export, graph, rates
-from sppr.errors import ControlError
+from sppr.errors import ConfigError, ControlError, HostError
 from sppr.lab.chains.observe import TIMEOUT
 from sppr.lab.chains.wiring import Leg, Wiring
 from sppr.parts.part import Part
@@ -45,32 +46,35 @@ _FORMATS = [kind for kind in export.TYPES if kind != "yaml"]
 def main(session: str | None, output: Path | None, kind: str | None, interval: float) -> None:
     """Draw the network of the lab: processes, ports, patches, chains, with their rates and drops."""
     from sppr.cli.session import load, session_of
-    from sppr.controller.errors import BadValue
     from sppr.lab.state import state as states
 
     drawing = drawing_of(output, kind)
     if output is None and drawing in export.PICTURES:
-        raise BadValue(f"{drawing} cannot be printed", hint=f"sppr topo -o FILE.{drawing}")
+        raise ConfigError(f"{drawing} cannot be printed", hint=f"sppr topo -o FILE.{drawing}")
     state = states.check_same_boot(load(session_of(session), session))
     network, measured = observe(state, interval)
     title = f"Session {state.plan.session}"
     note = f"frames per second, measured over {measured:.1f} s" if measured else "rates are unknown"
     if output is None:
         click.echo(export.render(network, drawing, title, note), nl=False)
-    else:
+        return
+    try:
         export.write(network, drawing, output.expanduser(), title, note)
-        click.echo(f"{output}: {len(network.processes)} processes, {len(network.chains)} chains")
+    except BadValue as error:
+        raise HostError(error.what, hint=error.hint) from None
+    click.echo(f"{output}: {len(network.processes)} processes, {len(network.chains)} chains")
 
 
 def drawing_of(output: Path | None, kind: str | None) -> str:
-    """Return the format: the one of ``--format``, or the one of the suffix. Raise BadValue for an unknown suffix."""
+    """Return the format: the one of ``--format``, or the one of the suffix. Raise ConfigError for an unknown suffix."""
     if kind is not None or output is None:
-        return export.drawing_type(kind or "txt")
+        return kind or "txt"
     if not output.suffix:
-        from sppr.controller.errors import BadValue
-
-        raise BadValue(f"{output}: its name has no suffix", hint="add one, such as .svg, or use --format svg")
-    return export.drawing_type(output.suffix.removeprefix("."))
+        raise ConfigError(f"{output}: its name has no suffix", hint="add one, such as .svg, or use --format svg")
+    try:
+        return export.drawing_type(output.suffix.removeprefix("."))
+    except BadValue as error:
+        raise ConfigError(f"{output}: {error.what}", hint=error.hint) from None
 
 
 def observe(state: "State", interval: float) -> tuple[graph.Graph, float]:
