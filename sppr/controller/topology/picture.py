@@ -123,7 +123,8 @@ def _lane(lane: Lane, geometry: Geometry, width: float) -> str:
     middle, name = y + height / 2, process.name or process.label
     state = f"{process.label}, {process.state}" if process.name else process.state
     title = f"{process.label}: {process.state}"
-    dot = _DOTS.get(process.state, "#aab4be")
+    patched = any(wire.line.process == process.label for wire in geometry.layout.wires)
+    dot = _DOTS.get(process.state if patched or process.running else "", "#aab4be")
     left = MARGIN - 12
     parts = [
         f'<g><title>{_safe(title)}</title><rect class="lane {kind}" x="{left}" y="{y:g}" '
