@@ -136,7 +136,7 @@ class Diagram:
                 ends = boxes[label, line.start], boxes[label, line.end]
                 wires.append(Wire(line, *ends, row + placed.track, placed.hook))
             row += lane.height
-        links = _links(list(boxes.values()), wires)
+        links = links_of(list(boxes.values()), wires)
         width = max((box.column for box in boxes.values()), default=-1) + 1
         return Layout(tuple(lanes), tuple(boxes.values()), tuple(wires), tuple(links), width, self.graph.chains)
 
@@ -149,7 +149,7 @@ def _is_shared(port: str) -> bool:
     return port.partition(":")[0] in SHARED and not guest_of(port)
 
 
-def _links(boxes: Sequence[Box], wires: Sequence[Wire]) -> list[Link]:
+def links_of(boxes: Sequence[Box], wires: Sequence[Wire]) -> list[Link]:
     """Return the links, each with the side on which it crosses the fewest lines. Short links choose first."""
     members: dict[Place, list[Box]] = {}
     for box in boxes:

@@ -9,7 +9,7 @@ from sppr.controller.prompt.controllers import ProcessStatus
 from sppr.controller.topology import graph
 from sppr.controller.topology.geometry import BOX_HEIGHT, BOX_WIDTH, MARGIN, Geometry, Point, chips
 from sppr.controller.topology.lane_order import Search, lay_out
-from sppr.controller.topology.layout import Box, Layout, Link, Wire, crossings
+from sppr.controller.topology.layout import Box, Layout, Link, Wire, crossings, links_of
 from tests.unit.controller.networks import (
     EIGHT,
     LONG,
@@ -122,6 +122,16 @@ def test_no_swap_of_two_lanes_improves_the_diagram(processes: list[ProcessStatus
         changed = list(best)
         changed[a], changed[b] = changed[b], changed[a]
         assert search.cost(changed) >= least, (best[a], best[b])
+
+
+@pytest.mark.parametrize(("patch", "side"), [(("ring:0", "vhost:2"), -1), (("vhost:2", "ring:0"), 1)])
+def test_a_link_passes_a_box_on_the_side_without_a_patch(patch: tuple[str, str], side: int) -> None:
+    middle = [Box("nfv:2", patch[0], 0, 1, ("", "a")), Box("nfv:2", patch[1], 1, 1, ("", "b"))]
+    column = 0 if side < 0 else 1
+    ends = [Box("nfv:1", "ring:1", column, 0, ("", "c")), Box("nfv:3", "ring:1", column, 2, ("", "c"))]
+    [line] = Search(graph.build([host(2, [patch])])).diagram.lines
+    [link] = links_of([*ends, *middle], [Wire(line, *middle, 1)])
+    assert link.side == side
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -133,7 +133,7 @@ def test_the_rate_of_a_shared_destination_is_counted_at_the_source() -> None:
     assert [flow.rate for flow in found.values()] == [100.0, 200.0]
 
 
-@pytest.mark.parametrize("counters", [3, [1], [{}], [{"port": "ring:0", "rx": "1"}], None])
+@pytest.mark.parametrize("counters", [3, [1], [{}], [{"port": "ring:0"}, {"port": "phy:0", "rx": "1"}], None])
 def test_invalid_counters_give_no_rates(counters: Any) -> None:
     process = host(1, [("phy:0", "ring:0")])
     process.status["counters"] = counters
