@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the generated parts of docs/: keys of conf.yml, commands, troubleshooting, the picture of the chain.
+"""Write the generated parts of docs/: keys of conf.yml, commands, troubleshooting, the pictures of the chain.
 
 `make docs` runs it; with --check it writes nothing, and exits with status 1 if a file is not current. A test runs that.
 The text between the lines ``<!-- generated: NAME -->`` and ``<!-- end -->`` of a document is replaced.
@@ -21,14 +21,19 @@ sys.path.insert(0, str(ROOT))
 
 from sppr.cli import main as cli  # noqa: E402
 from sppr.cli import sppsh, up  # noqa: E402
+from sppr.cli.chain import topo  # noqa: E402
 from sppr.config.load import load  # noqa: E402
 from sppr.config.model import Config, PatchLine  # noqa: E402
+from sppr.controller.prompt.controllers import ProcessStatus  # noqa: E402
+from sppr.controller.topology import graph  # noqa: E402
+from sppr.controller.topology import picture as topology_picture  # noqa: E402
+from sppr.controller.topology.rates import Flow  # noqa: E402
 from sppr.host.checks import REGISTRY  # noqa: E402
 from sppr.host.facts import Facts  # noqa: E402
 from sppr.lab.chains import chart  # noqa: E402
 from sppr.lab.paths import gather_paths  # noqa: E402
 from sppr.lab.plan import planner  # noqa: E402
-from sppr.lab.plan.plan import Flags  # noqa: E402
+from sppr.lab.plan.plan import Flags, Plan  # noqa: E402
 
 #: Columns of a command's usage and options.
 WIDTH = 110
@@ -133,12 +138,40 @@ def _as_code(fix: str) -> str:
     return f"`{command}` {rest.strip()}" if gap else fix
 
 
-def picture() -> str:
-    """Return the picture of the chain in the shipped conf.yml, as ``sppr chain draw`` draws it when the chain is up."""
+def shipped_plan() -> Plan:
+    """Return the plan of the shipped conf.yml."""
     conf = ROOT / "conf.yml"
     config = load(conf)
-    wiring = planner.make(config, Flags(), Facts(cpus=(0, 1)), gather_paths(config, conf, None)).wiring
+    return planner.make(config, Flags(), Facts(cpus=(0, 1)), gather_paths(config, conf, None))
+
+
+def picture() -> str:
+    """Return the picture of the chain in the shipped conf.yml, as ``sppr chain draw`` draws it when the chain is up."""
+    wiring = shipped_plan().wiring
     return chart.lanes(wiring, {chain.name: "up" for chain in wiring.chains})
+
+
+def topology() -> str:
+    """Return the picture that ``sppr topo`` draws of the shipped conf.yml with frames on its chain."""
+    plan = shipped_plan()
+    patches: dict[str, list[dict[str, str]]] = {"primary": []}
+    flows = {}
+    for chain in plan.wiring.chains:
+        for direction, legs in chain.directions:
+            for leg in legs:
+                patches.setdefault(leg.process, []).append({"src": leg.src, "dst": leg.dst})
+                flows[leg.patch] = Flow(81_300.0 if direction == "forward" else 78_900.0, 0.0)
+    served = {part.server: part.ports for part in plan.parts if part.is_vm}
+    statuses = []
+    for label, rows in patches.items():
+        ports = [*(port for row in rows for port in row.values()), *served.get(label, ())]
+        status = {"status": "running" if rows else "idling", "patches": rows, "ports": list(dict.fromkeys(ports))}
+        guests = [part for part in plan.parts if part.is_vm and label == f"nfv:{part.id}"]
+        status |= {"lcores": [0] if guests else [1, 2], "master-lcore": 0 if guests else 1}
+        kind, _, number = label.partition(":")
+        statuses.append(ProcessStatus(kind, int(number or 0), {"forwarder": status} if kind == "primary" else status))
+    network = graph.build(statuses, None, topo.details(plan, flows))
+    return topology_picture.svg(network, "Session spp", "frames per second, measured over 0.5 s")
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -151,6 +184,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         assert marks.search(text), f"{path}: no line <!-- generated: … -->"
         yield path, marks.sub(lambda match, make=make: f"{match[1]}\n{make()}\n\n{match[2]}", text)  # type: ignore[misc]
     yield DOCS / "chain.svg", picture()
+    yield DOCS / "topology.svg", topology()
 
 
 def main() -> int:

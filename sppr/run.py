@@ -49,6 +49,7 @@ PACKAGES = {
     "passt": "passt",
     "ip": "iproute2",
     "mount": "mount",
+    "rsvg-convert": "librsvg2-bin",
 }
 
 

@@ -87,3 +87,17 @@ SppVersion = Literal[
     "auto", "16.07", "17.02", "17.05", "17.08", "17.11", "18.02", "18.05",
     "18.08.1", "18.08.2", "18.08.3", "18.08.4", "19.08", "19.11", "HEAD",
 ]  # fmt: skip
+
+
+#: Shown if there is no number.
+NO_NUMBER = "–"  # noqa: RUF001 - a dash, as in a table
+
+
+def rate_text(frames: float | None) -> str:
+    """Return frames per second as text: ``12.1 kpps``. None: a dash."""
+    if frames is None:
+        return NO_NUMBER
+    for unit, size in (("Mpps", 1e6), ("kpps", 1e3)):
+        if frames >= size:
+            return f"{frames / size:.1f} {unit}"
+    return f"{frames:.0f} pps"

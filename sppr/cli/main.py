@@ -25,6 +25,7 @@ VERBS = {
     "setup": ("setup", "main", "Prepare this machine: hugepages, hugetlbfs, a base image."),
     "image": ("image", "main", "Manage images: list, build, import, build-template, reset, rm, check."),
     "chain": ("chain.commands", "main", "Show, apply, prove and measure service chains; run a shell at an end."),
+    "topo": ("chain.topo", "main", "Draw the network of the lab: processes, ports, patches, chains, rates."),
     "save": ("inspect", "save", "Print what runs now as chains: and patches: of conf.yml."),
     "run": ("part.run", "main", "Run one process of the lab, as the runscripts do."),
 }

@@ -20,7 +20,7 @@ PACKAGES = {
     "git": "git", "ip": "iproute2", "jq": "jq", "iperf3": "iperf3",
     "kill": "procps", "loginctl": "systemd", "make": "make", "ping": "iputils-ping", "python3": "python3-venv",
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "socat": "socat", "ssh": "openssh-client",
-    "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
+    "rsvg-convert": "librsvg2-bin", "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
 }  # fmt: skip
 #: Commands of a minimal system.
 THERE = {"apt-get", "chmod", "chown", "echo", "env", "mount", "sh", "tee", "truncate"}

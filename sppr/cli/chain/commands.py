@@ -10,9 +10,8 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingGroup
+from sppr.units import NO_NUMBER, rate_text
 
-#: Shown if there is no number.
-NONE = "–"  # noqa: RUF001 - a dash, as in a table
 _COLOURS = {"up": "green", "degraded": "yellow", "down": "red", "not in this lab": None}
 
 
@@ -74,24 +73,14 @@ def main(ctx: click.Context, session: str | None, as_json: bool) -> int:
     else:
         table: list[Sequence[str]] = [("CHAIN", "STATE", "PATH", "FORWARD", "REVERSE", "LOSS")]
         table += [_line(row) for row in found]
-        table += [(c.name, "not in this lab", " → ".join(c.path), NONE, NONE, c.why) for c in left]
+        table += [(c.name, "not in this lab", " → ".join(c.path), NO_NUMBER, NO_NUMBER, c.why) for c in left]
         _print(table, colour=1)
     return 0 if all(row.state == "up" for row in found) else 1
 
 
 def _line(row: Any) -> tuple[str, ...]:
-    loss = row.why[0] if row.why else NONE if row.dropped is None else f"{row.dropped:,}"
-    return row.name, row.state, " → ".join(row.path), rate(row.forward), rate(row.reverse), loss
-
-
-def rate(frames: float | None) -> str:
-    """Return frames per second as text: ``12.1 kpps``."""
-    if frames is None:
-        return NONE
-    for unit, size in (("Mpps", 1e6), ("kpps", 1e3)):
-        if frames >= size:
-            return f"{frames / size:.1f} {unit}"
-    return f"{frames:.0f} pps"
+    loss = row.why[0] if row.why else NO_NUMBER if row.dropped is None else f"{row.dropped:,}"
+    return row.name, row.state, " → ".join(row.path), rate_text(row.forward), rate_text(row.reverse), loss
 
 
 def _print(table: Sequence[Sequence[str]], colour: int = -1) -> None:
@@ -125,7 +114,7 @@ def show(name: str, session: str | None, as_json: bool) -> None:
         for row in (one for one in found if one.direction == direction):
             inside = f" in {row.by}" if not row.hop else ""
             by = row.by if row.hop else "guest"
-            counts = [NONE if count is None else f"{count:,}" for count in (row.frames, row.dropped)]
+            counts = [NO_NUMBER if count is None else f"{count:,}" for count in (row.frames, row.dropped)]
             table.append((str(row.hop or ""), row.src + inside, by, row.dst, counts[0], counts[1]))
         _print(table)
 

@@ -22,7 +22,7 @@ HELP = {
     "pcap": "pcap ID; SUB     status, start, stop, exit",
     "sec": "sec ID; SUB      a secondary of any kind; also the classic forms: add ring 3, patch 0 2",
     "server": "server           controllers of other hosts: list; N or switch N; add IP[:PORT]; del N|IP[:PORT]",
-    "topo": "topo DST [TYPE]  draw the network: term, or a file of TYPE dot, mermaid, svg, json, yaml, jpg, png, bmp",
+    "topo": "topo DST [TYPE]  draw the network: term, or a file svg png html dot mermaid json yaml jpg bmp",
     "topo_subgraph": "topo_subgraph    frames in the drawings of topo: list; add LABEL PORT,PORT...; del LABEL",
     "record": "record FILE      write the following lines to FILE, until exit, bye or playback",
     "playback": "playback FILE    run the lines of FILE",

@@ -111,7 +111,7 @@ class RemoteController:
     async def process_statuses(self) -> list[ProcessStatus]:
         """Return the connected processes with their status, which is empty if its request failed."""
         found = await self.call("GET", "/processes")
-        targets = [t for t in map(_target, found if isinstance(found, list) else []) if t is not None]
+        targets = [t for t in map(target_of, found if isinstance(found, list) else []) if t is not None]
         answers = await asyncio.gather(*(self._status(target) for target in targets))
         return [ProcessStatus(t.kind, t.client_id, answer) for t, answer in zip(targets, answers, strict=True)]
 
@@ -123,7 +123,8 @@ class RemoteController:
         return found if isinstance(found, dict) else {}
 
 
-def _target(process: object) -> Target | None:
+def target_of(process: object) -> Target | None:
+    """Return the target of an entry of ``GET /v1/processes``, or None if the entry is not valid."""
     kind = process.get("type") if isinstance(process, dict) else None
     client_id = process.get("client-id") if isinstance(process, dict) else None
     if kind == "primary":

@@ -4,19 +4,17 @@ Topology).
 
 import asyncio
 import re
+import time
 from pathlib import Path
 
 from sppr.controller.errors import BadValue
 from sppr.controller.prompt.controllers import Controller
-from sppr.controller.topology import draw, graph
-from sppr.deadline import Deadline
-from sppr.run import run, which
+from sppr.controller.topology import export, graph, rates
+from sppr.controller.topology.export import PICTURES, TYPES, drawing_type
 
-_ALIASES = {"js": "json", "yml": "yaml", "mmd": "mermaid", "md": "mermaid", "jpeg": "jpg", "text": "txt"}
-_PICTURES = ("jpg", "png", "bmp")
-TYPES = ("txt", "dot", "mermaid", "svg", "json", "yaml", *_PICTURES)
-#: Seconds for graphviz.
-DOT_TIMEOUT = 20.0
+__all__ = ["TYPES", "Topology"]
+#: Formats that show rates, which takes half a second.
+_WITH_RATES = ("svg", "png", "html")
 
 
 class Topology:
@@ -31,28 +29,29 @@ class Topology:
         Raise BadValue if the form is not known or the file cannot be written.
         """
         where, *kind = args
-        topology = graph.build(await controller.process_statuses(), self.subgraphs)
-        if where == "term":
-            return self._render(topology, _drawing_type(kind[0]) if kind else "txt", size)
         if where == "http":
             raise BadValue("topo http is not supported", hint="use topo FILE.svg, and open the file in a browser")
+        if where == "term":
+            drawing = drawing_type(kind[0]) if kind else "txt"
+            if drawing in PICTURES:
+                raise BadValue(f"{drawing} cannot be drawn in a terminal", hint=f"topo FILE.{drawing}")
+            return export.render(await self._graph(controller, drawing), drawing, size=size)
         path = Path(where).expanduser()
-        picture_type = _drawing_type(kind[0] if kind else path.suffix.removeprefix("."))
-        try:
-            if picture_type in _PICTURES:
-                await asyncio.to_thread(_render_picture, draw.dot(topology, size), picture_type, path)
-            else:
-                path.write_text(self._render(topology, picture_type, size))
-        except OSError as error:
-            raise BadValue(f"{where}: {error.strerror or error}", hint="use a file that can be written") from None
+        drawing = drawing_type(kind[0] if kind else path.suffix.removeprefix("."))
+        network = await self._graph(controller, drawing)
+        title = f"Controller {controller.address}"
+        await asyncio.to_thread(export.write, network, drawing, path, title, size=size)
         return f"Create topology: {where}"
 
-    def _render(self, topology: graph.Graph, kind: str, size: str) -> str:
-        if kind in _PICTURES:
-            raise BadValue(f"{kind} cannot be drawn in a terminal", hint=f"topo FILE.{kind}")
-        if kind == "dot":
-            return draw.dot(topology, size)
-        return {"txt": draw.text, "mermaid": draw.mermaid, "svg": draw.svg}.get(kind, draw.as_json)(topology)
+    async def _graph(self, controller: Controller, drawing: str) -> graph.Graph:
+        """Return the network, with rates if the format shows them."""
+        before, since = await controller.process_statuses(), time.monotonic()
+        if drawing not in _WITH_RATES:
+            return graph.build(before, self.subgraphs)
+        await asyncio.sleep(rates.INTERVAL)
+        after = await controller.process_statuses()
+        flows = rates.flows(before, after, time.monotonic() - since)
+        return graph.build(after, self.subgraphs, graph.Details(flows))
 
     def subgraph(self, args: tuple[str, ...]) -> list[str]:
         """Carry out ``topo_subgraph [add LABEL PORT,PORT | del LABEL]``, and return the lines to print."""
@@ -67,18 +66,3 @@ class Topology:
                     raise BadValue(f"{label}: no such subgraph", hint="topo_subgraph lists them")
                 return [f"Delete subgraph '{label}'."]
         raise BadValue("topo_subgraph: invalid arguments", hint="topo_subgraph add guest vhost:1,vhost:2")
-
-
-def _drawing_type(text: str) -> str:
-    kind = _ALIASES.get(text.lower(), text.lower())
-    if kind not in TYPES:
-        raise BadValue(f"topo cannot draw {text!r}", hint=f"use one of {', '.join(TYPES)}")
-    return kind
-
-
-def _render_picture(text: str, kind: str, path: Path) -> None:
-    if which("dot") is None:
-        raise BadValue(
-            f"{kind} needs the program dot", hint="apt install graphviz, or topo FILE.svg, which does not need it"
-        )
-    run(["dot", f"-T{kind}", "-o", str(path)], stdin=text, deadline=Deadline(DOT_TIMEOUT))

@@ -1,13 +1,23 @@
-"""Draw a graph as text for the terminal, as dot, mermaid, svg and json. Pure; no external program is needed."""
+"""Draw a graph as text for the terminal, as dot, mermaid, json, and as a table for html. Pure; no external program is
+needed.
+"""
 
 import json
 import re
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from sppr.controller.topology.graph import Edge, Graph, guest_of
+from sppr.units import rate_text
 
 _PORT_COLOURS = {"phy": "white", "ring": "yellow", "vhost": "antiquewhite", "tap": "cornsilk", "nullpmd": "cyan",
             "pcap": "gold", "memif": "palegreen", "pipe": "pink", "ivshmem": "pink", "capture": "gold"}  # fmt: skip
+_HEADS = ("part", "process", "from", "to", "chain", "state", "frames per second", "drops")
+_PAGE = """
+body{font:14px/1.4 "DejaVu Sans","Helvetica Neue",Arial,sans-serif;margin:24px;color:#1f2933;background:#fff}
+svg{max-width:100%;height:auto}table{border-collapse:collapse}
+th,td{text-align:left;padding:4px 14px 4px 0;border-bottom:1px solid #d5dbe1}td:nth-child(7){text-align:right}
+td:nth-child(8){color:#c81e1e}
+"""
 _LINE_COLOURS = (
     "blue", "green", "orange", "chocolate", "black", "darkcyan", "seagreen", "indianred", "olive", "limegreen",
 )  # fmt: skip
@@ -17,16 +27,31 @@ def text(graph: Graph) -> str:
     """Return one line for each edge, and then the ports that no process uses.
 
     ``==>`` is a running edge, ``-->`` an idling one, and ``<=>`` the link of a guest's port (``ring:0@6``) to the
-    host's.
+    host's. A rate, drops and a chain follow if they are known.
     """
     width = max((len(edge.src) for edge in graph.edges), default=0)
     middle = max((len(edge.label) for edge in graph.edges), default=0)
-    lines = [f"{e.src:>{width}} {_arrow(e, middle)} {e.dst}" for e in sorted(graph.edges, key=lambda e: (e.src, e.dst))]
+    last = max((len(edge.dst) for edge in graph.edges), default=0)
+    lines = [
+        f"{e.src:>{width}} {_arrow(e, middle)} {e.dst:{last}}{_flow(e)}".rstrip()
+        for e in sorted(graph.edges, key=lambda e: (e.src, e.dst))
+    ]
     used = {end for edge in graph.edges for end in (edge.src, edge.dst)}
     idle = [node for node in graph.nodes if node not in used]
     lines += [f"not patched: {' '.join(idle)}"] if idle else []
     lines += [f"{label}: {' '.join(ports)}" for label, ports in graph.subgraphs.items()]
     return "\n".join(lines or ["nothing to draw: no ports"])
+
+
+def _flow(edge: Edge) -> str:
+    rate = f"{rate_text(edge.flow.rate):>10}" if edge.flow.rate is not None else ""
+    words = [rate, edge.chain and f"chain {edge.chain}", edge.flow.drops_text]
+    return "".join(f"  {word}" for word in words if word)
+
+
+def _label(edge: Edge) -> str:
+    rate = f" {rate_text(edge.flow.rate)}" if edge.flow.rate is not None else ""
+    return _remove_special(f"{edge.label}{rate}")
 
 
 def _arrow(edge: Edge, width: int) -> str:
@@ -58,7 +83,7 @@ def dot(graph: Graph, size: str = "") -> str:
         lines.append(f'subgraph cluster_vm{vm}{{label="VM {vm}"; {inside}}}')
     for edge in graph.edges:
         style = "solid" if edge.running else "dashed"
-        attributes = f'label="{_remove_special(edge.label)}", color="{_line_colour(edge)}", style={style}'
+        attributes = f'label="{_label(edge)}", color="{_line_colour(edge)}", style={style}'
         attributes += ", dir=both" if edge.bidirectional else ""
         lines.append(f"{_node_name(edge.src)} -> {_node_name(edge.dst)}[{attributes}];")
     if size.endswith("%") and size[:-1].isdecimal():
@@ -76,41 +101,51 @@ def mermaid(graph: Graph) -> str:
     lines += [f'  {_node_name(node)}["{_remove_special(node)}"]' for node in graph.nodes if node not in in_subgraph]
     for edge in graph.edges:
         arrow = "<==>" if edge.bidirectional else "==>" if edge.running else "-.->"
-        lines.append(f'  {_node_name(edge.src)} {arrow}|"{_remove_special(edge.label)}"| {_node_name(edge.dst)}')
+        lines.append(f'  {_node_name(edge.src)} {arrow}|"{_label(edge)}"| {_node_name(edge.dst)}')
     return "\n".join(lines) + "\n"
 
 
 def as_json(graph: Graph) -> str:
-    """Return ``{"ports", "links": [{"src", "dst", "by", "running"}], "subgraphs"}``, which is valid YAML, too."""
-    links = [{"src": e.src, "dst": e.dst, "by": e.label, "running": e.running} for e in graph.edges]
+    """Return ``{"ports", "links": [{"src", "dst", "by", "running"}], "subgraphs"}``, which is valid YAML, too.
+
+    A link has ``chain``, ``rate`` (frames per second), ``dropping`` (the same) and ``dropped`` (frames) if they are
+    known.
+    """
+    links = []
+    for edge in graph.edges:
+        link: dict[str, object] = {"src": edge.src, "dst": edge.dst, "by": edge.label, "running": edge.running}
+        link |= {"chain": edge.chain} if edge.chain else {}
+        flow = edge.flow
+        link |= {} if flow.rate is None else {"rate": flow.rate, "dropping": flow.dropping, "dropped": flow.dropped}
+        links.append(link)
     return json.dumps({"ports": graph.nodes, "links": links, "subgraphs": graph.subgraphs}, indent=2) + "\n"
 
 
-def svg(graph: Graph) -> str:
-    """Return a picture with a column for each port type and an arc for each edge. It needs no graphviz."""
-    kinds = list(dict.fromkeys(node.partition(":")[0] for node in graph.nodes))
-    positions: dict[str, tuple[int, int]] = {}
-    for column, kind in enumerate(kinds):
-        for row, node in enumerate(n for n in graph.nodes if n.startswith(f"{kind}:")):
-            positions[node] = 100 + 240 * column, 50 + 80 * row + 30 * (column % 2)
-    width, height = 200 + 240 * max(len(kinds) - 1, 0), 100 + max((y for _, y in positions.values()), default=0)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
-             'font-size="13"><defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" '
-             'markerHeight="8" orient="auto"><path d="M0 0L10 5L0 10z"/></marker></defs>']  # fmt: skip
-    for number, edge in enumerate(graph.edges):
-        (x1, y1), (x2, y2) = positions[edge.src], positions[edge.dst]
-        bend = 40 + 8 * (number % 5) if x1 <= x2 else -40 - 8 * (number % 5)
-        x, y = (x1 + x2) / 2 + (90 if x1 == x2 else 0), (y1 + y2) / 2 - bend
-        dash = "" if edge.running else ' stroke-dasharray="5 4"'
-        stroke = f'fill="none" stroke="{_line_colour(edge)}" marker-end="url(#tip)"{dash}'
-        parts.append(f'<path d="M{x1} {y1}Q{x} {y} {x2} {y2}" {stroke}/>')
-        label = f'fill="{_line_colour(edge)}">{escape(edge.label)}</text>'
-        parts.append(f'<text x="{x}" y="{(y + (y1 + y2) / 2) / 2}" {label}')
-    for node, (x, y) in positions.items():
-        fill = quoteattr(_colour(node))
-        parts.append(f'<rect x="{x - 42}" y="{y - 15}" width="84" height="30" fill={fill} stroke="black"/>')
-        parts.append(f'<text x="{x}" y="{y + 5}" text-anchor="middle">{escape(node)}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+def html(graph: Graph, picture: str, title: str, note: str = "") -> str:
+    """Return one page without scripts and other files: the picture, and a table of the patches."""
+    rows = []
+    for edge in sorted((e for e in graph.edges if e.process), key=lambda e: (e.process, e.src, e.dst)):
+        name = next((p.name for p in graph.processes if p.label == edge.process), "") or edge.label
+        state = "forwarding" if edge.running else "not forwarding"
+        cells = [
+            name,
+            edge.label,
+            edge.src,
+            edge.dst,
+            edge.chain,
+            state,
+            rate_text(edge.flow.rate),
+            edge.flow.drops_text,
+        ]
+        rows.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
+    heads = "".join(f"<th>{head}</th>" for head in _HEADS)
+    table = "\n".join([f"<table><thead><tr>{heads}</tr></thead><tbody>", *rows, "</tbody></table>"])
+    named = escape(title)
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{named}</title>'
+    body = f"<h1>{named}</h1>\n<p>{escape(note)}</p>\n{picture}\n<h2>Patches</h2>\n{table}"
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}<style>{_PAGE}</style></head>\n<body>\n{body}\n</body></html>\n'
+    )
 
 
 def _node_name(text: str) -> str:

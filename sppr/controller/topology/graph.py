@@ -3,17 +3,23 @@ Topology). Pure.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sppr.controller.prompt.controllers import ProcessStatus
+from sppr.controller.topology.rates import NO_FLOW, Flow, Patch
 
 _TYPES = {"forward": "f", "merge": "m", "classifier": "c", "classifier_mac": "c", "mirror": "m"}
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A connection from one port to another. ``label``: the process that makes it. ``bidirectional``: it is the link
-    between a port of a guest and a port of the host.
+    """A connection from one port to another.
+
+    ``label``: the process that makes it, with the type of its component. ``process``: the process alone; empty for the
+    link of a guest's port.
+    ``bidirectional``: it is the link between a port of a guest and a port of the host.
+    ``flow``: its rate and its drops. ``chain``: the service chain that it belongs to, or an empty text.
+    ``reverse``: it belongs to the reverse direction of the chain.
     """
 
     src: str
@@ -22,6 +28,40 @@ class Edge:
     running: bool
     client_id: int
     bidirectional: bool = False
+    process: str = ""
+    flow: Flow = NO_FLOW
+    chain: str = ""
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process with its ports, as UIDs of nodes.
+
+    ``label``: such as ``nfv:1``. ``name``: the name of its part, or an empty text. ``state``: as text for the user.
+    ``guest``: whether it runs in a VM.
+    """
+
+    label: str
+    name: str
+    state: str
+    running: bool
+    guest: bool
+    ports: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Details:
+    """What a lab knows about the processes of a graph, which their statuses do not contain.
+
+    ``flows``: the flow of each patch. ``chains``: the chain of a patch, and whether it is its reverse direction.
+    ``names``: the name of the part of a process. ``order``: the names of all chains, in the order of the legend.
+    """
+
+    flows: Mapping[Patch, Flow] = field(default_factory=dict)
+    chains: Mapping[Patch, tuple[str, bool]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,29 +71,55 @@ class Graph:
     - ``nodes``: UIDs. Those of a guest have its id, ``ring:0@6``, because its ring 0 is not the host's. ``capture:ID``
       is the target of the frames of a pcap.
     - ``subgraphs``: ports by the label of a subgraph.
+    - ``chains``: the names of the service chains.
     """
 
     nodes: tuple[str, ...]
     edges: tuple[Edge, ...]
     subgraphs: Mapping[str, tuple[str, ...]]
+    processes: tuple[Process, ...] = ()
+    chains: tuple[str, ...] = ()
 
 
-def build(processes: Iterable[ProcessStatus], subgraphs: Mapping[str, Iterable[str]] | None = None) -> Graph:
+def build(
+    processes: Iterable[ProcessStatus],
+    subgraphs: Mapping[str, Iterable[str]] | None = None,
+    details: Details | None = None,
+) -> Graph:
     """Return the graph of all connected processes. A missing or invalid key in a status affects only its own edge."""
     nodes: dict[str, None] = {}
     edges: list[Edge] = []
+    lanes: list[Process] = []
+    details = details or Details()
     for process in processes:
         suffix = f"@{process.client_id}" if _is_guest(process) else ""
-        for port in _ports(process):
-            nodes[port and port + suffix] = None
-        edges_found = [edge for edge in _edges(process) if edge.src and edge.dst]
+        ports = tuple(dict.fromkeys(port + suffix for port in _ports(process) if port))
+        nodes |= dict.fromkeys(ports)
+        edges_found = [_detailed(edge, str(process), details) for edge in _edges(process) if edge.src and edge.dst]
         edges += [replace(edge, src=edge.src + suffix, dst=edge.dst + suffix) for edge in edges_found]
-    nodes.pop("", None)
+        lanes.append(_process(process, ports, details))
     edges += _guest_links(nodes)
     for edge in edges:
         nodes |= {edge.src: None, edge.dst: None}
     shown = {label: tuple(p for p in ports if p in nodes) for label, ports in (subgraphs or {}).items()}
-    return Graph(tuple(sorted(nodes, key=_order)), tuple(edges), {k: v for k, v in shown.items() if v})
+    shown = {label: ports for label, ports in shown.items() if ports}
+    return Graph(tuple(sorted(nodes, key=order)), tuple(edges), shown, tuple(lanes), details.order)
+
+
+def _detailed(edge: Edge, process: str, details: Details) -> Edge:
+    patch = process, edge.src, edge.dst
+    chain, reverse = details.chains.get(patch, ("", False))
+    flow = details.flows.get(patch, NO_FLOW)
+    return replace(edge, process=process, flow=flow, chain=chain, reverse=reverse)
+
+
+def _process(process: ProcessStatus, ports: tuple[str, ...], details: Details) -> Process:
+    status = _dict(process.status.get("forwarder")) or process.status
+    state = status.get("status")
+    running = state == "running" or process.kind in ("vf", "mirror")
+    text = str(state)[:24] if isinstance(state, str) and state.isprintable() else ""
+    text = "forwarding" if running else {"idling": "idle", "": "connected"}.get(text, text)
+    return Process(str(process), details.names.get(str(process), ""), text, running, bool(_is_guest(process)), ports)
 
 
 def _is_guest(process: ProcessStatus) -> bool:
@@ -85,10 +151,11 @@ def _guest_links(nodes: Iterable[str]) -> list[Edge]:
         host = f"{host_type}:{int(vm_id) + 100 * int(number)}"
         if host in present:
             edges_found.append(Edge(host, node, f"vm:{vm_id}", True, int(vm_id), bidirectional=True))
-    return sorted(edges_found, key=lambda edge: _order(edge.src))
+    return sorted(edges_found, key=lambda edge: order(edge.src))
 
 
-def _order(uid: str) -> tuple[str, int, str]:
+def order(uid: str) -> tuple[str, int, str]:
+    """Return the sort key of a port: type, number, and the rest."""
     kind, _, number = uid.partition(":")
     digits = number.partition("@")[0].partition("nq")[0]
     return kind, int(digits) if digits.isdecimal() else 0, number

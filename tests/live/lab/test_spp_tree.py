@@ -104,6 +104,11 @@ def test_each_era_starts_reports_its_status_and_stops(lab: Lab) -> None:
         message = lab.control.nfv_status(1)
         assert (message["status"], message["ports"]) == ("running", ["phy:0", "phy:1", "ring:3"])
         assert message["patches"] == [{"src": "phy:0", "dst": "ring:3"}]
+    done = lab.sppr("topo", "-o", "x.svg")
+    assert done.returncode == 0, done.stdout + done.stderr
+    drawn = (lab.folder / "x.svg").read_text()
+    assert all(f">{name}</text>" in drawn for name in rows if name not in ("ctrler", "vfctrl", "cli")), drawn
+    assert "rates are unknown" in drawn and "not connected" not in drawn and "no answer" not in drawn, drawn
     again = lab.wakeup("-ns", str(count))
     assert again.returncode == 0 and "nothing was changed" in again.stdout, again.stdout + again.stderr
     done = lab.down()
@@ -367,6 +372,7 @@ def test_chain_is_wired_corrected_and_taken_down_by_the_controller_of_spp(lab: L
         return {(patch["src"], patch["dst"]) for patch in control.nfv_status(1)["patches"]}
 
     assert patches() == both
+    assert "phy:0 = nfv:1 => phy:1  chain web" in lab.sppr("topo").stdout
     assert lab.sppr("chain", "apply").stdout == "chain web: up\n"
     control.add_port("nfv:1", "ring:3")
     control.patch("nfv:1", "ring:3", "phy:1")

@@ -8,7 +8,7 @@ import pytest
 from sppr.controller.prompt.completion import CompletionData, candidates
 from sppr.controller.prompt.controllers import Controllers, ProcessStatus, RemoteController
 from sppr.controller.settings import Settings
-from sppr.controller.topology import draw, graph
+from sppr.controller.topology import draw, graph, picture
 
 PATCH = {"src": "phy:0 nq 1", "dst": "ring:10"}
 PART = {"type": "merge", "rx_port": [{"port": "ring:10"}, {"port": "ring:2"}], "tx_port": [{"port": "phy:1"}]}
@@ -57,7 +57,7 @@ def test_guest_ports_are_joined_to_host_ports() -> None:
     assert "ivshmem:6 < vm:6 ==> ring:0@6" in draw.text(found).replace("=  ", "")
     dot = draw.dot(found)
     assert 'subgraph cluster_vm6{label="VM 6"; ring_0_6}' in dot and ", dir=both" in dot
-    assert "<==>" in draw.mermaid(found) and "ring:0@6" in draw.svg(found)
+    assert "<==>" in draw.mermaid(found) and "ring:0@6" in picture.svg(found)
 
 
 def test_graph_has_everything_that_upstream_topo_omits() -> None:
@@ -69,7 +69,7 @@ def test_graph_has_everything_that_upstream_topo_omits() -> None:
     assert re.search(r"phy_0 -> capture_3\[", dot)
 
 
-@pytest.mark.parametrize("drawn", [draw.text, draw.dot, draw.mermaid, draw.svg, draw.as_json])
+@pytest.mark.parametrize("drawn", [draw.text, draw.dot, draw.mermaid, picture.svg, draw.as_json])
 @pytest.mark.parametrize(
     "status",
     [{}, {"ports": 3}, {"ports": [None, "a\nb", "<x>:1"]}, {"patches": [{}, 1]}, {"components": [{"rx_port": 1}]}],

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import pytest
 
 from sppr.cli.chain import prove as cli
-from sppr.cli.chain.commands import rate
 from sppr.lab.chains.observe import Counters, Observed, ProcessStatus
 from sppr.lab.chains.proof.result import Proof, Run
 from sppr.lab.chains.proof.trace import checkpoints, locate, shortfall, uncounted
+from sppr.units import rate_text
 from tests.unit.lab.test_chain_planner import TWO, planned
 
 WEB = planned(TWO + "chains: {web: {path: [tap:0, vm_r6, vm_v11, tap:1]}}").wiring.chain("web")
@@ -168,4 +168,4 @@ def test_reports_for_ci_have_every_chain(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("frames", "text"), [(None, "–"), (0, "0 pps"), (12_140, "12.1 kpps"), (3.25e6, "3.2 Mpps")])  # noqa: RUF001
 def test_rate_has_a_readable_unit(frames: float | None, text: str) -> None:
-    assert rate(frames) == text
+    assert rate_text(frames) == text
