@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the generated parts of docs/: keys of conf.yml, commands, troubleshooting, the picture of the chain.
+"""Write the generated parts of docs/ (keys of conf.yml, commands, troubleshooting, a picture), and conf.schema.json.
 
 `make docs` runs it; with --check it writes nothing, and exits with status 1 if a file is not current. A test runs that.
 The text between the lines ``<!-- generated: NAME -->`` and ``<!-- end -->`` of a document is replaced.
@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from sppr.cli import main as cli  # noqa: E402
 from sppr.cli import sppsh, up  # noqa: E402
+from sppr.config import schema  # noqa: E402
 from sppr.config.load import load  # noqa: E402
 from sppr.config.model import Config, PatchLine  # noqa: E402
 from sppr.host.checks import REGISTRY  # noqa: E402
@@ -151,6 +152,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         assert marks.search(text), f"{path}: no line <!-- generated: … -->"
         yield path, marks.sub(lambda match, make=make: f"{match[1]}\n{make()}\n\n{match[2]}", text)  # type: ignore[misc]
     yield DOCS / "chain.svg", picture()
+    yield ROOT / schema.FILE, schema.text()
 
 
 def main() -> int:
