@@ -15,7 +15,7 @@ MAX_SECONDARIES = MAX_LCORE // 2 - 1
 _HEAD = f"""{schema.MODELINE}
 # The lab. After a change, stop the part in its pane (Ctrl-C; a VM: Ctrl-A x), then press arrow-up and Enter: each part
 # reads this file at its start.
-# Every key there is, with its default: docs/conf.md; an editor with a YAML language server completes and checks keys.
+# Every key there is, with its default: docs/conf.md. An editor with a YAML language server completes and checks keys.
 
 controller:
   host: 127.0.0.1

@@ -1,8 +1,8 @@
 """The JSON schema of conf.yml, derived from the model, for editors with a YAML language server.
 
-An editor reads a scalar as YAML 1.2 does, and the loader reads it as written. The schema accepts each form of a value that
-the loader accepts: a mask is an integer (``0x03``) or a text (``0C``), a boolean is ``true`` or the text ``yes``, and a text
-may look like a number (``session: 5``). It cannot check rules over several keys: ``sppr plan`` does.
+An editor reads a scalar as YAML 1.2 does, and the loader reads it as written. The schema accepts each form of a value
+that the loader accepts: a mask is an integer (``0x03``) or a text (``0C``), a boolean is ``true`` or the text ``yes``,
+and a text may look like a number (``session: 5``). It cannot check rules over several keys: ``sppr plan`` does.
 """
 
 import json
@@ -39,7 +39,7 @@ _TEXTS: dict[Any, str] = {
 _FLOAT = r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
 _BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 #: Keys of a mapping that the loader ignores.
-_IGNORED = {"^x-": {}}
+_IGNORED: dict[str, Any] = {"^x-": {}}
 
 
 class _Generator(GenerateJsonSchema):

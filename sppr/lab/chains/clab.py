@@ -4,6 +4,7 @@ The ends of a chain and its VMs become Linux containers, and its hops become lin
 kernel. docs/guide.md (Containerlab) lists what the topology lacks.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from sppr.errors import ConfigError
 
 #: It has the program ip, which the commands of the nodes need.
 IMAGE = "ghcr.io/srl-labs/network-multitool"
+#: Words that YAML reads as a boolean or as nothing.
+_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 
 @dataclass
@@ -62,7 +65,7 @@ class _Topology:
         """Add a chain: its elements, and a link for each hop."""
         nodes = [self._element(name, chain, place) for place in range(len(chain.path))]
         sides: list[list[str]] = [[] for _ in nodes]
-        for place, (first, second) in enumerate(zip(nodes, nodes[1:], strict=False)):
+        for place, (first, second) in enumerate(itertools.pairwise(nodes)):
             ends = first.add_interface(), second.add_interface()
             sides[place].append(ends[0])
             sides[place + 1].append(ends[1])
@@ -95,7 +98,7 @@ def topology(config: Config, conf: str = "conf.yml") -> str:
     for name, chain in config.chains.items():
         made.add(name, chain)
     lines = [
-        "# The chains of conf.yml for containerlab, written by sppr export clab. The kernel forwards, without SPP and DPDK.",
+        "# The chains of conf.yml for containerlab, by sppr export clab. The kernel forwards, without SPP and DPDK.",
         "# Deploy: containerlab deploy -t FILE",
         *(f"# chain {name}: forward only; links carry both directions" for name in _one_way(config)),
         f"name: {_quoted(node_name(config.session))}",
@@ -118,17 +121,7 @@ def node_name(text: str) -> str:
 
 def _quoted(name: str) -> str:
     """Return a name in quotes if YAML could read another type than text, such as ``5``, ``1e3`` or ``no``."""
-    plain = re.fullmatch(r"[a-z][a-z0-9-]*", name) and name not in (
-        "true",
-        "false",
-        "null",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "y",
-        "n",
-    )
+    plain = re.fullmatch(r"[a-z][a-z0-9-]*", name) and name not in _WORDS
     return name if plain else f'"{name}"'
 
 
