@@ -46,9 +46,7 @@ def text(nof_sec: int, nof_ring: int, nof_vhost: int) -> str:
     there are too few ids or lcores.
     """
     if nof_sec > MAX_SECONDARIES:
-        what = (
-            f"-ns {nof_sec}: {nof_sec} secondaries and the primary need {2 * nof_sec + 2} lcores, DPDK has {MAX_LCORE}"
-        )
+        what = f"-ns {nof_sec}: secondaries and primary need {2 * nof_sec + 2} lcores, and DPDK has {MAX_LCORE}"
         raise ConfigError(what, hint=f"-ns {MAX_SECONDARIES} at most")
     if (total := nof_sec + nof_ring + nof_vhost) > MAX_ID:
         what = f"-ns {nof_sec} -nr {nof_ring} -nv {nof_vhost}: {total} ids, and a lab has {MAX_ID}"

@@ -122,13 +122,26 @@ def _tidy(node: Any) -> Any:
     if "anyOf" in node:
         node = _merged(node)
     if "properties" in node or "patternProperties" in node or isinstance(node.get("additionalProperties"), dict):
-        node["patternProperties"] = node.get("patternProperties", {}) | _IGNORED
+        names = {_without_ignored(name): value for name, value in node.get("patternProperties", {}).items()}
+        node["patternProperties"] = names | _IGNORED
         node.setdefault("additionalProperties", False)
-    if "items" in node and "description" not in node and "description" in node["items"]:
-        node["description"] = node["items"]["description"]
+    if "description" not in node and (about := _about(node)):
+        node["description"] = about
     if "description" in node:
         node |= _described(node["description"])
     return node
+
+
+def _without_ignored(pattern: str) -> str:
+    """Return the pattern of names in a mapping without the keys that the loader ignores."""
+    return pattern.replace("^", "^(?!x-)", 1) if re.search(pattern, "x-a") else pattern
+
+
+def _about(node: dict[str, Any]) -> str:
+    """Return the description of the entries of a list or a mapping of names. Empty: they have none."""
+    entries = [node.get("items", {}), *node.get("patternProperties", {}).values()]
+    entries += [choice for entry in entries for choice in entry.get("anyOf", [])]
+    return next((str(entry["markdownDescription"]) for entry in entries if "markdownDescription" in entry), "")
 
 
 def _each(node: dict[str, Any], change: Callable[[Any], Any]) -> None:

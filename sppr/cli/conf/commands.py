@@ -23,9 +23,7 @@ def init(**counts: int | None) -> None:
     text = example.text(**(example.COUNTS | {name: count for name, count in counts.items() if count is not None}))
     conf, beside = Path.cwd() / "conf.yml", Path.cwd() / schema.FILE
     if os.path.lexists(conf):
-        raise ConfigError(
-            f"{conf}: exists, and is not replaced", hint="edit it, move it, or run init in another folder"
-        )
+        raise ConfigError(f"{conf}: exists, and is not replaced", hint="move it, or run init in another folder")
     # First the schema, so that no conf.yml refers to a missing one.
     if not os.path.lexists(beside):
         _write(beside, schema.text())

@@ -47,19 +47,11 @@ class Node:
 class _Topology:
     """The nodes and links of all chains."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config) -> None:
         self.nodes: dict[str, Node] = {}
         self.links: list[tuple[str, str]] = []
-        self._names: set[str] = set()
-
-    def node(self, key: str, name: str) -> Node:
-        """Return the node of ``key``. Create it under a free name like ``name``."""
-        if key not in self.nodes:
-            base = node_name(name)
-            free = next(n for n in (base, *(f"{base}-{i}" for i in range(2, 1000))) if n not in self._names)
-            self._names.add(free)
-            self.nodes[key] = Node(free)
-        return self.nodes[key]
+        vms = (element for chain in config.chains.values() for element in chain.path if not is_port(element))
+        self._names = {node_name(vm) for vm in vms}
 
     def add(self, name: str, chain: Chain) -> None:
         """Add a chain: its elements, and a link for each hop."""
@@ -82,11 +74,13 @@ class _Topology:
         """Return the node of an element. A port is an end of one chain, and a VM can be in several chains."""
         element = chain.path[place]
         if not is_port(element):
-            return self.node(element, element)
+            return self.nodes.setdefault(node_name(element), Node(node_name(element)))
         end = chain.ends.get(element)
-        node = self.node(f"{name} {element}", end.netns if end else element)
-        node.comment = f"{element} of chain {name}"
-        return node
+        base = node_name(end.netns if end else element)
+        free = next(n for n in (base, *(f"{base}-{i}" for i in range(2, 1000))) if n not in self._names)
+        self._names.add(free)
+        self.nodes[free] = Node(free, comment=f"{element} of chain {name}")
+        return self.nodes[free]
 
 
 def topology(config: Config, conf: str = "conf.yml") -> str:
@@ -94,7 +88,7 @@ def topology(config: Config, conf: str = "conf.yml") -> str:
     if not config.chains:
         hint = "add a chain (docs/chain.md); sppr init writes a conf.yml that has one"
         raise ConfigError(f"{conf}: has no chains:, so there is nothing to export", hint=hint)
-    made = _Topology()
+    made = _Topology(config)
     for name, chain in config.chains.items():
         made.add(name, chain)
     lines = [
