@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the generated parts of docs/: keys of conf.yml, commands, troubleshooting, the pictures of the chain.
+"""Write the generated parts of docs/ (keys of conf.yml, commands, troubleshooting, pictures), and conf.schema.json.
 
 `make docs` runs it; with --check it writes nothing, and exits with status 1 if a file is not current. A test runs that.
 The text between the lines ``<!-- generated: NAME -->`` and ``<!-- end -->`` of a document is replaced.
@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from sppr.cli import main as cli  # noqa: E402
 from sppr.cli import sppsh, up  # noqa: E402
 from sppr.cli.chain import topo  # noqa: E402
+from sppr.config import schema  # noqa: E402
 from sppr.config.load import load  # noqa: E402
 from sppr.config.model import Config, PatchLine  # noqa: E402
 from sppr.controller.prompt.controllers import ProcessStatus  # noqa: E402
@@ -185,6 +186,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         yield path, marks.sub(lambda match, make=make: f"{match[1]}\n{make()}\n\n{match[2]}", text)  # type: ignore[misc]
     yield DOCS / "chain.svg", picture()
     yield DOCS / "topology.svg", topology()
+    yield ROOT / schema.FILE, schema.text()
 
 
 def main() -> int:

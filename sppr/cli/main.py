@@ -9,6 +9,7 @@ from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 
 #: verb -> module below sppr.cli, name of its command there, and its line in the help.
 VERBS = {
+    "init": ("conf.commands", "init", "Write a conf.yml with comments into this folder."),
     "up": ("up", "main", "Bring the lab up, and attach to it."),
     "down": ("lifecycle", "down", "Stop the lab, and remove its windows, sockets and hugepage files."),
     "status": ("inspect", "status", "Show the state of every part."),
@@ -27,6 +28,8 @@ VERBS = {
     "chain": ("chain.commands", "main", "Show, apply, prove and measure service chains; run a shell at an end."),
     "topo": ("chain.topo", "main", "Draw the network of the lab: processes, ports, patches, chains, rates."),
     "save": ("inspect", "save", "Print what runs now as chains: and patches: of conf.yml."),
+    "export": ("conf.commands", "export", "Write the chains of conf.yml for another tool: clab."),
+    "schema": ("conf.commands", "schema", "Print the JSON schema of conf.yml, for editors."),
     "run": ("part.run", "main", "Run one process of the lab, as the runscripts do."),
 }
 

@@ -137,7 +137,9 @@ def load(path: Path) -> Config:
         with path.open("rb") as f:
             data = f.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file", hint="name one with --conf FILE") from None
+        raise ConfigError(
+            f"{path}: no such file", hint="name one with --conf FILE, or write one into this folder: sppr init"
+        ) from None
     except OSError as e:
         raise ConfigError(f"{path}: cannot be read: {e.strerror}", hint="name another with --conf FILE") from None
     return parse(data, str(path))

@@ -59,12 +59,15 @@ def _folder(value: str) -> str:
     return os.path.normpath(value)
 
 
+#: The booleans of YAML 1.1, in lower case.
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
 def _yes(value: object) -> object:
     """Parse a boolean of YAML 1.1, which arrives as text."""
-    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-    if isinstance(value, str) and value.lower() not in words:
+    if isinstance(value, str) and value.lower() not in BOOLEANS:
         raise ValueError(f"{value[:40]!r} is neither true nor false")
-    return words[value.lower()] if isinstance(value, str) else value
+    return BOOLEANS[value.lower()] if isinstance(value, str) else value
 
 
 Int = Annotated[int, BeforeValidator(_decimal)]
@@ -104,8 +107,12 @@ class Restart(_Section):
     max: Int = _key(5, "restarts in a row; 60 s without a failure end a row", ge=1, le=1000)
 
 
+#: The policies of ``restart``, which are its short form, too.
+POLICIES = ("no", "on-failure")
+
+
 def _restart(value: object) -> object:
-    if isinstance(value, str) and value not in ("no", "on-failure"):
+    if isinstance(value, str) and value not in POLICIES:
         raise ValueError(f"{value[:40]!r} is not known")
     return {"policy": value} if isinstance(value, str) else value
 

@@ -26,8 +26,8 @@ PACKAGES = {
 THERE = {"apt-get", "chmod", "chown", "echo", "env", "mount", "sh", "tee", "truncate"}
 #: Names of programs that are not typed as commands: words of SPP's prompt, values, programs of parts and of .venv.
 NO_COMMANDS = {
-    "clear", "false", "file", "idle", "install", "kvm", "link", "open", "patch", "perf", "prove", "pytest", "python",
-    "python2", "reset", "rm", "service", "touch", "true",
+    "clear", "false", "file", "idle", "init", "install", "kvm", "link", "open", "patch", "perf", "prove", "pytest",
+    "python", "python2", "reset", "rm", "service", "top", "touch", "true",
 }  # fmt: skip
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -108,7 +108,7 @@ def test_problem_is_reported_at_its_nearest_parent_and_truncated() -> None:
 
 def test_files_that_are_no_conf_yml(tmp_path: Path) -> None:
     for path, reason, hint in (
-        (tmp_path / "none.yml", "no such file", "name one with --conf FILE"),
+        (tmp_path / "none.yml", "no such file", "name one with --conf FILE, or write one into this folder: sppr init"),
         (tmp_path, "cannot be read: Is a directory", "name another with --conf FILE"),
         (Path("/dev/null"), "is not a regular file", "name another with --conf FILE"),
     ):
