@@ -87,8 +87,8 @@ function draw(key, box, { src, dst, from, to }, bottom, labelled, chains, handle
 /** Update the rates and colours of the cables, without moving them. */
 export function update(selectedChain) {
   for (const [key, cable] of cables) {
-    const { box } = cards.get(cable.name) ?? {};
-    if (!box) continue;
+    const { box, visible } = cards.get(cable.name) ?? {};
+    if (!visible) continue;
     const rate = patchRate(box.process, cable.src);
     const [source, target] = [box.process?.ports[cable.src], box.process?.ports[cable.dst]];
     const dropping = (source?.drop_rate ?? 0) >= 0.5 || (target?.drop_rate ?? 0) >= 0.5;

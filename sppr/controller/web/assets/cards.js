@@ -7,6 +7,21 @@ import { bytes, jackKey, patchKey, patchRate, short } from "./model.js";
 export const cards = new Map();
 export const jacks = new Map();
 
+/** Boxes outside the window are not updated: with 64 processes of 32 ports a frame would take 100 ms. */
+let onScroll = () => {};
+const observer = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const card = cards.get(entry.target.dataset.process);
+    if (card) card.visible = entry.isIntersecting;
+  }
+  onScroll();
+}, { rootMargin: "300px" });
+
+/** Call ``update`` when other boxes come into the window. */
+export function whenScrolled(update) {
+  onScroll = update;
+}
+
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -37,6 +52,7 @@ export function render(root, found, handlers) {
     if (names.has(name)) continue;
     for (const key of card.jackKeys.values()) jacks.delete(key);
     card.root.remove();
+    observer.unobserve(card.root);
     cards.delete(name);
     moved = true;
   }
@@ -74,7 +90,8 @@ function makeCard(name, handlers) {
   const root = make("article", { class: "card" },
     make("div", { class: "head" }, title, badge, load, toggle), reason, grid, patches, form);
   root.dataset.process = name;
-  return { root, title, badge, load, reason, toggle, form, grid, summary, list, patches, jackKeys: new Map(), rows: new Map(), box: null };
+  observer.observe(root);
+  return { visible: true, root, title, badge, load, reason, toggle, form, grid, summary, list, patches, jackKeys: new Map(), rows: new Map(), box: null };
 }
 
 function update(card, box, handlers) {
@@ -120,7 +137,7 @@ function updateJacks(card, box, handlers) {
       card.grid.insertBefore(jack.root, card.grid.children[index] ?? null);
       moved = true;
     }
-    updateJack(jack, box.process.ports[port], box);
+    if (card.visible) updateJack(jack, box.process.ports[port], box);
   });
   return moved;
 }
@@ -178,7 +195,7 @@ function updateList(card, box, handlers) {
       card.rows.set(key, row);
       moved = true;
     }
-    setText(row.rate, `${short(patchRate(box.process, src))}/s`);
+    if (card.visible) setText(row.rate, `${short(patchRate(box.process, src))}/s`);
     row.remove.hidden = card.form.hidden;
   }
   const count = box.patches.length;

@@ -2,7 +2,7 @@
 
 import * as actions from "./actions.js";
 import * as cables from "./cables.js";
-import { cards, jacks, make, render } from "./cards.js";
+import { cards, jacks, make, render, whenScrolled } from "./cards.js";
 import { boxes, chainMap, comparePorts, jackKey, mergePatch, proofText, short } from "./model.js";
 
 const byId = (id) => document.getElementById(id);
@@ -256,6 +256,7 @@ function setTheme(name) {
   localStorage.setItem("theme", name);
 }
 if (localStorage.getItem("theme")) setTheme(localStorage.getItem("theme"));
+whenScrolled(schedule);
 new ResizeObserver(() => { mustPlace = true; schedule(); }).observe(root);
 document.body.append(make("datalist", { id: "new-ports" }));
 function suggestPorts() {
