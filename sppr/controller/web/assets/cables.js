@@ -1,11 +1,9 @@
 // The cables of the patches, which hang below the jacks, and the links between boxes along a chain.
 
 import { patchKey, patchRate, short } from "./model.js";
-import { jacks, cards } from "./cards.js";
+import { cards, jacks, MOST_LEVELS } from "./cards.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-/** Cables of one box beyond this number have no label, and hang no lower. */
-const MOST_LEVELS = 12;
 const cables = new Map();
 
 function makeSvg(tag, attributes = {}) {
@@ -29,17 +27,15 @@ export function place(root, links, chains, handlers) {
   const wanted = new Set();
   for (const card of cards.values()) {
     const { box } = card;
-    const known = box.patches.filter(([src, dst]) => centres.has(`${box.name}/${src}`) && centres.has(`${box.name}/${dst}`));
-    const spans = known.map(([src, dst]) => {
-      const [from, to] = [centres.get(`${box.name}/${src}`), centres.get(`${box.name}/${dst}`)];
-      return { src, dst, from, to, span: Math.abs(from[0] - to[0]) + Math.abs(from[1] - to[1]) };
-    }).sort((a, b) => a.span - b.span || (a.src < b.src ? -1 : 1));
     const floor = Math.max(0, ...box.ports.map((port) => centres.get(`${box.name}/${port}`)?.[1] ?? 0)) + 36;
-    spans.forEach((cable, level) => {
-      const key = patchKey(box.name, cable.src, cable.dst);
+    for (const [src, dst] of box.patches) {
+      const [from, to] = [centres.get(`${box.name}/${src}`), centres.get(`${box.name}/${dst}`)];
+      if (!from || !to) continue;
+      const key = patchKey(box.name, src, dst);
+      const level = box.levels.get(`${src} ${dst}`);
       wanted.add(key);
-      draw(key, box, cable, floor + 16 * Math.min(level, MOST_LEVELS - 1), level < MOST_LEVELS, chains, handlers);
-    });
+      draw(key, box, { src, dst, from, to }, floor + 16 * Math.min(level, MOST_LEVELS - 1), level < MOST_LEVELS, chains, handlers);
+    }
   }
   for (const [key, cable] of cables) {
     if (wanted.has(key)) continue;

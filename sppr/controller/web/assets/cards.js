@@ -3,6 +3,8 @@
 import * as actions from "./actions.js";
 import { bytes, jackKey, patchKey, patchRate, short } from "./model.js";
 
+/** Cables of one box beyond this depth have no label, and hang no lower. */
+export const MOST_LEVELS = 12;
 /** Elements by the key of their box or jack. */
 export const cards = new Map();
 export const jacks = new Map();
@@ -201,7 +203,8 @@ function updateList(card, box, handlers) {
   const count = box.patches.length;
   setText(card.summary, `${count} patch${count === 1 ? "" : "es"}`);
   card.patches.hidden = count === 0;
-  const room = `${count ? 30 + 16 * Math.min(count, 12) : 6}px`;
+  const deepest = Math.min(Math.max(0, ...box.levels.values()), MOST_LEVELS - 1);
+  const room = `${count ? 46 + 16 * deepest : 6}px`;
   if (card.grid.style.paddingBottom !== room) {
     card.grid.style.paddingBottom = room;
     moved = true;

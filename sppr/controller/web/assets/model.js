@@ -16,22 +16,62 @@ function isObject(value) {
 /** Return the boxes of the page: each part but the controller, then processes that belong to no part. */
 export function boxes(sample) {
   const processes = sample.processes ?? {};
+  const places = placesInChains(sample.chains ?? {});
   const found = [];
   const taken = new Set();
   for (const part of Object.values(sample.parts ?? {})) {
     if (!part.process) continue;
     taken.add(part.process);
-    found.push(makeBox(part.process, part, processes[part.process]));
+    found.push(makeBox(part.process, part, processes[part.process], places));
   }
   for (const name of Object.keys(processes)) {
-    if (!taken.has(name)) found.push(makeBox(name, null, processes[name]));
+    if (!taken.has(name)) found.push(makeBox(name, null, processes[name], places));
   }
   return found;
 }
 
-function makeBox(name, part, process) {
-  const ports = process ? Object.keys(process.ports).sort(comparePorts) : [];
-  return { name, part, process, ports, patches: process?.patches ?? [], ...condition(part, process) };
+/** Return the place of each port along the chains. Ports that a chain patches are then neighbours, and cables short. */
+function placesInChains(chains) {
+  const places = new Map();
+  for (const chain of Object.values(chains)) {
+    for (const leg of chain.legs) {
+      for (const port of [leg.src, leg.dst]) {
+        const key = jackKey(leg.process, port);
+        if (!places.has(key)) places.set(key, places.size);
+      }
+    }
+  }
+  return places;
+}
+
+function makeBox(name, part, process, places) {
+  const place = (port) => places.get(jackKey(name, port)) ?? Infinity;
+  const order = (a, b) => (place(a) === place(b) ? comparePorts(a, b) : place(a) - place(b));
+  const ports = process ? Object.keys(process.ports).sort(order) : [];
+  const patches = process?.patches ?? [];
+  return { name, part, process, ports, patches, levels: levelsOf(patches, ports), ...condition(part, process) };
+}
+
+/** Return the depth at which each cable hangs, by "src dst": short ones first, each as high as no other is in its way. */
+function levelsOf(patches, ports) {
+  const index = new Map(ports.map((port, number) => [port, number]));
+  const spans = patches.filter((ends) => ends.every((port) => index.has(port))).map(([src, dst]) => {
+    const [a, b] = [index.get(src), index.get(dst)];
+    return { key: `${src} ${dst}`, low: Math.min(a, b), high: Math.max(a, b) };
+  });
+  spans.sort((a, b) => (a.high - a.low) - (b.high - b.low) || a.low - b.low || (a.key < b.key ? -1 : 1));
+  const rows = [];
+  const levels = new Map();
+  for (const span of spans) {
+    const free = (row) => row.every((other) => span.high <= other.low || span.low >= other.high);
+    // A longer cable hangs below each shorter one that it spans.
+    const below = 1 + rows.findLastIndex((row) => row.some((other) => span.low <= other.low && other.high <= span.high));
+    let level = below;
+    while (rows[level] && !free(rows[level])) level += 1;
+    (rows[level] ??= []).push(span);
+    levels.set(span.key, level);
+  }
+  return levels;
 }
 
 /** Return the state of a box, its level (ok, wait, off, bad) and a reason. */
