@@ -23,7 +23,7 @@ PACKAGES = {
     "rsvg-convert": "librsvg2-bin", "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
 }  # fmt: skip
 #: Commands of a minimal system.
-THERE = {"apt-get", "chmod", "chown", "echo", "env", "mkdir", "mount", "sh", "tee", "truncate"}
+THERE = {"apt-get", "cat", "chmod", "chown", "echo", "env", "mkdir", "mount", "sh", "tee", "truncate"}
 #: Names of programs that are not typed as commands: words of SPP's prompt, values, programs of parts and of .venv.
 NO_COMMANDS = {
     "clear", "false", "file", "idle", "init", "install", "kvm", "link", "open", "patch", "perf", "prove", "pytest",

@@ -62,7 +62,9 @@ def main(session: str | None, output: Path | None, kind: str | None, interval: f
         export.write(network, drawing, output.expanduser(), title, note)
     except BadValue as error:
         raise HostError(error.what, hint=error.hint) from None
-    click.echo(f"{output}: {len(network.processes)} processes, {len(network.chains)} chain{'s' * (len(network.chains) != 1)}")
+    click.echo(
+        f"{output}: {len(network.processes)} processes, {len(network.chains)} chain{'s' * (len(network.chains) != 1)}"
+    )
 
 
 def drawing_of(output: Path | None, kind: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import http.client
 import http.server
+import subprocess
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.live.controller.browser import chromium
 from tests.live.controller.test_access import as_user, from_namespace, namespace
+from tests.live.controller.test_controller import ARGV
 from tests.live.fakes import Lab, lab
 
 pytestmark = pytest.mark.live
@@ -207,3 +209,22 @@ def test_other_address_needs_a_token(tmp_path: Path, browser: Browser) -> None:
             """
             assert from_namespace(name, textwrap.dedent(code)) == "401 401 200 401 401 200"
             assert token not in running.controller.text()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "error: the web page at 0.0.0.0 needs a token\nhint: --web-token FILE, or --no-web; "),
+        (["--web-token", "/nowhere/token"], "error: /nowhere/token: No such file or directory\nhint: "),
+    ],
+)
+def test_other_address_without_a_token_is_an_error_at_start(words: list[str], expected: str, tmp_path: Path) -> None:
+    argv = [*ARGV, "--api-port", "0", "--api-host", "0.0.0.0", *words]  # noqa: S104
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 3 and done.stderr.startswith(expected), done.stderr
+
+
+def test_page_can_be_disabled(tmp_path: Path) -> None:
+    with lab(tmp_path, "--no-web", "--no-metrics") as running:
+        assert [get(running, path)[0] for path in ("/", "/web/panel.js", "/v1/live/stream", "/metrics")] == [404] * 4
+        assert get(running, "/v1/live")[0] == 200

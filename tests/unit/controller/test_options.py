@@ -12,6 +12,7 @@ def test_the_defaults() -> None:
     assert found == Options()
     assert (found.host, found.pri_port, found.sec_port, found.api_host) == ("127.0.0.1", 5555, 6666, "127.0.0.1")
     assert (found.api_port, found.api_socket, found.connect, found.timeout) == (None, None, "", 3.0)
+    assert (found.web, found.metrics, found.web_token) == (True, True, None)
     assert (found.serve, found.wiring, found.file_prefix, found.vm_socket) == (False, None, "rte", None)
 
 
@@ -19,7 +20,7 @@ def test_each_option() -> None:
     text = (
         "--host 10.0.0.1 --pri-port 1 --sec-port 65535 --api-socket /a --api-port 0 --api-host 10.0.0.2 "
         "-b 10.0.0.3:7777 --timeout 0.5 --wiring w.json --allow-user ann --allow-user bob --allow 10.0.0.0/8 "
-        "--guests /g --vm-user vm --file-prefix spp --serve"
+        "--guests /g --vm-user vm --file-prefix spp --serve --no-web --no-metrics --web-token /t"
     )
     assert parse_options(text.split()) == Options(
         host="10.0.0.1",
@@ -37,6 +38,9 @@ def test_each_option() -> None:
         vm_user="vm",
         file_prefix="spp",
         serve=True,
+        web=False,
+        metrics=False,
+        web_token=Path("/t"),
     )
     assert parse_options(["--connect", "/a"]).connect == "/a"
 
@@ -77,6 +81,9 @@ def test_help_names_each_option_with_its_default(capsys: pytest.CaptureFixture[s
         "--allow NETWORK allow this network of other machines",
         "--guests PATH serve the spp_vm of VMs on this unix socket",
         "--vm-user NAME the user whose QEMU connects to --guests",
+        "--no-web do not serve the web page",
+        "--no-metrics do not serve /metrics",
+        "--web-token FILE token of the web page, required unless --api-host is loopback; created if it is missing",
         "--file-prefix P EAL file prefix of the lab (rte)",
         "--serve without a terminal: keep running after the end of input",
     ):
