@@ -30,7 +30,7 @@ export const canPatch = (process) => process.kind === "primary" || process.kind 
 
 const requests = {
   patch: (p, src, dst) => call("PUT", `${base(p)}/patches`, { src, dst }),
-  disconnect: (p, src) => call("DELETE", `${base(p)}/patches/${src}`),
+  disconnect: (p, src) => call("DELETE", `${base(p)}/patches/${encodeURIComponent(src)}`),
   add: (p, port) => call("PUT", `${base(p)}/ports`, { action: "add", port }),
   del: (p, port) => call("PUT", `${base(p)}/ports`, { action: "del", port }),
   forward: (p, action) => call("PUT", `${base(p)}/forward`, { action }),
