@@ -63,7 +63,7 @@ def families(live: dict[str, Any], accept: str = "") -> dict[str, Any]:
 
 
 def samples(live: dict[str, Any], name: str) -> Samples:
-    """Return the values of the series of this name by the values of their labels, in alphabetical order of the labels."""
+    """Return the values of the series of this name by the values of their labels, which are sorted by name."""
     found = [sample for family in families(live).values() for sample in family.samples if sample.name == name]
     return {tuple(sample.labels.values()): sample.value for sample in found}
 
@@ -192,7 +192,7 @@ def test_accept_header_chooses_the_format() -> None:
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
 def test_label_is_escaped(accept: str) -> None:
-    hostile = 'a"b\\c\nd} 1 # ü'
+    hostile = 'a"b\\c\nd} 1 # EOF ü'
     live = only(ports={hostile: port()}, patches=[[hostile, "tap:0"]])
     found = families(live, accept)
     assert [sample.labels["source"] for sample in found["sppr_patch"].samples] == [hostile]
