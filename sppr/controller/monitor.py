@@ -239,13 +239,17 @@ def _port(row: Mapping[str, Any] | None, base: Mapping[str, Any] | None, interva
 
 
 def _count(row: Mapping[str, Any] | None, key: str) -> int | None:
+    """Return a counter of 64 bits. None: the port does not have it, or it is invalid."""
     value = (row or {}).get(key)
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and 0 <= value < 1 << 64 else None
 
 
 def _uid(port: object) -> str:
-    """Return a port as in a command: ``phy:0nq3`` for the ``phy:0 nq 3`` of a status."""
-    return str(port).replace(" ", "")[:40]
+    """Return a port as in a command: ``phy:0nq3`` for the ``phy:0 nq 3`` of a status.
+
+    A character that UTF-8 cannot encode becomes "?": a status may have half of a surrogate pair.
+    """
+    return str(port).replace(" ", "")[:40].encode(errors="replace").decode()
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ _COUNTERS = (
     ("sppr_port_receive_dropped_frames", "rx_drop", "Frames received from the port and dropped."),
     ("sppr_port_send_dropped_frames", "tx_drop", "Frames that the port did not take, and that were dropped."),
 )
-_QUANTILES = (("p50_ns", "0.5"), ("p99_ns", "0.99"), ("max_ns", "1"))
+#: promtool accepts the label ``quantile`` only in summaries.
+_PERCENTILES = (("p50_ns", "50"), ("p99_ns", "99"), ("max_ns", "100"))
 
 
 class _Sample:
@@ -48,7 +49,8 @@ def _processes(processes: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
         alive = process["state"] in ("running", "idling")
         forwarding.add_metric([process["name"]], float(process["state"] == "running"))
         connected.add_metric([process["name"]], float(alive))
-        for src, dst in process["patches"] if alive else ():
+        # Two components of a vf can have the same pair of ports, but a series must not occur twice.
+        for src, dst in dict.fromkeys(map(tuple, process["patches"])) if alive else ():
             patches.add_metric([process["name"], src, dst], 1.0)
         for uid, row in process["ports"].items() if alive else ():
             linked.add_metric([process["name"], uid], float(row["linked"]))
@@ -88,7 +90,9 @@ def _chains(chains: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
     sent = GaugeMetricFamily("sppr_chain_proof_sent_frames", "Frames sent in the last proof.", labels=["chain"])
     lost = GaugeMetricFamily("sppr_chain_proof_lost_frames", "Frames lost in the last proof.", labels=["chain"])
     latency = GaugeMetricFamily(
-        "sppr_chain_proof_latency_seconds", "Latency in the last proof.", labels=["chain", "quantile"]
+        "sppr_chain_proof_latency_seconds",
+        "Latency in the last proof; percentile 100 is the maximum.",
+        labels=["chain", "percentile"],
     )
     for chain in chains:
         name = chain["name"]
@@ -103,7 +107,7 @@ def _chains(chains: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
         for family, key in ((sent, "sent"), (lost, "lost")):
             if isinstance(proof.get(key), int):
                 family.add_metric([name], proof[key])
-        for key, quantile in _QUANTILES:
+        for key, percentile in _PERCENTILES:
             if isinstance(proof.get(key), (int, float)):
-                latency.add_metric([name, quantile], proof[key] / 1e9)
+                latency.add_metric([name, percentile], proof[key] / 1e9)
     yield from (up, dropped, proved, when, sent, lost, latency)
