@@ -43,7 +43,7 @@ def short(value: float | None) -> str:
                 if scaled < 99.95
                 else f"{scaled:.0f}{unit}"
             )
-    return f"{value:.0f}" if value >= 9.95 or value < 0.5 else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 9.95 or value < 0.5 or isinstance(value, int) else f"{value:.1f}"
 
 
 def _ms(ns: object) -> str:
