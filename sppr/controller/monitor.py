@@ -56,6 +56,14 @@ class _Lost:
     entry: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Base:
+    """The ports of a process at an earlier time, from which its rates are computed."""
+
+    answered: float
+    ports: Mapping[str, Any]
+
+
 @dataclass
 class Monitor:
     """The samples of the processes of ``server``.
@@ -72,8 +80,8 @@ class Monitor:
     latest: dict[str, Any] = field(default_factory=dict)
     _taken: float = -math.inf
     _is_current: bool = False
-    _base: dict[str, Any] = field(default_factory=dict)
-    _base_taken: float = -math.inf
+    _base: dict[ConnectedProcess, _Base] = field(default_factory=dict)
+    _answered: dict[ConnectedProcess, float] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _queries: dict[ConnectedProcess, "asyncio.Task[None]"] = field(default_factory=dict)
     _lost: dict[str, _Lost] = field(default_factory=dict)
@@ -82,7 +90,13 @@ class Monitor:
     _settled: "asyncio.Task[Any] | None" = None
 
     async def sample(self, max_age: float = MAX_AGE) -> dict[str, Any]:
-        """Return a sample that is at most ``max_age`` seconds old. Clients that ask at the same time share one."""
+        """Return a sample that is at most ``max_age`` seconds old. Clients that ask at the same time share one.
+
+        A caller that is cancelled does not cancel the sample: the thread that describes the lab cannot be cancelled.
+        """
+        return await asyncio.shield(asyncio.ensure_future(self._shared_sample(max_age)))
+
+    async def _shared_sample(self, max_age: float) -> dict[str, Any]:
         async with self._lock:
             if not self._is_current or time.monotonic() - self._taken > max_age:
                 await self._take()
@@ -150,26 +164,33 @@ class Monitor:
             # A query is never cancelled: the connection would be closed, because its reply could arrive later.
             await asyncio.wait(asked, timeout=STATUS_TIMEOUT)
         now = time.monotonic()
-        entries = [self._entry(process, now) for process in processes]
+        before = {entry["name"]: entry for entry in self.latest.get("processes", [])}
+        entries = [self._entry(process, before.get(str(process))) for process in processes]
+        for known in (self._base, self._answered):
+            for process in known.keys() - processes:
+                del known[process]
         names = {entry["name"] for entry in entries}
         entries += [_lost_entry(lost) for name, lost in self._lost_now(now).items() if name not in names]
         live: dict[str, Any] = {"time": time.time(), "processes": entries}
         if self.lab is not None:
             live |= await asyncio.to_thread(self.lab.describe, live)
         self.latest, self._taken = live, now
-        if now - self._base_taken >= MIN_INTERVAL:
-            self._base, self._base_taken = {entry["name"]: entry for entry in entries}, now
 
-    def _entry(self, process: ConnectedProcess, now: float) -> dict[str, Any]:
-        """Return the entry of a process. Its rates are those since the sample ``_base``."""
-        interval = now - self._base_taken
-        base = self._base.get(str(process)) if interval <= MAX_INTERVAL else None
-        entry = _entry(process, base["ports"] if base else {}, interval)
+    def _entry(self, process: ConnectedProcess, before: dict[str, Any] | None) -> dict[str, Any]:
+        """Return the entry of a process. Its rates are those since its base. ``before``: its entry in the last sample,
+        which a silent process keeps.
+        """
+        if process in self._queries:
+            known = before if before and before["state"] != "lost" else _entry(process, {}, 0.0)
+            return {**known, "state": "silent", "reason": "does not answer"}
+        answered, base = self._answered.get(process, -math.inf), self._base.get(process)
+        interval = answered - base.answered if base else math.inf
+        entry = _entry(process, base.ports if base and interval <= MAX_INTERVAL else {}, interval)
         if base and interval < MIN_INTERVAL:
             for uid, row in entry["ports"].items():
-                row.update({key: base["ports"].get(uid, {}).get(key) for key in RATES})
-        if process in self._queries:
-            entry.update(state="silent", reason="does not answer")
+                row.update({key: base.ports.get(uid, {}).get(key) for key in RATES})
+        elif answered > -math.inf:
+            self._base[process] = _Base(answered, entry["ports"])
         return entry
 
     def _secondaries(self) -> list[ConnectedProcess]:
@@ -178,6 +199,7 @@ class Monitor:
     async def _query(self, process: ConnectedProcess) -> None:
         try:
             await process.request("status", self.server.timeout)
+            self._answered[process] = time.monotonic()
         except (NotConnected, NoAnswer):
             pass
         finally:
@@ -202,7 +224,8 @@ def _entry(process: ConnectedProcess, base: Mapping[str, Any], interval: float) 
     forwarder = status.get("forwarder")
     inner: Mapping[str, Any] = forwarder if isinstance(forwarder, dict) else status
     counters = {_uid(row.get("port")): row for row in _dicts(inner.get("counters"))}
-    uids = [_uid(port) for port in inner.get("ports") or [] if isinstance(port, str)]
+    ports = inner.get("ports")
+    uids = [_uid(port) for port in ports if isinstance(port, str)] if isinstance(ports, list) else []
     return {
         "name": str(process),
         "kind": process.kind,
@@ -217,7 +240,8 @@ def _entry(process: ConnectedProcess, base: Mapping[str, Any], interval: float) 
 
 def _patches(status: Mapping[str, Any]) -> list[list[str]]:
     """Return the patches as ``[src, dst]``. A component of vf or mirror is one from each rx port to each tx port."""
-    found = [[_uid(patch.get("src")), _uid(patch.get("dst"))] for patch in _dicts(status.get("patches"))]
+    pairs = [(patch.get("src"), patch.get("dst")) for patch in _dicts(status.get("patches"))]
+    found = [[_uid(src), _uid(dst)] for src, dst in pairs if isinstance(src, str) and isinstance(dst, str)]
     for component in _dicts(status.get("components")):
         rx, tx = ([_uid(row.get("port")) for row in _dicts(component.get(key))] for key in ("rx_port", "tx_port"))
         found += [[src, dst] for src in rx for dst in tx]
@@ -225,12 +249,16 @@ def _patches(status: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _port(row: Mapping[str, Any] | None, base: Mapping[str, Any] | None, interval: float) -> dict[str, Any]:
-    """Return the counters and rates of a port. A rate is None without counters, or after a counter was reset."""
+    """Return the counters and rates of a port. The counters are known all together, or all None. A rate is None without
+    counters, or after a counter was reset.
+    """
     counts: dict[str, Any] = {key: _count(row, key) for key in COUNTERS}
+    if None in counts.values():
+        counts = dict.fromkeys(COUNTERS)
     sizes = {key: count for key in BYTES if (count := _count(row, key)) is not None}
     linked = row is None or row.get("link") != "down"
     rates: dict[str, Any] = dict.fromkeys(RATES)
-    if base and interval and None not in counts.values() and base["rx"] is not None:
+    if base and interval and counts["rx"] is not None and base["rx"] is not None:
         grown = {key: counts[key] - base[key] for key in COUNTERS}
         if min(grown.values()) >= 0:
             rates["rx_rate"], rates["tx_rate"] = grown["rx"] / interval, grown["tx"] / interval
@@ -241,7 +269,7 @@ def _port(row: Mapping[str, Any] | None, base: Mapping[str, Any] | None, interva
 def _count(row: Mapping[str, Any] | None, key: str) -> int | None:
     """Return a counter of 64 bits. None: the port does not have it, or it is invalid."""
     value = (row or {}).get(key)
-    return value if isinstance(value, int) and 0 <= value < 1 << 64 else None
+    return value if type(value) is int and 0 <= value < 1 << 64 else None
 
 
 def _uid(port: object) -> str:

@@ -7,6 +7,8 @@ from xml.sax.saxutils import escape
 
 #: The steps of the launcher before the first part, and after the last one.
 _FIRST_STEPS, _LAST_STEPS = ("state", "stopped", "leftovers", "artifacts", "panes"), ("chains",)
+#: Seconds that an uptime or a time since the epoch cannot reach.
+_LONGEST = 1e12
 _WIDTH, _ROW, _LEFT, _TOP = 900, 24, 110, 60
 
 
@@ -63,13 +65,12 @@ def last_bring_up(events: Sequence[Mapping[str, Any]]) -> BringUp | None:
     if not starts:
         return None
     first, rest = events[starts[-1]], events[starts[-1] + 1 :]
-    zero = _uptime(first)
     given = first.get("parts")
     parts: Mapping[str, Any] = given if isinstance(given, dict) else {}
     spans: dict[str, Span] = {}
     seconds, reason, step_end = None, "", 0.0
     for event in rest:
-        at, kind, part = _uptime(event) - zero, event["event"], str(event.get("part"))
+        at, kind, part = _seconds_between(first, event), event["event"], str(event.get("part"))
         if kind == "up.step" and event.get("step") in (*_FIRST_STEPS, *_LAST_STEPS):
             start = step_end
             if event["step"] in _LAST_STEPS:
@@ -78,9 +79,10 @@ def last_bring_up(events: Sequence[Mapping[str, Any]]) -> BringUp | None:
             step_end = at
         elif kind == "part.waiting" and part in parts and part not in spans:
             after = parts[part] if isinstance(parts[part], list) else []
-            spans[part] = Span(part, at, None, tuple(map(str, after)))
+            # Dependencies that ran already did not delay it.
+            spans[part] = Span(part, at, None, tuple(name for name in map(str, after) if name in parts))
         elif kind == "part.ready" and part in spans and spans[part].end is None:
-            spans[part] = Span(part, spans[part].start, at, spans[part].after)
+            spans[part] = Span(part, spans[part].start, max(at, spans[part].start), spans[part].after)
         elif kind in ("up.ready", "up.failed"):
             seconds = at if kind == "up.ready" else None
             reason = str(event.get("reason", ""))
@@ -95,10 +97,10 @@ def text(bring_up: BringUp) -> list[str]:
     if bring_up.seconds is not None:
         lines.append(f"up @{bring_up.seconds:.3f}s")
     for depth, span in enumerate(bring_up.critical_chain()):
-        lines.append(f"{'  ' * depth}└─{span.name} @{span.end or 0:.3f}s +{span.seconds:.3f}s")
+        lines.append(f"{'  ' * depth}└─{_plain(span.name)} @{span.end or 0:.3f}s +{span.seconds:.3f}s")
     unfinished = [span.name for span in bring_up.spans if span.end is None]
     if unfinished:
-        lines.append(f"not ready: {', '.join(unfinished)}")
+        lines.append(f"not ready: {_plain(', '.join(unfinished))}")
     return lines
 
 
@@ -126,7 +128,7 @@ def svg(bring_up: BringUp) -> str:
         fill = "#c4232b" if span.end is None else "#0b6bcb" if span.name in critical else "#a9c6e6"
         weight = ' font-weight="600"' if span.name in critical else ""
         parts.append(
-            f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" fill="#14202e"{weight}>{escape(span.name)}</text>'
+            f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" fill="#14202e"{weight}>{escape(_plain(span.name))}</text>'
         )
         width = max(1.5, (end - span.start) * scale)
         x = _LEFT + span.start * scale
@@ -138,13 +140,26 @@ def svg(bring_up: BringUp) -> str:
 
 def _ticks(total: float) -> list[float]:
     """Return four to ten round numbers from 0 to ``total``."""
-    step = next(s * 10.0**e for e in range(-3, 5) for s in (1, 2, 5) if total / (s * 10.0**e) <= 10)
+    step = next(s * 10.0**e for e in range(-3, 12) for s in (1, 2, 5) if total / (s * 10.0**e) <= 10)
     return [round(number * step, 6) for number in range(int(total / step) + 1)]
 
 
-def _uptime(event: Mapping[str, Any]) -> float:
-    value = event.get("uptime")
-    return float(value) if isinstance(value, int | float) else float(event["time"])
+def _plain(text: str) -> str:
+    """Return the text without characters that control a terminal. Most of them are not allowed in XML either."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _seconds_between(first: Mapping[str, Any], event: Mapping[str, Any]) -> float:
+    """Return the seconds between two events, by the uptime if both have one. At least 0."""
+    for key in ("uptime", "time"):
+        begin, end = _number(first.get(key)), _number(event.get(key))
+        if begin is not None and end is not None:
+            return max(0.0, end - begin)
+    return 0.0
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < _LONGEST else None
 
 
 def names(events: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -78,11 +78,11 @@ class LabView:
         from sppr.parts.readiness import lab_probe
 
         probe = lab_probe(state.plan.api, state.plan.parts)
-        if processes is None:
-            probe.use(None, {})
-        else:
-            alive = [entry for entry in processes.values() if entry["state"] in ("running", "idling")]
-            probe.use([_as_rest(entry) for entry in alive], {entry["name"]: list(entry["ports"]) for entry in alive})
+        # The ports of a server that does not answer are unknown: the probe must not ask it again.
+        ports: dict[str, list[str] | None] = {part.server: None for part in state.plan.parts}
+        alive = [entry for entry in (processes or {}).values() if entry["state"] in ("running", "idling")]
+        ports.update({entry["name"]: list(entry["ports"]) for entry in alive})
+        probe.use(None if processes is None else [_as_rest(entry) for entry in alive], ports)
         rows = part_statuses(state, probe)
         parts = {part.name: part for part in state.plan.parts}
         used = {row.pid: _usage(row.pid) for row in rows if row.pid is not None}

@@ -27,12 +27,16 @@ class Source:
         """Return a sample. ``controller`` in it is False if the controller does not answer."""
         try:
             status, raw = http_call.call(str(self.state.plan.api), TIMEOUT, "GET", "/v1/live")
+            if status != 200:
+                return self._from_upstream()
+            found = msgspec.json.decode(raw, type=dict[str, Any])
         except (OSError, ValueError):
             return self._without_controller()
-        if status != 200:
-            return self._from_upstream()
-        found: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any])
-        return found | {"controller": True}
+        return self._with_lab({**found, "controller": True})
+
+    def _with_lab(self, live: dict[str, Any]) -> dict[str, Any]:
+        """Return the sample with parts and chains. A controller that was started without a lab sends none."""
+        return live if "parts" in live else live | self._view.describe(live)
 
     def _without_controller(self) -> dict[str, Any]:
         return {"processes": [], "controller": False, **self._view.describe({"processes": None})}
@@ -59,5 +63,4 @@ class Source:
                     "patches": [list(patch) for patch in status.patches.items()],
                 }
             )
-        live = {"processes": entries, "controller": True}
-        return live | self._view.describe(live)
+        return self._with_lab({"processes": entries, "controller": True})

@@ -66,10 +66,11 @@ class Probe:
         self._ports.clear()
         self._connected = {str(address): _processes(address, self.timeout) for address in (self.api, *self.others)}
 
-    def use(self, processes: list[dict[str, Any]] | None, ports: Mapping[str, list[str]]) -> None:
+    def use(self, processes: list[dict[str, Any]] | None, ports: Mapping[str, list[str] | None]) -> None:
         """Use this answer of the first controller instead of a request to it.
 
-        ``processes``: the connected processes; None: it does not answer. ``ports``: the ports of each server.
+        ``processes``: the connected processes; None: it does not answer. ``ports``: the ports of each server; None:
+        they are unknown.
         """
         self._ports = dict(ports)
         self._connected = {str(self.api): processes}

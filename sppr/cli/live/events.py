@@ -71,7 +71,8 @@ def _text(event: dict[str, Any], kind: str) -> str:
     reason = f": {event['reason']}" if event.get("reason") else ""
     match event["event"]:
         case "up.started":
-            return f"bring-up of {', '.join(event.get('parts') or ['nothing'])}"
+            parts = event.get("parts")
+            return f"bring-up of {', '.join(parts) if isinstance(parts, dict) and parts else 'nothing'}"
         case "up.step":
             return f"{event.get('step')}: done"
         case "up.ready":
@@ -131,7 +132,7 @@ def analyze(output: Path | None, session: str | None) -> None:
         raise SpprError("the journal of this session has no bring-up", hint="sppr down, then sppr up")
     when = datetime.fromtimestamp(found.time).isoformat(sep=" ", timespec="seconds")
     if found.seconds is None:
-        click.echo(f"the bring-up of {when} failed or has not ended{f': {found.reason}' if found.reason else ''}")
+        click.echo(f"the bring-up of {when} failed or has not ended{f': {_plain(found.reason)}' if found.reason else ''}")
     else:
         click.echo(f"the bring-up of {when} took {found.seconds:.3f} s")
     click.echo("\n".join(critical_chain.text(found)))

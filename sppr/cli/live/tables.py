@@ -1,5 +1,6 @@
 """The tables of ``sppr top``: a sample of the lab as rows of text, sorted and filtered. Pure."""
 
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,11 +43,15 @@ def short(value: float | None) -> str:
                 if scaled < 99.95
                 else f"{scaled:.0f}{unit}"
             )
-    return f"{value:.0f}" if value >= 9.95 or value < 0.5 else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 9.95 or value < 0.5 or isinstance(value, int) else f"{value:.1f}"
 
 
 def _ms(ns: object) -> str:
     return f"{ns / 1e6:.1f}" if isinstance(ns, int | float) and ns else "-"
+
+
+def _figure(value: object) -> float:
+    return value if isinstance(value, int | float) else 0.0
 
 
 def _text(key: str) -> Callable[[Mapping[str, Any]], str]:
@@ -64,7 +69,7 @@ def _rate(title: str, key: str, width: int = 7) -> Column:
 def _proof(key: str, title: str, form: Callable[[object], str], width: int = 7) -> Column:
     return Column(
         title, width, lambda row: form((row.get("proof") or {}).get(key)),
-        lambda row: -((row.get("proof") or {}).get(key) or 0), right=True,
+        lambda row: -_figure((row.get("proof") or {}).get(key)), right=True,
     )  # fmt: skip
 
 
@@ -90,7 +95,7 @@ PARTS = (
         _number("memory"),
         right=True,
     ),
-    Column("RESTARTS", 8, lambda row: str(row["restarts"] or ""), _number("restarts"), right=True),
+    Column("RESTARTS", 9, lambda row: str(row["restarts"] or ""), _number("restarts"), right=True),
     Column("PID", 8, lambda row: str(row["pid"] or "-"), lambda row: row["pid"] or 0, right=True),
     Column("", 0, lambda row: row["note"] or row["last"] or row["process"] or "", lambda row: row["note"] or ""),
 )
@@ -119,9 +124,11 @@ class Table:
     def show(self, rows: list[Mapping[str, Any]], words: str = "") -> None:
         """Set the rows: those that contain ``words``, sorted."""
         wanted = words.lower()
-        found = [row for row in rows if wanted in row["words"]] if wanted else rows
+        found = [row for row in rows if wanted in row["words"]]
         if self.sort is not None:
             found = sorted(found, key=self.columns[self.sort].sort, reverse=self.reverse)
+        elif self.reverse:
+            found = found[::-1]
         self.rows = found
 
     def sort_next(self) -> None:
@@ -142,7 +149,7 @@ class Table:
     def _line(self, cells: list[str], width: int) -> str:
         found = []
         for column, cell in zip(self.columns, cells, strict=True):
-            text = "".join(c if c.isprintable() else "?" for c in cell)
+            text = _plain(cell)
             if column.width:
                 text = text[: column.width]
                 text = text.rjust(column.width) if column.right else text.ljust(column.width)
@@ -205,6 +212,15 @@ class _PortRow(dict[str, Any]):
         return sparkline(self._samples) if key == "spark" else super().get(key, default)
 
 
+def _plain(text: str) -> str:
+    """Return the text with a ``?`` for each character that does not take exactly one column of a terminal."""
+    return "".join(c if c.isascii() and c.isprintable() or _has_one_column(c) else "?" for c in text)
+
+
+def _has_one_column(c: str) -> bool:
+    return c.isprintable() and not unicodedata.combining(c) and unicodedata.east_asian_width(c) not in "WF"
+
+
 def sparkline(values: "deque[float] | list[float]") -> str:
     """Return one block for each value, scaled to the largest. Zero is a blank."""
     top = max(values, default=0.0)
@@ -225,13 +241,13 @@ def summary(sample: Mapping[str, Any]) -> str:
     up = sum(row["state"] == "up" for row in chains)
     rate = sum(row["tx_rate"] or 0.0 for process in sample["processes"] for row in process["ports"].values())
     counts = f"{ready}/{len(parts)} parts ready  {up}/{len(chains)} chains up"
-    text = f"session {sample['session']}  {counts}  {short(rate)} frames/s sent"
-    return text if sample["controller"] else f"{text}  the controller does not answer"
+    text = f"{counts}  {short(rate)} frames/s sent" if sample["controller"] else f"{counts}  no answer of the controller"
+    return _plain(f"session {sample['session']}  {text}")
 
 
 def text(sample: Mapping[str, Any], rows: Rows, width: int) -> list[str]:
     """Return one whole frame as lines, for ``--once``."""
-    lines = [summary(sample)]
+    lines = [summary(sample)[:width]]
     for table, found in zip(make(), rows.of(sample), strict=True):
         table.show(found)
         if table.rows:

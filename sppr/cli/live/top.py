@@ -39,7 +39,10 @@ def top(once: bool, as_json: bool, session: str | None) -> None:
         raise SpprError("top needs a terminal", hint="sppr top --once, or sppr top --json")
     from sppr.cli.live.app import Top  # textual takes 0.2 s to import, and only this view needs it
 
-    window = Top(source).run()
+    view = Top(source)
+    window = view.run()
+    if view.return_code:
+        sys.exit(view.return_code)
     if window:
         _show_window(state, window)
 

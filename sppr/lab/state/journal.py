@@ -30,11 +30,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 #: Bytes of a file of the journal. One full file is kept beside the current one.
 MAX_SIZE = 1 << 20
 _NAME = "events.jsonl"
+#: Seconds since the epoch at the end of the year 9999, the last that can be printed.
+_LATEST = 253402300800 - 86400
 
 
 def path(folder: Path) -> Path:
@@ -54,7 +56,8 @@ def write(folder: Path, event: str, **fields: object) -> None:
         fd = os.open(path(folder), flags, 0o600)
         try:
             os.write(fd, json.dumps(record).encode() + b"\n")
-            if os.fstat(fd).st_size > MAX_SIZE:
+            # Another writer may have renamed this file already. A rename of the new file would lose the full one.
+            if os.fstat(fd).st_size > MAX_SIZE and os.path.samestat(os.fstat(fd), path(folder).stat()):
                 path(folder).rename(_old(folder))
         finally:
             os.close(fd)
@@ -64,41 +67,76 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """Return the events, oldest first. Lines that are not an event, such as one that a full disk truncated, are left
     out.
     """
-    found: list[dict[str, Any]] = []
-    for file in (_old(folder), path(folder)):
-        with contextlib.suppress(OSError):
-            found += parse(file.read_bytes().splitlines())
-    return found
+    return list(follow(folder, ()))
 
 
 def follow(folder: Path, ticks: Iterable[object]) -> Iterator[dict[str, Any]]:
     """Yield the events, and then each new one. ``ticks``: when to look for new events; the end of it ends this."""
-    yield from read(folder)
-    offset = _size(path(folder))
-    for _ in ticks:
-        size = _size(path(folder))
-        if size < offset:  # the file was renamed
-            offset = 0
-        if size == offset:
-            continue
-        with contextlib.suppress(OSError), path(folder).open("rb") as file:
-            file.seek(offset)
-            data = file.read(size - offset)
-            complete = data[: data.rfind(b"\n") + 1]
-            offset += len(complete)
-            yield from parse(complete.splitlines())
+    file = _open(path(folder))
+    if file is None or _is_other(file, _old(folder)):  # else the current file was renamed just now
+        with contextlib.suppress(OSError):
+            yield from parse(_old(folder).read_bytes().splitlines())
+    try:
+        yield from _new_events(file)
+        for _ in ticks:
+            # The rest of a renamed file comes before the events of the file that replaced it.
+            yield from _new_events(file)
+            if file is None or _is_other(file, path(folder)):
+                if file is not None:
+                    yield from _new_events(file)
+                    file.close()
+                file = _open(path(folder))
+                yield from _new_events(file)
+    finally:
+        if file is not None:
+            file.close()
 
 
 def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the events in these lines."""
+    """Yield the events in these lines. An event that follows a truncated one in the same line is found, too."""
     for line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and isinstance(record.get("event"), str):
-            with contextlib.suppress(TypeError, ValueError, KeyError):
-                yield record | {"time": float(record["time"])}
+        record = _decode(line) or _decode(line[line.rfind(b'{"time":') :])
+        if record is not None:
+            yield record
+
+
+def _decode(line: bytes) -> dict[str, Any] | None:
+    """Return the event in a line, or None if it is not one."""
+    try:
+        record = json.loads(line)
+        stamp = float(record["time"])
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("event"), str) or not 0 <= stamp < _LATEST:
+        return None
+    return record | {"time": stamp}
+
+
+def _open(file: Path) -> BinaryIO | None:
+    try:
+        return file.open("rb")
+    except OSError:
+        return None
+
+
+def _new_events(file: BinaryIO | None) -> Iterator[dict[str, Any]]:
+    """Yield the events behind the position of ``file``. A line that is not complete is left for the next call."""
+    if file is None:
+        return
+    with contextlib.suppress(OSError):
+        start = file.tell()
+        data = file.read()
+        complete = data[: data.rfind(b"\n") + 1]
+        file.seek(start + len(complete))
+        yield from parse(complete.splitlines())
+
+
+def _is_other(file: BinaryIO, name: Path) -> bool:
+    """Return whether ``name`` is another file than ``file`` now. False: there is no file of this name."""
+    try:
+        return not os.path.samestat(os.fstat(file.fileno()), name.stat())
+    except OSError:
+        return False
 
 
 def latest(events: Iterable[dict[str, Any]], event: str, key: str) -> dict[str, dict[str, Any]]:
@@ -108,10 +146,3 @@ def latest(events: Iterable[dict[str, Any]], event: str, key: str) -> dict[str, 
 
 def _old(folder: Path) -> Path:
     return folder / f"{_NAME}.1"
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
