@@ -7,6 +7,7 @@ All views share one sample, which is at most ``MAX_AGE`` old, so a further view 
 import asyncio
 import contextlib
 import math
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ SETTLE_SECONDS = 2.0
 #: Seconds for which a process that disconnected is shown as lost.
 LOST_SECONDS = 3600.0
 
+_PORT = re.compile(r"[a-z]{1,16}:[0-9]{1,5}(nq[0-9]{1,5})?")
 State = Literal["running", "idling", "silent", "lost"]
 COUNTERS = ("rx", "rx_drop", "tx", "tx_drop")
 #: Ports that move only the addresses of frames, such as rings, do not count bytes.
@@ -224,8 +226,7 @@ def _entry(process: ConnectedProcess, base: Mapping[str, Any], interval: float) 
     forwarder = status.get("forwarder")
     inner: Mapping[str, Any] = forwarder if isinstance(forwarder, dict) else status
     counters = {_uid(row.get("port")): row for row in _dicts(inner.get("counters"))}
-    ports = inner.get("ports")
-    uids = [_uid(port) for port in ports if isinstance(port, str)] if isinstance(ports, list) else []
+    uids = _uids(inner.get("ports"))
     return {
         "name": str(process),
         "kind": process.kind,
@@ -240,12 +241,11 @@ def _entry(process: ConnectedProcess, base: Mapping[str, Any], interval: float) 
 
 def _patches(status: Mapping[str, Any]) -> list[list[str]]:
     """Return the patches as ``[src, dst]``. A component of vf or mirror is one from each rx port to each tx port."""
-    pairs = [(patch.get("src"), patch.get("dst")) for patch in _dicts(status.get("patches"))]
-    found = [[_uid(src), _uid(dst)] for src, dst in pairs if isinstance(src, str) and isinstance(dst, str)]
+    found = [[_uid(patch.get("src")), _uid(patch.get("dst"))] for patch in _dicts(status.get("patches"))]
     for component in _dicts(status.get("components")):
-        rx, tx = ([_uid(row.get("port")) for row in _dicts(component.get(key))] for key in ("rx_port", "tx_port"))
+        rx, tx = (_uids([row.get("port") for row in _dicts(component.get(key))]) for key in ("rx_port", "tx_port"))
         found += [[src, dst] for src in rx for dst in tx]
-    return found
+    return [ends for ends in found if all(ends)]
 
 
 def _port(row: Mapping[str, Any] | None, base: Mapping[str, Any] | None, interval: float) -> dict[str, Any]:
@@ -273,11 +273,17 @@ def _count(row: Mapping[str, Any] | None, key: str) -> int | None:
 
 
 def _uid(port: object) -> str:
-    """Return a port as in a command: ``phy:0nq3`` for the ``phy:0 nq 3`` of a status.
+    """Return a port as in a command, ``phy:0nq3`` for the ``phy:0 nq 3`` of a status; "" if it is not a port.
 
-    A character that UTF-8 cannot encode becomes "?": a status may have half of a surrogate pair.
+    A hostile guest could otherwise choose a name that means another path of REST to the page.
     """
-    return str(port).replace(" ", "")[:40].encode(errors="replace").decode()
+    text = str(port).replace(" ", "")
+    return text if _PORT.fullmatch(text) else ""
+
+
+def _uids(ports: object) -> list[str]:
+    """Return the valid ports in a list of a status."""
+    return [uid for uid in map(_uid, ports) if uid] if isinstance(ports, list) else []
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
