@@ -24,10 +24,11 @@ PACKAGES = {
 }  # fmt: skip
 #: Commands of a minimal system.
 THERE = {"apt-get", "chmod", "chown", "echo", "env", "mount", "sh", "tee", "truncate"}
-#: Names of programs that are not typed as commands: words of SPP's prompt, values, programs of parts and of .venv.
+#: Names of programs that are not typed as commands: words of SPP's prompt, keys, values, programs of parts and of
+#: .venv.
 NO_COMMANDS = {
     "clear", "false", "file", "idle", "init", "install", "kvm", "link", "open", "patch", "perf", "prove", "pytest",
-    "python", "python2", "reset", "rm", "service", "top", "touch", "true",
+    "python", "python2", "reset", "rm", "service", "time", "top", "touch", "true", "uptime", "w",
 }  # fmt: skip
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

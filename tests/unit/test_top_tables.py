@@ -174,7 +174,14 @@ def test_chains_sort_by_every_column_whatever_the_proof_is() -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("", (1, 2, 3)), ("SEC2", (0, 1, 1)), ("tap:", (1, 0, 2)), ("vhost", (0, 0, 1)), ("failed", (0, 1, 0)), ("?", (0, 0, 0))],
+    [
+        ("", (1, 2, 3)),
+        ("SEC2", (0, 1, 1)),
+        ("tap:", (1, 0, 2)),
+        ("vhost", (0, 0, 1)),
+        ("failed", (0, 1, 0)),
+        ("?", (0, 0, 0)),
+    ],
 )
 def test_filter_finds_names_ports_and_states(words: str, expected: tuple[int, ...]) -> None:
     processes = [
@@ -225,7 +232,10 @@ def test_ports_have_the_name_of_the_part() -> None:
         ({"event": "part.exited", "part": "sec1", "status": 999}, "sec1        exited with status 999"),
         ({"event": "part.exited", "part": "sec1", "status": None}, "sec1        exited with status None"),
         ({"event": "chain.state", "chain": "web", "state": "up", "reason": ""}, "chain web   up"),
-        ({"event": "process.disconnected", "process": "nfv:1", "reason": "x\x1b[2J"}, "nfv:1       disconnected: x?[2J"),
+        (
+            {"event": "process.disconnected", "process": "nfv:1", "reason": "x\x1b[2J"},
+            "nfv:1       disconnected: x?[2J",
+        ),
         ({"event": "new.kind", "part": ["x"]}, "['x']       kind"),
         ({"event": "nonsense"}, "lab         "),
     ],

@@ -241,7 +241,9 @@ def summary(sample: Mapping[str, Any]) -> str:
     up = sum(row["state"] == "up" for row in chains)
     rate = sum(row["tx_rate"] or 0.0 for process in sample["processes"] for row in process["ports"].values())
     counts = f"{ready}/{len(parts)} parts ready  {up}/{len(chains)} chains up"
-    text = f"{counts}  {short(rate)} frames/s sent" if sample["controller"] else f"{counts}  no answer of the controller"
+    text = (
+        f"{counts}  {short(rate)} frames/s sent" if sample["controller"] else f"{counts}  no answer of the controller"
+    )
     return _plain(f"session {sample['session']}  {text}")
 
 

@@ -136,7 +136,9 @@ def test_sample_has_the_processes_in_order() -> None:
     async def test(bench: Bench) -> None:
         for number in (9, 2):
             await bench.connect(client_id=number, status="idling")
-        primary = {"forwarder": {"status": "running", "ports": ["phy:0"], "patches": [{"src": "phy:0", "dst": "phy:0"}]}}
+        primary = {
+            "forwarder": {"status": "running", "ports": ["phy:0"], "patches": [{"src": "phy:0", "dst": "phy:0"}]}
+        }
         await bench.connect("primary", 0, **primary)
         found = await bench.sample()
         assert [(name, entry["state"]) for name, entry in found.items()] == [

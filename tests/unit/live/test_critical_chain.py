@@ -73,7 +73,11 @@ def test_text_has_the_times_of_each_span() -> None:
 
 
 def test_failed_part_is_named() -> None:
-    events = [*bring_up()[:11], event(4, "part.failed", part="sec2", reason="x"), event(4.1, "up.failed", reason="sec2")]
+    events = [
+        *bring_up()[:11],
+        event(4, "part.failed", part="sec2", reason="x"),
+        event(4.1, "up.failed", reason="sec2"),
+    ]
     result = found(events)
     assert result.seconds is None and result.reason == "sec2"
     assert text(result)[-1] == "not ready: alone, sec2" and "up @" not in "\n".join(text(result))
