@@ -214,7 +214,7 @@ class _PortRow(dict[str, Any]):
 
 def _plain(text: str) -> str:
     """Return the text with a ``?`` for each character that does not take exactly one column of a terminal."""
-    return "".join(c if c.isascii() and c.isprintable() or _has_one_column(c) else "?" for c in text)
+    return "".join(c if (c.isascii() and c.isprintable()) or _has_one_column(c) else "?" for c in text)
 
 
 def _has_one_column(c: str) -> bool:
