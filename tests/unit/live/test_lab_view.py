@@ -53,8 +53,9 @@ def live(**states: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def state() -> Iterator[State]:
-    """A session whose parts all run, as this process."""
+def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
+    """A session whose parts all run, as this process. Its VM has spp_vm, so its console is not read."""
+    monkeypatch.setattr(readiness, "carries_spp_vm", lambda _part: True)
     folder = sessions_dir() / PLAN.session
     folder.mkdir(parents=True)
     parts = tuple(replace(part, sockets=()) for part in PLAN.parts)  # no process serves them
