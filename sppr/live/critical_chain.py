@@ -127,9 +127,8 @@ def svg(bring_up: BringUp) -> str:
         end = span.end if span.end is not None else total
         fill = "#c4232b" if span.end is None else "#0b6bcb" if span.name in critical else "#a9c6e6"
         weight = ' font-weight="600"' if span.name in critical else ""
-        parts.append(
-            f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" fill="#14202e"{weight}>{escape(_plain(span.name))}</text>'
-        )
+        name = escape(_plain(span.name))
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" fill="#14202e"{weight}>{name}</text>')
         width = max(1.5, (end - span.start) * scale)
         x = _LEFT + span.start * scale
         parts.append(f'<rect x="{x:.1f}" y="{y - 8}" width="{width:.1f}" height="15" rx="3" fill="{fill}"/>')

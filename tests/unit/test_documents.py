@@ -27,7 +27,7 @@ THERE = {"apt-get", "cat", "chmod", "chown", "echo", "env", "mkdir", "mount", "s
 #: Names of programs that are not typed as commands: words of SPP's prompt, values, programs of parts and of .venv.
 NO_COMMANDS = {
     "clear", "false", "file", "idle", "init", "install", "kvm", "link", "open", "patch", "perf", "prove", "pytest",
-    "python", "python2", "reset", "rm", "service", "top", "touch", "true",
+    "python", "python2", "reset", "rm", "service", "time", "top", "touch", "true", "uptime", "w",
 }  # fmt: skip
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -1,6 +1,5 @@
 """The tables of sppr top as text."""
 
-import random
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -47,8 +46,9 @@ def sample(**values: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, "-"), (0, "0"), (0.4, "0"), (0.6, "0.6"), (9.94, "9.9"), (9.96, "10"), (6, "6"), (42, "42"), (999.4, "999"),
-        (999.9, "1.00k"), (1000, "1.00k"), (9994, "9.99k"), (9996, "10.0k"), (99_940, "99.9k"), (99_960, "100k"),
+        (None, "-"), (0, "0"), (0.4, "0"), (0.6, "0.6"), (9.94, "9.9"), (9.96, "10"), (6, "6"), (42, "42"),
+        (999.4, "999"), (999.9, "1.00k"), (1000, "1.00k"), (9994, "9.99k"), (9996, "10.0k"),
+        (99_940, "99.9k"), (99_960, "100k"),
         (999_499, "999k"), (999_600, "1.00M"), (14_880_000, "14.9M"), (2.5e9, "2.50G"),
     ],
 )  # fmt: skip
@@ -174,7 +174,14 @@ def test_chains_sort_by_every_column_whatever_the_proof_is() -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("", (1, 2, 3)), ("SEC2", (0, 1, 1)), ("tap:", (1, 0, 2)), ("vhost", (0, 0, 1)), ("failed", (0, 1, 0)), ("?", (0, 0, 0))],
+    [
+        ("", (1, 2, 3)),
+        ("SEC2", (0, 1, 1)),
+        ("tap:", (1, 0, 2)),
+        ("vhost", (0, 0, 1)),
+        ("failed", (0, 1, 0)),
+        ("?", (0, 0, 0)),
+    ],
 )
 def test_filter_finds_names_ports_and_states(words: str, expected: tuple[int, ...]) -> None:
     processes = [
@@ -200,9 +207,9 @@ def test_sparkline(values: list[float], expected: str) -> None:
 
 
 def test_history_of_a_port_is_bounded_and_forgotten_with_it() -> None:
-    rows, generator = Rows(), random.Random(1)
-    for _ in range(25):
-        rate = generator.uniform(1000, 2000)
+    rows = Rows()
+    for number in range(25):
+        rate = 1000.0 + number
         found = rows.of(sample(processes=[process("nfv:1", {"tap:0": port(rx_rate=rate, tx_rate=None)})]))
         assert 1 <= len(found[2][0].get("spark")) <= tables.HISTORY
     rows.of(sample(processes=[]))
@@ -225,7 +232,10 @@ def test_ports_have_the_name_of_the_part() -> None:
         ({"event": "part.exited", "part": "sec1", "status": 999}, "sec1        exited with status 999"),
         ({"event": "part.exited", "part": "sec1", "status": None}, "sec1        exited with status None"),
         ({"event": "chain.state", "chain": "web", "state": "up", "reason": ""}, "chain web   up"),
-        ({"event": "process.disconnected", "process": "nfv:1", "reason": "x\x1b[2J"}, "nfv:1       disconnected: x?[2J"),
+        (
+            {"event": "process.disconnected", "process": "nfv:1", "reason": "x\x1b[2J"},
+            "nfv:1       disconnected: x?[2J",
+        ),
         ({"event": "new.kind", "part": ["x"]}, "['x']       kind"),
         ({"event": "nonsense"}, "lab         "),
     ],

@@ -132,7 +132,9 @@ def analyze(output: Path | None, session: str | None) -> None:
         raise SpprError("the journal of this session has no bring-up", hint="sppr down, then sppr up")
     when = datetime.fromtimestamp(found.time).isoformat(sep=" ", timespec="seconds")
     if found.seconds is None:
-        click.echo(f"the bring-up of {when} failed or has not ended{f': {_plain(found.reason)}' if found.reason else ''}")
+        click.echo(
+            f"the bring-up of {when} failed or has not ended{f': {_plain(found.reason)}' if found.reason else ''}"
+        )
     else:
         click.echo(f"the bring-up of {when} took {found.seconds:.3f} s")
     click.echo("\n".join(critical_chain.text(found)))

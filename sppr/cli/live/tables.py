@@ -214,7 +214,7 @@ class _PortRow(dict[str, Any]):
 
 def _plain(text: str) -> str:
     """Return the text with a ``?`` for each character that does not take exactly one column of a terminal."""
-    return "".join(c if c.isascii() and c.isprintable() or _has_one_column(c) else "?" for c in text)
+    return "".join(c if (c.isascii() and c.isprintable()) or _has_one_column(c) else "?" for c in text)
 
 
 def _has_one_column(c: str) -> bool:
@@ -241,7 +241,9 @@ def summary(sample: Mapping[str, Any]) -> str:
     up = sum(row["state"] == "up" for row in chains)
     rate = sum(row["tx_rate"] or 0.0 for process in sample["processes"] for row in process["ports"].values())
     counts = f"{ready}/{len(parts)} parts ready  {up}/{len(chains)} chains up"
-    text = f"{counts}  {short(rate)} frames/s sent" if sample["controller"] else f"{counts}  no answer of the controller"
+    text = (
+        f"{counts}  {short(rate)} frames/s sent" if sample["controller"] else f"{counts}  no answer of the controller"
+    )
     return _plain(f"session {sample['session']}  {text}")
 
 

@@ -223,8 +223,9 @@ class BringUp:
                 seconds = self._wait_ready(part)
         except Cancelled:
             raise
-        except SpprError:
+        except SpprError as e:
             self.report.failed(part.name)
+            self._record("part.failed", part=part.name, reason=e.what)
             raise
         if seconds is not None:
             self.report.ready(part.name, seconds)

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -54,8 +53,9 @@ def live(**states: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def state() -> Iterator[State]:
-    """A session whose parts all run, as this process."""
+def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
+    """A session whose parts all run, as this process. Its VM has spp_vm, so its console is not read."""
+    monkeypatch.setattr(readiness, "carries_spp_vm", lambda _part: True)
     folder = sessions_dir() / PLAN.session
     folder.mkdir(parents=True)
     parts = tuple(replace(part, sockets=()) for part in PLAN.parts)  # no process serves them
