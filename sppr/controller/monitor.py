@@ -22,6 +22,8 @@ from sppr.controller.server.server import Server
 MAX_AGE = 0.9
 #: Seconds between two samples while a view is open.
 INTERVAL = 1.0
+#: Seconds from a change to the next sample of an open view. Many changes, as of a chain, are shown together.
+CHANGE_DELAY = 0.1
 #: Seconds to wait for the status of a process. A slower one keeps the values of the sample before, and is ``silent``.
 STATUS_TIMEOUT = 0.5
 #: Rates are computed from two samples that are this many seconds apart, at least and at most.
@@ -114,6 +116,7 @@ class Monitor:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(INTERVAL):
                         await changed.wait()
+                        await asyncio.sleep(CHANGE_DELAY)
         finally:
             self.watchers -= 1
 

@@ -32,8 +32,9 @@ from sppr.units import mac_of
 #: image does so by itself.
 FILES = ("nf/install", "nf/spp_vm-start", "nf/spp_vm.service", "nf/sppr-identity.service", "root/usr/lib/sppr/identity")
 MEMORY = 384
-#: Bytes that must be free in the folder of the template, and below which a file system counts as full.
-MARGIN, FULL = 64 << 20, 1 << 20
+#: Bytes that must be free in the folder of the template, and below which a file system counts as full after an error:
+#: a write that fails needs more than is free, and QEMU writes several MiB at once.
+MARGIN, FULL = 64 << 20, 8 << 20
 #: Time limit in seconds. A trimmed image takes ten seconds under TCG; a stock image with cloud-init takes a minute or
 #: more to boot.
 SECONDS = 300.0

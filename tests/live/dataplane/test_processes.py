@@ -69,7 +69,8 @@ def test_handshake_and_status_of_both_programs(lab: Lab) -> None:
     assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", status["phy_ports"][0]["eth"])
     assert [ring["id"] for ring in status["ring_ports"]] == list(range(10))
     assert status["pipes"] == []
-    counters = [{"port": port, "rx": 0, "rx_drop": 0, "tx": 0, "tx_drop": 0} for port in ("tap:0", "tap:1")]
+    zero = dict.fromkeys(("rx", "rx_drop", "tx", "tx_drop", "rx_bytes", "tx_bytes"), 0)
+    counters = [{"port": port, **zero} for port in ("tap:0", "tap:1")]
     ports = {"ports": ["tap:0", "tap:1"], "patches": [], "counters": counters}
     assert status["forwarder"] == ports | {"status": "idling"}
 

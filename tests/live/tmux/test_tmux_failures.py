@@ -295,7 +295,8 @@ def test_t12_exit_status_is_kept_when_the_pane_closes(bench: Bench) -> None:
     bench.build("t12", files)
     assert exited(files, 7)
     wait_for("the pane to close", lambda: bench.panes("t12") == {})
-    assert "last words" in files.log.read_text() and "[part1 exited with status 7" in files.log.read_text()
+    wait_for("the log", lambda: "[part1 exited with status 7" in files.log.read_text())
+    assert "last words" in files.log.read_text()
 
 
 def test_t13_long_commands_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,7 +258,8 @@ def test_ring_vm_forwards_end_to_end(
     process, _ = through_region(lab)
     guest, spp_vm = start_guest(6, regions=(path,))
     idle = {"client-id": 6, "status": "idling", "master-lcore": 0, "lcores": [0], "ports": ["ring:0"], "patches": []}
-    counters = [{"port": "ring:0", "rx": 0, "rx_drop": 0, "tx": 0, "tx_drop": 0}]
+    zero = dict.fromkeys(("rx", "rx_drop", "tx", "tx_drop", "rx_bytes", "tx_bytes"), 0)
+    counters = [{"port": "ring:0", **zero}]
     idle |= {"counters": counters}
     assert spp_vm.status() == idle
     for command in MALFORMED:
