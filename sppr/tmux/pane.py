@@ -26,7 +26,7 @@ POLICY_VARIABLE = "SPPR_BY_POLICY"
 _EXIT_LINE = f"printf '\\n[%s exited with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
 # journal EVENT KEY NUMBER: append an event to the journal of the lab (lab/state/journal.py).
 _JOURNAL = """[ -d {folder} ] && printf '{{"time":%s,"event":"part.%s","part":"{part}","%s":%s}}\\n' \
-    "$(date +%s.%3N)" "$1" "$2" "$3" >>{folder}/events.jsonl"""
+    "$(date +%s.%3N)" "$1" "$2" "$3" 2>/dev/null >>{folder}/events.jsonl"""
 
 # `$?` is the same for signal N and for exit status 128+N. To tell them apart: the shell calls waitpid, and prints a
 # line ("Killed") only for a signal. The shell's standard error therefore goes to a file, while that of the program

@@ -333,3 +333,11 @@ def test_former_option_name_works_and_prints_the_new_one(tmp_path: Path, old: li
     first, *rest = sppr(*old, cwd=tmp_path).stderr.splitlines()
     assert first == f"note: {new}" and any(line.startswith("error: ") for line in rest), rest
     assert f"\n  {old[1]} " not in sppr(old[0], "-h", cwd=tmp_path).stdout, "the help lists the new name only"
+
+
+@pytest.mark.parametrize("verb", ["status", "top", "events", "plan", "chain"])
+def test_verb_starts_without_the_terminal_view(verb: str) -> None:
+    """textual takes 0.2 s to import. Only `sppr top` in a terminal needs it."""
+    load = f"from sppr.cli import main; main.Verbs().get_command(None, {verb!r})"
+    code = f"import sys; {load}; print('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "False\n"
