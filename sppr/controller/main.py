@@ -88,7 +88,7 @@ async def serve(options: Options, lab: LabView | None = None) -> int:
         listening = f"primary {options.host}:{pri_port}, secondaries {options.host}:{sec_port}"
         frontend.echo(f"{BANNER}\nlistening: {listening}")
         for address in addresses:
-            frontend.echo(f"{'api' if address.endswith('/v1') or address.startswith('/') else 'web'}: {address}")
+            frontend.echo(address)
         return await _run(frontend, LocalController(panel, listening, f"{options.host}:{sec_port}"), exit_status)
 
 
@@ -151,15 +151,15 @@ async def _api(
             await _listen(
                 stack, limits.ConnectionLimit(_protocol_factory(runner), max_connections, 0), connections, sock
             )
-            addresses.append(str(options.api_socket))
+            addresses.append(f"api: {options.api_socket}")
         if options.api_port is not None:
             tcp = sockets.listen_tcp(options.api_host, options.api_port)
             limit = limits.ConnectionLimit(_protocol_factory(runner), max_connections, limits.REQUEST_TIMEOUT, refusal)
             await _listen(stack, limit, connections, tcp)
             url = f"http://{options.api_host}:{tcp.getsockname()[1]}"
-            addresses.append(f"{url}/v1")
+            addresses.append(f"api: {url}/v1")
             if options.web:
-                addresses.append(f"{url}/" + (f" (token in {options.web_token})" if guards else ""))
+                addresses.append(f"web: {url}/" + (f" (token in {options.web_token})" if guards else ""))
         yield addresses
 
 

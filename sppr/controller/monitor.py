@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from sppr.controller import components
 from sppr.controller.errors import NoAnswer, NotConnected
@@ -34,7 +34,6 @@ SETTLE_SECONDS = 2.0
 LOST_SECONDS = 3600.0
 
 _PORT = re.compile(r"[a-z]{1,16}:[0-9]{1,5}(nq[0-9]{1,5})?")
-State = Literal["running", "idling", "silent", "lost"]
 COUNTERS = ("rx", "rx_drop", "tx", "tx_drop")
 #: Ports that move only the addresses of frames, such as rings, do not count bytes.
 BYTES = ("rx_bytes", "tx_bytes")

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
+from sppr.lab.state.journal import plain
+
 #: The steps of the launcher before the first part, and after the last one.
 _FIRST_STEPS, _LAST_STEPS = ("state", "stopped", "leftovers", "artifacts", "panes"), ("chains",)
 #: Seconds that an uptime or a time since the epoch cannot reach.
@@ -97,10 +99,10 @@ def text(bring_up: BringUp) -> list[str]:
     if bring_up.seconds is not None:
         lines.append(f"up @{bring_up.seconds:.3f}s")
     for depth, span in enumerate(bring_up.critical_chain()):
-        lines.append(f"{'  ' * depth}└─{_plain(span.name)} @{span.end or 0:.3f}s +{span.seconds:.3f}s")
+        lines.append(f"{'  ' * depth}└─{plain(span.name)} @{span.end or 0:.3f}s +{span.seconds:.3f}s")
     unfinished = [span.name for span in bring_up.spans if span.end is None]
     if unfinished:
-        lines.append(f"not ready: {_plain(', '.join(unfinished))}")
+        lines.append(f"not ready: {plain(', '.join(unfinished))}")
     return lines
 
 
@@ -127,7 +129,7 @@ def svg(bring_up: BringUp) -> str:
         end = span.end if span.end is not None else total
         fill = "#c4232b" if span.end is None else "#0b6bcb" if span.name in critical else "#a9c6e6"
         weight = ' font-weight="600"' if span.name in critical else ""
-        name = escape(_plain(span.name))
+        name = escape(plain(span.name))
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end" fill="#14202e"{weight}>{name}</text>')
         width = max(1.5, (end - span.start) * scale)
         x = _LEFT + span.start * scale
@@ -141,11 +143,6 @@ def _ticks(total: float) -> list[float]:
     """Return four to ten round numbers from 0 to ``total``."""
     step = next(s * 10.0**e for e in range(-3, 12) for s in (1, 2, 5) if total / (s * 10.0**e) <= 10)
     return [round(number * step, 6) for number in range(int(total / step) + 1)]
-
-
-def _plain(text: str) -> str:
-    """Return the text without characters that control a terminal. Most of them are not allowed in XML either."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _seconds_between(first: Mapping[str, Any], event: Mapping[str, Any]) -> float:

@@ -72,3 +72,12 @@ def lab(folder: Path, *extra: str) -> Iterator[Lab]:
         yield running
     finally:
         running.end()
+
+
+@contextmanager
+def panel(folder: Path, *extra: str) -> Iterator[Lab]:
+    """A lab with a primary and nfv 1."""
+    with lab(folder, *extra) as running:
+        running.add("primary", 0)
+        running.add("nfv", 1)
+        yield running

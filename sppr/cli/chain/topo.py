@@ -16,6 +16,7 @@ from sppr.controller.topology import export, graph, rates
 from sppr.errors import ConfigError, ControlError, HostError
 from sppr.lab.chains.observe import TIMEOUT
 from sppr.lab.chains.wiring import Leg, Wiring
+from sppr.live.lab_view import process_of
 from sppr.parts.part import Part
 from sppr.spp.control import Address, ControlClient
 
@@ -109,9 +110,8 @@ def details(plan: "Plan", flows: dict[rates.Patch, rates.Flow]) -> graph.Details
 
 def _labels(part: Part) -> Sequence[str]:
     """Return the processes of a part, as the controller may name them."""
-    if part.is_vm:
-        return f"nfv:{part.id}", f"vm:{part.id}"
-    return {"primary": ["primary"], "secondary": [f"{part.kind or 'nfv'}:{part.id}"]}.get(part.role, [])
+    name = process_of(part)
+    return [name, f"vm:{part.id}"] if part.is_vm else [name] * bool(name)
 
 
 def _own(leg: Leg) -> rates.Patch:

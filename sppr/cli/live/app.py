@@ -47,7 +47,7 @@ class TableView(ScrollView, can_focus=True):
         return self.table.rows[self.cursor] if self.cursor < len(self.table.rows) else None
 
     def update(self) -> None:
-        """Draw the rows anew."""
+        """Draw the current rows, and keep the cursor on one of them."""
         count = len(self.table.rows)
         self.cursor = max(0, min(self.cursor, count - 1))
         size = Size(self.size.width, count + 1)

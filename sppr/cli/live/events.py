@@ -11,6 +11,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand
+from sppr.lab.state.journal import plain
 
 _COLOURS = {"failed": "red", "exited": "red", "disconnected": "red", "ready": "green", "connected": "green"}
 
@@ -55,7 +56,7 @@ def line(event: dict[str, Any]) -> str:
     kind = event["event"].partition(".")[2]
     subject = str(event.get("part") or event.get("process") or event.get("chain") or "lab")
     subject = f"chain {subject}" if "chain" in event else subject
-    return f"{stamp}  {_plain(subject):10}  {click.style(_plain(_text(event, kind)), fg=_colour(event, kind))}"
+    return f"{stamp}  {plain(subject):10}  {click.style(plain(_text(event, kind)), fg=_colour(event, kind))}"
 
 
 def _colour(event: dict[str, Any], kind: str) -> str | None:
@@ -106,11 +107,6 @@ def exit_text(status: object) -> str:
     return f"status {status + 256 if isinstance(status, int) and status < 0 else status}"
 
 
-def _plain(text: str) -> str:
-    """Return the text without characters that control a terminal: a part of it comes from processes."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw all parts into this file, too."
@@ -133,7 +129,7 @@ def analyze(output: Path | None, session: str | None) -> None:
     when = datetime.fromtimestamp(found.time).isoformat(sep=" ", timespec="seconds")
     if found.seconds is None:
         click.echo(
-            f"the bring-up of {when} failed or has not ended{f': {_plain(found.reason)}' if found.reason else ''}"
+            f"the bring-up of {when} failed or has not ended{f': {plain(found.reason)}' if found.reason else ''}"
         )
     else:
         click.echo(f"the bring-up of {when} took {found.seconds:.3f} s")

@@ -66,6 +66,12 @@ def _rate(title: str, key: str, width: int = 7) -> Column:
     return Column(title, width, lambda row: short(row.get(key)), _number(key), right=True)
 
 
+def _scaled(title: str, key: str, factor: float) -> Column:
+    return Column(
+        title, 6, lambda row: "-" if row[key] is None else f"{row[key] * factor:.0f}", _number(key), right=True
+    )
+
+
 def _proof(key: str, title: str, form: Callable[[object], str], width: int = 7) -> Column:
     return Column(
         title, width, lambda row: form((row.get("proof") or {}).get(key)),
@@ -87,14 +93,8 @@ CHAINS = (
 PARTS = (
     Column("PART", 10, _text("name"), _text("name")),
     Column("STATE", 9, _text("state"), _text("state")),
-    Column("CPU%", 6, lambda row: "-" if row["cpu"] is None else f"{row['cpu'] * 100:.0f}", _number("cpu"), right=True),
-    Column(
-        "MEM M",
-        6,
-        lambda row: "-" if row["memory"] is None else f"{row['memory'] / 1048576:.0f}",
-        _number("memory"),
-        right=True,
-    ),
+    _scaled("CPU%", "cpu", 100),
+    _scaled("MEM M", "memory", 1 / (1 << 20)),
     Column("RESTARTS", 9, lambda row: str(row["restarts"] or ""), _number("restarts"), right=True),
     Column("PID", 8, lambda row: str(row["pid"] or "-"), lambda row: row["pid"] or 0, right=True),
     Column("", 0, lambda row: row["note"] or row["last"] or row["process"] or "", lambda row: row["note"] or ""),

@@ -92,6 +92,13 @@ def follow(folder: Path, ticks: Iterable[object]) -> Iterator[dict[str, Any]]:
             file.close()
 
 
+def plain(text: str) -> str:
+    """Return text of an event without characters that control a terminal: a part of it comes from processes. Most of
+    these characters are not allowed in XML either.
+    """
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Yield the events in these lines. An event that follows a truncated one in the same line is found, too."""
     for line in lines:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.live import fakes
 from tests.live.fakes import Lab, lab
 
 pytestmark = pytest.mark.live
@@ -74,9 +75,7 @@ def namespace() -> Iterator[tuple[str, str, str]]:
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with lab(tmp_path_factory.mktemp("access"), "--allow-user", "daemon") as running:
-        running.add("primary", 0)
-        running.add("nfv", 1)
+    with fakes.panel(tmp_path_factory.mktemp("access"), "--allow-user", "daemon") as running:
         yield running
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.live import labs
+from tests.live import fakes, labs
 from tests.live.controller.prometheus import complaints, prometheus
 from tests.live.controller.test_controller import Fake
 from tests.live.dataplane_lab import wait_for
@@ -25,9 +25,7 @@ CHAIN = "chains:\n  web: {path: [tap:0, tap:1]}\n"
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with lab(tmp_path_factory.mktemp("metrics")) as running:
-        running.add("primary", 0)
-        running.add("nfv", 1)
+    with fakes.panel(tmp_path_factory.mktemp("metrics")) as running:
         yield running
 
 

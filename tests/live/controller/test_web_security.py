@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.live import fakes
 from tests.live.controller.browser import chromium
 from tests.live.controller.test_access import as_user, from_namespace, namespace
 from tests.live.controller.test_controller import ARGV
@@ -56,9 +57,7 @@ window.results = [];
 
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with lab(tmp_path_factory.mktemp("websec")) as running:
-        running.add("primary", 0)
-        running.add("nfv", 1)
+    with fakes.panel(tmp_path_factory.mktemp("websec")) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ function set(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** Draw all cables and links anew. Read all places first, and write then: the browser lays the page out once. */
+/** Place all cables and links. Read all positions before the first change, so that the browser lays the page out once. */
 export function place(root, links, chains, handlers) {
   const origin = root.getBoundingClientRect();
   const centres = new Map();
