@@ -35,6 +35,8 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
     elif kind in ("int_parsing", "int_type", "int_from_float"):
         kinds = {"coremask": "a mask", "portmask": "a mask", "memory": "a size"}
         what, fix = f"{_show(given)} is not {kinds.get(str(path[-1]), 'a whole number')}", fixes.of_value(path, given)
+    elif kind == "bool_type":
+        what, fix = f"{_show(given)} is neither true nor false", fixes.of_value(path, given)
     elif kind in ("float_parsing", "float_type"):
         what, fix = f"{_show(given)} is not a number", "write seconds as a decimal number"
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than"):

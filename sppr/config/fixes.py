@@ -22,7 +22,7 @@ def of_value(path: KeyPath, given: object) -> str:
     fixes = {
         "memory": "write MiB, or a number with M or G",
         "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
-        "vhost_client": "write true or false",
+        **dict.fromkeys(("vhost_client", "web", "metrics"), "write true or false"),
         "host": "write an address such as 127.0.0.1",
         "rest_host": "write an address such as 127.0.0.1",
         "allow": "write networks such as [192.168.1.0/24]",
