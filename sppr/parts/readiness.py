@@ -264,7 +264,7 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
                 raise HostError(f"{socket}: is not a socket, but {uid} needs one there", hint=f"move {socket} away")
             _recreate_port(ControlClient(api), server, uid)
             continue
-        if uid not in existing and socket in listening_paths():
+        if uid not in existing and not _stopped_listening(socket):
             hint = "sppr status; stop that process, or set vhosts: in conf.yml"
             raise HostError(f"{socket}: another process listens on this socket", hint=hint)
         if uid not in existing and Path(socket).is_socket():
@@ -281,6 +281,17 @@ def serve_vhosts(api: Address, server: str, uids: Sequence[str], sockets: Sequen
         # Our own programs give the socket to the user right after it listens; programs of upstream SPP do not.
         if not Deadline(1.0).poll(lambda path=socket: os.access(path, os.W_OK), 0.02):  # type: ignore[misc]
             privilege.give_to_user(Path(socket))
+
+
+def _stopped_listening(socket: str) -> bool:
+    """Return whether no process listens on a socket, or stops within 2 s.
+
+    The vhost thread of DPDK polls its sockets for up to a second at a time, and the kernel lists the socket of a port
+    that was just deleted until then.
+    """
+    from sppr.host.process.sockets import listening_paths
+
+    return Deadline(2.0).poll(lambda: socket not in listening_paths(), 0.05)
 
 
 def _recreate_port(client: ControlClient, server: str, uid: str) -> None:
