@@ -15,8 +15,13 @@ from tests.live.dataplane_lab import Lab, make, prepare_hugepages
 RUNSCRIPTS = Path(__file__).resolve().parents[2] / "runscripts"
 
 
+#: Files that take minutes each. They start first: at the end, the other jobs would wait for them.
+LONG_FILES = ("test_images.py", "test_guide.py", "test_kill.py", "test_prove.py", "test_chains.py", "test_stress.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that need the base image more time: the first one waits for its build."""
+    """Start long files first. Give tests that need the base image more time: the first one waits for its build."""
+    items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
     for item in items:
         if "base_image" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(400))

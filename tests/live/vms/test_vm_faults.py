@@ -119,7 +119,7 @@ def test_lost_port_of_a_vm_is_reported_and_added_by_wakeup(lab: Lab, served: Pat
     assert done.returncode == 0 and served.is_socket(), done.stdout + done.stderr
     assert lab.status()["vm_v11"]["state"] == "ready" and "vhost:11" in lab.control.ports("nfv:1")
     for _ in range(3):
-        time.sleep(1.1)  # until the vhost thread polls the new socket, which the kernel lists for a moment after the del
+        time.sleep(1.1)  # until the vhost thread polls the new socket: the kernel lists it for a moment after the del
         lab.control.del_port("nfv:1", "vhost:11")
         readiness.serve_vhosts(f"127.0.0.1:{lab.rest}", "nfv:1", ["vhost:11"], [str(served)], Deadline(10))
 
