@@ -291,7 +291,7 @@ def _stopped_listening(socket: str) -> bool:
     """
     from sppr.host.process.sockets import listening_paths
 
-    return Deadline(2.0).poll(lambda: socket not in listening_paths(), 0.05)
+    return bool(Deadline(2.0).poll(lambda: socket not in listening_paths(), 0.05))
 
 
 def _recreate_port(client: ControlClient, server: str, uid: str) -> None:
