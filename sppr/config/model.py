@@ -170,9 +170,11 @@ class Secondary(_Section):
     coremask: Mask = _key(
         ..., "lcores, used by no other process: at least two (`pcap`: three), the first takes commands"
     )
-    type: SecondaryType = _key("nfv", "`vf`, `mirror` and `pcap` need an upstream SPP tree (`spp.dir`)")
+    type: SecondaryType = _key(
+        "nfv", "the program: `nfv` patches ports, `vf` classifies and merges, `mirror` copies, `pcap` writes files"
+    )
     vhost_client: Yes = _key(False, "`true`: QEMU creates the sockets of its vhost ports")
-    port: Annotated[str, Field(pattern=r"^(phy|ring):[0-9]{1,3}$")] = _key("phy:0", "port that an spp_pcap captures")
+    port: Annotated[str, Field(pattern=r"^(phy|ring|tap):[0-9]{1,3}$")] = _key("phy:0", "port that an spp_pcap captures")
     out_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] | None = _key(
         None, "folder of the captures of an spp_pcap; /tmp by default"
     )

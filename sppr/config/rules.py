@@ -225,12 +225,11 @@ def _steps(config: Config, _: LineOf) -> Iterator[Problem]:
 
 
 def _upstream(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    """Check keys that only an upstream SPP tree supports."""
+    """Check keys that not every type of secondary, or only an upstream SPP tree, supports."""
     for index, secondary in enumerate(config.secondaries):
         at: tuple[str, int] = ("secondaries", index)
-        if config.spp.dir is None and secondary.type != "nfv":
-            fix = "name a built SPP tree, spp: {dir: PATH}; the data plane of sppr has only spp_nfv"
-            yield Problem((*at, "type"), f"spp_{secondary.type} needs an upstream SPP tree", fix)
+        if config.spp.dir is not None and secondary.port.startswith("tap:"):
+            yield Problem((*at, "port"), "spp_pcap of an upstream SPP tree captures phy and ring ports only", "use phy:0")
         if secondary.type == "pcap" and secondary.vhost_client:
             yield Problem((*at, "vhost_client"), "spp_pcap has no vhost ports", "leave it out")
         if secondary.type != "pcap" and secondary.out_dir is not None:

@@ -88,7 +88,7 @@ set_up_forwarder(void)
 		return 0;
 	if (ethdev_ports_add(&app.ports, &app.env) < 0)
 		return -1;
-	return workers_start();
+	return workers_start(RTE_MAX_LCORE);
 }
 
 /* Change the owner of the sockets of `--vdev net_vhostN,iface=PATH`, which DPDK's driver creates.
@@ -146,7 +146,7 @@ main(int argc, char **argv)
 	int eal_argc, status;
 
 	log_set_program("spp_primary");
-	eal_argc = process_arguments(&app.cfg, true, argc, argv);
+	eal_argc = process_arguments(&app.cfg, PROCESS_PRIMARY, argc, argv);
 	sudo_user_set_qemu(app.cfg.sock_uid);
 	tap_ends_open(app.cfg.tap_ends);
 	if (privileges_drop(&app.cfg, argc, argv) < 0)

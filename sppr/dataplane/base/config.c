@@ -19,8 +19,14 @@ enum long_option {
 	OPT_SOCK_UID,
 	OPT_LOG_DIR,
 	OPT_TAP_ENDS,
+	OPT_CLIENT_ID,
+	OPT_OUT_DIR,
+	OPT_FSIZE,
 	OPT_HELP,
 };
+
+#define DEFAULT_OUT_DIR "/tmp"
+#define DEFAULT_FILE_SIZE (1ULL << 30)
 
 static const struct option primary_options[] = {
 	{ "disp-stats", no_argument, NULL, OPT_DISP_STATS },
@@ -39,6 +45,50 @@ static const struct option nfv_options[] = {
 	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
+};
+
+/* spp_vf and spp_mirror */
+static const struct option component_options[] = {
+	{ "client-id", required_argument, NULL, OPT_CLIENT_ID },
+	{ "vhost-client", no_argument, NULL, OPT_VHOST_CLIENT },
+	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
+	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct option pcap_options[] = {
+	{ "client-id", required_argument, NULL, OPT_CLIENT_ID },
+	{ "out-dir", required_argument, NULL, OPT_OUT_DIR },
+	{ "fsize", required_argument, NULL, OPT_FSIZE },
+	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
+	{ "sock-uid", required_argument, NULL, OPT_SOCK_UID },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct {
+	const char *name;
+	const char *letters; /* for getopt_long */
+	const struct option *options;
+	const char *usage;
+} kinds[N_PROCESS_KINDS] = {
+	[PROCESS_PRIMARY] = { "primary", "+p:n:s:h", primary_options,
+			"spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
+			"[--port-num ID rxq N txq M] [--sock-dir DIR] [--sock-uid UID] "
+			"[--log-dir DIR] [--tap-ends FILE]" },
+	[PROCESS_NFV] = { "nfv", "+n:s:h", nfv_options,
+			"spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
+			"[--sock-dir DIR] [--sock-uid UID]" },
+	[PROCESS_VF] = { "vf", "+s:h", component_options,
+			"spp_vf <EAL options> -- --client-id ID -s IP:PORT [--vhost-client] "
+			"[--sock-dir DIR] [--sock-uid UID]" },
+	[PROCESS_MIRROR] = { "mirror", "+s:h", component_options,
+			"spp_mirror <EAL options> -- --client-id ID -s IP:PORT [--vhost-client] "
+			"[--sock-dir DIR] [--sock-uid UID]" },
+	[PROCESS_PCAP] = { "pcap", "+c:s:h", pcap_options,
+			"spp_pcap <EAL options> -- --client-id ID -s IP:PORT -c PORT [nq QUEUE] "
+			"[--out-dir DIR] [--fsize BYTES] [--sock-dir DIR] [--sock-uid UID]" },
 };
 
 static int
@@ -76,6 +126,15 @@ parse_controller(struct config *cfg, const char *text)
 	return 0;
 }
 
+static const char *
+take_path(char *to, size_t size, const char *arg, const char *error)
+{
+	if (strlen(arg) == 0 || strlen(arg) >= size)
+		return error;
+	snprintf(to, size, "%s", arg);
+	return NULL;
+}
+
 /* Parse one option. Return NULL, or the text of the error. */
 static const char *
 take_option(struct config *cfg, int opt, const char *arg)
@@ -110,24 +169,31 @@ take_option(struct config *cfg, int opt, const char *arg)
 		return NULL;
 	case OPT_SOCK_DIR:
 		/* the path of a socket must fit into sun_path */
-		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->sock_dir))
-			return "--sock-dir takes a path of at most 95 characters";
-		snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), "%s", arg);
-		return NULL;
+		return take_path(cfg->sock_dir, sizeof(cfg->sock_dir), arg,
+				"--sock-dir takes a path of at most 95 characters");
 	case OPT_SOCK_UID:
 		if (parse_number(arg, 10, 1, UINT32_MAX - 1, &number) < 0)
 			return "--sock-uid takes the uid of the user that QEMU runs as";
 		snprintf(cfg->sock_uid, sizeof(cfg->sock_uid), "%" PRIu64, number);
 		return NULL;
 	case OPT_LOG_DIR:
-		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->log_dir))
-			return "--log-dir takes a path of at most 255 characters";
-		snprintf(cfg->log_dir, sizeof(cfg->log_dir), "%s", arg);
-		return NULL;
+		return take_path(cfg->log_dir, sizeof(cfg->log_dir), arg,
+				"--log-dir takes a path of at most 255 characters");
 	case OPT_TAP_ENDS:
-		if (strlen(arg) == 0 || strlen(arg) >= sizeof(cfg->tap_ends))
-			return "--tap-ends takes a path of at most 255 characters";
-		snprintf(cfg->tap_ends, sizeof(cfg->tap_ends), "%s", arg);
+		return take_path(cfg->tap_ends, sizeof(cfg->tap_ends), arg,
+				"--tap-ends takes a path of at most 255 characters");
+	case OPT_CLIENT_ID:
+		/* SPP accepts C's notations here, as 0x10, and for -n decimal digits only */
+		if (parse_number(arg, 0, 1, MAX_CLIENT_ID, &number) < 0)
+			return "--client-id takes the secondary's id, 1 to 127";
+		cfg->client_id = (uint16_t)number;
+		return NULL;
+	case OPT_OUT_DIR:
+		return take_path(cfg->out_dir, sizeof(cfg->out_dir), arg,
+				"--out-dir takes a path of at most 127 characters");
+	case OPT_FSIZE:
+		if (parse_number(arg, 10, 1, UINT64_MAX, &cfg->file_size) < 0)
+			return "--fsize takes the number of bytes after which a new file begins";
 		return NULL;
 	default:
 		return "not an option, or its value is missing";
@@ -151,6 +217,29 @@ take_port_num(struct config *cfg, const char *id_text, int argc, char **argv)
 	return NULL;
 }
 
+/* Parse `-c PORT` and `-c PORT nq QUEUE`. getopt has taken PORT. */
+static const char *
+take_capture_port(struct config *cfg, const char *port, int argc, char **argv)
+{
+	const char *error = "-c takes phy:N, ring:N or tap:N, or phy:N nq QUEUE";
+	const char *queue = "";
+	uint64_t number;
+
+	if (strncmp(port, "phy:", 4) != 0 && strncmp(port, "ring:", 5) != 0 &&
+			strncmp(port, "tap:", 4) != 0)
+		return error;
+	if (argc >= optind + 2 && strcmp(argv[optind], "nq") == 0) {
+		queue = argv[optind + 1];
+		optind += 2;
+		if (parse_number(queue, 10, 0, MAX_QUEUES - 1, &number) < 0)
+			return error;
+	}
+	if (snprintf(cfg->capture_port, sizeof(cfg->capture_port), "%s%s%s", port,
+			    *queue != '\0' ? "nq" : "", queue) >= (int)sizeof(cfg->capture_port))
+		return error;
+	return NULL;
+}
+
 static const char *
 missing_option(const struct config *cfg)
 {
@@ -159,31 +248,45 @@ missing_option(const struct config *cfg)
 	if (cfg->primary && cfg->nrings == 0)
 		return "-n NUM is missing: the number of rings";
 	if (!cfg->primary && cfg->client_id == 0)
-		return "-n ID is missing: the secondary's id";
+		return cfg->kind == PROCESS_NFV ? "-n ID is missing: the secondary's id"
+						: "--client-id ID is missing: the secondary's id";
+	if (cfg->kind == PROCESS_PCAP && *cfg->capture_port == '\0')
+		return "-c PORT is missing: the port to capture";
 	if (cfg->controller.sin_port == 0)
 		return "-s IP:PORT is missing: the controller's address";
 	return NULL;
 }
 
+static const char *
+take(struct config *cfg, int opt, int argc, char **argv)
+{
+	if (opt == OPT_PORT_NUM)
+		return take_port_num(cfg, optarg, argc, argv);
+	if (opt == 'c')
+		return take_capture_port(cfg, optarg, argc, argv);
+	return take_option(cfg, opt, optarg);
+}
+
 enum config_result
-config_parse(struct config *cfg, bool primary, int argc, char **argv, char *error,
+config_parse(struct config *cfg, enum process_kind kind, int argc, char **argv, char *error,
 		unsigned int size)
 {
-	const struct option *options = primary ? primary_options : nfv_options;
 	const char *why;
 	int opt;
 
 	memset(cfg, 0, sizeof(*cfg));
-	cfg->primary = primary;
+	cfg->kind = kind;
+	cfg->primary = kind == PROCESS_PRIMARY;
+	cfg->file_size = DEFAULT_FILE_SIZE;
 	snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), CONFIG_SOCK_DIR);
+	snprintf(cfg->out_dir, sizeof(cfg->out_dir), DEFAULT_OUT_DIR);
 	opterr = 0;
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, primary ? "+p:n:s:h" : "+n:s:h", options, NULL)) !=
+	while ((opt = getopt_long(argc, argv, kinds[kind].letters, kinds[kind].options, NULL)) !=
 			-1) {
 		if (opt == 'h' || opt == OPT_HELP)
 			return CONFIG_HELP;
-		why = opt == OPT_PORT_NUM ? take_port_num(cfg, optarg, argc, argv)
-					  : take_option(cfg, opt, optarg);
+		why = take(cfg, opt, argc, argv);
 		if (why != NULL) {
 			snprintf(error, size, "%s: %s", argv[optind - 1], why);
 			return CONFIG_BAD;
@@ -202,13 +305,15 @@ config_parse(struct config *cfg, bool primary, int argc, char **argv, char *erro
 }
 
 const char *
-config_usage(bool primary)
+config_usage(enum process_kind kind)
 {
-	return primary ? "spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
-			 "[--port-num ID rxq N txq M] [--sock-dir DIR] [--sock-uid UID] "
-			 "[--log-dir DIR] [--tap-ends FILE]"
-		       : "spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
-			 "[--sock-dir DIR] [--sock-uid UID]";
+	return kinds[kind].usage;
+}
+
+const char *
+config_kind_name(enum process_kind kind)
+{
+	return kinds[kind].name;
 }
 
 void
@@ -218,6 +323,10 @@ config_print(const struct config *cfg)
 		log_line("config: ports 0x%" PRIx64 ", %u rings, controller %s, sockets in %s%s",
 				cfg->port_mask, cfg->nrings, cfg->controller_text, cfg->sock_dir,
 				cfg->disp_stats ? ", disp-stats" : "");
+	else if (cfg->kind == PROCESS_PCAP)
+		log_line("config: id %u, controller %s, port %s, files of %" PRIu64 " bytes in %s",
+				cfg->client_id, cfg->controller_text, cfg->capture_port,
+				cfg->file_size, cfg->out_dir);
 	else
 		log_line("config: id %u, controller %s, sockets in %s%s", cfg->client_id,
 				cfg->controller_text, cfg->sock_dir,

@@ -13,18 +13,32 @@
 #define MAX_QUEUES 32
 #define CONFIG_SOCK_DIR "/tmp" /* the default of --sock-dir */
 
+/* The programs. spp_vm is an nfv here. */
+enum process_kind {
+	PROCESS_PRIMARY,
+	PROCESS_NFV,
+	PROCESS_VF,
+	PROCESS_MIRROR,
+	PROCESS_PCAP,
+	N_PROCESS_KINDS,
+};
+
 /* The options after `--`. Parsed once, and printed at the start. */
 struct config {
-	bool primary;
+	enum process_kind kind;
+	bool primary; /* kind == PROCESS_PRIMARY */
 	uint64_t port_mask; /* primary: -p */
 	uint16_t nrings;    /* primary: -n */
-	uint16_t client_id; /* nfv: -n */
+	uint16_t client_id; /* nfv: -n; vf, mirror, pcap: --client-id */
 	bool disp_stats;    /* primary */
 	struct {
 		uint16_t rx; /* 0: one queue */
 		uint16_t tx;
 	} queues[MAX_PORT_IDS]; /* primary: --port-num, by ethdev id */
-	bool vhost_client;	/* nfv: QEMU creates the sockets */
+	bool vhost_client;	/* nfv, vf, mirror: QEMU creates the sockets */
+	char capture_port[16];	/* pcap: -c, as `phy:0nq1` */
+	char out_dir[128];	/* pcap: --out-dir */
+	uint64_t file_size;	/* pcap: --fsize, bytes */
 	bool hello; /* spp_vm: announce each new connection, see controller/server/access.py */
 	struct sockaddr_in controller;
 	char controller_text[32];
@@ -41,9 +55,12 @@ enum config_result {
 };
 
 /* argv[0] is the program or `--`. The options follow. */
-enum config_result config_parse(struct config *cfg, bool primary, int argc, char **argv,
+enum config_result config_parse(struct config *cfg, enum process_kind kind, int argc, char **argv,
 		char *error, unsigned int size);
 void config_print(const struct config *cfg);
-const char *config_usage(bool primary);
+const char *config_usage(enum process_kind kind);
+
+/* The name of a kind in the protocol: nfv, vf, ... */
+const char *config_kind_name(enum process_kind kind);
 
 #endif

@@ -7,10 +7,14 @@
 #include "control/json.h"
 #include "control/status.h"
 #include "control/tokens.h"
+#include "forward/match.h"
 #include "forward/patch.h"
 #ifndef SPP_GUEST
+#include "component/command.h"
+#include "control/results.h"
 #include "forward/patch_registry.h"
 #include "launch/launch.h"
+#include "pcap/command.h"
 #include "port/registry.h"
 #endif
 
@@ -102,27 +106,49 @@ do_del(struct request *r)
 	request_reply(r, ok, "port", request_word(r, 1));
 }
 
+/* `patch reset UID`, `patch reset UID default`, or `patch reset UID vlan=100` */
+static bool
+run_disconnect(struct request *r)
+{
+	bool is_default = r->n == 4 && strcmp(request_word(r, 3), "default") == 0;
+	struct port_id src;
+	struct match match;
+
+	if (!request_port(r, 2, &src))
+		return false;
+	if (r->n == 3)
+		return patch_disconnect(r->app, src, PATCH_ALL, NULL) == 0;
+	if (is_default)
+		return patch_disconnect(r->app, src, PATCH_DEFAULT, NULL) == 0;
+	return match_parse(&match, r->word + 3, r->n - 3) &&
+	       patch_disconnect(r->app, src, PATCH_MATCH, &match) == 0;
+}
+
+/* `patch SRC DST`, or `patch SRC DST vlan=100` */
+static bool
+run_connect(struct request *r)
+{
+	struct port_id src, dst;
+	struct match match;
+
+	if (r->n < 3 && !request_has_words(r, 3))
+		return false;
+	return request_port(r, 1, &src) && request_port(r, 2, &dst) &&
+	       (r->n == 3 || match_parse(&match, r->word + 3, r->n - 3)) &&
+	       patch_connect(r->app, src, dst, r->n == 3 ? NULL : &match) == 0;
+}
+
 static void
 do_patch(struct request *r)
 {
-	struct port_id src, dst;
+	bool reset = strcmp(request_word(r, 1), "reset") == 0;
 
-	if (r->n == 2 && strcmp(request_word(r, 1), "reset") == 0 && r->app->has_forwarder &&
-			patch_reset(r->app) == 0) {
+	if (r->n == 2 && reset && r->app->has_forwarder && patch_reset(r->app) == 0)
 		request_echo(r);
-		return;
-	}
-	if (r->n == 3 && strcmp(request_word(r, 1), "reset") == 0) {
-		request_reply(r,
-				may_forward(r) && request_port(r, 2, &src) &&
-						patch_disconnect(r->app, src) == 0,
-				"port", request_word(r, 2));
-		return;
-	}
-	request_reply_patch(r, may_forward(r) && request_has_words(r, 3) &&
-					       request_port(r, 1, &src) &&
-					       request_port(r, 2, &dst) &&
-					       patch_connect(r->app, src, dst) == 0);
+	else if (r->n >= 3 && reset)
+		request_reply(r, may_forward(r) && run_disconnect(r), "port", request_word(r, 2));
+	else
+		request_reply_patch(r, may_forward(r) && run_connect(r));
 }
 
 static void
@@ -176,29 +202,51 @@ static const struct command commands[] = {
 	{ .name = NULL },
 };
 
-static const struct command *
-find_command(const struct request *r)
-{
 #ifndef SPP_GUEST
-	const struct command *of_port_type = port_registry_find_command(r);
+/* Run a command of spp_vf, spp_mirror or spp_pcap. Return false in another process. */
+static bool
+run_with_results(struct request *r)
+{
+	enum process_kind kind = r->app->cfg.kind;
 
-	if (of_port_type != NULL)
-		return of_port_type;
-#endif
-	return request_find_command(r, commands);
+	if (kind != PROCESS_VF && kind != PROCESS_MIRROR && kind != PROCESS_PCAP)
+		return false;
+	if (r->n > MAX_TOKENS)
+		results_wrong_format(r);
+	else if (kind == PROCESS_PCAP)
+		pcap_command(r);
+	else
+		component_command(r);
+	return true;
 }
+#endif
 
 static void
 dispatch(struct request *r)
 {
-	const struct command *command = find_command(r);
+	const struct command *command = NULL;
 
+#ifndef SPP_GUEST
+	command = port_registry_find_command(r);
+	if (command == NULL && run_with_results(r))
+		return;
+#endif
+	if (command == NULL)
+		command = request_find_command(r, commands);
 	if (command == NULL)
 		request_echo(r);
 	else if (r->n > MAX_TOKENS)
 		do_too_long(r);
 	else
 		command->run(r);
+}
+
+size_t
+command_reply_size(const struct app *app, const char *reply)
+{
+	bool padded = app->cfg.kind == PROCESS_PRIMARY || app->cfg.kind == PROCESS_NFV;
+
+	return padded ? REPLY_SIZE : strlen(reply);
 }
 
 bool

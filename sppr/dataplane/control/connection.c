@@ -226,11 +226,11 @@ static int
 send_reply(struct connection *c)
 {
 	uint64_t deadline_ns = monotonic_ns() + WRITE_TIMEOUT_NS;
-	size_t done = 0;
+	size_t done = 0, size = command_reply_size(c->app, c->reply);
 	ssize_t n;
 
-	while (done < REPLY_SIZE) {
-		n = send(c->fd, c->reply + done, REPLY_SIZE - done, MSG_NOSIGNAL);
+	while (done < size) {
+		n = send(c->fd, c->reply + done, size - done, MSG_NOSIGNAL);
 		if (n > 0) {
 			done += (size_t)n;
 			continue;

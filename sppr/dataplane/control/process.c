@@ -22,7 +22,7 @@
 static int stop_fd = -1;
 
 int
-process_arguments(struct config *cfg, bool primary, int argc, char **argv)
+process_arguments(struct config *cfg, enum process_kind kind, int argc, char **argv)
 {
 	char error[256] = "-- is missing: EAL options, then --, then ours";
 	enum config_result result = CONFIG_BAD;
@@ -32,13 +32,13 @@ process_arguments(struct config *cfg, bool primary, int argc, char **argv)
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
 			result = CONFIG_HELP;
 	if (i < argc && result != CONFIG_HELP)
-		result = config_parse(cfg, primary, argc - i, argv + i, error, sizeof(error));
+		result = config_parse(cfg, kind, argc - i, argv + i, error, sizeof(error));
 	if (result == CONFIG_HELP) {
-		printf("usage: %s\n", config_usage(primary));
+		printf("usage: %s\n", config_usage(kind));
 		exit(0);
 	}
 	if (result == CONFIG_BAD) {
-		log_line("%s\nusage: %s", error, config_usage(primary));
+		log_line("%s\nusage: %s", error, config_usage(kind));
 		exit(1);
 	}
 	return i;

@@ -4,12 +4,12 @@
 
 #include "app.h"
 
-/* Code shared by spp_primary and spp_nfv. */
+/* Code shared by spp_primary and the secondaries. */
 
 /* Parse the arguments after `--` before EAL starts, so that mistakes are reported at once. Return
  * the number of arguments for EAL. Exits on an error and after --help.
  */
-int process_arguments(struct config *cfg, bool primary, int argc, char **argv);
+int process_arguments(struct config *cfg, enum process_kind kind, int argc, char **argv);
 
 /* Check that the primary named by the EAL arguments is alive. Return -1 after logging that it is
  * not.

@@ -7,7 +7,7 @@
 
 #include "app.h"
 
-#define REPLY_SIZE 32768 /* always sent whole, padded with NULs */
+#define REPLY_SIZE 32768
 #define MAX_TOKENS 48
 
 /* One command with its reply. */

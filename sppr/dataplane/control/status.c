@@ -42,6 +42,46 @@ put_counters(struct json *w, const struct port *port)
 	json_end(w);
 }
 
+void
+status_put_counters(struct json *w, const struct port_table *ports)
+{
+	unsigned int i;
+
+	json_array(w, "counters");
+	for (i = 0; i < ports->n; i++)
+		put_counters(w, ports->port[i]);
+	json_end(w);
+}
+
+static void
+put_patch(struct json *w, const struct port *src, const struct port *dst,
+		const struct match *match)
+{
+	char text[PORT_ID_STRLEN], words[MATCH_STRLEN];
+
+	json_object(w, NULL);
+	port_id_format_status(src->id, text);
+	json_string(w, "src", text);
+	port_id_format_status(dst->id, text);
+	json_string(w, "dst", text);
+	if (match != NULL) {
+		match_format(match, words);
+		json_string(w, "match", words);
+	}
+	json_end(w);
+}
+
+static void
+put_patches_from(struct json *w, const struct port *src)
+{
+	unsigned int i;
+
+	if (src->patched_to != NULL)
+		put_patch(w, src, src->patched_to, NULL);
+	for (i = 0; src->rules != NULL && i < src->rules->n; i++)
+		put_patch(w, src, src->rules->rule[i].dst, &src->rules->rule[i].match);
+}
+
 static void
 put_patches(const struct app *app, struct json *w)
 {
@@ -49,10 +89,7 @@ put_patches(const struct app *app, struct json *w)
 	char text[PORT_ID_STRLEN];
 	unsigned int i;
 
-	json_array(w, "counters"); /* not in SPP: docs/dataplane.md */
-	for (i = 0; i < t->n; i++)
-		put_counters(w, t->port[i]);
-	json_end(w);
+	status_put_counters(w, t); /* not in SPP: docs/dataplane.md */
 	json_array(w, "ports");
 	for (i = 0; i < t->n; i++) {
 		port_id_format_status(t->port[i]->id, text);
@@ -60,16 +97,8 @@ put_patches(const struct app *app, struct json *w)
 	}
 	json_end(w);
 	json_array(w, "patches");
-	for (i = 0; i < t->n; i++) {
-		if (t->port[i]->patched_to == NULL)
-			continue;
-		json_object(w, NULL);
-		port_id_format_status(t->port[i]->id, text);
-		json_string(w, "src", text);
-		port_id_format_status(t->port[i]->patched_to->id, text);
-		json_string(w, "dst", text);
-		json_end(w);
-	}
+	for (i = 0; i < t->n; i++)
+		put_patches_from(w, t->port[i]);
 	json_end(w);
 }
 

@@ -15,6 +15,11 @@ void status_clear(struct app *app);
 /* Print the counters for --disp-stats. */
 void status_print(const struct app *app);
 
+#ifndef SPP_GUEST
+/* Add `counters`, an array with those of each port. */
+void status_put_counters(struct json *w, const struct port_table *ports);
+#endif
+
 /* Open an object with the counters of a port. The caller ends it. The data plane and the guest use
  * the same keys.
  */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "forward/lcore_assign.h"
@@ -24,14 +25,31 @@ least_loaded(const struct lcore_assign_item *items, unsigned int n, unsigned int
 	return (int)best;
 }
 
-static void
-give_group(struct lcore_assign_item *items, unsigned int n, const void *dst, int worker)
+static bool
+touches(const struct lcore_assign_item *a, const struct lcore_assign_item *b)
 {
-	unsigned int i;
+	return a->src == b->src || a->dst == b->dst;
+}
 
-	for (i = 0; i < n; i++)
-		if (items[i].dst == dst)
-			items[i].worker = worker;
+/* Give an item and all that are connected with it to a worker. */
+static void
+give_group(struct lcore_assign_item *items, unsigned int n, unsigned int first, int worker)
+{
+	bool grew = true;
+	unsigned int i, k;
+
+	items[first].worker = worker;
+	while (grew) {
+		grew = false;
+		for (i = 0; i < n; i++) {
+			if (items[i].worker >= 0)
+				continue;
+			for (k = 0; k < n && items[i].worker < 0; k++)
+				if (items[k].worker == worker && touches(&items[i], &items[k]))
+					items[i].worker = worker;
+			grew |= items[i].worker >= 0;
+		}
+	}
 }
 
 void
@@ -42,9 +60,12 @@ lcore_assign(struct lcore_assign_item *items, unsigned int n, unsigned int nwork
 	for (i = 0; i < n; i++)
 		items[i].worker = -1;
 	for (i = 0; i < n; i++)
+		if (items[i].worker < 0 && items[i].pinned >= 0)
+			give_group(items, n, i, items[i].pinned);
+	for (i = 0; i < n; i++)
 		if (items[i].worker < 0 && items[i].was >= 0)
-			give_group(items, n, items[i].dst, items[i].was);
+			give_group(items, n, i, items[i].was);
 	for (i = 0; i < n; i++)
 		if (items[i].worker < 0)
-			give_group(items, n, items[i].dst, least_loaded(items, n, nworkers));
+			give_group(items, n, i, least_loaded(items, n, nworkers));
 }

@@ -25,7 +25,8 @@ patch_registry_join(struct app *app)
 void
 patch_registry_update(const struct app *app)
 {
-	unsigned int i, n = 0;
+	const struct port *src, *dst;
+	unsigned int i, k, n = 0;
 
 	if (own == NULL)
 		return;
@@ -33,13 +34,14 @@ patch_registry_update(const struct app *app)
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	own->id = app->cfg.primary ? 0 : app->cfg.client_id;
 	own->running = app->running;
-	for (i = 0; i < app->ports.n && n < PATCH_REGISTRY_PATCHES; i++) {
-		const struct port *p = app->ports.port[i];
-
-		if (p->patched_to == NULL)
-			continue;
-		own->patch[n].src = p->id;
-		own->patch[n++].dst = p->patched_to->id;
+	for (i = 0; i < app->ports.n; i++) {
+		src = app->ports.port[i];
+		for (k = 0; (dst = port_destination(src, k)) != NULL; k++) {
+			if (n == PATCH_REGISTRY_PATCHES)
+				break;
+			own->patch[n].src = src->id;
+			own->patch[n++].dst = dst->id;
+		}
 	}
 	own->npatches = n;
 	__atomic_store_n(&own->sequence, own->sequence + 1, __ATOMIC_RELEASE);

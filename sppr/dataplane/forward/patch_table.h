@@ -7,13 +7,17 @@
 #include "forward/lcore_assign.h"
 #include "port/port.h"
 
-/* The patches of one worker. */
+/* Links of a process: from each source to each of its destinations. */
+#define MAX_LINKS 1024
+
+/* The patches of one worker. dst is a port, or a fanout (forward/fanout.h) that the table owns. */
 struct patch_entry {
-	uint16_t (*rx)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
-	uint16_t (*tx)(struct port *port, struct rte_mbuf **bufs, uint16_t n);
+	burst_function *rx;
+	burst_function *tx;
 	struct port *src;
 	struct port *dst;
 	bool counts_bytes; /* one of the ports does */
+	bool is_fanout;	   /* dst is a fanout: call tx with 0 frames when src has none */
 };
 
 struct patch_table {
@@ -21,19 +25,27 @@ struct patch_table {
 	struct patch_entry entry[];
 };
 
-/* The patches of a set of ports, assigned to workers. */
+/* The links of a set of ports, assigned to workers. Those of one source follow each other. */
 struct patch_assignment {
-	struct port *src[MAX_PORTS];
-	struct lcore_assign_item item[MAX_PORTS];
+	struct port *src[MAX_LINKS];
+	struct port *dst[MAX_LINKS];
+	struct lcore_assign_item item[MAX_LINKS];
 	unsigned int n;
 };
 
 /* The table of a worker without patches. It needs no memory, so stopping cannot fail. */
 extern struct patch_table patch_table_empty;
 
+/* Free a table with its fanouts and the frames that they still have. */
 void patch_table_free(struct patch_table *table);
 
-void patch_assignment_make(struct patch_assignment *d, const struct port_table *ports, bool running,
+/* Send the frames that fanouts of this table still have. Its worker calls it before another table
+ * replaces this one.
+ */
+void patch_table_flush(const struct patch_table *table);
+
+/* Return -1, after logging it, if there are more than MAX_LINKS. */
+int patch_assignment_make(struct patch_assignment *d, const struct port_table *ports, bool running,
 		unsigned int nworkers);
 
 /* Return whether a port changes its worker. */

@@ -8,7 +8,8 @@
 
 /* The worker lcores. Each worker follows its own patch table, which the control thread replaces. */
 
-int workers_start(void);
+/* Start a worker on each worker lcore, up to most. */
+int workers_start(unsigned int most);
 void workers_stop(void);
 
 /* Make the workers follow the patches of these ports, or none if not running. On return no worker

@@ -69,12 +69,17 @@ patch_del_port(struct app *app, struct port_id id)
 }
 
 int
-patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id)
+patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id,
+		const struct match *match)
 {
 	struct port *src = port_table_find(&app->ports, src_id);
 	struct port *dst = port_table_find(&app->ports, dst_id);
 	struct port *before;
 
+	if (match != NULL) {
+		log_line("patches in a guest have no match");
+		return -1;
+	}
 	if (src == NULL || dst == NULL) {
 		log_line("no such port");
 		return -1;
@@ -89,10 +94,14 @@ patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id)
 }
 
 int
-patch_disconnect(struct app *app, struct port_id id)
+patch_disconnect(struct app *app, struct port_id id, enum patch_which which,
+		const struct match *match)
 {
 	struct port *src = port_table_find(&app->ports, id);
 
+	(void)match;
+	if (which == PATCH_MATCH)
+		return 0;
 	if (src == NULL) {
 		log_line("no such port");
 		return -1;

@@ -67,7 +67,7 @@ options_parse(struct options *options, struct config *cfg, int argc, char **argv
 			rest[n++] = argv[i];
 		}
 	}
-	result = config_parse(cfg, false, n, rest, error, size);
+	result = config_parse(cfg, PROCESS_NFV, n, rest, error, size);
 	cfg->hello = hello;
 	return result;
 }

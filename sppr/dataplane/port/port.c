@@ -23,6 +23,7 @@ port_alloc(size_t size, struct port_id id, const struct port_ops *ops)
 	port->wait_fd = WAIT_POLL;
 	port->rx_worker = -1;
 	port->tx_worker = -1;
+	port->pinned = -1;
 	return port;
 }
 
@@ -30,5 +31,24 @@ void
 port_close(struct port *port)
 {
 	port->ops->close(port);
+	free(port->rules);
 	free(port);
+}
+
+bool
+port_is_source(const struct port *port)
+{
+	return port_destination(port, 0) != NULL;
+}
+
+struct port *
+port_destination(const struct port *port, unsigned int i)
+{
+	struct port *const fixed[] = { port->patched_to, port->mirrored_to };
+	unsigned int k;
+
+	for (k = 0; k < RTE_DIM(fixed); k++)
+		if (fixed[k] != NULL && i-- == 0)
+			return fixed[k];
+	return port->rules != NULL && i < port->rules->n ? port->rules->rule[i].dst : NULL;
 }

@@ -96,6 +96,7 @@ needs_of(const struct config *cfg, int argc, char **argv)
 	int i;
 
 	if (sudo_user_exists() || is_of_another_user(cfg->sock_dir) ||
+			(cfg->kind == PROCESS_PCAP && is_of_another_user(cfg->out_dir)) ||
 			(*cfg->log_dir != '\0' && is_of_another_user(cfg->log_dir)))
 		needs |= NEED_FILES;
 	if (*cfg->sock_uid != '\0')

@@ -66,6 +66,20 @@ release_sides(struct app *app, const struct pipe *p)
 	owner_release(&info->ring_users[p->tx].tx);
 }
 
+/* Return whether a patch from this port uses a side of the pipe's rings. */
+static bool
+uses(const struct port *src, const struct pipe *p)
+{
+	const struct port *dst;
+	unsigned int i;
+
+	for (i = 0; (dst = port_destination(src, i)) != NULL; i++)
+		if ((src->id.type == PORT_RING && src->id.number == p->rx) ||
+				(dst->id.type == PORT_RING && dst->id.number == p->tx))
+			return true;
+	return false;
+}
+
 /* Claim the sides of both rings for the foreign process, so that no patch can use them. */
 static bool
 claim_sides(struct app *app, const struct pipe *p)
@@ -79,18 +93,11 @@ claim_sides(struct app *app, const struct pipe *p)
 			log_line("pipe:%u uses that ring", pipes[i].number);
 			return false;
 		}
-	for (i = 0; i < app->ports.n; i++) {
-		const struct port *port = app->ports.port[i];
-
-		if (port->patched_to == NULL)
-			continue;
-		if ((port->id.type == PORT_RING && port->id.number == p->rx) ||
-				(port->patched_to->id.type == PORT_RING &&
-						port->patched_to->id.number == p->tx)) {
+	for (i = 0; i < app->ports.n; i++)
+		if (uses(app->ports.port[i], p)) {
 			log_line("a patch of this process uses the ring");
 			return false;
 		}
-	}
 	if (owner_claim(&info->ring_users[p->rx].rx, &stale) != 0 ||
 			owner_claim(&info->ring_users[p->tx].tx, &stale) != 0) {
 		log_line("another process uses that side of a ring");

@@ -47,7 +47,7 @@ start_child(int *go)
 	pid = fork();
 	if (pid == 0) {
 		close(wait_pipe[1]);
-		CHECK(patch_connect(&app, ring0, ring1) == 0);
+		CHECK(patch_connect(&app, ring0, ring1, NULL) == 0);
 		CHECK(write(ready_pipe[1], "x", 1) == 1);
 		CHECK(read(wait_pipe[0], &byte, 1) == 0);
 		_exit(0);
@@ -70,8 +70,8 @@ main(void)
 
 	set_up();
 	pid = start_child(&go);
-	CHECK(patch_connect(&app, ring0, ring1) < 0);
-	CHECK(patch_connect(&app, ring1, ring0) == 0); /* the other sides are free */
+	CHECK(patch_connect(&app, ring0, ring1, NULL) < 0);
+	CHECK(patch_connect(&app, ring1, ring0, NULL) == 0); /* the other sides are free */
 	CHECK(patch_reset(&app) == 0);
 
 	/* the child is dead but not reaped, killed while it read from ring:0 and wrote to ring:1 */
@@ -79,7 +79,7 @@ main(void)
 	ring[0]->cons.head += 3;
 	ring[1]->prod.head += 5;
 	close(go);
-	while (patch_connect(&app, ring0, ring1) < 0)
+	while (patch_connect(&app, ring0, ring1, NULL) < 0)
 		usleep(1000);
 	CHECK(ring[0]->cons.head == ring[0]->cons.tail && rte_ring_count(ring[0]) == 4);
 	CHECK(ring[1]->prod.head == ring[1]->prod.tail && rte_ring_count(ring[1]) == 0);

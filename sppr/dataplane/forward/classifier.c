@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_ether.h>
+#include <rte_prefetch.h>
+
+#include "forward/classifier.h"
+
+#define NONE 0xffff
+#define FLOOD 0xfffe
+#define VLANS 4096 /* the last one is MATCH_UNTAGGED */
+#define MAC_MASK 0xffffffffffffULL
+#define SOURCE_BIT (1ULL << 63)
+/* Under full load, an output with few frames is flushed after this number of bursts. */
+#define FLUSH_BURSTS 8
+#define PREFETCH 4
+
+struct slot {
+	uint64_t key; /* 0: free */
+	uint16_t output;
+};
+
+struct classifier {
+	struct fanout fanout;
+	bool by_vlan_dst, by_dst, by_vlan_src, by_src, floods;
+	uint16_t bursts; /* since the last flush of all outputs */
+	uint16_t rest;	 /* the output, or NONE */
+	unsigned int nflood;
+	uint32_t mask; /* number of slots - 1 */
+	struct slot *slot;
+	uint16_t *flood_vlan; /* of each output: the VLAN whose group frames it takes */
+	uint16_t by_vlan[VLANS];
+};
+
+/* vlan 0 stands for any. */
+static inline uint64_t
+make_key(uint64_t mac, uint16_t vlan, bool source)
+{
+	return mac | (uint64_t)vlan << 48 | (source ? SOURCE_BIT : 0) | 1ULL << 62;
+}
+
+static inline uint32_t
+hash(uint64_t key)
+{
+	return (uint32_t)(key * 0x9e3779b97f4a7c15ULL >> 40);
+}
+
+static inline uint16_t
+look_up(const struct classifier *c, uint64_t key)
+{
+	uint32_t i = hash(key) & c->mask;
+
+	for (; c->slot[i].key != 0; i = (i + 1) & c->mask)
+		if (c->slot[i].key == key)
+			return c->slot[i].output;
+	return NONE;
+}
+
+static inline uint16_t
+classify(const struct classifier *c, const struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t vlan = MATCH_UNTAGGED, found, type, tci;
+	uint64_t dst, src;
+
+	if (unlikely(m->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN))
+		return c->rest;
+	memcpy(&dst, frame, sizeof(dst));
+	memcpy(&type, frame + 12, sizeof(type));
+	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN)) {
+		memcpy(&tci, frame + 14, sizeof(tci));
+		vlan = rte_be_to_cpu_16(tci) & 0xfff;
+	}
+	if (c->by_vlan_dst && (found = look_up(c, make_key(dst & MAC_MASK, vlan, false))) != NONE)
+		return found;
+	if (c->by_dst && (found = look_up(c, make_key(dst & MAC_MASK, 0, false))) != NONE)
+		return found;
+	if (unlikely(c->by_vlan_src || c->by_src)) {
+		memcpy(&src, frame + 4, sizeof(src)); /* the address is its upper 6 bytes */
+		src >>= 16;
+		if (c->by_vlan_src && (found = look_up(c, make_key(src, vlan, true))) != NONE)
+			return found;
+		if (c->by_src && (found = look_up(c, make_key(src, 0, true))) != NONE)
+			return found;
+	}
+	if (unlikely(c->floods && (dst & 1) != 0))
+		return FLOOD;
+	return c->by_vlan[vlan];
+}
+
+/* As spp_vf: a group frame that no entry has goes to every port with an entry of its VLAN, and to
+ * the port of the default.
+ */
+static void
+flood(struct classifier *c, struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t vlan = MATCH_UNTAGGED, tci;
+	unsigned int i, n = 0;
+
+	if (frame[12] == RTE_ETHER_TYPE_VLAN >> 8 && frame[13] == (RTE_ETHER_TYPE_VLAN & 0xff)) {
+		memcpy(&tci, frame + 14, sizeof(tci));
+		vlan = rte_be_to_cpu_16(tci) & 0xfff;
+	}
+	for (i = 0; i < c->fanout.n; i++)
+		n += c->flood_vlan[i] == vlan || i == c->rest;
+	if (n == 0) {
+		c->fanout.src->stats->rx_drop++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	rte_pktmbuf_refcnt_update(m, (int16_t)(n - 1));
+	for (i = 0; i < c->fanout.n; i++)
+		if (c->flood_vlan[i] == vlan || i == c->rest)
+			output_push(&c->fanout.output[i], m);
+}
+
+/* A short burst, or none, shows that the source has no more frames: flush all outputs. */
+static uint16_t
+classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+{
+	struct classifier *c = (struct classifier *)port;
+	uint16_t i, to;
+
+	for (i = 0; i < n && i < PREFETCH; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(bufs[i], const void *));
+	for (i = 0; i < n; i++) {
+		if (i + PREFETCH < n)
+			rte_prefetch0(rte_pktmbuf_mtod(bufs[i + PREFETCH], const void *));
+		to = classify(c, bufs[i]);
+		if (likely(to < c->fanout.n)) {
+			output_push(&c->fanout.output[to], bufs[i]);
+		} else if (to == FLOOD) {
+			flood(c, bufs[i]);
+		} else {
+			c->fanout.src->stats->rx_drop++;
+			rte_pktmbuf_free(bufs[i]);
+		}
+	}
+	if (n < FORWARD_BURST || ++c->bursts == FLUSH_BURSTS) {
+		fanout_flush(&c->fanout);
+		c->bursts = 0;
+	}
+	return n;
+}
+
+static void
+classifier_close(struct port *port)
+{
+	struct classifier *c = (struct classifier *)port;
+
+	free(c->slot);
+	free(c->flood_vlan);
+}
+
+static const struct port_ops classifier_ops = {
+	.tx_burst = classifier_tx,
+	.close = classifier_close,
+};
+
+static bool
+allocate(struct classifier *c, unsigned int nrules)
+{
+	uint32_t slots = 16;
+
+	while (slots < 4 * nrules)
+		slots *= 2;
+	c->mask = slots - 1;
+	c->slot = calloc(slots, sizeof(c->slot[0]));
+	c->flood_vlan = calloc(nrules + 1, sizeof(c->flood_vlan[0]));
+	return c->slot != NULL && c->flood_vlan != NULL;
+}
+
+static void
+add_mac(struct classifier *c, const struct match *match, uint16_t output)
+{
+	bool source = match->kind == MATCH_SRC_MAC, any = match->vlan == MATCH_ANY_VLAN;
+	uint64_t key = make_key(match->mac, match->vlan, source);
+	uint32_t i = hash(key) & c->mask;
+
+	while (c->slot[i].key != 0 && c->slot[i].key != key)
+		i = (i + 1) & c->mask;
+	c->slot[i] = (struct slot){ key, output };
+	c->by_vlan_dst |= !source && !any;
+	c->by_dst |= !source && any;
+	c->by_vlan_src |= source && !any;
+	c->by_src |= source && any;
+}
+
+static void
+fill(struct classifier *c, const struct patch_rules *rules, struct port *rest)
+{
+	const struct patch_rule *rule;
+	unsigned int i;
+	uint16_t output;
+
+	c->rest = rest != NULL ? (uint16_t)fanout_add(&c->fanout, rest) : NONE;
+	for (i = 0; i < VLANS; i++)
+		c->by_vlan[i] = c->rest;
+	for (i = 0; i < rules->n; i++) {
+		rule = &rules->rule[i];
+		output = (uint16_t)fanout_add(&c->fanout, rule->dst);
+		if (rule->match.kind != MATCH_NO_MAC)
+			add_mac(c, &rule->match, output);
+		else
+			c->by_vlan[rule->match.vlan] = output;
+		if (rule->match.flood) {
+			c->floods = true;
+			c->flood_vlan[output] = rule->match.vlan;
+		}
+	}
+}
+
+struct fanout *
+classifier_new(struct port *src, const struct patch_rules *rules, struct port *rest)
+{
+	struct classifier *c = fanout_new(sizeof(*c), &classifier_ops, src, rules->n + 1);
+
+	if (c == NULL)
+		return NULL;
+	if (allocate(c, rules->n)) {
+		fill(c, rules, rest);
+		return &c->fanout;
+	}
+	fanout_free(&c->fanout);
+	return NULL;
+}
