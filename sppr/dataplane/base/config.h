@@ -26,7 +26,7 @@ enum process_kind {
 /* The options after `--`. Parsed once, and printed at the start. */
 struct config {
 	enum process_kind kind;
-	bool primary; /* kind == PROCESS_PRIMARY */
+	bool primary;	    /* kind == PROCESS_PRIMARY */
 	uint64_t port_mask; /* primary: -p */
 	uint16_t nrings;    /* primary: -n */
 	uint16_t client_id; /* nfv: -n; vf, mirror, pcap: --client-id */

@@ -20,11 +20,13 @@ test_good(void)
 	struct config cfg;
 	char error[256];
 
-	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 0x03 -n 10 -s 127.0.0.1:5555", error) == CONFIG_OK);
+	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 0x03 -n 10 -s 127.0.0.1:5555", error) ==
+			CONFIG_OK);
 	CHECK(cfg.port_mask == 3 && cfg.nrings == 10 && !cfg.disp_stats);
 	CHECK_STR(cfg.controller_text, "127.0.0.1:5555");
 	CHECK_STR(cfg.sock_dir, "/tmp");
-	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p ff -n 98 -s 1.2.3.4:1 --disp-stats", error) == CONFIG_OK);
+	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p ff -n 98 -s 1.2.3.4:1 --disp-stats", error) ==
+			CONFIG_OK);
 	CHECK(cfg.port_mask == 255 && cfg.disp_stats && cfg.queues[0].rx == 0);
 	CHECK(parse(&cfg, PROCESS_PRIMARY,
 			      "-- -p 1 --port-num 0 rxq 3 txq 4 --port-num 1 rxq 2 txq 2 -n 1 "
@@ -94,7 +96,8 @@ test_bad(void)
 	}
 	for (i = 0; i < sizeof(primary) / sizeof(primary[0]); i++) {
 		error[0] = '\0';
-		CHECK(parse(&cfg, PROCESS_PRIMARY, primary[i], error) == CONFIG_BAD && error[0] != '\0');
+		CHECK(parse(&cfg, PROCESS_PRIMARY, primary[i], error) == CONFIG_BAD &&
+				error[0] != '\0');
 	}
 	for (i = 0; i < sizeof(nfv) / sizeof(nfv[0]); i++) {
 		error[0] = '\0';

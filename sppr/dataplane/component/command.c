@@ -130,8 +130,8 @@ parse_vlan(struct request *r, struct port_side *side)
 	return true;
 }
 
-/* Check that an `add` does not take a side that is in use. A VLAN tag may be added to a side that the
- * component has already.
+/* Check that an `add` does not take a side that is in use. A VLAN tag may be added to a side that
+ * the component has already.
  */
 static bool
 check_unused(struct request *r, struct port_id id, bool tx, int component)
@@ -147,7 +147,7 @@ check_unused(struct request *r, struct port_id id, bool tx, int component)
 	if (r->n == 8 && components.attachment[index].component == (unsigned int)component)
 		return true;
 	return component_find_attachment(port, !tx) >= 0 ? invalid(r, "port")
-							   : invalid(r, "port rxtx");
+							 : invalid(r, "port rxtx");
 }
 
 static void
@@ -213,7 +213,8 @@ do_classifier_table(struct request *r)
 	entry.port = port_table_find(&r->app->ports, id);
 	existing = entry.port != NULL ? component_find_entry(entry.port) : NULL;
 	if (entry.port == NULL || (add && existing != NULL) ||
-			(!add && (existing == NULL || !match_equal(&existing->match, &entry.match)))) {
+			(!add && (existing == NULL ||
+						 !match_equal(&existing->match, &entry.match)))) {
 		results_invalid(r, "port");
 		return;
 	}

@@ -67,8 +67,8 @@ struct class_entry *component_find_entry(const struct port *port);
 /* Each of these changes the components and the patches of the workers. They return false after
  * logging the reason; then nothing has changed.
  */
-bool component_start(struct app *app, const char *name, unsigned int lcore,
-		enum component_type type);
+bool component_start(
+		struct app *app, const char *name, unsigned int lcore, enum component_type type);
 bool component_stop(struct app *app, const char *name);
 /* Attach a side of a port, which is opened if it does not exist. If it is attached to this
  * component, change its VLAN operation.

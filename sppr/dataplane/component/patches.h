@@ -4,8 +4,8 @@
 
 #include "component/component.h"
 
-/* Make the patches of the ports those of the components, and let the workers follow. Return -1 after
- * logging the reason; then no patch has changed.
+/* Make the patches of the ports those of the components, and let the workers follow. Return -1
+ * after logging the reason; then no patch has changed.
  */
 int component_patches_apply(struct app *app, const struct component_set *set);
 

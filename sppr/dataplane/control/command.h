@@ -9,8 +9,8 @@
  */
 bool command_run(struct app *app, char *buf, size_t len, char reply[REPLY_SIZE]);
 
-/* How many bytes of a reply are sent: of primary and nfv always REPLY_SIZE, padded with NULs; of vf,
- * mirror and pcap the text only.
+/* How many bytes of a reply are sent: of primary and nfv always REPLY_SIZE, padded with NULs; of
+ * vf, mirror and pcap the text only.
  */
 size_t command_reply_size(const struct app *app, const char *reply);
 

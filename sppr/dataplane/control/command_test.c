@@ -24,6 +24,7 @@ reset(bool primary)
 {
 	patch_close_all(&app);
 	memset(&app, 0, sizeof(app));
+	app.cfg.kind = primary ? PROCESS_PRIMARY : PROCESS_NFV;
 	app.cfg.primary = primary;
 	app.cfg.client_id = 7;
 	app.view.info = &shared;
@@ -65,6 +66,43 @@ test_replies(void)
 	CHECK_STR(run("_set_client_id 9"),
 			"{\"result\":\"succeeded\",\"command\":\"_set_client_id\"}");
 	CHECK(app.cfg.client_id == 9);
+}
+
+static void
+test_match(void)
+{
+	static const char *const bad[] = { "patch nullpmd:0 nullpmd:1 vlan=0",
+		"patch nullpmd:0 nullpmd:1 default", "patch reset nullpmd:0 now",
+		"patch nullpmd:0 nullpmd:9 vlan=1" };
+	size_t i;
+
+	reset(false);
+	run("add nullpmd:0");
+	run("add nullpmd:1");
+	run("patch nullpmd:0 nullpmd:1 vlan=5");
+	CHECK_STR(run("patch nullpmd:0 nullpmd:0 dst_mac=2:0:0:0:0:1 vlan=6"),
+			"{\"result\":\"succeeded\",\"command\":\"patch\",\"ports\":{\"src\":"
+			"\"nullpmd:0\",\"dst\":\"nullpmd:0\"}}");
+	run("patch nullpmd:0 nullpmd:1");
+	run("patch nullpmd:0 nullpmd:0 vlan=5"); /* replaces the first one */
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(strncmp(run(bad[i]), "{\"result\":\"failed\"", 18) == 0);
+	CHECK(strstr(run("status"),
+			      "\"patches\":[{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:1\"},"
+			      "{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:0\",\"match\":\"vlan=5\"},"
+			      "{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:0\",\"match\":\"vlan=6 "
+			      "dst_mac=02:00:00:00:00:01\"}]}") != NULL);
+	run("patch reset nullpmd:0 vlan=5");
+	run("patch reset nullpmd:0 vlan=5");
+	run("patch reset nullpmd:0 default");
+	CHECK(strstr(run("status"), "\"patches\":[{\"src\":\"nullpmd:0\",\"dst\":\"nullpmd:0\","
+				    "\"match\":\"vlan=6 dst_mac=02:00:00:00:00:01\"}]}") != NULL);
+	run("patch nullpmd:0 nullpmd:1");
+	run("patch reset nullpmd:0");
+	CHECK(strstr(run("status"), "\"patches\":[]}") != NULL);
+	run("patch nullpmd:0 nullpmd:1 vlan=5");
+	run("del nullpmd:1"); /* removes the patch to this port as well */
+	CHECK(strstr(run("status"), "\"patches\":[]}") != NULL);
 }
 
 /* SPP sends its receive buffer back, cut at the spaces, for some commands. */
@@ -139,6 +177,7 @@ int
 main(void)
 {
 	test_replies();
+	test_match();
 	test_echo();
 	test_malformed();
 	test_longest();

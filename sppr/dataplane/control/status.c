@@ -54,8 +54,7 @@ status_put_counters(struct json *w, const struct port_table *ports)
 }
 
 static void
-put_patch(struct json *w, const struct port *src, const struct port *dst,
-		const struct match *match)
+put_patch(struct json *w, const struct port *src, const struct port *dst, const struct match *match)
 {
 	char text[PORT_ID_STRLEN], words[MATCH_STRLEN];
 

@@ -35,9 +35,10 @@ match_parse_mac(const char *text, uint64_t *mac)
 	for (i = 0; i < 6; i++) {
 		byte = 0;
 		for (digits = 0; isxdigit((unsigned char)*text); digits++, text++)
-			byte = byte * 16 + (uint64_t)(isdigit((unsigned char)*text)
-								 ? *text - '0'
-								 : tolower(*text) - 'a' + 10);
+			byte = byte * 16 +
+			       (uint64_t)(isdigit((unsigned char)*text)
+							       ? *text - '0'
+							       : tolower(*text) - 'a' + 10);
 		if (digits < 1 || digits > 2 || *text != (i < 5 ? ':' : '\0'))
 			return false;
 		*mac |= byte << (8 * i);

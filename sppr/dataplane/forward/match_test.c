@@ -39,8 +39,8 @@ test_good(void)
 static void
 test_bad(void)
 {
-	static const char *const lines[] = { "vlan=0", "vlan=4095", "vlan=01", "vlan=-1", "vlan=",
-		"vlan=1x", "vlan=1 vlan=2", "dst_mac=", "dst_mac=02:00:00:00:00",
+	static const char *const lines[] = { "vlan=0", "vlan=4095", "vlan=01", "vlan=-1",
+		"vlan=", "vlan=1x", "vlan=1 vlan=2", "dst_mac=", "dst_mac=02:00:00:00:00",
 		"dst_mac=02:00:00:00:00:00:00", "dst_mac=002:0:0:0:0:0", "dst_mac=0g:0:0:0:0:0",
 		"dst_mac=2:0:0:0:0:1 src_mac=2:0:0:0:0:2", "mac=2:0:0:0:0:1", "vlan", "=", "",
 		"default" };

@@ -16,8 +16,8 @@ int patch_del_port(struct app *app, struct port_id id);
 /* Patch src to dst: the frames of this match, or, if match is NULL, those that no match takes. A
  * second patch of the same source and match replaces the first one. SPP has no match.
  */
-int patch_connect(struct app *app, struct port_id src, struct port_id dst,
-		const struct match *match);
+int patch_connect(
+		struct app *app, struct port_id src, struct port_id dst, const struct match *match);
 
 enum patch_which {
 	PATCH_ALL,     /* all patches from a port */

@@ -19,9 +19,9 @@
 #define SYNC_POLL_US 20
 
 struct worker {
-	struct patch_table *table; /* the control thread replaces it */
+	struct patch_table *table;	/* the control thread replaces it */
 	const struct patch_table *used; /* the worker's own: the table that it uses */
-	uint64_t seen;		   /* the generation that this worker has seen */
+	uint64_t seen;			/* the generation that this worker has seen */
 	unsigned int lcore;
 	bool running;
 	bool stop;
@@ -173,7 +173,8 @@ workers_apply(const struct port_table *ports, bool running)
 	if (workers.nworkers == 0)
 		return 0;
 	if (patch_assignment_make(&assignment, ports, running, workers.nworkers) < 0 ||
-			patch_assignment_make_tables(&assignment, second, workers.nworkers, false) < 0)
+			patch_assignment_make_tables(&assignment, second, workers.nworkers, false) <
+					0)
 		return -1;
 	if (patch_assignment_moves_port(&assignment)) {
 		/* Two workers must never use one port, so a port that changes its worker is removed

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "component/component.h"
 #include "control/command.h"
 #include "ethdev/pipe_ethdev.h"
 #include "forward/patch.h"
@@ -64,12 +65,35 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* Without EAL there is no lcore, so no component can be started. These exist from the beginning. */
+static void
+add_components(void)
+{
+	static const struct component all[] = { { "c", COMPONENT_CLASSIFIER, 1 },
+		{ "m", COMPONENT_MERGE, 1 }, { "f", COMPONENT_FORWARD, 1 } },
+				      mirror = { "c", COMPONENT_MIRROR, 1 };
+
+	memset(&components, 0, sizeof(components));
+	if (app.cfg.kind == PROCESS_VF) {
+		memcpy(components.component, all, sizeof(all));
+		components.n = RTE_DIM(all);
+	} else if (app.cfg.kind == PROCESS_MIRROR) {
+		components.component[0] = mirror;
+		components.n = 1;
+	}
+}
+
 static void
 start_anew(uint8_t kind)
 {
+	static const enum process_kind kinds[] = { PROCESS_NFV, PROCESS_VF, PROCESS_MIRROR,
+		PROCESS_NFV };
+
 	memset(&app, 0, sizeof(app));
 	memset(&shared, 0, sizeof(shared));
-	app.cfg.primary = (kind & 1) != 0;
+	app.cfg.kind = (kind & 1) != 0 ? PROCESS_PRIMARY : kinds[kind >> 2 & 3];
+	app.cfg.primary = app.cfg.kind == PROCESS_PRIMARY;
+	add_components();
 	app.has_forwarder = (kind & 2) == 0;
 	app.cfg.client_id = 1;
 	app.view.info = &shared;

@@ -101,8 +101,11 @@ lz4_file_open(struct lz4_file *f, const char *path)
 	if (f->file == NULL || f->compressed == NULL ||
 			LZ4F_isError(LZ4F_createCompressionContext(&f->context, LZ4F_VERSION)))
 		return failed(f, "no memory");
-	return put(f, LZ4F_compressBegin(f->context, f->compressed, f->capacity, &preferences)) &&
-	       lz4_file_write(f, &header, sizeof(header));
+	if (!put(f, LZ4F_compressBegin(f->context, f->compressed, f->capacity, &preferences)))
+		return false;
+	if (fflush(f->file) != 0) /* report a full disk now */
+		return failed(f, strerror(errno));
+	return lz4_file_write(f, &header, sizeof(header));
 }
 
 bool
@@ -115,7 +118,7 @@ lz4_file_write(struct lz4_file *f, const void *data, size_t size)
 	for (; size > 0; at += piece, size -= piece) {
 		piece = size < MAX_PIECE ? size : MAX_PIECE;
 		if (!put(f, LZ4F_compressUpdate(f->context, f->compressed, f->capacity, at, piece,
-				    NULL)))
+					    NULL)))
 			return false;
 	}
 	return true;

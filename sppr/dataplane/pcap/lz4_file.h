@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <time.h>
 
-/* A capture file of spp_pcap: the pcap format, compressed as an LZ4 frame. While it is open its name
- * ends with `.tmp`.
+/* A capture file of spp_pcap: the pcap format, compressed as an LZ4 frame. While it is open its
+ * name ends with `.tmp`.
  */
 struct lz4_file {
 	FILE *file; /* NULL: not open */

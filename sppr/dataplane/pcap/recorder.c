@@ -27,7 +27,7 @@ struct writer {
 	unsigned int lcore;
 	unsigned int number; /* from 1, in the names of files */
 	unsigned int sequence;
-	uint64_t token; /* of ring_notify, 0: awake */
+	uint64_t token;	 /* of ring_notify, 0: awake */
 	uint64_t rounds; /* looks at the ring */
 	struct ring_notify notify;
 	struct lz4_file file;
@@ -49,6 +49,7 @@ static struct {
 	unsigned int nwriters;
 	bool started; /* the patch exists */
 	bool ending;  /* the writers end */
+	time_t time;  /* in the names of the files */
 	char date[16];
 	const struct config *cfg;
 } recorder;
@@ -192,8 +193,8 @@ start_writers(void)
 		return false;
 	}
 	recorder.nwriters = rte_lcore_count() - 2;
-	recorder.writer = aligned_alloc(RTE_CACHE_LINE_SIZE,
-			recorder.nwriters * sizeof(recorder.writer[0]));
+	recorder.writer = aligned_alloc(
+			RTE_CACHE_LINE_SIZE, recorder.nwriters * sizeof(recorder.writer[0]));
 	if (recorder.writer == NULL)
 		return false;
 	memset(recorder.writer, 0, recorder.nwriters * sizeof(recorder.writer[0]));
@@ -220,7 +221,8 @@ pcap_recorder_set_up(struct app *app)
 	recorder.cfg = &app->cfg;
 	recorder.source = open_source(app);
 	recorder.sink = port_alloc(sizeof(*recorder.sink), id, &recorder_ops);
-	if (recorder.source == NULL || recorder.sink == NULL || access(app->cfg.out_dir, W_OK) < 0) {
+	if (recorder.source == NULL || recorder.sink == NULL ||
+			access(app->cfg.out_dir, W_OK) < 0) {
 		if (recorder.source != NULL)
 			log_line("--out-dir %s: no such folder, or not writable", app->cfg.out_dir);
 		return -1;
@@ -248,11 +250,12 @@ patch(struct app *app, bool on)
 static bool
 open_files(void)
 {
-	time_t now = time(NULL);
 	struct tm local;
 	unsigned int i;
 
-	localtime_r(&now, &local);
+	/* the second of the name must be another one than that of the capture before */
+	recorder.time = RTE_MAX(time(NULL), recorder.time + 1);
+	localtime_r(&recorder.time, &local);
 	strftime(recorder.date, sizeof(recorder.date), "%Y%m%d%H%M%S", &local);
 	for (i = 0; i < recorder.nwriters; i++) {
 		recorder.writer[i].sequence = 0;

@@ -47,6 +47,10 @@ class Results:
     def info(self) -> dict[str, Any]:
         return dict(self.ask("status")["info"])
 
+    def probe(self, port: str, side: str) -> dict[str, Any]:
+        """Return the counters of the ``source`` or ``sink`` of a probe."""
+        return dict(self.ask(f"probe result {port}")["probe"][side])
+
     def counters(self, port: str) -> dict[str, int]:
         return next(row for row in self.info()["counters"] if row["port"] == port)
 
@@ -75,7 +79,7 @@ def lcores(vf: Results) -> list[int]:
 def send(vf: Results, count: int, *words: str, probe: str = "probe:0", key: int = 7) -> None:
     """Send frames from a probe, and wait until all are on their way."""
     vf.ok(f"probe start {probe} flow=1 key={key} count={count} {' '.join(words)}")
-    wait_for("all frames to be sent", lambda: vf.ask(f"probe result {probe}")["source"]["sent"] == count)
+    wait_for("all frames to be sent", lambda: vf.probe(probe, "source")["sent"] == count)
 
 
 def classifier(vf: Results, *outputs: str) -> None:
@@ -123,7 +127,9 @@ def test_status_of_components(vf: Results) -> None:
 
 def test_classifier_by_mac(vf: Results) -> None:
     classifier(vf, "nullpmd:0", "nullpmd:1", "nullpmd:2")
-    send(vf, 100, f"dst_mac={A}")  # without an entry nothing is received: the component is not complete
+    vf.ok(f"probe start probe:0 flow=1 key=7 dst_mac={A}")
+    assert vf.probe("probe:0", "source")["sent"] == 0, "without an entry the component is not complete"
+    vf.ok("probe stop probe:0")
     vf.ok(f"classifier_table add mac {A} nullpmd:0", f"classifier_table add mac {B} nullpmd:1")
     send(vf, 1000, f"dst_mac={A}")
     send(vf, 500, f"dst_mac={B}")
@@ -172,7 +178,7 @@ def test_tags_are_added_replaced_and_removed(vf: Results) -> None:
     vf.ok("port add ring:0 rx back del_vlantag", "port add probe:1 tx back")
     vf.ok("probe expect probe:1 flow=1 key=7")
     send(vf, 1000)
-    wait_for("all frames", lambda: vf.ask("probe result probe:1")["sink"]["received"] == 1000)
+    wait_for("all frames", lambda: vf.probe("probe:1", "sink")["received"] == 1000)
     # The frames in ring:0 have the tag: a classifier takes them by it.
     vf.ok("component stop back", f"component start cls {second} classifier", "port add ring:0 rx cls")
     vf.ok("port add nullpmd:0 tx cls", "port add nullpmd:1 tx cls", "classifier_table add mac default nullpmd:1")
@@ -201,11 +207,11 @@ def test_changes_under_traffic_lose_no_frame(vf: Results) -> None:
     vf.ok("probe expect probe:1 flow=1 key=9")
     vf.ok(f"probe start probe:0 flow=1 key=9 count=200000 rate=200000 dst_mac={A}")
     changes = 0
-    while vf.ask("probe result probe:0")["source"]["running"]:
+    while vf.probe("probe:0", "source")["running"]:
         vf.ok(f"classifier_table add mac {B} nullpmd:1", f"classifier_table del mac {B} nullpmd:1")
         vf.ok("port del nullpmd:1 tx cls", "port add nullpmd:1 tx cls")
         changes += 4
-    result = wait_for("the end", lambda: (r := vf.ask("probe result probe:1")["sink"])["received"] >= 200000 and r)
+    result = wait_for("the end", lambda: (r := vf.probe("probe:1", "sink"))["received"] >= 200000 and r)
     assert (result["received"], result["reordered"], result["duplicate"]) == (200000, 0, 0) and changes > 40
 
 
@@ -251,7 +257,7 @@ def test_messages_are_those_of_spp(vf: Results) -> None:
     assert [(command, vf.error(command)) for command, _ in MESSAGES] == MESSAGES
     assert vf.info()["core"] == before["core"] and vf.info()["classifier_table"] == before["classifier_table"]
     (result,) = vf.ask("component start a 99 forward")["results"]
-    assert result["error_details"]["reason"] == "spp_vf: lcore 99 is not a worker of this process"
+    assert result["error_details"]["reason"] == "lcore 99 is not a worker of this process"
 
 
 def test_mirror_sends_each_frame_to_both_ports(lab: Lab) -> None:
@@ -262,12 +268,15 @@ def test_mirror_sends_each_frame_to_both_ports(lab: Lab) -> None:
     assert mirror.error(f"component start fwd {first} forward") == "Invalid value (component type)"
     assert mirror.error("classifier_table add mac default ring:0") == "Invalid value (command)"
     mirror.ok(f"component start mir {first} mirror", "port add probe:0 rx mir", "port add probe:1 tx mir")
-    mirror.ok("probe expect probe:1 flow=1 key=7", "probe start probe:0 flow=1 key=7 count=1000")
-    mirror.ok("port add probe:2 tx mir", "probe expect probe:2 flow=1 key=7")
+    mirror.ok("probe start probe:0 flow=1 key=7")
+    assert mirror.probe("probe:0", "source")["sent"] == 0, "it starts with its second output"
+    mirror.ok("probe stop probe:0", "port add probe:2 tx mir")
+    mirror.ok("probe expect probe:1 flow=1 key=7", "probe expect probe:2 flow=1 key=7")
+    mirror.ok("probe start probe:0 flow=1 key=7 count=1000")
     assert mirror.error("port add probe:3 tx mir") == "error occur"
     assert mirror.error("port add ring:0 tx mir add_vlantag 1 0") == "Invalid value (port vlan operation)"
-    for probe in ("probe:1", "probe:2"):  # nothing was received before the second output
-        wait_for(probe, lambda p=probe: mirror.ask(f"probe result {p}")["sink"]["received"] == 1000)  # type: ignore[misc]
+    for probe in ("probe:1", "probe:2"):
+        wait_for(probe, lambda p=probe: mirror.probe(p, "sink")["received"] == 1000)  # type: ignore[misc]
     mirror.ok("component stop mir", "exit")
     assert process.wait_end() == 0
 
@@ -285,8 +294,8 @@ def test_mirrored_frames_are_changed_separately(lab: Lab) -> None:
     vf.ok(f"component start same {two} forward", "port add ring:1 rx same", "port add probe:1 tx same")
     vf.ok("probe expect probe:1 flow=1 key=7")
     mirror.ok("probe start probe:0 flow=1 key=7 count=20000 rate=50000")
-    wait_for("all frames", lambda: vf.ask("probe result probe:1")["sink"]["received"] == 20000)
-    assert vf.ask("probe result probe:1")["sink"]["corrupt"] == 0
+    wait_for("all frames", lambda: vf.probe("probe:1", "sink")["received"] == 20000)
+    assert vf.probe("probe:1", "sink")["corrupt"] == 0
     wait_for("the tagged frames", lambda: vf.counters("nullpmd:0")["tx"] == 20000)
 
 

@@ -32,6 +32,34 @@ def test_failed_command_has_a_reason(lab: Lab) -> None:
     assert "message" not in nfv.ask("add ring:4")
 
 
+def test_patches_with_a_match_divide_the_frames_of_a_source(lab: Lab) -> None:
+    lab.start_primary()
+    _, nfv = lab.start_nfv(1)
+    nfv.ok("add probe:0", *(f"add nullpmd:{n}" for n in range(4)), "patch probe:0 nullpmd:0 vlan=100", "forward")
+    nfv.ok("patch probe:0 nullpmd:1 dst_mac=02:00:00:00:00:21", "patch probe:0 nullpmd:2 src_mac=02:00:00:00:00:21")
+
+    def send(count: int, *words: str) -> None:
+        nfv.ok(f"probe start probe:0 flow=1 key=7 count={count} {' '.join(words)}")
+        wait_for("all frames", lambda: not nfv.ask("probe result probe:0")["probe"]["source"]["running"])
+
+    def counted() -> list[int]:
+        rows = {row["port"]: row for row in nfv.status()["counters"]}
+        return [*(rows[f"nullpmd:{n}"]["tx"] for n in range(4)), rows["probe:0"]["rx_drop"]]
+
+    send(100, "vlan=100")
+    send(200, "dst_mac=02:00:00:00:00:21")
+    send(300, "src_mac=02:00:00:00:00:21")
+    send(400, "vlan=100", "dst_mac=02:00:00:00:00:21")  # a MAC address is more specific than a VLAN
+    send(500, "vlan=101")
+    assert wait_for("the frames of no match", lambda: counted()[4] == 500 and counted()) == [100, 600, 300, 0, 500]
+    nfv.ok("patch probe:0 nullpmd:3")
+    send(600, "vlan=101")
+    wait_for("the rest", lambda: counted() == [100, 600, 300, 600, 500])
+    nfv.ok("patch reset probe:0 vlan=100")
+    send(100, "vlan=100")
+    wait_for("the rest", lambda: counted() == [100, 600, 300, 700, 500])
+
+
 def test_two_processes_share_a_port_of_two_queues(lab: Lab) -> None:
     """Two processes use two queues of one port. Each queue has one reader and one writer."""
     _, primary = lab.start_primary("--port-num", "0", "rxq", "2", "txq", "2")
@@ -193,7 +221,7 @@ def test_launch_starts_a_secondary_with_its_log(lab: Lab) -> None:
         "launch 3 sh -c",
     ):
         primary.failed(bad)
-    assert "No such file" in primary.ask("launch 3 spp_vf -l 0")["message"]
+    assert "-- is missing" in primary.ask("launch 3 spp_vf -l 0")["message"]
 
 
 def test_launched_secondary_ends_with_its_primary(lab: Lab) -> None:
