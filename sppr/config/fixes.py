@@ -100,7 +100,7 @@ def of_pattern(path: KeyPath) -> str:
     if "allow_users" in path:
         return "write user names of this machine, such as [ana, ben]"
     if path[-1] == "port":
-        return "write phy:N or ring:N"
+        return "write phy:N, ring:N or tap:N"
     if path[-1] in ("sock_dir", "hugepages", "out_dir"):
         return "write an absolute path without spaces"
     if path[-1] == "dir":

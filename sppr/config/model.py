@@ -174,7 +174,9 @@ class Secondary(_Section):
         "nfv", "the program: `nfv` patches ports, `vf` classifies and merges, `mirror` copies, `pcap` writes files"
     )
     vhost_client: Yes = _key(False, "`true`: QEMU creates the sockets of its vhost ports")
-    port: Annotated[str, Field(pattern=r"^(phy|ring|tap):[0-9]{1,3}$")] = _key("phy:0", "port that an spp_pcap captures")
+    port: Annotated[str, Field(pattern=r"^(phy|ring|tap):[0-9]{1,3}$")] = _key(
+        "phy:0", "port that an spp_pcap captures; in a lab without NICs `phy:N` is port N of the primary"
+    )
     out_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] | None = _key(
         None, "folder of the captures of an spp_pcap; /tmp by default"
     )

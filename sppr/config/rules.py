@@ -229,7 +229,9 @@ def _upstream(config: Config, line_of: LineOf) -> Iterator[Problem]:
     for index, secondary in enumerate(config.secondaries):
         at: tuple[str, int] = ("secondaries", index)
         if config.spp.dir is not None and secondary.port.startswith("tap:"):
-            yield Problem((*at, "port"), "spp_pcap of an upstream SPP tree captures phy and ring ports only", "use phy:0")
+            yield Problem(
+                (*at, "port"), "spp_pcap of an upstream SPP tree captures phy and ring ports only", "use phy:0"
+            )
         if secondary.type == "pcap" and secondary.vhost_client:
             yield Problem((*at, "vhost_client"), "spp_pcap has no vhost ports", "leave it out")
         if secondary.type != "pcap" and secondary.out_dir is not None:

@@ -11,9 +11,10 @@ from sppr.controller import verify
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
 from sppr.controller.patch_panel import PatchPanel, no_effect
 from sppr.controller.server.process import ConnectedProcess
+from sppr.spp import names
 from sppr.spp.names import Target
 
-#: The port types of components.
+#: The port types of components of upstream SPP. Those of our own data plane have all types.
 PORT_TYPES = ("phy", "vhost", "ring")
 #: Seconds to wait before each check of the status. The lcores of a process apply a change one after another.
 SETTLE_DELAYS = (0.0, 0.1, 0.4)
@@ -50,7 +51,7 @@ async def change_port(
 
     ``action``: attach or detach. ``direction``: rx or tx. ``vlan``, for vf only: ``{"operation", "id", "pcp"}``.
     """
-    _check_type(uid)
+    uid = _port(panel, target, uid)
     words = ["port", "add" if action == "attach" else "del", uid, direction, name]
     operation = (vlan or {}).get("operation", "none")
     if operation == "add" and action == "attach" and vlan is not None:
@@ -64,7 +65,7 @@ async def classify(panel: PatchPanel, target: Target, action: str, mac: str, uid
     """Add or delete an entry of the classifier table: frames to ``mac`` (or ``default``), and of ``vlan`` if given,
     leave by ``uid``.
     """
-    _check_type(uid)
+    uid = _port(panel, target, uid)
     kind = ["mac"] if vlan is None else ["vlan", str(vlan)]
     await _change(panel, target, " ".join(["classifier_table", action, *kind, mac, uid]))
 
@@ -105,9 +106,11 @@ async def _check_done(panel: PatchPanel, target: Target, process: ConnectedProce
     raise no_effect(process, f"`{command}`", str(result))
 
 
-def _check_type(uid: str) -> None:
-    if uid.partition(":")[0] not in PORT_TYPES:
+def _port(panel: PatchPanel, target: Target, uid: str) -> str:
+    """Return the port as the process knows it. Raise BadValue for a type that a component of it does not have."""
+    if uid.partition(":")[0] not in PORT_TYPES and not panel.process(target).is_sppr:
         raise BadValue(f"{uid}: a component has only ports of {', '.join(PORT_TYPES)}", hint="port add ring:0 rx NAME")
+    return panel.port_of_nic(uid)
 
 
 def rest_form(status: Mapping[str, object], kind: str) -> dict[str, object]:
@@ -119,8 +122,11 @@ def rest_form(status: Mapping[str, object], kind: str) -> dict[str, object]:
         return dict(status)
     if kind == "pcap":
         return info
-    ports = [f"{name}:{n}" for name in PORT_TYPES if isinstance(info.get(name), list) for n in info[name]]
+    types = dict.fromkeys((*PORT_TYPES, *names.PORT_TYPES))
+    ports = [f"{name}:{n}" for name in types if isinstance(info.get(name), list) for n in info[name]]
     result: dict[str, object] = {"client-id": info.get("client-id"), "ports": ports}
+    if "counters" in info:
+        result["counters"] = info["counters"]
     if "master-lcore" in info:
         result["master-lcore"] = info["master-lcore"]
     result["components"] = info.get("core", [])

@@ -18,7 +18,8 @@ from tests.conftest import ROOT
 PACKAGES = {
     "curl": "curl", "dpdk-devbind.py": "dpdk", "dpdk-telemetry.py": "dpdk-dev",
     "git": "git", "ip": "iproute2", "jq": "jq", "iperf3": "iperf3",
-    "kill": "procps", "loginctl": "systemd", "make": "make", "ping": "iputils-ping", "python3": "python3-venv",
+    "kill": "procps", "lz4": "lz4",
+    "loginctl": "systemd", "make": "make", "ping": "iputils-ping", "python3": "python3-venv",
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "socat": "socat", "ssh": "openssh-client",
     "rsvg-convert": "librsvg2-bin", "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
 }  # fmt: skip

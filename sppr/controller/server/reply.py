@@ -37,12 +37,14 @@ class Reply:
 
     def reason(self) -> str:
         """Return the reason of a failure as the process gives it, or an empty text if it gives none
-        (docs/spp-protocol.md, Nfv commands).
+        (docs/spp-protocol.md, Nfv commands). Our vf, mirror and pcap add a ``reason`` to SPP's message.
         """
         result = _result(self.data or {})
         details = result.get("error_details")
-        found = details.get("message") if isinstance(details, dict) else result.get("message")
-        return found if isinstance(found, str) else ""
+        texts = [result.get("message")]
+        if isinstance(details, dict):
+            texts = [details.get("message"), details.get("reason")]
+        return ": ".join(text for text in texts if isinstance(text, str))
 
 
 class ReplyParser:

@@ -40,7 +40,7 @@ do_status(struct request *r)
 	json_uint(&w, "client-id", r->app->cfg.client_id);
 	json_string(&w, "status", pcap_recorder_running() ? "running" : "idle");
 	json_uint(&w, "master-lcore", rte_get_main_lcore());
-	pcap_recorder_put_status(r->app, &w);
+	pcap_recorder_put_status(&w);
 	status_put_counters(&w, &r->app->ports); /* not in SPP: docs/dataplane.md */
 	json_end(&w);
 	json_finish(&w);

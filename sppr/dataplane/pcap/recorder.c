@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,26 +13,11 @@
 #include "forward/patch.h"
 #include "forward/ring_notify.h"
 #include "forward/worker.h"
-#include "pcap/lz4_file.h"
 #include "pcap/recorder.h"
+#include "pcap/writer.h"
 
 #define RING_SLOTS 16384 /* as in SPP */
-#define WRITE_BURST 64
-#define WAIT_MS 100
 #define SETTLE_US 1000
-#define SNAPLEN 65535
-
-struct writer {
-	unsigned int lcore;
-	unsigned int number; /* from 1, in the names of files */
-	unsigned int sequence;
-	uint64_t token;	 /* of ring_notify, 0: awake */
-	uint64_t rounds; /* looks at the ring */
-	struct ring_notify notify;
-	struct lz4_file file;
-	uint64_t written;
-	bool writing; /* has a file to write to */
-} __rte_cache_aligned;
 
 /* The destination of the patch. */
 struct port_recorder {
@@ -44,14 +28,11 @@ struct port_recorder {
 static struct {
 	struct port *source;
 	struct port_recorder *sink;
-	struct rte_ring *ring;
+	struct recording to;
 	struct writer *writer;
 	unsigned int nwriters;
 	bool started; /* the patch exists */
-	bool ending;  /* the writers end */
 	time_t time;  /* in the names of the files */
-	char date[16];
-	const struct config *cfg;
 } recorder;
 
 static uint16_t
@@ -59,7 +40,7 @@ recorder_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
 	unsigned int i, sent;
 
-	sent = rte_ring_sp_enqueue_burst(recorder.ring, (void **)bufs, n, NULL);
+	sent = rte_ring_sp_enqueue_burst(recorder.to.ring, (void **)bufs, n, NULL);
 	((struct port_recorder *)port)->received += sent;
 	for (i = 0; i < recorder.nwriters; i++)
 		ring_notify_filled(&recorder.writer[i].token);
@@ -75,91 +56,32 @@ recorder_close(struct port *port)
 static const struct port_ops recorder_ops = { .tx_burst = recorder_tx, .close = recorder_close };
 
 static bool
-open_next(struct writer *w)
-{
-	char path[256], uid[sizeof(recorder.cfg->capture_port)], *colon;
-
-	snprintf(uid, sizeof(uid), "%s", recorder.cfg->capture_port);
-	colon = strchr(uid, ':');
-	memmove(colon, colon + 1, strlen(colon));
-	snprintf(path, sizeof(path), "%s/spp_pcap.%s.%s.%u.%u.pcap.lz4", recorder.cfg->out_dir,
-			recorder.date, uid, w->number, ++w->sequence);
-	return lz4_file_open(&w->file, path);
-}
-
-static bool
-write_frame(struct writer *w, const struct rte_mbuf *m)
-{
-	uint32_t captured = RTE_MIN(m->pkt_len, (uint32_t)SNAPLEN), left = captured, piece;
-	struct timespec now;
-
-	if (w->file.size > recorder.cfg->file_size && !(lz4_file_close(&w->file) && open_next(w)))
-		return false;
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (!lz4_file_frame(&w->file, &now, captured, m->pkt_len))
-		return false;
-	for (; m != NULL && left > 0; m = m->next, left -= piece) {
-		piece = RTE_MIN((uint32_t)m->data_len, left);
-		if (!lz4_file_write(&w->file, rte_pktmbuf_mtod(m, const void *), piece))
-			return false;
-	}
-	w->written++;
-	return true;
-}
-
-/* Return the number of frames that were taken out of the ring. */
-static unsigned int
-write_burst(struct writer *w)
-{
-	struct rte_mbuf *bufs[WRITE_BURST];
-	unsigned int i, n;
-
-	n = rte_ring_mc_dequeue_burst(recorder.ring, (void **)bufs, WRITE_BURST, NULL);
-	for (i = 0; i < n; i++)
-		if (w->writing && !write_frame(w, bufs[i]))
-			__atomic_store_n(&w->writing, false, __ATOMIC_RELEASE);
-	rte_pktmbuf_free_bulk(bufs, n);
-	return n;
-}
-
-/* Sleep until the ring is filled. */
-static void
-sleep_until_filled(struct writer *w)
-{
-	struct pollfd fd = { .fd = w->notify.fd, .events = POLLIN };
-
-	__atomic_store_n(&w->token, w->notify.token, __ATOMIC_RELEASE);
-	ring_notify_barrier();
-	if (rte_ring_empty(recorder.ring) && poll(&fd, 1, WAIT_MS) > 0)
-		ring_notify_drain(&w->notify);
-	__atomic_store_n(&w->token, 0, __ATOMIC_RELEASE);
-}
-
-static int
-writer_main(void *arg)
-{
-	struct writer *w = arg;
-
-	while (!__atomic_load_n(&recorder.ending, __ATOMIC_ACQUIRE) ||
-			!rte_ring_empty(recorder.ring)) {
-		if (write_burst(w) == 0)
-			sleep_until_filled(w);
-		__atomic_add_fetch(&w->rounds, 1, __ATOMIC_RELEASE);
-	}
-	return 0;
-}
-
-static bool
 make_ring(void)
 {
 	ssize_t size = rte_ring_get_memsize(RING_SLOTS);
 
-	recorder.ring = aligned_alloc(RTE_CACHE_LINE_SIZE, (size_t)size);
-	if (recorder.ring != NULL &&
-			rte_ring_init(recorder.ring, "recorder", RING_SLOTS, RING_F_SP_ENQ) == 0)
+	recorder.to.ring = aligned_alloc(RTE_CACHE_LINE_SIZE, (size_t)size);
+	if (recorder.to.ring != NULL &&
+			rte_ring_init(recorder.to.ring, "recorder", RING_SLOTS, RING_F_SP_ENQ) == 0)
 		return true;
 	log_line("no memory for a ring of %d frames", RING_SLOTS);
 	return false;
+}
+
+/* Return the port that `phy:N` stands for in a lab without NICs: port N of the primary, or NULL. */
+static struct port *
+port_of_nic(const struct port_table *ports, unsigned int number)
+{
+	struct port *found = NULL;
+	unsigned int i;
+
+	for (i = 0; i < ports->n; i++) {
+		if (ports->port[i]->id.type == PORT_PHY)
+			return NULL;
+		if (ports->port[i]->fixed && number-- == 0)
+			found = ports->port[i];
+	}
+	return found;
 }
 
 static struct port *
@@ -173,6 +95,8 @@ open_source(struct app *app)
 		return NULL;
 	}
 	port = port_table_find(&app->ports, id);
+	if (port == NULL && id.type == PORT_PHY && id.nq == 0)
+		port = port_of_nic(&app->ports, id.number);
 	if (port == NULL && id.type == PORT_RING && patch_add_port(app, id) == 0)
 		port = port_table_find(&app->ports, id);
 	if (port == NULL || port->ops->rx_burst == NULL) {
@@ -204,6 +128,7 @@ start_writers(void)
 		w = &recorder.writer[i - 2];
 		w->lcore = lcore;
 		w->number = i - 1;
+		w->to = &recorder.to;
 		if (ring_notify_open(&w->notify) < 0 ||
 				rte_eal_remote_launch(writer_main, w, lcore) != 0) {
 			log_line("cannot start the writer on lcore %u", lcore);
@@ -216,18 +141,18 @@ start_writers(void)
 int
 pcap_recorder_set_up(struct app *app)
 {
-	struct port_id id = { .type = PORT_PCAP };
-
-	recorder.cfg = &app->cfg;
+	recorder.to.cfg = &app->cfg;
 	recorder.source = open_source(app);
-	recorder.sink = port_alloc(sizeof(*recorder.sink), id, &recorder_ops);
-	if (recorder.source == NULL || recorder.sink == NULL ||
-			access(app->cfg.out_dir, W_OK) < 0) {
-		if (recorder.source != NULL)
-			log_line("--out-dir %s: no such folder, or not writable", app->cfg.out_dir);
+	if (recorder.source == NULL)
+		return -1;
+	if (access(app->cfg.out_dir, W_OK) < 0) {
+		log_line("--out-dir %s: no such folder, or not writable", app->cfg.out_dir);
 		return -1;
 	}
-	return make_ring() && start_writers() ? 0 : -1;
+	writer_name_port(&recorder.to, recorder.source->id);
+	recorder.sink = port_alloc(sizeof(*recorder.sink), (struct port_id){ .type = PORT_PCAP },
+			&recorder_ops);
+	return recorder.sink != NULL && make_ring() && start_writers() ? 0 : -1;
 }
 
 /* Let the worker receive from the port, or no longer. */
@@ -256,10 +181,10 @@ open_files(void)
 	/* the second of the name must be another one than that of the capture before */
 	recorder.time = RTE_MAX(time(NULL), recorder.time + 1);
 	localtime_r(&recorder.time, &local);
-	strftime(recorder.date, sizeof(recorder.date), "%Y%m%d%H%M%S", &local);
+	strftime(recorder.to.date, sizeof(recorder.to.date), "%Y%m%d%H%M%S", &local);
 	for (i = 0; i < recorder.nwriters; i++) {
 		recorder.writer[i].sequence = 0;
-		if (!open_next(&recorder.writer[i]))
+		if (!writer_open_next(&recorder.writer[i]))
 			return false;
 	}
 	return true;
@@ -321,7 +246,7 @@ wait_for_writers(void)
 	unsigned int i;
 	uint64_t seen;
 
-	while (!rte_ring_empty(recorder.ring))
+	while (!rte_ring_empty(recorder.to.ring))
 		usleep(SETTLE_US);
 	for (i = 0; i < recorder.nwriters; i++) {
 		w = &recorder.writer[i];
@@ -354,8 +279,9 @@ put_core(struct json *w, unsigned int core, const char *role)
 }
 
 void
-pcap_recorder_put_status(const struct app *app, struct json *w)
+pcap_recorder_put_status(struct json *w)
 {
+	char text[PORT_ID_STRLEN];
 	uint64_t written = 0;
 	unsigned int i;
 
@@ -363,7 +289,8 @@ pcap_recorder_put_status(const struct app *app, struct json *w)
 	put_core(w, rte_get_next_lcore(-1, 1, 0), "receive");
 	json_array(w, "rx_port");
 	json_object(w, NULL);
-	json_string(w, "port", app->cfg.capture_port);
+	port_id_format_status(recorder.source->id, text);
+	json_string(w, "port", text);
 	json_end(w);
 	json_end(w);
 	json_end(w);
@@ -388,7 +315,7 @@ pcap_recorder_close(void)
 
 	if (recorder.writer == NULL)
 		return;
-	__atomic_store_n(&recorder.ending, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&recorder.to.ending, true, __ATOMIC_RELEASE);
 	for (i = 0; i < recorder.nwriters; i++) {
 		rte_eal_wait_lcore(recorder.writer[i].lcore);
 		ring_notify_close(&recorder.writer[i].notify);

@@ -22,7 +22,7 @@ bool pcap_recorder_stop(struct app *app);
 bool pcap_recorder_running(void);
 
 /* Add the members `core`, and the numbers of frames. */
-void pcap_recorder_put_status(const struct app *app, struct json *w);
+void pcap_recorder_put_status(struct json *w);
 
 /* Stop the writers, and complete their files. Call it after the workers have stopped. */
 void pcap_recorder_close(void);

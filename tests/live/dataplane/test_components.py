@@ -83,8 +83,7 @@ def send(vf: Results, count: int, *words: str, probe: str = "probe:0", key: int 
 
 
 def classifier(vf: Results, *outputs: str) -> None:
-    first, second = lcores(vf)
-    vf.ok(f"component start cls {first} classifier", "port add probe:0 rx cls")
+    vf.ok(f"component start cls {lcores(vf)[0]} classifier", "port add probe:0 rx cls")
     vf.ok(*(f"port add {port} tx cls" for port in outputs))
 
 
@@ -200,7 +199,7 @@ def test_merge_of_several_sources(vf: Results) -> None:
 
 def test_changes_under_traffic_lose_no_frame(vf: Results) -> None:
     """Entries and outputs come and go while frames of another class pass."""
-    first, second = lcores(vf)
+    _, second = lcores(vf)
     classifier(vf, "ring:0", "nullpmd:1", "nullpmd:2")
     vf.ok("classifier_table add mac default nullpmd:2", f"classifier_table add mac {A} ring:0")
     vf.ok(f"component start fwd {second} forward", "port add ring:0 rx fwd", "port add probe:1 tx fwd")
@@ -263,7 +262,7 @@ def test_messages_are_those_of_spp(vf: Results) -> None:
 def test_mirror_sends_each_frame_to_both_ports(lab: Lab) -> None:
     lab.start_primary()
     process, mirror = start(lab, "mirror", 1)
-    first, second = (row["core"] for row in mirror.info()["core"])
+    first, _ = (row["core"] for row in mirror.info()["core"])
     assert "classifier_table" not in mirror.info()
     assert mirror.error(f"component start fwd {first} forward") == "Invalid value (component type)"
     assert mirror.error("classifier_table add mac default ring:0") == "Invalid value (command)"
@@ -327,9 +326,7 @@ def test_pcap_writes_files(lab: Lab, tmp_path: Path) -> None:
     pcap.ok("start", "start")
     names = [row["filename"] for row in pcap.info()["core"][1:]]
     assert pcap.info()["status"] == "running" and all(Path(f"{name}.tmp").exists() for name in names)
-    assert [Path(name).name.split(".")[2:] for name in names] == [
-        ["ring3", str(n), "1", "pcap", "lz4"] for n in (1, 2)
-    ]
+    assert [Path(name).name.split(".")[2:] for name in names] == [["ring3", str(n), "1", "pcap", "lz4"] for n in (1, 2)]
     primary.ok("probe start probe:0 flow=1 key=7 count=2000 rate=100000 size=128")
     wait_for("all frames", lambda: pcap.info()["written"] == 2000)
     pcap.ok("stop", "stop")

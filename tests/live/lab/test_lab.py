@@ -219,3 +219,31 @@ def test_down_leaves_nothing_without_conf_yml(lab: Lab) -> None:
     assert lab.leftovers() == []
     again = lab.down()
     assert again.returncode == 0 and "not running" in again.stdout
+
+
+def test_lab_has_every_type_of_secondary(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """vf, mirror and pcap of our data plane are parts like any other: ready, restarted, stopped."""
+    with labs.private(tmp_path_factory.mktemp("lab"), "testlab9", None) as lab:
+        types = "- {id: 3, coremask: 0xC0, type: vf}\n  - {id: 4, coremask: 0x300, type: mirror}\n"
+        captures = lab.folder / "captures"
+        captures.mkdir()
+        types += f"  - {{id: 5, coremask: 0x1C00, type: pcap, port: ring:3, out_dir: {captures}}}"
+        lab.conf.write_text(lab.conf.read_text().replace("- {id: 2, coremask: 0x30}", types))
+        done = lab.wakeup("-ns", "4", "-nr", "0", "-nv", "0")
+        assert done.returncode == 0, done.stdout + done.stderr
+        rows = all_ready(lab)
+        assert list(rows) == ["ctrler", "pri", "sec1", "sec3", "sec4", "sec5"]
+        lab.control._call("POST", "/vfs/3/components", {"name": "fwd", "core": 7, "type": "forward"})
+        for action, port in (("rx", "phy:0"), ("tx", "tap:1")):
+            body = {"action": "attach", "port": port, "dir": action}
+            lab.control._call("PUT", "/vfs/3/components/fwd/ports", body)
+        lab.control._call("PUT", "/pcaps/5/capture", {"action": "start"})
+        source, sink = TapEnd(f"{lab.tap}a"), TapEnd(f"{lab.tap}b")
+        source.send(7)
+        assert sink.receive(5.0) == 7
+        done = lab.sppr("restart", "sec3", "--session", lab.session)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert all_ready(lab)["sec3"]["pid"] != rows["sec3"]["pid"]
+        assert lab.down().returncode == 0 and lab.leftovers() == []
+        (file,) = captures.iterdir()
+        assert file.match("spp_pcap.*.ring3.1.1.pcap.lz4")

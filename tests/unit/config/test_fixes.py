@@ -114,7 +114,7 @@ def test_fix_for_a_value_that_should_be_a_mapping(path: Path, given: object, fix
         (("patches", 0, "sec1"), "write '- sec1: tap:0 -> ring:0', a part and one patch"),
         (("provision", 0, "to"), "write an absolute path in the guest"),
         (("controller", "allow_users", 0), "write user names of this machine, such as [ana, ben]"),
-        (("primary", "port"), "write phy:N or ring:N"),
+        (("primary", "port"), "write phy:N, ring:N or tap:N"),
         (("spp", "sock_dir"), "write an absolute path without spaces"),
         (("hugepages",), "write an absolute path without spaces"),
         (("secondaries", 0, "out_dir"), "write an absolute path without spaces"),

@@ -29,7 +29,7 @@ NOT_FOUND = {
     "id-twice-in-one-section", "id-twice-vhost", "mask-beyond-128", "mask-zero", "merge-of-one-id", "one-core-nfv",
     "overlap-of-two-secondaries", "overlap-primary", "patches-of-parts", "portmask-beyond-32", "portmask-zero",
     "provision-step", "reachable-host", "reachable-rest", "real-pcap-two-cores", "real-version-without-tree",
-    "real-vf-ports", "real-vf-without-tree", "real-vm-behind-vf", "rest-port-taken", "ring-named-twice-in-one",
+    "real-vf-ports", "real-pcap-of-a-tap", "real-vm-behind-vf", "rest-port-taken", "ring-named-twice-in-one",
     "ring-numbers-twice", "ring-unknown-secondary", "rings-empty", "same-ports", "secondary-of-a-vm-that-is-a-vm",
     "ssh-port-meets-controller", "ssh-port-written-meets-controller", "vhost-of-another-by-default", "vhost-twice",
     "vhosts-empty", "vm-unknown-secondary",

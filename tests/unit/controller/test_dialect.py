@@ -98,6 +98,10 @@ def test_vf_status_is_converted() -> None:
     assert (form["components"], form["classifier_table"]) == (info["core"], [])
     assert "classifier_table" not in components.rest_form({"info": info}, "mirror") and "master-lcore" not in form
     assert components.rest_form({"info": info}, "pcap") == info
+    ours = info | {"tap": ["0", "1"], "counters": [{"port": "tap:0", "rx": 5}]}
+    form = components.rest_form({"info": ours}, "vf")
+    assert form["ports"] == ["phy:0", "phy:0 nq 2", "vhost:1", "tap:0", "tap:1"]
+    assert form["counters"] == ours["counters"]
 
 
 CLASSIC_TYPES = "use one of ring, vhost, pcap, nullpmd"

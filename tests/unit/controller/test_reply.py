@@ -106,6 +106,11 @@ def test_endless_reply_is_an_error() -> None:
             True,
             "Invalid value (core)",
         ),
+        (
+            {"results": [{"result": "error", "error_details": {"message": "error occur", "reason": "no lcore 9"}}]},
+            True,
+            "error occur: no lcore 9",
+        ),
         ({"results": []}, False, ""),
         ({"results": "x", "result": 3}, False, ""),
         ({"status": "idling"}, False, ""),
