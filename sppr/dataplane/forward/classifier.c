@@ -14,7 +14,7 @@
 #define MAC_MASK 0xffffffffffffULL
 #define SOURCE_BIT (1ULL << 63)
 /* Under full load, an output with few frames is flushed after this number of bursts. */
-#define FLUSH_BURSTS 8
+#define FLUSH_BURSTS 4
 #define PREFETCH 4
 
 struct slot {
@@ -122,7 +122,8 @@ static uint16_t
 classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
 	struct classifier *c = (struct classifier *)port;
-	uint16_t i, to;
+	struct rte_mbuf *dropped[FORWARD_BURST];
+	uint16_t i, to, ndropped = 0;
 
 	for (i = 0; i < n && i < PREFETCH; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(bufs[i], const void *));
@@ -135,9 +136,12 @@ classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 		} else if (to == FLOOD) {
 			flood(c, bufs[i]);
 		} else {
-			c->fanout.src->stats->rx_drop++;
-			rte_pktmbuf_free(bufs[i]);
+			dropped[ndropped++] = bufs[i];
 		}
+	}
+	if (ndropped > 0) {
+		c->fanout.src->stats->rx_drop += ndropped;
+		rte_pktmbuf_free_bulk(dropped, ndropped);
 	}
 	if (n < FORWARD_BURST || ++c->bursts == FLUSH_BURSTS) {
 		fanout_flush(&c->fanout);
