@@ -34,7 +34,7 @@ struct classifier {
 	uint16_t by_vlan[VLANS];
 };
 
-/* vlan 0 stands for any. */
+/* vlan may be MATCH_ANY_VLAN. The highest bit but one keeps a key from being 0. */
 static inline uint64_t
 make_key(uint64_t mac, uint16_t vlan, bool source)
 {
@@ -75,14 +75,15 @@ classify(const struct classifier *c, const struct rte_mbuf *m)
 	}
 	if (c->by_vlan_dst && (found = look_up(c, make_key(dst & MAC_MASK, vlan, false))) != NONE)
 		return found;
-	if (c->by_dst && (found = look_up(c, make_key(dst & MAC_MASK, 0, false))) != NONE)
+	if (c->by_dst && (found = look_up(c, make_key(dst & MAC_MASK, MATCH_ANY_VLAN, false))) !=
+					 NONE)
 		return found;
 	if (unlikely(c->by_vlan_src || c->by_src)) {
 		memcpy(&src, frame + 4, sizeof(src)); /* the address is its upper 6 bytes */
 		src >>= 16;
 		if (c->by_vlan_src && (found = look_up(c, make_key(src, vlan, true))) != NONE)
 			return found;
-		if (c->by_src && (found = look_up(c, make_key(src, 0, true))) != NONE)
+		if (c->by_src && (found = look_up(c, make_key(src, MATCH_ANY_VLAN, true))) != NONE)
 			return found;
 	}
 	if (unlikely(c->floods && (dst & 1) != 0))
@@ -203,6 +204,8 @@ fill(struct classifier *c, const struct patch_rules *rules, struct port *rest)
 	c->rest = rest != NULL ? (uint16_t)fanout_add(&c->fanout, rest) : NONE;
 	for (i = 0; i < VLANS; i++)
 		c->by_vlan[i] = c->rest;
+	for (i = 0; i <= rules->n; i++)
+		c->flood_vlan[i] = MATCH_ANY_VLAN; /* no VLAN */
 	for (i = 0; i < rules->n; i++) {
 		rule = &rules->rule[i];
 		output = (uint16_t)fanout_add(&c->fanout, rule->dst);

@@ -103,10 +103,10 @@ test_most_specific_wins(void)
 	struct fanout *f;
 	struct frame frame;
 
-	add_rule(rules, 0, 0, MATCH_DST_MAC, a, false);
+	add_rule(rules, 0, MATCH_ANY_VLAN, MATCH_DST_MAC, a, false);
 	add_rule(rules, 1, 100, MATCH_DST_MAC, a, false);
 	add_rule(rules, 2, 100, MATCH_NO_MAC, NULL, false);
-	add_rule(rules, 2, 0, MATCH_SRC_MAC, b, false);
+	add_rule(rules, 2, MATCH_ANY_VLAN, MATCH_SRC_MAC, b, false);
 	f = classifier_new(src, rules, sink[3]);
 	CHECK(f != NULL && f->n == 4);
 	CHECK(send_one(f, make_frame(&frame, a, x, -1)) == 0);
@@ -130,18 +130,21 @@ test_classifier_table(void)
 {
 	static const char a[] = "02:00:00:00:00:0a", x[] = "02:00:00:00:00:ff",
 			  all[] = "ff:ff:ff:ff:ff:ff";
-	struct patch_rules *rules = make_rules(3);
+	struct patch_rules *rules = make_rules(4);
 	struct fanout *f;
 	struct frame frame;
 
 	add_rule(rules, 0, MATCH_UNTAGGED, MATCH_DST_MAC, a, true);
 	add_rule(rules, 1, 100, MATCH_DST_MAC, a, true);
 	add_rule(rules, 2, MATCH_UNTAGGED, MATCH_NO_MAC, NULL, true);
+	add_rule(rules, 3, 0, MATCH_DST_MAC, a, true);
 	f = classifier_new(src, rules, sink[2]);
-	CHECK(f != NULL && f->n == 3);
+	CHECK(f != NULL && f->n == 4);
 	CHECK(send_one(f, make_frame(&frame, a, x, -1)) == 0);
 	CHECK(send_one(f, make_frame(&frame, a, x, 100)) == 1);
 	CHECK(send_one(f, make_frame(&frame, a, x, 7)) == 2);
+	CHECK(send_one(f, make_frame(&frame, a, x, 0)) == 3); /* VLAN 0 is not any VLAN */
+	CHECK(send_one(f, make_frame(&frame, x, x, 0)) == 2);
 	CHECK(send_one(f, make_frame(&frame, x, x, -1)) == 2);
 	send_one(f, make_frame(&frame, all, x, -1));
 	CHECK(received[0] == 1 && received[1] == 0 && received[2] == 1);

@@ -90,7 +90,7 @@ match_parse(struct match *match, char *const *words, unsigned int n)
 {
 	unsigned int i;
 
-	memset(match, 0, sizeof(*match));
+	*match = (struct match){ .vlan = MATCH_ANY_VLAN };
 	for (i = 0; i < n; i++)
 		if (!parse_word(match, words[i]))
 			return false;

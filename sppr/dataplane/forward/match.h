@@ -7,7 +7,7 @@
 
 /* Which frames of a source a patch takes: by VLAN, by one MAC address, or by both. */
 
-#define MATCH_ANY_VLAN 0
+#define MATCH_ANY_VLAN 0x1000
 #define MATCH_UNTAGGED 0xfff /* VID 4095 is reserved, so it stands for frames without a tag */
 #define MATCH_STRLEN 64
 
@@ -18,7 +18,7 @@ enum match_mac {
 };
 
 struct match {
-	uint16_t vlan; /* 1 to 4094, MATCH_ANY_VLAN or MATCH_UNTAGGED */
+	uint16_t vlan; /* a VID, MATCH_ANY_VLAN or MATCH_UNTAGGED */
 	enum match_mac kind;
 	uint64_t mac; /* as a frame has it in memory: the first byte is the lowest one */
 	bool flood;   /* also take the group frames of the VLAN that no other match has: spp_vf */

@@ -282,7 +282,7 @@ void
 pcap_recorder_put_status(struct json *w)
 {
 	char text[PORT_ID_STRLEN];
-	uint64_t written = 0;
+	uint64_t written = 0, dropped = recorder.sink->port.stats->tx_drop;
 	unsigned int i;
 
 	json_array(w, "core");
@@ -301,11 +301,12 @@ pcap_recorder_put_status(struct json *w)
 		json_string(w, "filename", writer->writing ? writer->file.path : "");
 		json_end(w);
 		written += writer->written;
+		dropped += writer->dropped;
 	}
 	json_end(w);
 	json_uint(w, "received", recorder.sink->received);
 	json_uint(w, "written", written);
-	json_uint(w, "dropped", recorder.sink->port.stats->tx_drop);
+	json_uint(w, "dropped", dropped);
 }
 
 void

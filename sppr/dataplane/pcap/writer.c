@@ -59,9 +59,12 @@ write_burst(struct writer *w)
 	unsigned int i, n;
 
 	n = rte_ring_mc_dequeue_burst(w->to->ring, (void **)bufs, WRITE_BURST, NULL);
-	for (i = 0; i < n; i++)
-		if (w->writing && !write_frame(w, bufs[i]))
-			__atomic_store_n(&w->writing, false, __ATOMIC_RELEASE);
+	for (i = 0; i < n; i++) {
+		if (w->writing && write_frame(w, bufs[i]))
+			continue;
+		__atomic_store_n(&w->writing, false, __ATOMIC_RELEASE);
+		w->dropped++;
+	}
 	rte_pktmbuf_free_bulk(bufs, n);
 	return n;
 }

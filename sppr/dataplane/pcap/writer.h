@@ -28,8 +28,8 @@ struct writer {
 	uint64_t rounds; /* looks at the ring */
 	struct ring_notify notify;
 	struct lz4_file file;
-	uint64_t written;
-	bool writing; /* has a file to write to */
+	uint64_t written, dropped; /* frames */
+	bool writing;		   /* has a file to write to */
 } __rte_cache_aligned;
 
 /* Set the name of the port in the names of files: `phy0` for phy:0. */

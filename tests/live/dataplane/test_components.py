@@ -373,6 +373,8 @@ def test_full_disk_ends_the_capture_and_keeps_the_process(lab: Lab, tmp_path: Pa
         wait_for("the disk to be full", lambda: pcap.info()["status"] == "idle")
         assert "No space left on device" in process.text()
         primary.ok("probe stop probe:0")
+        info = wait_for("all frames", lambda: (i := pcap.info())["received"] == i["written"] + i["dropped"] and i)
+        assert info["written"] and info["dropped"]
         assert pcap.error("start") == "error occur"
         for path in disk.iterdir():
             path.unlink()
