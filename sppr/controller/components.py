@@ -110,7 +110,7 @@ def _port(panel: PatchPanel, target: Target, uid: str) -> str:
     """Return the port as the process knows it. Raise BadValue for a type that a component of it does not have."""
     if uid.partition(":")[0] not in PORT_TYPES and not panel.process(target).is_sppr:
         raise BadValue(f"{uid}: a component has only ports of {', '.join(PORT_TYPES)}", hint="port add ring:0 rx NAME")
-    return panel.port_of_nic(uid)
+    return panel.port_of_nic(target, uid)
 
 
 def rest_form(status: Mapping[str, object], kind: str) -> dict[str, object]:

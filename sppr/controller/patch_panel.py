@@ -159,24 +159,24 @@ class PatchPanel:
         if before == "running" and state_of(await self.status(target)) == "idling":
             await self.forward(target, start=True)
 
-    def port_of_nic(self, uid: str) -> str:
+    def port_of_nic(self, target: Target, uid: str) -> str:
         """Return the port that ``phy:N`` stands for: in a lab of our data plane without NICs, port N of the primary.
 
-        So SPP's recipes, which are written for NICs, play on TAP interfaces. Any other port stands for itself.
+        So SPP's recipes, which are written for NICs, play on TAP interfaces. A guest has NICs of its own. Any other
+        port stands for itself.
         """
-        primary = self.server.primary
-        number = uid.removeprefix("phy:")
-        rows = primary.status.get("phy_ports") if primary is not None and primary.is_sppr else None
-        if not uid.startswith("phy:") or not number.isdecimal() or not isinstance(rows, list):
+        primary, number = self.server.primary, uid.removeprefix("phy:")
+        if not uid.startswith("phy:") or not number.isdecimal() or self.process(target).vm_id:
             return uid
-        ports = [str(row.get("port", "")) for row in rows if isinstance(row, dict)]
+        rows = primary.status.get("phy_ports") if primary is not None and primary.is_sppr else None
+        ports = [str(row.get("port", "")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         if int(number) >= len(ports) or any(port.startswith("phy:") for port in ports):
             return uid
         return ports[int(number)]
 
     async def patch(self, target: Target, src: object, dst: object) -> None:
         """Patch ``src`` to ``dst``, one way. The port numbers that classic SPP shows are accepted, too."""
-        uids = [str(uid) if is_ethdev_number(uid) else self.port_of_nic(_uid(uid)) for uid in (src, dst)]
+        uids = [str(uid) if is_ethdev_number(uid) else self.port_of_nic(target, _uid(uid)) for uid in (src, dst)]
         await self._change(target, "patch", *uids)
 
     async def reset(self, target: Target) -> None:
@@ -188,7 +188,7 @@ class PatchPanel:
 
         Upstream SPP has no such command: all patches of the process are reset, and the other patches restored.
         """
-        uid = self.port_of_nic(_uid(src))
+        uid = self.port_of_nic(target, _uid(src))
         if self.process(target).is_sppr:
             await self._change(target, "patch", "reset", uid)
             return

@@ -204,7 +204,7 @@ def test_changes_under_traffic_lose_no_frame(vf: Results) -> None:
     vf.ok("classifier_table add mac default nullpmd:2", f"classifier_table add mac {A} ring:0")
     vf.ok(f"component start fwd {second} forward", "port add ring:0 rx fwd", "port add probe:1 tx fwd")
     vf.ok("probe expect probe:1 flow=1 key=9")
-    vf.ok(f"probe start probe:0 flow=1 key=9 count=200000 rate=200000 dst_mac={A}")
+    vf.ok(f"probe start probe:0 flow=1 key=9 count=200000 rate=200000 window=256 peer=1 dst_mac={A}")
     changes = 0
     while vf.probe("probe:0", "source")["running"]:
         vf.ok(f"classifier_table add mac {B} nullpmd:1", f"classifier_table del mac {B} nullpmd:1")

@@ -1,13 +1,16 @@
 """Statuses of every SPP release, as docs/spp-protocol.md prints them, and the commands of each release."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from sppr.controller import components
 from sppr.controller.errors import BadValue
+from sppr.controller.patch_panel import PatchPanel
 from sppr.controller.server import dialect
 from sppr.controller.server.reply import Reply
+from sppr.spp.names import Target
 
 CONVERTED = {
     "client-id": 2,
@@ -141,3 +144,26 @@ def test_a_status_shows_forwarding() -> None:
     assert not dialect.shows_change(running, "add", ["ring:5"]) and dialect.shows_change(running, "del", ["ring:5"])
     with pytest.raises(ValueError):
         dialect.shows_change(running, "patch", ["phy:0"])
+
+
+@pytest.mark.parametrize(
+    ("client_id", "uid", "ports", "expected"),
+    [
+        (1, "phy:1", ("tap:0", "tap:1"), "tap:1"),
+        (1, "phy:2", ("tap:0", "tap:1"), "phy:2"),
+        (1, "phy:0nq1", ("tap:0",), "phy:0nq1"),
+        (1, "ring:0", ("tap:0",), "ring:0"),
+        (1, "phy:0", ("tap:0", "phy:0"), "phy:0"),
+        (11, "phy:0", ("tap:0", "tap:1"), "phy:0"),
+    ],
+)
+def test_phy_stands_for_a_port_of_a_primary_without_nics(
+    client_id: int, uid: str, ports: tuple[str, ...], expected: str
+) -> None:
+    """A guest, here the VM 11, has NICs of its own."""
+    primary = SimpleNamespace(is_sppr=True, status={"phy_ports": [{"port": port} for port in ports]})
+    secondaries = {number: SimpleNamespace(kind="nfv", vm_id=vm) for number, vm in ((1, 0), (11, 11))}
+    panel = PatchPanel(SimpleNamespace(primary=primary, secondaries=secondaries))
+    assert panel.port_of_nic(Target("nfv", client_id), uid) == expected
+    primary.is_sppr = False
+    assert panel.port_of_nic(Target("nfv", client_id), uid) == uid
