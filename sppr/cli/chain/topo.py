@@ -145,8 +145,12 @@ def _own_patches(wiring: Wiring, name: str) -> list[dict[str, str]]:
 
 def _read(addresses: Sequence[Address]) -> list[ProcessStatus]:
     """Return the processes of all controllers with their status. The status is empty if a process does not answer."""
-    clients = [ControlClient(address, timeout=TIMEOUT) for address in addresses]
-    asked = [(client, target) for client in clients for process in client.processes() if (target := target_of(process))]
+    asked = [
+        (ControlClient(address, timeout=TIMEOUT), target)
+        for address in addresses
+        for process in ControlClient(address).processes()  # spp.py types at its prompt, which takes longer
+        if (target := target_of(process))
+    ]
     with ThreadPoolExecutor(max_workers=min(16, len(asked)) or 1) as pool:
         answers = list(pool.map(lambda pair: _status(pair[0], str(pair[1])), asked))
     found = zip(asked, answers, strict=True)

@@ -135,6 +135,7 @@ def test_thousand_changes_do_not_disturb_traffic(lab: Lab, workers: int) -> None
     assert primary.status()["ring_ports"][0]["tx_drop"] == 0
 
 
+@pytest.mark.timeout(400)  # clang builds the fuzzers first
 def test_parser_under_libfuzzer(programs: None) -> None:
     """A short run; `make -C sppr/dataplane fuzz` is the long one."""
     if shutil.which("clang") is None:
