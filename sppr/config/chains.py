@@ -106,14 +106,33 @@ def _paths(config: "Config", line_of: LineOf) -> Iterator[Problem]:
             elif 0 < place < len(chain.path) - 1:
                 what = f"{element}: a port may only be an end of the chain"
                 yield Problem(at, what, "end the chain there, and begin another one behind it")
-            elif element in owner:
-                other = owner[element]
-                twice = other[1] == name
-                what = f"{element} is {'an end twice' if twice else f'already an end of chain {other[1]}'}"
-                fix = "use two ports" if twice else "give each chain ports of its own"
-                yield Problem(at, what + at_line(line_of(other)), fix)
-            else:
+            elif element not in owner:
                 owner[element] = at
+            elif (other := owner[element])[1] == name:
+                yield Problem(at, f"{element} is an end twice{at_line(line_of(other))}", "use two ports")
+            elif chain.match is None or config.chains[str(other[1])].match is None:
+                what = f"{element} is already an end of chain {other[1]}{at_line(line_of(other))}"
+                yield Problem(at, what, "give each chain ports of its own, or both of them a match:")
+
+
+def _matches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
+    """Check that the matches of chains at a shared end differ, and that a chain with a match has an end for it."""
+    seen: dict[tuple[str, str], Path] = {}
+    for name, chain in config.chains.items():
+        key: Path = ("chains", name, "match")
+        if chain.match is None or len(chain.path) < 2:
+            continue
+        entries = [(chain.path[0], chain.match_words())]
+        if chain.direction == "both":
+            entries.append((chain.path[-1], chain.match_words(reverse=True)))
+        entries = [entry for entry in entries if is_port(entry[0])]
+        if not entries:
+            what = "no frames enter this chain at a port, so there is nothing to classify"
+            yield Problem(key, what, "leave match out, or end the chain at a port")
+        for port, words in entries:
+            if (other := seen.setdefault((port, words), key)) != key:
+                what = f"chain {other[1]} takes the same frames of {port} ({words}){at_line(line_of(other))}"
+                yield Problem(key, what, "give each chain that shares an end a match of its own")
 
 
 def _vm_element(config: "Config", chain: "Chain", place: int, at: Path) -> Iterator[Problem]:
@@ -240,6 +259,8 @@ def _patches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
                     at, f"{part}: this lab has no such forwarding part", f"parts that do: {', '.join(sorted(known))}"
                 )
             source = text.partition(" -> ")[0]
+            if part.startswith("vm_") and " " in source:
+                yield Problem(at, f"{part}: a guest has no patches for some frames of a port", "leave the match out")
             if (part, source) in seen:
                 what = f"{source} of {part} is already patched{at_line(line_of(seen[part, source]))}"
                 yield Problem(at, what, "a source has one destination: keep one of them")
@@ -257,6 +278,9 @@ def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
                 yield Problem(
                     ("chains", name, "path", place), what, "use a vhost VM, or our own data plane: no spp.dir"
                 )
+        if chain.match is not None:
+            what = "nfv of an upstream SPP tree cannot classify frames"
+            yield Problem(("chains", name, "match"), what, "leave match out, or use our own data plane: no spp.dir")
         for port in chain.ends:
             what = (
                 "taps of an upstream SPP tree stay in the namespace of the host (their frames disconnect its primary)"
@@ -265,5 +289,5 @@ def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[["Config", LineOf], Iterator[Problem]], ...] = (
-    _paths, _enough_ports, _via, _functions, _ends, _patches, _upstream,
+    _paths, _matches, _enough_ports, _via, _functions, _ends, _patches, _upstream,
 )  # fmt: skip

@@ -9,7 +9,20 @@ from sppr.config.rules import MAX_LCORE
 
 PATCH = "write '- sec1: tap:0 -> ring:0', a part and one patch"
 VDEV = "write it as net_tap0,iface=vtap0"
-_INTS = ("id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary")
+MATCH = "use one of: default, {vlan: 100}, {dst_mac: '02:00:00:00:00:21'}"
+_INTS = (
+    "vlan",
+    "id",
+    "pri_port",
+    "sec_port",
+    "rest_port",
+    "ssh_port",
+    "rings",
+    "vhosts",
+    "channels",
+    "cores",
+    "secondary",
+)
 
 
 def of_value(path: KeyPath, given: object) -> str:
@@ -28,6 +41,7 @@ def of_value(path: KeyPath, given: object) -> str:
         "allow": "write networks such as [192.168.1.0/24]",
         "network": "use one of: restricted, open",
         "vdevs": VDEV,
+        "match": MATCH,
         "address": "write it as 10.20.0.1/24",
     }
     return fixes.get(key, "see docs/conf.md")
@@ -79,6 +93,8 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
         return "write 'NAME: {path: [tap:0, vm_v11, tap:1]}' lines below chains:, indented"
     if path[0] == "chains" and path[-1] == "functions":
         return "write {vm_v11: guest}"
+    if path[0] == "chains" and path[-1] == "match":
+        return MATCH
     if path[0] == "chains":
         return "write {tap:0: {netns: client, address: 10.20.0.1/24}}"
     if isinstance(path[-1], int):
@@ -105,6 +121,8 @@ def of_pattern(path: KeyPath) -> str:
         return "write an absolute path without spaces"
     if path[-1] == "dir":
         return "write a path"
+    if path[-1] == "dst_mac":
+        return "write it as 02:00:00:00:00:21"
     if path[-1] == "base":
         return "write a file name only; the folder goes to images.dir"
     if path[-1] in ("file_prefix", "target", "netns"):

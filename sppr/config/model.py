@@ -1,87 +1,17 @@
 """The model of conf.yml. Models are frozen and refuse unknown keys. Every default is a value that works.
 
 The five sections of the file of 2017 (controller, primary, secondaries, vms_ring, vms_vhost) keep their names and keys.
-Scalars arrive as written (see ``load``), so a mask means the same quoted or not. The descriptions are the text of
+Scalars arrive as written (see ``values``), so a mask means the same quoted or not. The descriptions are the text of
 docs/conf.md (``make docs``).
 """
 
-import os
-import re
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from sppr import units
+from sppr.config import values
+from sppr.config.values import FilePrefix, Id, Int, Mask, Mib, Name, NetnsName, Network, Port, UserName, Vdev, Yes
 from sppr.units import SppVersion
-
-
-def _mask(value: object) -> object:
-    """Parse a mask as text. A YAML 1.1 loader would have converted it to decimal."""
-    if isinstance(value, str) and re.fullmatch(r"0[bB][01]{2,}", value):
-        raise ValueError(f"{value[:40]!r} is binary to YAML and hexadecimal to DPDK")
-    return units.parse_mask(value) if isinstance(value, str) else value
-
-
-def _mib(value: object) -> object:
-    return units.parse_mib(value) if isinstance(value, str) else value
-
-
-def _host(value: str) -> str:
-    """Check a dotted IPv4 address. SPP's ``-s`` never connects to a name (docs/spp-protocol.md, Command lines)."""
-    try:
-        return str(IPv4Address("127.0.0.1" if value == "localhost" else value))
-    except ValueError:
-        raise ValueError(f"{value!r} is not a dotted IPv4 address, the only form SPP's -s takes") from None
-
-
-def _network(value: str) -> str:
-    try:
-        return str(IPv4Network(value))
-    except ValueError as error:
-        raise ValueError(f"{value[:40]!r} is not an IPv4 network: {error}") from None
-
-
-def _no_comma_words(value: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][!-~]*", value) is None:
-        raise ValueError(f"{value!r} is not one EAL device argument such as net_tap0,iface=vtap0")
-    return value
-
-
-def _decimal(value: object) -> object:
-    """Refuse what int() would accept in addition to decimal digits: 1_0, and digits of other scripts."""
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) is None:
-        raise ValueError(f"{value[:40]!r} is not a whole number")
-    return value
-
-
-def _folder(value: str) -> str:
-    return os.path.normpath(value)
-
-
-#: The booleans of YAML 1.1, in lower case.
-BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-
-
-def _yes(value: object) -> object:
-    """Parse a boolean of YAML 1.1, which arrives as text."""
-    if isinstance(value, str) and value.lower() not in BOOLEANS:
-        raise ValueError(f"{value[:40]!r} is neither true nor false")
-    return BOOLEANS[value.lower()] if isinstance(value, str) else value
-
-
-Int = Annotated[int, BeforeValidator(_decimal)]
-Yes = Annotated[bool, BeforeValidator(_yes)]
-Mask = Annotated[int, BeforeValidator(_mask), Field(ge=0)]
-Mib = Annotated[int, BeforeValidator(_mib)]
-Id = Annotated[Int, Field(ge=1, le=127)]
-Port = Annotated[Int, Field(ge=1, le=65535)]
-UserName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
-Network = Annotated[str, AfterValidator(_network)]
-Vdev = Annotated[str, AfterValidator(_no_comma_words)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
-FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
-
 
 SecondaryType = Literal["nfv", "vf", "mirror", "pcap"]
 
@@ -124,12 +54,12 @@ _RESTART = "restart policy of this part alone, in the same forms as `restart`"
 class Controller(_Section):
     """The addresses of the controller, and who may connect to them."""
 
-    host: Annotated[str, AfterValidator(_host)] = _key(
+    host: Annotated[str, AfterValidator(values.host)] = _key(
         "127.0.0.1", "address for SPP processes; dotted IPv4, the only form that SPP's `-s` takes"
     )
     pri_port: Port = _key(5555, "port for the primary")
     sec_port: Port = _key(6666, "port for secondaries")
-    rest_host: Annotated[str, AfterValidator(_host)] = _key("127.0.0.1", "address for REST")
+    rest_host: Annotated[str, AfterValidator(values.host)] = _key("127.0.0.1", "address for REST")
     rest_port: Annotated[Int, Field(ge=0, le=65535)] = _key(
         7777, "port for REST v1 ([controller.md](controller.md)); `0` disables it. Labs side by side need a port each"
     )
@@ -177,7 +107,7 @@ class Secondary(_Section):
     port: Annotated[str, Field(pattern=r"^(phy|ring|tap):[0-9]{1,3}$")] = _key(
         "phy:0", "port that an spp_pcap captures; in a lab without NICs `phy:N` is port N of the primary"
     )
-    out_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] | None = _key(
+    out_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(values.folder)] | None = _key(
         None, "folder of the captures of an spp_pcap; /tmp by default"
     )
     restart: Restarting | None = _key(None, _RESTART)
@@ -253,22 +183,6 @@ class Step(_Section):
     )
 
 
-def _interface(value: str) -> str:
-    """Check an address in the form that spp_primary takes: dotted decimal, and a prefix length in decimal."""
-    if re.fullmatch(r"[0-9.]{7,15}/([1-9]|[12][0-9]|30)", value) is None:
-        raise ValueError(f"{value[:40]!r} is not an IPv4 address with a prefix length from 1 to 30")
-    try:
-        found = IPv4Interface(value)
-    except ValueError as error:
-        raise ValueError(f"{value[:40]!r} is not an IPv4 address with a prefix length: {error}") from None
-    if found.ip.is_loopback or found.ip.is_multicast or found.ip.is_reserved or found.ip in IPv4Network("0.0.0.0/8"):
-        raise ValueError(f"{value[:40]!r} is not an address that an interface can have")
-    if found.ip in (found.network.network_address, found.network.broadcast_address):
-        raise ValueError(f"{value[:40]!r} is the address of the network itself, or its broadcast address")
-    return value
-
-
-NetnsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 Element = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -279,9 +193,32 @@ class End(_Section):
         ..., "the tap is moved into the network namespace `<session>-NAME`, which `wakeup` creates and `down` removes; "
         "taps of the primary only"
     )  # fmt: skip
-    address: Annotated[str, AfterValidator(_interface)] | None = _key(
+    address: Annotated[str, AfterValidator(values.interface)] | None = _key(
         None, "address of the tap in its namespace, such as `10.20.0.1/24`"
     )
+
+
+class Match(_Section):
+    """The frames of a chain: those of a VLAN, those to a MAC address, or those of both. Without a key: ``default``."""
+
+    vlan: Annotated[Int, Field(ge=1, le=4094)] | None = _key(None, "VLAN id of the frames, in both directions")
+    dst_mac: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$")] | None = _key(
+        None, "destination address of the frames; in the reverse direction their source address"
+    )
+
+    def words(self, *, reverse: bool = False) -> str:
+        """Return the match of a direction as the data plane takes it: ``vlan=100 dst_mac=02:00:00:00:00:21``."""
+        vlan = f"vlan={self.vlan}" if self.vlan is not None else ""
+        mac = f"{'src' if reverse else 'dst'}_mac={self.dst_mac.lower()}" if self.dst_mac is not None else ""
+        return " ".join(filter(None, (vlan, mac)))
+
+
+def _match(value: object) -> object:
+    if isinstance(value, str) and value != "default":
+        raise ValueError(f"{value[:40]!r} is not known")
+    if value == {}:
+        raise ValueError("without a key it takes no frames")
+    return Match() if value == "default" else value
 
 
 class Chain(_Section):
@@ -297,16 +234,28 @@ class Chain(_Section):
     functions: dict[str, Literal["spp_vm", "guest"]] = _key(
         {}, "`{vm_v11: guest}`: in that VM, software of the guest forwards instead of spp_vm"
     )
+    match: Annotated[Match, BeforeValidator(_match)] | None = _key(
+        None,
+        "the frames of the chain, such as `{vlan: 100}`: chains with `match` may share their ends; `default`: the "
+        "frames that no other chain of an end takes. By default a chain takes all frames of its ends",
+    )
     ends: dict[str, End] = _key(
         {}, "taps at the ends that get a network namespace, by port: `{tap:0: {netns: client}}`"
     )
 
+    def match_words(self, *, reverse: bool = False) -> str:
+        """Return the match of a direction: words of the data plane, ``default``, or "" for all frames."""
+        return "" if self.match is None else self.match.words(reverse=reverse) or "default"
+
 
 _UID = r"[a-z]{1,10}:[0-9]{1,3}(nq[0-9]{1,3})?"
+_MAC = r"(dst|src)_mac=[0-9a-f]{2}(:[0-9a-f]{2}){5}"
+_VLAN = r"([1-9][0-9]{0,2}|[123][0-9]{3}|40[0-8][0-9]|409[0-4])"
+_SOURCE = rf"{_UID}( vlan={_VLAN})?( {_MAC})?"
 PatchPart = Annotated[str, Field(pattern=r"^(pri|sec[1-9][0-9]{0,2}|vm_[rv][1-9][0-9]{0,2})$")]
-PatchText = Annotated[str, Field(pattern=rf"^({_UID} -> {_UID}|{_UID}|idle)$")]
-#: One entry of ``patches:``: a part, and ``tap:0 -> ring:0``; a port alone, which is added; or ``idle``, which means
-#: that the part does not forward.
+PatchText = Annotated[str, Field(pattern=rf"^({_SOURCE} -> {_UID}|{_UID}|idle)$")]
+#: One entry of ``patches:``: a part, and ``tap:0 -> ring:0`` or ``tap:0 vlan=100 -> ring:0``; a port alone, which is
+#: added; or ``idle``, which means that the part does not forward.
 PatchLine = Annotated[dict[PatchPart, PatchText], Field(min_length=1, max_length=1)]
 
 
@@ -334,7 +283,7 @@ class Spp(_Section):
     file_prefix: FilePrefix | None = _key(
         None, "EAL `--file-prefix` of all processes of the lab; the name of the session by default"
     )
-    sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=95), AfterValidator(_folder)] | None = _key(
+    sock_dir: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=95), AfterValidator(values.folder)] | None = _key(
         None,
         "folder of vhost-user sockets `sockN`, memif sockets, regions `ivshmemN` and the files of `pcap:N`; by default "
         "the run directory of the session, with `spp.dir` /tmp, the only folder that SPP's programs know. In a folder "
@@ -370,7 +319,7 @@ class Config(_Section):
     images: Images = Images()
     provision: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     spp: Spp = Spp()
-    hugepages: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(_folder)] = _key(
+    hugepages: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=255), AfterValidator(values.folder)] = _key(
         "/dev/hugepages", "mount point of hugetlbfs"
     )
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from sppr.config import model
+from sppr.config import model, values
 
 #: The file beside conf.yml, and the first line of a conf.yml that refers to it.
 FILE = "conf.schema.json"
@@ -22,18 +22,18 @@ MODELINE = f"# yaml-language-server: $schema={FILE}"
 
 #: Validator of the model -> the texts that it accepts. The pattern does not apply to a number of YAML.
 _NUMBERS: dict[Any, str] = {
-    model._decimal: "^-?[0-9]{1,18}$",
-    model._mask: r"^(?!0[bB][01]{2,}$)\s*(0[xX])?[0-9a-fA-F]+\s*$",
-    model._mib: r"^\s*[0-9]{1,12}\s*[kKmMgG]?(i?[bB])?\s*$",
-    model._yes: f"^({'|'.join(''.join(f'[{c}{c.upper()}]' for c in word) for word in model.BOOLEANS)})$",
+    values.decimal: "^-?[0-9]{1,18}$",
+    values.mask: r"^(?!0[bB][01]{2,}$)\s*(0[xX])?[0-9a-fA-F]+\s*$",
+    values.mib: r"^\s*[0-9]{1,12}\s*[kKmMgG]?(i?[bB])?\s*$",
+    values.yes: f"^({'|'.join(''.join(f'[{c}{c.upper()}]' for c in word) for word in values.BOOLEANS)})$",
 }
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
 _TEXTS: dict[Any, str] = {
-    model._host: f"^({_IPV4}|localhost)$",
-    model._network: rf"^{_IPV4}(/([0-9]|[12][0-9]|3[0-2]|{_IPV4}))?$",
-    model._interface: rf"^{_IPV4}/([1-9]|[12][0-9]|30)$",
-    model._no_comma_words: "^[A-Za-z0-9][!-~]*$",
+    values.host: f"^({_IPV4}|localhost)$",
+    values.network: rf"^{_IPV4}(/([0-9]|[12][0-9]|3[0-2]|{_IPV4}))?$",
+    values.interface: rf"^{_IPV4}/([1-9]|[12][0-9]|30)$",
+    values.no_comma_words: "^[A-Za-z0-9][!-~]*$",
 }
 #: A number with an optional fraction and exponent, as a quoted text.
 _FLOAT = r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"
@@ -52,6 +52,8 @@ class _Generator(GenerateJsonSchema):
             return found | {"type": [found["type"], "string"], "pattern": _NUMBERS[function]}
         if function is model._restart:
             return {"anyOf": [{"type": "string", "enum": list(model.POLICIES)}, found]}
+        if function is model._match:
+            return {"anyOf": [{"type": "string", "enum": ["default"]}, found | {"minProperties": 1}]}
         if function is model._step:
             return {"anyOf": [{"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 10000}, found]}
         return found
@@ -116,7 +118,7 @@ def _tidy(node: Any) -> Any:
     node = {_BOUNDS.get(key, key): value for key, value in node.items() if key != "title"}
     if not _is_scalar(node.get("default")) or node["default"] is None:
         node.pop("default", None)
-    if "pattern" in node and node["pattern"] == _NUMBERS[model._mask] and "default" in node:
+    if "pattern" in node and node["pattern"] == _NUMBERS[values.mask] and "default" in node:
         node["default"] = f"0x{node['default']:02X}"
     _each(node, _tidy)
     if "anyOf" in node:

@@ -17,6 +17,7 @@ from sppr.controller import components
 from sppr.controller.errors import NoAnswer, NotConnected
 from sppr.controller.server.process import ConnectedProcess
 from sppr.controller.server.server import Server
+from sppr.spp import match
 
 #: Seconds for which a sample counts as current. Views refresh once a second.
 MAX_AGE = 0.9
@@ -242,12 +243,24 @@ def _entry(process: ConnectedProcess, base: Mapping[str, Any], interval: float) 
 
 
 def _patches(status: Mapping[str, Any]) -> list[list[str]]:
-    """Return the patches as ``[src, dst]``. A component of vf or mirror is one from each rx port to each tx port."""
-    found = [[_uid(patch.get("src")), _uid(patch.get("dst"))] for patch in _dicts(status.get("patches"))]
+    """Return the patches as ``[src, dst]``, or ``[src, dst, match]`` if it takes only some frames of its source.
+
+    A component of vf or mirror is a patch from each rx port to each tx port.
+    """
+    found = [_patch(patch) for patch in _dicts(status.get("patches"))]
     for component in _dicts(status.get("components")):
         rx, tx = (_uids([row.get("port") for row in _dicts(component.get(key))]) for key in ("rx_port", "tx_port"))
         found += [[src, dst] for src in rx for dst in tx]
     return [ends for ends in found if all(ends)]
+
+
+def _patch(patch: Mapping[str, Any]) -> list[str]:
+    ends = [_uid(patch.get("src")), _uid(patch.get("dst"))]
+    try:
+        words = match.canonical(str(patch.get("match", "")).split())
+    except ValueError:
+        return ["", ""]
+    return [*ends, words] if words else ends
 
 
 def _port(row: Mapping[str, Any] | None, base: Mapping[str, Any] | None, interval: float) -> dict[str, Any]:

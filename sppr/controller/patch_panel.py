@@ -17,6 +17,7 @@ from sppr.controller.server import dialect
 from sppr.controller.server.process import MAX_COMMAND_SIZE, ConnectedProcess
 from sppr.controller.server.reply import Reply
 from sppr.controller.server.server import Server
+from sppr.spp import match
 from sppr.spp.names import Target, check_uid, is_ethdev_number, printable
 
 _NFV_KINDS = ("nfv", "vm")
@@ -174,23 +175,41 @@ class PatchPanel:
             return uid
         return ports[int(number)]
 
-    async def patch(self, target: Target, src: object, dst: object) -> None:
-        """Patch ``src`` to ``dst``, one way. The port numbers that classic SPP shows are accepted, too."""
+    async def patch(self, target: Target, src: object, dst: object, words: str = "") -> None:
+        """Patch ``src`` to ``dst``, one way. ``words``: a match, so that the patch takes only these frames.
+
+        The port numbers that classic SPP shows are accepted, too.
+        """
         uids = [str(uid) if is_ethdev_number(uid) else self.port_of_nic(target, _uid(uid)) for uid in (src, dst)]
-        await self._change(target, "patch", *uids)
+        await self._change(target, "patch", *uids, *self._match(target, words).split())
+
+    def _match(self, target: Target, words: str) -> str:
+        """Return a match in its canonical form. Raise BadValue if it is not valid, or not for this process."""
+        try:
+            found = match.canonical(words.split())
+        except ValueError as error:
+            raise BadValue(str(error)) from None
+        process = self.process(target)
+        if found and (not process.is_sppr or process.vm_id):
+            what = f"{found}: {'a guest' if process.vm_id else 'upstream SPP'} has no patches for some frames of a port"
+            raise BadValue(what, hint="a secondary or the primary of our own data plane has them")
+        return found
 
     async def reset(self, target: Target) -> None:
         """Remove every patch, and keep the ports."""
         await self._change(target, "patch", "reset")
 
-    async def disconnect(self, target: Target, src: object) -> None:
-        """Remove the patch from ``src``.
+    async def disconnect(self, target: Target, src: object, words: str = "") -> None:
+        """Remove the patches from ``src``. ``words``: only the patch with this match; ``default``: only the patch
+        without a match.
 
         Upstream SPP has no such command: all patches of the process are reset, and the other patches restored.
         """
         uid = self.port_of_nic(target, _uid(src))
-        if self.process(target).is_sppr:
-            await self._change(target, "patch", "reset", uid)
+        process = self.process(target)
+        selected = words if words == match.DEFAULT else self._match(target, words)
+        if process.is_sppr:
+            await self._change(target, "patch", "reset", uid, *selected.split())
             return
         before = verify.parse_state(await self.status(target))
         await self.reset(target)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sppr.controller.errors import BadValue
+from sppr.spp import match
 from sppr.spp.names import Target
 
 #: Port types that upstream SPP processes with a JSON status can add and delete. With any other type they answer success
@@ -19,7 +20,7 @@ UPSTREAM_DELETES = ("ring", "vhost", "pcap", "nullpmd", "memif")
 
 @dataclass(frozen=True)
 class PanelState:
-    """The ports, patches (src -> dst) and state of a process.
+    """The ports, patches (source -> dst, see ``spp.match``) and state of a process.
 
     ``forwards``: the status has all of these. The status of an upstream primary up to 18.08.4, or without a worker
     lcore, lists only its pipes.
@@ -46,7 +47,7 @@ def parse_state(status: Mapping[str, object]) -> PanelState | None:
     names = {_uid(port) for port in ports} if isinstance(ports, list) else set()
     names |= {f"pipe:{p.get('id')}" for p in pipes if isinstance(p, dict)} if isinstance(pipes, list) else set()
     found = [p for p in patches if isinstance(p, dict)] if isinstance(patches, list) else []
-    pairs = {_uid(p.get("src")): _uid(p.get("dst")) for p in found}
+    pairs = {match.source(_uid(p.get("src")), str(p.get("match") or "")): _uid(p.get("dst")) for p in found}
     state = inner.get("status")
     return PanelState(frozenset(names), pairs, state if isinstance(state, str) and forwards else "", forwards)
 
@@ -62,14 +63,17 @@ def expected(before: PanelState, verb: str, args: Sequence[str]) -> PanelState:
         case ("add", port, *_):
             return replace(before, ports=before.ports | {port})
         case ("del", port):
-            left = {src: dst for src, dst in before.patches.items() if port not in (src, dst)}
+            left = {src: dst for src, dst in before.patches.items() if port not in (match.port_of(src), dst)}
             return replace(before, ports=before.ports - {port}, patches=left)
         case ("patch", "reset"):
             return replace(before, patches={})
-        case ("patch", "reset", src):
-            return replace(before, patches={s: dst for s, dst in before.patches.items() if s != src})
-        case ("patch", src, dst):
-            return replace(before, patches={**before.patches, src: dst})
+        case ("patch", "reset", port):
+            return replace(before, patches={s: d for s, d in before.patches.items() if match.port_of(s) != port})
+        case ("patch", "reset", port, *words):
+            src = match.source(port, " ".join(words))
+            return replace(before, patches={s: d for s, d in before.patches.items() if s != src})
+        case ("patch", port, dst, *words):
+            return replace(before, patches={**before.patches, match.source(port, " ".join(words)): dst})
     return replace(before, state="running" if verb == "forward" else "idling")
 
 

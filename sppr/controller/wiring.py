@@ -8,6 +8,7 @@ only if a command added it, and a status without patches and forwarding counts a
 from dataclasses import dataclass, field
 from typing import Any
 
+from sppr.spp import match
 from sppr.spp.names import check_uid
 
 #: Port types that exist from the start of a process or not at all. A port of any other type in the status of a process
@@ -23,7 +24,7 @@ class Wiring:
     """The wiring that a process is to have.
 
     - ``ports``: added ports, each with the words that follow it in ``add`` (the two rings of a pipe).
-    - ``patches``: source -> destination.
+    - ``patches``: source -> destination. A source may have a match (``spp.match``).
     - ``running``: it forwards.
     - ``refused``: commands of the last restore that the process refused. Their ports and patches stay recorded.
     - ``restore_incomplete``: a restore was interrupted, so the next status shows only a part of the wiring.
@@ -45,13 +46,15 @@ class Wiring:
                 self.ports[port] = rings
             case ["del", port]:
                 self.ports.pop(port, None)
-                self.patches = {src: dst for src, dst in self.patches.items() if port not in (src, dst)}
+                self.patches = {src: dst for src, dst in self.patches.items() if port not in (match.port_of(src), dst)}
             case ["patch", "reset"]:
                 self.patches.clear()
-            case ["patch", "reset", src]:
-                self.patches.pop(src, None)
-            case ["patch", src, dst] if not src.isdecimal() and not dst.isdecimal():
-                self.patches[src] = dst
+            case ["patch", "reset", port]:
+                self.patches = {src: dst for src, dst in self.patches.items() if match.port_of(src) != port}
+            case ["patch", "reset", port, *words]:
+                self.patches.pop(match.source(port, " ".join(words)), None)
+            case ["patch", port, dst, *words] if not port.isdecimal() and not dst.isdecimal():
+                self.patches[match.source(port, " ".join(words))] = dst
             case ["forward" | "stop" as verb]:
                 self.running = verb == "forward"
         self.refused = [line for line in self.refused if self._is_wanted(line)]
@@ -62,7 +65,7 @@ class Wiring:
         """
         refused = set(self.refused)
         self.running = status.running
-        refused_patches = {src: dst for src, dst in self.patches.items() if f"patch {src} {dst}" in refused}
+        refused_patches = {src: dst for src, dst in self.patches.items() if _patch(src, dst) in refused}
         self.patches = refused_patches | status.patches
         self.ports = {
             port: rings
@@ -78,15 +81,15 @@ class Wiring:
         them.
         """
         adds = [" ".join(["add", port, *rings]) for port, rings in self.ports.items() if port not in status.ports]
-        patches = [f"patch {src} {dst}" for src, dst in self.patches.items() if status.patches.get(src) != dst]
+        patches = [_patch(src, dst) for src, dst in self.patches.items() if status.patches.get(src) != dst]
         return adds + patches + ["forward"] * (self.running and not status.running)
 
     def _is_wanted(self, command: str) -> bool:
         match command.split():
             case ["add", port, *_]:
                 return port in self.ports
-            case ["patch", src, dst]:
-                return self.patches.get(src) == dst
+            case ["patch", port, dst, *words]:
+                return self.patches.get(match.source(port, " ".join(words))) == dst
             case _:
                 return self.running
 
@@ -115,10 +118,21 @@ def observe(status: dict[str, Any]) -> ObservedWiring | None:
     try:
         pipes = [f"pipe:{pipe['id']}" for pipe in status.get("pipes", [])]
         ports = [_port(port) for port in part.get("ports", [])]
-        patches = {_port(patch["src"]): _port(patch["dst"]) for patch in part.get("patches", [])}
+        patches = {_source(patch): _port(patch["dst"]) for patch in part.get("patches", [])}
         return ObservedWiring((*ports, *pipes), patches, part.get("status") == "running")
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+
+
+def _patch(source: str, dst: str) -> str:
+    """Return the command for a patch."""
+    port, words = match.split(source)
+    return " ".join(filter(None, ("patch", port, dst, words)))
+
+
+def _source(patch: dict[str, Any]) -> str:
+    """Return the source of a patch in a status."""
+    return match.source(_port(patch["src"]), match.canonical(str(patch.get("match", "")).split()))
 
 
 def _port(text: object) -> str:
@@ -149,8 +163,10 @@ def parse(data: Any) -> Wiring:
         if not (isinstance(found.running, bool) and isinstance(found.restore_incomplete, bool)):
             raise ValueError("running or owing is neither true nor false")
         rings = (ring for rings in found.ports.values() for ring in rings)
-        for name in (*found.ports, *rings, *found.patches, *found.patches.values()):
+        for name in (*found.ports, *rings, *map(match.port_of, found.patches), *found.patches.values()):
             check_uid(name)
+        for source in found.patches:
+            match.canonical(source.split()[1:])
         if not isinstance(found.refused, list) or not all(isinstance(line, str) for line in found.refused):
             raise ValueError(f"refused: {found.refused!r}")
     except (TypeError, AttributeError) as error:

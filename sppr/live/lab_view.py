@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sppr.lab.state import journal
+from sppr.spp import match
 
 if TYPE_CHECKING:
     from sppr.lab.chains.observe import Observed
@@ -175,14 +176,15 @@ def _observe(state: "State", processes: Mapping[str, Any]) -> "Observed":
                 for uid, row in entry["ports"].items()
                 if row["rx"] is not None
             }
-            patches = dict(entry["patches"])
+            patches = {match.source(src, *words): dst for src, dst, *words in entry["patches"]}
             running = entry["state"] == "running"
             statuses[name] = observe.ProcessStatus(frozenset(entry["ports"]), patches, running, counters)
     return observe.Observed(statuses, silent, frozenset(states.stopped_parts(state)))
 
 
 def _leg(direction: str, leg: "Leg") -> dict[str, Any]:
-    return {"direction": direction, "process": leg.process, "src": leg.src, "dst": leg.dst, "own": leg.own}
+    ends = {"src": leg.src, "dst": leg.dst}
+    return {"direction": direction, "process": leg.process, **ends, "own": leg.own}
 
 
 def _traffic(chain: "ChainWiring", processes: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,10 +194,18 @@ def _traffic(chain: "ChainWiring", processes: Mapping[str, Any]) -> dict[str, An
         row: Mapping[str, Any] = processes.get(process, {}).get("ports", {}).get(uid, {})
         return row
 
-    rates = {direction: port(legs[-1].process, legs[-1].dst).get("tx_rate") for direction, legs in chain.directions}
-    pairs = [(port(leg.process, leg.src), port(leg.process, leg.dst)) for leg in chain.legs if not leg.own]
-    known = [src["rx_drop"] + dst["tx_drop"] for src, dst in pairs if src.get("rx") is not None and "tx" in dst]
+    rates = {}
+    for direction, legs in chain.directions:
+        counted = chain.counted(legs[-1])
+        rates[direction] = port(legs[-1].process, counted[0]).get(f"{counted[1]}_rate") if counted else None
+    known = []
+    for leg in chain.legs:
+        dropped = [(port(leg.process, uid), f"{side}_drop") for uid, side in chain.own_sides(leg)]
+        if dropped and not leg.own and all(row.get(key) is not None for row, key in dropped):
+            known.append(sum(row[key] for row, key in dropped))
+    shared = chain.shared_ports
     ends = dict.fromkeys((leg.process, uid) for leg in chain.legs if not leg.own for uid in (leg.src, leg.dst))
+    ends = dict.fromkeys(end for end in ends if end[1] not in shared)
     drop_rates = [rate for rate in (port(*end).get("drop_rate") for end in ends) if rate is not None]
     return {
         "forward": rates.get("forward"),

@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
+from urllib.parse import urlencode
 
 from sppr.errors import ControlError
-from sppr.spp import http_call
+from sppr.spp import http_call, match
 from sppr.spp.names import parse_target
 
 #: An entry of ``processes()``. The primary has no client-id.
@@ -105,22 +106,27 @@ class ControlClient:
         """Delete a port of a process."""
         self._call("PUT", f"{_resource(target)}/ports", {"action": "del", "port": uid})
 
-    def patch(self, target: str, src: str, dst: str) -> None:
-        """Patch ``src`` to ``dst``, in this direction only."""
-        self._call("PUT", f"{_resource(target)}/patches", {"src": src, "dst": dst})
+    def patch(self, target: str, source: str, dst: str) -> None:
+        """Patch ``source`` to ``dst``, in this direction only. A source may have a match: ``tap:0 vlan=100``."""
+        port, words = match.split(source)
+        self._call(
+            "PUT", f"{_resource(target)}/patches", {"src": port, "dst": dst, **({"match": words} if words else {})}
+        )
 
-    def disconnect(self, target: str, src: str) -> None:
-        """Remove the patch from ``src``.
+    def disconnect(self, target: str, source: str) -> None:
+        """Remove the patch from ``source``: the patch with its match, or without one the patch that has none.
 
         SPP's own controllers have no such call. With them, all patches of the process are reset and the others created
         again.
         """
         try:
-            self._call("DELETE", f"{_resource(target)}/patches/{src}")
+            port, words = match.split(source)
+            query = urlencode({"match": words or match.DEFAULT})
+            self._call("DELETE", f"{_resource(target)}/patches/{port}?{query}")
         except ControlError as e:
             if not _is_unknown_call(e.what):
                 raise
-            self._disconnect_by_reset(target, src)
+            self._disconnect_by_reset(target, source)
 
     def _disconnect_by_reset(self, target: str, src: str) -> None:
         status = self.status(target)

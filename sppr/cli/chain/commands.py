@@ -379,4 +379,4 @@ def _leg(leg: Any) -> str:
     hop = f"hop {leg.hop}" if leg.hop else "     "
     if leg.own:
         return f"{hop}  {leg.by:8} its own software forwards from {leg.src} to {leg.dst}"
-    return f"{hop}  {leg.by:8} patch {leg.src} {leg.dst}"
+    return f"{hop}  {leg.by:8} patch {leg.src} {leg.dst}{leg.match and f' {leg.match}'}"

@@ -125,7 +125,7 @@ def lines(proof: Any) -> list[str]:
         return [*found, f"{verdict}: {', '.join(proof.shown)}"]
     found += [f"{name}  {reason}" for reason in proof.reasons]
     # A loss is located by the counters, which are the level trace.
-    located = proof.at == "reach" and proof.level > 1 and proof.verdict == "fail"
+    located = proof.at == "reach" and proof.level > 1 and proof.verdict == "fail" and " lost " in proof.reasons[0]
     return [*found, f"{verdict}: {'trace' if located else proof.at}"]
 
 

@@ -101,7 +101,7 @@ def details(plan: "Plan", flows: dict[rates.Patch, rates.Flow]) -> graph.Details
     for chain in plan.wiring.chains:
         for direction, legs in chain.directions:
             for leg in legs:
-                chains[leg.patch] = chain.name, direction == "reverse"
+                chains[leg.process, leg.src, leg.dst] = chain.name, direction == "reverse"
                 if leg.own:
                     chains[_own(leg)] = chain.name, direction == "reverse"
     names = {label: part.name for part in plan.parts for label in _labels(part)}

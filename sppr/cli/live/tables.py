@@ -176,7 +176,9 @@ class Rows:
         ports: list[Mapping[str, Any]] = []
         before, self._history = self._history, {}
         for number, process in enumerate(processes):
-            patches = dict(process["patches"])
+            patches: dict[str, str] = {}
+            for src, dst, *_ in process["patches"]:
+                patches[src] = f"{patches[src]} {dst}" if src in patches else dst
             name = of_process.get(process["name"], process["name"])
             for uid, row in process["ports"].items():
                 key = f"{process['name']}/{uid}"

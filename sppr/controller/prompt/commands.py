@@ -10,13 +10,15 @@ from typing import TypeVar
 from sppr.controller.errors import BadValue
 from sppr.controller.prompt import arguments
 from sppr.controller.prompt.request import Request
+from sppr.spp import match
 from sppr.spp.names import PORT_TYPES, PRIMARY, Target, check_id, check_uid, is_ethdev_number
 
+S = TypeVar("S")
 T = TypeVar("T")
 HELP = {
     "status": "status           show the controller, the primary and the secondaries",
-    "pri": "pri; SUB         status, clear, add, del, patch, patch reset [UID], forward, stop, launch, flow, exit",
-    "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID, patch reset [UID], forward, stop, exit",
+    "pri": "pri; SUB         status, clear, add, del, patch, patch reset, forward, stop, launch, flow, exit",
+    "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID [MATCH], patch reset [UID], forward, stop, exit",
     "vf": "vf ID; SUB       status, component, port, classifier_table, exit",
     "mirror": "mirror ID; SUB   status, component, port, exit",
     "pcap": "pcap ID; SUB     status, start, stop, exit",
@@ -34,6 +36,7 @@ HELP = {
     "exit": "exit             same as bye",
     "help": "help [COMMAND]   show this help",
 }
+MATCH_HELP = "a MATCH is vlan=100, dst_mac=02:00:00:00:00:21 or src_mac=..., or a VLAN and an address"
 UID_HELP = "a UID is TYPE:NUMBER, such as ring:0 or phy:0nq1, with TYPE one of " + " ".join(PORT_TYPES)
 NFV_SUBCOMMANDS = ("status", "add", "del", "patch", "forward", "stop", "exit")
 PRIMARY_SUBCOMMANDS = ("clear", *NFV_SUBCOMMANDS, "launch", "flow")
@@ -177,9 +180,12 @@ def _ports_to_change(prefix: str, target: Target, sub: str, args: list[str]) -> 
 def _parse_patch(prefix: str, target: Target, args: list[str]) -> Command:
     if args == ["reset"]:
         return Command("reset", target)
-    if args[:1] == ["reset"] and len(ends := _join_queues(args[1:])) == 1:
-        return Command("disconnect", target, (_check(check_uid, ends[0]),))
-    ends = _join_queues(args)
+    ends, words = _split_match(_join_queues(args))
+    selected = (words,) if words else ()
+    if ends[:1] == ["reset"] and len(ends) == 2:
+        return Command("disconnect", target, (_check(check_uid, ends[1]), *selected))
+    if ends[:1] == ["reset"] and ends[2:] == [match.DEFAULT] and not words:
+        return Command("disconnect", target, (_check(check_uid, ends[1]), match.DEFAULT))
     if len(ends) != 2:
         raise BadValue(
             f"{prefix}; patch takes two ports, or reset, or reset and a port", hint=f"{prefix}; patch phy:0 ring:0"
@@ -187,7 +193,13 @@ def _parse_patch(prefix: str, target: Target, args: list[str]) -> Command:
     for end in ends:
         if not (target.kind == "sec" and is_ethdev_number(end)):
             _check(check_uid, end)
-    return Command("patch", target, tuple(ends))
+    return Command("patch", target, (*ends, *selected))
+
+
+def _split_match(words: list[str]) -> tuple[list[str], str]:
+    """Return the words without those of a match, and the match: ``tap:0 vhost:11 vlan=100``."""
+    found = [word for word in words if "=" in word]
+    return [word for word in words if "=" not in word], _check(match.canonical, found)
 
 
 def _join_queues(args: list[str]) -> list[str]:
@@ -203,7 +215,7 @@ def _join_queues(args: list[str]) -> list[str]:
     return result
 
 
-def _check(check: Callable[[str], T], text: str) -> T:
+def _check(check: Callable[[S], T], text: S) -> T:
     try:
         return check(text)
     except ValueError as error:

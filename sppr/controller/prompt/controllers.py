@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from sppr.controller import components
 from sppr.controller.errors import BadValue, NoAnswer, NotConnected, Refused
@@ -56,6 +57,7 @@ class LocalController:
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the handler of the matching route."""
+        path, _, query = path.partition("?")
         for route in ROUTES:
             pattern = re.sub(r"\{(\w+)\}", lambda match: f"(?P<{match[1]}>{PATH_PATTERNS[match[1]]})", route.path)
             found = re.fullmatch(pattern, path) if route.method == method else None
@@ -63,7 +65,7 @@ class LocalController:
                 parameters = found.groupdict()
                 target = Target(route.kind, int(parameters["id"])) if "id" in parameters else PRIMARY
                 validated = bodies.validate(body, route.body) if route.body else None
-                return await route.handler(Call(self._panel, target, parameters, validated))
+                return await route.handler(Call(self._panel, target, parameters, validated, dict(parse_qsl(query))))
         raise BadValue(f"{method} {path}: no such call", hint="GET /v1/openapi.json lists them")
 
     async def process_statuses(self) -> list[ProcessStatus]:

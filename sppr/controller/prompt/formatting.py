@@ -128,10 +128,13 @@ def _lcores(status: Mapping[str, object]) -> list[str]:
 
 
 def _ports(status: Mapping[str, object], indent: str) -> list[str]:
-    patches = {_text(patch.get("src")): _text(patch.get("dst")) for patch in _dicts(status.get("patches"))}
+    patches: dict[str, list[str]] = {}
+    for patch in _dicts(status.get("patches")):
+        match = f" {_text(patch.get('match'))}" if "match" in patch else ""
+        patches.setdefault(_text(patch.get("src")), []).append(f"{match} -> {_text(patch.get('dst'))}")
     ports = status.get("ports")
     names = [_text(port) for port in ports] if isinstance(ports, list) else []
-    return [f"{indent}- {name} -> {patches[name]}" if name in patches else f"{indent}- {name}" for name in names]
+    return [f"{indent}- {name}{patch}" for name in names for patch in patches.get(name, [""])]
 
 
 def _table(title: str, rows: list[dict[str, object]], columns: Iterable[tuple[str, str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from sppr.spp.names import PRIMARY, Target
 
@@ -33,10 +34,11 @@ def change(verb: str, args: tuple[str, ...]) -> Request:
     if verb == "del":
         return Request("PUT", "/ports", {"action": "del", "port": args[0]}, f"Delete {args[0]}.")
     if verb == "patch":
-        body = {"src": args[0], "dst": args[1]}
-        return Request("PUT", "/patches", body, f"Patch ports ({args[0]} -> {args[1]}).")
+        body = {"src": args[0], "dst": args[1], **({"match": args[2]} if len(args) > 2 else {})}
+        return Request("PUT", "/patches", body, f"Patch ports ({' '.join((args[0], *args[2:]))} -> {args[1]}).")
     if verb == "disconnect":
-        return Request("DELETE", f"/patches/{args[0]}", None, f"Remove the patch from {args[0]}.")
+        query = f"?{urlencode({'match': args[1]})}" if len(args) > 1 else ""
+        return Request("DELETE", f"/patches/{args[0]}{query}", None, f"Remove the patch from {' '.join(args)}.")
     if verb == "forward":
         return Request("PUT", "/forward", {"action": "start"}, "Start forwarding.")
     return {

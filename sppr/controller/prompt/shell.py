@@ -170,6 +170,7 @@ class Shell:
             self._print(f"  {line}")
         if not args or args[0] in ("pri", "nfv", "sec", "vf", "mirror"):
             self._print(commands.UID_HELP)
+            self._print(commands.MATCH_HELP)
 
     async def _history(self, _args: tuple[str, ...]) -> None:
         for number, line in enumerate(self.history, 1):

@@ -11,6 +11,7 @@ from sppr.controller.components import MAC, NAME
 from sppr.controller.errors import BadValue
 from sppr.controller.launch import PROGRAMS
 from sppr.controller.primary import RULE
+from sppr.spp import match
 from sppr.spp.names import FIRST_ID, LAST_ID, PORT_TYPES, check_uid, is_ethdev_number
 
 UID_SCHEMA = rf"^(({'|'.join(PORT_TYPES)}):(0|[1-9][0-9]{{0,2}})|phy:(0|[1-9][0-9]{{0,2}})nq(0|[1-9][0-9]{{0,2}}))$"
@@ -21,8 +22,22 @@ def _check_patch_end(value: object) -> str:
     return str(value) if is_ethdev_number(value) else check_uid(value)
 
 
+def _check_match(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return match.canonical(value.split())
+
+
 Uid = Annotated[str, BeforeValidator(check_uid), WithJsonSchema({"type": "string", "pattern": UID_SCHEMA})]
 PatchEnd = Annotated[str, BeforeValidator(_check_patch_end), WithJsonSchema({"type": "string", "pattern": UID_SCHEMA})]
+_MAC_SCHEMA = r"(dst|src)_mac=[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"
+_VLAN_SCHEMA = r"vlan=([1-9][0-9]{0,2}|[123][0-9]{3}|40[0-8][0-9]|409[0-4])"
+MATCH_SCHEMA = rf"^({_VLAN_SCHEMA}( {_MAC_SCHEMA})?|{_MAC_SCHEMA})$"
+Match = Annotated[
+    str,
+    BeforeValidator(_check_match),
+    WithJsonSchema({"type": "string", "pattern": MATCH_SCHEMA, "examples": ["vlan=100"]}),
+]
 Name = Annotated[str, Field(pattern=f"^(?:{NAME})$", examples=["fwd0"])]
 Mac = Annotated[str, Field(pattern=f"^(?:default|{MAC})$", examples=["default"])]
 Item = Annotated[str, Field(pattern=f"^(?:{RULE})$", examples=["eth dst is 0a:00:00:00:00:01"], max_length=200)]
@@ -56,10 +71,13 @@ class PrimaryPort(Port):
 
 
 class Patch(Body):
-    """Patch one port to another, one way."""
+    """Patch one port to another, one way. ``match``: the patch takes only these frames, ``vlan=100`` or
+    ``dst_mac=02:00:00:00:00:21`` or both; spp-ctl has no such key.
+    """
 
     src: PatchEnd
     dst: PatchEnd
+    match: Match | None = None
 
 
 Unsigned16 = Annotated[int, Field(ge=0, le=0xFFFF)]

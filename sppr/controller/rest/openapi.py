@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from sppr.controller.rest.bodies import MATCH_SCHEMA
 from sppr.controller.rest.routes import PATH_PATTERNS, ROUTES, Route
 
 _DESCRIPTIONS = {
@@ -18,6 +19,12 @@ _NUMBER_DESCRIPTIONS = {
     "rule": "number of the flow rule",
     "probe": "number of the probe",
 }
+#: Which of the patches from a port ``DELETE .../patches/{src}`` removes.
+_MATCH = {
+    "name": "match", "in": "query", "required": False,
+    "schema": {"type": "string", "pattern": f"{MATCH_SCHEMA}|^default$"},
+    "description": "remove only the patch with this match, or (default) only the patch without a match",
+}  # fmt: skip
 
 
 def document(version: str) -> dict[str, Any]:
@@ -40,10 +47,11 @@ def document(version: str) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     names = re.findall(r"\{(\w+)\}", route.path)
+    parameters = [_parameter(name) for name in names] + ([_MATCH] if "src" in names else [])
     codes = [200 if route.returns_json else 204, 500]
     if names or route.path.startswith("/primary"):
         codes += [400, 404, 504]
-    result: dict[str, Any] = {"summary": route.summary, "parameters": [_parameter(name) for name in names]}
+    result: dict[str, Any] = {"summary": route.summary, "parameters": parameters}
     if route.body:
         codes.append(413)
         reference = {"$ref": f"#/components/schemas/{route.body.__name__}"}

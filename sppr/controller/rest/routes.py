@@ -88,7 +88,7 @@ async def _ports(call: Call) -> None:
 
 
 async def _patch(call: Call) -> None:
-    await call.panel.patch(call.target, call.body.src, call.body.dst)
+    await call.panel.patch(call.target, call.body.src, call.body.dst, call.body.match or "")
 
 
 async def _reset(call: Call) -> None:
@@ -96,7 +96,7 @@ async def _reset(call: Call) -> None:
 
 
 async def _disconnect(call: Call) -> None:
-    await call.panel.disconnect(call.target, call.path["src"])
+    await call.panel.disconnect(call.target, call.path["src"], call.query.get("match", ""))
 
 
 async def _probe(call: Call) -> None:
@@ -167,7 +167,7 @@ def _forwarder_routes(base: str, kind: str, port: type[bodies.Port]) -> list[Rou
         Route("PUT", f"{base}/ports", _ports, "add or delete a port", port, kind=kind),
         Route("PUT", f"{base}/patches", _patch, "patch one port to another, one way", bodies.Patch, kind=kind),
         Route("DELETE", f"{base}/patches", _reset, "remove every patch", kind=kind),
-        Route("DELETE", f"{base}/patches/{{src}}", _disconnect, "remove the patch from one port", kind=kind),
+        Route("DELETE", f"{base}/patches/{{src}}", _disconnect, "remove the patches from one port", kind=kind),
         Route(
             "PUT",
             f"{base}/probes/{{probe}}",

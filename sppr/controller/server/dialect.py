@@ -97,7 +97,7 @@ def shows_change(status: Mapping[str, object], verb: str, args: list[str]) -> bo
     inner = forwarder if isinstance(forwarder, dict) else status
     ports, patches = inner.get("ports"), inner.get("patches")
     if verb == "patch":
-        ends = dict(zip(("src", "dst"), args, strict=True))
+        ends = dict(zip(("src", "dst"), args[:2], strict=True))
         found = patches if isinstance(patches, list) else []
         return any({k: str(v).replace(" ", "") for k, v in p.items()} == ends for p in found if isinstance(p, dict))
     if verb in ("add", "del"):

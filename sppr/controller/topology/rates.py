@@ -40,21 +40,21 @@ NO_FLOW = Flow()
 def flows(before: Iterable[ProcessStatus], after: Iterable[ProcessStatus], seconds: float) -> dict[Patch, Flow]:
     """Return the flow of each patch whose process has counters. ``seconds``: the time between the readings.
 
-    A process has one patch from a source, but may have several to a destination: then the frames received from the
-    source are counted.
+    A process may have several patches to a destination: then the frames received from the source are counted. If it
+    has several from the source, too, the rate is unknown.
     """
     earlier = {str(process): _counters(process) for process in before}
     found: dict[Patch, Flow] = {}
     for process in after:
         label, now = str(process), _counters(process)
         then, patches = earlier.get(label, {}), _patches(process)
-        destinations = Counter(dst for _, dst in patches)
+        sources, destinations = (Counter(patch[side] for patch in patches) for side in (0, 1))
         for src, dst in patches:
             if src not in now or dst not in now:
                 continue
             counted = (dst, "tx") if destinations[dst] == 1 else (src, "rx")
             dropped = _drops(now, src, dst)
-            known = src in then and dst in then and seconds > 0
+            known = src in then and dst in then and seconds > 0 and 1 in (sources[src], destinations[dst])
             grew = now[counted[0]][counted[1]] - then[counted[0]][counted[1]] if known else -1
             lost = dropped - _drops(then, src, dst) if known else 0
             found[label, src, dst] = Flow(

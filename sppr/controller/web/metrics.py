@@ -50,7 +50,7 @@ def _processes(processes: Iterable[Mapping[str, Any]]) -> Iterator[Metric]:
         forwarding.add_metric([process["name"]], float(process["state"] == "running"))
         connected.add_metric([process["name"]], float(alive))
         # Two components of a vf can have the same pair of ports, but a series must not occur twice.
-        for src, dst in dict.fromkeys(map(tuple, process["patches"])) if alive else ():
+        for src, dst in dict.fromkeys((patch[0], patch[1]) for patch in process["patches"]) if alive else ():
             patches.add_metric([process["name"], src, dst], 1.0)
         for uid, row in process["ports"].items() if alive else ():
             linked.add_metric([process["name"], uid], float(row["linked"]))

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from sppr.host.network import netns
@@ -18,7 +18,10 @@ from sppr.host.network import netns
 T = TypeVar("T")
 
 _SO_ATTACH_FILTER, _ETH_P_ALL, _CLONE_NEWNET = 26, 3, 0x40000000
-_SOL_PACKET, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 263, 6, 23
+_SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA, _PACKET_IGNORE_OUTGOING = 263, 6, 8, 23
+#: struct tpacket_auxdata, and its flag for a frame whose VLAN tag the kernel has removed.
+_AUXDATA, _VLAN_VALID = struct.Struct("IIIHHHH"), 0x10
+_AUXDATA_SPACE = socket.CMSG_SPACE(_AUXDATA.size)
 #: Length of the longest frame to receive.
 _MAX_FRAME = 0xFFFF
 _LOAD_WORD, _LOAD_HALF, _JUMP_EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
@@ -74,6 +77,7 @@ class Sniffer:
         with _closed_on_error(self._sock):
             self._sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
             self._sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            self._sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
             self._sock.bind((interface, _ETH_P_ALL))
 
@@ -82,7 +86,8 @@ class Sniffer:
         found = []
         try:
             while True:
-                found.append(self._sock.recv(_MAX_FRAME))
+                frame, control, _, _ = self._sock.recvmsg(_MAX_FRAME, _AUXDATA_SPACE)
+                found.append(_with_tag(frame, control))
         except OSError as e:
             if e.errno not in (errno.EAGAIN, errno.ENETDOWN):
                 raise
@@ -129,6 +134,16 @@ class Sender:
     def close(self) -> None:
         """Close the socket."""
         self._sock.close()
+
+
+def _with_tag(frame: bytes, control: Sequence[tuple[int, int, bytes]]) -> bytes:
+    """Return a frame with its VLAN tag, which the kernel passes beside it (packet(7), PACKET_AUXDATA)."""
+    for level, kind, data in control:
+        if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA) and len(data) >= _AUXDATA.size:
+            status, _, _, _, _, tci, _ = _AUXDATA.unpack_from(data)
+            if status & _VLAN_VALID:
+                return frame[:12] + b"\x81\x00" + int(tci).to_bytes(2) + frame[12:]
+    return frame
 
 
 def _socket(name: str | None) -> socket.socket:

@@ -16,7 +16,7 @@ from MLRsearch import AbstractMeasurer, Config, MeasurementResult, MultipleLossR
 from sppr.config.chains import is_port
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.lab.chains.proof import testbed
+from sppr.lab.chains.proof import classes, testbed
 from sppr.lab.chains.wiring import ChainWiring
 from sppr.lab.state.state import State
 from sppr.spp.control import ControlClient
@@ -180,6 +180,8 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
     def __init__(self, client: ControlClient, beds: Sequence[testbed.Testbed], direction: str, size: str) -> None:
         self.client, self.direction, self.size = client, direction, size
         self.probes = [bed.probes(direction) for bed in beds]
+        matches = [bed.match(direction) for bed in beds]
+        self.headers = [classes.header(words) if words else {} for words in matches]
         self.key = int.from_bytes(os.urandom(4), "big")
         self.trials: list[Trial] = []
 
@@ -237,11 +239,10 @@ class _Bench(AbstractMeasurer):  # type: ignore[misc]
         self.key = (self.key + 1) & 0xFFFFFFFF
         for flow, (_, sink) in enumerate(self.probes, 1):
             self.client.probe(sink.process, sink.number, "expect", flow=flow, key=self.key)
-        for flow, (source, sink) in enumerate(self.probes, 1):
+        for flow, ((source, sink), header) in enumerate(zip(self.probes, self.headers, strict=True), 1):
             self.client.probe(
                 source.process, source.number, "start", flow=flow, key=self.key, rate=rate, count=count,
-                time=round(seconds * 1000) + 5, size=self.size if self.size == "imix" else int(self.size),
-                peer=sink.number,
+                time=round(seconds * 1000) + 5, size=classes.tagged_size(header, self.size), peer=sink.number, **header,
             )  # fmt: skip
 
     def _wait(self, seconds: float) -> None:

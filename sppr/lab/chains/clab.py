@@ -95,6 +95,7 @@ def topology(config: Config, conf: str = "conf.yml") -> str:
         "# The chains of conf.yml for containerlab, by sppr export clab. The kernel forwards, without SPP and DPDK.",
         "# Deploy: containerlab deploy -t FILE",
         *(f"# chain {name}: forward only; links carry both directions" for name in _one_way(config)),
+        *(f"# chain {name}: its match is not exported" for name, c in config.chains.items() if c.match is not None),
         f"name: {_quoted(node_name(config.session))}",
         "topology:",
         "  nodes:",

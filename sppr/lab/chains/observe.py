@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sppr.errors import ControlError
 from sppr.lab.chains.wiring import SHARED, ChainWiring, Wiring
 from sppr.parts.part import Part
+from sppr.spp import match
 from sppr.spp.control import Address, ControlClient
 
 ChainState = Literal["up", "degraded", "down"]
@@ -38,7 +39,8 @@ class Counters:
 class ProcessStatus:
     """The status of a process.
 
-    ``ports``: its ports. ``patches``: destination by source. ``running``: whether it forwards.
+    ``ports``: its ports. ``patches``: destination by source, with its match (``spp.match``).
+    ``running``: whether it forwards.
     ``counters``: by port; empty for upstream processes, which have none.
     """
 
@@ -121,7 +123,10 @@ def parse_status(status: Mapping[str, Any]) -> ProcessStatus:
 
     return ProcessStatus(
         ports=frozenset(name(port) for port in status.get("ports", [])),
-        patches={name(patch["src"]): name(patch["dst"]) for patch in status.get("patches", [])},
+        patches={
+            match.source(name(patch["src"]), patch.get("match", "")): name(patch["dst"])
+            for patch in status.get("patches", [])
+        },
         running=status.get("status") == "running",
         counters={
             name(row["port"]): Counters(row["rx"], row["rx_drop"], row["tx"], row["tx_drop"], row.get("link") != "down")
@@ -145,8 +150,8 @@ def chain_state(
     if silent:
         return "down", silent
     legs = [leg for leg in chain.legs if not leg.own]
-    missing = [leg for leg in legs if observed.patch(leg.process, leg.src) != leg.dst]
-    reasons = [_missing_reason(leg.process, leg.src, leg.dst, observed) for leg in missing]
+    missing = [leg for leg in legs if observed.patch(leg.process, leg.source) != leg.dst]
+    reasons = [_missing_reason(leg.process, leg.source, leg.dst, observed) for leg in missing]
     if legs and len(missing) == len(legs):
         return "down", ["its patches are not applied: sppr chain apply"]
     for process in dict.fromkeys(leg.process for leg in legs):
@@ -191,10 +196,11 @@ def drift(chain: ChainWiring, wiring: Wiring, observed: Observed) -> list[tuple[
     """Return the patches at ports of the chain that belong to no chain, as (process, src, dst).
 
     A patch with the source of one of the chain's own patches is not among them: ``chain_state`` reports the own patch
-    as missing.
+    as missing. Nor is one with the source of another chain's patch at an end that both share.
     """
     planned = {leg.patch for leg in wiring.legs}
-    sources = {(leg.process, leg.src) for leg in chain.legs}
+    own, ends_shared = {leg.patch for leg in chain.legs}, chain.shared_ports
+    sources = {(leg.process, leg.source) for leg in wiring.legs if leg.patch in own or leg.src in ends_shared}
     ports = {(leg.process, port) for leg in chain.legs for port in (leg.src, leg.dst)}
     chain_guests = {leg.process for leg in chain.legs if leg.in_guest}
     shared = {port for process, port in ports if port.partition(":")[0] in SHARED and process not in chain_guests}
@@ -204,7 +210,8 @@ def drift(chain: ChainWiring, wiring: Wiring, observed: Observed) -> list[tuple[
         for src, dst in status.patches.items():
             if (process, src, dst) in planned or (process, src) in sources:
                 continue
-            at_port = {(process, src), (process, dst)} & ports
-            if at_port or (process not in guests and {src, dst} & shared):
+            ends = {match.port_of(src), dst}
+            at_port = {(process, port) for port in ends} & ports
+            if at_port or (process not in guests and ends & shared):
                 found.append((process, src, dst))
     return found

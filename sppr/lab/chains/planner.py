@@ -13,7 +13,7 @@ from sppr.config.model import Chain, Config
 from sppr.errors import ConfigError
 from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, TapEnd, Wiring
 from sppr.parts.part import Part, serving_part
-from sppr.spp import names
+from sppr.spp import match, names
 
 #: Maximal number of ports of a process: MAX_PORTS of our data plane, RTE_MAX_ETHPORTS of upstream SPP's DPDK.
 MOST_PORTS, MOST_UPSTREAM_PORTS = 256, 32
@@ -35,12 +35,15 @@ def chains(config: Config, parts: Sequence[Part], kept: Sequence[ChainWiring] = 
 
 def _check_kept(wiring: Wiring, kept: Sequence[ChainWiring]) -> None:
     """Raise ConfigError if a chain of conf.yml uses a port of a kept chain."""
-    used = {place: chain.name for chain in kept for leg in chain.legs for place in leg.places}
+    used = {place: chain for chain in kept for leg in chain.legs for place in leg.places}
+    sources = {(leg.process, leg.source) for chain in kept for leg in chain.legs}
     for chain in wiring.chains:
         for leg in chain.legs if chain not in kept else ():
             for place in leg.places:
-                if place in used:
-                    what = f"chain {chain.name}: {place[1]} belongs to chain {used[place]}, which is kept"
+                other = used.get(place)
+                may_share = other is not None and place[1] in other.shared_ports and place[1] in chain.shared_ports
+                if other is not None and (not may_share or (leg.process, leg.source) in sources):
+                    what = f"chain {chain.name}: {place[1]} belongs to chain {other.name}, which is kept"
                     raise ConfigError(what, hint="remove --keep-chains", key=("chains", chain.name, "path"))
 
 
@@ -58,8 +61,9 @@ def _with_patches(config: Config, parts: Sequence[Part], wiring: Wiring) -> Wiri
         for name, text in entry.items():
             if name not in processes:
                 continue
-            process, (src, _, dst) = processes[name], text.partition(" -> ")
-            leg = Leg(process, name, src, dst, hop=0 if name.startswith("vm_") else 1)
+            process, (source, _, dst) = processes[name], text.partition(" -> ")
+            src, words = match.split(source)
+            leg = Leg(process, name, src, dst, hop=0 if name.startswith("vm_") else 1, match=words)
             taken = next((place for place in leg.places if place in used), None)
             if taken:
                 what = f"{taken[1]} of {name} belongs to chain {used[taken]}"
@@ -98,14 +102,17 @@ class _Planner:
         self.taps = names.tap_interfaces(primary.program if primary else ())
         self.needed = ports_needed(config)
         self.used: dict[str, int] = {}  # VM -> number of its ports that earlier chains use
+        self.owners: dict[str, str] = {}  # end that chains share -> the process that reads and fills it
 
     def plan(self) -> Wiring:
         """Return the wiring of all chains of conf.yml."""
         wired: list[ChainWiring] = []
         left_out: list[LeftOut] = []
         ends: list[TapEnd] = []
+        reasons = {name: self._why_left_out(chain) for name, chain in self.config.chains.items()}
+        self._assign_shared_ends([chain for name, chain in self.config.chains.items() if not reasons[name]])
         for name, chain in self.config.chains.items():
-            why = self._why_left_out(chain)
+            why = reasons[name]
             if why:
                 left_out.append(LeftOut(name, chain.path, why))
                 self._count_ports(chain)
@@ -113,6 +120,26 @@ class _Planner:
                 wired.append(self._chain(name, chain))
                 ends += self._tap_ends(name, chain)
         return Wiring(tuple(wired), tuple(left_out), ends=tuple(ends))
+
+    def _assign_shared_ends(self, chains: Sequence[Chain]) -> None:
+        """Assign each end of a chain with a match to a process: only one may read a port, and only one may fill it.
+
+        It is the process that ``via`` names, or the one that serves the next VM, of the first chain that has either.
+        """
+        for chain in chains:
+            for place, hop in ((0, 0), (-1, -1)) if chain.match is not None else ():
+                port, neighbour = chain.path[place], chain.path[1 if place == 0 else -2]
+                if not is_port(port) or port in self.owners:
+                    continue
+                if chain.via:
+                    self.owners[port] = f"nfv:{secondary_id(chain.via[hop])}"
+                elif not is_port(neighbour):
+                    self.owners[port] = self.parts[neighbour].server or "primary"
+        for chain in chains:
+            if chain.match is not None:
+                for port in {chain.path[0], chain.path[-1]} - self.owners.keys():
+                    if is_port(port):
+                        self.owners[port] = self.carriers[0]
 
     def _tap_ends(self, name: str, chain: Chain) -> list[TapEnd]:
         """Return the ends of a chain that are moved into a network namespace."""
@@ -179,8 +206,8 @@ class _Planner:
         return ChainWiring(
             name=name,
             path=chain.path,
-            forward=tuple(forward),
-            reverse=tuple(reversed(reverse)) if both else (),
+            forward=_classified(forward, chain.match_words()),
+            reverse=_classified(reverse[::-1], chain.match_words(reverse=True)) if both else (),
             parts=tuple(dict.fromkeys(["ctrler", "pri", *carriers, *vms])),
         )
 
@@ -202,12 +229,12 @@ class _Planner:
         first, second = chain.path[index : index + 2]
         src = first if is_port(first) else self.parts[first].ports[vm_ports[index][-1]]
         dst = second if is_port(second) else self.parts[second].ports[vm_ports[index + 1][0]]
-        servers = [self.parts[e].server or "primary" for e in (first, second) if not is_port(e)]
+        found = (self._server(chain, e) for e in (first, second))
+        servers = [server for server in found if server]
         via = f"nfv:{secondary_id(chain.via[index])}" if chain.via else None
         key = ("chains", name, "via", index) if via else ("chains", name, "path", index)
         if servers:
-            vm = second if is_port(first) else first
-            self._check_via(vm, servers, via, key)
+            self._check_via((src, dst), (first, second), servers, via, key)
         if not servers:
             servers = [via or min(self.carriers, key=lambda process: self.patches[process])]
         number = index + 1
@@ -224,12 +251,26 @@ class _Planner:
         reverse = [Leg(near, serving_part(near), back, src, number), Leg(far, serving_part(far), dst, back, number)]
         return forward, reverse
 
-    def _check_via(self, vm: str, servers: list[str], via: str | None, key: tuple[str | int, ...]) -> None:
-        """Raise ConfigError if ``via`` serves no VM of this hop."""
-        if via and via not in servers:
-            served = serving_part(servers[0])
-            what = f"{serving_part(via)} cannot reach the ports of {vm}: {served} serves them"
+    def _server(self, chain: Chain, element: str) -> str | None:
+        """Return the process that has the port of an element, or None if any process may have it."""
+        if is_port(element):
+            return self.owners.get(element) if chain.match is not None else None
+        return self.parts[element].server or "primary"
+
+    def _check_via(
+        self, ports: tuple[str, str], elements: tuple[str, str], servers: list[str], via: str | None,
+        key: tuple[str | int, ...],
+    ) -> None:  # fmt: skip
+        """Raise ConfigError if ``via`` has none of the ports of this hop."""
+        if not via or via in servers:
+            return
+        served = serving_part(servers[0])
+        vms = [element for element in elements if not is_port(element)]
+        if vms:
+            what = f"{serving_part(via)} cannot reach the ports of {vms[0]}: {served} serves them"
             raise ConfigError(what, hint=f"use {served} for this hop, or set another secondary: for the VM", key=key)
+        what = f"{serving_part(via)} cannot reach {ports[0]}: {served} reads it for another chain"
+        raise ConfigError(what, hint=f"use {served} for this hop", key=key)
 
     def _add_ports(self, name: str, process: str, uids: Sequence[str], chain: Chain) -> None:
         """Count the ports and patches of a hop for its process. Raise ConfigError if it would have too many ports."""
@@ -250,6 +291,13 @@ class _Planner:
             raise ConfigError(what, hint=hint, key=key)
         self.next_ring += 1
         return f"ring:{self.next_ring - 1}"
+
+
+def _classified(legs: Sequence[Leg], words: str) -> tuple[Leg, ...]:
+    """Return the patches of a direction, the first one with its match if frames enter at a port."""
+    first, *others = legs
+    takes_some = words and not first.in_guest and is_port(first.src)
+    return (replace(first, match=words) if takes_some else first, *others)
 
 
 def _reversed(leg: Leg) -> Leg:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from sppr.errors import ControlError
 from sppr.lab.chains.observe import NO_CONTROLLER, Observed, drift, observe_processes, processes
 from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
+from sppr.spp import match
 from sppr.spp.control import ControlClient, ProcessNotConnected
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _FIXED_PORTS = ("phy",)
 class Step:
     """A change of one process.
 
-    ``process``: its name. ``verb``, ``args``: the command. ``chain``: the chain that needs it; empty: none.
+    ``process``: its name. ``verb``, ``args``: the command; a source has its match (``spp.match``).
+    ``chain``: the chain that needs it; empty: none.
     """
 
     process: str
@@ -33,7 +35,8 @@ class Step:
 
     def __str__(self) -> str:
         words = {"disconnect": ("patch", "reset")}.get(self.verb, (self.verb,))
-        return f"{self.process}; {' '.join((*words, *self.args))}"
+        port, found = match.split(self.args[0]) if self.args else ("", "")
+        return f"{self.process}; {' '.join(filter(None, (*words, port, *self.args[1:], found)))}"
 
 
 def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[Step]:
@@ -61,17 +64,17 @@ def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = No
     for chain in selected:
         for _, (first, *others) in chain.directions:
             broken = [
-                leg for leg in reversed(others) if not leg.own and observed.patch(leg.process, leg.src) != leg.dst
+                leg for leg in reversed(others) if not leg.own and observed.patch(leg.process, leg.source) != leg.dst
             ]
-            actual = observed.patch(first.process, first.src)
+            actual = observed.patch(first.process, first.source)
             if broken and actual is not None:  # keep frames out while the chain is incomplete
-                first_steps.append(Step(first.process, "disconnect", (first.src,), chain.name))
-            inner += [Step(leg.process, "patch", (leg.src, leg.dst), chain.name) for leg in broken]
+                first_steps.append(Step(first.process, "disconnect", (first.source,), chain.name))
+            inner += [Step(leg.process, "patch", (leg.source, leg.dst), chain.name) for leg in broken]
             if broken or actual != first.dst:
-                ingress.append(Step(first.process, "patch", (first.src, first.dst), chain.name))
+                ingress.append(Step(first.process, "patch", (first.source, first.dst), chain.name))
     for leg in single:
-        if observed.patch(leg.process, leg.src) != leg.dst:
-            ingress.append(Step(leg.process, "patch", (leg.src, leg.dst)))
+        if observed.patch(leg.process, leg.source) != leg.dst:
+            ingress.append(Step(leg.process, "patch", (leg.source, leg.dst)))
     needed = {leg.process for chain in selected for leg in chain.legs}
     forward = [
         Step(leg.process, "forward", (), name)
@@ -100,20 +103,24 @@ def can_apply(chain: ChainWiring, observed: Observed) -> bool:
 
 def _remove_retired(wiring: Wiring, observed: Observed) -> list[Step]:
     """Return the steps that remove the patches of former chains, and then the ports that nothing uses any more."""
-    sources = {(leg.process, leg.src) for leg in wiring.legs}
+    sources = {(leg.process, leg.source) for leg in wiring.legs}
     existing = [
         leg
         for leg in wiring.retired
-        if (leg.process, leg.src) not in sources and observed.patch(leg.process, leg.src) == leg.dst
+        if (leg.process, leg.source) not in sources and observed.patch(leg.process, leg.source) == leg.dst
     ]
-    removals = [Step(leg.process, "disconnect", (leg.src,)) for leg in existing]
-    removed = {(leg.process, leg.src) for leg in existing}
+    removals = [Step(leg.process, "disconnect", (leg.source,)) for leg in existing]
+    removed = {(leg.process, leg.source) for leg in existing}
     used = set(ports_of(wiring.legs))
     for process, port in ports_of(wiring.retired):
         status = observed.statuses.get(process)
         if status is None or port not in status.ports or (process, port) in used or _is_guest(process, wiring):
             continue
-        others = [src for src, dst in status.patches.items() if port in (src, dst) and (process, src) not in removed]
+        others = [
+            src
+            for src, dst in status.patches.items()
+            if port in (match.port_of(src), dst) and (process, src) not in removed
+        ]
         if not others and port.partition(":")[0] in ("ring", "nullpmd", "pcap", "memif"):
             removals.append(Step(process, "del", (port,)))
     return removals

@@ -15,8 +15,9 @@ from sppr.lab.chains.observe import Observed
 from sppr.lab.chains.planner import chains as plan
 from sppr.lab.chains.wiring import ChainWiring, Wiring
 from sppr.parts.part import Part
+from sppr.spp import match
 
-#: A port in a process.
+#: A port in a process. The source of a patch has its match (``spp.match``).
 Place = tuple[str, str]
 
 
@@ -36,6 +37,7 @@ class Saved:
         for name, chain in self.chains.items():
             lines += [f"  {name}:", f"    path: [{', '.join(chain.path)}]"]
             lines += [f"    direction: {chain.direction}"] if chain.direction != "both" else []
+            lines += [f"    match: {_match(chain)}"] if chain.match is not None else []
             lines += [f"    via: [{', '.join(chain.via)}]"] if chain.via else []
             own = [f"{vm}: {how}" for vm, how in chain.functions.items()]
             lines += [f"    functions: {{ {', '.join(own)} }}"] if own else []
@@ -45,6 +47,13 @@ class Saved:
                 lines.append(f"      {port}: {{ netns: {end.netns}{address} }}")
         lines += ["patches:", *(f"  - {line}" for line in self.patches)] if self.patches else []
         return "\n".join(lines) + "\n" if lines else ""
+
+
+def _match(chain: Chain) -> str:
+    """Return the match of a chain as in conf.yml: ``{ vlan: 100, dst_mac: "02:00:00:00:00:21" }``."""
+    words = [word.partition("=") for word in chain.match_words().split()]
+    keys = [f'{key}: "{value}"' if key == "dst_mac" else f"{key}: {value}" for key, _, value in words if value]
+    return f"{{ {', '.join(keys)} }}" if keys else chain.match_words()
 
 
 def save(config: Config, wiring: Wiring, parts: Sequence[Part], observed: Observed) -> Saved:
@@ -105,18 +114,18 @@ def _reproduces(
         planned = plan(loaded, parts)
     except ConfigError:
         return False
-    legs = {(leg.process, leg.src): leg.dst for leg in planned.legs if not leg.own}
+    legs = {(leg.process, leg.source): leg.dst for leg in planned.legs if not leg.own}
     forwards = {leg.process for chain in planned.chains for leg in chain.legs if not leg.own}
     return legs == dict(patches) and all(observed.statuses[process].running for process in forwards)
 
 
 def _is_wired(chain: ChainWiring, patches: Mapping[Place, str]) -> bool:
     legs = [leg for leg in chain.legs if not leg.own]
-    return bool(legs) and all(patches.get((leg.process, leg.src)) == leg.dst for leg in legs)
+    return bool(legs) and all(patches.get((leg.process, leg.source)) == leg.dst for leg in legs)
 
 
 def _without(patches: Mapping[Place, str], chains: Sequence[ChainWiring]) -> dict[Place, str]:
-    used = {(leg.process, leg.src) for chain in chains for leg in chain.legs}
+    used = {(leg.process, leg.source) for chain in chains for leg in chain.legs}
     return {place: dst for place, dst in patches.items() if place not in used}
 
 
@@ -180,7 +189,7 @@ def _patch_lines(parts: Sequence[Part], observed: Observed, single: Mapping[Plac
         if name is None:
             continue
         lines += [f"{name}: {src} -> {dst}" for (owner, src), dst in single.items() if owner == process]
-        used = {*status.patches, *status.patches.values(), *initial_ports(process, parts)}
+        used = {*map(match.port_of, status.patches), *status.patches.values(), *initial_ports(process, parts)}
         unused = sorted(port for port in status.ports - used if port.partition(":")[0] not in ("tap", "phy", "pipe"))
         lines += [f"{name}: {port}" for port in unused]
         lines += [f"{name}: idle"] if status.patches and not status.running else []
@@ -202,7 +211,9 @@ def recipe(parts: Sequence[Part], observed: Observed) -> list[str]:
         lines += [f"{target}; add {port}" for port in added]
     for process, status in observed.statuses.items():
         target = "pri" if process == "primary" else process.replace(":", " ")
-        lines += [f"{target}; patch {src} {dst}" for src, dst in status.patches.items()]
+        for source, dst in status.patches.items():
+            port, words = match.split(source)
+            lines.append(" ".join(filter(None, (f"{target}; patch", port, dst, words))))
     for process, status in observed.statuses.items():
         target = "pri" if process == "primary" else process.replace(":", " ")
         lines += [f"{target}; forward"] if status.running else []

@@ -42,9 +42,11 @@ class ChainRow:
 class LegRow:
     """A patch of a chain, with its counters.
 
-    ``direction``, ``hop``: its position in the chain. ``process``, ``by``, ``src``, ``dst``, ``own``: see ``Leg``.
-    ``frames``: frames sent to ``dst`` since the port was created. ``dropped``: frames dropped at either port. Both are
-    None if the process has no counters.
+    ``direction``, ``hop``: its position in the chain. ``process``, ``by``, ``src``, ``dst``, ``own``, ``match``: see
+    ``Leg``.
+    ``frames``: frames sent to ``dst`` since the port was created; received from ``src`` if other chains send to
+    ``dst``, too. ``dropped``: frames dropped at the ports that only this chain has. Both are None if the process has no
+    counters.
     """
 
     direction: str
@@ -54,6 +56,7 @@ class LegRow:
     src: str
     dst: str
     own: bool
+    match: str
     frames: int | None
     dropped: int | None
 
@@ -85,8 +88,8 @@ def chain_states(plan: Plan, observed: Observed) -> dict[str, tuple[ChainState, 
 def _row(
     chain: ChainWiring, state: tuple[ChainState, list[str]], before: Observed, after: Observed, seconds: float
 ) -> ChainRow:
-    rates = {name: _rate(legs[-1], before, after, seconds) for name, legs in chain.directions}
-    dropped = [_dropped(leg, after) for leg in chain.legs]
+    rates = {name: _rate(chain, legs[-1], before, after, seconds) for name, legs in chain.directions}
+    dropped = [_dropped(chain, leg, after) for leg in chain.legs]
     known = [count for count in dropped if count is not None]
     return ChainRow(
         chain.name, state[0], chain.path, rates.get("forward"), rates.get("reverse"), sum(known) if known else None,
@@ -99,23 +102,29 @@ def legs(chain: ChainWiring, observed: Observed) -> list[LegRow]:
     found: list[LegRow] = []
     for direction, patches in chain.directions:
         for leg in patches:
-            counters = observed.counters(leg.process, leg.dst)
-            frames = counters.tx if counters else None
+            frames, dropped = _frames(chain, leg, observed), _dropped(chain, leg, observed)
             found.append(
-                LegRow(
-                    direction, leg.hop, leg.process, leg.by, leg.src, leg.dst, leg.own, frames, _dropped(leg, observed)
-                )
+                LegRow(direction, leg.hop, leg.process, leg.by, leg.src, leg.dst, leg.own, leg.match, frames, dropped)
             )
     return found
 
 
-def _dropped(leg: Leg, observed: Observed) -> int | None:
-    src, dst = (observed.counters(leg.process, port) for port in (leg.src, leg.dst))
-    return src.rx_drop + dst.tx_drop if src and dst else None
+def _frames(chain: ChainWiring, leg: Leg, observed: Observed) -> int | None:
+    """Return the frames of the chain that passed a patch, or None if no counter counts only them."""
+    side = chain.counted(leg)
+    counters = observed.counters(leg.process, side[0]) if side else None
+    return None if side is None or counters is None else counters.tx if side[1] == "tx" else counters.rx
 
 
-def _rate(leg: Leg, before: Observed, after: Observed, seconds: float) -> float | None:
-    first, last = (observed.counters(leg.process, leg.dst) for observed in (before, after))
-    if first is None or last is None or seconds <= 0 or last.tx < first.tx:
+def _dropped(chain: ChainWiring, leg: Leg, observed: Observed) -> int | None:
+    """Return the frames dropped at a patch. The drops at an end that chains share belong to none of them."""
+    found = [(observed.counters(leg.process, port), side) for port, side in chain.own_sides(leg)]
+    known = [c.tx_drop if side == "tx" else c.rx_drop for c, side in found if c is not None]
+    return sum(known) if known and len(known) == len(found) else None
+
+
+def _rate(chain: ChainWiring, leg: Leg, before: Observed, after: Observed, seconds: float) -> float | None:
+    first, last = (_frames(chain, leg, observed) for observed in (before, after))
+    if first is None or last is None or seconds <= 0 or last < first:
         return None
-    return (last.tx - first.tx) / seconds
+    return (last - first) / seconds

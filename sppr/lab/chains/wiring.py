@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sppr.spp import match as matches
+
 #: Types of ports that all processes of a lab share, except its guests.
 SHARED = ("tap", "phy", "ring")
 
@@ -16,6 +18,8 @@ class Leg:
     ``src``, ``dst``: it sends the frames received from ``src`` to ``dst``.
     ``hop``: the number of the hop, from 1; 0 within a VM.
     ``own``: whether the guest's own software forwards, so that SPP has no patch.
+    ``match``: the frames of ``src`` that it takes, ``vlan=100``; ``default``: those that no other patch of ``src``
+    takes; empty: all.
     """
 
     process: str
@@ -24,11 +28,17 @@ class Leg:
     dst: str
     hop: int = 0
     own: bool = False
+    match: str = ""
+
+    @property
+    def source(self) -> str:
+        """Return the source with its match, as ``ProcessStatus.patches`` has it."""
+        return matches.source(self.src, self.match)
 
     @property
     def patch(self) -> tuple[str, str, str]:
-        """Return process, source and destination."""
-        return self.process, self.src, self.dst
+        """Return process, source with its match, and destination."""
+        return self.process, self.source, self.dst
 
     @property
     def in_guest(self) -> bool:
@@ -65,6 +75,26 @@ class ChainWiring:
     def legs(self) -> tuple[Leg, ...]:
         """Return the patches of both directions."""
         return (*self.forward, *self.reverse)
+
+    @property
+    def is_classified(self) -> bool:
+        """Return whether the chain takes only some frames of its ends, so that other chains may share them."""
+        return any(leg.match for leg in self.legs)
+
+    @property
+    def shared_ports(self) -> tuple[str, ...]:
+        """Return the ends whose counters include frames of other chains."""
+        return tuple({self.path[0], self.path[-1]} & {p for leg in self.legs if leg.hop for p in (leg.src, leg.dst)}
+                     if self.is_classified else ())  # fmt: skip
+
+    def own_sides(self, leg: Leg) -> tuple[tuple[str, str], ...]:
+        """Return the sides of a patch that only frames of this chain pass, as (port, ``rx`` or ``tx``)."""
+        sides = ((leg.src, "rx"), (leg.dst, "tx"))
+        return tuple(side for side in sides if leg.in_guest or side[0] not in self.shared_ports)
+
+    def counted(self, leg: Leg) -> tuple[str, str] | None:
+        """Return the side of a patch whose counter counts the frames of this chain, or None if there is none."""
+        return next(reversed(self.own_sides(leg)), None)
 
     @property
     def directions(self) -> tuple[tuple[str, tuple[Leg, ...]], ...]:

@@ -155,7 +155,7 @@ class Plan:
 
 
 def _exists(leg: "Leg", observed: "Observed") -> bool:
-    return observed.patch(leg.process, leg.src) == leg.dst
+    return observed.patch(leg.process, leg.source) == leg.dst
 
 
 def image_kind(part: Part) -> "Kind":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sppr.lab.chains.proof.classes import Header
 from sppr.lab.chains.proof.result import Run
 from sppr.lab.chains.proof.tap_runs import Tap, TapError, TapRuns
 from sppr.lab.chains.wiring import ChainWiring
@@ -21,7 +22,10 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x2, 0x1000
 NAMES = (f"tr{os.getpid()}a", f"tr{os.getpid()}b")
-MACS = {"forward": "02:00:00:00:00:01", "reverse": "02:00:00:00:00:02"}
+HEADERS: dict[str, Header] = {
+    "forward": {"dst_mac": "02:00:00:00:00:01"},
+    "reverse": {"dst_mac": "02:00:00:00:00:02", "src_mac": "02:00:00:00:00:03", "vlan": 100},
+}
 #: Maps the n-th frame to the frames sent to the other side, and the frames sent back.
 Fault = Callable[[int, bytes], tuple[list[bytes], list[bytes]]]
 
@@ -43,7 +47,7 @@ def relay(source: int, sink: int, fault: Fault, end: threading.Event) -> None:
         if not select.select([source], [], [], 0.05)[0]:
             continue
         frame = os.read(source, 65536)
-        if frame[12:14] != b"\x88\xb5":
+        if b"\x88\xb5" not in (frame[12:14], frame[16:18]):  # the second one has a VLAN tag
             continue
         onward, back = fault(number, frame)
         number += 1
@@ -69,8 +73,8 @@ def run(fault: Fault, count: int = 300, size: int = 64, reverse: Fault = fine) -
         try:
             for one in relays:
                 one.start()
-            with TapRuns(chain, *taps, MACS) as runs:
-                found = runs.frames(list(MACS), count, 2000, size=size, window=32)
+            with TapRuns(chain, *taps, HEADERS) as runs:
+                found = runs.frames(list(HEADERS), count, 2000, size=size, window=32)
         finally:
             end.set()
             for one in relays:
@@ -135,5 +139,5 @@ def test_error_names_a_missing_interface_or_one_with_a_small_mtu() -> None:
         run(fine, size=9000)
     chain = ChainWiring("web", ("tap:0", "tap:1"), (), ())
     taps = [Tap("tap:0", "nosuchtap0"), Tap("tap:1", "nosuchtap1")]
-    with pytest.raises(TapError, match="No such device"), TapRuns(chain, *taps, MACS):
+    with pytest.raises(TapError, match="No such device"), TapRuns(chain, *taps, HEADERS):
         pass

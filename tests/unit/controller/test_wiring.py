@@ -37,6 +37,35 @@ def test_commands_change_the_recorded_wiring() -> None:
     assert not wiring
 
 
+def test_patches_with_a_match_are_recorded_beside_each_other() -> None:
+    mac = "dst_mac=02:00:00:00:00:21"
+    wiring = wiring_after("patch phy:0 ring:0", "patch phy:0 ring:1 vlan=5", f"patch phy:0 ring:2 vlan=5 {mac}")
+    every = ["patch phy:0 ring:0", "patch phy:0 ring:1 vlan=5", f"patch phy:0 ring:2 vlan=5 {mac}"]
+    assert wiring.commands(ObservedWiring()) == every
+    assert parse(json.loads(json.dumps(dump(wiring)))) == wiring
+    rows = [{**patch("phy:0", "ring:0")}, {**patch("phy:0", "ring:1"), "match": "vlan=5"}]
+    seen = observe({"ports": ["phy:0"], "patches": rows})
+    assert seen is not None and wiring.commands(seen) == every[2:]
+    wiring.apply_command("patch reset phy:0 vlan=5")
+    assert wiring.commands(ObservedWiring()) == [every[0], every[2]]
+    wiring.apply_command("patch reset phy:0 default")
+    assert wiring.commands(ObservedWiring()) == [every[2]]
+    wiring.apply_command("del ring:2")
+    assert not wiring
+    wiring = wiring_after(*every)
+    wiring.apply_command("patch reset phy:0")
+    assert not wiring
+
+
+def test_refused_match_stays_recorded() -> None:
+    wiring = wiring_after("patch phy:0 ring:1 vlan=5")
+    wiring.refused = ["patch phy:0 ring:1 vlan=5"]
+    wiring.apply_status(ObservedWiring(("phy:0",)))
+    assert wiring.patches == {"phy:0 vlan=5": "ring:1"}
+    wiring.apply_command("patch reset phy:0 vlan=5")
+    assert wiring.refused == []
+
+
 def test_restore_skips_what_the_process_has() -> None:
     wiring = wiring_after("add ring:0", "patch phy:0 ring:0", "patch ring:0 phy:0", "forward")
     there = ObservedWiring(("phy:0", "ring:0"), {"phy:0": "ring:0", "ring:0": "ring:0"}, running=True)

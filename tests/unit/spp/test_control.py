@@ -47,7 +47,12 @@ CLIENT = ControlClient("/run/ctl.sock")
         (lambda c: c.add_port("primary", "ring:0"), 'PUT /v1/primary/ports {"action": "add", "port": "ring:0"}'),
         (lambda c: c.del_port("vf:2", "ring:0"), 'PUT /v1/vfs/2/ports {"action": "del", "port": "ring:0"}'),
         (lambda c: c.patch("nfv:1", "phy:0", "ring:0"), 'PUT /v1/nfvs/1/patches {"src": "phy:0", "dst": "ring:0"}'),
-        (lambda c: c.disconnect("nfv:1", "phy:0"), "DELETE /v1/nfvs/1/patches/phy:0"),
+        (lambda c: c.disconnect("nfv:1", "phy:0"), "DELETE /v1/nfvs/1/patches/phy:0?match=default"),
+        (lambda c: c.disconnect("nfv:1", "phy:0 vlan=5"), "DELETE /v1/nfvs/1/patches/phy:0?match=vlan%3D5"),
+        (
+            lambda c: c.patch("nfv:1", "phy:0 vlan=5", "ring:0"),
+            'PUT /v1/nfvs/1/patches {"src": "phy:0", "dst": "ring:0", "match": "vlan=5"}',
+        ),
         (lambda c: c.reset_patches("mirror:4"), "DELETE /v1/mirrors/4/patches"),
         (lambda c: c.forward("nfv:127"), 'PUT /v1/nfvs/127/forward {"action": "start"}'),
         (lambda c: c.stop("nfv:1"), 'PUT /v1/nfvs/1/forward {"action": "stop"}'),
@@ -218,7 +223,7 @@ def test_without_a_call_for_one_patch_all_are_reset_and_restored(
     controller.responses = [(404, error), (200, status)]
     CLIENT.disconnect(target, "phy:0")
     assert controller.requests == [
-        f"DELETE {path}/patches/phy:0",
+        f"DELETE {path}/patches/phy:0?match=default",
         f"GET {path}" + ("/status" if target == "primary" else ""),
         f"DELETE {path}/patches",
         f'PUT {path}/patches {{"src": "phy:0nq1", "dst": "ring:1"}}',

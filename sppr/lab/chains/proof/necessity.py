@@ -26,13 +26,13 @@ def show(chain: ChainWiring, runs: ProbeRuns, options: Options, proof: Proof) ->
 
 
 def _test_without(direction: str, leg: Leg, runs: ProbeRuns, options: Options, proof: Proof) -> None:
-    rate, size, text = options.rate, options.size, f"{leg.process}; patch {leg.src} {leg.dst}"
-    runs.client.disconnect(leg.process, leg.src)
+    rate, size, text = options.rate, options.size, f"{leg.process}; patch {leg.src} {leg.dst} {leg.match}".rstrip()
+    runs.client.disconnect(leg.process, leg.source)
     try:
         # The window is the whole run, because no arrivals open it again.
         (without,) = runs.frames([direction], FRAMES, rate, size=size, window=FRAMES, quiet=0.5 + FRAMES / rate)
     finally:
-        runs.client.patch(leg.process, leg.src, leg.dst)
+        runs.client.patch(leg.process, leg.source, leg.dst)
     (restored,) = runs.frames([direction], FRAMES, rate, size=size, window=options.window)
     blocked = _blocked_ms(direction, leg, runs, options)
     proof.repairs.append(Restoration(direction, text, FRAMES, without.received, restored.received, blocked))
@@ -51,8 +51,8 @@ def _blocked_ms(direction: str, leg: Leg, runs: ProbeRuns, options: Options) -> 
     rate = min(options.rate, 5000)
     runs.start([direction], rate=rate, count=rate, size=options.size)
     time.sleep(0.02)
-    runs.client.disconnect(leg.process, leg.src)
-    runs.client.patch(leg.process, leg.src, leg.dst)
+    runs.client.disconnect(leg.process, leg.source)
+    runs.client.patch(leg.process, leg.source, leg.dst)
     time.sleep(0.05)
     runs.stop(direction)
     return round(runs.result(direction, 0, options.size).lost / rate * 1000, 3)

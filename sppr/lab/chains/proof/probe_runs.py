@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sppr.deadline import Deadline
+from sppr.lab.chains.proof import classes
 from sppr.lab.chains.proof.result import Run
 from sppr.lab.chains.proof.testbed import Testbed
 from sppr.lab.chains.wiring import Leg
@@ -13,15 +14,17 @@ from sppr.spp.control import ControlClient
 
 #: Seconds without an arrival after which missing frames count as lost.
 QUIET = 3.0
+#: Seconds to wait for frames that must not arrive.
+CLASS_SECONDS = 0.2
 #: Time limit of a run: a multiple of its time at the given rate, plus seconds for a guest that gets no CPU.
 TIME_FACTOR, EXTRA_SECONDS = 4.0, 10.0
 
 
 class ProbeRuns:
-    """The runs of one proof. ``macs``: the destination MAC address of each direction."""
+    """The runs of one proof. ``headers``: the header of the frames of each direction."""
 
-    def __init__(self, client: ControlClient, bed: Testbed, macs: Mapping[str, str]) -> None:
-        self.client, self.bed, self.macs = client, bed, macs
+    def __init__(self, client: ControlClient, bed: Testbed, headers: Mapping[str, classes.Header]) -> None:
+        self.client, self.bed, self.headers = client, bed, headers
         self._key = int.from_bytes(os.urandom(4), "big")
         self._number = 0  # number of the run; late frames of an earlier run count as foreign
 
@@ -42,21 +45,43 @@ class ProbeRuns:
         self._wait(directions, count, rate, quiet)
         return [self.result(direction, count, size) for direction in directions]
 
-    def start(self, directions: Sequence[str], **options: Any) -> None:
-        """Start the sources of these directions, with these options of ``probe start``."""
+    def start(self, directions: Sequence[str], header: classes.Header | None = None, **options: Any) -> None:
+        """Start the sources of these directions, with these options of ``probe start``. ``header``: of other frames
+        than those of the chain.
+        """
         self._number += 1
         key = (self._key + self._number) & 0xFFFFFFFF
         probes = [self.bed.probes(direction) for direction in directions]
-        for flow, (_, sink) in enumerate(probes, 1):
-            self.client.probe(sink.process, sink.number, "expect", flow=flow, key=key)
+        for flow, (direction, (_, sink)) in enumerate(zip(directions, probes, strict=True), 1):
+            for one in (sink, *filter(None, [self.bed.strays.get(direction)])):
+                self.client.probe(one.process, one.number, "expect", flow=flow, key=key)
         for flow, (direction, (source, sink)) in enumerate(zip(directions, probes, strict=True), 1):
-            macs = {
-                "dst_mac": self.macs[direction],
+            words = {
                 "src_mac": f"02:53:50:{flow:02x}:{self._number >> 8 & 255:02x}:{self._number & 255:02x}",
+                **(header or self.headers[direction]),
+                **options,
             }
-            self.client.probe(
-                source.process, source.number, "start", flow=flow, key=key, peer=sink.number, **macs, **options
-            )
+            if "size" in words:
+                words["size"] = classes.tagged_size(words, words["size"])
+            self.client.probe(source.process, source.number, "start", flow=flow, key=key, peer=sink.number, **words)
+
+    def strayed(self, direction: str) -> int:
+        """Return how many frames of the last run the matches of other chains took."""
+        stray = self.bed.strays.get(direction)
+        if stray is None:
+            return 0
+        return int(self.client.probe_result(stray.process, stray.number)["sink"]["received"])
+
+    def frames_of_class(self, direction: str, header: classes.Header, count: int, rate: int, size: int) -> Run:
+        """Send frames of another class, and return their result at the end of the chain. No window limits them."""
+        self.start([direction], header, rate=rate, count=count, size=size)
+        source = self.bed.probes(direction)[0]
+        Deadline(count / rate * TIME_FACTOR + EXTRA_SECONDS).poll(
+            lambda: not self.client.probe_result(source.process, source.number)["source"]["running"], 0.01
+        )
+        time.sleep(CLASS_SECONDS)
+        self.stop(direction)
+        return self.result(direction, count, size)
 
     def stop(self, direction: str) -> None:
         """Stop the source of a direction, and wait for the frames in flight."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from sppr.config.chains import is_port
 from sppr.lab.chains import ends, observe, status
 from sppr.lab.chains.observe import Counters, Observed
-from sppr.lab.chains.proof import necessity, tap_runs, tcp_exchange, testbed
+from sppr.lab.chains.proof import classes, necessity, tap_runs, tcp_exchange, testbed
 from sppr.lab.chains.proof.probe_runs import ProbeRuns
 from sppr.lab.chains.proof.result import Options, Proof, Run
 from sppr.lab.chains.proof.tap_runs import TapError, TapRuns
@@ -26,21 +26,24 @@ from sppr.lab.chains.wiring import ChainWiring
 from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 from sppr.spp.control import ControlClient
+from sppr.spp.match import DEFAULT
 
 #: Frames per second at an end above which it carries traffic. The kernel itself sends a few frames (IPv6, ARP).
 TRAFFIC = 10
+#: Number of frames of each class that a chain must not take.
+CLASS_FRAMES = 100
 
 
 def traffic(state: State, chain: ChainWiring, seconds: float = 1.0) -> dict[str, float]:
     """Watch the ends of a chain for some seconds, and return the frames per second of those that carry traffic."""
-    legs = (chain.forward[0], chain.reverse[0]) if chain.reverse else (chain.forward[0],)
+    legs = [legs[0] for _, legs in chain.directions]
 
     def received() -> tuple[float, dict[str, int]]:
         statuses = observe.observe_processes(state.plan.api, dict.fromkeys(leg.process for leg in legs)).statuses
         counts = {
-            leg.src: statuses[leg.process].counters.get(leg.src, Counters()).rx
+            leg.src: getattr(statuses[leg.process].counters.get(side[0], Counters()), side[1])
             for leg in legs
-            if leg.process in statuses
+            if leg.process in statuses and (side := chain.own_sides(leg)[0])
         }
         return time.monotonic(), counts
 
@@ -91,10 +94,10 @@ def highest_level(state: State) -> int:
 
 def _prove_by_probes(state: State, chain: ChainWiring, options: Options, proof: Proof) -> None:
     """Prove a chain with probes at its ends."""
-    macs = _random_macs(chain)
+    headers = classes.headers(chain)
     with testbed.with_probes(state, [chain]) as (bed,):
-        runs = ProbeRuns(ControlClient(state.plan.api), bed, macs)
-        _Prover(state, chain, runs, macs, options, proof).run()
+        runs = ProbeRuns(ControlClient(state.plan.api), bed, headers)
+        _Prover(state, chain, runs, headers, options, proof).run()
         for element in (chain.path[0], chain.path[-1]):
             if not is_port(element):
                 what = f"the link of {element} at the end is not part of this proof: a probe replaces it"
@@ -114,10 +117,10 @@ def _prove_by_taps(state: State, chain: ChainWiring, options: Options, proof: Pr
         return
     level = min(options.level, 2, highest_level(state))
     limited = replace(options, rate=min(options.rate, tap_runs.MAX_RATE), level=level)
-    macs = _random_macs(chain)
+    headers = classes.headers(chain)
     try:
-        with TapRuns(chain, *taps, macs) as runs:
-            _Prover(state, chain, runs, macs, limited, proof).run()
+        with TapRuns(chain, *taps, headers) as runs:
+            _Prover(state, chain, runs, headers, limited, proof).run()
     except TapError as e:
         proof.doubt(f"frames cannot go from {taps[0]} to {taps[1]}: {e}", "reach")
         return
@@ -131,11 +134,6 @@ def _prove_by_taps(state: State, chain: ChainWiring, options: Options, proof: Pr
         proof.notes.append("TCP was not tried: not both ends are in namespaces with addresses")
     if proof.verdict == "pass" and options.level > 2:
         proof.doubt(f"{why}: --level 2 is the highest", "necessity")
-
-
-def _random_macs(chain: ChainWiring) -> dict[str, str]:
-    """Return a random destination address for each direction, which only this proof uses."""
-    return {name: ":".join(["02", *(f"{byte:02x}" for byte in os.urandom(5))]) for name, _ in chain.directions}
 
 
 def _check_consistency(state: State, chain: ChainWiring, proof: Proof, *, after: bool = False) -> None:
@@ -160,7 +158,7 @@ def _try_tcp(state: State, chain: ChainWiring, proof: Proof) -> bool:
 
     Return False if an end has no namespace with an address, or if the chain has one direction.
     """
-    known = {end.port: end for end in state.plan.wiring.ends if end.chain == chain.name}
+    known = {end.port: end for end in state.plan.wiring.ends}
     pair = [known.get(port) for port in (chain.path[0], chain.path[-1])]
     client, server = pair
     if client is None or server is None or not (client.address and server.address) or not chain.reverse:
@@ -169,6 +167,9 @@ def _try_tcp(state: State, chain: ChainWiring, proof: Proof) -> bool:
         proof.notes.append("TCP between the namespaces was not tried: only root can enter them")
         return True
     names = [ends.name_of(state.plan, end) for end in (client, server)]
+    if any(legs[0].match not in ("", DEFAULT) for _, legs in chain.directions):
+        proof.notes.append("TCP between the namespaces was not tried: the kernel's frames are of another class")
+        return True
     try:
         seconds = tcp_exchange.tcp(names[0], names[1], server.address.partition("/")[0])
     except OSError as e:
@@ -186,22 +187,26 @@ class _Prover:
     """The proof of the levels *reach* and *trace* by runs of frames."""
 
     def __init__(
-        self, state: State, chain: ChainWiring, runs: ProbeRuns | TapRuns, macs: Mapping[str, str], options: Options,
-        proof: Proof,
+        self, state: State, chain: ChainWiring, runs: ProbeRuns | TapRuns, headers: Mapping[str, classes.Header],
+        options: Options, proof: Proof,
     ) -> None:  # fmt: skip
-        self.state, self.chain, self.runs, self.macs = state, chain, runs, macs
+        self.state, self.chain, self.runs, self.headers = state, chain, runs, headers
         self.options, self.proof = options, proof
 
     def run(self) -> None:
         """Send the frames of the proof, and evaluate the result and the ends of other chains."""
         directions = [name for name, _ in self.chain.directions]
-        with Watch(self.state, self.chain, list(self.macs.values())) as others:
+        macs = [str(header["dst_mac"]) for header in self.headers.values()]
+        own = () if isinstance(self.runs, ProbeRuns) else (self.chain.path[0], self.chain.path[-1])
+        with Watch(self.state, self.chain, macs, own) as others:
             before = self._observe()
             options = self.options
             runs = self.runs.frames(directions, options.frames, options.rate, size=options.size, window=options.window)
             after = self._observe()
             self.proof.runs = runs
             self._evaluate(runs, before, after)
+            if self.proof.verdict == "pass" and isinstance(self.runs, ProbeRuns):
+                self._send_other_classes(self.runs)
             if self.proof.verdict == "pass" and self.options.level > 1 and isinstance(self.runs, ProbeRuns):
                 self._send_tcp(self.runs)
             for reason in others.stray_frames():
@@ -229,6 +234,9 @@ class _Prover:
                 continue
             if run.sent == 0:
                 self.proof.fail(f"{run.direction}: {legs[0].by} read no frame: does it forward?", "reach")
+            elif run.lost and isinstance(self.runs, ProbeRuns) and (strayed := self.runs.strayed(run.direction)):
+                what = f"{strayed:,} of {run.sent:,} frames went to other chains of {self._entry(run.direction)}"
+                self.proof.fail(f"{run.direction}: {what}", "reach")
             elif run.lost:
                 where = self._where(points, run.sent)
                 self.proof.fail(f"{run.direction}: {run.lost:,} of {run.sent:,} frames lost {where}", "reach")
@@ -256,6 +264,31 @@ class _Prover:
         foreign = max([run.foreign, *(point.grew - run.sent for point in points)])
         if foreign > max(min(20, run.sent // 2), run.sent // 20):
             self.proof.doubt(f"{run.direction}: {foreign:,} foreign frames changed the counters", "trace")
+
+    def _entry(self, direction: str) -> str:
+        return dict(self.chain.directions)[direction][0].src
+
+    def _send_other_classes(self, runs: ProbeRuns) -> None:
+        """Send frames of other classes: none may arrive at the end of the chain, nor where no chain takes them."""
+        for direction, others in runs.bed.others.items():
+            own = dict(self.chain.directions)[direction][0].match
+            for words in others:
+                self._send_class(runs, direction, f"of another class ({words})", classes.header(words), taken=True)
+            for name, header in classes.of_no_chain((own, *others)).items():
+                self._send_class(runs, direction, f"of no class ({name})", header, taken=False)
+
+    def _send_class(self, runs: ProbeRuns, direction: str, name: str, header: classes.Header, *, taken: bool) -> None:
+        """Send frames that the chain must not take. ``taken``: whether another chain of the end takes them."""
+        count = CLASS_FRAMES
+        run = runs.frames_of_class(direction, header, count, min(self.options.rate, 2000), self.options.size)
+        strayed = runs.strayed(direction)
+        if run.received:
+            self.proof.fail(f"{direction}: {run.received} of {run.sent} frames {name} arrived", "reach")
+        elif run.sent < count:
+            self.proof.doubt(f"{direction}: only {run.sent} of {count} frames {name} were sent", "reach")
+        elif strayed != (count if taken else 0):
+            what = f"{direction}: another chain of {self._entry(direction)} took {strayed} of {count} frames {name}"
+            self.proof.fail(what, "reach")
 
     def _send_tcp(self, runs: ProbeRuns) -> None:
         """Send TCP frames with correct checksums. Offloads can corrupt TCP even if ping and UDP pass."""

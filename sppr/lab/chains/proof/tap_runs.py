@@ -15,6 +15,7 @@ from typing import Self
 
 from sppr.host.network import packet_socket
 from sppr.lab.chains import ends
+from sppr.lab.chains.proof.classes import Header
 from sppr.lab.chains.proof.probe_runs import EXTRA_SECONDS, QUIET, TIME_FACTOR
 from sppr.lab.chains.proof.result import Run
 from sppr.lab.chains.wiring import ChainWiring, Leg
@@ -87,13 +88,13 @@ def interfaces(state: State, chain: ChainWiring) -> tuple[Tap, Tap] | str:
 class TapRuns:
     """The runs of one proof between two TAP interfaces.
 
-    ``macs``: the destination MAC address of each direction. As a context manager it opens the packet sockets. Its
+    ``headers``: the header of the frames of each direction. As a context manager it opens the packet sockets. Its
     methods raise TapError if an interface does not exist, is down, refuses frames of this size, or drops frames before
     they are received here.
     """
 
-    def __init__(self, chain: ChainWiring, near: Tap, far: Tap, macs: Mapping[str, str]) -> None:
-        self._chain, self._near, self._far, self._macs = chain, near, far, macs
+    def __init__(self, chain: ChainWiring, near: Tap, far: Tap, headers: Mapping[str, Header]) -> None:
+        self._chain, self._near, self._far, self._headers = chain, near, far, headers
         self._stack = contextlib.ExitStack()
         self._links: dict[str, _Link] = {}
         self._key = os.urandom(32)
@@ -106,13 +107,14 @@ class TapRuns:
                 with _as_tap_error(tap):
                     return stack.enter_context(contextlib.closing(packet_socket.Sniffer(tap.interface, mac, tap.netns)))
 
-            for direction, mac in self._macs.items():
+            for direction, header in self._headers.items():
+                mac = str(header["dst_mac"])
                 source, sink = (self._near, self._far) if direction == "forward" else (self._far, self._near)
                 with _as_tap_error(source):
                     sender = stack.enter_context(
                         contextlib.closing(packet_socket.Sender(source.interface, source.netns))
                     )
-                self._links[direction] = _Link(source, sink, mac, sender, sniffer(sink, mac), sniffer(source, mac))
+                self._links[direction] = _Link(source, sink, header, sender, sniffer(sink, mac), sniffer(source, mac))
             self._stack = stack.pop_all()
         return self
 
@@ -130,7 +132,7 @@ class TapRuns:
         """
         self._number += 1
         flows = [
-            _Flow(self._links[direction], _Frames(self._key, self._number, self._links[direction].mac, size), count)
+            _Flow(self._links[direction], _Frames(self._key, self._number, self._links[direction].header, size), count)
             for direction in directions
         ]
         sinks = [sniffer for flow in flows for sniffer in (flow.link.received, flow.link.reflected)]
@@ -155,27 +157,31 @@ class TapRuns:
 class _Link:
     """The packet sockets of one direction.
 
-    ``source``, ``sink``: the interfaces. ``mac``: the destination address of the frames.
+    ``source``, ``sink``: the interfaces. ``header``: the header of the frames.
     ``sender``, ``received``: the sockets that send and receive. ``reflected``: the socket that receives frames which
     come back to their source.
     """
 
     source: Tap
     sink: Tap
-    mac: str
+    header: Header
     sender: packet_socket.Sender
     received: packet_socket.Sniffer
     reflected: packet_socket.Sniffer
 
 
 class _Frames:
-    """The frames of one run. A frame has a header, its run and number, a keyed BLAKE2 digest, and a pattern."""
+    """The frames of one run. A frame has a header, its run and number, a keyed BLAKE2 digest, and a pattern.
 
-    def __init__(self, key: bytes, run: int, mac: str, size: int) -> None:
+    ``size``: bytes with FCS, without a VLAN tag.
+    """
+
+    def __init__(self, key: bytes, run: int, header: Header, size: int) -> None:
         self._key = key
-        source = b"\x02SPP" + run.to_bytes(2)
-        self._head = bytes.fromhex(mac.replace(":", "")) + source + ETHERTYPE.to_bytes(2) + run.to_bytes(4)
-        self._tail = bytes(n & 0xFF for n in range(size - FCS - len(self._head) - 4 - DIGEST))
+        source = _address(header["src_mac"]) if "src_mac" in header else b"\x02SPP" + run.to_bytes(2)
+        tag = b"\x81\x00" + int(header["vlan"]).to_bytes(2) if "vlan" in header else b""
+        self._head = _address(header["dst_mac"]) + source + tag + ETHERTYPE.to_bytes(2) + run.to_bytes(4)
+        self._tail = bytes(n & 0xFF for n in range(size + len(tag) - FCS - len(self._head) - 4 - DIGEST))
 
     def make(self, number: int) -> bytes:
         """Return the frame with this number."""
@@ -190,6 +196,10 @@ class _Frames:
 
     def _digest(self, head: bytes) -> bytes:
         return hashlib.blake2b(head + self._tail, key=self._key, digest_size=DIGEST).digest()
+
+
+def _address(mac: str | int) -> bytes:
+    return bytes.fromhex(str(mac).replace(":", ""))
 
 
 @dataclass

@@ -10,8 +10,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -20,9 +20,11 @@ from sppr.errors import ControlError
 from sppr.host import atomic_write
 from sppr.host.process import pids
 from sppr.lab.chains import observe, reconcile
-from sppr.lab.chains.wiring import ChainWiring, Leg
+from sppr.lab.chains.proof import classes
+from sppr.lab.chains.wiring import ChainWiring, Leg, Wiring
 from sppr.lab.state import state as states
 from sppr.lab.state.state import State
+from sppr.spp import match
 from sppr.spp.control import ControlClient
 
 _FILE = "prove.json"
@@ -70,12 +72,27 @@ class Testbed:
 
     ``near``, ``far``: the probes at the first and at the last end of its path.
     ``forward``, ``reverse``: its patches, with the probes as ends. ``reverse`` is empty if the chain has one direction.
+    ``strays``: for each direction of a chain with a match, a probe that receives what the chain must not take: the
+    source has the matches of all chains of its end, and those of the other chains lead there.
+    ``others``: for each direction, the matches of the other chains of its end.
     """
 
     near: EndProbe
     far: EndProbe
     forward: tuple[Leg, ...]
     reverse: tuple[Leg, ...]
+    strays: Mapping[str, EndProbe] = field(default_factory=dict)
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def all_probes(self) -> tuple[EndProbe, ...]:
+        """Return every probe of the chain."""
+        return (self.near, self.far, *self.strays.values())
+
+    def match(self, direction: str) -> str:
+        """Return the match with which a direction begins, or "" if it takes all frames."""
+        legs = self.forward if direction == "forward" else self.reverse
+        return legs[0].match if legs else ""
 
     def probes(self, direction: str) -> tuple[EndProbe, EndProbe]:
         """Return the source and the sink of a direction."""
@@ -92,8 +109,9 @@ def with_probes(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Te
     if not restore_ends(state):
         raise ControlError(NOT_RESTORED, hint="run sppr up, then this command again")
     client = ControlClient(state.plan.api)
-    beds = [_testbed(chain, *probes) for chain, probes in zip(chains, _choose_probes(state, chains), strict=True)]
-    _write_record(state.folder, chains, [probe for bed in beds for probe in (bed.near, bed.far)])
+    free = _free_probes(state, chains)
+    beds = [_testbed(state.plan.wiring, chain, free) for chain in chains]
+    _write_record(state.folder, chains, [probe for bed in beds for probe in bed.all_probes])
     try:
         for chain, bed in zip(chains, beds, strict=True):
             _insert_probes(client, chain, bed)
@@ -103,20 +121,31 @@ def with_probes(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Te
             restore_ends(state)
 
 
-def _testbed(chain: ChainWiring, near: EndProbe, far: EndProbe) -> Testbed:
+def _testbed(wiring: Wiring, chain: ChainWiring, free: list[int]) -> Testbed:
+    """Return the testbed of a chain. It takes the last numbers of ``free``."""
+    first, last = chain.forward[0], chain.forward[-1]
+    far, near = EndProbe(last.process, last.dst, free.pop()), EndProbe(first.process, first.src, free.pop())
     reverse = tuple(_with_ends(chain.reverse, far, near)) if chain.reverse else ()
-    return Testbed(near, far, tuple(_with_ends(chain.forward, near, far)), reverse)
+    entries = {direction: legs[0] for direction, legs in chain.directions if legs[0].match}
+    strays = {direction: EndProbe(leg.process, leg.src, free.pop()) for direction, leg in entries.items()}
+    others = {direction: tuple(classes.other_matches(wiring, leg)) for direction, leg in entries.items()}
+    return Testbed(near, far, tuple(_with_ends(chain.forward, near, far)), reverse, strays, others)
 
 
 def _insert_probes(client: ControlClient, chain: ChainWiring, bed: Testbed) -> None:
-    for probe in (bed.near, bed.far):
+    for probe in bed.all_probes:
         client.add_port(probe.process, probe.uid)
-    for legs in (chain.forward, chain.reverse):
-        if legs:
-            client.disconnect(legs[0].process, legs[0].src)
-    for legs in (bed.forward, bed.reverse):
+    for direction, (first, *_) in chain.directions:
+        stray = bed.strays.get(direction)
+        if stray is None:
+            client.disconnect(first.process, first.source)
+        else:  # without its patch, another chain of this end could take the frames of this chain
+            client.patch(first.process, first.source, stray.uid)
+    for direction, legs in (("forward", bed.forward), ("reverse", bed.reverse)):
         for leg in (*legs[-1:], *legs[:1]):
-            client.patch(leg.process, leg.src, leg.dst)
+            client.patch(leg.process, leg.source, leg.dst)
+        for words in bed.others.get(direction, ()):
+            client.patch(legs[0].process, match.source(legs[0].src, words), bed.strays[direction].uid)
 
 
 def _with_ends(legs: tuple[Leg, ...], source: EndProbe, sink: EndProbe) -> Iterator[Leg]:
@@ -124,24 +153,20 @@ def _with_ends(legs: tuple[Leg, ...], source: EndProbe, sink: EndProbe) -> Itera
     for index, leg in enumerate(legs):
         src = source.uid if index == 0 else leg.src
         dst = sink.uid if index == len(legs) - 1 else leg.dst
-        yield Leg(leg.process, leg.by, src, dst, leg.hop, leg.own)
+        yield replace(leg, src=src, dst=dst)
 
 
-def _choose_probes(state: State, chains: Sequence[ChainWiring]) -> list[tuple[EndProbe, EndProbe]]:
-    """Return two probes for each chain, with numbers that no probe of the lab has."""
+def _free_probes(state: State, chains: Sequence[ChainWiring]) -> list[int]:
+    """Return the numbers that no probe of the lab has. Raise ControlError if they are too few for these chains."""
     queried = observe.processes(state.plan.parts, state.plan.wiring)
     statuses = observe.observe_processes(state.plan.api, queried).statuses
     existing = {port for status in statuses.values() for port in status.ports}
     free = [n for n in range(PROBES) if f"probe:{n}" not in existing]
-    if len(free) < 2 * len(chains):
-        what = f"{2 * len(chains)} probes are needed, but only {len(free)} of {PROBES} are free"
+    needed = sum(2 + sum(bool(legs[0].match) for _, legs in chain.directions) for chain in chains)
+    if len(free) < needed:
+        what = f"{needed} probes are needed, but only {len(free)} of {PROBES} are free"
         raise ControlError(what, hint="del probe:N at the prompt, in the process that has it; or use fewer chains")
-    probes: list[tuple[EndProbe, EndProbe]] = []
-    for chain in chains:
-        first, last = chain.forward[0], chain.forward[-1]
-        far, near = free.pop(), free.pop()
-        probes.append((EndProbe(first.process, first.src, near), EndProbe(last.process, last.dst, far)))
-    return probes
+    return free
 
 
 def restore_ends(state: State) -> bool:

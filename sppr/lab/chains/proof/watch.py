@@ -18,10 +18,11 @@ from sppr.spp import names
 class Watch:
     """A watch over the ends of other chains. A changed counter means traffic. Frames at a TAP interface are inspected.
 
-    ``macs``: the destination addresses of the proof. It is a context manager.
+    ``macs``: the destination addresses of the proof. ``own``: ports at which frames of the proof must arrive, also if
+    other chains end there. It is a context manager.
     """
 
-    def __init__(self, state: State, chain: ChainWiring, macs: Sequence[str]) -> None:
+    def __init__(self, state: State, chain: ChainWiring, macs: Sequence[str], own: Sequence[str] = ()) -> None:
         self._state, self._macs = state, macs
         others = [other for other in state.plan.wiring.chains if other.name != chain.name]
         # Watch both ends, even the end at which a one-way chain begins. Ports come from the path, because the patches
@@ -32,6 +33,7 @@ class Watch:
             near, far = other.path[0], other.path[-1]
             self._exits.append((other.name, replace(last, dst=far) if is_port(far) else last))
             self._exits.append((other.name, replace(first, src=first.dst, dst=near if is_port(near) else first.src)))
+        self._exits = [(name, leg) for name, leg in self._exits if leg.dst not in own]
         self._sniffers: dict[tuple[str, str], list[packet_socket.Sniffer]] = {}
         self._stack = contextlib.ExitStack()
         self._before = Observed({})
