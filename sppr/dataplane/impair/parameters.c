@@ -43,9 +43,9 @@ static const struct {
 	[IMPAIR_RATE] = { "rate", units_rate, RATE_MIN, RATE_MAX, NOTHING,
 			"a rate such as 10mbit, from 8bit to 1000gbit" },
 	[IMPAIR_BURST] = { "burst", units_plain, 1, BURST_MAX, IMPAIR_RATE,
-			"bytes, from 1 to 1000000000" },
+			"a number of bytes from 1 to 1000000000" },
 	[IMPAIR_LIMIT] = { "limit", units_plain, 1, IMPAIR_LIMIT_MAX, NOTHING,
-			"frames, from 1 to 1000000" },
+			"a number of frames from 1 to 1000000" },
 	[IMPAIR_SEED] = { "seed", units_plain, 0, UINT64_MAX, NOTHING, "a number of 64 bits" },
 };
 
