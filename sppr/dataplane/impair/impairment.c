@@ -18,6 +18,11 @@
  */
 #define WAKE_EARLY_NS 60000
 
+/* No timer is set for a later time: the clocks of the timer and of the frames would drift apart.
+ * The worker wakes up every 100 ms (forward/idle.c), and then asks again.
+ */
+#define LONG_WAIT_NS 200000000
+
 struct impairment {
 	struct port port; /* the first member */
 	struct shared *info;
@@ -215,6 +220,8 @@ impairment_arm(struct port *port, uint64_t token)
 	now = rte_rdtsc();
 	if (first->due > now)
 		ns = (uint64_t)((unsigned __int128)(first->due - now) * NS_PER_S / i->hz);
+	if (ns > LONG_WAIT_NS)
+		return WAIT_NONE;
 	if (ns > WAKE_EARLY_NS) {
 		ns -= WAKE_EARLY_NS;
 		timer.it_value.tv_sec = (time_t)(ns / NS_PER_S);
