@@ -71,12 +71,12 @@ set_up_shared(struct shared_port *ports, uint16_t *nports)
 	}
 	for (i = 0; i < n; i++)
 		queues += ports[i].nrxq;
-	if (shared_create_pool(&app.view, queues, app.cfg.nrings) < 0)
+	if (shared_create_pool(&app.view, queues, app.cfg.nrings, app.cfg.held_frames) < 0)
 		return -1;
 	for (i = 0; i < n; i++, (*nports)++)
 		if (ethdev_start(&ports[i], app.view.pool) < 0)
 			return -1;
-	return shared_publish(&app.view, ports, n, app.cfg.nrings);
+	return shared_publish(&app.view, ports, n, app.cfg.nrings, app.cfg.held_frames);
 }
 
 static int

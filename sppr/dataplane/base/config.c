@@ -13,6 +13,7 @@
 
 enum long_option {
 	OPT_DISP_STATS = 256,
+	OPT_HELD_FRAMES,
 	OPT_PORT_NUM,
 	OPT_VHOST_CLIENT,
 	OPT_SOCK_DIR,
@@ -27,9 +28,12 @@ enum long_option {
 
 #define DEFAULT_OUT_DIR "/tmp"
 #define DEFAULT_FILE_SIZE (1ULL << 30)
+#define DEFAULT_HELD_FRAMES 20000
+#define MAX_HELD_FRAMES 4000000
 
 static const struct option primary_options[] = {
 	{ "disp-stats", no_argument, NULL, OPT_DISP_STATS },
+	{ "held-frames", required_argument, NULL, OPT_HELD_FRAMES },
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
 	{ "port-num", required_argument, NULL, OPT_PORT_NUM },
 	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
@@ -76,7 +80,7 @@ static const struct {
 	[PROCESS_PRIMARY] = { "primary", "+p:n:s:h", primary_options,
 			"spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
 			"[--port-num ID rxq N txq M] [--sock-dir DIR] [--sock-uid UID] "
-			"[--log-dir DIR] [--tap-ends FILE]" },
+			"[--log-dir DIR] [--tap-ends FILE] [--held-frames N]" },
 	[PROCESS_NFV] = { "nfv", "+n:s:h", nfv_options,
 			"spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
 			"[--sock-dir DIR] [--sock-uid UID]" },
@@ -163,6 +167,11 @@ take_option(struct config *cfg, int opt, const char *arg)
 		return NULL;
 	case OPT_DISP_STATS:
 		cfg->disp_stats = true;
+		return NULL;
+	case OPT_HELD_FRAMES:
+		if (parse_number(arg, 10, 0, MAX_HELD_FRAMES, &number) < 0)
+			return "--held-frames takes a number of frames, 0 to 4000000";
+		cfg->held_frames = (uint32_t)number;
 		return NULL;
 	case OPT_VHOST_CLIENT:
 		cfg->vhost_client = true;
@@ -278,6 +287,7 @@ config_parse(struct config *cfg, enum process_kind kind, int argc, char **argv, 
 	cfg->kind = kind;
 	cfg->primary = kind == PROCESS_PRIMARY;
 	cfg->file_size = DEFAULT_FILE_SIZE;
+	cfg->held_frames = DEFAULT_HELD_FRAMES;
 	snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), CONFIG_SOCK_DIR);
 	snprintf(cfg->out_dir, sizeof(cfg->out_dir), DEFAULT_OUT_DIR);
 	opterr = 0;

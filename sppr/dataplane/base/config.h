@@ -26,11 +26,12 @@ enum process_kind {
 /* The options after `--`. Parsed once, and printed at the start. */
 struct config {
 	enum process_kind kind;
-	bool primary;	    /* kind == PROCESS_PRIMARY */
-	uint64_t port_mask; /* primary: -p */
-	uint16_t nrings;    /* primary: -n */
-	uint16_t client_id; /* nfv: -n; vf, mirror, pcap: --client-id */
-	bool disp_stats;    /* primary */
+	bool primary;	      /* kind == PROCESS_PRIMARY */
+	uint64_t port_mask;   /* primary: -p */
+	uint16_t nrings;      /* primary: -n */
+	uint16_t client_id;   /* nfv: -n; vf, mirror, pcap: --client-id */
+	bool disp_stats;      /* primary */
+	uint32_t held_frames; /* primary: frames that impairments may hold */
 	struct {
 		uint16_t rx; /* 0: one queue */
 		uint16_t tx;

@@ -23,6 +23,16 @@ test_good(void)
 	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 0x03 -n 10 -s 127.0.0.1:5555", error) ==
 			CONFIG_OK);
 	CHECK(cfg.port_mask == 3 && cfg.nrings == 10 && !cfg.disp_stats);
+	CHECK(cfg.held_frames == 20000);
+	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 1 -n 1 -s 1.2.3.4:1 --held-frames 0", error) ==
+			CONFIG_OK);
+	CHECK(cfg.held_frames == 0);
+	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 1 -n 1 -s 1.2.3.4:1 --held-frames 4000001",
+			      error) == CONFIG_BAD);
+	CHECK(parse(&cfg, PROCESS_NFV, "-- -n 1 -s 1.2.3.4:1 --held-frames 5", error) ==
+			CONFIG_BAD);
+	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 0x03 -n 10 -s 127.0.0.1:5555", error) ==
+			CONFIG_OK);
 	CHECK_STR(cfg.controller_text, "127.0.0.1:5555");
 	CHECK_STR(cfg.sock_dir, "/tmp");
 	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p ff -n 98 -s 1.2.3.4:1 --disp-stats", error) ==

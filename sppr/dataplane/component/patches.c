@@ -85,7 +85,8 @@ classify(struct port *src, const struct component_set *set, const struct members
 		entry = entry_of(set, m->tx[i]);
 		if (entry == NULL)
 			continue;
-		rules->rule[rules->n++] = (struct patch_rule){ entry->match, m->tx[i] };
+		rules->rule[rules->n++] =
+				(struct patch_rule){ .match = entry->match, .dst = m->tx[i] };
 		if (entry->is_default && entry->match.vlan == MATCH_UNTAGGED)
 			src->patched_to = m->tx[i];
 	}

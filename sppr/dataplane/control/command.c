@@ -13,6 +13,7 @@
 #include "component/command.h"
 #include "control/results.h"
 #include "forward/patch_registry.h"
+#include "impair/command.h"
 #include "launch/launch.h"
 #include "pcap/command.h"
 #include "port/registry.h"
@@ -83,6 +84,12 @@ static void
 do_launch(struct request *r)
 {
 	request_reply(r, launch_run(r->app, r->word + 1, r->n - 1), NULL, NULL);
+}
+
+static void
+do_impair(struct request *r)
+{
+	request_reply(r, may_forward(r) && impair_command(r), "port", request_word(r, 1));
 }
 #endif
 
@@ -196,6 +203,7 @@ static const struct command commands[] = {
 	{ .name = "exit", .processes = COMMAND_BOTH, .run = do_exit },
 	{ .name = "clear", .processes = COMMAND_PRIMARY, .run = do_clear },
 #ifndef SPP_GUEST
+	{ .name = "impair", .processes = COMMAND_BOTH, .run = do_impair },
 	{ .name = "launch", .processes = COMMAND_PRIMARY, .run = do_launch },
 #endif
 	{ .name = "flow", .processes = COMMAND_PRIMARY, .run = do_unsupported },

@@ -4,6 +4,7 @@
 #include <rte_lcore.h>
 
 #include "control/status.h"
+#include "impair/impairment.h"
 #include "port/registry.h"
 
 static void
@@ -54,7 +55,29 @@ status_put_counters(struct json *w, const struct port_table *ports)
 }
 
 static void
-put_patch(struct json *w, const struct port *src, const struct port *dst, const struct match *match)
+put_impairment(struct json *w, const struct impairment *impairment)
+{
+	const struct impairment_counters *c = impairment_counters(impairment);
+	char words[IMPAIR_STRLEN];
+
+	impair_format(impairment_parameters(impairment), words);
+	json_string(w, "impair", words);
+	json_object(w, "impaired");
+	json_uint(w, "offered", c->offered);
+	json_uint(w, "lost", c->lost);
+	json_uint(w, "duplicated", c->duplicated);
+	json_uint(w, "reordered", c->reordered);
+	json_uint(w, "corrupted", c->corrupted);
+	json_uint(w, "overflow", c->overflow);
+	json_uint(w, "no_memory", c->no_memory);
+	json_uint(w, "held", c->held);
+	json_uint(w, "sent", c->sent);
+	json_end(w);
+}
+
+static void
+put_patch(struct json *w, const struct port *src, const struct port *dst, const struct match *match,
+		const struct impairment *impairment)
 {
 	char text[PORT_ID_STRLEN], words[MATCH_STRLEN];
 
@@ -67,18 +90,23 @@ put_patch(struct json *w, const struct port *src, const struct port *dst, const 
 		match_format(match, words);
 		json_string(w, "match", words);
 	}
+	if (impairment != NULL)
+		put_impairment(w, impairment);
 	json_end(w);
 }
 
 static void
 put_patches_from(struct json *w, const struct port *src)
 {
+	const struct patch_rule *rule;
 	unsigned int i;
 
 	if (src->patched_to != NULL)
-		put_patch(w, src, src->patched_to, NULL);
-	for (i = 0; src->rules != NULL && i < src->rules->n; i++)
-		put_patch(w, src, src->rules->rule[i].dst, &src->rules->rule[i].match);
+		put_patch(w, src, src->patched_to, NULL, src->impairment);
+	for (i = 0; src->rules != NULL && i < src->rules->n; i++) {
+		rule = &src->rules->rule[i];
+		put_patch(w, src, rule->dst, &rule->match, rule->impairment);
+	}
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <rte_prefetch.h>
 
 #include "forward/classifier.h"
+#include "impair/impairment.h"
 
 #define NONE 0xffff
 #define FLOOD 0xfffe
@@ -208,7 +209,8 @@ fill(struct classifier *c, const struct patch_rules *rules, struct port *rest)
 		c->flood_vlan[i] = MATCH_ANY_VLAN; /* no VLAN */
 	for (i = 0; i < rules->n; i++) {
 		rule = &rules->rule[i];
-		output = (uint16_t)fanout_add(&c->fanout, rule->dst);
+		output = (uint16_t)fanout_add(
+				&c->fanout, impairment_or(rule->impairment, rule->dst));
 		if (rule->match.kind != MATCH_NO_MAC)
 			add_mac(c, &rule->match, output);
 		else

@@ -76,7 +76,7 @@ add_rule(struct patch_rules *rules, unsigned int to, uint16_t vlan, enum match_m
 	struct match match = { .vlan = vlan, .kind = kind, .flood = flood };
 
 	CHECK(kind == MATCH_NO_MAC || match_parse_mac(mac, &match.mac));
-	rules->rule[rules->n++] = (struct patch_rule){ match, sink[to] };
+	rules->rule[rules->n++] = (struct patch_rule){ .match = match, .dst = sink[to] };
 }
 
 /* Return the output of one frame, or -1. */

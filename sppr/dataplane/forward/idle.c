@@ -71,6 +71,10 @@ idle_arm(struct idle *s, const struct patch_table *table)
 
 	s->n = FD_PORTS;
 	for (i = 0; i < table->n; i++) {
+		if (i > 0 && table->entry[i].src == table->entry[i - 1].src) {
+			s->fd_of[i] = s->fd_of[i - 1];
+			continue;
+		}
 		fd = arm_port(table->entry[i].src, s->notify.token);
 		s->fd_of[i] = fd;
 		if (fd < 0)

@@ -16,8 +16,8 @@ struct idle {
 	struct ring_notify notify;
 	unsigned int sleep_ns; /* the next sleep without an event */
 	unsigned int n;
-	struct pollfd fds[MAX_PORTS + 2];
-	int fd_of[MAX_PORTS]; /* index into fds, or the WAIT_ value of arm */
+	struct pollfd fds[MAX_ENTRIES_PER_LINK * MAX_LINKS + 2];
+	int fd_of[MAX_ENTRIES_PER_LINK * MAX_LINKS]; /* index into fds, or the WAIT_ value of arm */
 };
 
 int idle_open(struct idle *s);

@@ -6,6 +6,7 @@
 #include "forward/claims.h"
 #include "forward/patch.h"
 #include "forward/worker.h"
+#include "impair/impairment.h"
 #include "port/registry.h"
 
 static struct port *
@@ -31,6 +32,13 @@ check_side(const struct port *port, bool tx)
 	port_id_format(port->id, text);
 	log_line("%s has no %s queue", text, tx ? "tx" : "rx");
 	return -1;
+}
+
+static void
+release_unused(const struct app *app)
+{
+	claims_release_unused(&app->ports);
+	impairments_release_unused(&app->ports);
 }
 
 int
@@ -71,7 +79,7 @@ patch_del_port(struct app *app, struct port_id id)
 		log_line("stopped forwarding");
 		patch_run(app, false);
 	}
-	claims_release_unused(&app->ports);
+	release_unused(app);
 	port_table_remove(&app->ports, port);
 	port_close(port);
 	return 0;
@@ -105,31 +113,51 @@ copy_rules(const struct port *src)
 	return copy;
 }
 
+/* The patches from a port. */
+struct patches {
+	struct port *patched_to;
+	struct impairment *impairment;
+	struct patch_rules *rules;
+};
+
+static struct patches
+get_patches(const struct port *src)
+{
+	return (struct patches){ src->patched_to, src->impairment, src->rules };
+}
+
+static void
+set_patches(struct port *src, struct patches patches)
+{
+	src->patched_to = patches.patched_to;
+	src->impairment = patches.impairment;
+	src->rules = patches.rules;
+}
+
 /* Let the workers follow the patches of src as they are now, or restore the former ones. */
 static int
-apply_or_restore(struct app *app, struct port *src, struct port *patched_to,
-		struct patch_rules *rules)
+apply_or_restore(struct app *app, struct port *src, struct patches before)
 {
+	struct patch_rules *unused = src->rules != before.rules ? before.rules : NULL;
 	int ret = claims_take_all(&app->ports);
 
 	if (ret == 0)
 		ret = workers_apply(&app->ports, app->running);
 	if (ret < 0) {
-		if (src->rules != rules)
-			free(src->rules);
-		src->patched_to = patched_to;
-		src->rules = rules;
-	} else if (src->rules != rules) {
-		free(rules);
+		unused = src->rules != before.rules ? src->rules : NULL;
+		set_patches(src, before);
 	}
-	claims_release_unused(&app->ports);
+	free(unused);
+	release_unused(app);
 	return ret;
 }
 
 static int
 connect_rule(struct app *app, struct port *src, struct port *dst, const struct match *match)
 {
-	struct patch_rules *before = src->rules, *rules = copy_rules(src);
+	struct patches before = get_patches(src);
+	struct patch_rules *rules = copy_rules(src);
+	struct impairment *impairment = NULL;
 	struct patch_rule *rule;
 
 	if (rules == NULL)
@@ -138,8 +166,10 @@ connect_rule(struct app *app, struct port *src, struct port *dst, const struct m
 	rule = find_rule(src, match);
 	if (rule == NULL)
 		rule = &rules->rule[rules->n++];
-	*rule = (struct patch_rule){ *match, dst };
-	return apply_or_restore(app, src, src->patched_to, before);
+	else if (rule->dst == dst)
+		impairment = rule->impairment;
+	*rule = (struct patch_rule){ *match, dst, impairment };
+	return apply_or_restore(app, src, before);
 }
 
 int
@@ -148,27 +178,30 @@ patch_connect(struct app *app, struct port_id src_id, struct port_id dst_id,
 {
 	struct port *src = find_port(app, src_id);
 	struct port *dst = src != NULL ? find_port(app, dst_id) : NULL;
-	struct port *before;
+	struct patches before;
 
 	if (src == NULL || dst == NULL || check_side(src, false) < 0 || check_side(dst, true) < 0)
 		return -1;
 	if (match != NULL)
 		return connect_rule(app, src, dst, match);
-	before = src->patched_to;
+	before = get_patches(src);
+	if (src->patched_to != dst)
+		src->impairment = NULL; /* a property of the patch that is replaced */
 	src->patched_to = dst;
-	return apply_or_restore(app, src, before, src->rules);
+	return apply_or_restore(app, src, before);
 }
 
 static int
 disconnect_rule(struct app *app, struct port *src, const struct match *match)
 {
-	struct patch_rules *before = src->rules, *rules;
+	struct patches before = get_patches(src);
+	struct patch_rules *rules;
 	struct patch_rule *rule = find_rule(src, match);
 	size_t index;
 
 	if (rule == NULL)
 		return 0;
-	index = (size_t)(rule - before->rule);
+	index = (size_t)(rule - before.rules->rule);
 	rules = copy_rules(src);
 	if (rules == NULL)
 		return -1;
@@ -180,7 +213,7 @@ disconnect_rule(struct app *app, struct port *src, const struct match *match)
 		rules = NULL;
 	}
 	src->rules = rules;
-	return apply_or_restore(app, src, src->patched_to, before);
+	return apply_or_restore(app, src, before);
 }
 
 int
@@ -188,45 +221,40 @@ patch_disconnect(struct app *app, struct port_id id, enum patch_which which,
 		const struct match *match)
 {
 	struct port *src = find_port(app, id);
-	struct patch_rules *rules;
-	struct port *before;
+	struct patches before;
 
 	if (src == NULL)
 		return -1;
 	if (which == PATCH_MATCH)
 		return disconnect_rule(app, src, match);
-	before = src->patched_to;
-	rules = src->rules;
+	before = get_patches(src);
 	src->patched_to = NULL;
+	src->impairment = NULL;
 	if (which == PATCH_ALL)
 		src->rules = NULL;
-	return apply_or_restore(app, src, before, rules);
+	return apply_or_restore(app, src, before);
 }
 
 int
 patch_reset(struct app *app)
 {
-	struct port *patched_to[MAX_PORTS];
-	struct patch_rules *rules[MAX_PORTS];
+	const struct patches none = { NULL, NULL, NULL };
+	struct patches before[MAX_PORTS];
 	unsigned int i;
 	int ret;
 
 	for (i = 0; i < app->ports.n; i++) {
-		patched_to[i] = app->ports.port[i]->patched_to;
-		rules[i] = app->ports.port[i]->rules;
-		app->ports.port[i]->patched_to = NULL;
-		app->ports.port[i]->rules = NULL;
+		before[i] = get_patches(app->ports.port[i]);
+		set_patches(app->ports.port[i], none);
 	}
 	ret = workers_apply(&app->ports, app->running);
 	for (i = 0; i < app->ports.n; i++) {
-		if (ret == 0) {
-			free(rules[i]);
-			continue;
-		}
-		app->ports.port[i]->patched_to = patched_to[i];
-		app->ports.port[i]->rules = rules[i];
+		if (ret == 0)
+			free(before[i].rules);
+		else
+			set_patches(app->ports.port[i], before[i]);
 	}
-	claims_release_unused(&app->ports);
+	release_unused(app);
 	return ret;
 }
 
@@ -246,7 +274,7 @@ patch_close_all(struct app *app)
 
 	for (i = 0; i < app->ports.n; i++)
 		port_table_unpatch(&app->ports, app->ports.port[i]);
-	claims_release_unused(&app->ports);
+	release_unused(app);
 	while (app->ports.n > 0)
 		port_close(app->ports.port[--app->ports.n]);
 }

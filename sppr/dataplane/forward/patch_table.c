@@ -5,6 +5,7 @@
 #include "forward/classifier.h"
 #include "forward/mirror.h"
 #include "forward/patch_table.h"
+#include "impair/impairment.h"
 
 struct patch_table patch_table_empty;
 
@@ -93,18 +94,21 @@ static struct fanout *
 new_fanout(struct port *src)
 {
 	if (src->rules != NULL)
-		return classifier_new(src, src->rules, src->patched_to);
+		return classifier_new(
+				src, src->rules, impairment_or(src->impairment, src->patched_to));
 	return mirror_new(src, src->patched_to, src->mirrored_to);
 }
 
 static bool
-add_entry(struct patch_table *t, struct port *src)
+add_source(struct patch_table *t, struct port *src)
 {
 	struct patch_entry *e = &t->entry[t->n];
 	struct fanout *fanout = NULL;
 	unsigned int i;
 
-	*e = (struct patch_entry){ .rx = port_rx_burst(src), .src = src, .dst = src->patched_to };
+	*e = (struct patch_entry){ .rx = port_rx_burst(src),
+		.src = src,
+		.dst = impairment_or(src->impairment, src->patched_to) };
 	if (src->rules != NULL || src->mirrored_to != NULL) {
 		fanout = new_fanout(src);
 		if (fanout == NULL)
@@ -117,6 +121,39 @@ add_entry(struct patch_table *t, struct port *src)
 	for (i = 0; fanout != NULL && i < fanout->n; i++)
 		e->counts_bytes |= fanout->output[i].counts_bytes;
 	t->n++;
+	return true;
+}
+
+/* Add the way from an impairment to its destination. It follows the one to the impairment, so that
+ * frames without a delay need one turn of the worker. A burst may become twice as many frames
+ * there, so it is emptied twice in each turn.
+ */
+static void
+add_impairment(struct patch_table *t, struct impairment *impairment, struct port *dst)
+{
+	struct patch_entry e;
+
+	if (impairment == NULL)
+		return;
+	e = (struct patch_entry){ .src = impairment_port(impairment), .dst = dst };
+	e.rx = port_rx_burst(e.src);
+	e.tx = port_tx_burst(dst);
+	e.counts_bytes = dst->ops->counts_bytes;
+	t->entry[t->n++] = e;
+	t->entry[t->n++] = e;
+}
+
+static bool
+add_entries(struct patch_table *t, struct port *src)
+{
+	const struct patch_rules *rules = src->rules;
+	unsigned int i;
+
+	if (!add_source(t, src))
+		return false;
+	add_impairment(t, src->impairment, src->patched_to);
+	for (i = 0; rules != NULL && i < rules->n; i++)
+		add_impairment(t, rules->rule[i].impairment, rules->rule[i].dst);
 	return true;
 }
 
@@ -143,7 +180,7 @@ fill_one(const struct patch_assignment *d, struct patch_table *t, int worker, bo
 	for (i = 0; i < d->n; i = next) {
 		next = end_of_source(d, i, &is_free);
 		if (d->item[i].worker == worker && (is_free || !only_free) &&
-				!add_entry(t, d->src[i]))
+				!add_entries(t, d->src[i]))
 			return false;
 	}
 	return true;
@@ -156,7 +193,7 @@ patch_assignment_make_tables(const struct patch_assignment *d, struct patch_tabl
 	unsigned int w;
 
 	for (w = 0; w < nworkers; w++) {
-		tables[w] = new_table(d->n);
+		tables[w] = new_table(MAX_ENTRIES_PER_LINK * d->n);
 		if (tables[w] != NULL && fill_one(d, tables[w], (int)w, only_free))
 			continue;
 		log_line("no memory for a patch table");

@@ -10,6 +10,9 @@
 /* Links of a process: from each source to each of its destinations. */
 #define MAX_LINKS 1024
 
+/* A link with an impairment has three entries: to it, and twice from it. */
+#define MAX_ENTRIES_PER_LINK 3
+
 /* The patches of one worker. dst is a port, or a fanout (forward/fanout.h) that the table owns. */
 struct patch_entry {
 	burst_function *rx;

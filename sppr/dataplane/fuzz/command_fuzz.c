@@ -14,6 +14,7 @@
  * command. DPDK is not initialized, and nothing touches the host (sockets, taps, files).
  */
 #define NRINGS 4
+#define HELD_LIMIT 100 /* frames; it limits the memory of each impairment, too */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -99,6 +100,7 @@ start_anew(uint8_t kind)
 	app.view.info = &shared;
 	memcpy(app.view.ring, ring, sizeof(ring));
 	shared.nrings = NRINGS;
+	shared.held_limit = HELD_LIMIT;
 	app.env = (struct port_env){ &app.view, &app.cfg };
 }
 

@@ -16,6 +16,7 @@
 #define WAIT_POLL (-1) /* no event: poll again soon */
 #define WAIT_NONE (-2) /* no packets will come, or the ring_notify socket has the event */
 
+struct impairment; /* impair/impairment.h */
 struct port;
 
 typedef uint16_t burst_function(struct port *port, struct rte_mbuf **bufs, uint16_t n);
@@ -52,6 +53,7 @@ struct port_ops {
 struct patch_rule {
 	struct match match;
 	struct port *dst;
+	struct impairment *impairment; /* NULL: none */
 };
 
 struct patch_rules {
@@ -74,9 +76,10 @@ struct port_side {
 struct port {
 	const struct port_ops *ops;
 	struct port_stats *stats;
-	struct port *patched_to;   /* one direction; NULL: none */
-	struct port *mirrored_to;  /* gets each frame, too; NULL: none */
-	struct patch_rules *rules; /* NULL: none */
+	struct port *patched_to;       /* one direction; NULL: none */
+	struct impairment *impairment; /* of the patch to patched_to; NULL: none */
+	struct port *mirrored_to;      /* gets each frame, too; NULL: none */
+	struct patch_rules *rules;     /* NULL: none */
 	struct port_side rx, tx;
 	struct port_users *users; /* in shared memory, or NULL */
 	struct port_id id;

@@ -3,29 +3,13 @@
 
 #include <rte_byteorder.h>
 #include <rte_ether.h>
-#include <rte_mempool.h>
 
+#include "port/exclusive.h"
 #include "port/port.h"
 
 /* VLAN tags at one side of a port. A side that does nothing is not called: a patch then has the
  * function of the port itself.
  */
-
-/* Return a frame that nobody else refers to: the frame itself, or a copy of it. Return NULL without
- * an mbuf; then the frame is still there.
- */
-static struct rte_mbuf *
-make_exclusive(struct rte_mbuf *m)
-{
-	struct rte_mbuf *copy;
-
-	if (rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m))
-		return m;
-	copy = rte_pktmbuf_copy(m, m->pool, 0, UINT32_MAX);
-	if (copy != NULL)
-		rte_pktmbuf_free(m);
-	return copy;
-}
 
 static bool
 is_tagged(const struct rte_mbuf *m)
@@ -88,7 +72,7 @@ change_tags(const struct port_side *side, struct rte_mbuf **bufs, uint16_t n)
 	uint16_t i, good = 0, bad = 0;
 
 	for (i = 0; i < n; i++) {
-		m = make_exclusive(bufs[i]);
+		m = make_exclusive(bufs[i], bufs[i]->pool);
 		if (m != NULL && change_tag(side, m))
 			bufs[good++] = m;
 		else

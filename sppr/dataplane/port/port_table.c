@@ -68,8 +68,12 @@ port_table_unpatch(const struct port_table *table, struct port *port)
 
 	for (i = 0; i < table->n; i++) {
 		src = table->port[i];
-		if (src->patched_to == port || src == port)
+		if (src->patched_to == port || src == port) {
 			src->patched_to = NULL;
+#ifndef SPP_GUEST
+			src->impairment = NULL;
+#endif
+		}
 #ifndef SPP_GUEST
 		if (src->mirrored_to == port || src == port)
 			src->mirrored_to = NULL;

@@ -24,9 +24,10 @@
  * may spin forever.
  */
 int
-shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings)
+shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings,
+		unsigned int held)
 {
-	unsigned int n = (nports + nrings) * MBUFS_EACH;
+	unsigned int n = (nports + nrings) * MBUFS_EACH + held;
 	static const char *const ops[] = { "lf_stack", NULL };
 	unsigned int i;
 
@@ -34,7 +35,8 @@ shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int n
 		view->pool = rte_pktmbuf_pool_create_by_ops(SHARED_POOL_NAME, n, POOL_CACHE, 0,
 				RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id(), ops[i]);
 	if (view->pool == NULL) {
-		log_line("cannot make %s of %u mbufs: %s (more --socket-mem, fewer rings?)",
+		log_line("cannot make %s of %u mbufs: %s (more --socket-mem, fewer rings or "
+			 "--held-frames?)",
 				SHARED_POOL_NAME, n, rte_strerror(rte_errno));
 		return -1;
 	}
@@ -114,7 +116,7 @@ shared_release_lcores(const struct shared_view *view)
 
 int
 shared_publish(struct shared_view *view, const struct shared_port *ports, uint16_t nports,
-		uint16_t nrings)
+		uint16_t nrings, unsigned int held)
 {
 	const struct rte_memzone *zone;
 	struct shared *info;
@@ -134,6 +136,7 @@ shared_publish(struct shared_view *view, const struct shared_port *ports, uint16
 	mempool_ops_publish(info->mempool_ops);
 	info->nports = nports;
 	info->nrings = nrings;
+	info->held_limit = held;
 	memcpy(info->port, ports, nports * sizeof(ports[0]));
 	info->published_ns = monotonic_ns();
 	view->info = info;

@@ -24,7 +24,7 @@
 #define SHARED_RING_SLOTS \
 	1024 /* SPP: 128; more absorb a consumer that loses its CPU for a moment */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
-#define SHARED_VERSION 5
+#define SHARED_VERSION 6
 
 /* One process may poll a port while another fills it, so each side has its own cache line. */
 struct port_stats {
@@ -98,7 +98,10 @@ struct shared {
 	struct port_stats ring_stats[MAX_RINGS];
 	struct ring_sleeper ring_sleeper[MAX_RINGS];
 	struct patch_registry_entry patch_registry[PATCH_REGISTRY_SIZE];
-	struct probe_slot probe[MAX_PROBES]; /* indexed by the number of the port */
+	uint64_t held_limit; /* frames that the impairments of the lab may hold together */
+	uint64_t held __rte_cache_aligned;			 /* frames that they hold; atomic */
+	struct probe_slot probe[MAX_PROBES] __rte_cache_aligned; /* indexed by the number of the
+								    port */
 };
 
 /* Sides of a ring that a pipe reserves for a process that is not ours. */
@@ -115,9 +118,11 @@ struct shared_view {
 	struct ring_reserved ring_reserved[MAX_RINGS]; /* by the pipes of this process */
 };
 
-int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings);
+/* held: the mbufs for frames of impairments, in addition to those of ports and rings */
+int shared_create_pool(struct shared_view *view, unsigned int nports, unsigned int nrings,
+		unsigned int held);
 int shared_publish(struct shared_view *view, const struct shared_port *ports, uint16_t nports,
-		uint16_t nrings);
+		uint16_t nrings, unsigned int held);
 int shared_attach(struct shared_view *view);
 
 /* The sum over all queues of a port. */
