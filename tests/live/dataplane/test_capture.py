@@ -1,8 +1,10 @@
 """Captures of ports of running processes, into pcapng files that Wireshark's programs read."""
 
 import contextlib
+import mmap
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.live
 NULLS = ("net_null0", "net_null1")
 SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
 RECEIVED, DROPPED, ACCEPTED = 4, 5, 6  # options of a statistics block
-PROBE = "flow=7 key=1234"
+PROBE = "flow=7 key=1234"  # sizes of frames include 4 bytes of FCS
 
 
 class Capture:
@@ -136,14 +138,24 @@ def counters(nfv: Connection) -> dict[str, dict[str, int]]:
     return {row["port"]: row for row in nfv.status()["counters"]}
 
 
-def memfds(process: Process) -> list[str]:
-    return [line for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines() if "spp-capture" in line]
+def memfds(process: Process) -> set[str]:
+    """Return the inodes of the rings that the process maps."""
+    lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+    return {line.split()[4] for line in lines if "spp-capture" in line}
 
 
 def shared_memory(process: Process) -> int:
     """Return the kilobytes of shared memory, without hugepages, that the process maps."""
     text = Path(f"/proc/{process.pid}/status").read_text()
     return int(re.findall(r"^RssShmem:\s+(\d+)", text, re.MULTILINE)[0])
+
+
+def open_files(process: Process) -> list[str]:
+    names = []
+    for fd in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.append(str(fd.readlink()))
+    return [name for name in names if name.startswith("/memfd:")]
 
 
 class Client:
@@ -187,7 +199,7 @@ def test_counts_of_both_sides_are_the_counters(lab: Lab) -> None:
     for name, direction in (("1 probe:0 rx", "1"), ("1 nullpmd:0 tx", "2")):
         mine = [packet for packet in packets if packet["name"] == name]
         assert len(mine) == 3000
-        assert {(p["length"], p["captured"], int(p["direction"], 0)) for p in mine} == {("200", "200", int(direction))}
+        assert {(p["length"], p["captured"], int(p["direction"], 0)) for p in mine} == {("196", "196", int(direction))}
         assert f"{name}: 3000 captured, 0 filtered, 0 dropped" in text
     times = [float(packet["time"]) for packet in packets]
     assert times == sorted(times)
@@ -249,10 +261,10 @@ def test_filter_count_and_snaplen(lab: Lab) -> None:
     five = Capture(lab, "-c", "5", interfaces=interfaces, name="five")
     send(nfv, "count=40 size=300")
     send(nfv, "count=30 size=300 proto=tcp")
-    assert "0: 40 filtered".replace("0: ", "30 captured, ") in tcp.stop()
+    assert "30 captured, 40 filtered, 0 dropped" in tcp.stop()
     assert tcp.statistics() == {0: {RECEIVED: 70, DROPPED: 0, ACCEPTED: 30}}
     packets = tcp.packets()
-    assert {(packet["length"], packet["captured"]) for packet in packets} == {("300", "64")}
+    assert {(packet["length"], packet["captured"]) for packet in packets} == {("296", "64")}
     assert five.process.wait_end() == 0
     assert five.count() == 5
 
@@ -337,7 +349,7 @@ def test_killed_reader_leaves_nothing(lab: Lab) -> None:
     capture.process.kill()
     wait_for("no ring", lambda: not memfds(process), 1)
     assert shared_memory(process) - before < 1 << 10
-    assert not [fd for fd in Path(f"/proc/{process.pid}/fd").iterdir() if "spp-capture" in fd.readlink().name]
+    assert "spp-capture" not in " ".join(open_files(process))
     assert send(nfv, "count=1000") == counters(nfv)["nullpmd:0"]["tx"] == 1000
 
 
@@ -370,20 +382,21 @@ def test_reader_ends_with_its_last_process(lab: Lab) -> None:
 
 
 def test_other_users_are_refused(lab: Lab) -> None:
-    start_probe(lab)
+    process, _ = start_probe(lab)
     path = socket_of(lab, 1)
-    code = (
-        "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1]);"
-        "print(s.recv(256).decode()); print(s.recv(256))"
-    )
+    program = shutil.copy(BUILD / "spp_capture", lab.sockets)
 
-    def ask() -> subprocess.CompletedProcess[str]:
-        argv = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "python3", "-c", code, str(path)]
-        return subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/", timeout=10)
+    def attempt() -> str:
+        argv = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", str(program)]
+        words = ["-w", "-", "-i", str(path), "probe:0", "rx", "a"]
+        done = subprocess.run([*argv, *words], capture_output=True, text=True, check=False, timeout=10)
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr
 
-    assert "PermissionError" in ask().stderr
+    assert "Permission denied" in attempt()
     path.chmod(0o666)
-    assert ask().stdout == "error: user 65534 may not capture in this lab\nb''\n"
+    assert "user 65534 may not capture in this lab" in attempt()
+    assert not memfds(process)
 
 
 def test_malformed_requests(lab: Lab) -> None:
@@ -401,7 +414,7 @@ def test_malformed_requests(lab: Lab) -> None:
         assert not memfds(process)
         assert client.ask("capture probe:0 tx 64 65536") == "ok"
         assert client.ask("capture probe:0 rx 262144 65536") == "ok"
-        assert len(memfds(process)) == 6
+        assert len(memfds(process)) == 2
     wait_for("no ring", lambda: not memfds(process), 1)
     with Client(socket_of(lab, 1)) as client:
         socket.send_fds(client.sock, [b"capture probe:0 rx 64 65536"], [0, 1])
@@ -437,8 +450,6 @@ def test_limits(lab: Lab) -> None:
 
 def test_hostile_reader_cannot_write_outside_its_ring(lab: Lab) -> None:
     """A reader writes wrong indices. The process drops frames or overwrites the ring, and lives on."""
-    import mmap
-
     process, nfv = start_probe(lab)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.connect(str(socket_of(lab, 1)))
@@ -479,14 +490,15 @@ def test_socket_has_the_name_of_the_current_id(lab: Lab) -> None:
     assert not old.exists()
 
 
-def test_capture_ends_within_a_moment_for_patches(lab: Lab) -> None:
-    """Captures start and end while frames cross: no frame is lost, and none is captured twice."""
+def test_starts_and_ends_of_captures_lose_no_frame(lab: Lab) -> None:
+    """Captures start and end while frames cross."""
     _, nfv = start_probe(lab)
     nfv.ok(f"probe start probe:0 {PROBE} rate=200000")
     for _ in range(20):
         with Client(socket_of(lab, 1)) as client:
             assert client.ask("capture probe:0 rx 64 65536") == "ok"
             assert client.ask("capture nullpmd:0 tx 64 65536") == "ok"
+            time.sleep(0.01)
     nfv.ok("probe stop probe:0")
     time.sleep(0.1)
     row = counters(nfv)
