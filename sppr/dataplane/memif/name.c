@@ -108,7 +108,8 @@ memif_name_close(const struct memif_name *name, int fd)
 	close(fd);
 	if (!socket_file_is_ours(&name->own))
 		return;
-	if (common_target(name, target, sizeof(target)) && strcmp(target, base(name->own.path)) == 0)
+	if (common_target(name, target, sizeof(target)) &&
+			strcmp(target, base(name->own.path)) == 0)
 		unlink(name->common);
 	unlink(name->own.path);
 }
