@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.live.dataplane.test_components import lcores, start
 from tests.live.dataplane_lab import BUILD, Connection, Lab, Process, wait_for
 
 pytestmark = pytest.mark.live
@@ -504,3 +505,21 @@ def test_starts_and_ends_of_captures_lose_no_frame(lab: Lab) -> None:
     row = counters(nfv)
     assert row["nullpmd:0"]["tx"] == result(nfv)["source"]["sent"] > 1000
     assert row["nullpmd:0"]["tx_drop"] == 0
+
+
+def test_vlan_tags_of_a_vf_are_in_frames_that_leave(lab: Lab) -> None:
+    """A capture survives changes of the components, and rx comes before the VLAN operation."""
+    lab.start_primary(vdevs=NULLS, lcores="0@0")
+    _, vf = start(lab, "vf", 1)
+    first, second = lcores(vf)
+    vf.ok(f"component start out {first} forward", "port add probe:0 rx out", "port add nullpmd:1 tx out")
+    capture = Capture(lab, interfaces=[(1, "probe:0", "rx"), (1, "nullpmd:1", "tx")])
+    vf.ok("port del nullpmd:1 tx out", f"component start two {second} forward", "component stop two")
+    vf.ok("port add nullpmd:1 tx out add_vlantag 100 5")
+    vf.ok(f"probe start probe:0 {PROBE} size=100 count=50")
+    wait_for("all frames", lambda: vf.probe("probe:0", "source")["sent"] == 50)
+    time.sleep(0.05)
+    capture.stop()
+    lengths = [(packet["name"], packet["length"]) for packet in capture.packets()]
+    assert lengths.count(("1 probe:0 rx", "96")) == lengths.count(("1 nullpmd:1 tx", "100")) == 50
+    assert len(lengths) == 100
