@@ -49,7 +49,7 @@ $(VENV)/.test: $(VENV)/.up
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
 	@touch $@
 
-dataplane: packages ## build the data plane: spp_primary, spp_nfv, spp_vf, spp_mirror, spp_pcap, spp_vm
+dataplane: packages ## build the data plane: spp_primary, spp_nfv, spp_vf, spp_mirror, spp_pcap, spp_vm, spp_capture
 	@$(MAKE) -s -C sppr/dataplane
 
 lint: packages $(VENV)/.test dataplane ## linters, types, unit tests of the data plane

@@ -10,6 +10,7 @@
 #include "forward/match.h"
 #include "forward/patch.h"
 #ifndef SPP_GUEST
+#include "capture/server.h"
 #include "component/command.h"
 #include "control/results.h"
 #include "forward/patch_registry.h"
@@ -59,6 +60,9 @@ do_set_client_id(struct request *r)
 	if (ok) {
 		r->app->cfg.client_id = (uint16_t)id;
 		log_line("the controller assigned id %ld", id);
+#ifndef SPP_GUEST
+		capture_server_update();
+#endif
 	}
 	request_reply(r, ok, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "capture/server.h"
 #include "control/connection.h"
 #include "control/process.h"
 #include "control/status.h"
@@ -104,6 +105,7 @@ each_second(struct app *app)
 		log_line("the primary died, and this process's memory with it; ending");
 		return false;
 	}
+	capture_server_update();
 	if (app->cfg.disp_stats)
 		status_print(app);
 	return true;
@@ -118,6 +120,7 @@ process_loop(struct app *app)
 	int status = 0, ready;
 
 	connection_init(&connection, app, stop_fd);
+	capture_server_start(app);
 	for (;;) {
 		connection_tick(&connection);
 		if (monotonic_ns() >= next_tick_ns) {
@@ -144,6 +147,7 @@ process_loop(struct app *app)
 		if (ready > 0 && connection_handle(&connection, fds[1].revents))
 			break;
 	}
+	capture_server_close();
 	connection_close(&connection);
 	return status;
 }

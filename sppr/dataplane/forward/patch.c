@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "capture/captures.h"
 #include "forward/claims.h"
 #include "forward/patch.h"
 #include "forward/worker.h"
@@ -79,6 +80,7 @@ patch_del_port(struct app *app, struct port_id id)
 		log_line("stopped forwarding");
 		patch_run(app, false);
 	}
+	captures_end_of_port(port);
 	release_unused(app);
 	port_table_remove(&app->ports, port);
 	port_close(port);

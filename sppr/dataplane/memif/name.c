@@ -3,17 +3,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "memif/name.h"
 #include "security/socket_file.h"
 #include "security/sudo_user.h"
-
-#define BACKLOG 8
 
 static const char *
 base(const char *path)
@@ -65,7 +61,7 @@ claim_common(const struct memif_name *name)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		if (symlink(base(name->own), name->common) == 0)
+		if (symlink(base(name->own.path), name->common) == 0)
 			return true;
 		if (errno != EEXIST)
 			return false;
@@ -74,37 +70,12 @@ claim_common(const struct memif_name *name)
 		 */
 		if (lstat(name->common, &st) == 0 && sudo_user_is_trusted(st.st_uid) &&
 				common_target(name, target, sizeof(target)) &&
-				strcmp(target, base(name->own)) == 0)
+				strcmp(target, base(name->own.path)) == 0)
 			return true;
 		if (!remove_unused_common(name))
 			return false;
 	}
 	return false;
-}
-
-static int
-listen_at(struct memif_name *name)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct stat st;
-
-	memcpy(address.sun_path, name->own, sizeof(address.sun_path));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		log_line("%s: %s", name->own, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	if (listen(fd, BACKLOG) < 0 || lstat(name->own, &st) < 0) {
-		log_line("%s: %s", name->own, strerror(errno));
-		unlink(name->own);
-		close(fd);
-		return -1;
-	}
-	name->dev = st.st_dev;
-	name->ino = st.st_ino;
-	return fd;
 }
 
 int
@@ -113,18 +84,18 @@ memif_name_listen(struct memif_name *name, const char *dir, unsigned int number)
 	int fd;
 
 	memset(name, 0, sizeof(*name));
-	snprintf(name->own, sizeof(name->own), "%s/spp-memif.%u.sock", dir, number);
+	snprintf(name->own.path, sizeof(name->own.path), "%s/spp-memif.%u.sock", dir, number);
 	snprintf(name->common, sizeof(name->common), "%s/spp-memif.sock", dir);
-	if (socket_file_remove_stale(name->own) < 0)
+	if (socket_file_remove_stale(name->own.path) < 0)
 		return -1;
-	fd = listen_at(name);
+	fd = socket_file_listen(&name->own, ACCESSPERMS);
 	if (fd < 0)
 		return -1;
-	sudo_user_chown_socket(name->own);
+	sudo_user_chown_socket(name->own.path);
 	if (claim_common(name))
-		log_line("memif clients connect to %s (%s)", name->common, base(name->own));
+		log_line("memif clients connect to %s (%s)", name->common, base(name->own.path));
 	else
-		log_line("memif clients connect to %s; %s is another process's", name->own,
+		log_line("memif clients connect to %s; %s is another process's", name->own.path,
 				name->common);
 	return fd;
 }
@@ -133,13 +104,12 @@ void
 memif_name_close(const struct memif_name *name, int fd)
 {
 	char target[64];
-	struct stat st;
 
 	close(fd);
-	/* another process may have replaced the name */
-	if (lstat(name->own, &st) < 0 || st.st_dev != name->dev || st.st_ino != name->ino)
+	if (!socket_file_is_ours(&name->own))
 		return;
-	if (common_target(name, target, sizeof(target)) && strcmp(target, base(name->own)) == 0)
+	if (common_target(name, target, sizeof(target)) &&
+			strcmp(target, base(name->own.path)) == 0)
 		unlink(name->common);
-	unlink(name->own);
+	unlink(name->own.path);
 }

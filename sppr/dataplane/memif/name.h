@@ -2,15 +2,12 @@
 #ifndef MEMIF_NAME_H
 #define MEMIF_NAME_H
 
-#include <stdbool.h>
-#include <sys/stat.h>
+#include "security/socket_file.h"
 
 /* The names of a memif socket, see memif/server.h. */
 struct memif_name {
-	char own[108];
+	struct socket_file own;
 	char common[108]; /* the name that SPP uses */
-	dev_t dev;	  /* of our socket */
-	ino_t ino;
 };
 
 /* Return a listening socket that has both names, or -1 after logging the reason. */

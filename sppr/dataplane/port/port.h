@@ -7,6 +7,7 @@
 
 #include <rte_mbuf.h>
 
+#include "capture/hook.h"
 #include "forward/match.h"
 #include "port/port_id.h"
 #include "port/port_table.h"
@@ -81,6 +82,7 @@ struct port {
 	struct port *mirrored_to;      /* gets each frame, too; NULL: none */
 	struct patch_rules *rules;     /* NULL: none */
 	struct port_side rx, tx;
+	struct capture_slots rx_captures, tx_captures;
 	struct port_users *users; /* in shared memory, or NULL */
 	struct port_id id;
 	int wait_fd;   /* for ports without arm: readable fd, or a WAIT_ value */
@@ -91,7 +93,9 @@ struct port {
 	struct port_stats own_stats;
 };
 
-/* Return the function that receives from a port, or sends to it, with what its side does. */
+/* Return the function that receives from a port, or sends to it, with what its side does, and with
+ * its captures.
+ */
 burst_function *port_rx_burst(const struct port *port);
 burst_function *port_tx_burst(const struct port *port);
 

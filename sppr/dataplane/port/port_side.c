@@ -7,8 +7,8 @@
 #include "port/exclusive.h"
 #include "port/port.h"
 
-/* VLAN tags at one side of a port. A side that does nothing is not called: a patch then has the
- * function of the port itself.
+/* VLAN tags and captures at one side of a port. A side that does nothing is not called: a patch
+ * then has the function of the port itself.
  */
 
 static bool
@@ -82,31 +82,55 @@ change_tags(const struct port_side *side, struct rte_mbuf **bufs, uint16_t n)
 	return good;
 }
 
+/* A capture has the frames as the port receives them, before the VLAN operation. */
 static uint16_t
 side_rx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
 	uint16_t received = port->ops->rx_burst(port, bufs, n);
-	uint16_t good = change_tags(&port->rx, bufs, received);
+	struct capture_burst captured;
+	uint16_t good;
 
+	capture_burst_copy(&captured, &port->rx_captures, bufs, received);
+	capture_burst_commit(&captured, received);
+	if (port->rx.vlan == VLAN_NONE)
+		return received;
+	good = change_tags(&port->rx, bufs, received);
 	port->stats->rx_drop += (uint64_t)(received - good);
 	rte_pktmbuf_free_bulk(&bufs[good], (unsigned int)(received - good));
 	return good;
 }
 
+/* A capture has the frames as they leave. They are gone after tx_burst, so they are copied before,
+ * and only those that the port took are published.
+ */
 static uint16_t
 side_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 {
-	return port->ops->tx_burst(port, bufs, change_tags(&port->tx, bufs, n));
+	struct capture_burst captured;
+	uint16_t sent;
+
+	if (port->tx.vlan != VLAN_NONE)
+		n = change_tags(&port->tx, bufs, n);
+	capture_burst_copy(&captured, &port->tx_captures, bufs, n);
+	sent = port->ops->tx_burst(port, bufs, n);
+	capture_burst_commit(&captured, sent);
+	return sent;
+}
+
+static bool
+side_is_idle(const struct port_side *side, const struct capture_slots *captures)
+{
+	return side->vlan == VLAN_NONE && !capture_slots_used(captures);
 }
 
 burst_function *
 port_rx_burst(const struct port *port)
 {
-	return port->rx.vlan == VLAN_NONE ? port->ops->rx_burst : side_rx;
+	return side_is_idle(&port->rx, &port->rx_captures) ? port->ops->rx_burst : side_rx;
 }
 
 burst_function *
 port_tx_burst(const struct port *port)
 {
-	return port->tx.vlan == VLAN_NONE ? port->ops->tx_burst : side_tx;
+	return side_is_idle(&port->tx, &port->tx_captures) ? port->ops->tx_burst : side_tx;
 }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "security/socket_file.h"
 #include "security/sudo_user.h"
 
+#define BACKLOG 8
 #define SO_ACCEPTS 0x00010000 /* __SO_ACCEPTCON: the flag of a listening socket */
 
 bool
@@ -83,4 +87,39 @@ socket_file_may_connect(const char *path)
 		return false;
 	}
 	return true;
+}
+
+int
+socket_file_listen(struct socket_file *file, mode_t mode)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	memcpy(address.sun_path, file->path, sizeof(address.sun_path));
+	/* bind() gives the file the mode of the socket */
+	if (fd < 0 || fchmod(fd, mode) < 0 ||
+			bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		log_line("%s: %s", file->path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	if (listen(fd, BACKLOG) < 0 || lstat(file->path, &st) < 0) {
+		log_line("%s: %s", file->path, strerror(errno));
+		unlink(file->path);
+		close(fd);
+		return -1;
+	}
+	file->dev = st.st_dev;
+	file->ino = st.st_ino;
+	return fd;
+}
+
+bool
+socket_file_is_ours(const struct socket_file *file)
+{
+	struct stat st;
+
+	return lstat(file->path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino;
 }

@@ -91,20 +91,12 @@ sudo_user_leave(void)
 	setfsgid(getegid());
 }
 
-void
-sudo_user_chown_socket(const char *path)
+static void
+chown_socket(const char *path, uid_t uid, gid_t gid)
 {
 	struct stat st;
-	uid_t uid;
-	gid_t gid;
 	int fd;
 
-	if (qemu_uid != 0) {
-		uid = qemu_uid;
-		gid = (gid_t)-1;
-	} else if (!sudo_user(&uid, &gid)) {
-		return;
-	}
 	/* change the inode that was checked, even if the path changes meanwhile */
 	errno = 0;
 	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -114,4 +106,23 @@ sudo_user_chown_socket(const char *path)
 				fd >= 0 && errno == 0 ? "is no socket" : strerror(errno));
 	if (fd >= 0)
 		close(fd);
+}
+
+void
+sudo_user_chown_socket(const char *path)
+{
+	if (qemu_uid != 0)
+		chown_socket(path, qemu_uid, (gid_t)-1);
+	else
+		sudo_user_chown_own_socket(path);
+}
+
+void
+sudo_user_chown_own_socket(const char *path)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (sudo_user(&uid, &gid))
+		chown_socket(path, uid, gid);
 }

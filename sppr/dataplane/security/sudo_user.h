@@ -34,4 +34,7 @@ void sudo_user_leave(void);
  */
 void sudo_user_chown_socket(const char *path);
 
+/* Change the owner of a new socket to the sudo user, also if QEMU runs as another user. */
+void sudo_user_chown_own_socket(const char *path);
+
 #endif
