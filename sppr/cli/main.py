@@ -26,6 +26,7 @@ VERBS = {
     "setup": ("setup", "main", "Prepare this machine: hugepages, hugetlbfs, a base image."),
     "image": ("image", "main", "Manage images: list, build, import, build-template, reset, rm, check."),
     "chain": ("chain.commands", "main", "Show, apply, prove and measure service chains; run a shell at an end."),
+    "impair": ("chain.impair", "main", "Delay, lose, duplicate, corrupt, reorder or shape the frames of a chain."),
     "topo": ("chain.topo", "main", "Draw the network of the lab: processes, ports, patches, chains, rates."),
     "save": ("inspect", "save", "Print what runs now as chains: and patches: of conf.yml."),
     "export": ("conf.commands", "export", "Write the chains of conf.yml for another tool: clab."),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
 
+from sppr import impairment
 from sppr.config.problem import LineOf, Path, Problem, at_line
 
 if TYPE_CHECKING:
@@ -167,6 +168,18 @@ def _vm_names(config: "Config") -> list[str]:
     ]
 
 
+def _impairments(config: "Config", _: LineOf) -> Iterator[Problem]:
+    for name, chain in config.chains.items():
+        if chain.impair is None:
+            continue
+        try:
+            impairment.parse(chain.impair.words())
+        except ValueError as error:
+            key = next((k for k in impairment.KEYS if str(error).startswith((f"{k}=", f"{k} "))), None)
+            path: Path = ("chains", name, "impair", *([key] if key else []))
+            yield Problem(path, str(error).removeprefix(f"{key}="), "see the keys of impair in docs/conf.md")
+
+
 def _enough_ports(config: "Config", _: LineOf) -> Iterator[Problem]:
     """Check that ``rings`` and ``vhosts`` have enough numbers for the chains."""
     needed = ports_needed(config)
@@ -281,6 +294,9 @@ def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
         if chain.match is not None:
             what = "nfv of an upstream SPP tree cannot classify frames"
             yield Problem(("chains", name, "match"), what, "leave match out, or use our own data plane: no spp.dir")
+        if chain.impair is not None:
+            what = "upstream SPP has no impairments"
+            yield Problem(("chains", name, "impair"), what, "leave impair out, or use our own data plane: no spp.dir")
         for port in chain.ends:
             what = (
                 "taps of an upstream SPP tree stay in the namespace of the host (their frames disconnect its primary)"
@@ -289,5 +305,5 @@ def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[["Config", LineOf], Iterator[Problem]], ...] = (
-    _paths, _matches, _enough_ports, _via, _functions, _ends, _patches, _upstream,
+    _paths, _matches, _impairments, _enough_ports, _via, _functions, _ends, _patches, _upstream,
 )  # fmt: skip

@@ -95,6 +95,8 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
         return "write {vm_v11: guest}"
     if path[0] == "chains" and path[-1] == "match":
         return MATCH
+    if path[0] == "chains" and path[-1] == "impair":
+        return "write {delay: 20ms, loss: 0.5%}"
     if path[0] == "chains":
         return "write {tap:0: {netns: client, address: 10.20.0.1/24}}"
     if isinstance(path[-1], int):
@@ -121,6 +123,8 @@ def of_pattern(path: KeyPath) -> str:
         return "write an absolute path without spaces"
     if path[-1] == "dir":
         return "write a path"
+    if "impair" in path:
+        return "write it as tc netem does: 20ms, 0.5%, 10mbit"
     if path[-1] == "dst_mac":
         return "write it as 02:00:00:00:00:21"
     if path[-1] == "base":

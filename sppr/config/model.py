@@ -9,8 +9,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from sppr import impairment
 from sppr.config import values
-from sppr.config.values import FilePrefix, Id, Int, Mask, Mib, Name, NetnsName, Network, Port, UserName, Vdev, Yes
+from sppr.config.values import (
+    FilePrefix,
+    Id,
+    ImpairValue,
+    Int,
+    Mask,
+    Mib,
+    Name,
+    NetnsName,
+    Network,
+    Port,
+    UserName,
+    Vdev,
+    Yes,
+)
 from sppr.units import SppVersion
 
 SecondaryType = Literal["nfv", "vf", "mirror", "pcap"]
@@ -221,6 +236,31 @@ def _match(value: object) -> object:
     return Match() if value == "default" else value
 
 
+class Impair(_Section):
+    """The impairment of a chain, in each direction, where frames enter. Keys and values are those of `tc netem`."""
+
+    delay: ImpairValue | None = _key(None, "delay of each frame, such as `20ms`")
+    jitter: ImpairValue | None = _key(None, "variation of the delay, such as `2ms`")
+    distribution: Literal["uniform", "normal"] | None = _key(
+        None, "of the jitter: `uniform` (default), or `normal`, where the jitter is the standard deviation"
+    )
+    loss: ImpairValue | None = _key(
+        None, "share of frames that are lost, such as `0.5%`; or `gemodel P R 1-H 1-K` in percent (Gilbert-Elliott)"
+    )
+    duplicate: ImpairValue | None = _key(None, "share of frames that are sent twice, such as `1%`")
+    corrupt: ImpairValue | None = _key(None, "share of frames in which one random bit changes")
+    reorder: ImpairValue | None = _key(None, "share of frames that are not delayed, so that they overtake others")
+    gap: ImpairValue | None = _key(None, "at least N - 1 frames are delayed between two that are reordered")
+    rate: ImpairValue | None = _key(None, "token bucket: bits per second, such as `10mbit`")
+    burst: ImpairValue | None = _key(None, "size of the bucket in bytes; by default those of 4 ms, at least 9018")
+    limit: ImpairValue | None = _key(None, "frames that are held at once; 10000 by default. More are lost")
+    seed: ImpairValue | None = _key(None, "seed of the random numbers; the same seed loses the same frames")
+
+    def words(self) -> str:
+        """Return the impairment as the data plane takes it: ``delay=20ms loss=0.5%``."""
+        return impairment.words((key, value) for key, value in self if value is not None)
+
+
 class Chain(_Section):
     """A service chain."""
 
@@ -239,6 +279,7 @@ class Chain(_Section):
         "the frames of the chain, such as `{vlan: 100}`: chains with `match` may share their ends; `default`: the "
         "frames that no other chain of an end takes. By default a chain takes all frames of its ends",
     )
+    impair: Impair | None = _key(None, "impairment of the chain, such as `{delay: 20ms, jitter: 2ms, loss: 0.5%}`")
     ends: dict[str, End] = _key(
         {}, "taps at the ends that get a network namespace, by port: `{tap:0: {netns: client}}`"
     )
@@ -246,6 +287,10 @@ class Chain(_Section):
     def match_words(self, *, reverse: bool = False) -> str:
         """Return the match of a direction: words of the data plane, ``default``, or "" for all frames."""
         return "" if self.match is None else self.match.words(reverse=reverse) or "default"
+
+    def impair_words(self) -> str:
+        """Return the impairment of each direction as words of the data plane, or "" for none."""
+        return self.impair.words() if self.impair is not None else ""
 
 
 _UID = r"[a-z]{1,10}:[0-9]{1,3}(nq[0-9]{1,3})?"

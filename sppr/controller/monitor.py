@@ -239,6 +239,7 @@ def _entry(process: ConnectedProcess, base: Mapping[str, Any], interval: float) 
         "guest": bool(process.vm_id),
         "ports": {uid: _port(counters.get(uid), base.get(uid), interval) for uid in uids},
         "patches": _patches(inner),
+        "impairments": _impairments(inner),
     }
 
 
@@ -252,6 +253,17 @@ def _patches(status: Mapping[str, Any]) -> list[list[str]]:
         rx, tx = (_uids([row.get("port") for row in _dicts(component.get(key))]) for key in ("rx_port", "tx_port"))
         found += [[src, dst] for src in rx for dst in tx]
     return [ends for ends in found if all(ends)]
+
+
+def _impairments(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the impairments by the source of their patch: ``words`` and counters."""
+    found = {}
+    for row in _dicts(status.get("patches")):
+        ends, words, counters = _patch(row), row.get("impair"), row.get("impaired")
+        if isinstance(words, str) and isinstance(counters, dict) and all(ends):
+            counts = {key: count for key in counters if (count := _count(counters, key)) is not None}
+            found[match.source(ends[0], *ends[2:])] = {"words": words, **counts}
+    return found
 
 
 def _patch(patch: Mapping[str, Any]) -> list[str]:

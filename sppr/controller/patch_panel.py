@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypedDict
 
+from sppr import impairment
 from sppr.controller import verify
 from sppr.controller.errors import LIST_PROCESSES, BadValue, NotConnected, Refused
 from sppr.controller.launch import Lab
@@ -194,6 +195,27 @@ class PatchPanel:
             what = f"{found}: {'a guest' if process.vm_id else 'upstream SPP'} has no patches for some frames of a port"
             raise BadValue(what, hint="a secondary or the primary of our own data plane has them")
         return found
+
+    async def impair(self, target: Target, src: object, words: str, text: str) -> None:
+        """Set the impairment of the patch from ``src``. ``words``: its match, or ``default``. ``text``: keys and values
+        of tc netem, or ``off``.
+        """
+        uid = self.port_of_nic(target, _uid(src))
+        selected = match.DEFAULT if words == match.DEFAULT else self._match(target, words)
+        process = self.process(target)
+        if not process.is_sppr or process.vm_id:
+            what = f"{'a guest' if process.vm_id else 'upstream SPP'} has no impairments"
+            raise BadValue(what, hint="a secondary or the primary of our own data plane has them")
+        try:
+            if text != impairment.OFF:
+                impairment.parse(text)
+        except ValueError as error:
+            raise BadValue(str(error), hint="docs/dataplane.md, Impairments") from None
+        command = " ".join(("impair", uid, selected or match.DEFAULT, *text.split()))
+        async with process.change_lock:
+            await self.ask(target, command)
+            await self.status(target)
+        self._report_change(process, command)
 
     async def reset(self, target: Target) -> None:
         """Remove every patch, and keep the ports."""

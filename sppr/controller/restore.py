@@ -181,7 +181,8 @@ def _key(process: ConnectedProcess) -> str:
 def _summary(commands: list[str]) -> str:
     """Return ``2 ports, 1 patch, forwarding``."""
     ports, patches = (sum(c.startswith(verb) for c in commands) for verb in ("add ", "patch "))
-    found = [f"{ports} port{'s' * (ports > 1)}"] * (ports > 0) + [f"{patches} patch{'es' * (patches > 1)}"] * (
-        patches > 0
-    )
+    impaired = sum(c.startswith("impair ") for c in commands)
+    found = [f"{ports} port{'s' * (ports > 1)}"] * (ports > 0)
+    found += [f"{patches} patch{'es' * (patches > 1)}"] * (patches > 0)
+    found += [f"{impaired} impairment{'s' * (impaired > 1)}"] * (impaired > 0)
     return ", ".join(found + ["forwarding"] * ("forward" in commands))

@@ -8,6 +8,7 @@ only if a command added it, and a status without patches and forwarding counts a
 from dataclasses import dataclass, field
 from typing import Any
 
+from sppr import impairment
 from sppr.spp import match
 from sppr.spp.names import check_uid
 
@@ -25,6 +26,7 @@ class Wiring:
 
     - ``ports``: added ports, each with the words that follow it in ``add`` (the two rings of a pipe).
     - ``patches``: source -> destination. A source may have a match (``spp.match``).
+    - ``impairments``: source of a patch -> its impairment.
     - ``running``: it forwards.
     - ``refused``: commands of the last restore that the process refused. Their ports and patches stay recorded.
     - ``restore_incomplete``: a restore was interrupted, so the next status shows only a part of the wiring.
@@ -32,6 +34,7 @@ class Wiring:
 
     ports: dict[str, list[str]] = field(default_factory=dict)
     patches: dict[str, str] = field(default_factory=dict)
+    impairments: dict[str, str] = field(default_factory=dict)
     running: bool = False
     refused: list[str] = field(default_factory=list)
     restore_incomplete: bool = False
@@ -54,10 +57,26 @@ class Wiring:
             case ["patch", "reset", port, *words]:
                 self.patches.pop(match.source(port, " ".join(words)), None)
             case ["patch", port, dst, *words] if not port.isdecimal() and not dst.isdecimal():
-                self.patches[match.source(port, " ".join(words))] = dst
+                source = match.source(port, " ".join(words))
+                if self.patches.get(source) != dst:  # another patch has no impairment
+                    self.impairments.pop(source, None)
+                self.patches[source] = dst
+            case ["impair", port, *words]:
+                self._impair(port, words)
             case ["forward" | "stop" as verb]:
                 self.running = verb == "forward"
+        self.impairments = {src: words for src, words in self.impairments.items() if src in self.patches}
         self.refused = [line for line in self.refused if self._is_wanted(line)]
+
+    def _impair(self, port: str, words: list[str]) -> None:
+        """Record ``impair PORT MATCH... KEY=VALUE...``, or ``off`` at the end."""
+        known = [word for word in words if word.partition("=")[0] in impairment.KEYS]
+        given = [word for word in words if word not in known and word != impairment.OFF]
+        source = match.source(port, " ".join(given))
+        if known:
+            self.impairments[source] = " ".join(known)
+        else:
+            self.impairments.pop(source, None)
 
     def apply_status(self, status: "ObservedWiring", *, adopt: bool = False) -> None:
         """Record a status of the running process. ``adopt``: record new ports too; they were added without this
@@ -66,7 +85,9 @@ class Wiring:
         refused = set(self.refused)
         self.running = status.running
         refused_patches = {src: dst for src, dst in self.patches.items() if _patch(src, dst) in refused}
+        kept = {src: words for src, words in self.impairments.items() if _impair(src, words) in refused}
         self.patches = refused_patches | status.patches
+        self.impairments = {src: words for src, words in (kept | status.impairments).items() if src in self.patches}
         self.ports = {
             port: rings
             for port, rings in self.ports.items()
@@ -82,12 +103,19 @@ class Wiring:
         """
         adds = [" ".join(["add", port, *rings]) for port, rings in self.ports.items() if port not in status.ports]
         patches = [_patch(src, dst) for src, dst in self.patches.items() if status.patches.get(src) != dst]
-        return adds + patches + ["forward"] * (self.running and not status.running)
+        impair = [
+            _impair(src, words)
+            for src, words in self.impairments.items()
+            if _patch(src, self.patches[src]) in patches or not impairment.same(status.impairments.get(src, ""), words)
+        ]
+        return adds + patches + impair + ["forward"] * (self.running and not status.running)
 
     def _is_wanted(self, command: str) -> bool:
         match command.split():
             case ["add", port, *_]:
                 return port in self.ports
+            case ["impair", *_]:
+                return command in [_impair(src, words) for src, words in self.impairments.items()]
             case ["patch", port, dst, *words]:
                 return self.patches.get(match.source(port, " ".join(words))) == dst
             case _:
@@ -101,6 +129,7 @@ class ObservedWiring:
     ports: tuple[str, ...] = ()
     patches: dict[str, str] = field(default_factory=dict)
     running: bool = False
+    impairments: dict[str, str] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -119,7 +148,10 @@ def observe(status: dict[str, Any]) -> ObservedWiring | None:
         pipes = [f"pipe:{pipe['id']}" for pipe in status.get("pipes", [])]
         ports = [_port(port) for port in part.get("ports", [])]
         patches = {_source(patch): _port(patch["dst"]) for patch in part.get("patches", [])}
-        return ObservedWiring((*ports, *pipes), patches, part.get("status") == "running")
+        impaired = {_source(patch): str(patch["impair"]) for patch in part.get("patches", []) if "impair" in patch}
+        for words in impaired.values():
+            impairment.parse(words)
+        return ObservedWiring((*ports, *pipes), patches, part.get("status") == "running", impaired)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -128,6 +160,12 @@ def _patch(source: str, dst: str) -> str:
     """Return the command for a patch."""
     port, words = match.split(source)
     return " ".join(filter(None, ("patch", port, dst, words)))
+
+
+def _impair(source: str, words: str) -> str:
+    """Return the command for an impairment."""
+    port, found = match.split(source)
+    return f"impair {port} {found or match.DEFAULT} {words}"
 
 
 def _source(patch: dict[str, Any]) -> str:
@@ -167,6 +205,10 @@ def parse(data: Any) -> Wiring:
             check_uid(name)
         for source in found.patches:
             match.canonical(source.split()[1:])
+        if not isinstance(found.impairments, dict) or not found.impairments.keys() <= found.patches.keys():
+            raise ValueError(f"impairments: {found.impairments!r}")
+        for words in found.impairments.values():
+            impairment.parse(words)
         if not isinstance(found.refused, list) or not all(isinstance(line, str) for line in found.refused):
             raise ValueError(f"refused: {found.refused!r}")
     except (TypeError, AttributeError) as error:

@@ -50,6 +50,20 @@ handle_sigio(void)
 	sigaction(SIGIO, &action, NULL);
 }
 
+/* A lab whose memory is just enough for its ports and rings works without impairments. */
+static int
+create_pool(unsigned int queues)
+{
+	if (shared_create_pool(&app.view, queues, app.cfg.nrings, app.cfg.held_frames) == 0)
+		return 0;
+	if (app.cfg.held_given)
+		return -1;
+	log_line("no impairment can be set: there is no memory for --held-frames %u",
+			app.cfg.held_frames);
+	app.cfg.held_frames = 0;
+	return shared_create_pool(&app.view, queues, app.cfg.nrings, 0);
+}
+
 /* Start ports before they are published: a secondary that attaches to a stopped port crashes in its
  * first rx burst.
  */
@@ -71,7 +85,7 @@ set_up_shared(struct shared_port *ports, uint16_t *nports)
 	}
 	for (i = 0; i < n; i++)
 		queues += ports[i].nrxq;
-	if (shared_create_pool(&app.view, queues, app.cfg.nrings, app.cfg.held_frames) < 0)
+	if (create_pool(queues) < 0)
 		return -1;
 	for (i = 0; i < n; i++, (*nports)++)
 		if (ethdev_start(&ports[i], app.view.pool) < 0)

@@ -177,8 +177,9 @@ def _observe(state: "State", processes: Mapping[str, Any]) -> "Observed":
                 if row["rx"] is not None
             }
             patches = {match.source(src, *words): dst for src, dst, *words in entry["patches"]}
+            impaired = {src: observe.Impaired(row["words"]) for src, row in entry.get("impairments", {}).items()}
             running = entry["state"] == "running"
-            statuses[name] = observe.ProcessStatus(frozenset(entry["ports"]), patches, running, counters)
+            statuses[name] = observe.ProcessStatus(frozenset(entry["ports"]), patches, running, counters, impaired)
     return observe.Observed(statuses, silent, frozenset(states.stopped_parts(state)))
 
 

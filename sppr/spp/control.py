@@ -113,6 +113,12 @@ class ControlClient:
             "PUT", f"{_resource(target)}/patches", {"src": port, "dst": dst, **({"match": words} if words else {})}
         )
 
+    def impair(self, target: str, source: str, words: str) -> None:
+        """Set the impairment of the patch from ``source``: ``delay=20ms loss=0.5%``, or ``off``."""
+        port, found = match.split(source)
+        body = {"src": port, "match": found or match.DEFAULT, "impair": words}
+        self._call("PUT", f"{_resource(target)}/impairments", body)
+
     def disconnect(self, target: str, source: str) -> None:
         """Remove the patch from ``source``: the patch with its match, or without one the patch that has none.
 

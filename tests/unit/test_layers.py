@@ -19,7 +19,7 @@ LAYERS = {
     "tmux": 3, "qemu": 3, "images": 3, "spp": 3,
     "wait": 2, "host": 2,
     "config": 1,
-    "errors": 0, "units": 0, "deadline": 0, "run": 0, "log": 0, "rotation": 0, "venv": 0,
+    "errors": 0, "units": 0, "deadline": 0, "run": 0, "log": 0, "rotation": 0, "venv": 0, "impairment": 0,
     # Separate programs, which do not import the lab.
     "controller": 4, "classic": 4,
 }  # fmt: skip

@@ -118,6 +118,8 @@ def lines(proof: Any) -> list[str]:
             f"{name}  {one.direction}  without {one.patch}: {one.arrived_without} of {one.offered} frames;"
             f" with it: {one.arrived_after}; blocked {one.blocked_ms:.1f} ms while it was removed and restored"
         )
+    for row in proof.impairments:
+        found.append(f"{name}  {row.direction:7}  impairment {row.key}: asked {row.asked}, measured {row.measured}")
     found += [f"{name}  {note}" for note in proof.notes]
     colour = {"pass": "green", "fail": "red", "inconclusive": "yellow"}[proof.verdict]
     verdict = click.style(proof.verdict, fg=colour)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from sppr import impairment
 from sppr.controller.errors import BadValue
 from sppr.controller.prompt import arguments
 from sppr.controller.prompt.request import Request
@@ -17,8 +18,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 HELP = {
     "status": "status           show the controller, the primary and the secondaries",
-    "pri": "pri; SUB         status, clear, add, del, patch, patch reset, forward, stop, launch, flow, exit",
-    "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID [MATCH], patch reset [UID], forward, stop, exit",
+    "pri": "pri; SUB         status, clear, add, del, patch, patch reset, impair, forward, stop, launch, flow, exit",
+    "nfv": "nfv ID; SUB      status, add UID, del UID, patch UID UID [MATCH], patch reset, impair, forward, stop, exit",
     "vf": "vf ID; SUB       status, component, port, classifier_table, exit",
     "mirror": "mirror ID; SUB   status, component, port, exit",
     "pcap": "pcap ID; SUB     status, start, stop, exit",
@@ -38,7 +39,7 @@ HELP = {
 }
 MATCH_HELP = "a MATCH is vlan=100, dst_mac=02:00:00:00:00:21 or src_mac=..., or a VLAN and an address"
 UID_HELP = "a UID is TYPE:NUMBER, such as ring:0 or phy:0nq1, with TYPE one of " + " ".join(PORT_TYPES)
-NFV_SUBCOMMANDS = ("status", "add", "del", "patch", "forward", "stop", "exit")
+NFV_SUBCOMMANDS = ("status", "add", "del", "patch", "impair", "forward", "stop", "exit")
 PRIMARY_SUBCOMMANDS = ("clear", *NFV_SUBCOMMANDS, "launch", "flow")
 #: The subcommands of a secondary, by kind. The kind of a ``sec`` is determined when the command runs.
 SUBCOMMANDS = {
@@ -125,6 +126,8 @@ def _parse_subcommand(prefix: str, target: Target, words: list[str], subcommands
         return Command(sub, target, _ports_to_change(prefix, target, sub, args))
     if sub == "patch":
         return _parse_patch(prefix, target, args)
+    if sub == "impair":
+        return _parse_impair(prefix, target, args)
     if sub in arguments.FORMS:
         return Command(sub, target, request=_parse_special(prefix, target, sub, args))
     if args:
@@ -194,6 +197,19 @@ def _parse_patch(prefix: str, target: Target, args: list[str]) -> Command:
         if not (target.kind == "sec" and is_ethdev_number(end)):
             _check(check_uid, end)
     return Command("patch", target, (*ends, *selected))
+
+
+def _parse_impair(prefix: str, target: Target, args: list[str]) -> Command:
+    """Parse ``tap:0 [MATCH] delay=20ms ...`` or ``tap:0 [MATCH] off``."""
+    words = _join_queues(args)
+    known = [word for word in words[1:] if word == impairment.OFF or word.partition("=")[0] in impairment.KEYS]
+    if not known or (impairment.OFF in known and known != [impairment.OFF]):
+        raise BadValue(f"{prefix}; impair takes a port, and keys or off", hint=f"{prefix}; impair tap:0 delay=20ms")
+    found = [word for word in words[1:] if word not in known]
+    selected = "" if found == [match.DEFAULT] else _check(match.canonical, found)
+    if known != [impairment.OFF]:
+        _check(impairment.parse, " ".join(known))
+    return Command("impair", target, (_check(check_uid, words[0]), selected, " ".join(known)))
 
 
 def _split_match(words: list[str]) -> tuple[list[str], str]:

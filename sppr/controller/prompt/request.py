@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from sppr.spp import match
+from sppr.spp.match import DEFAULT
 from sppr.spp.names import PRIMARY, Target
 
 _BASES = {"nfv": "nfvs", "vm": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
@@ -36,6 +38,10 @@ def change(verb: str, args: tuple[str, ...]) -> Request:
     if verb == "patch":
         body = {"src": args[0], "dst": args[1], **({"match": args[2]} if len(args) > 2 else {})}
         return Request("PUT", "/patches", body, f"Patch ports ({' '.join((args[0], *args[2:]))} -> {args[1]}).")
+    if verb == "impair":
+        port, words, text = args
+        body = {"src": port, "match": words or DEFAULT, "impair": text}
+        return Request("PUT", "/impairments", body, f"Impair {match.source(port, words)}: {text}.")
     if verb == "disconnect":
         query = f"?{urlencode({'match': args[1]})}" if len(args) > 1 else ""
         return Request("DELETE", f"/patches/{args[0]}{query}", None, f"Remove the patch from {' '.join(args)}.")

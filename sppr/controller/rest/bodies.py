@@ -38,6 +38,10 @@ Match = Annotated[
     BeforeValidator(_check_match),
     WithJsonSchema({"type": "string", "pattern": MATCH_SCHEMA, "examples": ["vlan=100"]}),
 ]
+ImpairText = Annotated[
+    str,
+    Field(pattern=r"^(?:off|[a-z]+=[a-z0-9.,%-]+(?: [a-z]+=[a-z0-9.,%-]+)*)$", max_length=500, examples=["delay=20ms"]),
+]
 Name = Annotated[str, Field(pattern=f"^(?:{NAME})$", examples=["fwd0"])]
 Mac = Annotated[str, Field(pattern=f"^(?:default|{MAC})$", examples=["default"])]
 Item = Annotated[str, Field(pattern=f"^(?:{RULE})$", examples=["eth dst is 0a:00:00:00:00:01"], max_length=200)]
@@ -78,6 +82,16 @@ class Patch(Body):
     src: PatchEnd
     dst: PatchEnd
     match: Match | None = None
+
+
+class Impairment(Body):
+    """Set the impairment of a patch: keys and values of tc netem (docs/dataplane.md), or ``off``. ``match``: of the
+    patch; ``default``: the patch without a match.
+    """
+
+    src: Uid
+    match: Literal["default"] | Match = "default"
+    impair: ImpairText
 
 
 Unsigned16 = Annotated[int, Field(ge=0, le=0xFFFF)]

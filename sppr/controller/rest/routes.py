@@ -91,6 +91,10 @@ async def _patch(call: Call) -> None:
     await call.panel.patch(call.target, call.body.src, call.body.dst, call.body.match or "")
 
 
+async def _impair(call: Call) -> None:
+    await call.panel.impair(call.target, call.body.src, call.body.match, call.body.impair)
+
+
 async def _reset(call: Call) -> None:
     await call.panel.reset(call.target)
 
@@ -166,6 +170,7 @@ def _forwarder_routes(base: str, kind: str, port: type[bodies.Port]) -> list[Rou
         Route("PUT", f"{base}/forward", _forward, "start or stop forwarding", bodies.Action, kind=kind),
         Route("PUT", f"{base}/ports", _ports, "add or delete a port", port, kind=kind),
         Route("PUT", f"{base}/patches", _patch, "patch one port to another, one way", bodies.Patch, kind=kind),
+        Route("PUT", f"{base}/impairments", _impair, "impair a patch", bodies.Impairment, kind=kind),
         Route("DELETE", f"{base}/patches", _reset, "remove every patch", kind=kind),
         Route("DELETE", f"{base}/patches/{{src}}", _disconnect, "remove the patches from one port", kind=kind),
         Route(

@@ -172,6 +172,7 @@ take_option(struct config *cfg, int opt, const char *arg)
 		if (parse_number(arg, 10, 0, MAX_HELD_FRAMES, &number) < 0)
 			return "--held-frames takes a number of frames, 0 to 4000000";
 		cfg->held_frames = (uint32_t)number;
+		cfg->held_given = true;
 		return NULL;
 	case OPT_VHOST_CLIENT:
 		cfg->vhost_client = true;

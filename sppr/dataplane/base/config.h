@@ -32,6 +32,7 @@ struct config {
 	uint16_t client_id;   /* nfv: -n; vf, mirror, pcap: --client-id */
 	bool disp_stats;      /* primary */
 	uint32_t held_frames; /* primary: frames that impairments may hold */
+	bool held_given;      /* held_frames is not the default */
 	struct {
 		uint16_t rx; /* 0: one queue */
 		uint16_t tx;

@@ -160,7 +160,7 @@ def measure(
     """
     found: list[Result] = []
     both = all(chain.reverse for chain in chains)
-    with testbed.with_probes(state, chains) as beds:
+    with testbed.with_probes(state, chains, impaired=True) as beds:
         for size in sizes:
             for direction in ("forward", "reverse") if both else ("forward",):
                 start = time.monotonic()

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from sppr import impairment
 from sppr.errors import ControlError
-from sppr.lab.chains.wiring import SHARED, ChainWiring, Wiring
+from sppr.lab.chains.wiring import SHARED, ChainWiring, Leg, Wiring
 from sppr.parts.part import Part
 from sppr.spp import match
 from sppr.spp.control import Address, ControlClient
@@ -36,11 +37,34 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Impaired:
+    """The impairment of a patch, and the frames that it counted since it was set.
+
+    ``words``: such as ``delay=20ms``. The counters: docs/dataplane.md, Impairments.
+    """
+
+    words: str
+    offered: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    overflow: int = 0
+    no_memory: int = 0
+    held: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Return the frames that it did not pass on, for whatever reason."""
+        return self.lost + self.overflow + self.no_memory
+
+
+@dataclass(frozen=True)
 class ProcessStatus:
     """The status of a process.
 
     ``ports``: its ports. ``patches``: destination by source, with its match (``spp.match``).
-    ``running``: whether it forwards.
+    ``running``: whether it forwards. ``impairments``: by the source of their patch.
     ``counters``: by port; empty for upstream processes, which have none.
     """
 
@@ -48,6 +72,7 @@ class ProcessStatus:
     patches: Mapping[str, str] = field(default_factory=dict)
     running: bool = False
     counters: Mapping[str, Counters] = field(default_factory=dict)
+    impairments: Mapping[str, Impaired] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,10 +92,18 @@ class Observed:
         status = self.statuses.get(process)
         return status.patches.get(src) if status else None
 
+    def impairment(self, process: str, source: str) -> Impaired | None:
+        """Return the impairment of the patch from ``source``. None: it has none, or its process does not answer."""
+        status = self.statuses.get(process)
+        return status.impairments.get(source) if status else None
+
     def counters(self, process: str, port: str) -> Counters | None:
         """Return the counters of a port. None: it has none, or its process does not answer."""
         status = self.statuses.get(process)
         return status.counters.get(port) if status else None
+
+
+_IMPAIRED = [found.name for found in fields(Impaired) if found.name != "words"]
 
 
 def processes(parts: Iterable[Part], wiring: Wiring) -> list[str]:
@@ -121,18 +154,22 @@ def parse_status(status: Mapping[str, Any]) -> ProcessStatus:
     def name(text: str) -> str:
         return text.replace(" ", "")  # "phy:0 nq 3" in a status is "phy:0nq3" in a command
 
+    patches = {match.source(name(patch["src"]), patch.get("match", "")): patch for patch in status.get("patches", [])}
     return ProcessStatus(
         ports=frozenset(name(port) for port in status.get("ports", [])),
-        patches={
-            match.source(name(patch["src"]), patch.get("match", "")): name(patch["dst"])
-            for patch in status.get("patches", [])
-        },
+        patches={source: name(patch["dst"]) for source, patch in patches.items()},
         running=status.get("status") == "running",
         counters={
             name(row["port"]): Counters(row["rx"], row["rx_drop"], row["tx"], row["tx_drop"], row.get("link") != "down")
             for row in status.get("counters", [])
         },
+        impairments={source: _impaired(patch) for source, patch in patches.items() if "impair" in patch},
     )
+
+
+def _impaired(patch: Mapping[str, Any]) -> Impaired:
+    counters = patch.get("impaired", {})
+    return Impaired(patch["impair"], **{key: int(counters.get(key, 0)) for key in _IMPAIRED})
 
 
 def chain_state(
@@ -157,11 +194,22 @@ def chain_state(
     for process in dict.fromkeys(leg.process for leg in legs):
         if not observed.statuses[process].running:
             reasons.append(f"{process} is not forwarding")
+    reasons += [reason for leg in legs if (reason := _wrong_impairment(leg, observed))]
     reasons += unlinked(chain, observed)
     foreign = drift(chain, wiring, observed)
     reasons += [f"{process}: {src} -> {dst} belongs to no chain" for process, src, dst in foreign]
     reasons += faults
     return ("degraded" if reasons else "up"), reasons
+
+
+def _wrong_impairment(leg: Leg, observed: Observed) -> str:
+    """Return how the impairment of a patch differs from the wanted one, or "" if it does not, or has no patch."""
+    found = observed.impairment(leg.process, leg.source)
+    words = found.words if found else ""
+    if observed.patch(leg.process, leg.source) != leg.dst or impairment.same(words, leg.impair):
+        return ""
+    what = f"{leg.process}: {leg.source} -> {leg.dst} has the impairment {words}" if words else ""
+    return f"{what or f'{leg.process}: {leg.source} -> {leg.dst} has no impairment'}, not {leg.impair or 'none'}"
 
 
 def unlinked(chain: ChainWiring, observed: Observed) -> list[str]:

@@ -206,8 +206,8 @@ class _Planner:
         return ChainWiring(
             name=name,
             path=chain.path,
-            forward=_classified(forward, chain.match_words()),
-            reverse=_classified(reverse[::-1], chain.match_words(reverse=True)) if both else (),
+            forward=_with_entry(forward, chain.match_words(), chain.impair_words()),
+            reverse=_with_entry(reverse[::-1], chain.match_words(reverse=True), chain.impair_words()) if both else (),
             parts=tuple(dict.fromkeys(["ctrler", "pri", *carriers, *vms])),
         )
 
@@ -293,11 +293,10 @@ class _Planner:
         return f"ring:{self.next_ring - 1}"
 
 
-def _classified(legs: Sequence[Leg], words: str) -> tuple[Leg, ...]:
-    """Return the patches of a direction, the first one with its match if frames enter at a port."""
+def _with_entry(legs: Sequence[Leg], words: str, impair: str) -> tuple[Leg, ...]:
+    """Return the patches of a direction, the first one with its impairment, and its match if frames enter at a port."""
     first, *others = legs
-    takes_some = words and not first.in_guest and is_port(first.src)
-    return (replace(first, match=words) if takes_some else first, *others)
+    return (replace(first, match=words if is_port(first.src) else "", impair=impair), *others)
 
 
 def _reversed(leg: Leg) -> Leg:

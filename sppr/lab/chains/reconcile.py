@@ -4,16 +4,17 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from sppr import impairment
 from sppr.errors import ControlError
 from sppr.lab.chains.observe import NO_CONTROLLER, Observed, drift, observe_processes, processes
-from sppr.lab.chains.wiring import ChainWiring, Wiring, ports_of
+from sppr.lab.chains.wiring import ChainWiring, Leg, Wiring, ports_of
 from sppr.spp import match
 from sppr.spp.control import ControlClient, ProcessNotConnected
 
 if TYPE_CHECKING:
     from sppr.lab.plan.plan import Plan
 
-Verb = Literal["disconnect", "del", "add", "patch", "forward"]
+Verb = Literal["disconnect", "del", "add", "patch", "forward", "impair"]
 #: Types of the ports of VMs. The bring-up adds them while the VM starts.
 _VM_PORTS = ("vhost", "ivshmem")
 #: Types of ports that a process has without ``add``.
@@ -36,7 +37,8 @@ class Step:
     def __str__(self) -> str:
         words = {"disconnect": ("patch", "reset")}.get(self.verb, (self.verb,))
         port, found = match.split(self.args[0]) if self.args else ("", "")
-        return f"{self.process}; {' '.join(filter(None, (*words, port, *self.args[1:], found)))}"
+        rest = (found, *self.args[1:]) if self.verb == "impair" else (*self.args[1:], found)
+        return f"{self.process}; {' '.join(filter(None, (*words, port, *rest)))}"
 
 
 def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[Step]:
@@ -75,13 +77,28 @@ def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = No
     for leg in single:
         if observed.patch(leg.process, leg.source) != leg.dst:
             ingress.append(Step(leg.process, "patch", (leg.source, leg.dst)))
+    impair = _impairments(named, observed, [*inner, *ingress])
     needed = {leg.process for chain in selected for leg in chain.legs}
     forward = [
         Step(leg.process, "forward", (), name)
         for name, leg in named
         if not observed.statuses[leg.process].running and (leg.process in needed or leg.process not in wiring.idle)
     ]
-    return list(dict.fromkeys([*first_steps, *inner, *forward, *ingress]))
+    return list(dict.fromkeys([*first_steps, *inner, *forward, *ingress, *impair]))
+
+
+def _impairments(legs: Sequence[tuple[str, Leg]], observed: Observed, patched: Sequence[Step]) -> list[Step]:
+    """Return the steps that set the impairments of patches, each with the name of its chain. ``patched``: the steps
+    before them. A new patch has no impairment.
+    """
+    new = {(step.process, step.args[0]) for step in patched}
+    found = []
+    for name, leg in legs:
+        existing = observed.impairment(leg.process, leg.source)
+        words = existing.words if existing and (leg.process, leg.source) not in new else ""
+        if not impairment.same(words, leg.impair):
+            found.append(Step(leg.process, "impair", (leg.source, leg.impair or impairment.OFF), name))
+    return found
 
 
 def _missing_single_ports(wiring: Wiring, observed: Observed) -> list[Step]:
@@ -201,5 +218,7 @@ def _send(client: ControlClient, step: Step) -> None:
             client.add_port(step.process, *step.args)
         case "patch":
             client.patch(step.process, *step.args)
+        case "impair":
+            client.impair(step.process, *step.args)
         case "forward":
             client.forward(step.process)

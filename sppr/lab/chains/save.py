@@ -38,6 +38,7 @@ class Saved:
             lines += [f"  {name}:", f"    path: [{', '.join(chain.path)}]"]
             lines += [f"    direction: {chain.direction}"] if chain.direction != "both" else []
             lines += [f"    match: {_match(chain)}"] if chain.match is not None else []
+            lines += [f"    impair: {_impair(chain)}"] if chain.impair is not None else []
             lines += [f"    via: [{', '.join(chain.via)}]"] if chain.via else []
             own = [f"{vm}: {how}" for vm, how in chain.functions.items()]
             lines += [f"    functions: {{ {', '.join(own)} }}"] if own else []
@@ -54,6 +55,13 @@ def _match(chain: Chain) -> str:
     words = [word.partition("=") for word in chain.match_words().split()]
     keys = [f'{key}: "{value}"' if key == "dst_mac" else f"{key}: {value}" for key, _, value in words if value]
     return f"{{ {', '.join(keys)} }}" if keys else chain.match_words()
+
+
+def _impair(chain: Chain) -> str:
+    """Return the impairment of a chain as in conf.yml: ``{ delay: 20ms, loss: 0.5% }``."""
+    values = (word.partition("=") for word in chain.impair_words().split())
+    keys = [f"{key}: {value.replace(',', ' ')}" for key, _, value in values]
+    return f"{{ {', '.join(keys)} }}"
 
 
 def save(config: Config, wiring: Wiring, parts: Sequence[Part], observed: Observed) -> Saved:
@@ -214,6 +222,9 @@ def recipe(parts: Sequence[Part], observed: Observed) -> list[str]:
         for source, dst in status.patches.items():
             port, words = match.split(source)
             lines.append(" ".join(filter(None, (f"{target}; patch", port, dst, words))))
+        for source, impaired in status.impairments.items():
+            port, words = match.split(source)
+            lines.append(" ".join(filter(None, (f"{target}; impair", port, words, impaired.words))))
     for process, status in observed.statuses.items():
         target = "pri" if process == "primary" else process.replace(":", " ")
         lines += [f"{target}; forward"] if status.running else []

@@ -20,6 +20,7 @@ class Leg:
     ``own``: whether the guest's own software forwards, so that SPP has no patch.
     ``match``: the frames of ``src`` that it takes, ``vlan=100``; ``default``: those that no other patch of ``src``
     takes; empty: all.
+    ``impair``: its impairment, ``delay=20ms``; empty: none.
     """
 
     process: str
@@ -29,6 +30,7 @@ class Leg:
     hop: int = 0
     own: bool = False
     match: str = ""
+    impair: str = ""
 
     @property
     def source(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sppr import units
+from sppr import impairment, units
 from sppr.config.model import Config, Vm
 from sppr.config.model import Secondary as SecondarySettings
 from sppr.errors import ConfigError
@@ -22,6 +22,8 @@ from sppr.spp.eal import Eal, lcores
 
 #: Maximal number of ports of a DPDK process (RTE_MAX_ETHPORTS).
 MAX_PORTS = 32
+#: Frames that impairments may hold: the default of spp_primary, and the maximum (docs/dataplane.md).
+HELD_FRAMES, MOST_HELD_FRAMES = 20_000, 4_000_000
 
 
 def make(config: Config, flags: Flags, facts: Facts, paths: LabPaths, socket_name: str | None = None) -> Plan:
@@ -177,6 +179,13 @@ class _Planner:
         folder = () if is_default else ("--sock-dir", self.paths.sock_dir)
         return (*folder, "--sock-uid", str(self.paths.vm_uid)) if self.paths.vm_uid else folder
 
+    def _held_frames(self) -> tuple[str, ...]:
+        """Return the option for the frames that impaired chains may hold at once, if the default is too small."""
+        impaired = [chain for chain in self.config.chains.values() if chain.impair is not None]
+        limits = (impairment.parse(c.impair_words()).limit * (1 + (c.direction == "both")) for c in impaired)
+        needed = min(sum(limits) + impairment.LIMIT, MOST_HELD_FRAMES)  # room for one that is set while the lab runs
+        return ("--held-frames", str(needed)) if impaired and needed > HELD_FRAMES else ()
+
     def _tap_end_options(self) -> tuple[str, ...]:
         """Return the option for the list of TAP interfaces that the primary moves into network namespaces."""
         if not any(chain.ends for chain in self.config.chains.values()):
@@ -188,7 +197,7 @@ class _Planner:
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
         portmask = self._portmask(len(eal.vdevs) + len(self.facts.nics))
-        extra = (*self._socket_options(), *self._tap_end_options())
+        extra = (*self._socket_options(), *self._tap_end_options(), *self._held_frames())
         program = Primary(self.paths.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, extra).argv()
         options: list[str] = []
         if flags.portmask is not None:

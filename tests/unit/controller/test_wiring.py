@@ -57,6 +57,38 @@ def test_patches_with_a_match_are_recorded_beside_each_other() -> None:
     assert not wiring
 
 
+def test_impairments_are_recorded_with_their_patch() -> None:
+    wiring = wiring_after("patch phy:0 ring:0", "patch phy:0 ring:1 vlan=5", "impair phy:0 default delay=1ms loss=1%")
+    wiring.apply_command("impair phy:0 vlan=5 loss=2%")
+    impair = ["impair phy:0 default delay=1ms loss=1%", "impair phy:0 vlan=5 loss=2%"]
+    assert wiring.commands(ObservedWiring())[2:] == impair
+    assert parse(json.loads(json.dumps(dump(wiring)))) == wiring
+    rows = [
+        {**patch("phy:0", "ring:0"), "impair": "delay=1000us loss=1%"},
+        {**patch("phy:0", "ring:1"), "match": "vlan=5"},
+    ]
+    seen = observe({"ports": ["phy:0"], "patches": rows})
+    assert seen is not None and wiring.commands(seen) == impair[1:]
+    wiring.apply_command("patch phy:0 ring:0")
+    assert len(wiring.impairments) == 2, "the same patch keeps its impairment"
+    wiring.apply_command("patch phy:0 ring:3")
+    assert wiring.impairments == {"phy:0 vlan=5": "loss=2%"}
+    wiring.apply_command("impair phy:0 vlan=5 off")
+    assert wiring.impairments == {}
+    wiring.apply_command("impair phy:0 vlan=5 loss=2%")
+    wiring.apply_command("patch reset")
+    assert not wiring.impairments and not wiring
+
+
+@pytest.mark.parametrize(
+    "impairments", [{"phy:0": "delay=1"}, {"phy:1": "delay=1ms"}, ["phy:0"], {"phy:0": "delay=1ms; exit"}]
+)
+def test_invalid_impairments_are_never_sent(impairments: object) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        parse({"patches": {"phy:0": "ring:0"}, "impairments": impairments})
+    assert observe({"patches": [{**patch("phy:0", "ring:0"), "impair": "exit"}]}) is None
+
+
 def test_refused_match_stays_recorded() -> None:
     wiring = wiring_after("patch phy:0 ring:1 vlan=5")
     wiring.refused = ["patch phy:0 ring:1 vlan=5"]

@@ -7,6 +7,7 @@ A proof that passes although the chain is broken is the worst defect of this mod
 shown is *inconclusive*.
 """
 
+import contextlib
 import errno
 import os
 import time
@@ -16,7 +17,7 @@ from dataclasses import replace
 from sppr.config.chains import is_port
 from sppr.lab.chains import ends, observe, status
 from sppr.lab.chains.observe import Counters, Observed
-from sppr.lab.chains.proof import classes, necessity, tap_runs, tcp_exchange, testbed
+from sppr.lab.chains.proof import classes, impairments, necessity, tap_runs, tcp_exchange, testbed
 from sppr.lab.chains.proof.probe_runs import ProbeRuns
 from sppr.lab.chains.proof.result import Options, Proof, Run
 from sppr.lab.chains.proof.tap_runs import TapError, TapRuns
@@ -104,7 +105,9 @@ def _prove_by_probes(state: State, chain: ChainWiring, options: Options, proof: 
                 proof.notes.append(what)
         if proof.verdict == "pass" and options.level > 2:
             necessity.show(chain, runs, options, proof)
-    if proof.verdict == "pass" and options.level > 1:
+        if proof.verdict == "pass":
+            impairments.measure(state, runs, options, proof)
+    if proof.verdict == "pass" and options.level > 1 and not proof.impairments:
         _try_tcp(state, chain, proof)  # without namespaces, the probes have already sent TCP frames
 
 
@@ -117,20 +120,26 @@ def _prove_by_taps(state: State, chain: ChainWiring, options: Options, proof: Pr
         return
     level = min(options.level, 2, highest_level(state))
     limited = replace(options, rate=min(options.rate, tap_runs.MAX_RATE), level=level)
-    headers = classes.headers(chain)
+    headers, is_impaired = classes.headers(chain), any(leg.impair for leg in chain.legs)
     try:
-        with TapRuns(chain, *taps, headers) as runs:
+        with contextlib.ExitStack() as stack:
+            if is_impaired:
+                stack.enter_context(testbed.without_impairments(state, chain))
+            runs = stack.enter_context(TapRuns(chain, *taps, headers))
             _Prover(state, chain, runs, headers, limited, proof).run()
     except TapError as e:
         proof.doubt(f"frames cannot go from {taps[0]} to {taps[1]}: {e}", "reach")
         return
     proof.notes.append(f"{why}: the frames went from {taps[0]} to {taps[1]}, at most {limited.rate:,} a second")
+    if proof.verdict == "pass" and is_impaired:
+        with testbed.with_probes(state, [chain]) as (bed,):
+            impairments.measure(state, ProbeRuns(ControlClient(state.plan.api), bed, headers), options, proof)
     if proof.verdict != "pass" or options.level < 2:
         return
     if is_upstream(state):
         proof.doubt("upstream SPP counts no frames, so no hop can be observed: --level 1 is the highest", "trace")
         return
-    if not _try_tcp(state, chain, proof):
+    if not is_impaired and not _try_tcp(state, chain, proof):
         proof.notes.append("TCP was not tried: not both ends are in namespaces with addresses")
     if proof.verdict == "pass" and options.level > 2:
         proof.doubt(f"{why}: --level 2 is the highest", "necessity")

@@ -79,6 +79,20 @@ class Restoration:
     blocked_ms: float
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A property of an impairment, as it was asked for and as it was measured.
+
+    ``key``: such as delay. ``asked``, ``measured``: as text with units. ``ok``: whether they agree.
+    """
+
+    direction: str
+    key: str
+    asked: str
+    measured: str
+    ok: bool
+
+
 @dataclass
 class Proof:
     """The result for one chain.
@@ -86,7 +100,8 @@ class Proof:
     ``chain``, ``level``: its name, and the requested level. ``verdict``: pass, fail or inconclusive.
     ``shown``: levels that passed. ``reasons``: why the verdict is not pass. ``at``: the lowest level that did not pass.
     ``runs``, ``trace``, ``repairs``: the results of the levels. ``repairs`` is a key of the JSON output, and keeps its
-    name for that. ``notes``: lines for the user. ``seconds``: duration of the proof.
+    name for that. ``impairments``: what was asked of the impairments, and what was
+    measured. ``notes``: lines for the user. ``seconds``: duration of the proof.
     """
 
     chain: str
@@ -97,6 +112,7 @@ class Proof:
     runs: list[Run] = field(default_factory=list)
     trace: list[Checkpoint] = field(default_factory=list)
     repairs: list[Restoration] = field(default_factory=list)
+    impairments: list[Measured] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     at: str = ""

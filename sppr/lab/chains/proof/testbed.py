@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from sppr import impairment
 from sppr.errors import ControlError
 from sppr.host import atomic_write
 from sppr.host.process import pids
@@ -100,8 +101,9 @@ class Testbed:
 
 
 @contextlib.contextmanager
-def with_probes(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Testbed]]:
-    """Replace the ends of these chains by probes, and restore the ends at exit.
+def with_probes(state: State, chains: Sequence[ChainWiring], *, impaired: bool = False) -> Iterator[list[Testbed]]:
+    """Replace the ends of these chains by probes, and restore the ends at exit. ``impaired``: with the impairments of
+    the chains.
 
     Raise ControlError if a process refuses a command, if too few probes are free, or if the ends of an earlier proof
     cannot be restored.
@@ -115,7 +117,30 @@ def with_probes(state: State, chains: Sequence[ChainWiring]) -> Iterator[list[Te
     try:
         for chain, bed in zip(chains, beds, strict=True):
             _insert_probes(client, chain, bed)
+            for leg in (*bed.forward, *bed.reverse):
+                if leg.impair and impaired:
+                    client.impair(leg.process, leg.source, leg.impair)
         yield beds
+    finally:
+        with _ignore_signals():
+            restore_ends(state)
+
+
+@contextlib.contextmanager
+def without_impairments(state: State, chain: ChainWiring) -> Iterator[None]:
+    """Remove the impairments of a chain, and restore them at exit. Its ends stay.
+
+    Raise ControlError if a process refuses a command, or if the ends of an earlier proof cannot be restored.
+    """
+    if not restore_ends(state):
+        raise ControlError(NOT_RESTORED, hint="run sppr up, then this command again")
+    client = ControlClient(state.plan.api)
+    _write_record(state.folder, [chain], [])
+    try:
+        for leg in chain.legs:
+            if leg.impair:
+                client.impair(leg.process, leg.source, impairment.OFF)
+        yield
     finally:
         with _ignore_signals():
             restore_ends(state)
