@@ -27,6 +27,7 @@ VERBS = {
     "image": ("image", "main", "Manage images: list, build, import, build-template, reset, rm, check."),
     "chain": ("chain.commands", "main", "Show, apply, prove and measure service chains; run a shell at an end."),
     "impair": ("chain.impair", "main", "Delay, lose, duplicate, corrupt, reorder or shape the frames of a chain."),
+    "capture": ("chain.capture", "main", "Capture frames of chains and ports into one pcapng, or print them."),
     "topo": ("chain.topo", "main", "Draw the network of the lab: processes, ports, patches, chains, rates."),
     "save": ("inspect", "save", "Print what runs now as chains: and patches: of conf.yml."),
     "export": ("conf.commands", "export", "Write the chains of conf.yml for another tool: clab."),

@@ -25,7 +25,8 @@ BOMBS = {"billion-laughs", "merge-bomb", "merge-of-itself"}
 #: Mistakes that a schema cannot find.
 NOT_FOUND = {
     # rules over several keys, and over the bits of a mask
-    "chain-ends", "chain-impair", "chain-of-a-tree", "chain-paths", "chain-via", "crlf", "device-twice", "duplicate-id-across-sections",
+    "chain-ends", "chain-impair", "chain-of-a-tree", "chain-paths", "chain-via", "crlf", "device-twice",
+    "duplicate-id-across-sections",
     "id-twice-in-one-section", "id-twice-vhost", "mask-beyond-128", "mask-zero", "merge-of-one-id", "one-core-nfv",
     "overlap-of-two-secondaries", "overlap-primary", "patches-of-parts", "portmask-beyond-32", "portmask-zero",
     "provision-step", "reachable-host", "reachable-rest", "real-pcap-two-cores", "real-version-without-tree",
