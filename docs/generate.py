@@ -23,7 +23,7 @@ from sppr.cli import main as cli  # noqa: E402
 from sppr.cli import sppsh, up  # noqa: E402
 from sppr.cli.chain import topo  # noqa: E402
 from sppr.config import schema  # noqa: E402
-from sppr.config.load import load  # noqa: E402
+from sppr.config.load import load, parse  # noqa: E402
 from sppr.config.model import Config, PatchLine  # noqa: E402
 from sppr.controller.prompt.controllers import ProcessStatus  # noqa: E402
 from sppr.controller.topology import graph  # noqa: E402
@@ -152,6 +152,30 @@ def picture() -> str:
     return chart.lanes(wiring, {chain.name: "up" for chain in wiring.chains})
 
 
+#: The lab of the chapter about test equipment.
+EQUIPMENT = """
+secondaries: [{id: 1, coremask: 0x0C}]
+vms_ring: [{id: 6}]
+vms_vhost: [{id: 11}]
+chains:
+  video: {path: [tap:0, vm_v11, tap:1], match: {vlan: 100}}
+  web:
+    path: [tap:0, vm_r6, tap:1]
+    match: {dst_mac: "02:00:00:00:00:21"}
+    impair: {delay: 20ms, jitter: 2ms, loss: 0.5%}
+  rest: {path: [tap:0, tap:1], match: default}
+"""
+
+
+def equipment() -> str:
+    """Return the picture of chains that share their ends."""
+    conf = ROOT / "conf.yml"
+    config = parse(EQUIPMENT.encode(), "conf.yml")
+    flags = Flags(nof_sec=1, nof_ring=1, nof_vhost=1)
+    wiring = planner.make(config, flags, Facts(cpus=(0, 1)), gather_paths(config, conf, None)).wiring
+    return chart.lanes(wiring, {chain.name: "up" for chain in wiring.chains})
+
+
 def topology() -> str:
     """Return the picture that ``sppr topo`` draws of the shipped conf.yml with frames on its chain."""
     plan = shipped_plan()
@@ -185,6 +209,7 @@ def generated() -> Iterator[tuple[Path, str]]:
         assert marks.search(text), f"{path}: no line <!-- generated: … -->"
         yield path, marks.sub(lambda match, make=make: f"{match[1]}\n{make()}\n\n{match[2]}", text)  # type: ignore[misc]
     yield DOCS / "chain.svg", picture()
+    yield DOCS / "equipment.svg", equipment()
     yield DOCS / "topology.svg", topology()
     yield ROOT / schema.FILE, schema.text()
 

@@ -22,7 +22,8 @@ def lanes(wiring: Wiring, states: dict[str, str]) -> str:
     """Return a picture with a lane for each chain, from left to right.
 
     Boxes are its elements. Lines are its hops, with the secondaries that carry them, and the ring between two
-    secondaries. ``states``: the state of each chain, which sets the colour of its name.
+    secondaries. Below its name are the frames that it takes, and its impairment. ``states``: the state of each chain,
+    which sets the colour of its name.
     """
     rows = [*((c.name, c.path, c) for c in wiring.chains), *((c.name, c.path, None) for c in wiring.left_out)]
     longest = max((len(path) for _, path, _ in rows), default=1)
@@ -40,6 +41,10 @@ def _lane(name: str, path: Sequence[str], chain: ChainWiring | None, top: int, s
         _text(34, middle, name, weight="bold"),
         _text(34, middle + 18, state, colour=_STATES[state], size=11),
     ]
+    if chain is not None:
+        entry = chain.forward[0]
+        lines += [_text(34, middle + 34, entry.match, size=10, colour="#1565c0")] if entry.match else []
+        lines += [_text(34, middle + 48, entry.impair, size=10, colour="#c62828")] if entry.impair else []
     for index, element in enumerate(path):
         left = _LEFT + index * (_BOX + _GAP)
         fill = "#e3f2fd" if element.startswith("vm_") else "#fff8e1"
