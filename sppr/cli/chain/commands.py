@@ -112,7 +112,7 @@ def show(name: str, session: str | None, as_json: bool) -> None:
         click.echo(f"{direction}")
         table = [("HOP", "FROM", "BY", "TO", "FRAMES", "DROPPED")]
         for row in (one for one in found if one.direction == direction):
-            inside = f" in {row.by}" if not row.hop else ""
+            inside = f" in {row.by}" if not row.hop else f" {row.match}" if row.match else ""
             by = row.by if row.hop else "guest"
             counts = [NO_NUMBER if count is None else f"{count:,}" for count in (row.frames, row.dropped)]
             table.append((str(row.hop or ""), row.src + inside, by, row.dst, counts[0], counts[1]))

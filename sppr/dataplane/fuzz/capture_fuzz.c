@@ -9,6 +9,7 @@
 #include "capture/reader/consumer.h"
 #include "capture/reader/pcapng.h"
 #include "capture/request.h"
+#include "fuzz/bytes.h"
 
 /* Fuzz the requests of the capture service, a ring that another process fills, a ring whose index
  * another process writes, and the pcapng writer, whose blocks a strict parser checks.
@@ -153,6 +154,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct capture_request request;
 	int fd;
 
+	count_bytes(size);
 	if (producer.header == NULL) {
 		fd = capture_producer_open(&producer, SNAPLEN, CAPTURE_RING_MIN);
 		require(fd >= 0 && capture_consumer_open(&consumer, fd, SNAPLEN) == NULL);

@@ -7,6 +7,7 @@
 #include "control/command.h"
 #include "ethdev/pipe_ethdev.h"
 #include "forward/patch.h"
+#include "fuzz/bytes.h"
 #include "port/port_type.h"
 #include "port/registry.h"
 
@@ -120,6 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static char buf[REPLY_SIZE + 1], reply[REPLY_SIZE];
 	const uint8_t *end = data + size, *line, *stop;
 
+	count_bytes(size);
 	if (size == 0)
 		return 0;
 	start_anew(data[0]);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/tokens.h"
+#include "fuzz/bytes.h"
 #include "launch/options.h"
 
 /* Fuzz the options of `launch`. An accepted command line must name no file, load no library, and
@@ -33,6 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct launch_options found;
 	unsigned int n, i;
 
+	count_bytes(size);
 	if (size > MAX_LINE)
 		return 0;
 	memcpy(line, data, size);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fuzz/bytes.h"
 #include "memif/peer.h"
 
 /* Fuzz the messages and the memory of a memif client. One byte selects the fd, then follows a
@@ -93,6 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *why = NULL;
 	uint16_t at;
 
+	count_bytes(size);
 	memset(memory, 0, REGION);
 	while (why == NULL && size > sizeof(in)) {
 		if (data[0] == 255) {

@@ -1,6 +1,6 @@
 """Chains with ``match``: planned, compared with the observed state, saved, and the frames that prove them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -8,7 +8,8 @@ from sppr.errors import ConfigError
 from sppr.lab.chains import status
 from sppr.lab.chains.observe import Counters, Observed, ProcessStatus, chain_state, drift
 from sppr.lab.chains.planner import chains as plan_chains
-from sppr.lab.chains.proof import classes
+from sppr.lab.chains.proof import classes, prove
+from sppr.lab.chains.proof.result import Options, Proof, Run
 from sppr.lab.chains.reconcile import steps
 from sppr.lab.chains.wiring import ChainWiring, Leg
 from tests.unit.lab.test_chain_planner import TWO, planned
@@ -162,6 +163,50 @@ def test_frames_of_no_class_exist_only_without_a_default() -> None:
     assert classes.of_no_chain(["vlan=4094", "default"]) == {}
     found = classes.of_no_chain(["vlan=4094 dst_mac=02:00:00:00:00:01"])
     assert list(found) == ["without a VLAN tag", "of VLAN 4093"] and found["of VLAN 4093"]["vlan"] == 4093
+
+
+def test_frames_that_a_chain_must_not_take() -> None:
+    found = classes.others("vlan=5", [f"dst_mac={MAC}", "vlan=6"])
+    assert [(one.name, one.taken, one.is_random) for one in found] == [
+        (f"of another class (dst_mac={MAC})", True, False),
+        ("of another class (vlan=6)", True, True),
+        ("of no class (without a VLAN tag)", False, True),
+        ("of no class (of VLAN 4094)", False, True),
+    ]
+    assert [one.name for one in classes.others("default", ["vlan=6"])] == ["of another class (vlan=6)"]
+
+
+@dataclass
+class Runs:
+    """The probes of a proof, of which these frames arrive at the end of the chain and at the other chains."""
+
+    received: int
+    sent: int
+    stray: int
+
+    def frames_of_class(self, direction: str, *_: object) -> Run:
+        return Run(direction, 100, self.sent, self.received, 0, 0, 0, 0, 0, 64, {}, 1.0)
+
+    def strayed(self, _direction: str) -> int:
+        return self.stray
+
+
+@pytest.mark.parametrize(
+    ("runs", "taken", "verdict", "reason"),
+    [
+        (Runs(0, 100, 100), True, "pass", ""),
+        (Runs(0, 100, 0), False, "pass", ""),
+        (Runs(1, 100, 99), True, "fail", "forward: 1 of 100 frames x arrived"),
+        (Runs(0, 100, 99), True, "fail", "forward: another chain of tap:0 took 99 of 100 frames x"),
+        (Runs(0, 100, 1), False, "fail", "forward: another chain of tap:0 took 1 of 100 frames x"),
+        (Runs(0, 90, 90), True, "inconclusive", "forward: only 90 of 100 frames x were sent"),
+    ],
+)
+def test_wrong_class_that_arrives_anywhere_is_a_failure(runs: Runs, taken: bool, verdict: str, reason: str) -> None:
+    result = Proof("video", 2)
+    prover = prove._Prover(None, WIRING.chain("video"), runs, {}, Options(), result)  # type: ignore[arg-type]
+    prover._send_class(runs, "forward", classes.Other("x", {}, taken=taken, is_random=True))  # type: ignore[arg-type]
+    assert result.verdict == verdict and "".join(result.reasons) == reason
 
 
 def test_tag_makes_a_frame_longer() -> None:

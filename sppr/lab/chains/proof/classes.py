@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from sppr.lab.chains.wiring import ChainWiring, Leg, Wiring
 from sppr.spp.match import DEFAULT, LAST_VLAN
@@ -41,6 +42,33 @@ def other_matches(wiring: Wiring, first: Leg) -> list[str]:
     """Return the matches of the other patches from the source of ``first``, the first patch of a direction."""
     same = (leg for leg in wiring.legs if (leg.process, leg.src) == (first.process, first.src) and not leg.own)
     return list(dict.fromkeys(leg.match or DEFAULT for leg in same if leg.source != first.source))
+
+
+@dataclass(frozen=True)
+class Other:
+    """Frames that a chain must not take.
+
+    ``name``: for messages. ``taken``: whether another chain of the end takes them. ``is_random``: whether only the
+    proof has their destination address.
+    """
+
+    name: str
+    header: Header
+    taken: bool
+    is_random: bool
+
+
+def others(own: str, matches: Iterable[str]) -> list[Other]:
+    """Return the classes of frames that a chain with the match ``own`` must not take. ``matches``: of the other chains
+    of its end.
+    """
+    matches = list(matches)
+    found = [
+        Other(f"of another class ({words})", header(words), taken=True, is_random="dst_mac" not in words)
+        for words in matches
+    ]
+    none = of_no_chain([own, *matches])
+    return found + [Other(f"of no class ({name})", one, taken=False, is_random=True) for name, one in none.items()]
 
 
 def of_no_chain(matches: Iterable[str]) -> dict[str, Header]:

@@ -205,9 +205,11 @@ class _Prover:
     def run(self) -> None:
         """Send the frames of the proof, and evaluate the result and the ends of other chains."""
         directions = [name for name, _ in self.chain.directions]
+        others = self._other_classes()
         macs = [str(header["dst_mac"]) for header in self.headers.values()]
+        macs += [str(one.header["dst_mac"]) for found in others.values() for one in found if one.is_random]
         own = () if isinstance(self.runs, ProbeRuns) else (self.chain.path[0], self.chain.path[-1])
-        with Watch(self.state, self.chain, macs, own) as others:
+        with Watch(self.state, self.chain, macs, own) as watch:
             before = self._observe()
             options = self.options
             runs = self.runs.frames(directions, options.frames, options.rate, size=options.size, window=options.window)
@@ -215,12 +217,14 @@ class _Prover:
             self.proof.runs = runs
             self._evaluate(runs, before, after)
             if self.proof.verdict == "pass" and isinstance(self.runs, ProbeRuns):
-                self._send_other_classes(self.runs)
+                for direction, found in others.items():
+                    for one in found:
+                        self._send_class(self.runs, direction, one)
             if self.proof.verdict == "pass" and self.options.level > 1 and isinstance(self.runs, ProbeRuns):
                 self._send_tcp(self.runs)
-            for reason in others.stray_frames():
+            for reason in watch.stray_frames():
                 self.proof.fail(reason, "reach")
-            for reason in others.unknown_traffic():
+            for reason in watch.unknown_traffic():
                 self.proof.doubt(reason, "reach")
 
     def _observe(self) -> Observed:
@@ -277,25 +281,23 @@ class _Prover:
     def _entry(self, direction: str) -> str:
         return dict(self.chain.directions)[direction][0].src
 
-    def _send_other_classes(self, runs: ProbeRuns) -> None:
-        """Send frames of other classes: none may arrive at the end of the chain, nor where no chain takes them."""
-        for direction, others in runs.bed.others.items():
-            own = dict(self.chain.directions)[direction][0].match
-            for words in others:
-                self._send_class(runs, direction, f"of another class ({words})", classes.header(words), taken=True)
-            for name, header in classes.of_no_chain((own, *others)).items():
-                self._send_class(runs, direction, f"of no class ({name})", header, taken=False)
+    def _other_classes(self) -> dict[str, list[classes.Other]]:
+        """Return the frames that the chain must not take, for each direction that has a match."""
+        if not isinstance(self.runs, ProbeRuns):
+            return {}
+        matches = {direction: legs[0].match for direction, legs in self.chain.directions}
+        return {way: classes.others(matches[way], others) for way, others in self.runs.bed.others.items()}
 
-    def _send_class(self, runs: ProbeRuns, direction: str, name: str, header: classes.Header, *, taken: bool) -> None:
-        """Send frames that the chain must not take. ``taken``: whether another chain of the end takes them."""
-        count = CLASS_FRAMES
-        run = runs.frames_of_class(direction, header, count, min(self.options.rate, 2000), self.options.size)
+    def _send_class(self, runs: ProbeRuns, direction: str, other: classes.Other) -> None:
+        """Send frames that the chain must not take: they must arrive where they belong, and nowhere else."""
+        count, name = CLASS_FRAMES, other.name
+        run = runs.frames_of_class(direction, other.header, count, min(self.options.rate, 2000), self.options.size)
         strayed = runs.strayed(direction)
         if run.received:
             self.proof.fail(f"{direction}: {run.received} of {run.sent} frames {name} arrived", "reach")
         elif run.sent < count:
             self.proof.doubt(f"{direction}: only {run.sent} of {count} frames {name} were sent", "reach")
-        elif strayed != (count if taken else 0):
+        elif strayed != (count if other.taken else 0):
             what = f"{direction}: another chain of {self._entry(direction)} took {strayed} of {count} frames {name}"
             self.proof.fail(what, "reach")
 
