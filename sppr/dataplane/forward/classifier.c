@@ -59,27 +59,33 @@ look_up(const struct classifier *c, uint64_t key)
 	return NONE;
 }
 
+/* Return MATCH_UNTAGGED, or the VLAN of a frame. */
 static inline uint16_t
-classify(const struct classifier *c, const struct rte_mbuf *m)
+vlan_of(const uint8_t *frame)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint16_t vlan = MATCH_UNTAGGED, found, type, tci;
+	uint16_t type, tci;
+
+	memcpy(&type, frame + 12, sizeof(type));
+	if (type != RTE_BE16(RTE_ETHER_TYPE_VLAN))
+		return MATCH_UNTAGGED;
+	memcpy(&tci, frame + 14, sizeof(tci));
+	return rte_be_to_cpu_16(tci) & 0xfff;
+}
+
+/* Return the output of a frame, FLOOD or NONE. */
+static __rte_noinline uint16_t
+classify(const struct classifier *c, const uint8_t *frame)
+{
+	uint16_t vlan = vlan_of(frame), found;
 	uint64_t dst, src;
 
-	if (unlikely(m->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN))
-		return c->rest;
 	memcpy(&dst, frame, sizeof(dst));
-	memcpy(&type, frame + 12, sizeof(type));
-	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN)) {
-		memcpy(&tci, frame + 14, sizeof(tci));
-		vlan = rte_be_to_cpu_16(tci) & 0xfff;
-	}
-	if (c->by_vlan_dst && (found = look_up(c, make_key(dst & MAC_MASK, vlan, false))) != NONE)
+	dst &= MAC_MASK;
+	if (c->by_vlan_dst && (found = look_up(c, make_key(dst, vlan, false))) != NONE)
 		return found;
-	if (c->by_dst && (found = look_up(c, make_key(dst & MAC_MASK, MATCH_ANY_VLAN, false))) !=
-					 NONE)
+	if (c->by_dst && (found = look_up(c, make_key(dst, MATCH_ANY_VLAN, false))) != NONE)
 		return found;
-	if (unlikely(c->by_vlan_src || c->by_src)) {
+	if (c->by_vlan_src || c->by_src) {
 		memcpy(&src, frame + 4, sizeof(src)); /* the address is its upper 6 bytes */
 		src >>= 16;
 		if (c->by_vlan_src && (found = look_up(c, make_key(src, vlan, true))) != NONE)
@@ -87,7 +93,7 @@ classify(const struct classifier *c, const struct rte_mbuf *m)
 		if (c->by_src && (found = look_up(c, make_key(src, MATCH_ANY_VLAN, true))) != NONE)
 			return found;
 	}
-	if (unlikely(c->floods && (dst & 1) != 0))
+	if (c->floods && (dst & 1) != 0)
 		return FLOOD;
 	return c->by_vlan[vlan];
 }
@@ -98,14 +104,9 @@ classify(const struct classifier *c, const struct rte_mbuf *m)
 static void
 flood(struct classifier *c, struct rte_mbuf *m)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint16_t vlan = MATCH_UNTAGGED, tci;
+	uint16_t vlan = vlan_of(rte_pktmbuf_mtod(m, const uint8_t *));
 	unsigned int i, n = 0;
 
-	if (frame[12] == RTE_ETHER_TYPE_VLAN >> 8 && frame[13] == (RTE_ETHER_TYPE_VLAN & 0xff)) {
-		memcpy(&tci, frame + 14, sizeof(tci));
-		vlan = rte_be_to_cpu_16(tci) & 0xfff;
-	}
 	for (i = 0; i < c->fanout.n; i++)
 		n += c->flood_vlan[i] == vlan || i == c->rest;
 	if (n == 0) {
@@ -119,23 +120,59 @@ flood(struct classifier *c, struct rte_mbuf *m)
 			output_push(&c->fanout.output[i], m);
 }
 
-/* A short burst, or none, shows that the source has no more frames: flush all outputs. */
-static uint16_t
-classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+/* Return the slot where the most specific key of a frame is in most cases. */
+static inline const struct slot *
+first_slot(const struct classifier *c, const uint8_t *frame, uint64_t *key)
 {
-	struct classifier *c = (struct classifier *)port;
-	struct rte_mbuf *dropped[FORWARD_BURST];
-	uint16_t i, to, ndropped = 0;
+	uint16_t vlan = MATCH_ANY_VLAN;
+	uint64_t dst;
+
+	if (c->by_vlan_dst)
+		vlan = vlan_of(frame);
+	memcpy(&dst, frame, sizeof(dst));
+	*key = make_key(dst & MAC_MASK, vlan, false);
+	return &c->slot[hash(*key) & c->mask];
+}
+
+/* Find the outputs of all frames before any frame is moved, so that the CPU works on several frames
+ * at a time.
+ */
+static void
+classify_all(const struct classifier *c, struct rte_mbuf **bufs, uint16_t n, uint16_t *to)
+{
+	const struct slot *slot;
+	const uint8_t *frame;
+	uint64_t key;
+	uint16_t i;
 
 	for (i = 0; i < n && i < PREFETCH; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(bufs[i], const void *));
 	for (i = 0; i < n; i++) {
 		if (i + PREFETCH < n)
 			rte_prefetch0(rte_pktmbuf_mtod(bufs[i + PREFETCH], const void *));
-		to = classify(c, bufs[i]);
-		if (likely(to < c->fanout.n)) {
-			output_push(&c->fanout.output[to], bufs[i]);
-		} else if (to == FLOOD) {
+		to[i] = c->rest;
+		if (unlikely(bufs[i]->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN))
+			continue;
+		frame = rte_pktmbuf_mtod(bufs[i], const uint8_t *);
+		slot = first_slot(c, frame, &key);
+		to[i] = likely(slot->key == key) ? slot->output : classify(c, frame);
+	}
+}
+
+/* A short burst, or none, shows that the source has no more frames: flush all outputs. */
+static uint16_t
+classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+{
+	struct classifier *c = (struct classifier *)port;
+	struct rte_mbuf *dropped[FORWARD_BURST];
+	uint16_t to[FORWARD_BURST];
+	uint16_t i, ndropped = 0;
+
+	classify_all(c, bufs, n, to);
+	for (i = 0; i < n; i++) {
+		if (likely(to[i] < c->fanout.n)) {
+			output_push(&c->fanout.output[to[i]], bufs[i]);
+		} else if (to[i] == FLOOD) {
 			flood(c, bufs[i]);
 		} else {
 			dropped[ndropped++] = bufs[i];
@@ -171,7 +208,7 @@ allocate(struct classifier *c, unsigned int nrules)
 {
 	uint32_t slots = 16;
 
-	while (slots < 4 * nrules)
+	while (slots < 64 * nrules)
 		slots *= 2;
 	c->mask = slots - 1;
 	c->slot = calloc(slots, sizeof(c->slot[0]));
