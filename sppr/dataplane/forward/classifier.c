@@ -12,10 +12,14 @@
 #define NONE 0xffff
 #define FLOOD 0xfffe
 #define VLANS 4096 /* the last one is MATCH_UNTAGGED */
-#define MAC_MASK 0xffffffffffffULL
-#define SOURCE_BIT (1ULL << 63)
-/* Under full load, an output with few frames is flushed after this number of bursts. */
-#define FLUSH_BURSTS 4
+/* Bits of a key that no VLAN has. */
+#define SOURCE_BIT 0x8000
+#define USED_BIT 0x4000
+/* Under full load, outputs with few frames are flushed in turns, all within this number of bursts.
+ * A flush of all at once would need more mbufs than the nearest cache has room for.
+ */
+#define FLUSH_BURSTS 8
+#define FLUSH_LEAST 2u
 #define PREFETCH 4
 
 struct slot {
@@ -26,20 +30,20 @@ struct slot {
 struct classifier {
 	struct fanout fanout;
 	bool by_vlan_dst, by_dst, by_vlan_src, by_src, floods;
-	uint16_t bursts; /* since the last flush of all outputs */
-	uint16_t rest;	 /* the output, or NONE */
-	unsigned int nflood;
-	uint32_t mask; /* number of slots - 1 */
+	unsigned int turn;    /* the output that is flushed next */
+	unsigned int flushes; /* after each full burst */
+	uint16_t rest;	      /* the output, or NONE */
+	uint32_t mask;	      /* number of slots - 1 */
 	struct slot *slot;
 	uint16_t *flood_vlan; /* of each output: the VLAN whose group frames it takes */
 	uint16_t by_vlan[VLANS];
 };
 
-/* vlan may be MATCH_ANY_VLAN. The highest bit but one keeps a key from being 0. */
+/* The upper 6 bytes are the address. vlan may be MATCH_ANY_VLAN. */
 static inline uint64_t
-make_key(uint64_t mac, uint16_t vlan, bool source)
+make_key(uint64_t mac, uint16_t vlan, uint16_t source)
 {
-	return mac | (uint64_t)vlan << 48 | (source ? SOURCE_BIT : 0) | 1ULL << 62;
+	return mac << 16 | vlan | source | USED_BIT;
 }
 
 static inline uint32_t
@@ -79,18 +83,18 @@ classify(const struct classifier *c, const uint8_t *frame)
 	uint16_t vlan = vlan_of(frame), found;
 	uint64_t dst, src;
 
-	memcpy(&dst, frame, sizeof(dst));
-	dst &= MAC_MASK;
-	if (c->by_vlan_dst && (found = look_up(c, make_key(dst, vlan, false))) != NONE)
+	memcpy(&dst, frame, sizeof(dst)); /* the address is its lower 6 bytes */
+	if (c->by_vlan_dst && (found = look_up(c, make_key(dst, vlan, 0))) != NONE)
 		return found;
-	if (c->by_dst && (found = look_up(c, make_key(dst, MATCH_ANY_VLAN, false))) != NONE)
+	if (c->by_dst && (found = look_up(c, make_key(dst, MATCH_ANY_VLAN, 0))) != NONE)
 		return found;
 	if (c->by_vlan_src || c->by_src) {
 		memcpy(&src, frame + 4, sizeof(src)); /* the address is its upper 6 bytes */
 		src >>= 16;
-		if (c->by_vlan_src && (found = look_up(c, make_key(src, vlan, true))) != NONE)
+		if (c->by_vlan_src && (found = look_up(c, make_key(src, vlan, SOURCE_BIT))) != NONE)
 			return found;
-		if (c->by_src && (found = look_up(c, make_key(src, MATCH_ANY_VLAN, true))) != NONE)
+		if (c->by_src && (found = look_up(c, make_key(src, MATCH_ANY_VLAN, SOURCE_BIT))) !=
+						 NONE)
 			return found;
 	}
 	if (c->floods && (dst & 1) != 0)
@@ -130,7 +134,7 @@ first_slot(const struct classifier *c, const uint8_t *frame, uint64_t *key)
 	if (c->by_vlan_dst)
 		vlan = vlan_of(frame);
 	memcpy(&dst, frame, sizeof(dst));
-	*key = make_key(dst & MAC_MASK, vlan, false);
+	*key = make_key(dst, vlan, 0);
 	return &c->slot[hash(*key) & c->mask];
 }
 
@@ -159,6 +163,20 @@ classify_all(const struct classifier *c, struct rte_mbuf **bufs, uint16_t n, uin
 	}
 }
 
+static void
+flush_next(struct classifier *c)
+{
+	struct output *o;
+	unsigned int i;
+
+	for (i = 0; i < c->flushes; i++) {
+		o = &c->fanout.output[c->turn];
+		if (o->n > 0)
+			output_flush(o);
+		c->turn = c->turn + 1 < c->fanout.n ? c->turn + 1 : 0;
+	}
+}
+
 /* A short burst, or none, shows that the source has no more frames: flush all outputs. */
 static uint16_t
 classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
@@ -182,10 +200,10 @@ classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 		c->fanout.src->stats->rx_drop += ndropped;
 		rte_pktmbuf_free_bulk(dropped, ndropped);
 	}
-	if (n < FORWARD_BURST || ++c->bursts == FLUSH_BURSTS) {
+	if (n < FORWARD_BURST)
 		fanout_flush(&c->fanout);
-		c->bursts = 0;
-	}
+	else
+		flush_next(c);
 	return n;
 }
 
@@ -220,7 +238,7 @@ static void
 add_mac(struct classifier *c, const struct match *match, uint16_t output)
 {
 	bool source = match->kind == MATCH_SRC_MAC, any = match->vlan == MATCH_ANY_VLAN;
-	uint64_t key = make_key(match->mac, match->vlan, source);
+	uint64_t key = make_key(match->mac, match->vlan, source ? SOURCE_BIT : 0);
 	uint32_t i = hash(key) & c->mask;
 
 	while (c->slot[i].key != 0 && c->slot[i].key != key)
@@ -257,6 +275,7 @@ fill(struct classifier *c, const struct patch_rules *rules, struct port *rest)
 			c->flood_vlan[output] = rule->match.vlan;
 		}
 	}
+	c->flushes = RTE_MAX(FLUSH_LEAST, (c->fanout.n + FLUSH_BURSTS - 1) / FLUSH_BURSTS);
 }
 
 struct fanout *
