@@ -226,7 +226,7 @@ allocate(struct classifier *c, unsigned int nrules)
 {
 	uint32_t slots = 16;
 
-	while (slots < 64 * nrules)
+	while (slots < 4 * nrules)
 		slots *= 2;
 	c->mask = slots - 1;
 	c->slot = calloc(slots, sizeof(c->slot[0]));
