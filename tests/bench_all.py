@@ -21,6 +21,7 @@ SCRIPTS = (
     "bench_chains.py",
     "bench_live.py",
     "bench_dataplane.py",
+    "bench_components.py",
     "bench_ovs.py",
 )
 

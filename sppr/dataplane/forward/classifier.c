@@ -12,10 +12,14 @@
 #define NONE 0xffff
 #define FLOOD 0xfffe
 #define VLANS 4096 /* the last one is MATCH_UNTAGGED */
-#define MAC_MASK 0xffffffffffffULL
-#define SOURCE_BIT (1ULL << 63)
-/* Under full load, an output with few frames is flushed after this number of bursts. */
-#define FLUSH_BURSTS 4
+/* Bits of a key that no VLAN has. */
+#define SOURCE_BIT 0x8000
+#define USED_BIT 0x4000
+/* Under full load, outputs with few frames are flushed in turns, all within this number of bursts.
+ * A flush of all at once would need more mbufs than the nearest cache has room for.
+ */
+#define FLUSH_BURSTS 8
+#define FLUSH_LEAST 2u
 #define PREFETCH 4
 
 struct slot {
@@ -26,20 +30,20 @@ struct slot {
 struct classifier {
 	struct fanout fanout;
 	bool by_vlan_dst, by_dst, by_vlan_src, by_src, floods;
-	uint16_t bursts; /* since the last flush of all outputs */
-	uint16_t rest;	 /* the output, or NONE */
-	unsigned int nflood;
-	uint32_t mask; /* number of slots - 1 */
+	unsigned int turn;    /* the output that is flushed next */
+	unsigned int flushes; /* after each full burst */
+	uint16_t rest;	      /* the output, or NONE */
+	uint32_t mask;	      /* number of slots - 1 */
 	struct slot *slot;
 	uint16_t *flood_vlan; /* of each output: the VLAN whose group frames it takes */
 	uint16_t by_vlan[VLANS];
 };
 
-/* vlan may be MATCH_ANY_VLAN. The highest bit but one keeps a key from being 0. */
+/* The upper 6 bytes are the address. vlan may be MATCH_ANY_VLAN. */
 static inline uint64_t
-make_key(uint64_t mac, uint16_t vlan, bool source)
+make_key(uint64_t mac, uint16_t vlan, uint16_t source)
 {
-	return mac | (uint64_t)vlan << 48 | (source ? SOURCE_BIT : 0) | 1ULL << 62;
+	return mac << 16 | vlan | source | USED_BIT;
 }
 
 static inline uint32_t
@@ -59,35 +63,41 @@ look_up(const struct classifier *c, uint64_t key)
 	return NONE;
 }
 
+/* Return MATCH_UNTAGGED, or the VLAN of a frame. */
 static inline uint16_t
-classify(const struct classifier *c, const struct rte_mbuf *m)
+vlan_of(const uint8_t *frame)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint16_t vlan = MATCH_UNTAGGED, found, type, tci;
+	uint16_t type, tci;
+
+	memcpy(&type, frame + 12, sizeof(type));
+	if (type != RTE_BE16(RTE_ETHER_TYPE_VLAN))
+		return MATCH_UNTAGGED;
+	memcpy(&tci, frame + 14, sizeof(tci));
+	return rte_be_to_cpu_16(tci) & 0xfff;
+}
+
+/* Return the output of a frame, FLOOD or NONE. */
+static __rte_noinline uint16_t
+classify(const struct classifier *c, const uint8_t *frame)
+{
+	uint16_t vlan = vlan_of(frame), found;
 	uint64_t dst, src;
 
-	if (unlikely(m->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN))
-		return c->rest;
-	memcpy(&dst, frame, sizeof(dst));
-	memcpy(&type, frame + 12, sizeof(type));
-	if (type == RTE_BE16(RTE_ETHER_TYPE_VLAN)) {
-		memcpy(&tci, frame + 14, sizeof(tci));
-		vlan = rte_be_to_cpu_16(tci) & 0xfff;
-	}
-	if (c->by_vlan_dst && (found = look_up(c, make_key(dst & MAC_MASK, vlan, false))) != NONE)
+	memcpy(&dst, frame, sizeof(dst)); /* the address is its lower 6 bytes */
+	if (c->by_vlan_dst && (found = look_up(c, make_key(dst, vlan, 0))) != NONE)
 		return found;
-	if (c->by_dst && (found = look_up(c, make_key(dst & MAC_MASK, MATCH_ANY_VLAN, false))) !=
-					 NONE)
+	if (c->by_dst && (found = look_up(c, make_key(dst, MATCH_ANY_VLAN, 0))) != NONE)
 		return found;
-	if (unlikely(c->by_vlan_src || c->by_src)) {
+	if (c->by_vlan_src || c->by_src) {
 		memcpy(&src, frame + 4, sizeof(src)); /* the address is its upper 6 bytes */
 		src >>= 16;
-		if (c->by_vlan_src && (found = look_up(c, make_key(src, vlan, true))) != NONE)
+		if (c->by_vlan_src && (found = look_up(c, make_key(src, vlan, SOURCE_BIT))) != NONE)
 			return found;
-		if (c->by_src && (found = look_up(c, make_key(src, MATCH_ANY_VLAN, true))) != NONE)
+		if (c->by_src && (found = look_up(c, make_key(src, MATCH_ANY_VLAN, SOURCE_BIT))) !=
+						 NONE)
 			return found;
 	}
-	if (unlikely(c->floods && (dst & 1) != 0))
+	if (c->floods && (dst & 1) != 0)
 		return FLOOD;
 	return c->by_vlan[vlan];
 }
@@ -98,14 +108,9 @@ classify(const struct classifier *c, const struct rte_mbuf *m)
 static void
 flood(struct classifier *c, struct rte_mbuf *m)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint16_t vlan = MATCH_UNTAGGED, tci;
+	uint16_t vlan = vlan_of(rte_pktmbuf_mtod(m, const uint8_t *));
 	unsigned int i, n = 0;
 
-	if (frame[12] == RTE_ETHER_TYPE_VLAN >> 8 && frame[13] == (RTE_ETHER_TYPE_VLAN & 0xff)) {
-		memcpy(&tci, frame + 14, sizeof(tci));
-		vlan = rte_be_to_cpu_16(tci) & 0xfff;
-	}
 	for (i = 0; i < c->fanout.n; i++)
 		n += c->flood_vlan[i] == vlan || i == c->rest;
 	if (n == 0) {
@@ -119,23 +124,73 @@ flood(struct classifier *c, struct rte_mbuf *m)
 			output_push(&c->fanout.output[i], m);
 }
 
-/* A short burst, or none, shows that the source has no more frames: flush all outputs. */
-static uint16_t
-classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+/* Return the slot where the most specific key of a frame is in most cases. */
+static inline const struct slot *
+first_slot(const struct classifier *c, const uint8_t *frame, uint64_t *key)
 {
-	struct classifier *c = (struct classifier *)port;
-	struct rte_mbuf *dropped[FORWARD_BURST];
-	uint16_t i, to, ndropped = 0;
+	uint16_t vlan = MATCH_ANY_VLAN;
+	uint64_t dst;
+
+	if (c->by_vlan_dst)
+		vlan = vlan_of(frame);
+	memcpy(&dst, frame, sizeof(dst));
+	*key = make_key(dst, vlan, 0);
+	return &c->slot[hash(*key) & c->mask];
+}
+
+/* Find the outputs of all frames before any frame is moved, so that the CPU works on several frames
+ * at a time.
+ */
+static void
+classify_all(const struct classifier *c, struct rte_mbuf **bufs, uint16_t n, uint16_t *to)
+{
+	const struct slot *slot;
+	const uint8_t *frame;
+	uint64_t key;
+	uint16_t i;
 
 	for (i = 0; i < n && i < PREFETCH; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(bufs[i], const void *));
 	for (i = 0; i < n; i++) {
 		if (i + PREFETCH < n)
 			rte_prefetch0(rte_pktmbuf_mtod(bufs[i + PREFETCH], const void *));
-		to = classify(c, bufs[i]);
-		if (likely(to < c->fanout.n)) {
-			output_push(&c->fanout.output[to], bufs[i]);
-		} else if (to == FLOOD) {
+		to[i] = c->rest;
+		if (unlikely(bufs[i]->data_len < RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN))
+			continue;
+		frame = rte_pktmbuf_mtod(bufs[i], const uint8_t *);
+		slot = first_slot(c, frame, &key);
+		to[i] = likely(slot->key == key) ? slot->output : classify(c, frame);
+	}
+}
+
+static void
+flush_next(struct classifier *c)
+{
+	struct output *o;
+	unsigned int i;
+
+	for (i = 0; i < c->flushes; i++) {
+		o = &c->fanout.output[c->turn];
+		if (o->n > 0)
+			output_flush(o);
+		c->turn = c->turn + 1 < c->fanout.n ? c->turn + 1 : 0;
+	}
+}
+
+/* A short burst, or none, shows that the source has no more frames: flush all outputs. */
+static uint16_t
+classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
+{
+	struct classifier *c = (struct classifier *)port;
+	struct rte_mbuf *dropped[FORWARD_BURST];
+	uint16_t to[FORWARD_BURST];
+	uint16_t i, ndropped = 0;
+
+	classify_all(c, bufs, n, to);
+	for (i = 0; i < n; i++) {
+		if (likely(to[i] < c->fanout.n)) {
+			output_push(&c->fanout.output[to[i]], bufs[i]);
+		} else if (to[i] == FLOOD) {
 			flood(c, bufs[i]);
 		} else {
 			dropped[ndropped++] = bufs[i];
@@ -145,10 +200,10 @@ classifier_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 		c->fanout.src->stats->rx_drop += ndropped;
 		rte_pktmbuf_free_bulk(dropped, ndropped);
 	}
-	if (n < FORWARD_BURST || ++c->bursts == FLUSH_BURSTS) {
+	if (n < FORWARD_BURST)
 		fanout_flush(&c->fanout);
-		c->bursts = 0;
-	}
+	else
+		flush_next(c);
 	return n;
 }
 
@@ -183,7 +238,7 @@ static void
 add_mac(struct classifier *c, const struct match *match, uint16_t output)
 {
 	bool source = match->kind == MATCH_SRC_MAC, any = match->vlan == MATCH_ANY_VLAN;
-	uint64_t key = make_key(match->mac, match->vlan, source);
+	uint64_t key = make_key(match->mac, match->vlan, source ? SOURCE_BIT : 0);
 	uint32_t i = hash(key) & c->mask;
 
 	while (c->slot[i].key != 0 && c->slot[i].key != key)
@@ -220,6 +275,7 @@ fill(struct classifier *c, const struct patch_rules *rules, struct port *rest)
 			c->flood_vlan[output] = rule->match.vlan;
 		}
 	}
+	c->flushes = RTE_MAX(FLUSH_LEAST, (c->fanout.n + FLUSH_BURSTS - 1) / FLUSH_BURSTS);
 }
 
 struct fanout *

@@ -7,7 +7,7 @@
 
 /* Frames and ports in ordinary memory, without DPDK's pools. */
 
-#define OUTPUTS 4
+#define OUTPUTS 16
 
 struct frame {
 	struct rte_mbuf m;
@@ -156,30 +156,46 @@ test_classifier_table(void)
 	free(rules);
 }
 
-/* Outputs collect frames while the bursts are full. */
+static unsigned int
+total_received(void)
+{
+	unsigned int i, sum = 0;
+
+	for (i = 0; i < OUTPUTS; i++)
+		sum += received[i];
+	return sum;
+}
+
+/* While the bursts are full, outputs collect frames, and two outputs are flushed after a burst. */
 static void
 test_flush(void)
 {
 	static struct frame frames[FORWARD_BURST];
 	struct rte_mbuf *bufs[FORWARD_BURST];
-	struct patch_rules *rules = make_rules(1);
+	struct patch_rules *rules = make_rules(OUTPUTS);
 	struct fanout *f;
 	unsigned int i;
 
-	add_rule(rules, 0, 100, MATCH_NO_MAC, NULL, false);
-	f = classifier_new(src, rules, sink[1]);
-	for (i = 0; i < FORWARD_BURST; i++)
-		bufs[i] = make_frame(&frames[i], "2:0:0:0:0:1", "2:0:0:0:0:2", i < 10 ? 100 : -1);
+	for (i = 0; i < OUTPUTS; i++)
+		add_rule(rules, i, (uint16_t)i, MATCH_NO_MAC, NULL, false);
+	f = classifier_new(src, rules, NULL);
+	for (i = 0; i < FORWARD_BURST; i++) /* four to each output */
+		bufs[i] = make_frame(&frames[i], "2:0:0:0:0:1", "2:0:0:0:0:2", (int)i % OUTPUTS);
 	memset(received, 0, sizeof(received));
-	f->port.ops->tx_burst(&f->port, bufs, FORWARD_BURST);
-	CHECK(received[0] == 0 && received[1] == 0);
-	f->port.ops->tx_burst(&f->port, bufs, 0);
-	CHECK(received[0] == 10 && received[1] == 54 && last[0] == bufs[9] && last[1] == bufs[63]);
-	for (i = 0; i < 3; i++)
+	for (i = 1; i <= OUTPUTS / 2; i++) {
 		f->port.ops->tx_burst(&f->port, bufs, FORWARD_BURST);
-	CHECK(received[0] == 10 && received[1] == 54 + 2 * 64); /* those that were full */
-	f->port.ops->tx_burst(&f->port, bufs, FORWARD_BURST);	/* the fourth full burst */
-	CHECK(received[0] == 10 + 4 * 10 && received[1] == 54 + 4 * 54);
+		CHECK(received[2 * i - 2] == 4 * i && received[2 * i - 1] == 4 * i);
+		CHECK(total_received() == 4 * i * (i + 1));
+	}
+	CHECK(last[2] == bufs[50]);
+	f->port.ops->tx_burst(&f->port, bufs, FORWARD_BURST);
+	CHECK(received[0] == 36 && received[2] == 8);
+	f->port.ops->tx_burst(&f->port, bufs, 0);
+	CHECK(total_received() == 9 * FORWARD_BURST && received[2] == 36);
+	for (i = 0; i < FORWARD_BURST; i++)
+		bufs[i] = &frames[9].m;
+	f->port.ops->tx_burst(&f->port, bufs, FORWARD_BURST);
+	CHECK(received[9] == 36 + FORWARD_BURST); /* a full output does not wait */
 	fanout_free(f);
 	free(rules);
 }

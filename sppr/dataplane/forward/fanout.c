@@ -11,7 +11,7 @@ fanout_new(size_t size, const struct port_ops *ops, struct port *src, unsigned i
 	if (f == NULL)
 		return NULL;
 	f->src = src;
-	f->output = calloc(outputs, sizeof(f->output[0]));
+	f->output = aligned_alloc(RTE_CACHE_LINE_SIZE, outputs * sizeof(f->output[0]));
 	if (f->output != NULL)
 		return f;
 	free(f);

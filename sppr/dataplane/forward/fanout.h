@@ -9,13 +9,14 @@
  * worker before the table is freed.
  */
 
+/* The first frames share a cache line with n: most outputs of a classifier have few. */
 struct output {
 	burst_function *tx;
 	struct port *port;
 	bool counts_bytes;
 	uint16_t n; /* frames in bufs */
 	struct rte_mbuf *bufs[FORWARD_BURST];
-};
+} __rte_cache_aligned;
 
 struct fanout {
 	struct port port; /* the first member */

@@ -11,9 +11,13 @@ mirror_tx(struct port *port, struct rte_mbuf **bufs, uint16_t n)
 	struct output *o;
 	unsigned int i;
 
-	for (i = 0; i < n; i++)
-		rte_pktmbuf_refcnt_update(bufs[i], 1);
-	memcpy(copy, bufs, n * sizeof(bufs[0]));
+	for (i = 0; i < n; i++) {
+		copy[i] = bufs[i];
+		if (likely(bufs[i]->nb_segs == 1 && rte_mbuf_refcnt_read(bufs[i]) == 1))
+			rte_mbuf_refcnt_set(bufs[i], 2);
+		else
+			rte_pktmbuf_refcnt_update(bufs[i], 1);
+	}
 	for (i = 0; i < 2; i++) {
 		o = &f->output[i];
 		deliver(o->tx, o->port, i == 0 ? copy : bufs, n,
