@@ -258,6 +258,12 @@ class PatchPanel:
             raise Refused(f"{target} has no probes", hint="only sppr's own data plane has them: docs/dataplane.md")
         return result
 
+    async def capture_guest(self, target: Target, *words: str) -> dict[str, object]:
+        """Send ``capture`` to the spp_vm of a guest, and return its reply (docs/dataplane.md, Capture)."""
+        if not self.process(target).vm_id:
+            raise BadValue(f"{target} is no guest", hint="processes of the host have a socket: spp-capture.N.sock")
+        return dict((await self.ask(target, " ".join(("capture", *words)))).data or {})
+
     async def clear(self, target: Target) -> None:
         """Reset the counters of the primary."""
         await self.ask(target, "clear")

@@ -163,6 +163,11 @@ class ControlClient:
         found = self._object("GET", f"{_resource(target)}/probes/{number}/histogram")["histogram"]
         return [(int(low), int(count)) for low, count in found]
 
+    def capture_guest(self, target: str, action: str, **words: object) -> dict[str, Any]:
+        """Start, read or stop the captures of a guest. ``words``: port, side and snaplen of ``start``."""
+        found = self._call("PUT", f"{_resource(target)}/guest_capture", {"action": action, **words})
+        return found if isinstance(found, dict) else {}
+
     def forward(self, target: str) -> None:
         """Start forwarding."""
         self._call("PUT", f"{_resource(target)}/forward", {"action": "start"})

@@ -27,13 +27,16 @@ def main(
     force: bool, session: str | None,
 ) -> int:  # fmt: skip
     """Capture frames while the lab runs, until Ctrl-C: of a chain (all its ports), a port (tap:0), or a port of a part
-    (sec1:vhost:11). Each side of a port is an interface of the pcapng: "nfv:1 vhost:11 rx".
+    (sec1:vhost:11, vm_v11:phy:0). Each side of a port is an interface of the pcapng: "nfv:1 vhost:11 rx".
 
     In Wireshark: sppr capture web -w - | wireshark -k -i -
     """
+    from contextlib import ExitStack
+
     from sppr.cli.session import own_session
     from sppr.errors import SpprError
     from sppr.lab.capture import pipe, program, sides
+    from sppr.lab.capture.guest import GuestCapture
     from sppr.lab.chains import status
     from sppr.lab.chains.proof.prove import is_upstream
     from sppr.lab.state import state as states
@@ -49,11 +52,12 @@ def main(
     decode = program.decoder() if file is None else []
     chosen = program.Options(file or "-", expression, count or 0, snaplen or 0, force)
     sockets = {side.process: program.socket_of(state.plan.sock_dir, side) for side in found if not side.in_guest}
-    guests = [side for side in found if side.in_guest]
-    if guests:
-        names = ", ".join(side.name for side in guests)
-        click.echo(f"left out, because they are in guests: {names}", err=True)
-    argv = program.argv(binary, [side for side in found if not side.in_guest], sockets, chosen)
-    if not decode:
+    guests = {side.process for side in found if side.in_guest}
+    if not guests and not decode:
+        argv = program.argv(binary, found, sockets, chosen)
         os.execv(argv[0], argv)  # noqa: S606 - Ctrl-C and the pipe are its own
-    return pipe.run(argv, decode)
+    with ExitStack() as stack:
+        for process in sorted(guests):
+            own = [side for side in found if side.process == process]
+            sockets[process] = stack.enter_context(GuestCapture(state.plan.api, own)).socket
+        return pipe.run(program.argv(binary, found, sockets, chosen), decode)

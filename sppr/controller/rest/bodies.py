@@ -3,6 +3,7 @@ of the OpenAPI document.
 """
 
 import json
+import re
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -23,8 +24,8 @@ def _check_patch_end(value: object) -> str:
 
 
 def _check_match(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be text")
+    if not isinstance(value, str) or re.fullmatch(MATCH_SCHEMA.strip("^$"), value) is None:
+        raise ValueError(f"{str(value)[:40]!r} is not a match: vlan=100, dst_mac=02:00:00:00:00:21, or both")
     return match.canonical(value.split())
 
 
@@ -122,6 +123,17 @@ class Probe(Body):
     dst_ip: Ipv4Address | None = None
     src_port: Unsigned16 | None = None
     dst_port: Unsigned16 | None = None
+
+
+class GuestCapture(Body):
+    """Start to capture a side of a guest's port, read the frames, or stop all captures of the guest. A capture that
+    nobody reads for 5 s stops.
+    """
+
+    action: Literal["start", "read", "stop"]
+    port: Uid | None = None
+    side: Literal["rx", "tx"] | None = None
+    snaplen: Annotated[int, Field(ge=64, le=262_144)] | None = None
 
 
 class Launch(Body):

@@ -116,6 +116,14 @@ async def _probe_histogram(call: Call) -> Any:
     return await call.panel.probe_result(call.target, int(call.path["probe"]), "histogram")
 
 
+async def _capture_guest(call: Call) -> Any:
+    b = call.body
+    given = [b.port, b.side, b.snaplen]
+    if any((value is None) == (b.action == "start") for value in given):
+        raise BadValue(f"{b.action} takes {'port, side and snaplen' if b.action == 'start' else 'no other key'}")
+    return await call.panel.capture_guest(call.target, b.action, *(str(value) for value in given if value is not None))
+
+
 async def _exit(call: Call) -> None:
     await call.panel.exit(call.target, keep=call.query.get("keep") == "1")
 
@@ -222,6 +230,9 @@ ROUTES = [
     Route("DELETE", f"{_FLOWS}/{{rule}}/port_id/{{port}}", _destroy, "destroy a flow rule", returns_json=True),
     Route("GET", "/nfvs/{id}", _status, "state, ports and patches", returns_json=True, kind="nfv"),
     *_forwarder_routes("/nfvs/{id}", "nfv", bodies.Port),
+    Route(
+        "PUT", "/nfvs/{id}/guest_capture", _capture_guest, "capture in a guest", bodies.GuestCapture, True, kind="nfv"
+    ),
     *_component_routes("/vfs/{id}", "vf", bodies.Component, bodies.VfPort),
     Route(
         "PUT",

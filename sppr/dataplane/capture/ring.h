@@ -29,6 +29,11 @@ struct capture_ring_header {
 	uint64_t magic;
 	uint32_t snaplen;
 	uint32_t ended; /* the port was deleted */
+	/* Records of a guest: their times are CLOCK_MONOTONIC in ns, not the TSC, and they come up
+	 * to hold_ms late. The producer sets both before it passes the memfd.
+	 */
+	uint32_t is_monotonic;
+	uint32_t hold_ms;
 
 	/* the producer's; frames and dropped are those of the published bursts */
 	uint64_t head __attribute__((aligned(CAPTURE_LINE_PAIR)));
@@ -45,7 +50,7 @@ _Static_assert(sizeof(struct capture_ring_header) <= CAPTURE_RING_HEADER, "heade
 
 /* The bytes follow, padded to CAPTURE_RECORD_ALIGN. */
 struct capture_record {
-	uint64_t tsc;
+	uint64_t tsc;	   /* or the time, see is_monotonic */
 	uint32_t length;   /* of the frame */
 	uint32_t captured; /* bytes that follow */
 };

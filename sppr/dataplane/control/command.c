@@ -18,6 +18,8 @@
 #include "launch/launch.h"
 #include "pcap/command.h"
 #include "port/registry.h"
+#else
+#include "guest/capture.h"
 #endif
 
 static bool
@@ -209,6 +211,8 @@ static const struct command commands[] = {
 #ifndef SPP_GUEST
 	{ .name = "impair", .processes = COMMAND_BOTH, .run = do_impair },
 	{ .name = "launch", .processes = COMMAND_PRIMARY, .run = do_launch },
+#else
+	{ .name = "capture", .processes = COMMAND_NFV, .run = guest_capture_command },
 #endif
 	{ .name = "flow", .processes = COMMAND_PRIMARY, .run = do_unsupported },
 	{ .name = NULL },

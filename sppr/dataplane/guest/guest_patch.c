@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "forward/patch.h"
+#include "guest/capture.h"
 
 /* patch.h for the guest. It has one thread, so changes need no synchronization. */
 
@@ -63,6 +64,7 @@ patch_del_port(struct app *app, struct port_id id)
 	port_table_unpatch(&app->ports, port);
 	apply(app);
 	port_table_remove(&app->ports, port);
+	guest_capture_forget(port);
 	port->ops->close(port);
 	free(port);
 	return 0;
@@ -154,10 +156,14 @@ forward_burst(struct port *src)
 
 	if (received == 0)
 		return 0;
+	if (guest_capture_active)
+		guest_capture_frames(src, false, frames, received);
 	src->rx += received;
 	for (i = 0; i < received; i++)
 		src->rx_bytes += frames[i].len;
 	sent = dst->ops->tx(dst, frames, received);
+	if (guest_capture_active)
+		guest_capture_frames(dst, true, frames, sent);
 	dst->tx += sent;
 	for (i = 0; i < sent; i++)
 		dst->tx_bytes += frames[i].len;

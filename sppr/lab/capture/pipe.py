@@ -14,11 +14,12 @@ DECODER_TIMEOUT = 10.0
 def run(argv: Sequence[str], decode: Sequence[str] = ()) -> int:
     """Run ``argv`` until it ends or a signal arrives, and return its exit status. ``decode``: reads its output.
 
-    Ctrl-C ends the capture only; the decoder prints what is left. Both end if this process is killed.
+    Signals are passed on, once each, to the capture only; the decoder prints what is left. Both end if this process is
+    killed.
     """
     words = [find_program("setpriv"), "--pdeathsig", "TERM", "--", *argv]
     output = subprocess.PIPE if decode else None
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output) as capture, _signals_to(capture):
+    with _in_group_of_its_own(words, output) as capture, _signals_to(capture):
         decoder = _start(decode, capture) if decode else None
         status = capture.wait()
         if decoder is not None:
@@ -26,8 +27,12 @@ def run(argv: Sequence[str], decode: Sequence[str] = ()) -> int:
     return status
 
 
+def _in_group_of_its_own(words: Sequence[str], output: int | None) -> subprocess.Popen[bytes]:
+    """Start a program that Ctrl-C does not reach by itself: a second SIGINT would end it before it has read all."""
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, process_group=0)
+
+
 def _start(decode: Sequence[str], capture: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-    """Start the decoder in a process group of its own, which Ctrl-C does not reach."""
     decoder = subprocess.Popen(list(decode), stdin=capture.stdout, stderr=subprocess.DEVNULL, process_group=0)
     assert capture.stdout is not None
     capture.stdout.close()  # if the decoder ends, the capture does
@@ -44,16 +49,15 @@ def _finish(decoder: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass SIGTERM on to the child. A terminal sends SIGINT to the child, too, so it is ignored here."""
+    """Pass signals on to the child."""
 
     def pass_on(number: int, _frame: object) -> None:
         child.send_signal(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, pass_on)
-    signal.signal(signal.SIGHUP, pass_on)
+    for number in numbers:
+        signal.signal(number, pass_on)
     try:
         yield
     finally:

@@ -1,8 +1,10 @@
 """``sppr capture``: chains and ports of a lab into one pcapng, and on the terminal."""
 
+import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import labs
-from tests.live.dataplane_lab import TapEnd, send_all, wait_for
+from tests.live.dataplane_lab import ETHERTYPE, TapEnd, send_all, wait_for
 from tests.live.labs import Lab
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -23,6 +25,8 @@ CHAINS = """chains:
   direct: {path: [tap:0, tap:1], match: default}
 """
 COUNT = 50
+#: Seconds that the clock of a guest under emulation may differ.
+CLOCK_ERROR = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,55 @@ def test_chain_is_captured_into_one_pcapng(lab: Lab) -> None:
     info = subprocess.run(["capinfos", "-M", str(file)], capture_output=True, text=True, check=True).stdout
     assert "Number of interfaces in file: 4" in info and "pcapng" in info, info
     wait_for("the memory is released", lambda: captured_ports(lab) == before)
+
+
+def tagged(count: int) -> list[bytes]:
+    """Return frames of the class of the chain through the VM."""
+    head = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + b"\x81\0\0\x05" + ETHERTYPE.to_bytes(2)
+    return [(head + number.to_bytes(4)).ljust(68, b"\0") for number in range(count)]
+
+
+def test_ports_of_a_guest_are_in_the_same_file(lab: Lab) -> None:
+    """A frame passes tap:0, vhost:11, then phy:0 and phy:1 in the guest, vhost:111 and tap:1."""
+    file, before = lab.folder / "web.pcapng", captured_ports(lab)
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((f"{lab.tap}a", 0))
+    with capturing(lab, "web", "-w", str(file), "-f", "vlan 5 and ether proto 0x88b5", "-s", "128") as process:
+        wait_for("the rings", lambda: captured_ports(lab) >= before + 6)
+        time.sleep(0.5)  # the rings of the guest
+        for frame in tagged(COUNT):
+            sock.send(frame)
+            time.sleep(0.002)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0 and process.stderr is not None
+        summary = process.stderr.read().decode()
+    sock.close()
+    rows = fields(file, "frame.interface_name", "frame.time_epoch")
+    first = {}
+    for name, when in rows:
+        first.setdefault(name, float(when))
+    path = [
+        "nfv:2 tap:0 rx", "nfv:2 vhost:11 tx", "nfv:11 phy:0 rx", "nfv:11 phy:1 tx", "nfv:2 vhost:111 rx",
+        "nfv:2 tap:1 tx",
+    ]  # fmt: skip
+    assert [[name for name, _ in rows].count(name) for name in path] == [COUNT] * 6, (rows[:9], summary)
+    times = [first[name] for name in path]
+    assert all(later > earlier - CLOCK_ERROR for earlier, later in itertools.pairwise(times)), times
+    assert [when for _, when in rows] == sorted(when for _, when in rows)
+
+
+def test_capture_of_a_guest_ends_without_a_reader(lab: Lab) -> None:
+    with capturing(lab, "vm_v11:phy:0", "-w", str(lab.folder / "guest.pcapng")) as process:
+        wait_for("the capture", lambda: lab.control.capture_guest("nfv:11", "read").get("active"))
+        os.kill(process.pid, signal.SIGKILL)
+    time.sleep(6)  # no read keeps it alive
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((f"{lab.tap}a", 0))
+    sock.send(tagged(1)[0])  # the guest notices with the next frame
+    sock.close()
+    time.sleep(0.5)
+    assert lab.control.capture_guest("nfv:11", "read")["active"] is False
 
 
 def test_capture_writes_to_a_pipe_and_ends_with_its_reader(lab: Lab) -> None:

@@ -41,6 +41,8 @@ capture_consumer_open(struct capture_consumer *c, int fd, uint32_t snaplen)
 	c->snaplen = snaplen;
 	c->tail = 0;
 	c->head = 0;
+	c->is_monotonic = c->header->is_monotonic != 0;
+	c->hold_ms = c->header->hold_ms;
 	return NULL;
 }
 

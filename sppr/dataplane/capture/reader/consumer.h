@@ -14,6 +14,8 @@ struct capture_consumer {
 	uint64_t tail;
 	uint64_t head; /* of the producer, when it was last read */
 	uint32_t snaplen;
+	bool is_monotonic; /* see ring.h */
+	uint32_t hold_ms;
 };
 
 /* Map a ring. Return NULL, or the reason of a failure. The caller closes the memfd. */

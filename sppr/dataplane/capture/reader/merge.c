@@ -11,6 +11,8 @@ look(const struct merge *m, struct merge_ring *r)
 	r->looked = true;
 	switch (capture_consumer_peek(&r->ring, &r->record, &r->bytes)) {
 	case CAPTURE_RECORD:
+		if (r->ring.is_monotonic && m->clock != NULL)
+			r->record.tsc = tsc_clock_from_monotonic(m->clock, r->record.tsc);
 		r->has_record = true;
 		return;
 	case CAPTURE_EMPTY:

@@ -3,6 +3,7 @@
 #define CAPTURE_READER_MERGE_H
 
 #include "capture/reader/consumer.h"
+#include "capture/reader/tsc_clock.h"
 
 /* Reads the records of several rings in the order of their times.
  *
@@ -31,6 +32,7 @@ struct merge_record {
 };
 
 struct merge {
+	const struct tsc_clock *clock; /* for rings whose times are no TSC; NULL: there are none */
 	struct merge_ring *ring;
 	unsigned int n;
 	uint64_t now;

@@ -11,6 +11,7 @@
 #include "capture/reader/client.h"
 #include "capture/reader/session.h"
 
+#define HOLD_MAX_MS 2000
 #define HOLD_MS 100
 #define FRAMES_OF_PASS 8192
 #define FRAMES_OF_RELEASE 64
@@ -55,6 +56,16 @@ map_ring(struct session *s, struct capture_consumer *ring, const struct capture_
 	return error;
 }
 
+/* Wait longer for late records, if a ring has such. Another process says so. */
+static void
+hold_back(struct session *s, uint32_t ms)
+{
+	uint64_t ticks = tsc_clock_ticks(&s->clock, ms < HOLD_MAX_MS ? ms : HOLD_MAX_MS);
+
+	if (ticks > s->merge.hold)
+		s->merge.hold = ticks;
+}
+
 static void
 open_source(struct session *s, const struct capture_source *source)
 {
@@ -77,6 +88,7 @@ open_source(struct session *s, const struct capture_source *source)
 		return;
 	}
 	r->open = true;
+	hold_back(s, r->ring.hold_ms);
 	s->interface[s->merge.n++] = (struct session_interface){
 		.source = source,
 		.sock = sock,
@@ -100,6 +112,7 @@ session_open(struct session *s, const struct capture_options *options, struct bp
 		return false;
 	}
 	tsc_clock_start(&s->clock);
+	s->merge.clock = &s->clock;
 	s->merge.hold = tsc_clock_ticks(&s->clock, HOLD_MS);
 	for (i = 0; i < options->n; i++)
 		open_source(s, &options->source[i]);

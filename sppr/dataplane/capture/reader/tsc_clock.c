@@ -88,6 +88,15 @@ tsc_clock_to_ns(const struct tsc_clock *c, uint64_t tsc)
 }
 
 uint64_t
+tsc_clock_from_monotonic(const struct tsc_clock *c, uint64_t ns)
+{
+	unsigned __int128 difference = ns >= c->last.ns ? ns - c->last.ns : c->last.ns - ns;
+	uint64_t ticks = (uint64_t)((difference << TSC_CLOCK_SHIFT) / c->ns_per_tsc);
+
+	return ns >= c->last.ns ? c->last.tsc + ticks : c->last.tsc - ticks;
+}
+
+uint64_t
 tsc_clock_ticks(const struct tsc_clock *c, uint64_t ms)
 {
 	return (uint64_t)(((unsigned __int128)(ms * 1000000) << TSC_CLOCK_SHIFT) / c->ns_per_tsc);

@@ -35,6 +35,9 @@ void tsc_clock_refresh(struct tsc_clock *c);
 
 uint64_t tsc_clock_to_ns(const struct tsc_clock *c, uint64_t tsc);
 
+/* Return the TSC at this CLOCK_MONOTONIC. */
+uint64_t tsc_clock_from_monotonic(const struct tsc_clock *c, uint64_t ns);
+
 /* Return how many TSC ticks these milliseconds are. */
 uint64_t tsc_clock_ticks(const struct tsc_clock *c, uint64_t ms);
 

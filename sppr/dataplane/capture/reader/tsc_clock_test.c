@@ -29,6 +29,8 @@ test_hours(void)
 		tsc_clock_add(&c, (struct tsc_sample){ tsc_at(ns), ns });
 		later = ns + SAMPLE_NS;
 		CHECK(distance(tsc_clock_to_ns(&c, tsc_at(later)), later + 7) < 1000);
+		CHECK(distance(tsc_clock_from_monotonic(&c, later), tsc_at(later)) < 10000);
+		CHECK(distance(tsc_clock_from_monotonic(&c, ns - 5000), tsc_at(ns - 5000)) < 10000);
 		CHECK(distance(tsc_clock_to_ns(&c, tsc_at(ns - SAMPLE_NS / 2)),
 				      ns - SAMPLE_NS / 2 + 7) < 1000);
 	}
