@@ -3,6 +3,7 @@
 #define FUZZ_BYTES_H
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,8 +21,10 @@ print_bytes(void)
 static void
 count_bytes(size_t size)
 {
-	if (fuzzed_bytes == 0)
-		atexit(print_bytes);
+	static bool printed_at_exit;
+
+	if (!printed_at_exit)
+		printed_at_exit = atexit(print_bytes) == 0;
 	fuzzed_bytes += size;
 }
 

@@ -155,6 +155,13 @@ def test_sudoers_line_is_printed_without_a_terminal_and_avoids_the_password(lab:
     wait_for("the guest", lambda: "vhost:11: a guest connected" in (lab.state / "sec1.log").read_text())
     assert (folder / "socks/sock11").stat().st_uid == owner.uid
 
+    ping = ["ip", "netns", "exec", space, "ping", "-c", "30", "-i", "0.2", "10.20.0.9"]
+    with subprocess.Popen(ping, stdout=subprocess.DEVNULL) as traffic:
+        done = lab.sppr("capture", "web", "-c", "4", "-w", str(folder / "web.pcapng"), timeout=60)
+        traffic.kill()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "web.pcapng").stat().st_size > 500
+
     row = lab.status()["sec2"]
     lab.tmux("send-keys", "-t", row["pane"], "C-c")
     wait_for("its exit status", lambda: lab.status()["sec2"]["exit"] == 0)
