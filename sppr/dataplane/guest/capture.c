@@ -24,12 +24,14 @@ struct side {
 	const struct port *port; /* NULL: free */
 	bool tx;
 	uint32_t snaplen;
-	uint64_t dropped; /* since the last read */
+	uint32_t generation; /* frames of an earlier capture of this entry are not read */
+	uint64_t dropped;    /* since the last read */
 };
 
 struct record {
 	uint64_t ns; /* CLOCK_MONOTONIC */
 	uint32_t side;
+	uint32_t generation;
 	uint32_t length;   /* of the frame */
 	uint32_t captured; /* bytes that follow */
 };
@@ -39,6 +41,7 @@ static struct {
 	struct side side[SIDES_MAX];
 	uint64_t head, tail;
 	uint64_t last_read_ns;
+	uint32_t generation;
 	uint8_t buffer[BUFFER_SIZE];
 } captures;
 
@@ -76,7 +79,7 @@ static void
 append(unsigned int side, uint64_t ns, const struct frame *frame)
 {
 	struct side *s = &captures.side[side];
-	struct record record = { ns, side, frame->len, frame->len };
+	struct record record = { ns, side, s->generation, frame->len, frame->len };
 
 	if (record.captured > s->snaplen)
 		record.captured = s->snaplen;
@@ -113,7 +116,7 @@ guest_capture_forget(const struct port *port)
 
 	for (i = 0; i < SIDES_MAX; i++)
 		if (captures.side[i].port == port)
-			captures.side[i].port = NULL;
+			captures.side[i] = (struct side){ .port = NULL };
 }
 
 /* Return the entry of a side, a free one for a new side, or NULL. */
@@ -169,7 +172,7 @@ start(struct request *r)
 	side = find_side(port, tx);
 	if (side == NULL)
 		return false;
-	*side = (struct side){ port, tx, snaplen, 0 };
+	*side = (struct side){ port, tx, snaplen, ++captures.generation, 0 };
 	captures.last_read_ns = monotonic_ns();
 	guest_capture_active = true;
 	return true;
@@ -211,21 +214,20 @@ put_frame(struct json *w, const struct record *record)
 	json_end(w);
 }
 
-/* `["phy:0", "rx", DROPPED]`, or `[]` for a free entry */
+/* `["phy:0", "rx", DROPPED]`, or `["", "rx", 0]` for a free entry */
 static void
 put_side(struct json *w, struct side *side)
 {
-	char text[PORT_ID_STRLEN];
+	char text[PORT_ID_STRLEN] = "";
 
-	json_array(w, NULL);
-	if (side->port != NULL) {
+	if (side->port != NULL)
 		port_id_format(side->port->id, text);
-		json_string(w, NULL, text);
-		json_string(w, NULL, side->tx ? "tx" : "rx");
-		json_uint(w, NULL, side->dropped);
-		side->dropped = 0;
-	}
+	json_array(w, NULL);
+	json_string(w, NULL, text);
+	json_string(w, NULL, side->tx ? "tx" : "rx");
+	json_uint(w, NULL, side->dropped);
 	json_end(w);
+	side->dropped = 0;
 }
 
 /* Move the oldest frames that fit into the reply. */
@@ -237,6 +239,8 @@ read_frames(struct request *r)
 	unsigned int i;
 	size_t need;
 
+	if (monotonic_ns() - captures.last_read_ns > IDLE_NS)
+		stop_all();
 	captures.last_read_ns = monotonic_ns();
 	json_start(&w, r->reply, REPLY_SIZE);
 	json_string(&w, "result", "succeeded");
@@ -252,7 +256,8 @@ read_frames(struct request *r)
 		need = ENTRY_OVERHEAD + (record.captured + 2) / 3 * 4;
 		if (w.len + need + REPLY_OVERHEAD > REPLY_SIZE)
 			break;
-		put_frame(&w, &record);
+		if (record.generation == captures.side[record.side].generation)
+			put_frame(&w, &record);
 		captures.tail += sizeof(record) + record.captured;
 	}
 	json_end(&w);

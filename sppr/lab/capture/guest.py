@@ -7,6 +7,7 @@ into a memfd in the form of sppr/dataplane/capture/ring.h, which it passes over 
 import base64
 import contextlib
 import fcntl
+import logging
 import mmap
 import os
 import re
@@ -18,12 +19,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+import msgspec
 
 from sppr.errors import ControlError
 from sppr.lab.capture.sides import Side
 from sppr.spp.control import Address, ControlClient
 
+log = logging.getLogger(__name__)
 #: The form of a ring, as in ring.h: magic, size of the header, and the places of its words in units of 8 bytes.
 MAGIC, HEADER = 0x5350504341503031, 4096
 _SNAPLEN_ENDED, _CLOCK_HOLD, _HEAD, _FRAMES, _DROPPED, _BUSY, _TAIL = 1, 2, 16, 17, 18, 19, 32
@@ -183,35 +187,59 @@ class GuestCapture:
     def _read(self) -> None:
         """Read the guest until the capture ends, or the guest is gone."""
         clock = Clock()
-        while not self._stop.is_set():
-            if not self._rings:
-                self._stop.wait(INTERVAL)
-                continue
-            before = time.monotonic_ns()
-            try:
-                reply = self._client.capture_guest(self._process, "read")
-                clock.add(before, int(reply["clock_ns"]), time.monotonic_ns())
-                frames = self._take(reply, clock)
-            except (ControlError, LookupError, TypeError, ValueError, AttributeError):
-                break
-            if not frames:
-                self._stop.wait(INTERVAL)
-        with self._lock:
-            for ring in self._rings.values():
-                ring.end()
+        try:
+            while not self._stop.is_set():
+                if not self._rings:
+                    self._stop.wait(INTERVAL)
+                    continue
+                before = time.monotonic_ns()
+                reply = _Reply.of(self._client.capture_guest(self._process, "read"))
+                clock.add(before, reply.clock_ns, time.monotonic_ns())
+                if not self._take(reply, clock):
+                    self._stop.wait(INTERVAL)
+        except (ControlError, msgspec.ValidationError, ValueError) as error:
+            log.debug("%s: the capture ends: %s", self._process, error)
+        finally:
+            with self._lock:
+                for ring in self._rings.values():
+                    ring.end()
 
-    def _take(self, reply: dict[str, Any], clock: Clock) -> int:
-        """Write the frames of a reply into the rings, and return their number.
-
-        Raise LookupError, TypeError or ValueError if the reply is invalid.
+    def _take(self, reply: "_Reply", clock: Clock) -> int:
+        """Write the frames of a reply into the rings, and return their number. A side that the guest no longer captures
+        ends. Raise ValueError if a frame is invalid.
         """
-        sides = [(str(row[0]), str(row[1])) if row else None for row in reply["sides"]]
         with self._lock:
-            for side, row in zip(sides, reply["sides"], strict=True):
-                if side in self._rings and row[2]:
-                    self._rings[side].drop(min(int(row[2]), 1 << 32))
-            for number, ns, length, text in reply["frames"]:
-                ring = self._rings.get(sides[number] or ("", ""))
-                if ring is not None and 0 <= length < 1 << 32 and 0 <= ns < 1 << 63:
+            offered = [self._rings.get((port, side)) for port, side, _ in reply.sides]
+            for ring, (_, _, dropped) in zip(offered, reply.sides, strict=True):
+                if ring is not None:
+                    ring.drop(dropped)
+            for number, ns, length, text in reply.frames:
+                ring = offered[number] if number < len(offered) else None
+                if ring is not None:
                     ring.append(clock.to_host(ns), length, base64.b64decode(text, validate=True))
-        return len(reply["frames"])
+            for ring in self._rings.values():
+                if ring not in offered:
+                    ring.end()
+        return len(reply.frames)
+
+
+#: Numbers of a guest, which may be hostile. Times are those of a machine that runs for less than 146 years.
+_Word = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+_Time = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+
+
+class _Reply(msgspec.Struct):
+    """The reply of a guest to ``capture read``.
+
+    ``sides``: port, side, drops since the last read; the port of a free entry is empty. ``frames``: index of the side,
+    time, length, bytes in base64.
+    """
+
+    clock_ns: _Time
+    sides: list[tuple[str, str, _Word]]
+    frames: list[tuple[_Word, _Time, _Word, str]]
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> "_Reply":
+        """Check a reply. Raise msgspec.ValidationError if it is invalid."""
+        return msgspec.convert(data, cls)

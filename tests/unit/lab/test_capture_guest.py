@@ -5,7 +5,8 @@ import struct
 
 import pytest
 
-from sppr.lab.capture.guest import HEADER, Clock, GuestCapture, Ring
+from sppr.errors import ControlError
+from sppr.lab.capture.guest import HEADER, Clock, GuestCapture, Ring, _Reply
 from sppr.lab.capture.sides import Side
 
 
@@ -52,21 +53,65 @@ def test_shortest_round_trip_decides_the_clock() -> None:
     assert clock.to_host(0) == 110, "old samples do not count"
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        {}, {"sides": [["phy:0", "rx", 0]], "frames": [[5, 1, 60, "YQ=="]]},
-        {"sides": [["phy:0", "rx", 0]], "frames": [[0, 1, 60, "%"]]},
-        {"sides": [["phy:0", "rx", "x"]], "frames": []}, {"sides": [["phy:0"]], "frames": []},
-        {"sides": [["phy:0", "rx", 0]], "frames": [[0, "1", 60, "YQ=="]]}, {"sides": 5, "frames": []},
-    ],
-)  # fmt: skip
-def test_reply_of_a_hostile_guest_ends_the_capture(reply: dict[str, object]) -> None:
-    """Whatever a guest sends, only its own capture ends."""
+GOOD = {"clock_ns": 5, "sides": [["phy:0", "rx", 2], ["", "rx", 0]], "frames": [[0, 1, 60, "YWJj"]]}
+
+
+class Guest:
+    """A client whose guest sends these replies, and then no more."""
+
+    def __init__(self, *replies: object) -> None:
+        self.replies = list(replies)
+
+    def capture_guest(self, _process: str, action: str, **_: object) -> object:
+        if action == "read" and not self.replies:
+            raise ControlError("gone")
+        return self.replies.pop(0) if action == "read" else {}
+
+
+def rings(*replies: object) -> Ring:
+    """Return the ring of a guest after these replies."""
     capture = GuestCapture("127.0.0.1:1", [Side("nfv:6", "phy:0", "rx", in_guest=True)])
     capture._rings[("phy:0", "rx")] = ring = Ring(64, 65536)
+    capture._client = Guest(*replies)  # type: ignore[assignment]
+    capture._read()
+    return ring
+
+
+def test_frames_and_drops_of_a_guest_reach_the_ring() -> None:
+    ring = rings(GOOD, GOOD)
+    assert words(ring, 16, 17, 18) == [2 * 24, 6, 4] and words(ring, 1) == [64 | 1 << 32], "the guest is gone: it ends"
+    assert os.pread(ring.fd, 3, HEADER + 16) == b"abc"
+    ring.close()
+
+
+def test_side_that_the_guest_no_longer_captures_ends() -> None:
+    """After its port was deleted, or after 5 s without a read."""
+    ring = Ring(64, 65536)
+    capture = GuestCapture("127.0.0.1:1", [Side("nfv:6", "phy:0", "rx", in_guest=True)])
+    capture._rings[("phy:0", "rx")] = ring
     clock = Clock()
     clock.add(0, 0, 1)
-    with pytest.raises((LookupError, TypeError, ValueError, AttributeError)):
-        capture._take(reply, clock)
+    capture._take(_Reply.of({**GOOD, "sides": [["", "rx", 0]], "frames": []}), clock)
+    assert words(ring, 1) == [64 | 1 << 32]
+    ring.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sides": 5}, {"sides": [["phy:0", "rx"]]}, {"sides": [["phy:0", "rx", "x"]]}, {"sides": [["phy:0", "rx", -1]]},
+        {"sides": [["phy:0", "rx", 10**30]]}, {"frames": [[0, 1, 60, "%"]]}, {"frames": [[0, "1", 60, "YQ=="]]},
+        {"frames": [[0, 1.5, 60, "YQ=="]]}, {"frames": [[0, 1, 1 << 32, "YQ=="]]}, {"frames": [[-1, 1, 60, "YQ=="]]},
+        {"frames": [[0, 10**30, 60, "YQ=="]]}, {"clock_ns": 10**30}, {"clock_ns": float("inf")}, {"clock_ns": None},
+    ],
+)  # fmt: skip
+def test_reply_of_a_hostile_guest_ends_its_own_capture(wrong: dict[str, object]) -> None:
+    ring = rings(GOOD, {**GOOD, **wrong}, GOOD)
+    assert words(ring, 1) == [64 | 1 << 32] and words(ring, 16)[0] == 24, "only the first reply counts"
+    ring.close()
+
+
+def test_frame_of_an_unknown_side_is_ignored() -> None:
+    ring = rings({**GOOD, "frames": [[7, 1, 60, "YQ=="]]})
+    assert words(ring, 16) == [0]
     ring.close()
