@@ -266,9 +266,43 @@ test_merge(void)
 	CHECK(!merge_next(&m, &next) && !ring[0].open && !ring[1].open);
 }
 
+/* A ring of a guest has times in ns. 2 ticks are 1 ns here, and tick 1000 is at 5000 ns. */
+static void
+test_merge_of_two_clocks(void)
+{
+	static const struct tsc_clock clock = {
+		.last = { 1000, 5000 },
+		.ns_per_tsc = ((unsigned __int128)1 << TSC_CLOCK_SHIFT) / 2,
+	};
+	static const uint64_t times[2] = { 1010, 5003 }; /* the second one is tick 1006 */
+	static struct capture_producer p[2];
+	struct merge_ring ring[2] = { { .open = true }, { .open = true } };
+	struct merge m = { .clock = &clock, .ring = ring, .n = 2, .hold = 100 };
+	struct merge_record next;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < 2; i++) {
+		fd = capture_producer_open(&p[i], SNAPLEN, CAPTURE_RING_MIN);
+		p[i].header->is_monotonic = i;
+		p[i].header->hold_ms = 7;
+		CHECK(capture_consumer_open(&ring[i].ring, fd, SNAPLEN) == NULL);
+		CHECK(ring[i].ring.hold_ms == 7);
+		close(fd);
+		capture_producer_begin(&p[i]);
+		p[i].tsc = times[i];
+		capture_producer_add(&p[i], 60);
+		capture_producer_commit(&p[i], 1);
+	}
+	merge_start(&m, 1020);
+	CHECK(merge_next(&m, &next) && next.ring == 1 && next.record.tsc == 1006);
+	CHECK(merge_next(&m, &next) && next.ring == 0 && next.record.tsc == 1010);
+}
+
 int
 main(void)
 {
+	test_merge_of_two_clocks();
 	test_wrap();
 	test_full_ring_drops();
 	test_commit_of_a_part();
