@@ -111,7 +111,8 @@ class TapEnd:
     """The kernel's end of a tap, which sends and receives numbered frames."""
 
     def __init__(self, name: str) -> None:
-        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
+        # With a protocol it would receive the frames of all interfaces, those of other labs too, until bind.
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.sock.bind((name, ETHERTYPE))
 

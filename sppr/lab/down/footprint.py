@@ -22,7 +22,7 @@ class Footprint:
 
     ``socket_name``: the name of its tmux server (``tmux -L``), or None.
     ``file_prefix``, ``huge_dir``: the EAL options of these names.
-    ``sockets``, ``regions``: vhost-user sockets and shared regions.
+    ``sockets``, ``regions``: vhost-user sockets and those of captures; shared regions.
     ``conf``: the conf.yml of the lab; empty: not recorded.
     """
 
@@ -37,7 +37,8 @@ class Footprint:
 def write(plan: Plan) -> None:
     """Write the footprint of the plan into the run directory, unless the file already has this content."""
     folder = Path(plan.run)
-    ours = Footprint(plan.socket_name, plan.file_prefix, plan.huge_dir, plan.sockets, plan.regions, plan.conf)
+    sockets = (*plan.sockets, *plan.capture_sockets)
+    ours = Footprint(plan.socket_name, plan.file_prefix, plan.huge_dir, sockets, plan.regions, plan.conf)
     if read(folder) != ours:
         atomic_write.write(folder / _NAME, json.dumps(asdict(ours)) + "\n")
 

@@ -117,7 +117,7 @@ def remove_leftovers(state: State) -> None:
 
     They are sockets, regions, hugepage files and partial images.
     """
-    remove_sockets_and_regions(state.plan.sockets, state.plan.regions)
+    remove_sockets_and_regions((*state.plan.sockets, *state.plan.capture_sockets), state.plan.regions)
     for image in {image for part in state.plan.parts for image in (part.disk, part.template) if image}:
         atomic_write.remove_leftovers(Path(image))
     remove_dpdk_files(state.plan.file_prefix, Path(state.plan.huge_dir), started=True)

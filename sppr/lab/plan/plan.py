@@ -116,6 +116,12 @@ class Plan:
         return tuple(dict.fromkeys([*self.vdev_sockets, *(s for part in self.parts for s in part.sockets)]))
 
     @property
+    def capture_sockets(self) -> tuple[str, ...]:
+        """Return the sockets at which our data plane offers captures. A killed process leaves its own."""
+        processes = (part for part in self.parts if part.role in ("primary", "secondary") and not part.upstream)
+        return tuple(f"{self.sock_dir}/spp-capture.{part.id or 0}.sock" for part in processes)
+
+    @property
     def regions(self) -> tuple[str, ...]:
         """Return the files of the shared regions (ivshmem) of all ring VMs."""
         return tuple(region for part in self.parts for region in part.regions)

@@ -166,7 +166,7 @@ def test_jitter_reorders(lab: Lab) -> None:
         assert c["reordered"] == 0
         assert sink["latency_ns"]["min"] >= low * MS
         if not SANITIZE:
-            assert sink["latency_ns"]["mean"] == pytest.approx(10 * MS, rel=0.15)
+            assert 9 * MS <= sink["latency_ns"]["mean"] <= 20 * MS, "a busy machine is late, never early"
 
 
 def test_duplicate_corrupt_and_reorder(lab: Lab) -> None:
