@@ -21,7 +21,7 @@ CHAINS = """chains:
   direct: {path: [tap:0, tap:1], match: default, impair: {delay: 3ms, seed: 7}}
 """
 #: The proofs of a busy machine may be inconclusive; this many are tried.
-TRIES = 4
+TRIES = 8
 
 
 @pytest.fixture(scope="module")
