@@ -115,6 +115,20 @@ def parse(text: str) -> Impairment:
     )
 
 
+def check(text: str) -> None:
+    """Raise ValueError if a text is neither an impairment nor ``off``."""
+    if text != OFF:
+        parse(text)
+
+
+def split(given: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the words of a match, and those of an impairment: ``vlan=5 loss=1%``, ``vlan=5 off``."""
+    both: tuple[list[str], list[str]] = ([], [])
+    for word in given:
+        both[word == OFF or word.partition("=")[0] in KEYS].append(word)
+    return both
+
+
 def same(first: str, second: str) -> bool:
     """Return whether two texts are the same impairment. "" and ``off`` are none."""
     one, other = ("" if text == OFF else text for text in (first, second))

@@ -11,18 +11,8 @@ PATCH = "write '- sec1: tap:0 -> ring:0', a part and one patch"
 VDEV = "write it as net_tap0,iface=vtap0"
 MATCH = "use one of: default, {vlan: 100}, {dst_mac: '02:00:00:00:00:21'}"
 _INTS = (
-    "vlan",
-    "id",
-    "pri_port",
-    "sec_port",
-    "rest_port",
-    "ssh_port",
-    "rings",
-    "vhosts",
-    "channels",
-    "cores",
-    "secondary",
-)
+    "id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary", "vlan",
+)  # fmt: skip
 
 
 def of_value(path: KeyPath, given: object) -> str:

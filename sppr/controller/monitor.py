@@ -255,15 +255,10 @@ def _patches(status: Mapping[str, Any]) -> list[list[str]]:
     return [ends for ends in found if all(ends)]
 
 
-def _impairments(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the impairments by the source of their patch: ``words`` and counters."""
-    found = {}
-    for row in _dicts(status.get("patches")):
-        ends, words, counters = _patch(row), row.get("impair"), row.get("impaired")
-        if isinstance(words, str) and isinstance(counters, dict) and all(ends):
-            counts = {key: count for key in counters if (count := _count(counters, key)) is not None}
-            found[match.source(ends[0], *ends[2:])] = {"words": words, **counts}
-    return found
+def _impairments(status: Mapping[str, Any]) -> dict[str, str]:
+    """Return the impairments by the source of their patch."""
+    rows = [(_patch(row), row.get("impair")) for row in _dicts(status.get("patches"))]
+    return {match.source(p[0], *p[2:]): words for p, words in rows if isinstance(words, str) and all(p)}
 
 
 def _patch(patch: Mapping[str, Any]) -> list[str]:

@@ -207,8 +207,7 @@ class PatchPanel:
             what = f"{'a guest' if process.vm_id else 'upstream SPP'} has no impairments"
             raise BadValue(what, hint="a secondary or the primary of our own data plane has them")
         try:
-            if text != impairment.OFF:
-                impairment.parse(text)
+            impairment.check(text)
         except ValueError as error:
             raise BadValue(str(error), hint="docs/dataplane.md, Impairments") from None
         command = " ".join(("impair", uid, selected or match.DEFAULT, *text.split()))

@@ -70,13 +70,12 @@ class Wiring:
 
     def _impair(self, port: str, words: list[str]) -> None:
         """Record ``impair PORT MATCH... KEY=VALUE...``, or ``off`` at the end."""
-        known = [word for word in words if word.partition("=")[0] in impairment.KEYS]
-        given = [word for word in words if word not in known and word != impairment.OFF]
+        given, known = impairment.split(words)
         source = match.source(port, " ".join(given))
-        if known:
-            self.impairments[source] = " ".join(known)
-        else:
+        if known == [impairment.OFF]:
             self.impairments.pop(source, None)
+        else:
+            self.impairments[source] = " ".join(known)
 
     def apply_status(self, status: "ObservedWiring", *, adopt: bool = False) -> None:
         """Record a status of the running process. ``adopt``: record new ports too; they were added without this
@@ -158,8 +157,7 @@ def observe(status: dict[str, Any]) -> ObservedWiring | None:
 
 def _patch(source: str, dst: str) -> str:
     """Return the command for a patch."""
-    port, words = match.split(source)
-    return " ".join(filter(None, ("patch", port, dst, words)))
+    return f"patch {match.arguments(source, dst)}"
 
 
 def _impair(source: str, words: str) -> str:

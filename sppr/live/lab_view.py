@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sppr.lab.chains.observe import Observed
     from sppr.lab.chains.wiring import ChainWiring, Leg
     from sppr.lab.state.state import State
-    from sppr.parts.part import Part
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -93,7 +92,7 @@ class LabView:
         for row in rows:
             seconds, memory = used.get(row.pid, (None, None)) if row.pid is not None else (None, None)
             entry: dict[str, Any] = asdict(row)
-            entry["process"] = process_of(parts[row.name])
+            entry["process"] = parts[row.name].process
             entry["cpu_seconds"], entry["memory"] = seconds, memory
             entry["cpu"] = _cpu_share(before.get(row.pid or 0), now, seconds)
             found.append(entry)
@@ -146,13 +145,6 @@ class LabView:
             self.record("chain.state", chain=name, state=chain_state, reason=why[0] if why else "")
 
 
-def process_of(part: "Part") -> str:
-    """Return the name of a part's process at the controller: ``primary``, ``nfv:1``; "" for a controller."""
-    if part.role == "controller":
-        return ""
-    return "primary" if part.role == "primary" else f"{part.kind if part.role == 'secondary' else 'nfv'}:{part.id}"
-
-
 def _as_rest(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "primary"} if entry["kind"] == "primary" else {"type": entry["kind"], "client-id": entry["id"]}
 
@@ -177,15 +169,14 @@ def _observe(state: "State", processes: Mapping[str, Any]) -> "Observed":
                 if row["rx"] is not None
             }
             patches = {match.source(src, *words): dst for src, dst, *words in entry["patches"]}
-            impaired = {src: observe.Impaired(row["words"]) for src, row in entry.get("impairments", {}).items()}
+            impaired = {src: observe.Impaired(words) for src, words in entry.get("impairments", {}).items()}
             running = entry["state"] == "running"
             statuses[name] = observe.ProcessStatus(frozenset(entry["ports"]), patches, running, counters, impaired)
     return observe.Observed(statuses, silent, frozenset(states.stopped_parts(state)))
 
 
 def _leg(direction: str, leg: "Leg") -> dict[str, Any]:
-    ends = {"src": leg.src, "dst": leg.dst}
-    return {"direction": direction, "process": leg.process, **ends, "own": leg.own}
+    return {"direction": direction, "process": leg.process, "src": leg.src, "dst": leg.dst, "own": leg.own}
 
 
 def _traffic(chain: "ChainWiring", processes: Mapping[str, Any]) -> dict[str, Any]:

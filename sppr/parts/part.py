@@ -79,6 +79,13 @@ class Part:
         return self.role in ("primary", "secondary")
 
     @property
+    def process(self) -> str:
+        """Return the name of its process at the controller: ``primary``, ``nfv:1``; "" for a controller."""
+        if self.role == "controller":
+            return ""
+        return "primary" if self.role == "primary" else f"{self.kind if self.role == 'secondary' else 'nfv'}:{self.id}"
+
+    @property
     def is_vm(self) -> bool:
         """Return whether the part is a VM."""
         return self.role.startswith("vm_")

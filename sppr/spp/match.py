@@ -50,6 +50,12 @@ def split(text: str) -> tuple[str, str]:
     return port, match
 
 
+def arguments(text: str, dst: str) -> str:
+    """Return the words of the command ``patch``: ``tap:0 vhost:11 vlan=100``. ``text``: the source."""
+    port, match = split(text)
+    return " ".join(filter(None, (port, dst, match)))
+
+
 def port_of(text: str) -> str:
     """Return the port of a source."""
     return text.partition(" ")[0]

@@ -55,3 +55,15 @@ def test_mean_loss_and_longest_delay() -> None:
     assert parse("loss=gemodel,1%,9%,50%,1%").mean_loss == pytest.approx(0.1 * 0.5 + 0.9 * 0.01)
     assert parse("delay=5ms jitter=1ms").longest_ns == 6_000_000
     assert parse("delay=5ms jitter=1ms distribution=normal").longest_ns == 9_000_000
+
+
+def test_words_of_a_match_and_of_an_impairment_are_separated() -> None:
+    assert impairment.split(["vlan=5", "loss=1%", "delay=1ms"]) == (["vlan=5"], ["loss=1%", "delay=1ms"])
+    assert impairment.split(["default", "off"]) == (["default"], ["off"]) and impairment.split([]) == ([], [])
+
+
+def test_off_is_valid_and_nonsense_is_not() -> None:
+    impairment.check("off")
+    impairment.check("loss=1%")
+    with pytest.raises(ValueError, match="not a key"):
+        impairment.check("nonsense")

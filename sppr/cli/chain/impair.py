@@ -48,12 +48,9 @@ def _impair(state: Any, target: str, words: tuple[str, ...]) -> None:
     from sppr.spp.control import ControlClient
 
     wiring = state.plan.wiring
-    keys = [word for word in words if word == impairment.OFF or word.partition("=")[0] in impairment.KEYS]
-    selector = " ".join(word for word in words if word not in keys)
-    text = " ".join(keys)
+    selector, text = map(" ".join, impairment.split(words))
     try:
-        if text != impairment.OFF:
-            impairment.parse(text)
+        impairment.check(text)
     except ValueError as error:
         raise SpprError(str(error), hint="sppr impair --help") from None
     patches = impair.patches(wiring, state.plan.parts, target, selector)

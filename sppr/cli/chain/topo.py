@@ -16,7 +16,6 @@ from sppr.controller.topology import export, graph, rates
 from sppr.errors import ConfigError, ControlError, HostError
 from sppr.lab.chains.observe import TIMEOUT
 from sppr.lab.chains.wiring import Leg, Wiring
-from sppr.live.lab_view import process_of
 from sppr.parts.part import Part
 from sppr.spp.control import Address, ControlClient
 
@@ -110,7 +109,7 @@ def details(plan: "Plan", flows: dict[rates.Patch, rates.Flow]) -> graph.Details
 
 def _labels(part: Part) -> Sequence[str]:
     """Return the processes of a part, as the controller may name them."""
-    name = process_of(part)
+    name = part.process
     return [name, f"vm:{part.id}"] if part.is_vm else [name] * bool(name)
 
 

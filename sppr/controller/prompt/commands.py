@@ -202,13 +202,11 @@ def _parse_patch(prefix: str, target: Target, args: list[str]) -> Command:
 def _parse_impair(prefix: str, target: Target, args: list[str]) -> Command:
     """Parse ``tap:0 [MATCH] delay=20ms ...`` or ``tap:0 [MATCH] off``."""
     words = _join_queues(args)
-    known = [word for word in words[1:] if word == impairment.OFF or word.partition("=")[0] in impairment.KEYS]
+    found, known = impairment.split(words[1:])
     if not known or (impairment.OFF in known and known != [impairment.OFF]):
         raise BadValue(f"{prefix}; impair takes a port, and keys or off", hint=f"{prefix}; impair tap:0 delay=20ms")
-    found = [word for word in words[1:] if word not in known]
     selected = "" if found == [match.DEFAULT] else _check(match.canonical, found)
-    if known != [impairment.OFF]:
-        _check(impairment.parse, " ".join(known))
+    _check(impairment.check, " ".join(known))
     return Command("impair", target, (_check(check_uid, words[0]), selected, " ".join(known)))
 
 

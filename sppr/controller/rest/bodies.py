@@ -24,7 +24,7 @@ def _check_patch_end(value: object) -> str:
 
 
 def _check_match(value: object) -> str:
-    if not isinstance(value, str) or re.fullmatch(MATCH_SCHEMA.strip("^$"), value) is None:
+    if not isinstance(value, str) or re.fullmatch(MATCH_SCHEMA, value) is None:
         raise ValueError(f"{str(value)[:40]!r} is not a match: vlan=100, dst_mac=02:00:00:00:00:21, or both")
     return match.canonical(value.split())
 

@@ -96,7 +96,7 @@ test_stop_and_deleted_port(void)
 	CHECK(strstr(reply, "phy:0") == NULL);
 	command("capture start phy:0 rx 262144");
 	guest_capture_frames(&port, false, make_frame(90, 'g'), 1);
-	command("capture start phy:0 rx 64"); /* starts anew */
+	command("capture start phy:0 rx 64"); /* restart */
 	guest_capture_frames(&port, false, make_frame(90, 'h'), 1);
 	command("capture read");
 	CHECK(strstr(reply, "Z2dn") == NULL && strstr(reply, ",90,\"aGho") != NULL);

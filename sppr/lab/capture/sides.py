@@ -66,7 +66,7 @@ def _of_chain(chain: ChainWiring) -> list[Side]:
 def _of_port(wiring: Wiring, parts: Sequence[Part], observed: Observed, target: str) -> list[Side]:
     """Return the sides of ``sec1:tap:0`` or ``tap:0`` that patches use. Without a patch: both sides of its process."""
     part, uid = _parse(wiring, parts, target)
-    candidates = [_process_of(part)] if part else list(observed.statuses)
+    candidates = [part.process] if part else list(observed.statuses)
     guests = {f"nfv:{part.id}" for part in parts if part.is_vm}
     patched, owners = [], []
     for process in candidates:
@@ -99,14 +99,8 @@ def _parse(wiring: Wiring, parts: Sequence[Part], target: str) -> tuple[Part | N
         chains = ", ".join(chain.name for chain in wiring.chains)
         known = f"chains: {chains}; " if chains else ""
         raise SpprError(f"{target}: neither a chain nor a port", hint=f"{known}a port: tap:0, sec1:tap:0") from None
-    if part is not None and not _process_of(part):
+    if part is not None and not part.process:
         raise SpprError(f"{target}: {name} has no ports", hint="name a part that forwards, such as sec1:tap:0")
     if part is not None and part.upstream:
         raise SpprError(f"{target}: upstream SPP has no captures of ports", hint="type: pcap captures a port there")
     return part, uid
-
-
-def _process_of(part: Part) -> str:
-    if part.role == "controller":
-        return ""
-    return "primary" if part.role == "primary" else f"{part.kind if part.role == 'secondary' else 'nfv'}:{part.id}"

@@ -59,7 +59,7 @@ def patches(wiring: Wiring, parts: Sequence[Part], target: str, words: str = "")
         source = match.source(check_uid(port), words if words == match.DEFAULT else match.canonical(words.split()))
     except ValueError as error:
         raise SpprError(f"{target}: {error}", hint="sppr impair sec1:tap:0 delay=20ms") from None
-    return [Patch("primary" if part.role == "primary" else f"nfv:{part.id}", name, source)]
+    return [Patch(part.process, name, source)]
 
 
 def impaired(wiring: Wiring, changed: Sequence[Patch], words: str) -> Wiring:

@@ -52,7 +52,7 @@ def _with_patches(config: Config, parts: Sequence[Part], wiring: Wiring) -> Wiri
 
     Raise ConfigError for a port that a chain uses.
     """
-    processes = {p.name: "primary" if p.role == "primary" else f"nfv:{p.id}" for p in parts}
+    processes = {part.name: part.process for part in parts if part.process}
     used = {place: chain.name for chain in wiring.chains for leg in chain.legs for place in leg.places}
     patches: list[Leg] = []
     ports: list[tuple[str, str]] = []

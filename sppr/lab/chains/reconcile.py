@@ -35,10 +35,10 @@ class Step:
     chain: str = field(default="", compare=False)
 
     def __str__(self) -> str:
+        if self.verb == "patch":
+            return f"{self.process}; patch {match.arguments(*self.args)}"
         words = {"disconnect": ("patch", "reset")}.get(self.verb, (self.verb,))
-        port, found = match.split(self.args[0]) if self.args else ("", "")
-        rest = (found, *self.args[1:]) if self.verb == "impair" else (*self.args[1:], found)
-        return f"{self.process}; {' '.join(filter(None, (*words, port, *rest)))}"
+        return f"{self.process}; {' '.join((*words, *self.args))}"
 
 
 def steps(wiring: Wiring, observed: Observed, names: Collection[str] | None = None) -> list[Step]:

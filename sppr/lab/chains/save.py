@@ -219,12 +219,8 @@ def recipe(parts: Sequence[Part], observed: Observed) -> list[str]:
         lines += [f"{target}; add {port}" for port in added]
     for process, status in observed.statuses.items():
         target = "pri" if process == "primary" else process.replace(":", " ")
-        for source, dst in status.patches.items():
-            port, words = match.split(source)
-            lines.append(" ".join(filter(None, (f"{target}; patch", port, dst, words))))
-        for source, impaired in status.impairments.items():
-            port, words = match.split(source)
-            lines.append(" ".join(filter(None, (f"{target}; impair", port, words, impaired.words))))
+        lines += [f"{target}; patch {match.arguments(source, dst)}" for source, dst in status.patches.items()]
+        lines += [f"{target}; impair {source} {found.words}" for source, found in status.impairments.items()]
     for process, status in observed.statuses.items():
         target = "pri" if process == "primary" else process.replace(":", " ")
         lines += [f"{target}; forward"] if status.running else []

@@ -86,8 +86,10 @@ class ChainWiring:
     @property
     def shared_ports(self) -> tuple[str, ...]:
         """Return the ends whose counters include frames of other chains."""
-        return tuple({self.path[0], self.path[-1]} & {p for leg in self.legs if leg.hop for p in (leg.src, leg.dst)}
-                     if self.is_classified else ())  # fmt: skip
+        if not self.is_classified:
+            return ()
+        ports = {port for leg in self.legs if leg.hop for port in (leg.src, leg.dst)}
+        return tuple(ports & {self.path[0], self.path[-1]})
 
     def own_sides(self, leg: Leg) -> tuple[tuple[str, str], ...]:
         """Return the sides of a patch that only frames of this chain pass, as (port, ``rx`` or ``tx``)."""

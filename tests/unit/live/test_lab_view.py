@@ -14,7 +14,7 @@ from sppr.host.run_directory import sessions_dir
 from sppr.lab.state import journal
 from sppr.lab.state.state import State
 from sppr.live import lab_view, source
-from sppr.live.lab_view import LabView, process_of
+from sppr.live.lab_view import LabView
 from sppr.live.source import Source
 from sppr.parts import readiness
 from sppr.tmux.pane import PaneFiles
@@ -92,7 +92,7 @@ def test_running_lab(state: State) -> None:
 
 
 def test_process_of_each_part() -> None:
-    found = {part.name: process_of(part) for part in PLAN.parts}
+    found = {part.name: part.process for part in PLAN.parts}
     assert found == {"ctrler": "", "pri": "primary", "sec1": "nfv:1", "vm_v11": "nfv:11"}
 
 

@@ -34,3 +34,5 @@ def test_source_has_port_and_match() -> None:
     assert match.source("tap:0", "vlan=5") == "tap:0 vlan=5" and match.split("tap:0 vlan=5") == ("tap:0", "vlan=5")
     assert match.source("tap:0") == match.source("tap:0", "default") == "tap:0"
     assert match.port_of("tap:0 vlan=5 dst_mac=x") == match.port_of("tap:0") == "tap:0"
+    assert match.arguments("tap:0 vlan=5", "ring:0") == "tap:0 ring:0 vlan=5"
+    assert match.arguments("tap:0", "ring:0") == "tap:0 ring:0"

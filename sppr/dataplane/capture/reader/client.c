@@ -99,7 +99,7 @@ capture_client_request(int sock, const char *port, bool tx, uint32_t snaplen, ui
 				snaplen, ring_size);
 	ssize_t n;
 
-	/* The reply tells more than EPIPE. */
+	/* After EPIPE, the reply has the reason. */
 	if (send(sock, text, (size_t)len, MSG_NOSIGNAL) < 0 && errno != EPIPE) {
 		snprintf(why, size, "%s", strerror(errno));
 		return -1;
