@@ -53,7 +53,8 @@ def capturing(lab: Lab, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 def captured_ports(lab: Lab) -> int:
     """Return how many memfds of captures the secondary has mapped."""
     pid = lab.status()["sec2"]["pid"]
-    return Path(f"/proc/{pid}/maps").read_text().count("memfd:")
+    lines = (line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "memfd:spp-capture" in line)
+    return len({inode for _, _, _, _, inode, *_ in lines})
 
 
 def cross(lab: Lab, count: int = COUNT) -> None:
@@ -77,7 +78,7 @@ def test_chain_is_captured_into_one_pcapng(lab: Lab) -> None:
     file = lab.folder / "direct.pcapng"
     before = captured_ports(lab)
     with capturing(lab, "direct", "-w", str(file), "-f", "ether proto 0x88b5") as process:
-        wait_for("the rings", lambda: captured_ports(lab) > before)
+        wait_for("the rings", lambda: captured_ports(lab) == before + 4)
         cross(lab)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0 and process.stderr is not None
@@ -104,7 +105,7 @@ def test_ports_of_a_guest_are_in_the_same_file(lab: Lab) -> None:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sock.bind((f"{lab.tap}a", 0))
     with capturing(lab, "web", "-w", str(file), "-f", "vlan 5 and ether proto 0x88b5", "-s", "128") as process:
-        wait_for("the rings", lambda: captured_ports(lab) >= before + 6)
+        wait_for("the rings", lambda: captured_ports(lab) == before + 8)
         time.sleep(0.5)  # the rings of the guest
         for frame in tagged(COUNT):
             sock.send(frame)
@@ -144,12 +145,12 @@ def test_capture_of_a_guest_ends_without_a_reader(lab: Lab) -> None:
 def test_capture_writes_to_a_pipe_and_ends_with_its_reader(lab: Lab) -> None:
     before = captured_ports(lab)
     with capturing(lab, "tap:0", "-d", "rx", "-w", "-", "-c", "10") as process:
-        wait_for("the ring", lambda: captured_ports(lab) > before)
+        wait_for("the ring", lambda: captured_ports(lab) == before + 1)
         cross(lab)
         out, _ = process.communicate(timeout=10)
     assert process.returncode == 0 and out[:4] == b"\x0a\x0d\x0d\x0a"
     with capturing(lab, "tap:0", "-w", "-") as process:
-        wait_for("the ring", lambda: captured_ports(lab) > before)
+        wait_for("the ring", lambda: captured_ports(lab) == before + 2)
         assert process.stdout is not None
         process.stdout.close()
         wait_for("the end", lambda: cross(lab) or process.poll() is not None)
@@ -159,7 +160,7 @@ def test_capture_writes_to_a_pipe_and_ends_with_its_reader(lab: Lab) -> None:
 def test_without_a_file_the_frames_are_printed(lab: Lab) -> None:
     before = captured_ports(lab)
     with capturing(lab, "tap:1", "-d", "tx", "-f", "ether proto 0x88b5", "-c", str(COUNT)) as process:
-        wait_for("the ring", lambda: captured_ports(lab) > before)
+        wait_for("the ring", lambda: captured_ports(lab) == before + 1)
         cross(lab)
         out, err = process.communicate(timeout=20)
     lines = out.decode().splitlines()
@@ -171,7 +172,7 @@ def test_sigkill_of_the_command_releases_the_memory_within_a_second(lab: Lab, pr
     before = captured_ports(lab)
     words = () if printed else ("-w", str(lab.folder / f"killed{time.time()}.pcapng"))
     with capturing(lab, "direct", *words) as process:
-        wait_for("the rings", lambda: captured_ports(lab) > before)
+        wait_for("the rings", lambda: captured_ports(lab) == before + 4)
         os.kill(process.pid, signal.SIGKILL)
         wait_for("the memory is released", lambda: captured_ports(lab) == before, 1.5)
     cross(lab)
