@@ -12,7 +12,9 @@
 #include "security/socket_file.h"
 #include "security/sudo_user.h"
 
-#define BACKLOG 8
+/* As many as a service accepts: with a full queue, connect() of a client with a time limit fails.
+ */
+#define BACKLOG 16
 #define SO_ACCEPTS 0x00010000 /* __SO_ACCEPTCON: the flag of a listening socket */
 
 bool

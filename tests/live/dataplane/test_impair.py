@@ -107,13 +107,13 @@ def test_delay_is_exact_on_an_idle_worker(lab: Lab) -> None:
     def check() -> None:
         # 20.7 ms is no multiple of the time between two frames, whose arrival would wake the worker
         nfv.ok("impair probe:0 off")
-        plain = latency(nfv, "rate=500 count=300")["p50"]
         nfv.ok("impair probe:0 delay=20700us")
         delayed = latency(nfv, "rate=500 count=300")
-        print("latency in ns without and with delay=20700us:", plain, delayed)
+        print("latency in ns with delay=20700us:", delayed)
         assert delayed["min"] >= 20.7 * MS
-        # a percentile is the middle of a bucket of the histogram, so the mean is more exact here
-        assert abs(delayed["mean"] - plain - 20.7 * MS) < 100_000
+        # other load of the machine makes frames late, so most frames may be late, but not all
+        assert delayed["min"] < 20.8 * MS
+        assert delayed["mean"] < 24 * MS
 
     attempts(check)
     assert patch(nfv)["impair"] == "delay=20700us"
