@@ -13,7 +13,10 @@ import pexpect
 import psutil
 import pytest
 
-from sppr.images import listing
+from sppr.config.model import Step
+from sppr.images import bootdisk, listing
+from sppr.images.store import Store
+from sppr.lab.up.provision import Provisioner
 from tests.conftest import ROOT
 from tests.live import labs
 from tests.live.dataplane_lab import wait_for
@@ -176,3 +179,20 @@ def test_several_vms_have_one_window_each_in_this_tmux(lab: Lab) -> None:
         assert "-i 12 -d 22" in start and "11,12" not in start
     finally:
         lab.tmux("kill-server")
+
+
+def test_template_has_no_host_key_if_its_sshd_starts_late(base_image: Path, tmp_path: Path) -> None:
+    """Its instances would share that key."""
+    slow = "until [ -s /run/sshd.pid ]; do sleep .1; done; mv /usr/sbin/sshd /usr/sbin/sshd.real\n"
+    slow += "printf '#!/bin/sh\\nsleep 1\\nexec /usr/sbin/sshd.real \"$@\"\\n' > /usr/sbin/sshd\n"
+    slow += "chmod 755 /usr/sbin/sshd; rm -r /run/sshd; kill $(cat /run/sshd.pid)\n"
+    slow += "printf '#!/bin/sh\\nsleep 8\\nexec /usr/sbin/poweroff\\n' > /usr/local/sbin/poweroff\n"
+    slow += "chmod 755 /usr/local/sbin/poweroff; until [ -d /run/sshd ]; do sleep .1; done"
+    (tmp_path / base_image.name).symlink_to(base_image)
+    store = Store(tmp_path, base_image.name, "qcow2")
+    template = store.ensure_template("ring", print, Provisioner(steps=(Step(run=slow),)))
+    raw = tmp_path / "disk.raw"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", template, raw], check=True)
+    query = ["debugfs", "-R", "ls -p /etc/ssh", f"{raw}?offset={bootdisk.ROOT_START * bootdisk.MIB}"]
+    found = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    assert "sshd_config" in found and "ssh_host" not in found
