@@ -113,7 +113,7 @@ def test_delay_is_exact_on_an_idle_worker(lab: Lab) -> None:
         assert delayed["min"] >= 20.7 * MS
         # other load of the machine makes frames late, so most frames may be late, but not all
         assert delayed["min"] < 20.8 * MS
-        assert delayed["mean"] < 24 * MS
+        assert delayed["mean"] < 21.7 * MS
 
     attempts(check)
     assert patch(nfv)["impair"] == "delay=20700us"
