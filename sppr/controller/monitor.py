@@ -9,7 +9,7 @@ import contextlib
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,11 +75,13 @@ class Monitor:
     A sample is a dict for JSON: ``time`` (seconds since the epoch), ``processes``, and ``parts`` and ``chains`` of
     ``lab``. A process has ``name``, ``kind``, ``id``, ``state``, ``reason``, ``guest``, ``patches`` and ``ports``: for
     each port its counters of frames (and of bytes, if it has them), whether it is ``linked``, and ``rx_rate``,
-    ``tx_rate`` and ``drop_rate`` in frames per second; None: unknown.
+    ``tx_rate`` and ``drop_rate`` in frames per second; None: unknown. ``clock`` returns the time in seconds by which
+    rates and ages are computed.
     """
 
     server: Server
     lab: LabView | None = None
+    clock: Callable[[], float] = time.monotonic
     watchers: int = 0
     latest: dict[str, Any] = field(default_factory=dict)
     _taken: float = -math.inf
@@ -102,7 +104,7 @@ class Monitor:
 
     async def _shared_sample(self, max_age: float) -> dict[str, Any]:
         async with self._lock:
-            if not self._is_current or time.monotonic() - self._taken > max_age:
+            if not self._is_current or self.clock() - self._taken > max_age:
                 await self._take()
             return self.latest
 
@@ -143,7 +145,7 @@ class Monitor:
         """Record that a process has disconnected, and show it as lost."""
         found = [entry for entry in self.latest.get("processes", []) if entry["name"] == str(process)]
         entry = found[0] if found else _entry(process, {}, 0.0)
-        self._lost[str(process)] = _Lost(time.monotonic(), reason, entry)
+        self._lost[str(process)] = _Lost(self.clock(), reason, entry)
         self._record("process.disconnected", process=str(process), reason=reason)
         self.notify()
 
@@ -168,7 +170,7 @@ class Monitor:
         if asked:
             # A query is never cancelled: the connection would be closed, because its reply could arrive later.
             await asyncio.wait(asked, timeout=STATUS_TIMEOUT)
-        now = time.monotonic()
+        now = self.clock()
         before = {entry["name"]: entry for entry in self.latest.get("processes", [])}
         entries = [self._entry(process, before.get(str(process))) for process in processes]
         for known in (self._base, self._answered):
@@ -204,7 +206,7 @@ class Monitor:
     async def _query(self, process: ConnectedProcess) -> None:
         try:
             await process.request("status", self.server.timeout)
-            self._answered[process] = time.monotonic()
+            self._answered[process] = self.clock()
         except (NotConnected, NoAnswer):
             pass
         finally:
