@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "sppr" / "dataplane"
 #: Set SPPR_SANITIZE=1 to run the same tests over the ASan and UBSan build.
@@ -33,6 +35,28 @@ def wait_for(what: str, ready: Callable[[], Any], seconds: float = TIMEOUT) -> A
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
     return value
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended. A zombie has: init may reap an orphan much later on a busy machine."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def attempts(check: Callable[[], None], tries: int = 5) -> None:
+    """Run ``check``, a measurement of times, until it passes. Other users of the machine take CPU time for a moment; a
+    process that is too slow fails each time.
+    """
+    for left in reversed(range(tries)):
+        try:
+            check()
+            return
+        except AssertionError:
+            if left == 0:
+                raise
+            time.sleep(0.5)
 
 
 def make(*targets: str) -> list[str]:

@@ -11,7 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.live.dataplane_lab import HUGE, SANITIZE, Lab, crosses, marks, passes, send_all, start_chain, wait_for
+from tests.live.dataplane_lab import (
+    HUGE,
+    SANITIZE,
+    Lab,
+    crosses,
+    has_ended,
+    marks,
+    passes,
+    send_all,
+    start_chain,
+    wait_for,
+)
 
 pytestmark = pytest.mark.live
 
@@ -233,7 +244,7 @@ def test_launched_secondary_ends_with_its_primary(lab: Lab) -> None:
     wait_for("its log", lambda: "connected to" in log.read_text())
     pid = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and is_child(p, process.pid))
     assert process.terminate() == 0
-    wait_for("the secondary to end", lambda: not Path(f"/proc/{pid}").exists())
+    wait_for("the secondary to end", lambda: has_ended(pid))
 
 
 def open_files(pid: int) -> set[str]:

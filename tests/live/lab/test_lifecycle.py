@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.live import labs
-from tests.live.dataplane_lab import wait_for
+from tests.live.dataplane_lab import has_ended, wait_for
 from tests.live.lab.test_faults import fake_tree
 from tests.live.labs import Lab, wait_exit, wait_state
 
@@ -36,13 +36,6 @@ def small(lab: Lab) -> Lab:
     done = lab.wakeup(*SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return lab
-
-
-def has_ended(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def verb(lab: Lab, *words: str, status: int = 0) -> str:
@@ -336,7 +329,7 @@ def test_wakeup_and_down_work_after_tmux_kill_server(small: Lab) -> None:
     before = pids(small)
     small.tmux("kill-server")
     for pid in before.values():
-        wait_for("their end", lambda: not psutil.pid_exists(pid))  # noqa: B023
+        wait_for("their end", lambda: has_ended(pid))  # noqa: B023
     rows = small.status()
     assert all(row["state"] == "failed" and row["pane"] is None for row in rows.values())
     assert "as id 1" in verb(small, "logs", "sec1")

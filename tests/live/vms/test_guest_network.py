@@ -13,7 +13,7 @@ import pytest
 
 from tests.live import labs
 from tests.live.controller.test_access import as_user
-from tests.live.dataplane_lab import wait_for
+from tests.live.dataplane_lab import has_ended, wait_for
 from tests.live.labs import Lab
 from tests.live.vms.other_machine import THERE, other_machine
 from tests.live.vms.test_sppsh import sppsh
@@ -227,4 +227,4 @@ def test_open_guest_reaches_other_machines_but_not_this_one(lab: Lab) -> None:
     passt = subprocess.run(
         ["pgrep", "-f", "passt --foreground|qemu/guest_filter.py"], capture_output=True, text=True, check=False
     )
-    wait_for("the end of passt", lambda: not [p for p in passt.stdout.split() if Path(f"/proc/{p}").exists()])
+    wait_for("the end of passt", lambda: all(has_ended(int(p)) for p in passt.stdout.split()))

@@ -19,7 +19,7 @@ from sppr.images.store import Store
 from sppr.lab.up.provision import Provisioner
 from tests.conftest import ROOT
 from tests.live import labs
-from tests.live.dataplane_lab import wait_for
+from tests.live.dataplane_lab import has_ended, wait_for
 from tests.live.guests import Guest
 from tests.live.labs import Lab
 from tests.live.vms import cloud
@@ -91,8 +91,8 @@ def test_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Path,
     guest = wait_for("its guest", lambda: [p for p in processes_on(lab.folder) if p.name().startswith("qemu-system")])
     process.send_signal(signal.SIGKILL)
     process.wait()
-    psutil.wait_procs(guest, timeout=30)
-    assert not any(p.is_running() for p in guest) and template.read_bytes() == before
+    wait_for("its end", lambda: all(has_ended(p.pid) for p in guest))
+    assert template.read_bytes() == before
     left = [finding.id for finding in listing.check(lab.folder / "runscripts", "qcow2")]
     assert left == ["img-partial"]
 
