@@ -43,8 +43,11 @@ class Lab:
         return fake
 
     def rest(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Return the status and the body: the value of JSON, otherwise text."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=WAIT)
+        """Return the status and the body: the value of JSON, otherwise text.
+
+        A request waits for those before it at the same process, each for up to --timeout seconds.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=4 * WAIT)
         raw = json.dumps(body) if body is not None else None
         connection.request(method, f"/v1{path}", raw, {"Content-Type": "application/json"})
         response = connection.getresponse()

@@ -276,14 +276,15 @@ def test_machine_without_setup_gets_the_hint_make_up(tmp_path: Path) -> None:
 def test_down_cleans_up_after_a_primary_started_by_hand(lab: Lab) -> None:
     command = [str(ROOT / "runscripts/primary.py"), "--conf", str(lab.conf)]
     primary = subprocess.Popen(command, env=lab.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for("its memory", lambda: list(HUGE.glob("testlab2map_*")))
+    capture = lab.folder / "socks/spp-capture.0.sock"
+    wait_for("its memory and its socket", lambda: list(HUGE.glob("testlab2map_*")) and capture.exists())
     done = lab.down()
     assert done.returncode == 1 and f"kill {primary.pid}" in done.stderr, done.stdout + done.stderr
     assert list(HUGE.glob("testlab2map_*")), "files of a running process are kept"
     primary.kill()
     primary.wait()
     # Without a session, down does not know the folder of its sockets; the next primary takes its own again.
-    assert lab.down().returncode == 0 and lab.leftovers() == [str(lab.folder / "socks/spp-capture.0.sock")]
+    assert lab.down().returncode == 0 and lab.leftovers() == [str(capture)]
 
 
 def test_invalid_conf_yml_is_reported_with_its_location(lab: Lab) -> None:
