@@ -4,6 +4,7 @@ Only this module uses pexpect.
 """
 
 import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,13 @@ class _Spawn(pexpect.spawn):  # type: ignore[type-arg]
         return ptyprocess.PtyProcess.spawn(args, pass_fds=self._pass_fds, **words)
 
 
+def _die_of_sighup() -> None:
+    """Undo what nohup did to this process. The kernel sends SIGHUP to QEMU when this process is killed. QEMU would
+    ignore it, too, until it has set up its handlers.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Serial:
     """A running QEMU. Leaving the ``with`` block stops it in whatever state it is.
 
@@ -53,7 +61,9 @@ class Serial:
     def __init__(self, argv: Sequence[str], log: Path, pass_fds: Sequence[int] = ()) -> None:
         self._log = log
         self._file = log.open("wb")
-        self._guest = _Spawn(argv[0], list(argv[1:]), timeout=None, echo=False, pass_fds=pass_fds)
+        self._guest = _Spawn(
+            argv[0], list(argv[1:]), timeout=None, echo=False, pass_fds=pass_fds, preexec_fn=_die_of_sighup
+        )
         self._guest.logfile_read = self._file
 
     def __enter__(self) -> "Serial":

@@ -1,5 +1,6 @@
 """The serial console of a guest, tested with shell scripts that behave as a guest."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,18 @@ def test_exit_after_sigkill_is_awaited(guest: GuestOf) -> None:
         is_alive = child.isalive
         child.isalive = lambda: not dead.expired() or is_alive()
     assert dead.expired() and not psutil.pid_exists(child.pid)
+
+
+def test_guest_dies_of_sighup_under_nohup(guest: GuestOf) -> None:
+    """The kernel sends SIGHUP to QEMU when sppr is killed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with guest(SHELL) as vm:
+            vm.wait_shell(Deadline(20))
+            ignored = vm.run("sed -n 's/^SigIgn:\t*//p' /proc/$$/status", Deadline(20))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert int(ignored.split()[-1], 16) & 1 == 0
 
 
 def test_exit_and_silence_have_different_messages(guest: GuestOf) -> None:
