@@ -330,8 +330,8 @@ def test_wakeup_and_down_work_after_tmux_kill_server(small: Lab) -> None:
     small.tmux("kill-server")
     for pid in before.values():
         wait_for("their end", lambda: has_ended(pid))  # noqa: B023
-    rows = small.status()
-    assert all(row["state"] == "failed" and row["pane"] is None for row in rows.values())
+    wait_for("the end of tmux", lambda: all(row["pane"] is None for row in small.status().values()))
+    assert all(row["state"] == "failed" for row in small.status().values())
     assert "as id 1" in verb(small, "logs", "sec1")
     done = small.wakeup(*SMALL)
     assert done.returncode == 0 and all_ready(small), done.stdout + done.stderr
