@@ -45,11 +45,11 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def attempts(check: Callable[[], None], tries: int = 5) -> None:
+def attempts(check: Callable[[], None]) -> None:
     """Run ``check``, a measurement of times, until it passes. Other users of the machine take CPU time for a moment; a
     process that is too slow fails each time.
     """
-    for left in reversed(range(tries)):
+    for left in reversed(range(3)):
         try:
             check()
             return

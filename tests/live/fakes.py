@@ -47,7 +47,7 @@ class Lab:
 
         A request waits for those before it at the same process, each for up to --timeout seconds.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=4 * WAIT)
+        connection = http.client.HTTPConnection("127.0.0.1", self.rest_port, timeout=2 * WAIT)
         raw = json.dumps(body) if body is not None else None
         connection.request(method, f"/v1{path}", raw, {"Content-Type": "application/json"})
         response = connection.getresponse()

@@ -239,7 +239,7 @@ def test_silent_and_flooding_clients_do_not_delay_others(controller: Controller)
             for _ in range(160):
                 sock.sendall(b"x" * 65536)
     nfv(controller, 1)
-    assert time.monotonic() - began < 4.5, "the silent ones, 1 s each, were waited for"
+    assert time.monotonic() - began < 2.5, "the silent ones, 1 s each, were waited for"
     controller.logged("refused 127.0.0.1:")
     controller.logged("did not answer `_get_client_id`")
     for sock in (*silent, flooding, flooding_primary):

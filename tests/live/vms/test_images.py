@@ -14,12 +14,14 @@ import psutil
 import pytest
 
 from sppr.config.model import Step
+from sppr.deadline import Deadline
+from sppr.host.process.processes import wait_exited
 from sppr.images import bootdisk, listing
 from sppr.images.store import Store
 from sppr.lab.up.provision import Provisioner
 from tests.conftest import ROOT
 from tests.live import labs
-from tests.live.dataplane_lab import has_ended, wait_for
+from tests.live.dataplane_lab import wait_for
 from tests.live.guests import Guest
 from tests.live.labs import Lab
 from tests.live.vms import cloud
@@ -91,8 +93,7 @@ def test_template_is_filled_by_the_steps_of_conf_yml(lab: Lab, base_image: Path,
     guest = wait_for("its guest", lambda: [p for p in processes_on(lab.folder) if p.name().startswith("qemu-system")])
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_for("its end", lambda: all(has_ended(p.pid) for p in guest))
-    assert template.read_bytes() == before
+    assert wait_exited(guest, Deadline(30)) == [] and template.read_bytes() == before
     left = [finding.id for finding in listing.check(lab.folder / "runscripts", "qcow2")]
     assert left == ["img-partial"]
 

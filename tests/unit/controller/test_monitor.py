@@ -387,12 +387,18 @@ def test_change_wakes_a_view(monkeypatch: pytest.MonkeyPatch) -> None:
         views = bench.monitor.watch()
         await anext(views)
         assert bench.monitor.watchers == 1
-        fake.status["status"] = "idling"
-        asyncio.get_running_loop().call_later(0.02, bench.monitor.changed, fake.process, "stop")
-        sample = await anext(views)
-        assert sample["processes"][0]["state"] == "idling"
-        bench.monitor.notify()  # before the view waits: it must not be missed
-        await anext(views)
+        waited, missed = [], []
+        for state in ("idling", "running", "idling"):
+            began = time.monotonic()
+            fake.status["status"] = state
+            asyncio.get_running_loop().call_later(0.02, bench.monitor.changed, fake.process, "stop")
+            sample = await anext(views)
+            assert sample["processes"][0]["state"] == state
+            waited.append(time.monotonic() - began)
+            bench.monitor.notify()  # before the view waits: it must not be missed
+            await anext(views)
+            missed.append(time.monotonic() - began - waited[-1])
+        assert max(min(waited), min(missed)) < 0.25, "a busy machine may be late, but not each time"
         await views.aclose()  # type: ignore[attr-defined]
         assert bench.monitor.watchers == 0
 
@@ -402,14 +408,14 @@ def test_change_wakes_a_view(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_view_gets_a_sample_each_interval() -> None:
     async def test(bench: Bench) -> None:
         views = bench.monitor.watch()
-        samples = []
+        samples, waited = [await anext(views)], []
         for _ in range(3):
+            bench.now += 1
             began = time.monotonic()
             samples.append(await anext(views))
-            waited = time.monotonic() - began
-            bench.now += 1
-        assert waited >= monitors.INTERVAL - 0.05
-        assert len({id(sample) for sample in samples}) == 3
+            waited.append(time.monotonic() - began)
+        assert 0.25 < min(waited) < 0.8, "a busy machine may be late, but not each time"
+        assert len({id(sample) for sample in samples}) == 4
         await views.aclose()  # type: ignore[attr-defined]
 
     run(test)
@@ -417,17 +423,17 @@ def test_view_gets_a_sample_each_interval() -> None:
 
 def test_states_are_determined_after_the_last_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """The states of chains are recorded in the journal also if no view is open."""
-    monkeypatch.setattr(monitors, "SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(monitors, "SETTLE_SECONDS", 1)
 
     async def test(bench: Bench) -> None:
         fake = await bench.connect()
         for _ in range(3):
             bench.monitor.changed(fake.process, "forward")
-            await asyncio.sleep(0)
-        assert bench.lab.described == 0
+            await asyncio.sleep(0.4)
+        assert bench.lab.described == 0, "the first change was longer ago"
         while not bench.lab.described:
             await asyncio.sleep(0.05)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.2)
         assert bench.lab.described == 1
 
     run(test)
