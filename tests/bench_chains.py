@@ -16,7 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 from sppr.config.chains import ports_needed  # noqa: E402
 from sppr.config.model import Chain, Config, VmVhost  # noqa: E402
-from sppr.images.build import BASE_NAME, ensure_base  # noqa: E402
+from sppr.images.base_cache import ensure_base  # noqa: E402
+from sppr.images.build import BASE_NAME  # noqa: E402
 from sppr.lab.chains.planner import chains  # noqa: E402
 from sppr.parts.part import Part  # noqa: E402
 from tests.bench_results import Results  # noqa: E402

@@ -119,13 +119,17 @@ def _as_json(entry: Any) -> dict[str, Any]:
     "--size", type=options.Mib(), default="2G", show_default=True, help="Size of the disk in the guest: 512M, 8G."
 )
 def build(conf: Path | None, output: Path | None, suite: str, size: int) -> None:
-    """Build a base image from Debian's packages: apt, sshd, a root shell on the serial console, no password."""
-    from sppr.images.build import base_name, build_base
+    """Build a base image from Debian's packages: apt, sshd, a root shell on the serial console, no password.
+
+    It is built once per machine: other folders get it from the cache. For newer packages: sppr image rm --cache.
+    """
+    from sppr.images import base_cache
+    from sppr.images.build import base_name
 
     if size < MIN_MIB:
         raise click.BadParameter(f"{size} MiB is too small: at least {MIN_MIB}", param_hint="--size")
     target = output or _folder(conf)[2] / base_name(suite)
-    build_base(target, size_mib=size, suite=suite, report=click.echo)
+    base_cache.provide(target, size_mib=size, suite=suite, report=click.echo)
     click.echo(str(target))
 
 
@@ -235,12 +239,18 @@ def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
 
 @main.command()
 @options.conf
-@click.argument("image", nargs=-1, required=True, shell_complete=_images)
-def rm(conf: Path | None, image: tuple[str, ...]) -> None:
+@click.option("--cache", is_flag=True, help="Remove the base images that are kept for all folders of this machine.")
+@click.argument("image", nargs=-1, shell_complete=_images)
+def rm(conf: Path | None, cache: bool, image: tuple[str, ...]) -> None:
     """Remove images, by file name or VM. Refused while a process uses one, or another image needs it."""
-    from sppr.images import edit
+    from sppr.images import base_cache, edit
 
-    edit.remove_images(_folder(conf)[2], image, click.echo)
+    if not cache and not image:
+        raise click.UsageError("name an image (sppr image list), or use --cache")
+    if image:
+        edit.remove_images(_folder(conf)[2], image, click.echo)
+    if cache:
+        base_cache.clear(click.echo)
 
 
 @main.command()

@@ -37,7 +37,8 @@ def main(conf: Path | None, no_image: bool) -> None:
         run(["make", "-s", "-C", tree.BUILD_DIR.parent])
     folder = images_folder(paths.folder, config.images.dir)
     if not no_image and config.images.base is None and not base_candidates(folder):
-        from sppr.images.build import BASE_NAME, ensure_base
+        from sppr.images.base_cache import ensure_base
+        from sppr.images.build import BASE_NAME
 
         click.echo(f"no base image in {folder}: building {BASE_NAME} from Debian's packages (about a minute, once)")
         ensure_base(folder / BASE_NAME, report=click.echo)

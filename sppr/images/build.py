@@ -19,6 +19,8 @@ from sppr.run import find_program, run, which
 
 #: The smallest disk, in MiB: the system and its boot partition take 400 MiB.
 MIN_MIB = 1024
+#: The default size of the disk, in MiB. The image itself takes about 180.
+SIZE_MIB = 2048
 
 
 def base_name(suite: str = SUITE) -> str:
@@ -55,7 +57,7 @@ def _silent(_: str) -> None: ...
 def build_base(
     out: Path,
     *,
-    size_mib: int = 2048,
+    size_mib: int = SIZE_MIB,
     suite: str = SUITE,
     report: Report = _silent,
     deadline: Deadline | None = None,
@@ -80,19 +82,6 @@ def build_base(
     return out
 
 
-def ensure_base(out: Path, *, report: Report = _silent) -> Path:
-    """Return ``out``. Build it if it is missing, or wait for another process that is building it."""
-    for _ in Deadline(900).ticks(0.5):
-        if out.exists():
-            return out
-        try:
-            return build_base(out, report=report)
-        except HostError as e:
-            if not isinstance(e, _BusyError) and not out.exists():
-                raise
-    raise HostError(f"{out}: another build of it did not finish within 15 minutes")
-
-
 def _check_programs() -> None:
     for program in PROGRAMS:
         find_program(program)
@@ -102,7 +91,7 @@ def _check_programs() -> None:
         )
 
 
-class _BusyError(HostError):
+class BusyError(HostError):
     """Another process is building the same image."""
 
 
@@ -118,26 +107,27 @@ def _build_folder(out: Path) -> Iterator[Path]:
     killed one, which is removed.
     """
     work = out.with_name(f".{out.name}.building")
-    _refuse_existing(out)
+    refuse_existing(out)
     work.mkdir(parents=True, exist_ok=True)
     lock = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(lock).st_nlink == 0:  # another build has just removed the folder
             raise BlockingIOError
-        _refuse_existing(out)
+        refuse_existing(out)
         _remove(list(work.iterdir()))
         try:
             yield work
         finally:
             _remove([work])
     except BlockingIOError as e:
-        raise _BusyError(f"{out}: another build of it is running", hint="wait until it finishes") from e
+        raise BusyError(f"{out}: another build of it is running", hint="wait until it finishes") from e
     finally:
         os.close(lock)
 
 
-def _refuse_existing(out: Path) -> None:
+def refuse_existing(out: Path) -> None:
+    """Raise HostError if the image exists."""
     if out.exists() or out.is_symlink():
         raise HostError(f"{out}: already exists", hint=f"rm {out}   (its overlays become unusable)")
 
@@ -155,7 +145,7 @@ def _install(image: Path, out: Path) -> None:
         try:
             os.fsync(handle)
             if path == image:
-                _refuse_existing(out)
+                refuse_existing(out)
                 image.rename(out)
                 give_to_folder_owner(out)
         finally:

@@ -3,7 +3,6 @@
 No function changes an image that is in use, or that is the backing file of others.
 """
 
-import errno
 import os
 import re
 import shutil
@@ -21,7 +20,6 @@ _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")
 #: Virtual size; a smaller disk holds no system.
 _MIN_BYTES = 1 << 20
 _VM = re.compile(r"(?:vm[-_])?([rvn]\d{1,3})")
-_CHUNK_BYTES = 16 << 20
 #: Free space that must remain on the disk.
 _MARGIN_BYTES = 64 << 20
 
@@ -70,7 +68,7 @@ def import_image(
             flatten(file)
     with qemu_img.atomic_image(target, 0o644) as temporary:
         if found.format == "qcow2" and found.is_standalone:
-            _copy(source, temporary, progress)
+            qemu_img.copy(source, temporary, progress)
         else:
             qemu_img.convert(found, temporary, progress)
     return target
@@ -102,27 +100,6 @@ def _check_space(folder: Path, found: qemu_img.ImageInfo) -> None:
     if free < needed:
         what = f"{folder}: {free >> 20} MiB are free, but {found.path.name} needs {needed >> 20} MiB"
         raise HostError(what, hint=f"df -h {folder}; sppr image list shows images that can be removed")
-
-
-def _copy(source: Path, target: Path, progress: Progress) -> None:
-    with source.open("rb") as reader, target.open("wb") as writer:
-        total, done = os.fstat(reader.fileno()).st_size, 0
-        while count := _copy_chunk(reader.fileno(), writer.fileno()):
-            done += count
-            progress(done / max(total, 1))
-
-
-def _copy_chunk(source: int, target: int) -> int:
-    """Copy up to _CHUNK_BYTES from one open file to the other, and return how many bytes were copied.
-
-    copy_file_range shares the blocks where the file system can. It refuses two different file systems (Linux 5.19).
-    """
-    try:
-        return os.copy_file_range(source, target, _CHUNK_BYTES)
-    except OSError as e:
-        if e.errno not in (errno.EXDEV, errno.EOPNOTSUPP):
-            raise
-        return os.sendfile(target, source, None, _CHUNK_BYTES)
 
 
 def reset_instances(folder: Path, words: Sequence[str], report: Callable[[str], None]) -> None:

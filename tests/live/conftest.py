@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sppr.errors import HostError
-from sppr.images.build import BASE_NAME, ensure_base
+from sppr.images.base_cache import ensure_base
+from sppr.images.build import BASE_NAME
 from tests.live.dataplane_lab import Lab, make, prepare_hugepages
 
 RUNSCRIPTS = Path(__file__).resolve().parents[2] / "runscripts"

@@ -227,6 +227,9 @@ def _check_orig(image: Path) -> None:
         names = ", ".join(entry.name for entry in overlays)
         what = f"{image}: {names} are overlays of it; booting it would damage them"
         raise HostError(what, hint="boot an instance instead: -t normal -i ID")
+    if image.stat().st_nlink > 1:
+        what = f"{image}: other folders have this file, too (a hard link), so a boot would change their image"
+        raise HostError(what, hint=f"boot a copy: cp {image} FILE, then -f FILE")
 
 
 def _check_display(vm_options: Any) -> None:

@@ -26,6 +26,8 @@ ELSEWHERE = {
     "make test": ".ci/run",
     "bin/sppsh -c vm-v11": "test_console_is_the_pane_of_the_vm",
     "DIR/bin/sppr setup": ".ci/run",
+    # It would remove the cache of this machine.
+    "sppr image rm --cache": "test_clear_removes_the_images_and_nothing_else",
 }
 #: These would occupy the terminal.
 DRY_RUN = ("runscripts/run-vm.py",)

@@ -222,6 +222,37 @@ def test_existing_image_is_not_replaced(tmp_path: Path) -> None:
     assert out.read_text() == "precious"
 
 
+def test_two_folders_wait_for_one_build(fake: Path, tmp_path: Path) -> None:
+    """Both get the image of the build that started first. A failed build leaves neither an image nor a cache entry."""
+    cache, log = tmp_path / "cache", tmp_path / "builds"
+    made = (fake / "mmdebstrap").read_text().split("\n")[1]
+    program(fake / "mmdebstrap", f"echo build >> {log}; sleep 2; {made}")
+    script = (
+        "import sys; from pathlib import Path; from sppr.images import base_cache;"
+        f"base_cache.folder = lambda: Path({str(cache)!r});"
+        "base_cache.ensure_base(Path(sys.argv[1]), report=print)"
+    )
+
+    def start(out: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", script, out], stdout=subprocess.PIPE, text=True)
+
+    outs = [tmp_path / name / BASE_NAME for name in ("one", "two")]
+    builds = [start(out) for out in outs]
+    printed = "".join(build.communicate(timeout=300)[0] for build in builds)
+    assert [build.returncode for build in builds] == [0, 0], printed
+    assert log.read_text() == "build\n"
+    assert "another process is building this image; waiting for it" in printed
+    first, second = (out.read_bytes() for out in outs)
+    assert first == second
+    (cached,) = cache.iterdir()
+    assert cached.read_bytes() == first and cached.stat().st_mode & 0o777 == 0o444
+    cached.unlink()
+    program(fake / "mmdebstrap", "exit 1")
+    failed = start(tmp_path / "three" / BASE_NAME)
+    failed.communicate(timeout=60)
+    assert failed.returncode != 0 and not list(cache.iterdir()) and not list((tmp_path / "three").glob("*"))
+
+
 def test_concurrent_builds_of_one_image_are_serialised(fake: Path, tmp_path: Path) -> None:
     out = tmp_path / BASE_NAME
     program(fake / "mmdebstrap", f"echo here > {tmp_path}/started; exec sleep 30")
