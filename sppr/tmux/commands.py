@@ -49,11 +49,13 @@ class Pane:
     ``window``: tmux id of its window (``@1``).
     ``pane``: tmux id of the pane (``%1``).
     ``pid``: process id of its first process.
+    ``window_name``: name of its window, if it was listed by ``find_session``.
     """
 
     window: str
     pane: str
     pid: int = 0
+    window_name: str = ""
 
 
 def parse_ids(line: str) -> tuple[str, str, int]:

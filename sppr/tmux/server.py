@@ -27,6 +27,7 @@ os.environ.setdefault("LIBTMUX_TMUX_FORMAT_SEPARATOR", "@|@")
 
 import libtmux
 
+from sppr.tmux import windows
 from sppr.tmux.commands import (
     IDS_FORMAT,
     Pane,
@@ -92,35 +93,42 @@ class Tmux:
         Panes are identified by their option @sppr_part, so a pane is found after it was moved. Ids are not stable:
         after a restart of the server another pane can have the same ``%id``.
         """
-        fields = "#{@sppr_run}|#{@sppr_part}|#{window_id}|#{pane_id}|#{pane_pid}|#{pane_start_command}"
-        lines = [line.split("|", 5) for line in
+        # The user may give a window a name with the separator.
+        names = ("@sppr_run", "@sppr_part", "window_id", "pane_id", "pane_pid", "s/[|]/_/:window_name")
+        fields = "|".join(f"#{{{name}}}" for name in (*names, "pane_start_command"))
+        lines = [line.split("|", len(names)) for line in
                  self._cmd("list-panes", "-s", "-t", f"={session}:", "-F", fields, check=False)]  # fmt: skip
         if not lines:
             return None
-        parts = {part_name(name, start): Pane(window, pane, int(pid)) for _, name, window, pane, pid, start in lines}
+        parts = {
+            part_name(name, start): Pane(window, pane, int(pid), window_name)
+            for _, name, window, pane, pid, window_name, start in lines
+        }
         parts.pop("", None)
-        return Session(lines[0][0], parts, {pane: int(pid) for _, _, _, pane, pid, _ in lines})
+        return Session(lines[0][0], parts, {pane: int(pid) for _, _, _, pane, pid, *_ in lines})
 
     def create_session(
-        self, session: str, windows: Sequence[WindowSpec], size: tuple[int, int], owner: str
+        self, session: str, specs: Sequence[WindowSpec], size: tuple[int, int], owner: str
     ) -> dict[str, Pane]:
         """Create a detached session with these windows, and return its panes by name. The last window has the focus.
 
-        ``size``: columns and lines until a terminal attaches. ``owner``: the id set by ``owner_id``. The first call
-        fails if an old tmux server is just exiting (after kill-server); it is then repeated once. Raise HostError if an
-        option or a hook of the user ends the session.
+        A window that holds too many panes for ``size`` continues in further windows (see ``windows.py``). ``size``:
+        columns and lines of the windows until a terminal attaches. ``owner``: the id set by ``owner_id``. The first
+        call fails if an old tmux server is just exiting (after kill-server); it is then repeated once. Raise HostError
+        if an option or a hook of the user ends the session.
         """
-        sequences = list(create_commands(session, windows, size, self.env, owner))
+        specs = windows.split_full(specs, size)
+        sequences = list(create_commands(session, specs, size, self.env, owner))
         try:
             printed = self._run_first(sequences[0])
             self._check_exit(session, printed[0])
             for sequence in sequences[1:]:
                 printed += self._cmd(*sequence)
-            self._check_hooks(session, windows)
+            self._check_hooks(session, specs)
         except LaunchError:
-            self._check_hooks(session, windows)
+            self._check_hooks(session, specs)
             raise
-        names = [pane.name for window in windows for pane in window.panes]
+        names = [pane.name for window in specs for pane in window.panes]
         return {name: Pane(*parse_ids(line)) for name, line in zip(names, printed, strict=True)}
 
     def _run_first(self, sequence: Sequence[str]) -> list[str]:
@@ -144,10 +152,10 @@ class Tmux:
         line = shlex.join(["tmux", *self._socket_options(), "set", "-s", "exit-unattached", "off"])
         raise HostError(what, hint=f"remove it from ~/.tmux.conf; for the running server: {line}")
 
-    def _check_hooks(self, session: str, windows: Sequence[WindowSpec]) -> None:
+    def _check_hooks(self, session: str, specs: Sequence[WindowSpec]) -> None:
         """Raise HostError if tmux ended the session, or a hook or alias of the user ended some of its panes."""
         existing = self.find_session(session)
-        parts = {pane.name for window in windows for pane in window.panes if pane.log}
+        parts = {pane.name for window in specs for pane in window.panes if pane.log}
         if existing is not None and parts <= set(existing.parts):
             return
         query = ["start-server", ";", "show-hooks", "-g", ";", "show-options", "-s", "command-alias"]
@@ -166,19 +174,43 @@ class Tmux:
     def _socket_options(self) -> list[str]:
         return ["-L", self.socket_name] if self.socket_name else []
 
-    def add_window(self, session: str, name: str, pane: PaneSpec, behind: str | None) -> Pane:
-        """Create a window after the window ``behind``; if that is None, before all others. The focus does not
-        change."""
-        where = ["-a", "-t", behind] if behind else ["-b", "-t", f"={session}:^"]
-        made = self._create_pane(["new-window", "-d", *where, "-n", name], pane)
+    def add_pane(
+        self, session: str, window: str, pane: PaneSpec, *, before: Sequence[Pane], after: Sequence[Pane],
+        behind: Sequence[Pane],
+    ) -> Pane:  # fmt: skip
+        """Create a pane in a window called ``window``, or in the next one if that is full. The focus does not change.
+
+        ``before``, ``after``: the existing panes of the same window, or of those that continue it, in their order. The
+        pane goes next to its neighbour before or after it, else into the last of these windows, else into a new one.
+        ``behind``: panes of the window that precedes the first of them. If there are none, the first is before all.
+        """
+        existing = windows.open_windows(self._cmd("list-windows", "-t", f"={session}", "-F", windows.SIZES_FORMAT))
+        order = {window_id: index for index, window_id in enumerate(existing)}
+        siblings = [p for p in (*before, *after) if p.window in order]
+        last = sorted(siblings, key=lambda p: order[p.window])[-1:]
+        for neighbour in (*before[-1:], *after[:1], *last):
+            if neighbour.window in existing and existing[neighbour.window].has_room():
+                return self._split(neighbour, ["-b"] if neighbour in after[:1] else [], pane)
+        own = {existing[p.window].name: p.window for p in siblings}
+        number = windows.next_number(window, own)
+        if number > 1:
+            previous = own[windows.numbered(window, number - 1)]
+        else:
+            previous = next((w for w in reversed(existing) if w in {p.window for p in behind}), "")
+        where = ["-a", "-t", previous] if previous else ["-b", "-t", f"={session}:^"]
+        made = self._create_pane(["new-window", "-d", *where, "-n", windows.numbered(window, number)], pane)
         for command in disable_rename(made.window):
             self._cmd(*command)
         return made
 
-    def add_pane(self, pane: PaneSpec, beside: str, before: bool = False) -> Pane:
-        """Create a pane in the window of the pane ``beside``, after or before that pane."""
-        made = self._create_pane(["split-window", "-d", *(["-b"] if before else []), "-t", beside], pane)
-        self._cmd("select-layout", "-t", made.window, "tiled")
+    def _split(self, neighbour: Pane, side: Sequence[str], pane: PaneSpec) -> Pane:
+        """Create a pane next to ``neighbour``. ``side``: ``-b`` for before it.
+
+        tmux cannot split a pane that the user has made small, so the window is tiled first.
+        """
+        tile = ["select-layout", "-t", neighbour.window, "tiled"]
+        made = self._create_pane([*tile, ";", "split-window", "-d", *side, "-t", neighbour.pane], pane)
+        self._cmd(*tile)
         return made
 
     def respawn(self, pane: str, spec: PaneSpec) -> Pane:
@@ -281,13 +313,14 @@ def attach_line(tmux: Tmux, session: str) -> str:
     return shlex.join(tmux.attach_argv(session))
 
 
-def terminal_size() -> tuple[int, int]:
-    """Return columns and lines of the terminal.
+def window_size() -> tuple[int, int]:
+    """Return columns and lines of a window that this terminal shows: tmux's status line is left out.
 
-    Without a terminal, return a size that has room for tiled panes; tmux would use 80x24. The minimum is 80x24.
+    Without a terminal, return a size that has room for tiled panes; tmux would use 80x24. The minimum is that of a
+    terminal of 80x24.
     """
     size = shutil.get_terminal_size((160, 48))
-    return max(size.columns, 80), max(size.lines, 24)
+    return max(size.columns, 80), max(size.lines, 24) - 1
 
 
 def _socket_folder() -> Path:

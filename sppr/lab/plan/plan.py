@@ -47,7 +47,11 @@ class Flags:
 
 @dataclass(frozen=True)
 class Window:
-    """A tmux window. ``panes``: names of parts, or of the shell of a work window."""
+    """A tmux window. ``panes``: names of parts, or of the shell of a work window.
+
+    A terminal may have too little room for all panes. The window then continues in further ones, ``sec-2`` after
+    ``sec``, which the plan does not contain (tmux/windows.py).
+    """
 
     name: str
     panes: tuple[str, ...]

@@ -61,6 +61,7 @@ class State:
     ``plan``: the plan of the session. ``boot_id``: the boot of the machine in which it runs.
     ``phase``: the phase of the bring-up or teardown.
     ``panes``: the last known window and pane, ``(@window, %pane)``, by name.
+    ``windows``: the name that the window of each pane had then; a full window continues in one with another name.
     ``ready``: seconds from the start of a part until it was ready, by name. ``ready_pid``: the pid it had then.
     ``stopping``: parts that a command is stopping.
     """
@@ -69,6 +70,7 @@ class State:
     boot_id: str
     phase: Phase = "starting"
     panes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    windows: dict[str, str] = field(default_factory=dict)
     ready: dict[str, float] = field(default_factory=dict)
     ready_pid: dict[str, int] = field(default_factory=dict)
     stopping: tuple[str, ...] = ()

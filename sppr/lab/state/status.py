@@ -110,7 +110,7 @@ def _part_status(state: State, part: Part, probe: Probe, is_stopping: bool) -> P
         id=part.id,
         state=part_state,
         pid=proc.pid if runs and proc else None,
-        window=part.window,
+        window=state.windows.get(part.name, part.window),
         window_id=window_id,
         pane=pane,
         exit=end.shown if end else None,

@@ -142,6 +142,7 @@ class BringUp:
         observed = observe.observe_session(self.state, self.tmux)
         panes = Panes(self.plan, self.tmux, self.state.panes).open(self.changes.start, observed)
         self.state.panes.update({name: (p.window, p.pane) for name, p in panes.items()})
+        self.state.windows.update({name: p.window_name for name, p in panes.items()})
         self._save("starting")
         self._step("panes")
 

@@ -15,7 +15,7 @@ from sppr.lab.state.observe import Observed
 from sppr.tmux import pane
 from sppr.tmux.commands import Pane, PaneSpec, WindowSpec
 from sppr.tmux.pane import user_shell
-from sppr.tmux.server import Tmux, terminal_size
+from sppr.tmux.server import Tmux, window_size
 
 #: Variables of which a running tmux server may have old values.
 ENVIRONMENT = (
@@ -62,22 +62,21 @@ class Panes:
             specs = [WindowSpec(w.name, tuple(map(self._spec, w.panes))) for w in windows if w.panes]
             if specs:
                 self.tmux.create_session(
-                    self.plan.session, specs, terminal_size(), self.tmux.owner_id(Path(self.plan.run))
+                    self.plan.session, specs, window_size(), self.tmux.owner_id(Path(self.plan.run))
                 )
         session = self.tmux.find_session(self.plan.session)
         return dict(session.parts) if session else {}
 
     def _add_to_session(self, names: Collection[str], panes: dict[str, Pane]) -> None:
         """Respawn the existing panes of these names. Add the missing panes in the order of the plan."""
-        previous_window: str | None = None
+        previous: list[Pane] = []
         for window in self.plan.windows:
             for index, name in enumerate(window.panes):
                 if name in names:
-                    panes[name] = self._open_pane(window, index, panes, previous_window)
-            existing = [panes[name] for name in window.panes if name in panes]
-            previous_window = existing[-1].window if existing else previous_window
+                    panes[name] = self._open_pane(window, index, panes, previous)
+            previous = [panes[name] for name in window.panes if name in panes] or previous
 
-    def _open_pane(self, window: Window, index: int, panes: dict[str, Pane], previous_window: str | None) -> Pane:
+    def _open_pane(self, window: Window, index: int, panes: dict[str, Pane], previous: list[Pane]) -> Pane:
         name = window.panes[index]
         if name in panes:
             # tmux closes a pane without a process, so start the new program before the remaining old ones are stopped.
@@ -85,14 +84,11 @@ class Panes:
             respawned = self.tmux.respawn(panes[name].pane, self._spec(name))
             stop_processes(old)
             return respawned
-        spec = self._spec(name)
         before = [panes[n] for n in window.panes[:index] if n in panes]
         after = [panes[n] for n in window.panes[index + 1 :] if n in panes]
-        if before:
-            return self.tmux.add_pane(spec, before[-1].pane)
-        if after:
-            return self.tmux.add_pane(spec, after[0].pane, before=True)
-        return self.tmux.add_window(self.plan.session, window.name, spec, previous_window)
+        return self.tmux.add_pane(
+            self.plan.session, window.name, self._spec(name), before=before, after=after, behind=previous
+        )
 
     def _spec(self, name: str) -> PaneSpec:
         folder = Path(self.plan.folder)

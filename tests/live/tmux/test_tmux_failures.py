@@ -9,45 +9,31 @@ T17  hooks and run-shell are not used; tmux expands folders (-c) and the command
 Each runs on Debian's tmux and on that of its backports. The user's ~/.tmux.conf and shell are always hostile.
 """
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import psutil
 import pytest
 
-from sppr.deadline import Deadline
 from sppr.errors import HostError
-from sppr.tmux import pane
-from sppr.tmux.commands import Pane, PaneSpec, WindowSpec
-from sppr.tmux.pane import PaneFiles
-from sppr.tmux.server import Tmux
+from sppr.tmux.commands import PaneSpec
+from sppr.tmux.windows import MIN_LINES, tiled_size
 from tests.conftest import ROOT
 from tests.live import labs
 from tests.live.dataplane_lab import wait_for
 from tests.live.lab.test_faults import fake_tree
 from tests.live.labs import Lab
 from tests.live.tmux import tmux_versions
+from tests.live.tmux.tmux_bench import Bench, exited
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
-TMUX_CONF = """\
-set -g base-index 1
-set -g pane-base-index 1
-set -g automatic-rename on
-set -g allow-rename on
-set -g renumber-windows on
-set -g default-command 'cat'
-set -g remain-on-exit off
-set -g update-environment 'NOTHING'
-"""
 #: Start-up files as seen in home directories of users, by effect.
 START_UP = {
     "flushes": f"{sys.executable} -c 'import termios; termios.tcflush(0, termios.TCIFLUSH)'\n",
@@ -61,98 +47,6 @@ START_UP = {
     "turns echo off": "stty -echo raw\n",
     "goes away": "cd /; unset HOME; umask 777; alias touch=false; touch() { false; }\n",
 }
-
-
-class Bench:
-    """A private tmux server in its own folder, with hostile files in the home directory."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.tmux = Tmux("bench", {})
-        self.count = 0
-
-    @property
-    def socket(self) -> Path:
-        return Path(os.environ["TMUX_TMPDIR"]) / f"tmux-{os.getuid()}" / "bench"
-
-    def cmd(self, *words: str) -> str:
-        return subprocess.run(["tmux", "-L", "bench", *words], capture_output=True, text=True, check=False).stdout
-
-    def part(self, *argv: str, env: Mapping[str, str] | None = None, folder: Path | None = None) -> PaneFiles:
-        """Return a part that will run ``argv``: its script and its gate."""
-        self.count += 1
-        files = PaneFiles(folder or self.folder, f"part{self.count}")
-        pane.write(files, argv, files.folder, (), env or {})
-        return files
-
-    def spec(self, files: PaneFiles) -> PaneSpec:
-        return PaneSpec(files.name, files.folder, ("/bin/sh", str(files.script)), files.log)
-
-    def window(self, name: str, *panes: PaneSpec | PaneFiles) -> WindowSpec:
-        return WindowSpec(name, tuple(p if isinstance(p, PaneSpec) else self.spec(p) for p in panes))
-
-    def make(self, session: str, *windows: WindowSpec, size: tuple[int, int] = (160, 48)) -> dict[str, Pane]:
-        return self.tmux.create_session(session, windows, size, "bench")
-
-    def build(self, session: str, *parts: PaneFiles) -> dict[str, Pane]:
-        """Make a window for each part, and open all gates."""
-        made = self.make(session, *(self.window(files.name, files) for files in parts))
-        self.open(*parts)
-        return made
-
-    def has(self, session: str) -> bool:
-        return self.tmux.find_session(session) is not None
-
-    def panes(self, session: str) -> dict[str, int]:
-        """``%id`` -> pid."""
-        found = self.tmux.find_session(session)
-        return dict(found.panes) if found else {}
-
-    def open(self, *parts: PaneFiles) -> None:
-        for files in parts:
-            pane.open_gate(files, Deadline(30))
-
-
-def exited(files: PaneFiles, status: int = 0) -> bool:
-    return bool(
-        wait_for(f"{files.name}'s exit", lambda: files.exit.exists() and files.exit.read_text(), 60) == f"{status}\n"
-    )
-
-
-@pytest.fixture(scope="module", params=["machine's", "backport's"])
-def version(request: pytest.FixtureRequest) -> Path:
-    """Return the folder of the tmux to use."""
-    return Path(shutil.which("tmux") or "").parent if request.param == "machine's" else tmux_versions.backport()
-
-
-@pytest.fixture
-def bench(version: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    # Short, because it contains a tmux socket.
-    with tempfile.TemporaryDirectory(prefix="sppr-t") as name:
-        folder = Path(name)
-        home = Path(os.environ["HOME"])
-        (home / ".tmux.conf").write_text(TMUX_CONF)
-        monkeypatch.setenv("PATH", f"{version}:{os.environ['PATH']}")
-        monkeypatch.setenv("TMUX_TMPDIR", name)
-        monkeypatch.setenv("TERM", "xterm")
-        bench = Bench(folder)
-        try:
-            yield bench
-        finally:
-            pids = [int(pid) for pid in bench.cmd("list-panes", "-a", "-F", "#{pane_pid}").split()]
-            trees = [p for pid in pids for p in _tree(pid)]
-            bench.cmd("kill-server")
-            for process in trees:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        process = psutil.Process(pid)
-        return [*process.children(recursive=True), process]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def test_versions_of_tmux_differ() -> None:
@@ -226,10 +120,15 @@ def test_t05_session_with_our_name_as_prefix_is_not_ours(bench: Bench) -> None:
 
 
 def test_t06_many_panes_fit_in_a_small_terminal(bench: Bench) -> None:
-    """32 secondaries in one window of a small terminal."""
+    """32 secondaries in a small terminal. Each window holds as many as stay usable, tiled as tmux tiles them."""
     parts = [bench.part("true") for _ in range(32)]
     made = bench.make("t06", bench.window("sec", *parts), size=(80, 24))
-    assert len({p.pane for p in made.values()}) == 32 and len({p.window for p in made.values()}) == 1
+    assert len({p.pane for p in made.values()}) == 32
+    names = bench.cmd("list-windows", "-t", "=t06", "-F", "#{window_name} #{window_panes}").splitlines()
+    assert names == ["sec 9", "sec-2 9", "sec-3 9", "sec-4 5"]
+    listed = bench.cmd("list-panes", "-t", "=t06:sec-2", "-F", "#{pane_width} #{pane_height}").splitlines()
+    sizes = [tuple(map(int, line.split())) for line in listed]
+    assert min(sizes) == tiled_size(9, (80, 24)) and min(lines for _, lines in sizes) >= MIN_LINES
     bench.open(*parts)
     assert all(exited(files) for files in parts)
 
