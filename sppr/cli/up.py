@@ -28,7 +28,8 @@ def main(
     **flags: Any,
 ) -> int:
     """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs. All windows open at once;
-    each part starts when its dependencies are ready. Windows: ctrler pri sec vm_r vm_v w0."""
+    each part starts when its dependencies are ready. Windows: ctrler pri sec vm_r vm_v w0.
+    A window without room for a further pane continues in the next: sec-2, sec-3."""
     from sppr.cli.context import gather
     from sppr.cli.inspect import show_plan
 
