@@ -181,17 +181,14 @@ class Tmux:
         """Create a pane in a window called ``window``, or in the next one if that is full. The focus does not change.
 
         ``before``, ``after``: the existing panes of the same window, or of those that continue it, in their order. The
-        pane goes next to its neighbour before or after it, else into the last of these windows, else into a new one.
+        pane goes next to its neighbour before or after it. If the windows of both are full, it gets a new window.
         ``behind``: panes of the window that precedes the first of them. If there are none, the first is before all.
         """
         existing = windows.open_windows(self._cmd("list-windows", "-t", f"={session}", "-F", windows.SIZES_FORMAT))
-        order = {window_id: index for index, window_id in enumerate(existing)}
-        siblings = [p for p in (*before, *after) if p.window in order]
-        last = sorted(siblings, key=lambda p: order[p.window])[-1:]
-        for neighbour in (*before[-1:], *after[:1], *last):
+        for neighbour in (*before[-1:], *after[:1]):
             if neighbour.window in existing and existing[neighbour.window].has_room():
-                return self._split(neighbour, ["-b"] if neighbour in after[:1] else [], pane)
-        own = {existing[p.window].name: p.window for p in siblings}
+                return self._split(neighbour, ["-b"] if neighbour in after else [], pane)
+        own = {existing[p.window].name: p.window for p in (*before, *after) if p.window in existing}
         number = windows.next_number(window, own)
         if number > 1:
             previous = own[windows.numbered(window, number - 1)]

@@ -156,6 +156,22 @@ def test_closed_windows_are_opened_where_they_were(screen: Screen) -> None:
     assert list(screen.windows()) == list(before) and screen.focus() == "w0" and screen.usable()
 
 
+def test_room_that_the_user_took_is_left_to_them(screen: Screen) -> None:
+    """A shell of the user is where sec5 was. Another pane was moved, and a window has another name."""
+    screen.bench.cmd("join-pane", "-d", "-s", screen.panes()["sec2"].pane, "-t", screen.panes()["w0"].pane)
+    screen.bench.cmd("rename-window", "-t", "=spp:=vm_r", "mine | too")
+    screen.close("sec5")
+    for _ in range(2):
+        screen.bench.cmd("split-window", "-d", "-t", screen.panes()["sec4"].pane, "sleep", "60")
+        screen.bench.cmd("select-layout", "-t", "=spp:=sec", "tiled")
+    screen.open("sec5", "vm_r44")
+    panes = screen.panes()
+    assert panes["sec5"].window_name == "sec-3" and panes["sec2"].window_name == "w0"
+    assert panes["vm_r44"].window_name == "mine _ too"
+    order = screen.bench.cmd("list-windows", "-t", "=spp", "-F", "#{window_name}").splitlines()
+    assert order == ["ctrler", "pri", "sec", "sec-2", "sec-3", "mine | too", "vm_v", "w0"] and screen.usable()
+
+
 def test_existing_panes_are_reused(screen: Screen) -> None:
     before = screen.panes()
     screen.open("sec3", "sec12")
