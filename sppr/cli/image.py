@@ -239,11 +239,12 @@ def reset(conf: Path | None, vm: tuple[str, ...]) -> None:
 
 @main.command()
 @options.conf
-@click.option("--cache", is_flag=True, help="Remove the base images that are kept for all folders of this machine.")
+@click.option("--cache", is_flag=True, help="Remove base images and saved states that are kept for this machine.")
 @click.argument("image", nargs=-1, shell_complete=_images)
 def rm(conf: Path | None, cache: bool, image: tuple[str, ...]) -> None:
     """Remove images, by file name or VM. Refused while a process uses one, or another image needs it."""
     from sppr.images import base_cache, edit
+    from sppr.qemu.warm import states
 
     if not cache and not image:
         raise click.UsageError("name an image (sppr image list), or use --cache")
@@ -251,6 +252,8 @@ def rm(conf: Path | None, cache: bool, image: tuple[str, ...]) -> None:
         edit.remove_images(_folder(conf)[2], image, click.echo)
     if cache:
         base_cache.clear(click.echo)
+        for folder in states.clear():
+            click.echo(f"removed {folder}")
 
 
 @main.command()

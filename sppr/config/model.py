@@ -128,6 +128,12 @@ class Secondary(_Section):
     restart: Restarting | None = _key(None, _RESTART)
 
 
+_START = (
+    "`warm` resumes a VM from a state that is saved once per machine, `boot` boots it, "
+    "`auto` resumes it where that is possible"
+)
+
+
 class VmSettings(_Section):
     """Settings of every VM, unless its own entry overrides them."""
 
@@ -137,6 +143,7 @@ class VmSettings(_Section):
         "auto",
         "`auto` uses KVM if the CPU has vmx or svm, /dev/kvm opens, and a boot sector ran in KVM since the host booted",
     )
+    start: Literal["auto", "warm", "boot"] = _key("auto", _START)
     network: Literal["restricted", "open"] = _key(
         "restricted",
         "what a guest reaches from its management network: `restricted`, its control connection only; "
@@ -160,6 +167,7 @@ class Vm(_Section):
     memory: Mib | None = _key(None, "as `vm.memory`, for this VM", ge=96, le=1048576)
     cores: Int | None = _key(None, "as `vm.cores`, for this VM", ge=1, le=64)
     args: tuple[str, ...] | None = _key(None, "as `vm.args`, for this VM")
+    start: Literal["auto", "warm", "boot"] | None = _key(None, "as `vm.start`, for this VM")
     restart: Restarting | None = _key(None, _RESTART)
     cpus: tuple[Annotated[Int, Field(ge=0, le=1023)], ...] | None = _key(
         None, "cores of the host, `[2, 3]`, to which all threads of its QEMU are pinned; all by default"

@@ -1,5 +1,5 @@
 """The directory with the state of all sessions: in the user's runtime directory, with mode 0700 and one folder for
-each session."""
+each session. Also the folder of what is made once per machine."""
 
 import os
 import shlex
@@ -23,6 +23,20 @@ def sessions_dir() -> Path:
         return Path("/run/sppr")
     user = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{uid}"))
     return user / "sppr" if user.is_dir() else Path(f"/tmp/sppr-{uid}")  # noqa: S108 - owner and mode are checked
+
+
+def cache_dir() -> Path:
+    """Return the folder of what is made once per machine: ``$SPPR_CACHE_DIR``; else for root /var/cache/sppr; else
+    $XDG_CACHE_HOME/sppr or ~/.cache/sppr.
+    """
+    if named := os.environ.get("SPPR_CACHE_DIR"):
+        return Path(named).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/cache/sppr")
+    from sppr.host.root.privilege import home
+
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(named if named.startswith("/") else f"{home()}/.cache") / "sppr"
 
 
 def make_private(folder: Path) -> None:

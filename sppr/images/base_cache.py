@@ -12,22 +12,15 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError
-from sppr.host.root.privilege import home
-from sppr.images import bootdisk, build, qemu_img, rootfs
+from sppr.host.run_directory import cache_dir
+from sppr.images import boot_region, bootdisk, build, qemu_img, rootfs
 
 #: ioctl of Linux that makes a file share the blocks of another one (btrfs, XFS, overlay of them).
 _FICLONE = 0x40049409
-_CODE = (Path(rootfs.__file__), Path(bootdisk.__file__))
+#: The program of the initrd counts by its source: a compiler puts the path of the folder into the program.
+_CODE = (Path(rootfs.__file__), Path(bootdisk.__file__), Path(boot_region.__file__), bootdisk.RESUME_SOURCE)
 #: Time limit in seconds of a build in another process. A build takes a minute, and several on a busy machine.
 _BUILD_SECONDS = 900.0
-
-
-def folder() -> Path:
-    """Return the folder of cached images: /var/cache/sppr of root, else $XDG_CACHE_HOME/sppr."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/sppr")
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(named if named.startswith("/") else f"{home()}/.cache") / "sppr"
 
 
 def recipe(suite: str, size_mib: int) -> str:
@@ -42,7 +35,7 @@ def recipe(suite: str, size_mib: int) -> str:
 
 def cached_path(suite: str, size_mib: int) -> Path:
     """Return the path of the cached image for a suite and a size."""
-    return folder() / f"{Path(build.base_name(suite)).stem}-{size_mib}-{recipe(suite, size_mib)}.qcow2"
+    return cache_dir() / f"{Path(build.base_name(suite)).stem}-{size_mib}-{recipe(suite, size_mib)}.qcow2"
 
 
 def ensure_base(out: Path, *, report: Callable[[str], None] = lambda _: None) -> Path:
@@ -102,7 +95,7 @@ def _build(cached: Path, size_mib: int, suite: str, report: Callable[[str], None
 
 def clear(report: Callable[[str], None]) -> None:
     """Remove all cached images that no build is writing. Lab folders keep theirs."""
-    for path in sorted(folder().glob("debian-*-sppr-*.qcow2")):
+    for path in sorted(cache_dir().glob("debian-*-sppr-*.qcow2")):
         path.unlink(missing_ok=True)
         report(f"removed {path}")
 

@@ -9,22 +9,24 @@ import lzma
 from pathlib import Path
 
 from sppr.deadline import Deadline
+from sppr.images.boot_region import BOOT_MIB, BOOT_START, MIB, ROOT_START
 from sppr.images.rootfs import APPLETS, GUEST, as_root
 from sppr.run import run
 
-MIB = 1 << 20
-#: The FAT partition starts at 1 MiB, as usual, and the root partition follows it. 32 MiB hold two kernels.
-BOOT_START, BOOT_MIB = 1, 32
-ROOT_START = BOOT_START + BOOT_MIB
+#: The program with which a guest resumes from a saved state. The data plane builds it.
+RESUME = Path(__file__).parents[1] / "dataplane/build/spp_resume"
+RESUME_SOURCE = RESUME.parents[1] / "guest/spp_resume.c"
 
-#: Modules of the initrd, in the order in which they must be loaded: disk, network, fw_cfg, power button.
+#: The module of the disk. The initrd loads it last: a guest whose state is saved must not have read its disk.
+DISK_MODULE = "drivers/block/virtio_blk"
+#: The other modules of the initrd, in the order in which they must be loaded: virtio, network, random numbers, fw_cfg,
+#: power button.
 MODULES = (
     "drivers/virtio/virtio_ring",
     "drivers/virtio/virtio",
     "drivers/virtio/virtio_pci_legacy_dev",
     "drivers/virtio/virtio_pci_modern_dev",
     "drivers/virtio/virtio_pci",
-    "drivers/block/virtio_blk",
     "net/core/failover",
     "drivers/net/net_failover",
     "drivers/net/virtio_net",
@@ -50,22 +52,22 @@ def make_disk(root: Path, work: Path, size_mib: int, deadline: Deadline) -> Path
 def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
     """Create an initrd with busybox and a few modules. Debian's initrd would take six seconds longer to boot."""
     tree, initrd = work / "initrd.d", work / "initrd"
-    for folder in ("bin", "dev", "proc", "root", "m"):
+    for folder in ("bin", "dev", "proc", "root", "sys", "m"):
         (tree / folder).mkdir(parents=True)
     (tree / "bin/busybox").write_bytes((root / "usr/bin/busybox").read_bytes())
     (tree / "init").write_bytes((GUEST / "initrd/init").read_bytes())
-    for program in (tree / "bin/busybox", tree / "init"):
+    (tree / "bin/spp_resume").write_bytes(RESUME.read_bytes())
+    for program in (tree / "bin/busybox", tree / "bin/spp_resume", tree / "init"):
         program.chmod(0o755)
     for name in APPLETS:
         (tree / "bin" / name).symlink_to("busybox")
     (kernel,) = (root / "lib/modules").iterdir()
     listed = kernel / "modules.builtin"
     builtin = listed.read_text().split() if listed.exists() else []
-    for n, module in enumerate(MODULES, 10):
-        if f"kernel/{module}.ko" in builtin:
-            continue
-        source = kernel / "kernel" / f"{module}.ko"
-        (tree / "m" / f"{n}-{source.name}").write_bytes(_module(source))
+    targets = {DISK_MODULE: "virtio_blk.ko", **{m: f"m/{n}-{Path(m).name}.ko" for n, m in enumerate(MODULES, 10)}}
+    for module, target in targets.items():
+        if f"kernel/{module}.ko" not in builtin:
+            (tree / target).write_bytes(_module(kernel / "kernel" / f"{module}.ko"))
     names = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
     argv = ["cpio", "--create", "--format=newc", "--owner=0:0", "--quiet", f"--file={initrd}"]
     run(argv, cwd=tree, stdin="\n".join(names), deadline=deadline)

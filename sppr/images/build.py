@@ -13,7 +13,7 @@ from pathlib import Path
 from sppr.deadline import Deadline
 from sppr.errors import HostError
 from sppr.host.root.privilege import give_to_folder_owner
-from sppr.images.bootdisk import make_disk
+from sppr.images.bootdisk import RESUME, make_disk
 from sppr.images.rootfs import SUITE, SUITES, as_root, make_root
 from sppr.run import find_program, run, which
 
@@ -85,6 +85,8 @@ def build_base(
 def _check_programs() -> None:
     for program in PROGRAMS:
         find_program(program)
+    if not RESUME.is_file():
+        raise HostError(f"{RESUME}: is not built, and a base image needs it", hint=f"make -C {RESUME.parents[1]}")
     if os.geteuid() != 0 and which("newuidmap") is None:
         raise HostError(
             "building an image without root needs newuidmap", hint="apt-get install uidmap, or build as root"

@@ -20,7 +20,7 @@ PACKAGES = ("busybox-static", "ca-certificates", "iproute2", "iputils-ping", "km
 
 #: The busybox applets that sppr's scripts use, in a folder that only they search: busybox starts faster than Debian's
 #: programs.
-APPLETS = ("cat", "grep", "hostname", "insmod", "ip", "mkdir", "modprobe", "mount", "mv", "rm", "sed", "sh",
+APPLETS = ("cat", "grep", "hostname", "insmod", "ip", "mkdir", "modprobe", "mount", "mv", "rm", "rmmod", "sed", "sh",
            "switch_root", "tr", "usleep")  # fmt: skip
 
 #: Programs that busybox provides. A package installed later may replace them.

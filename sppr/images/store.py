@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from sppr.errors import HostError
 from sppr.host import atomic_write
 from sppr.host.root.privilege import give_to_folder_owner
-from sppr.images import qemu_img
+from sppr.images import boot_region, qemu_img
 from sppr.images.template_note import has_spp_vm, note_path, read_note
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ class Store:
                 )
             note = note_path(template)
             new = note.with_name(f"{note.name}.{os.getpid()}.tmp")
-            new.write_text(json.dumps({**fingerprint, "spp_vm": installed}) + "\n")
+            described = {"spp_vm": installed, "boot": boot_region.digest(overlay, "qcow2")}
+            new.write_text(json.dumps({**fingerprint, **described}) + "\n")
             give_to_folder_owner(new)
             new.rename(note)
 

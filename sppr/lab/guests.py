@@ -26,7 +26,9 @@ from sppr.lab.state import state as states
 from sppr.lab.state.status import part_statuses
 from sppr.qemu import monitor
 
-_FORWARD = re.compile(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22")
+#: In the command line of QEMU. A guest that has resumed has them as the notes of file descriptors.
+_FORWARD = re.compile(r"(?:hostfwd|opaque)=tcp:127\.0\.0\.1:(\d+)-:22")
+_DISK = re.compile(r"(?:file=([^,]+),format=qcow2|fd=\d+,set=1,opaque=(/[^,]+))")
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"guest=vm-([rvno])(\d+)")
 #: Time limit in seconds until the sshd of a guest answers; interval of the attempts; time limit of one attempt.
@@ -132,7 +134,7 @@ def _started_by_hand(session: str, known: set[str]) -> Iterator[Guest]:
         if match is None or match[1] + match[2] in known or not any(f"path={qmp}" in word for word in words):
             continue
         forward = next((int(m[1]) for word in words if (m := _FORWARD.search(word))), 0)
-        file = next((m[1] for word in words if (m := re.match(r"file=([^,]+),format=qcow2", word))), "")
+        file = next((m[1] or m[2] for word in words if (m := _DISK.match(word))), "")
         vm, disk = match[1] + match[2], Path(file)
         assert qmp is not None
         host = given_name(disk) or f"vm-{vm}"

@@ -35,6 +35,7 @@ class Part:
     lab.
     ``upstream``: whether it is a program of upstream SPP.
     ``makes_sockets``: whether the VM listens on its ``sockets``, and its server connects to them.
+    ``start``: of a VM: ``auto`` (resume from a saved state, or boot), ``warm`` (resume) or ``boot``.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Part:
     control: str = ""
     upstream: bool = False
     makes_sockets: bool = False
+    start: Literal["auto", "warm", "boot"] = "boot"
 
     @property
     def restart(self) -> Restart | None:

@@ -6,7 +6,10 @@ from typing import Literal
 
 from sppr import units
 from sppr.images.store import Kind
-from sppr.qemu import devices
+from sppr.qemu import devices, pluggable
+from sppr.qemu.warm import machine as warm
+from sppr.qemu.warm.machine import Handover
+from sppr.qemu.warm.states import Guest
 from sppr.run import which
 
 #: ``orig``: an image that is booted as it is, and belongs to no VM of the lab.
@@ -87,28 +90,72 @@ class Machine:
         return [f"{self.vhost_mac(n)} 192.168.{100 + n}.{self.id}/24" for n in range(len(self.sockets))]
 
     def argv(self) -> list[str]:
-        """Return the QEMU command line."""
-        newer = self.confinement.qemu_9_2
+        """Return the QEMU command line of a VM that boots."""
         made: list[devices.Device] = [
-            devices.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic),
-            replace(self.confinement, spawn=devices.starts_programs(self.extra)),
+            self._machine(),
+            self._confinement(),
             devices.Disk(self.disk, self.disk_format),
             devices.Console(self.console),
             devices.Monitor(self.qmp),
+            *self._pluggable(),
+            *self._identity(),
+            devices.Extra(self.extra),
         ]
+        return devices.argv(self._program(), made)
+
+    def obstacle(self) -> str:
+        """Return why the VM cannot resume from a saved state; "" if it can."""
+        if self.extra:
+            return "vm.args is set"
+        return "its screen is in a window" if self.graphic else ""
+
+    def guest(self, boot: str) -> Guest:
+        """Return what its saved state depends on. ``boot``: the digest of the boot partition of its image."""
+        return Guest(self._program(), self.memory, self.cores, self.accel, boot)
+
+    def resume_argv(self, handover: Handover, backing: Path) -> list[str]:
+        """Return the QEMU command line of a VM that resumes. Its ``plugs`` are added before it runs.
+
+        ``backing``: the qcow2 image below its disk.
+        """
+        machine = replace(self._machine(), memory_file=handover.memory_file)
+        host = [word for device in self._pluggable() for word in device.host()]
+        rest = devices.argv("", [self._confinement(), devices.Monitor(self.qmp), *self._identity()])[1:]
+        drive = handover.drive(self.disk_format, backing, (str(self.disk), pluggable.ssh_forward(self.ssh_port)))
+        words = warm.argv(machine, drive, devices.Console(self.console), handover.resume, handover.control)
+        return [self._program(), *words, *rest, *host, "-incoming", "defer"]
+
+    def plugs(self) -> list[pluggable.Netdev | pluggable.Frontend]:
+        """Return the devices that are plugged into a VM that resumes."""
+        return [plug for device in self._pluggable() for plug in device.plugs()]
+
+    def _program(self) -> str:
+        return which(devices.QEMU) or devices.QEMU
+
+    def _machine(self) -> devices.Machine:
+        return devices.Machine(self.hostname, self.memory, self.cores, self.accel, self.graphic)
+
+    def _confinement(self) -> devices.Confinement:
+        return replace(self.confinement, spawn=devices.starts_programs(self.extra))
+
+    def _identity(self) -> list[devices.FwCfg]:
+        return [devices.FwCfg(name, value) for name, value in self.identity()]
+
+    def _pluggable(self) -> list[pluggable.Pluggable]:
+        newer = self.confinement.qemu_9_2
+        made: list[pluggable.Pluggable] = [pluggable.RandomNumbers()]
         made += [
-            devices.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n, None if n else self.controller, newer)
+            pluggable.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n, None if n else self.controller, newer)
             for n in range(self.nics)
         ]
         if self.outside_fd is not None:
-            made.append(devices.OutsideNic(self.outside_mac, self.outside_fd))
+            made.append(pluggable.OutsideNic(self.outside_mac, self.outside_fd))
         made += [
-            devices.VhostUserNic(n, s, self.vhost_mac(n), self.accel, self.makes_sockets, newer)
+            pluggable.VhostUserNic(n, s, self.vhost_mac(n), self.accel, self.makes_sockets, newer)
             for n, s in enumerate(self.sockets)
         ]
-        made += [devices.IvshmemPlain(n, path) for n, path in enumerate(self.regions)]
-        made += [devices.FwCfg(name, value) for name, value in self.identity()]
-        return devices.argv(which(devices.QEMU) or devices.QEMU, [*made, devices.Extra(self.extra)])
+        made += [pluggable.IvshmemPlain(n, path) for n, path in enumerate(self.regions)]
+        return made
 
     def identity(self) -> list[tuple[str, str | Path]]:
         """Return the fw_cfg files below opt/sppr/, which the guest reads at boot: name and content, or path."""
@@ -123,7 +170,7 @@ class Machine:
             values.append(("reserved", ",".join(reserved)))
         if self.controller is not None and self.nics:
             address, port = self.controller
-            values.append(("controller", f"{devices.GUEST_CONTROLLER}:{port}"))
+            values.append(("controller", f"{pluggable.GUEST_CONTROLLER}:{port}"))
             if isinstance(address, Path):
                 values.append(("hello", "1"))
         if self.sockets:

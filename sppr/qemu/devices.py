@@ -35,6 +35,8 @@ class Machine:
     ``cores``: number of virtual CPUs.
     ``accel``: ``kvm`` or ``tcg``.
     ``graphic``: whether QEMU opens a window with a VGA display.
+    ``memory_file``: a file with the memory of a saved state, to be used instead of a memfd. ``shared``: whether the
+        guest writes to that file; otherwise its writes stay in QEMU.
     """
 
     name: str
@@ -42,10 +44,17 @@ class Machine:
     cores: int
     accel: Accel
     graphic: bool = False
+    memory_file: Path | None = None
+    shared: bool = True
 
     def argv(self) -> list[str]:
         """Return the QEMU arguments."""
         accel = opts("tcg", thread="multi", tb_size=64) if self.accel == "tcg" else "kvm"
+        size = f"{self.memory}M"
+        if self.memory_file is None:
+            memory = opts("memory-backend-memfd", id="mem", size=size, share=True)
+        else:
+            memory = opts("memory-backend-file", id="mem", size=size, mem_path=self.memory_file, share=self.shared)
         return [
             "-name", opts(guest=self.name),
             "-nodefaults",
@@ -56,10 +65,8 @@ class Machine:
             "-cpu", "host" if self.accel == "kvm" else "max",
             "-smp", str(self.cores),
             "-m", f"{self.memory}M",
-            "-object", opts("memory-backend-memfd", id="mem", size=f"{self.memory}M", share=True),
+            "-object", memory,
             "-machine", opts("pc", memory_backend="mem"),
-            "-object", opts("rng-random", id="rng", filename="/dev/urandom"),
-            "-device", opts("virtio-rng-pci", rng="rng"),
         ]  # fmt: skip
 
 
@@ -109,10 +116,6 @@ def has_seccomp(program: str | None) -> bool:
 def is_9_2(program: str | None) -> bool:
     """Return whether this is QEMU 9.2 or later. It has ``reconnect-ms`` of a socket, and QEMU 11 has only that."""
     return _contains(program, b"reconnect-ms")
-
-
-def _reconnect(qemu_9_2: bool) -> dict[str, int]:
-    return {"reconnect_ms": 1000} if qemu_9_2 else {"reconnect": 1}
 
 
 def _contains(program: str | None, text: bytes) -> bool:
@@ -194,121 +197,6 @@ class Monitor:
         return [
             "-chardev", opts("socket", id="qmp", path=self.socket, server=True, wait=False),
             "-mon", opts(chardev="qmp", mode="control"),
-        ]  # fmt: skip
-
-
-#: Address of the controller in the guest: QEMU's user network forwards it to ManagementNic.controller.
-GUEST_CONTROLLER = "10.0.2.100"
-
-
-@dataclass(frozen=True)
-class ManagementNic:
-    """A NIC in QEMU's user network, which needs no root: 10.0.2.15 in the guest.
-
-    ``ssh_port``: port on the host's loopback that QEMU forwards to the ssh server of the guest; 0 for none.
-    ``controller``: the controller's unix socket for VMs (or the address of one of SPP's own controllers), and a port.
-        QEMU forwards GUEST_CONTROLLER, at that port, to it.
-
-    ``restrict=on`` keeps the guest from every other machine and from the host. Without it, QEMU's user network connects
-    10.0.2.2 to every service on the host's loopback.
-    """
-
-    mac: str
-    ssh_port: int
-    index: int = 0
-    controller: tuple[Path | str, int] | None = None
-    qemu_9_2: bool = False
-
-    def argv(self) -> list[str]:
-        """Return the QEMU arguments."""
-        name = f"mgmt{self.index or ''}"
-        hostfwd = f"tcp:127.0.0.1:{self.ssh_port}-:22" if self.ssh_port else None
-        guestfwd, words = None, []
-        if self.controller is not None:
-            target, port = self.controller
-            address = {"path": target} if isinstance(target, Path) else {"host": target, "port": port}
-            words = ["-chardev", opts("socket", id="control", **_reconnect(self.qemu_9_2), **address)]
-            guestfwd = f"tcp:{GUEST_CONTROLLER}:{port}-chardev:control"
-        return [
-            *words,
-            "-netdev", opts("user", id=name, ipv6=False, restrict=True, hostfwd=hostfwd, guestfwd=guestfwd),
-            "-device", opts("virtio-net-pci", netdev=name, mac=self.mac, romfile="", vectors=0),
-        ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class OutsideNic:
-    """A NIC that reaches other machines through passt (``qemu/passt.py``).
-
-    ``fd``: a socket that is connected to passt.
-
-    The guest cannot reach the host's loopback. QEMU's own user network has no option for that.
-    """
-
-    mac: str
-    fd: int
-
-    def argv(self) -> list[str]:
-        """Return the QEMU arguments."""
-        return [
-            "-netdev", f"stream,id=outside,server=off,addr.type=fd,addr.str={self.fd}",
-            "-device", opts("virtio-net-pci", netdev="outside", mac=self.mac, romfile="", vectors=0),
-        ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class VhostUserNic:
-    """A virtio NIC behind a vhost-user socket. The guest's memory must be shared.
-
-    ``makes_socket``: QEMU creates the socket, and starts without waiting for the other side (SPP's ``--vhost-client``)
-    to connect. Otherwise the other side must listen before QEMU starts.
-
-    ``reconnect=1``: the guest's link is back 1-2 s after a restart of the process on the other side. ``vectors=0``
-    under TCG: QEMU 7.2 with TCG, vhost-user and MSI-X dies of SIGSEGV as soon as the guest's driver starts the device.
-    """
-
-    index: int
-    socket: Path
-    mac: str
-    accel: Accel
-    makes_socket: bool = False
-    qemu_9_2: bool = False
-
-    def argv(self) -> list[str]:
-        """Return the QEMU arguments."""
-        n = self.index
-        vectors = 0 if self.accel == "tcg" else None
-        if self.makes_socket:
-            chardev = opts("socket", id=f"chr{n}", path=self.socket, server=True, wait=False)
-        else:
-            chardev = opts("socket", id=f"chr{n}", path=self.socket, **_reconnect(self.qemu_9_2))
-        return [
-            "-chardev", chardev,
-            "-netdev", opts("vhost-user", id=f"net{n}", chardev=f"chr{n}"),
-            "-device", opts("virtio-net-pci", netdev=f"net{n}", mac=self.mac, romfile="", vectors=vectors),
-        ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class IvshmemPlain:
-    """Memory that the guest shares with the host's data plane; it shares nothing else. spp_vm shows it as
-    ``ring:<index>``.
-
-    ``path``: the file behind the memory. It must exist in its full size: QEMU refuses a shorter file, and creates a
-        missing one with a mode of its own.
-    ``size``: in MiB. QEMU aborts unless it is a power of two.
-    """
-
-    index: int
-    path: Path
-    size: int = 4
-
-    def argv(self) -> list[str]:
-        """Return the QEMU arguments."""
-        n = self.index
-        return [
-            "-object", opts("memory-backend-file", id=f"iv{n}", size=f"{self.size}M", mem_path=self.path, share=True),
-            "-device", opts("ivshmem-plain", memdev=f"iv{n}"),
         ]  # fmt: skip
 
 

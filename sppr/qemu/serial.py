@@ -89,6 +89,10 @@ class Serial:
         except NotReady:
             raise LoginRequired("its console asks for a login") from None
 
+    def wait_text(self, text: str, deadline: Deadline) -> None:
+        """Wait until the console prints ``text``. Raise LaunchError or NotReady, as ``wait_shell`` does."""
+        self._expect([re.compile(re.escape(text).encode())], repr(text), deadline)
+
     def run(self, command: str, deadline: Deadline) -> str:
         """Run a command and return its output. Raise LaunchError if its status is not 0."""
         # The shell may echo the command, so the command must not contain the text to wait for.

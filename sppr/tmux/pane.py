@@ -23,6 +23,8 @@ from sppr.wait import END_OF_OUTPUT, RESTART_PENDING, RESTARTS_EXHAUSTED
 EXIT_VARIABLE = "SPPR_EXIT_FILE"
 #: Set for a runscript that the pane restarted by policy, so nobody typed the command.
 POLICY_VARIABLE = "SPPR_BY_POLICY"
+#: Set for a runscript that the script of the pane runs, and not for one that the user types in the shell after it.
+SCRIPT_VARIABLE = "SPPR_BY_SCRIPT"
 _EXIT_LINE = f"printf '\\n[%s exited with status %s{END_OF_OUTPUT}\\n' {{name}} {{status}}"
 # journal EVENT KEY NUMBER: append an event to the journal of the lab (lab/state/journal.py).
 _JOURNAL = """[ -d {folder} ] && printf '{{"time":%s,"event":"part.%s","part":"{part}","%s":%s}}\\n' \
@@ -57,12 +59,16 @@ case $status in 130|141) by_signal=yes;; *) by_signal=; [ ! -s {report} ] || by_
 ended=$status
 [ "$status" -le 128 ] || [ -n "$by_signal" ] || ended=$((status - 256))
 stty sane 2>/dev/null
+if [ -e {resuming} ] && [ ! -e {stopped} ]; then
+case "$interrupted$ended" in yes*|0|129|130|143) ;; *) rm -f {record}; continue;; esac
+fi
+rm -f {resuming}
 printf '%s\\n' "$ended" >{exit}.new && mv {exit}.new {exit}
 journal exited status "$ended"
 {after_run}
 done
 {exit_line}
-unset {policy}
+unset {policy} {script_variable}
 {{ cat ~/.bash_history 2>/dev/null; printf '%s\\n' {command_text}; }} >{history}
 exec {shell}
 """
@@ -171,6 +177,11 @@ class PaneFiles:
         return self.folder / f"{self.name}.exit"
 
     @property
+    def resuming(self) -> Path:
+        """Exists while a VM resumes from a saved state. If QEMU exits meanwhile, the script runs it again to boot."""
+        return self.folder / f"{self.name}.resuming"
+
+    @property
     def report(self) -> Path:
         """The line that the pane's shell printed about the last run if a signal ended it, else empty."""
         return self.folder / f"{self.name}.report"
@@ -216,11 +227,12 @@ def write(
 ) -> None:
     """Write the script of the pane and the start-up file of its shell, and create its start gate."""
     command = shlex.join(argv)
-    words = {name: shlex.quote(str(getattr(files, name))) for name in ("exit", "record", "report", "gate", "history")}
+    names = ("exit", "record", "report", "gate", "history", "resuming", "stopped")
+    words = {name: shlex.quote(str(getattr(files, name))) for name in names}
     words["journal"] = _JOURNAL.format(folder=shlex.quote(str(files.folder)), part=files.name)
     words["exit_line"] = _EXIT_LINE.format(name=shlex.quote(files.name), status='"$status"')
     words["zsh_exit_line"] = _EXIT_LINE.format(name=shlex.quote(files.name), status='"$last"')
-    variables = {**env, EXIT_VARIABLE: str(files.exit)}
+    variables = {**env, EXIT_VARIABLE: str(files.exit), SCRIPT_VARIABLE: "yes"}
     text = _SCRIPT.format(
         **words,
         name=shlex.quote(files.name),
@@ -232,10 +244,11 @@ def write(
         shell=_shell(files, command, words),
         after_run=_after_run(files, restart),
         policy=POLICY_VARIABLE,
+        script_variable=SCRIPT_VARIABLE,
     )
     # These files may remain from an earlier run. From now on they must describe the next run only.
-    for old in (files.gate, files.exit, files.record, files.stopped, files.supervised, files.restarts):
-        old.unlink(missing_ok=True)
+    for name in ("gate", "exit", "record", "stopped", "supervised", "restarts", "resuming"):
+        getattr(files, name).unlink(missing_ok=True)
     files.log.touch()
     rotation.writer_path(files.log).write_text(rotation.writer_command(files.log) + "\n")
     os.mkfifo(files.gate, 0o600)

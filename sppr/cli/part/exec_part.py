@@ -1,7 +1,7 @@
 """Start and end of a runscript. The runscript execs its program, so the process of the pane is the part."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,19 @@ def check_may_start(name: str, run: Path, dry_run: bool, conf: Path | None = Non
 
 
 def exec_part(
-    name: str, argv: Sequence[str], run: Path, dry_run: bool, as_root: bool = False, more: Sequence[str] = ()
+    name: str,
+    argv: Sequence[str],
+    run: Path,
+    dry_run: bool,
+    as_root: bool = False,
+    more: Sequence[str] = (),
+    instead: Callable[[], Sequence[str]] | None = None,
 ) -> None:
     """Record this process as the part ``name`` of the session in ``run``, and exec ``argv``. ``dry_run``: print it.
 
     ``as_root``: use sudo if the user is not root. Then the process of the part is sudo, which passes on the keys of the
-    terminal, and exits as the program does. ``more``: arguments of this run only, which are not recorded.
+    terminal, and exits as the program does. ``more``: arguments of this run only, which are not recorded. ``instead``:
+    called right before the exec; returns another command line with the same effect.
     """
     program, argv = argv, [*argv, *more]
     if as_root:
@@ -60,6 +67,8 @@ def exec_part(
     if as_root and not privilege.is_root():
         click.echo(f"$ {pasteable(argv)}")
     state.record_start(run, name, program)
+    if instead is not None:
+        argv = instead()
     try:
         os.execv(argv[0], list(argv))  # noqa: S606 - argv only
     except OSError as e:

@@ -1,7 +1,7 @@
 """runscripts/run-vm.py: run a VM of the lab, or any image, with its serial console in this terminal."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def main(
         paths, vm_options = _with_image(paths, vm_options, kind, image)
     shares = _shares(ids, numbers)
     found = machine.read_facts(config.vm.accel)
-    parts = [vms.single_vm(config, found, paths, kind, i, n, vm_options) for i, n in zip(ids, shares, strict=True)]
+    planned = [vms.single_vm(config, found, paths, kind, i, n, vm_options) for i, n in zip(ids, shares, strict=True)]
+    parts = [part for part, _ in planned]
     if dry_run:
         for part in parts:
             exec_part(part.name, part.program, paths.run, dry_run=True)
@@ -88,7 +89,9 @@ def main(
         from sppr.qemu import passt
 
         passt.pass_to_qemu(passt.start())
-    exec_part(parts[0].name, program, paths.run, dry_run, more=artifacts.ivshmem_arguments(parts[0], paths.run))
+    resumed = _resumed(*planned[0], paths, kind)
+    more = artifacts.ivshmem_arguments(parts[0], paths.run)
+    exec_part(parts[0].name, program, paths.run, dry_run, more=more, instead=resumed)
 
 
 def _checked(kind: str, ids: tuple[int, ...] | None, image: Path | None, words: dict[str, Any]) -> tuple[int, ...]:
@@ -211,6 +214,36 @@ def _make_disk(config: Any, paths: Any, kind: Any, vm_id: int) -> None:
     store.check_usable(kind, vm_id)
     filler = provision.provisioner(config, paths.folder)
     create_images([Image(kind, vm_id)], store, lambda line: click.echo(line, err=True), filler)
+
+
+def _resumed(part: Any, machine: Any, paths: Any, kind: Any) -> Callable[[], Sequence[str]] | None:
+    """Return what makes this process a VM that resumes, or None if it boots."""
+    from sppr.errors import SpprError
+    from sppr.images import qemu_img
+    from sppr.lab.up import warm
+    from sppr.qemu.warm import resume
+    from sppr.tmux.pane import SCRIPT_VARIABLE, PaneFiles
+
+    resuming = PaneFiles(paths.run, part.name).resuming if SCRIPT_VARIABLE in os.environ else None
+    try:
+        if resuming is not None and resuming.exists():
+            resuming.unlink()
+            raise warm.Boots("it could not resume from its saved state")
+        ready = resume.prepare(warm.find(machine, paths.store, kind, part.start), machine.disk)
+    except warm.Boots as e:
+        if e.what:
+            if part.start == "warm":
+                raise SpprError(
+                    f"{part.name}: start: warm, but {e.what}", hint=e.hint or "sppr up saves a state"
+                ) from e
+            click.echo(f"boots, because {e.what}" + (f": {e.hint}" if e.hint else ""))
+        return None
+
+    def become() -> Sequence[str]:
+        ready.start_helper(machine.plugs(), resuming)
+        return tuple(machine.resume_argv(ready.handover, qemu_img.info(machine.disk).backing_path))
+
+    return become
 
 
 def _check_orig(image: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from sppr.config.chains import default_numbers, ports_needed, servers_by_via
 from sppr.config.model import Config, Vm, VmRing, VmVhost
@@ -55,6 +56,8 @@ class VmPlanner:
         self.ports_of_chains, self.servers_by_via = ports_needed(config), servers_by_via(config)
         nfvs = [s for s in config.secondaries[: flags.nof_sec] if s.type == "nfv"]
         self.nfv_ids = [s.id for s in nfvs]
+        #: The machines of the VMs that were planned, by name.
+        self.machines: dict[str, Machine] = {}
         self.vhost_clients = [f"nfv:{s.id}" for s in nfvs if s.vhost_client]
 
     def all(self) -> list[Part]:
@@ -87,6 +90,7 @@ class VmPlanner:
         server = self._server(kind, vm, index, numbers) if numbers else ""
         machine = self._machine(kind, vm, name, sockets, regions)
         machine = replace(machine, makes_sockets=machine.makes_sockets or server in self.vhost_clients)
+        self.machines[name] = machine
         command = [*self.paths.runscript("run-vm.py"), "-t", kind, "-i", str(vm.id)]
         if numbers and tuple(numbers) != default_numbers(vm.id, 1):
             command += ["-d", ",".join(map(str, numbers))]
@@ -110,7 +114,16 @@ class VmPlanner:
             cpus=vm.cpus or (),
             makes_sockets=machine.makes_sockets,
             kind="ivshmem" if patched else "",
+            start="boot" if patched or not vm.id else self._start(name, vm, machine),
         )
+
+    def _start(self, name: str, vm: Vm, machine: Machine) -> Literal["auto", "warm", "boot"]:
+        """Return how a VM starts. Raise ConfigError if it has to resume, but cannot."""
+        start = vm.start or self.config.vm.start
+        obstacle = machine.obstacle()
+        if obstacle and start == "warm":
+            raise ConfigError(f"{name}: start: warm, but {obstacle}", hint="set start: auto, and it boots")
+        return "boot" if obstacle else start
 
     def _patched_argv(self, machine: Machine) -> list[str]:
         """Return the command line of a ring VM of SPP 16.07, without its device for shared memory.
@@ -219,19 +232,27 @@ def single_vm(
     vm_id: int,
     numbers: Sequence[int] | None,
     options: VmOptions = VmOptions(),
-) -> Part:
-    """Return the part of one VM that is started by hand (runscripts/run-vm.py).
+) -> tuple[Part, Machine]:
+    """Return the part and the machine of one VM that is started by hand (runscripts/run-vm.py).
 
     Raise ConfigError if conf.yml has no such ring or vhost VM. A normal VM does not need to be in conf.yml.
     """
     section: Sequence[Vm] = config.vms_ring if kind == "ring" else config.vms_vhost
     planner = VmPlanner(config, Flags(nof_sec=len(config.secondaries)), facts, paths, options)
     if vm_id == 0 or kind == "orig":
-        return planner.vm(kind, TEMPLATE)
-    if kind == "normal":
-        return planner.vm(kind, Vm(id=vm_id))
+        part = planner.vm(kind, TEMPLATE)
+    elif kind == "normal":
+        part = planner.vm(kind, Vm(id=vm_id))
+    else:
+        part = _of_section(planner, section, kind, vm_id, numbers, paths.conf)
+    return part, planner.machines[part.name]
+
+
+def _of_section(
+    planner: VmPlanner, section: Sequence[Vm], kind: AnyKind, vm_id: int, numbers: Sequence[int] | None, conf: Path
+) -> Part:
     for index, vm in enumerate(section):
         if vm.id == vm_id:
             return planner.vm(kind, vm, index, numbers)
     listed = ", ".join(str(vm.id) for vm in section) or "none"
-    raise ConfigError(f"vms_{kind}: no VM {vm_id} in {paths.conf}", hint=f"its ids are {listed}")
+    raise ConfigError(f"vms_{kind}: no VM {vm_id} in {conf}", hint=f"its ids are {listed}")

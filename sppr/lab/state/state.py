@@ -222,13 +222,15 @@ def program(files: PaneFiles) -> tuple[str, ...]:
 
 
 def last_exit(files: PaneFiles) -> Exit | None:
-    """Return how the last run of the part ended. None: it runs, or was never started."""
+    """Return how the last run of the part ended. None: it runs, was never started, or is about to run again because it
+    could not resume."""
     try:
         return Exit(int(files.exit.read_text()))
     except (OSError, ValueError):
         pass
     proc = process(files)
-    return Exit(None) if proc is not None and not proc.alive() else None
+    ended = proc is not None and not proc.alive() and not files.resuming.exists()
+    return Exit(None) if ended else None
 
 
 def restarts(files: PaneFiles) -> int:

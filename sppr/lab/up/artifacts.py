@@ -17,6 +17,7 @@ from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Image, Plan, images
 from sppr.lab.plan.vms import accel
 from sppr.lab.state import state as states
+from sppr.lab.up import warm
 from sppr.lab.up.provision import Provisioner
 from sppr.parts.part import Part
 from sppr.run import run
@@ -39,6 +40,7 @@ def prepare(plan: Plan, start: Collection[str], paths: LabPaths, machine: Facts,
         write_ssh_config(plan, paths.public_key)
         filler = Provisioner(accel(plan.accel, machine), steps=paths.steps, folder=paths.folder)
         create_images(images(parts), paths.store, note, filler)
+        warm.ensure([part for part in parts if part.is_vm], paths.store, filler.confinement, note)
 
 
 def remove_stale_socket(path: Path) -> None:

@@ -9,7 +9,7 @@ import psutil
 from sppr.deadline import Deadline
 from sppr.host.process import processes
 from sppr.host.root import privilege
-from sppr.host.run_directory import sessions_dir
+from sppr.host.run_directory import cache_dir, sessions_dir
 from sppr.lab.plan.plan import Plan, Window
 from sppr.lab.state.observe import Observed
 from sppr.tmux import pane
@@ -41,7 +41,12 @@ class Panes:
     def __init__(self, plan: Plan, tmux: Tmux, known: Collection[str] = ()) -> None:
         self.plan, self.tmux, self.known = plan, tmux, known
         inherited = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        self.tmux.env = {**inherited, "HOME": privilege.home(), "SPPR_RUN_DIR": str(sessions_dir())}
+        self.tmux.env = {
+            **inherited,
+            "HOME": privilege.home(),
+            "SPPR_RUN_DIR": str(sessions_dir()),
+            "SPPR_CACHE_DIR": str(cache_dir()),
+        }
 
     def missing_shells(self, observed: Observed) -> list[str]:
         """Return the work windows to open."""

@@ -22,7 +22,7 @@ from sppr.host.root import vm_user
 from sppr.images import cloud_init
 from sppr.images.rootfs import GUEST
 from sppr.lab.plan.vms import accel
-from sppr.qemu import devices, passt
+from sppr.qemu import devices, passt, pluggable
 from sppr.qemu.serial import LoginRequired, Serial
 from sppr.run import find_program, which
 from sppr.spp.tree import BUILD_DIR
@@ -164,6 +164,7 @@ class Provisioner:
         """
         made: list[devices.Device] = [
             devices.Machine("sppr-template", MEMORY, 1, self.accel),
+            pluggable.RandomNumbers(),
             self.confinement,
             devices.Disk(overlay, report_full=True),
             devices.Files(files),
@@ -171,7 +172,7 @@ class Provisioner:
             devices.Terminal(),
         ]
         if network is not None:
-            made += [devices.OutsideNic(_MAC, network), devices.FwCfg("outside", _MAC)]
+            made += [pluggable.OutsideNic(_MAC, network), devices.FwCfg("outside", _MAC)]
         return devices.argv(find_program(devices.QEMU), made)
 
     def bundle(self, target: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,15 +15,21 @@ from sppr.errors import ConfigError, HostError
 from sppr.host.facts import Facts, Interface
 from sppr.images.store import Store
 from sppr.lab.paths import LabPaths
-from sppr.lab.plan import requirements
+from sppr.lab.plan import requirements, vms
 from sppr.lab.plan.plan import Flags, Plan
 from sppr.lab.plan.planner import make
-from sppr.lab.plan.vms import single_vm
 from sppr.lab.state import state
 from sppr.lab.up import preflight
+from sppr.parts.part import Part
 from tests.conftest import ROOT, Golden
 
 MACHINE = Facts(cpus=(0, 1))
+
+
+def single_vm(*args: Any) -> Part:
+    return vms.single_vm(*args)[0]
+
+
 DATA = ROOT / "tests/golden/data"
 
 

@@ -15,7 +15,7 @@ from sppr.lab.paths import LabPaths
 from sppr.lab.plan import vms
 from sppr.lab.plan.plan import Flags, Image, Plan, wiring_file
 from sppr.lab.plan.planner import make
-from tests.unit.lab.test_plan import MACHINE, paths
+from tests.unit.lab.test_plan import MACHINE, paths, single_vm
 
 LAB = """
 secondaries: [{id: 1, coremask: 0x0C}, {id: 2, coremask: 0x30}]
@@ -137,15 +137,15 @@ def test_ssh_ports_and_open_networks() -> None:
 def test_options_of_a_vm_by_hand() -> None:
     config = config_of("vm: {args: [-s]}\nvms_vhost: [{id: 11}, {id: 12, args: [-S]}]")
     options = vms.VmOptions(graphic=True, makes_sockets=True)
-    part = vms.single_vm(config, MACHINE, paths(), "vhost", 11, None, options)
+    part = single_vm(config, MACHINE, paths(), "vhost", 11, None, options)
     text = " ".join(part.program)
     assert part.makes_sockets and "server=on" in text and text.endswith(" -s") and "-display none" not in text
-    assert vms.single_vm(config, MACHINE, paths(), "vhost", 12, None).program[-1] == "-S"
+    assert single_vm(config, MACHINE, paths(), "vhost", 12, None).program[-1] == "-S"
     assert part.console == str(paths().run / "vm_v11.console") and part.kind == ""
-    bare = vms.single_vm(config, MACHINE, paths(), "orig", 0, None, vms.VmOptions(image=(Path("/x.img"), "raw")))
+    bare = single_vm(config, MACHINE, paths(), "orig", 0, None, vms.VmOptions(image=(Path("/x.img"), "raw")))
     assert bare.ports == () and bare.template == "" and "format=raw" in " ".join(bare.program)
     none = replace(paths(), store=None)
-    assert vms.single_vm(config, MACHINE, none, "vhost", 11, None).disk == "(no base image)"
+    assert single_vm(config, MACHINE, none, "vhost", 11, None).disk == "(no base image)"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sppr.lab.plan import controllers, vms
 from sppr.lab.plan.plan import Flags
 from sppr.spp.releases import Version
 from tests.fakes import tree as fake_tree
+from tests.unit.lab.test_plan import single_vm
 
 LAB = """\
 secondaries: [%s]
@@ -156,14 +157,14 @@ def test_single_vms(tmp_path: Path) -> None:
     config, paths = lab(tmp_path, "19.11")
     facts = Facts(cpus=(0, 1))
     image = vms.VmOptions(nics=2, image=(tmp_path / "other.img", "raw"))
-    part = vms.single_vm(config, facts, paths, "orig", 3, None, image)
+    part = single_vm(config, facts, paths, "orig", 3, None, image)
     assert part.disk == str(tmp_path / "other.img") and part.id == 0 and part.template == ""
     with pytest.raises(ConfigError) as caught:
-        vms.single_vm(config.model_copy(update={"vms_vhost": ()}), facts, paths, "vhost", 11, None)
+        single_vm(config.model_copy(update={"vms_vhost": ()}), facts, paths, "vhost", 11, None)
     assert caught.value.what == f"vms_vhost: no VM 11 in {paths.conf}" and caught.value.hint == "its ids are none"
     text = b"secondaries: [{id: 1, coremask: 0xC}, {id: 2, coremask: 0x30}]\nvms_vhost: [{id: 11}, {id: 12}]"
     two = load.parse(text, "c")
-    assert vms.single_vm(two, facts, replace(paths, tree=None), "vhost", 12, None).server == "nfv:2"
+    assert single_vm(two, facts, replace(paths, tree=None), "vhost", 12, None).server == "nfv:2"
 
 
 def test_parts_of_upstream_controllers(tmp_path: Path) -> None:

@@ -8,14 +8,12 @@ from sppr.qemu import console
 from sppr.qemu.devices import (
     Confinement,
     Extra,
-    IvshmemPlain,
-    ManagementNic,
-    VhostUserNic,
     has_seccomp,
     is_9_2,
     opts,
     starts_programs,
 )
+from sppr.qemu.pluggable import IvshmemPlain, ManagementNic, VhostUserNic
 
 
 def test_commas_are_doubled_and_booleans_are_on_or_off() -> None:
@@ -94,5 +92,5 @@ def test_kernel_panic_is_recognised() -> None:
 def test_ivshmem_device_is_a_shared_file_of_4_mib() -> None:
     assert IvshmemPlain(1, Path("/tmp/a,b/ivshmem7")).argv() == [
         "-object", "memory-backend-file,id=iv1,size=4M,mem-path=/tmp/a,,b/ivshmem7,share=on",
-        "-device", "ivshmem-plain,memdev=iv1",
+        "-device", "ivshmem-plain,id=ivshmem1,memdev=iv1",
     ]  # fmt: skip

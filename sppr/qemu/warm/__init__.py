@@ -1,0 +1,1 @@
+"""Resume VMs from a saved state instead of booting them."""
