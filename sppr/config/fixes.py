@@ -30,6 +30,7 @@ def of_value(path: KeyPath, given: object) -> str:
         "rest_host": "write an address such as 127.0.0.1",
         "allow": "write networks such as [192.168.1.0/24]",
         "network": "use one of: restricted, open",
+        "bridge": "write the name of a bridge, such as br0",
         "vdevs": VDEV,
         "match": MATCH,
         "address": "write it as 10.20.0.1/24",
@@ -119,6 +120,8 @@ def of_pattern(path: KeyPath) -> str:
         return "write it as 02:00:00:00:00:21"
     if path[-1] == "base":
         return "write a file name only; the folder goes to images.dir"
+    if path[-1] == "bridge":
+        return "write the name of a bridge, such as br0: letters, digits, -, _ and ., 15 at most"
     if path[-1] in ("file_prefix", "target", "netns"):
         return "use letters, digits, - and _ only"
     return "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"

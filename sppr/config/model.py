@@ -16,6 +16,7 @@ from sppr.config.values import (
     Id,
     ImpairValue,
     Int,
+    InterfaceName,
     Mask,
     Mib,
     Name,
@@ -148,6 +149,11 @@ class VmSettings(_Section):
         "restricted",
         "what a guest reaches from its management network: `restricted`, its control connection only; "
         "`open`, other machines too, but no address of the host",
+    )
+    bridge: InterfaceName | None = _key(
+        None,
+        "an existing Linux bridge, such as `br0`, to which each VM gets a NIC; it replaces `ssh_port` and `network`. "
+        "The lab must run as root, and never creates or changes the bridge ([guide.md](guide.md#put-vms-on-a-bridge))",
     )
     args: tuple[str, ...] = _key((), "more QEMU arguments; they come last and may not repeat ours")
     ssh_port: Annotated[Int, Field(ge=0, le=65000)] = _key(

@@ -196,7 +196,7 @@ def _taps(config: Config, _: LineOf) -> Iterator[Problem]:
 
 def _ssh_ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
     base = config.vm.ssh_port
-    if not base:
+    if not base or config.vm.bridge is not None:
         return
     for vm in (*config.vms_ring, *config.vms_vhost):
         for key in ("pri_port", "sec_port", "rest_port"):
@@ -209,6 +209,21 @@ def _ssh_ports(config: Config, line_of: LineOf) -> Iterator[Problem]:
                 )
                 fix = "use another base, such as 30000" if written else "use another port, or set vm.ssh_port: 30000"
                 yield Problem(path, text, fix)
+
+
+def _bridge(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """Refuse what a bridge replaces: a forwarded port for ssh, and the network to other machines."""
+    vm, there = config.vm, ("vm", "bridge")
+    if vm.bridge is None:
+        return
+    where = f"VMs on bridge {vm.bridge}{at_line(line_of(there))}"
+    if vm.ssh_port and line_of(("vm", "ssh_port")) is not None:
+        fix = "leave it out: ssh reaches a VM at its address on the bridge; sppsh -l shows it"
+        yield Problem(("vm", "ssh_port"), f"{where} have no forwarded port", fix, others=frozenset({there}))
+    if vm.network == "open":
+        fix = "leave it out, or leave vm.bridge out"
+        what = f"{where} reach other machines through the bridge only"
+        yield Problem(("vm", "network"), what, fix, others=frozenset({there}))
 
 
 def _steps(config: Config, _: LineOf) -> Iterator[Problem]:
@@ -255,6 +270,7 @@ RULES = (
     _vdevs,
     _taps,
     _ssh_ports,
+    _bridge,
     _steps,
     _upstream,
     *chains.RULES,

@@ -94,6 +94,8 @@ Network = Annotated[str, AfterValidator(network)]
 Vdev = Annotated[str, AfterValidator(no_comma_words)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 FilePrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
+#: The name of a network interface. The kernel permits other characters, too.
+InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$")]
 NetnsName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$")]
 #: A value of an impairment: ``20ms``, ``0.5%``, ``gemodel 1% 10%``. ``sppr.impairment`` checks it.
 ImpairValue = Annotated[str, Field(pattern=r"^[0-9a-z.%, ]{1,100}$")]

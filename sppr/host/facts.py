@@ -11,6 +11,7 @@ from pathlib import Path
 from sppr.host import dpdk_runtime
 from sppr.host.dpdk_runtime import Runtime
 from sppr.host.network import nics
+from sppr.host.network.bridge import Bridge, bridges
 from sppr.host.network.nics import Nic
 from sppr.host.process import memory, sockets
 from sppr.host.process.memory import HugeFile, Hugepages, Mount, Node
@@ -63,6 +64,7 @@ class Facts:
     ``kvm_boots``: whether a guest booted with KVM; None if it was not tested.
     ``aslr``: kernel.randomize_va_space.
     ``memlock``: limit of locked memory in bytes; None for no limit.
+    ``machine_id``: the id of this installation, in /etc/machine-id.
     ``unix_bound``: paths of unix sockets in any state and network namespace.
     """
 
@@ -89,8 +91,9 @@ class Facts:
     aslr: int = 0
     selinux: bool = False
     interfaces: tuple[Interface, ...] = ()
-    bridges: tuple[str, ...] = ()
+    bridges: tuple[Bridge, ...] = ()
     bridge_acl: tuple[str, ...] | None = None
+    machine_id: str = ""
     root: str = field(default="/", compare=False)
 
     def kvm_usable(self) -> bool:
@@ -144,8 +147,9 @@ def read(root: Path = Path("/"), mappers: bool = True) -> Facts:
         aslr=int(_text(root / "proc/sys/kernel/randomize_va_space").strip() or 0),
         selinux=_text(root / "sys/fs/selinux/enforce").strip() == "1",
         interfaces=interfaces(root, mappers),
-        bridges=tuple(sorted(p.parent.name for p in (root / "sys/class/net").glob("*/bridge"))),
+        bridges=bridges(root),
         bridge_acl=_bridge_acl(root / "etc/qemu/bridge.conf"),
+        machine_id=_text(root / "etc/machine-id").strip(),
         root=str(root),
     )
 

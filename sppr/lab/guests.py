@@ -17,6 +17,7 @@ import psutil
 from sppr.deadline import Deadline
 from sppr.errors import ConfigError, HostError, SpprError
 from sppr.host import atomic_write
+from sppr.host.network import bridge
 from sppr.host.process import pids
 from sppr.host.process.pids import Proc
 from sppr.host.root import vm_user
@@ -29,8 +30,11 @@ from sppr.qemu import monitor
 #: In the command line of QEMU. A guest that has resumed has them as the notes of file descriptors.
 _FORWARD = re.compile(r"(?:hostfwd|opaque)=tcp:127\.0\.0\.1:(\d+)-:22")
 _DISK = re.compile(r"(?:file=([^,]+),format=qcow2|fd=\d+,set=1,opaque=(/[^,]+))")
+_BRIDGE_MAC = re.compile(r"name=opt/sppr/bridge,string=([0-9a-f:]{17})$")
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"guest=vm-([rvno])(\d+)")
+#: The port of the ssh server of a guest on a bridge.
+SSH_PORT = 22
 #: Time limit in seconds until the sshd of a guest answers; interval of the attempts; time limit of one attempt.
 SSHD_SECONDS, SSHD_INTERVAL, SSHD_BANNER = 30.0, 0.2, 5.0
 
@@ -46,7 +50,8 @@ class Guest:
     ``id``, ``vm``: id and kind of the VM, such as 11 and ``v11``.
     ``host``: its host name, as assigned by sppr or by the user.
     ``state``: the state in ``sppr status``; ``running`` if it was started by hand.
-    ``port``: the port of its ssh on the loopback address of the host; 0: none.
+    ``port``: the port of its ssh on the loopback address of the host, or at its ``link_local`` address; 0: none.
+    ``link_local``: the IPv6 address of a guest on a bridge, with the bridge: ``fe80::1%br0``.
     ``disk``, ``qmp``: its disk image and its QMP socket.
     ``proc``: its QEMU process; None: it does not run. ``pane``: the tmux pane with its console.
     """
@@ -60,11 +65,19 @@ class Guest:
     qmp: Path
     proc: Proc | None = None
     pane: str | None = None
+    link_local: str = ""
 
     @property
     def address(self) -> str:
         """Return the address of its ssh, or ``-``."""
+        if self.link_local:
+            return self.link_local
         return f"127.0.0.1:{self.port}" if self.port else "-"
+
+    @property
+    def ssh_host(self) -> str:
+        """Return the host part of the address of its ssh."""
+        return self.link_local or "127.0.0.1"
 
     @property
     def key(self) -> Path:
@@ -88,7 +101,7 @@ class Guest:
         return [
             "ssh", "-i", str(self.key), "-o", "IdentitiesOnly=yes", "-p", str(self.port),
             *(word for option in fixed for word in ("-o", option)), *options,
-            "-l", user, "--", "127.0.0.1",
+            "-l", user, "--", self.ssh_host,
         ]  # fmt: skip
 
 
@@ -107,7 +120,9 @@ def guests(session: str) -> list[Guest]:
         proc = states.process(part.files(state.folder)) if row.pid else None
         disk = Path(part.disk)
         host = given_name(disk) or f"vm-{vm}"
-        found.append(Guest(part.id or 0, vm, host, row.state, part.ssh_port, disk, Path(part.qmp), proc, row.pane))
+        port = SSH_PORT if part.ssh_address else part.ssh_port
+        address = part.ssh_address
+        found.append(Guest(part.id or 0, vm, host, row.state, port, disk, Path(part.qmp), proc, row.pane, address))
     known = {guest.vm for guest in found if guest.proc}
     others = list(_started_by_hand(session, known))
     found = [guest for guest in found if guest.vm not in {other.vm for other in others}] + others
@@ -135,10 +150,14 @@ def _started_by_hand(session: str, known: set[str]) -> Iterator[Guest]:
             continue
         forward = next((int(m[1]) for word in words if (m := _FORWARD.search(word))), 0)
         file = next((m[1] or m[2] for word in words if (m := _DISK.match(word))), "")
+        mac = next((m[1] for word in words if (m := _BRIDGE_MAC.search(word))), "")
         vm, disk = match[1] + match[2], Path(file)
         assert qmp is not None
         host = given_name(disk) or f"vm-{vm}"
-        yield Guest(int(match[2]), vm, host, "running", forward, disk, qmp, pids.current(process.pid))
+        name = bridge.bridge_of(bridge.tap_name(run, vm)) if mac else ""
+        address = bridge.Tap(name, "", mac).address if name else ""
+        port, proc = SSH_PORT if address else forward, pids.current(process.pid)
+        yield Guest(int(match[2]), vm, host, "running", port, disk, qmp, proc, link_local=address)
 
 
 def select(found: Sequence[Guest], word: str) -> list[Guest]:
@@ -216,14 +235,14 @@ def wait_sshd(guest: Guest, deadline: Deadline) -> None:
     A VM counts as ready when its spp_vm is connected, which is before its sshd listens. QEMU accepts a connection to
     the forwarded port even then, and closes it, so that ssh fails with "Connection closed by remote host".
     """
-    if guest.port and not deadline.poll(lambda: _has_banner(guest.port), SSHD_INTERVAL):
+    if guest.port and not deadline.poll(lambda: _has_banner(guest), SSHD_INTERVAL):
         what = f"{guest.host}: its sshd did not answer within {deadline.seconds:.0f} s"
         raise NoGuest(what, hint=f"open its console: sppsh -c {guest.id}   (the only access without sshd)")
 
 
-def _has_banner(port: int) -> bool:
+def _has_banner(guest: Guest) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), SSHD_BANNER) as sock:
+        with socket.create_connection((guest.ssh_host, guest.port), SSHD_BANNER) as sock:
             return sock.recv(4) == b"SSH-"
     except OSError:
         return False

@@ -26,6 +26,8 @@ class Part:
     ``disk``, ``template``: the disk image of a VM, and its backing file.
     ``qmp``, ``console``: the QMP socket and the console log of a VM. SPP's CLI has a ``console``, too.
     ``ssh_port``: the TCP port of the host that is forwarded to the ssh server of a VM; 0: none.
+    ``bridge``, ``tap``, ``ssh_address``: the bridge of a VM on a bridge (``vm.bridge``), its tap there, and its IPv6
+    link-local address, at which the host reaches its ssh server.
     ``cpus``: the CPUs of the host to which a VM is pinned.
     ``restarts``: the maximal number of consecutive automatic restarts after failures; 0: no restart.
     ``restart_delay``: seconds before the first of them.
@@ -54,6 +56,9 @@ class Part:
     qmp: str = ""
     console: str = ""
     ssh_port: int = 0
+    bridge: str = ""
+    tap: str = ""
+    ssh_address: str = ""
     cpus: tuple[int, ...] = ()
     restarts: int = 0
     restart_delay: float = 1.0

@@ -38,6 +38,8 @@ class Machine:
     ``controller``: how the guest's SPP process reaches the controller. First our controller's unix socket for guests,
     or the address of an upstream controller, to which QEMU connects; then the port that the guest connects to.
     ``outside_fd``: file descriptor of the socket to passt, through which the guest reaches other machines.
+    ``bridge_fd``, ``bridge_mac``: file descriptor of the tap on a bridge of the host, and the MAC address of the NIC
+    there. The first management NIC then has the connection to the controller only, and no ssh port.
     ``confinement``: the user and the sandbox of QEMU.
     ``authorized_keys``: the file with the ssh keys that the guest accepts.
     ``extra``: further QEMU options.
@@ -59,6 +61,8 @@ class Machine:
     regions: tuple[Path, ...] = ()
     controller: tuple[Path | str, int] | None = None
     outside_fd: int | None = None
+    bridge_fd: int | None = None
+    bridge_mac: str = ""
     confinement: devices.Confinement = devices.UNCONFINED
     authorized_keys: Path | None = None
     extra: tuple[str, ...] = ()
@@ -150,6 +154,8 @@ class Machine:
         ]
         if self.outside_fd is not None:
             made.append(pluggable.OutsideNic(self.outside_mac, self.outside_fd))
+        if self.bridge_fd is not None:
+            made.append(pluggable.BridgeNic(self.bridge_mac, self.bridge_fd))
         made += [
             pluggable.VhostUserNic(n, s, self.vhost_mac(n), self.accel, self.makes_sockets, newer)
             for n, s in enumerate(self.sockets)
@@ -166,6 +172,9 @@ class Machine:
         if self.outside_fd is not None:
             values.append(("outside", self.outside_mac))
             reserved.append(self.outside_mac)
+        if self.bridge_fd is not None:
+            values.append(("bridge", self.bridge_mac))
+            reserved.append(self.bridge_mac)
         if reserved:
             values.append(("reserved", ",".join(reserved)))
         if self.controller is not None and self.nics:

@@ -20,7 +20,8 @@ class Netdev:
     """A network backend: an argument of QEMU, or the QMP command netdev_add.
 
     ``forwards``: ``hostfwd`` and ``guestfwd`` of a ``user`` network. In QMP they are lists of structs.
-    ``fd``: file descriptor of the connected socket of a ``stream``. In QMP it is named ``id``, and must have been sent.
+    ``fd``: file descriptor of the connected socket of a ``stream``, or of a ``tap``. In QMP it is named ``id``, and
+    must have been sent.
     """
 
     type: str
@@ -31,14 +32,16 @@ class Netdev:
 
     def argv(self) -> list[str]:
         """Return the QEMU arguments."""
-        address = {} if self.fd is None else {"addr.type": "fd", "addr.str": str(self.fd)}
-        return ["-netdev", opts(self.type, id=self.id, **self.values, **self.forwards, **address)]
+        given: dict[str, str] = {}
+        if self.fd is not None:
+            given = {"fd": str(self.fd)} if self.type == "tap" else {"addr.type": "fd", "addr.str": str(self.fd)}
+        return ["-netdev", opts(self.type, id=self.id, **self.values, **self.forwards, **given)]
 
     def command(self) -> Command:
         """Return the QMP command."""
         given: dict[str, Any] = {**self.values, **{key: [{"str": word}] for key, word in self.forwards.items()}}
         if self.fd is not None:
-            given["addr"] = {"type": "fd", "str": self.id}
+            given |= {"fd": self.id} if self.type == "tap" else {"addr": {"type": "fd", "str": self.id}}
         return "netdev_add", {"type": self.type, "id": self.id, **given}
 
 
@@ -166,6 +169,25 @@ class OutsideNic(Pluggable):
     def plugs(self) -> Sequence[Netdev | Frontend]:
         """Return the socket and the device in the guest."""
         return [Netdev("stream", "outside", {"server": False}, fd=self.fd), _nic("outside", self.mac)]
+
+
+@dataclass(frozen=True)
+class BridgeNic(Pluggable):
+    """A NIC on a bridge of the host (``host/network/bridge.py``).
+
+    ``fd``: a tap that belongs to the bridge. It vanishes when QEMU exits.
+    """
+
+    mac: str
+    fd: int
+
+    def host(self) -> list[str]:
+        """Return no QEMU arguments: the tap is the backend."""
+        return []
+
+    def plugs(self) -> Sequence[Netdev | Frontend]:
+        """Return the tap and the device in the guest."""
+        return [Netdev("tap", "bridge", fd=self.fd), _nic("bridge", self.mac)]
 
 
 @dataclass(frozen=True)

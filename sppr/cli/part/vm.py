@@ -56,6 +56,7 @@ def main(
     Inside tmux, several ids may be given: each VM except the first gets a window of its own.
     """
     from sppr.cli.context import load_paths
+    from sppr.host.network import bridge
     from sppr.lab import machine
     from sppr.lab.plan import vms
     from sppr.lab.up import artifacts
@@ -81,6 +82,8 @@ def main(
     check_may_start(vm_name(kind, ids[0]), paths.run, dry_run, None if session else paths.conf)
     if len(ids) > 1:
         _open_windows(ids, shares)
+    if parts[0].bridge:
+        bridge.require(parts[0].bridge)
     _make_ready(parts[0], config, paths, kind, ids[0], vm_options)
     program = parts[0].program
     if parts[0].console.endswith(".console"):  # otherwise the console is the log of the pane
@@ -89,6 +92,9 @@ def main(
         from sppr.qemu import passt
 
         passt.pass_to_qemu(passt.start())
+    if parts[0].bridge:
+        tap = bridge.Tap(parts[0].bridge, parts[0].tap, planned[0][1].bridge_mac)
+        bridge.pass_to_qemu(bridge.open_tap(tap))
     resumed = _resumed(*planned[0], paths, kind)
     more = artifacts.ivshmem_arguments(parts[0], paths.run)
     exec_part(parts[0].name, program, paths.run, dry_run, more=more, instead=resumed)

@@ -66,6 +66,7 @@ class Process:
     ``depends_on``: parts that must be ready before it.
     ``sockets``: paths of its vhost ports.
     ``upstream``: whether it is a program of an upstream SPP tree, whose worker lcores poll all the time.
+    ``bridge``: the bridge of a VM (``vm.bridge``).
     """
 
     name: str
@@ -74,6 +75,7 @@ class Process:
     depends_on: tuple[str, ...] = ()
     sockets: tuple[str, ...] = ()
     upstream: bool = False
+    bridge: str = ""
 
     @property
     def is_vm(self) -> bool:
@@ -139,6 +141,7 @@ class Requirements:
     ``partial_images``: incomplete images of killed runs.
     ``disk_folder``: folder of the images.
     ``disk_mib``: MiB needed and free in that folder.
+    ``bridge_place``: place of ``vm.bridge`` in conf.yml, in front of a finding.
     ``vm_user_problem``: why QEMU must run as root in a lab of root.
     """
 
@@ -174,6 +177,7 @@ class Requirements:
     disk_mib: tuple[int, int] = (0, 0)
     tmux_version: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    bridge_place: str = "vm.bridge: "
     vm_user_problem: str = ""
 
     @property

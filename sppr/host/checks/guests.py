@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sppr.host.checks.check import Check, Finding, NotChecked, Requirements, listed, no_images, options, remove_files
 from sppr.host.facts import Facts
+from sppr.host.network import bridge as bridges
 
 _SLOW = "guests run on TCG, about 10 times slower"
 
@@ -74,12 +75,19 @@ def _bridge(facts: Facts, required: Requirements) -> Iterator[Finding]:
             if given.get("", "") != "bridge":
                 continue
             bridge = given.get("br", "br0")
-            if bridge not in facts.bridges:
+            if bridge not in [one.name for one in facts.bridges]:
                 what = f"{vm.name}: there is no bridge {bridge}"
                 yield Finding("net-bridge", "error", what, f"ip link add {bridge} type bridge; ip link set {bridge} up")
             if not {bridge, "all"} & set(facts.bridge_acl or ()):
                 what = f"{vm.name}: /etc/qemu/bridge.conf does not allow {bridge}"
                 yield Finding("net-bridge", "error", what, f"echo allow {bridge} >> /etc/qemu/bridge.conf")
+
+
+def _vm_bridge(facts: Facts, required: Requirements) -> Iterator[Finding]:
+    interfaces = [interface.name for interface in facts.interfaces]
+    for bridge in dict.fromkeys(vm.bridge for vm in required.vms if vm.bridge):
+        if wrong := bridges.problem(bridge, facts.bridges, interfaces, required.is_root):
+            yield Finding("vm-bridge", "error", f"{required.bridge_place}{wrong[0]}", wrong[1])
 
 
 def _ports(facts: Facts, required: Requirements) -> Iterator[Finding]:
@@ -147,6 +155,11 @@ def _bridge_ok(_: Facts, required: Requirements) -> str:
     given = [options(v) for vm in required.vms for v in (*vm.values("-netdev"), *vm.values("-nic"))]
     bridges = dict.fromkeys(nic.get("br", "br0") for nic in given if nic.get("") == "bridge")
     return f"bridges that {listed((vm.name for vm in required.vms), 'none')} use: {listed(bridges, 'none')}"
+
+
+def _vm_bridge_ok(_: Facts, required: Requirements) -> str:
+    vms = [f"{vm.name} on {vm.bridge}" for vm in required.vms if vm.bridge]
+    return f"VMs on a bridge of this machine: {listed(vms, 'none')}"
 
 
 def _ports_ok(facts: Facts, required: Requirements) -> str:
@@ -221,6 +234,14 @@ CHECKS = (
         _bridge_ok,
         (r"failed to parse default acl file", r"bridge helper failed"),
         inspect=_bridge,
+    ),
+    Check(
+        "vm-bridge",
+        "VMs cannot use the bridge that vm.bridge names",
+        "make the bridge: ip link add NAME type bridge; ip link set NAME up; run the lab as root",
+        _vm_bridge_ok,
+        (r"sppr-[rvn]\d+-[0-9a-f]{5} could not be added to bridge",),
+        inspect=_vm_bridge,
     ),
     Check(
         "net-port",

@@ -136,11 +136,15 @@ class Plan:
         return images(self.parts)
 
     @property
-    def ssh(self) -> dict[str, int]:
-        """Return the ssh port of each VM on the loopback address, by its host name."""
+    def ssh(self) -> dict[str, tuple[str, int]]:
+        """Return address and port of the ssh server of each VM, by the host name of the VM."""
         from sppr.parts.vm import hostname  # this import is slow: it includes everything about QEMU command lines
 
-        return {hostname(image_kind(part), part.id or 0): part.ssh_port for part in self.parts if part.ssh_port}
+        reachable = [part for part in self.parts if part.ssh_port or part.ssh_address]
+        return {
+            hostname(image_kind(part), part.id or 0): (part.ssh_address or "127.0.0.1", part.ssh_port or 22)
+            for part in reachable
+        }
 
     def with_wiring(self, wiring: Wiring) -> "Plan":
         """Return the plan with this wiring of its chains. Its former patches that ``wiring`` lacks become retired."""

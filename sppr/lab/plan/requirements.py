@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sppr.config.load import where
 from sppr.errors import HostError, SpprError
 from sppr.host import checks
 from sppr.host.process import open_files, processes
@@ -19,7 +20,7 @@ from sppr.lab import sudoers
 from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Image, Plan, images
 from sppr.lab.state import state as states
-from sppr.parts.part import serving_part
+from sppr.parts.part import Part, serving_part
 from sppr.qemu.devices import QEMU
 from sppr.run import PACKAGES, run, which
 from sppr.tmux.pane import PaneFiles
@@ -76,7 +77,7 @@ def lab_requirements(
         file_prefix=plan.file_prefix,
         accel=plan.accel if needed else "tcg",
         processes=tuple(
-            checks.Process(p.name, p.role, p.program, p.depends_on, p.sockets, p.upstream) for p in plan.parts
+            checks.Process(p.name, p.role, p.program, p.depends_on, p.sockets, p.upstream, p.bridge) for p in plan.parts
         ),
         builds=_linked_dpdk(plan),
         running=dict(living),
@@ -87,8 +88,14 @@ def lab_requirements(
         partial_images=_partial_images(store) if store else (),
         disk_folder=str(store.folder) if store else "",
         disk_mib=_disk_space(needed, store) if store else (0, 0),
+        bridge_place=_place_of_bridge(parts, paths.conf),
         vm_user_problem="" if paths.vm_user else vm_user.problem(paths.run, folder) or _spp_tree_problem(paths),
     )
+
+
+def _place_of_bridge(parts: Sequence[Part], conf: Path) -> str:
+    """Return the place of vm.bridge in conf.yml, to be put in front of a message about it."""
+    return (where(conf, ("vm", "bridge")) if any(part.bridge for part in parts) else "") or "vm.bridge: "
 
 
 def _spp_tree_problem(paths: LabPaths) -> str:

@@ -9,6 +9,7 @@ from sppr.config.chains import default_numbers, ports_needed, servers_by_via
 from sppr.config.model import Config, Vm, VmRing, VmVhost
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
+from sppr.host.network import bridge
 from sppr.images.store import Kind
 from sppr.lab.paths import LabPaths
 from sppr.lab.plan.plan import Flags, guests_socket
@@ -52,6 +53,7 @@ class VmPlanner:
         self, config: Config, flags: Flags, facts: Facts, paths: LabPaths, options: VmOptions = VmOptions()
     ) -> None:
         self.config, self.flags, self.paths, self.options = config, flags, paths, options
+        self.machine_id = facts.machine_id
         self.accel: Accel = accel(config.vm.accel, facts)
         self.ports_of_chains, self.servers_by_via = ports_needed(config), servers_by_via(config)
         nfvs = [s for s in config.secondaries[: flags.nof_sec] if s.type == "nfv"]
@@ -88,7 +90,11 @@ class VmPlanner:
         sockets = [names.vhost_socket(sock_dir, n) for n in numbers] if kind == "vhost" else []
         regions = [names.ivshmem_region(sock_dir, n) for n in numbers] if kind == "ring" else []
         server = self._server(kind, vm, index, numbers) if numbers else ""
-        machine = self._machine(kind, vm, name, sockets, regions)
+        tap = self._tap(kind, vm)
+        if tap is not None and patched:
+            what = f"{name}: vm.bridge: {tap.bridge}, but the patched QEMU of SPP 16.07 has ring VMs without a bridge"
+            raise ConfigError(what, hint="leave vm.bridge out, or start no ring VM: -nr 0")
+        machine = self._machine(kind, vm, name, sockets, regions, tap)
         machine = replace(machine, makes_sockets=machine.makes_sockets or server in self.vhost_clients)
         self.machines[name] = machine
         command = [*self.paths.runscript("run-vm.py"), "-t", kind, "-i", str(vm.id)]
@@ -111,11 +117,21 @@ class VmPlanner:
             qmp=str(machine.qmp),
             console=str(self.paths.run / f"{name}.log" if patched else machine.console),
             ssh_port=machine.ssh_port,
+            bridge=tap.bridge if tap else "",
+            tap=tap.name if tap else "",
+            ssh_address=tap.address if tap else "",
             cpus=vm.cpus or (),
             makes_sockets=machine.makes_sockets,
             kind="ivshmem" if patched else "",
             start="boot" if patched or not vm.id else self._start(name, vm, machine),
         )
+
+    def _tap(self, kind: AnyKind, vm: Vm) -> bridge.Tap | None:
+        """Return the tap of a VM on the bridge of conf.yml. Templates are not on it, nor VMs without management NIC."""
+        name = self.config.vm.bridge
+        if name is None or not vm.id or not self.options.nics:
+            return None
+        return bridge.tap_of(name, self.machine_id, self.paths.run, f"{kind[0]}{vm.id}")
 
     def _start(self, name: str, vm: Vm, machine: Machine) -> Literal["auto", "warm", "boot"]:
         """Return how a VM starts. Raise ConfigError if it has to resume, but cannot."""
@@ -143,7 +159,15 @@ class VmPlanner:
             return ()
         return (serving_part(server),) if kind == "vhost" and server else ("pri",)
 
-    def _machine(self, kind: AnyKind, vm: Vm, name: str, sockets: Sequence[Path], regions: Sequence[Path]) -> Machine:
+    def _machine(
+        self,
+        kind: AnyKind,
+        vm: Vm,
+        name: str,
+        sockets: Sequence[Path],
+        regions: Sequence[Path],
+        tap: bridge.Tap | None,
+    ) -> Machine:
         settings, store = self.config.vm, self.paths.store
         disk, disk_format = Path("(no base image)"), "qcow2"
         if kind == "orig":
@@ -160,11 +184,13 @@ class VmPlanner:
             accel=self.accel,
             qmp=self.paths.run / f"{name}.qmp",
             console=self.paths.run / f"{name}.console",
-            ssh_port=self._ssh_port(kind, vm.id),
+            ssh_port=0 if tap else self._ssh_port(kind, vm.id),
             sockets=tuple(sockets),
             regions=tuple(regions),
             controller=self._controller() if vm.id and self.paths.version.accepts_guests else None,
             outside_fd=OUTSIDE_FD if settings.network == "open" and vm.id else None,
+            bridge_fd=bridge.TAP_FD if tap else None,
+            bridge_mac=tap.mac if tap else "",
             authorized_keys=self.paths.public_key,
             extra=settings.args if vm.args is None else vm.args,
             disk_format=disk_format,

@@ -64,7 +64,12 @@ def write_ssh_config(plan: Plan, public_key: Path) -> None:
 
     Host keys are not stored, because a recreated VM has a new host key on the same port of the loopback address.
     """
-    hosts = [f"Host {name}\n    Port {port}\n" for name, port in plan.ssh.items()]
+    # ssh expands % in HostName: %% is the one between a link-local address and its bridge.
+    hosts = [
+        f"Host {name}\n    Port {port}\n"
+        + (f"    HostName {address.replace('%', '%%')}\n" if address != "127.0.0.1" else "")
+        for name, (address, port) in plan.ssh.items()
+    ]
     common = (
         f"    HostName 127.0.0.1\n    User root\n    IdentityFile {public_key.with_suffix('')}\n"
         "    IdentitiesOnly yes\n    StrictHostKeyChecking no\n    UserKnownHostsFile /dev/null\n    LogLevel ERROR\n"

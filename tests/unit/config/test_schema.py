@@ -33,7 +33,7 @@ NOT_FOUND = {
     "real-vf-ports", "real-pcap-of-a-tap", "real-vm-behind-vf", "rest-port-taken", "ring-named-twice-in-one",
     "ring-numbers-twice", "ring-unknown-secondary", "rings-empty", "same-ports", "secondary-of-a-vm-that-is-a-vm",
     "ssh-port-meets-controller", "ssh-port-written-meets-controller", "vhost-of-another-by-default", "vhost-twice",
-    "vhosts-empty", "vm-unknown-secondary",
+    "vhosts-empty", "vm-bridge-with-forwards", "vm-unknown-secondary",
     # numbers that YAML reads as integers, and the loader refuses as written
     "id-fraction", "id-octal", "id-octal-look", "id-plus", "port-float", "port-hex",
     # calculations with a text

@@ -9,6 +9,7 @@ import pytest
 
 from sppr.host.checks import REGISTRY, Disk, Finding, NotChecked, Process, Requirements, check
 from sppr.host.facts import Facts, HugeFile, Hugepages, Interface, Mount, Nic, Node, Runtime
+from sppr.host.network.bridge import Bridge
 from sppr.lab import doctor
 from tests.conftest import Golden
 
@@ -76,6 +77,9 @@ def upstream(number: int) -> Process:
 
 def with_vm(*words: str, **more: Any) -> Requirements:
     return replace(NEEDS, processes=(PRIMARY, SECONDARY, replace(VM, argv=("qemu", *words), **more)))
+
+
+ON_BRIDGE = replace(with_vm(*MEMORY, *CHARDEV, bridge="br0"), bridge_place="conf.yml:3:9: vm.bridge: ")
 
 
 def with_controller(*words: str) -> Requirements:
@@ -262,9 +266,13 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
     (replace(GOOD, bridge_acl=("virbr0",)), with_vm(*MEMORY, *CHARDEV, "-netdev", "bridge,id=b,br=virbr0"),
      "net-bridge", "error", "vm_v11: there is no bridge virbr0",
      "ip link add virbr0 type bridge; ip link set virbr0 up"),
-    (replace(GOOD, bridges=("virbr0",)), with_vm(*MEMORY, *CHARDEV, "-netdev", "bridge,id=b,br=virbr0"),
+    (replace(GOOD, bridges=(Bridge("virbr0"),)), with_vm(*MEMORY, *CHARDEV, "-netdev", "bridge,id=b,br=virbr0"),
      "net-bridge", "error", "vm_v11: /etc/qemu/bridge.conf does not allow virbr0",
      "echo allow virbr0 >> /etc/qemu/bridge.conf"),
+    (replace(GOOD, interfaces=(Interface("br0", "bridge"),), bridges=(Bridge("br0", up=False),)), ON_BRIDGE,
+     "vm-bridge", "error", "conf.yml:3:9: vm.bridge: bridge br0 is down", "ip link set br0 up"),
+    (GOOD, ON_BRIDGE, "vm-bridge", "error", "conf.yml:3:9: vm.bridge: there is no bridge br0",
+     "ip link add br0 type bridge; ip link set br0 up"),
     (replace(GOOD, tcp_listening=frozenset({5555})), NEEDS, "net-port", "error",
      "port 5555 (controller.pri_port) is in use by pid 5555 (nc)",
      "stop that process, or choose another port in conf.yml"),
@@ -299,6 +307,14 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
      "VMs of this lab run as root: user sppr-vm cannot enter /root (no x for others)",
      "chmod o+x that folder, or use another: SPPR_RUN_DIR, spp.sock_dir in conf.yml"),
 ]  # fmt: skip
+
+
+def test_user_other_than_root_cannot_use_a_bridge() -> None:
+    facts = replace(GOOD, bridges=(Bridge("br0"),))
+    found = {root: check(facts, replace(ON_BRIDGE, is_root=root)) for root in (True, False)}
+    what = "conf.yml:3:9: vm.bridge: only root can add VMs to bridge br0"
+    assert [finding.what for finding in found[False] if finding.id == "vm-bridge"] == [what]
+    assert not [finding for finding in found[True] if finding.id == "vm-bridge"]
 
 
 @pytest.mark.parametrize(("facts", "required", "identity", "severity", "what", "fix"), CASES)

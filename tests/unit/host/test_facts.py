@@ -32,6 +32,7 @@ def machine(root: Path) -> None:
             ),
             "proc/net/tcp": "  sl  local rem st\n   0: 0100007F:15B3 0:0 0A x\n   1: 0100007F:1A0A 0:0 01 x\n",
             "proc/sys/kernel/random/boot_id": "abc\n",
+            "etc/machine-id": "m1\n",
             "sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages": "10\n",
             "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages": "4\n",
             "sys/bus/pci/devices/0000:00:04.0/class": "0x020000\n",
@@ -62,7 +63,7 @@ def machine(root: Path) -> None:
 def test_facts_of_a_machine(tmp_path: Path) -> None:
     machine(tmp_path)
     found = facts.read(tmp_path)
-    assert found.cpus == (0, 1) and found.boot_id == "abc"
+    assert found.cpus == (0, 1) and found.boot_id == "abc" and found.machine_id == "m1"
     assert found.hugepages == (facts.Hugepages(2048, 10, 4),) and found.hugepages[0].free_mib == 8
     assert found.hugetlbfs == ("/dev/hugepages",)
     assert found.nics == ("0000:00:04.0",), "a disk controller on vfio-pci is no port"
@@ -72,7 +73,7 @@ def test_facts_of_a_machine(tmp_path: Path) -> None:
     assert found.memory_free_mib == 2048 and found.aslr == 2
     [node] = found.nodes
     assert (node.number, node.cpus, node.free_mib) == (1, (1, 4, 5, 6), 6)
-    assert found.bridges == ("virbr0",) and found.bridge_acl == ("virbr0",)
+    assert [one.name for one in found.bridges] == ["virbr0"] and found.bridge_acl == ("virbr0",)
     assert not found.iommu
 
 

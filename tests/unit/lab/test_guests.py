@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,29 @@ def test_ssh_uses_the_key_of_the_lab_and_stores_no_host_keys() -> None:
     assert "UserKnownHostsFile=/dev/null" in words and words[words.index("-p") + 1] == "22011"
     with pytest.raises(NoGuest, match="has no ssh port"):
         guest("v11", port=0).ssh("root")
+
+
+def test_guest_on_a_bridge_has_ssh_at_its_link_local_address() -> None:
+    one = replace(guest("v11", port=22), link_local="fe80::ff:fe00:1%br0")
+    words = one.ssh("root")
+    assert one.address == "fe80::ff:fe00:1%br0" and words[-2:] == ["--", one.address]
+    assert words[words.index("-p") + 1] == "22"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a process of root, or of sppr-vm, counts only")
+def test_guest_on_a_bridge_that_was_started_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPPR_RUN_DIR", str(tmp_path))
+    monkeypatch.setattr(
+        guests.bridge, "bridge_of", lambda tap: "br7" if tap == guests.bridge.tap_name(tmp_path / "lab", "v11") else ""
+    )
+    words = ["-name", "guest=vm-v11", f"path={tmp_path}/lab/vm_v11.qmp"]
+    words += ["name=opt/sppr/bridge,string=02:00:00:00:00:01"]
+    code = "import time; print(flush=True); time.sleep(60)"
+    with subprocess.Popen(["/usr/bin/python3", "-c", code, *words], stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline()
+        (found,) = guests.guests("lab")
+        process.kill()
+    assert (found.address, found.port) == ("fe80::ff:fe00:1%br7", 22)
 
 
 def test_user_name_that_is_an_ssh_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

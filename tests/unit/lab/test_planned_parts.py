@@ -9,6 +9,7 @@ from sppr.config.load import parse
 from sppr.config.model import Config
 from sppr.errors import ConfigError
 from sppr.host.facts import Facts
+from sppr.host.network import bridge
 from sppr.lab.chains.planner import chains
 from sppr.lab.chains.wiring import LeftOut, TapEnd
 from sppr.lab.paths import LabPaths
@@ -132,6 +133,32 @@ def test_ssh_ports_and_open_networks() -> None:
     text = " ".join(planned("vm: {network: open}" + LAB).part("vm_r6").program)
     nic = "stream,id=outside,server=off,addr.type=fd,addr.str=9"
     assert nic in text and nic not in " ".join(planned().part("vm_r6").program)
+
+
+def test_vms_on_a_bridge() -> None:
+    text = "vm: {bridge: br0}" + LAB
+    facts = replace(MACHINE, machine_id="m")
+    lab = planned(text, facts)
+    for part in (part for part in lab.parts if part.is_vm):
+        tap = bridge.tap_of("br0", "m", Path(lab.run), part.name.removeprefix("vm_"))
+        assert (part.bridge, part.tap, part.ssh_address, part.ssh_port) == ("br0", tap.name, tap.address, 0)
+        words = " ".join(part.program)
+        assert "-netdev tap,id=bridge,fd=8 " in words and f"netdev=bridge,mac={tap.mac}," in words
+        assert f"name=opt/sppr/bridge,string={tap.mac}" in words and "hostfwd" not in words
+        reserved = next(word for word in part.program if word.startswith("name=opt/sppr/reserved,"))
+        assert reserved.endswith(f",,{tap.mac}"), "spp_vm must not take it as a port"
+        assert "guestfwd=tcp:10.0.2.100:6666-chardev:control" in words and part.start == "auto"
+    assert lab.ssh["vm-v11"] == (lab.part("vm_v11").ssh_address, 22)
+    assert planned().ssh["vm-v11"] == ("127.0.0.1", 22011)
+    assert "bridge" not in " ".join(planned().part("vm_r6").program) and planned().part("vm_r6").bridge == ""
+
+
+def test_templates_and_vms_without_management_nic_are_not_on_the_bridge() -> None:
+    config = config_of("vm: {bridge: br0}" + LAB)
+    (template, _) = planned("vm: {bridge: br0}" + LAB, template=True).parts[-2:]
+    assert template.is_vm and template.bridge == "" and template.ssh_port == 22201
+    part = single_vm(config, MACHINE, paths(), "vhost", 11, None, vms.VmOptions(nics=0))
+    assert part.bridge == "" and "tap" not in " ".join(part.program)
 
 
 def test_options_of_a_vm_by_hand() -> None:

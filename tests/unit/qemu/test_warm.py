@@ -12,6 +12,7 @@ import pytest
 
 from sppr.parts.vm import Machine
 from sppr.qemu import devices
+from sppr.qemu.pluggable import Netdev
 from sppr.qemu.warm import machine, resume, save, states
 from sppr.qemu.warm.machine import Handover
 from sppr.qemu.warm.states import Guest, State
@@ -180,6 +181,14 @@ def test_everything_else_is_plugged_in_the_order_of_a_boot() -> None:
     boots = vm(outside_fd=9).argv()
     ids = [re.search(r"\bid=([\w-]+)", word)[1] for option, word in itertools.pairwise(boots) if option == "-device"]  # type: ignore[index]
     assert ids == ["rng0", "nic-mgmt", "nic-outside", "nic-net0"]
+
+
+def test_tap_of_a_bridge_is_plugged_by_the_name_it_was_sent_with() -> None:
+    machine_ = vm(bridge_fd=8, bridge_mac="02:00:00:00:00:01", ssh_port=0)
+    netdev = next(plug for plug in machine_.plugs() if plug.id == "bridge")
+    assert isinstance(netdev, Netdev) and netdev.fd == 8
+    assert netdev.command() == ("netdev_add", {"type": "tap", "id": "bridge", "fd": "bridge"})
+    assert netdev.argv() == ["-netdev", "tap,id=bridge,fd=8"] and machine_.obstacle() == ""
 
 
 def test_obstacles_are_named() -> None:
