@@ -111,8 +111,6 @@ class Machine:
         """Return why the VM cannot resume from a saved state; "" if it can."""
         if self.extra:
             return "vm.args is set"
-        if self.bridge_fd is not None:
-            return "vm.bridge is set"  # QEMU takes the tap over QMP, but no guest with one was seen to go on
         return "its screen is in a window" if self.graphic else ""
 
     def guest(self, boot: str) -> Guest:

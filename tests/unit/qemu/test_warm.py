@@ -192,5 +192,4 @@ def test_tap_of_a_bridge_is_plugged_by_the_name_it_was_sent_with() -> None:
 
 
 def test_obstacles_are_named() -> None:
-    assert "vm.bridge" in vm(bridge_fd=8).obstacle()
     assert vm().obstacle() == "" and "vm.args" in vm(extra=("-S",)).obstacle() and vm(graphic=True).obstacle()
