@@ -19,6 +19,7 @@ SCRIPTS = (
     "bench_region.py",
     "bench_controller.py",
     "bench_chains.py",
+    "bench_vms.py",
     "bench_live.py",
     "bench_dataplane.py",
     "bench_components.py",
