@@ -122,12 +122,17 @@ class Machine:
 
         ``backing``: the qcow2 image below its disk.
         """
-        machine = replace(self._machine(), memory_file=handover.memory_file)
+        machine = replace(self._machine(), memory_file=handover.memory_file, shared=self.shares_memory)
         host = [word for device in self._pluggable() for word in device.host()]
         rest = devices.argv("", [self._confinement(), devices.Monitor(self.qmp), *self._identity()])[1:]
         drive = handover.drive(self.disk_format, backing, (str(self.disk), pluggable.ssh_forward(self.ssh_port)))
         words = warm.argv(machine, drive, devices.Console(self.console), handover.resume, handover.control)
         return [self._program(), *words, *rest, *host, "-incoming", "defer"]
+
+    @property
+    def shares_memory(self) -> bool:
+        """Return whether other processes read and write the memory of the guest: those of its vhost-user ports."""
+        return bool(self.sockets)
 
     def plugs(self) -> list[pluggable.Netdev | pluggable.Frontend]:
         """Return the devices that are plugged into a VM that resumes."""

@@ -235,7 +235,8 @@ def _resumed(part: Any, machine: Any, paths: Any, kind: Any) -> Callable[[], Seq
         if resuming is not None and resuming.exists():
             resuming.unlink()
             raise warm.Boots("it could not resume from its saved state")
-        ready = resume.prepare(warm.find(machine, paths.store, kind, part.start), machine.disk)
+        found = warm.find(machine, paths.store, kind, part.start)
+        ready = resume.prepare(found, machine.disk, shared=machine.shares_memory)
     except warm.Boots as e:
         if e.what:
             if part.start == "warm":

@@ -16,17 +16,41 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SEED_BYTES 64
+/* Memory that is left to the kernel while the free pages are cleared. */
+#define SPARE_BYTES (12UL << 20)
 #define LINE_SIZE 256
 
 union pool {
 	struct rand_pool_info info;
 	char bytes[sizeof(struct rand_pool_info) + SEED_BYTES];
 };
+
+/* Clear the free memory: the host leaves pages of zeros out of the saved state. The boot loader and
+ * the kernel have left their copies of the kernel and the initrd there. Linux clears a page when a
+ * program gets it.
+ */
+static void
+clear_free_memory(void)
+{
+	struct sysinfo info;
+	size_t size;
+	void *pages;
+
+	if (sysinfo(&info) < 0 || info.freeram * info.mem_unit <= SPARE_BYTES)
+		return;
+	size = info.freeram * info.mem_unit - SPARE_BYTES;
+	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+			-1, 0);
+	if (pages != MAP_FAILED)
+		munmap(pages, size);
+}
 
 static int
 open_serial(const char *path)
@@ -115,6 +139,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "spp_resume: %s: %s\n", argv[1], strerror(errno));
 		return 1;
 	}
+	clear_free_memory();
 	/* Only now is a line from the host not lost. */
 	puts("sppr: ready to be saved");
 	fflush(stdout);

@@ -11,7 +11,7 @@ from sppr.qemu import devices
 class Handover:
     """What QEMU inherits from the process that becomes it.
 
-    ``memory``: file descriptor of the guest's own copy of the saved memory.
+    ``memory``: file descriptor of the saved memory, or of a copy that the guest shares with other processes.
     ``resume``: the socket of the second serial port, over which the guest is told to go on.
     ``control``: the socket of QMP.
     ``disk``: file descriptors of the image, for reading, and for reading and writing. QEMU opens the image for writing

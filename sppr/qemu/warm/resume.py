@@ -62,13 +62,17 @@ class Resume:
             os._exit(0)
 
 
-def prepare(state: State, disk: Path) -> Resume:
-    """Copy the memory of a state, open the disk of the VM, and make the sockets.
+def prepare(state: State, disk: Path, *, shared: bool) -> Resume:
+    """Open the memory of a state and the disk of the VM, and make the sockets.
 
-    Raise SpprError if there is not enough memory, or if the disk cannot be opened.
+    ``shared``: whether other processes read and write the memory of the guest. It gets a copy then. Otherwise all
+    guests have the pages of the file in common, and each keeps to itself what it writes.
+
+    Raise SpprError if there is not enough memory, or if a file cannot be opened.
     """
     try:
-        memory = _copy(state.memory)
+        memory = _copy(state.memory) if shared else os.open(state.memory, os.O_RDWR)
+        os.set_inheritable(memory, True)
         opened = (os.open(disk, os.O_RDONLY), os.open(disk, os.O_RDWR))
     except OSError as e:
         raise SpprError(f"{e.filename or state.memory}: {e.strerror}") from e

@@ -124,7 +124,7 @@ def test_zeros_are_left_out_of_the_memory_and_its_copy(tmp_path: Path) -> None:
 def test_qemu_inherits_its_ends_only(guest: Guest, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.touch()
-    made = resume.prepare(saved(guest), disk)
+    made = resume.prepare(saved(guest), disk, shared=True)
     given = (made.handover.memory, made.handover.resume, made.handover.control, *made.handover.disk)
     modes = [fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE for fd in made.handover.disk]
     assert modes == [os.O_RDONLY, os.O_RDWR], "QEMU takes the one with the mode that it needs"
@@ -135,6 +135,21 @@ def test_qemu_inherits_its_ends_only(guest: Guest, tmp_path: Path) -> None:
         sock.close()
     for fd in (made.handover.memory, *made.handover.disk):
         os.close(fd)
+
+
+def test_guest_whose_memory_nobody_shares_uses_the_pages_of_the_file(guest: Guest, tmp_path: Path) -> None:
+    disk, state = tmp_path / "disk", saved(guest)
+    disk.touch()
+    made = resume.prepare(state, disk, shared=False)
+    assert os.path.samestat(os.fstat(made.handover.memory), state.memory.stat())
+    for sock in (*made.own, *made.theirs):
+        sock.close()
+    for fd in (made.handover.memory, *made.handover.disk):
+        os.close(fd)
+    handover = Handover(5, 6, 7, (8, 9))
+    memory = "memory-backend-file,id=mem,size=256M,mem-path=/proc/self/fd/5,share="
+    assert f"{memory}on" in vm().resume_argv(handover, Path("/t")), "a vhost-user port reads and writes it"
+    assert f"{memory}off" in vm(kind="ring", sockets=()).resume_argv(handover, Path("/t"))
 
 
 def test_no_two_guests_get_the_same_random_numbers() -> None:
