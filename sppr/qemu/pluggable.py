@@ -20,8 +20,8 @@ class Netdev:
     """A network backend: an argument of QEMU, or the QMP command netdev_add.
 
     ``forwards``: ``hostfwd`` and ``guestfwd`` of a ``user`` network. In QMP they are lists of structs.
-    ``fd``: file descriptor of the connected socket of a ``stream``, or of a ``tap``. In QMP it is named ``id``, and
-    must have been sent.
+    ``fd``: file descriptor of the connected socket of a ``stream``, or of a ``tap``. QEMU has inherited it. One that is
+        sent over QMP has a name, which a stream looks up in a thread where it is unknown (QEMU 7.2): no frame arrives.
     """
 
     type: str
@@ -41,7 +41,7 @@ class Netdev:
         """Return the QMP command."""
         given: dict[str, Any] = {**self.values, **{key: [{"str": word}] for key, word in self.forwards.items()}}
         if self.fd is not None:
-            given |= {"fd": self.id} if self.type == "tap" else {"addr": {"type": "fd", "str": self.id}}
+            given |= {"fd": str(self.fd)} if self.type == "tap" else {"addr": {"type": "fd", "str": str(self.fd)}}
         return "netdev_add", {"type": self.type, "id": self.id, **given}
 
 

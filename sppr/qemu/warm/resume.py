@@ -139,10 +139,7 @@ async def _resume(resume: Resume, plugs: Sequence[Netdev | Frontend], begin: Cal
         with resume.state.devices.open("rb") as file:
             await asyncio.wait_for(connection.load(file.fileno()), LOAD_SECONDS)
         begin("plug")
-        for plug in plugs:
-            if isinstance(plug, Netdev) and plug.fd is not None:
-                await connection.send_fd(plug.id, plug.fd)
-            await connection.run([plug.command()])
+        await connection.run([plug.command() for plug in plugs])
         begin("run")
         await connection.execute("cont")
         serial.sendall(line(time.time()))

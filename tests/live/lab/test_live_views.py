@@ -1,5 +1,6 @@
 """What a running lab shows: sppr top, sppr events and sppr analyze."""
 
+import contextlib
 import json
 import os
 import signal
@@ -215,7 +216,8 @@ def test_lab_without_its_controller_is_shown(lab: Lab) -> None:
     lab.tmux("send-keys", "-t", lab.status()["ctrler"]["pane"], "C-c", "C-d")
     row = lab.status()["ctrler"]
     if row["pid"]:
-        os.kill(row["pid"], signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # Ctrl-C has ended it meanwhile
+            os.kill(row["pid"], signal.SIGTERM)
     wait_for("its end", lambda: lab.status()["ctrler"]["pid"] is None)
     lines = verb(lab, "top", "--once").splitlines()
     assert "no answer of the controller" in lines[0]

@@ -229,12 +229,12 @@ def test_two_folders_wait_for_one_build(fake: Path, tmp_path: Path) -> None:
     program(fake / "mmdebstrap", f"echo build >> {log}; sleep 2; {made}")
     script = (
         "import sys; from pathlib import Path; from sppr.images import base_cache;"
-        f"base_cache.folder = lambda: Path({str(cache)!r});"
         "base_cache.ensure_base(Path(sys.argv[1]), report=print)"
     )
 
     def start(out: Path) -> subprocess.Popen[str]:
-        return subprocess.Popen([sys.executable, "-c", script, out], stdout=subprocess.PIPE, text=True)
+        env = {**os.environ, "SPPR_CACHE_DIR": str(cache)}
+        return subprocess.Popen([sys.executable, "-c", script, out], stdout=subprocess.PIPE, text=True, env=env)
 
     outs = [tmp_path / name / BASE_NAME for name in ("one", "two")]
     builds = [start(out) for out in outs]

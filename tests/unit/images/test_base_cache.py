@@ -14,7 +14,7 @@ from sppr.images import base_cache, build, rootfs
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The path of the default image in a cache of its own."""
-    monkeypatch.setattr(base_cache, "cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setenv("SPPR_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     return base_cache.cached_path(rootfs.SUITE, build.SIZE_MIB)
 
@@ -84,6 +84,7 @@ def test_clear_removes_the_images_and_nothing_else(cached: Path, tmp_path: Path)
 
 
 def test_folder_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPPR_CACHE_DIR", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     assert base_cache.cache_dir() == Path("/var/cache/sppr")

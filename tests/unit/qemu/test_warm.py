@@ -192,17 +192,17 @@ def test_everything_else_is_plugged_in_the_order_of_a_boot() -> None:
     ]  # fmt: skip
     given = {arguments["id"]: arguments for _, arguments in commands}
     assert given["mgmt"]["hostfwd"] == [{"str": "tcp:127.0.0.1:22011-:22"}] and given["mgmt"]["restrict"] is True
-    assert given["outside"]["addr"] == {"type": "fd", "str": "outside"}, "QMP knows it by the name it was sent with"
+    assert given["outside"]["addr"] == {"type": "fd", "str": "9"}
     boots = vm(outside_fd=9).argv()
     ids = [re.search(r"\bid=([\w-]+)", word)[1] for option, word in itertools.pairwise(boots) if option == "-device"]  # type: ignore[index]
     assert ids == ["rng0", "nic-mgmt", "nic-outside", "nic-net0"]
 
 
-def test_tap_of_a_bridge_is_plugged_by_the_name_it_was_sent_with() -> None:
+def test_tap_of_a_bridge_is_plugged_by_its_inherited_number() -> None:
     machine_ = vm(bridge_fd=8, bridge_mac="02:00:00:00:00:01", ssh_port=0)
     netdev = next(plug for plug in machine_.plugs() if plug.id == "bridge")
     assert isinstance(netdev, Netdev) and netdev.fd == 8
-    assert netdev.command() == ("netdev_add", {"type": "tap", "id": "bridge", "fd": "bridge"})
+    assert netdev.command() == ("netdev_add", {"type": "tap", "id": "bridge", "fd": "8"})
     assert netdev.argv() == ["-netdev", "tap,id=bridge,fd=8"]
 
 
