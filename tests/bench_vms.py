@@ -27,10 +27,11 @@ SIZES = ((4, 2, 2), (8, 4, 4), (16, 8, 8))
 
 
 @contextmanager
-def lab(name: str, secondaries: int, rings: int, vhosts: int) -> Iterator[Lab]:
-    """A lab with as many parts in conf.yml. Secondaries share two cores."""
+def lab() -> Iterator[Lab]:
+    """A lab that has in conf.yml as many parts as the largest needs. Secondaries share two cores."""
     base = ensure_base(ROOT / "runscripts" / BASE_NAME, report=print)
-    with tempfile.TemporaryDirectory() as folder, labs.private(Path(folder), name, base) as made:
+    secondaries, rings, vhosts = SIZES[-1]
+    with tempfile.TemporaryDirectory() as folder, labs.private(Path(folder), "benchvms", base) as made:
         text = made.conf.read_text()
         listed = {
             "secondaries": [f"{{id: {n}, coremask: 0x03}}" for n in range(1, secondaries + 1)],
@@ -76,74 +77,89 @@ def ready(made: Lab, count: int) -> float:
     return max(float(seconds[name]) for name in names)
 
 
-def resume(results: Results) -> None:
+def resume(results: Results, made: Lab) -> None:
     """The time from the start of a VM until its spp_vm is connected."""
-    with lab("benchvms1", 1, 4, 0) as made:
-        up(made, 1, 4, 0)
-        taken: dict[tuple[str, int], float] = {}
-        for how in ("boot", "warm"):
-            start(made, how)
-            for count in (1, 4):
-                if count == 1:
-                    made.sppr("stop", *(f"vm_r{n}" for n in range(41, 44)))
-                taken[how, count] = statistics.median(ready(made, count) for _ in range(results.times(5)))
-        results.add("one VM, resume, s", taken["warm", 1])
-        results.add("one VM, resume / boot", taken["warm", 1] / taken["boot", 1])
-        results.add("four VMs at once, resume / boot", taken["warm", 4] / taken["boot", 4])
+    counts = (1,) if results.smoke else (1, 4)
+    up(made, 1, counts[-1], 0)
+    taken: dict[tuple[str, int], float] = {}
+    for how in ("boot", "warm"):
+        start(made, how)
+        for count in counts[::-1]:
+            if count < counts[-1]:
+                stop(made, count, counts[-1])
+            taken[how, count] = statistics.median(ready(made, count) for _ in range(results.times(5)))
+    down(made)
+    results.add("one VM, resume, s", taken["warm", 1])
+    for count in counts:
+        name = "one VM" if count == 1 else "four VMs at once"
+        results.add(f"{name}, resume / boot", taken["warm", count] / taken["boot", count])
 
 
-def usual(results: Results) -> None:
+def stop(made: Lab, first: int, last: int) -> None:
+    """Stop the ring VMs after the first ``first`` ones."""
+    done = made.sppr("stop", *(f"vm_r{n}" for n in range(40 + first, 40 + last)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def usual(results: Results, made: Lab) -> None:
     """``wakeup -ns 2 -nr 1 -nv 1`` on a prepared machine."""
-    with lab("benchvms2", 2, 1, 1) as made:
-        up(made, 2, 1, 1)
-        seconds = []
-        for _ in range(results.times(3)):
-            down(made)
-            seconds.append(timed(lambda: up(made, 2, 1, 1)))
-        results.add("wakeup -ns 2 -nr 1 -nv 1, prepared, s", statistics.median(seconds))
-
-
-def memory(results: Results) -> None:
-    """The memory of a further VM that does nothing: its private pages, and its share of those that VMs share."""
-    with lab("benchvms3", 1, 4, 0) as made:
-        up(made, 1, 1, 0)
-        time.sleep(results.times(10))
-        one = proportional(made)
-        up(made, 1, 4, 0)
-        time.sleep(results.times(10))
-        results.add("memory of a further idle VM, MiB", (proportional(made) - one) / 3)
-
-
-def proportional(made: Lab) -> float:
-    """Return the memory of all VMs of a lab in MiB: the sum of their Pss."""
-    pids = [row["pid"] for name, row in made.status().items() if name.startswith("vm_")]
-    texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-    return sum(int(re.search(r"^Pss: +(\d+)", text, re.MULTILINE)[1]) for text in texts) / 1024  # type: ignore[index]
-
-
-def scale(results: Results) -> None:
-    """Labs of growing size, the largest with 34 parts."""
-    biggest = SIZES[0] if results.smoke else SIZES[-1]
-    with lab("benchvms4", *biggest) as made:
-        up(made, *biggest)
+    up(made, 2, 1, 1)
+    seconds = []
+    for _ in range(results.times(3)):
         down(made)
-        seconds = {}
-        for size in SIZES[:1] if results.smoke else SIZES:
-            seconds[size] = timed(lambda size=size: up(made, *size))
-            if size == biggest:
-                shown = [timed(made.status) for _ in range(results.times(5))]
-                results.add("sppr status of the largest lab, s", statistics.median(shown))
-            ended = timed(lambda: down(made))
-        results.add("sppr down of the largest lab, s", ended)
-        results.add("wakeup -ns 16 -nr 8 -nv 8, s", seconds[biggest])
-        if not results.smoke:
-            small, middle, large = (seconds[size] for size in SIZES)
-            results.add(
-                "time per added part, 16 to 32 parts / 8 to 16 parts", (large - middle) / 16 / ((middle - small) / 8)
-            )
+        seconds.append(timed(lambda: up(made, 2, 1, 1)))
+    down(made)
+    results.add("wakeup -ns 2 -nr 1 -nv 1, prepared, s", statistics.median(seconds))
+
+
+def memory(results: Results, made: Lab) -> None:
+    """The memory of a further VM that does nothing."""
+    more = results.times(3)
+    up(made, 1, 1, 0)
+    time.sleep(results.times(10))
+    one = used(made)
+    up(made, 1, 1 + more, 0)
+    time.sleep(results.times(10))
+    results.add("memory of a further idle VM, MiB", (used(made) - one) / more)
+    down(made)
+
+
+def used(made: Lab) -> float:
+    """Return the memory of all VMs of a lab in MiB: their pages, and those of a memfd that is not mapped. A page that
+    several processes have mapped counts once (Pss)."""
+    kib = 0.0
+    for name, row in made.status().items():
+        if name.startswith("vm_"):
+            text = Path(f"/proc/{row['pid']}/smaps_rollup").read_text()
+            sizes = {key: int(value) for key, value in re.findall(r"^(\w+): +(\d+) kB", text, re.MULTILINE)}
+            links = Path(f"/proc/{row['pid']}/fd").iterdir()
+            memory_file = next((link for link in links if "memfd:guest" in str(link.readlink())), None)
+            shared = memory_file.stat().st_blocks / 2 if memory_file is not None else 0
+            kib += sizes["Pss_Anon"] + sizes["Pss_File"] + max(shared, sizes["Pss_Shmem"])
+    return kib / 1024
+
+
+def scale(results: Results, made: Lab) -> None:
+    """Labs of growing size, the largest with 34 parts."""
+    sizes = ((1, 1, 1),) if results.smoke else SIZES
+    up(made, *sizes[-1])
+    down(made)
+    seconds = []
+    for size in sizes:
+        seconds.append(timed(lambda size=size: up(made, *size)))
+        shown = statistics.median(timed(made.status) for _ in range(results.times(5)))
+        ended = timed(lambda: down(made))
+    results.add("wakeup -ns 16 -nr 8 -nv 8, s", seconds[-1])
+    results.add("sppr status of the largest lab, s", shown)
+    results.add("sppr down of the largest lab, s", ended)
+    if not results.smoke:
+        first, second = (seconds[1] - seconds[0]) / 8, (seconds[2] - seconds[1]) / 16
+        results.add("time per added part, 16 to 32 parts / 8 to 16 parts", second / first)
 
 
 if __name__ == "__main__":
     given = Results(__doc__)
-    parts = {"resume": resume, "usual": usual, "memory": memory, "scale": scale}
-    sys.exit(given.run({name: lambda bench=bench: bench(given) for name, bench in parts.items()}))
+    benches = {"resume": resume, "usual": usual, "memory": memory, "scale": scale}
+    with lab() as prepared:
+        status = given.run({name: lambda bench=bench: bench(given, prepared) for name, bench in benches.items()})
+    sys.exit(status)
