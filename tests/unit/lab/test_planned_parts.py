@@ -147,7 +147,7 @@ def test_vms_on_a_bridge() -> None:
         assert f"name=opt/sppr/bridge,string={tap.mac}" in words and "hostfwd" not in words
         reserved = next(word for word in part.program if word.startswith("name=opt/sppr/reserved,"))
         assert reserved.endswith(f",,{tap.mac}"), "spp_vm must not take it as a port"
-        assert "guestfwd=tcp:10.0.2.100:6666-chardev:control" in words and part.start == "boot"
+        assert "guestfwd=tcp:10.0.2.100:6666-chardev:control" in words and part.start == "auto"
     assert lab.ssh["vm-v11"] == (lab.part("vm_v11").ssh_address, 22)
     assert planned().ssh["vm-v11"] == ("127.0.0.1", 22011)
     assert "bridge" not in " ".join(planned().part("vm_r6").program) and planned().part("vm_r6").bridge == ""
