@@ -100,7 +100,7 @@ set_clock(double seconds)
 }
 
 /* Mix in the seed, and derive the key of the generator from it at once. Without the second request
- * the kernel would go on with the key of the saved state for up to a minute.
+ * the kernel would use the key of the saved state for up to a minute.
  */
 static int
 set_seed(const char *hex)

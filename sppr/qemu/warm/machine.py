@@ -12,10 +12,10 @@ class Handover:
     """What QEMU inherits from the process that becomes it.
 
     ``memory``: file descriptor of the saved memory, or of a copy that the guest shares with other processes.
-    ``resume``: the socket of the second serial port, over which the guest is told to go on.
+    ``resume``: the socket of the second serial port. The guest reads the time and random numbers from it.
     ``control``: the socket of QMP.
     ``disk``: file descriptors of the image, for reading, and for reading and writing. QEMU opens the image for writing
-        when the guest goes on. By then it has dropped to its user, who may not open it by its path.
+        when the guest resumes. By then QEMU has dropped to its user, who may not open the image by its path.
     """
 
     memory: int

@@ -90,8 +90,8 @@ def _copy(source: Path) -> int:
         size = os.fstat(file.fileno()).st_size
         os.ftruncate(target, size)
         end = 0
-        while (start := _seek(file.fileno(), end, os.SEEK_DATA)) is not None:
-            end = _seek(file.fileno(), start, os.SEEK_HOLE) or size
+        while (start := _next(file.fileno(), end, os.SEEK_DATA)) is not None:
+            end = _next(file.fileno(), start, os.SEEK_HOLE) or size
             os.lseek(target, start, os.SEEK_SET)
             os.lseek(file.fileno(), start, os.SEEK_SET)
             left = end - start
@@ -100,10 +100,10 @@ def _copy(source: Path) -> int:
     return target
 
 
-def _seek(fd: int, offset: int, whence: int) -> int | None:
-    """Return the next data or hole, or None at the end of the file."""
+def _next(fd: int, offset: int, what: int) -> int | None:
+    """Return the offset of the next data or hole, or None at the end of the file."""
     try:
-        return os.lseek(fd, offset, whence)
+        return os.lseek(fd, offset, what)
     except OSError:
         return None
 
