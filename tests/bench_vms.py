@@ -28,13 +28,13 @@ SIZES = ((4, 2, 2), (8, 4, 4), (16, 8, 8))
 
 @contextmanager
 def lab() -> Iterator[Lab]:
-    """A lab that has in conf.yml as many parts as the largest needs. Secondaries share two cores."""
+    """A lab that has in conf.yml as many parts as the largest needs. Each secondary has two lcores of its own."""
     base = ensure_base(ROOT / "runscripts" / BASE_NAME, report=print)
     secondaries, rings, vhosts = SIZES[-1]
     with tempfile.TemporaryDirectory() as folder, labs.private(Path(folder), "benchvms", base) as made:
         text = made.conf.read_text()
         listed = {
-            "secondaries": [f"{{id: {n}, coremask: 0x03}}" for n in range(1, secondaries + 1)],
+            "secondaries": [f"{{id: {n}, coremask: 0x{3 << 2 * n:x}}}" for n in range(1, secondaries + 1)],
             "vms_ring": [f"{{id: {n}}}" for n in range(40, 40 + rings)],
             "vms_vhost": [f"{{id: {n}}}" for n in range(60, 60 + vhosts)],
         }

@@ -81,7 +81,8 @@ def find(machine: "Machine", store: Store | None, kind: Kind, start: Start) -> S
     if boot is None:
         raise Boots("its template was built by an older sppr", hint=f"sppr image build-template --force {kind}")
     if not boot:
-        raise Boots("its image does not have the initrd of a base image that this sppr builds")
+        what = "its image does not have the initrd of a base image that this sppr builds"
+        raise Boots(what, hint="sppr image rm removes an older base image and its templates; then make up")
     if boot_region.is_own(machine.disk):
         raise Boots("it has a kernel of its own")
     state = states.find(machine.guest(str(boot)))
