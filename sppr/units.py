@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+#: How a VM starts: resume from a saved state where that is possible, resume or fail, boot.
+Start = Literal["auto", "warm", "boot"]
+
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _SIZE = re.compile(r"([0-9]{1,12})\s*([kKmMgG]?)(?:i?[bB])?")
 _MIB = {"": 1.0, "k": 1 / 1024, "m": 1.0, "g": 1024.0}

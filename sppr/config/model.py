@@ -27,7 +27,7 @@ from sppr.config.values import (
     Vdev,
     Yes,
 )
-from sppr.units import SppVersion
+from sppr.units import SppVersion, Start
 
 SecondaryType = Literal["nfv", "vf", "mirror", "pcap"]
 
@@ -144,7 +144,7 @@ class VmSettings(_Section):
         "auto",
         "`auto` uses KVM if the CPU has vmx or svm, /dev/kvm opens, and a boot sector ran in KVM since the host booted",
     )
-    start: Literal["auto", "warm", "boot"] = _key("auto", _START)
+    start: Start = _key("auto", _START)
     network: Literal["restricted", "open"] = _key(
         "restricted",
         "what a guest reaches from its management network: `restricted`, its control connection only; "
@@ -173,7 +173,7 @@ class Vm(_Section):
     memory: Mib | None = _key(None, "as `vm.memory`, for this VM", ge=96, le=1048576)
     cores: Int | None = _key(None, "as `vm.cores`, for this VM", ge=1, le=64)
     args: tuple[str, ...] | None = _key(None, "as `vm.args`, for this VM")
-    start: Literal["auto", "warm", "boot"] | None = _key(None, "as `vm.start`, for this VM")
+    start: Start | None = _key(None, "as `vm.start`, for this VM")
     restart: Restarting | None = _key(None, _RESTART)
     cpus: tuple[Annotated[Int, Field(ge=0, le=1023)], ...] | None = _key(
         None, "cores of the host, `[2, 3]`, to which all threads of its QEMU are pinned; all by default"

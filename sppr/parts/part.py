@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from sppr.tmux.pane import PaneFiles, Restart
+from sppr.units import Start
 
 #: ``Part.kind`` of a controller: ours (empty), spp.py and spp_vf.py up to 18.05, spp-ctl, and the CLI of spp-ctl.
 CONTROLLERS = ("", "spp.py", "spp_vf.py", "spp-ctl", "cli")
@@ -66,7 +67,7 @@ class Part:
     control: str = ""
     upstream: bool = False
     makes_sockets: bool = False
-    start: Literal["auto", "warm", "boot"] = "boot"
+    start: Start = "boot"
 
     @property
     def restart(self) -> Restart | None:

@@ -9,7 +9,6 @@ from sppr.images.store import Kind
 from sppr.qemu import devices, pluggable
 from sppr.qemu.warm import machine as warm
 from sppr.qemu.warm.machine import Handover
-from sppr.qemu.warm.states import Guest
 from sppr.run import which
 
 #: ``orig``: an image that is booted as it is, and belongs to no VM of the lab.
@@ -112,10 +111,6 @@ class Machine:
         if self.extra:
             return "vm.args is set"
         return "its screen is in a window" if self.graphic else ""
-
-    def guest(self, boot: str) -> Guest:
-        """Return what its saved state depends on. ``boot``: the digest of the boot partition of its image."""
-        return Guest(self._program(), self.memory, self.cores, self.accel, boot)
 
     def resume_argv(self, handover: Handover, backing: Path) -> list[str]:
         """Return the QEMU command line of a VM that resumes. Its ``plugs`` are added before it runs.

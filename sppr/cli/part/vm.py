@@ -235,9 +235,10 @@ def _resumed(part: Any, machine: Any, paths: Any, kind: Any) -> Callable[[], Seq
         if resuming is not None and resuming.exists():
             resuming.unlink()
             raise warm.Boots("it could not resume from its saved state")
-        found = warm.find(machine, paths.store, kind, part.start)
+        found = warm.find(part, machine, paths.store, kind)
         ready = resume.prepare(found, machine.disk, shared=machine.shares_memory)
-    except warm.Boots as e:
+        argv = tuple(machine.resume_argv(ready.handover, qemu_img.info(machine.disk).backing_path))
+    except SpprError as e:
         if e.what:
             if part.start == "warm":
                 raise SpprError(
@@ -248,7 +249,7 @@ def _resumed(part: Any, machine: Any, paths: Any, kind: Any) -> Callable[[], Seq
 
     def become() -> Sequence[str]:
         ready.start_helper(machine.plugs(), resuming)
-        return tuple(machine.resume_argv(ready.handover, qemu_img.info(machine.disk).backing_path))
+        return argv
 
     return become
 

@@ -77,7 +77,7 @@ def _bridge(facts: Facts, required: Requirements) -> Iterator[Finding]:
             bridge = given.get("br", "br0")
             if bridge not in [one.name for one in facts.bridges]:
                 what = f"{vm.name}: there is no bridge {bridge}"
-                yield Finding("net-bridge", "error", what, f"ip link add {bridge} type bridge; ip link set {bridge} up")
+                yield Finding("net-bridge", "error", what, bridges.creation(bridge))
             if not {bridge, "all"} & set(facts.bridge_acl or ()):
                 what = f"{vm.name}: /etc/qemu/bridge.conf does not allow {bridge}"
                 yield Finding("net-bridge", "error", what, f"echo allow {bridge} >> /etc/qemu/bridge.conf")

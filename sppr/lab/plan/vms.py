@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from sppr.config.chains import default_numbers, ports_needed, servers_by_via
 from sppr.config.model import Config, Vm, VmRing, VmVhost
@@ -21,6 +20,7 @@ from sppr.qemu.passt import OUTSIDE_FD
 from sppr.qemu.qemu_2_3 import PatchedQemu
 from sppr.run import which
 from sppr.spp import names
+from sppr.units import Start
 
 #: Added to vm.ssh_port instead of the id, for VMs with id 0: the templates themselves, and other images.
 _TEMPLATE_SSH: dict[AnyKind, int] = {"ring": 201, "vhost": 202, "normal": 203, "orig": 204}
@@ -133,7 +133,7 @@ class VmPlanner:
             return None
         return bridge.tap_of(name, self.machine_id, self.paths.run, f"{kind[0]}{vm.id}")
 
-    def _start(self, name: str, vm: Vm, machine: Machine) -> Literal["auto", "warm", "boot"]:
+    def _start(self, name: str, vm: Vm, machine: Machine) -> Start:
         """Return how a VM starts. Raise ConfigError if it has to resume, but cannot."""
         start = vm.start or self.config.vm.start
         obstacle = machine.obstacle()

@@ -1,10 +1,8 @@
 """Find the saved state from which a VM resumes, and save those that are missing."""
 
-import errno
 import itertools
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, SpprError
@@ -19,7 +17,6 @@ from sppr.qemu.warm.states import Guest, State
 if TYPE_CHECKING:
     from sppr.parts.vm import Machine
 
-Start = Literal["auto", "warm", "boot"]
 #: Time limit in seconds for a guest to boot its kernel. It takes four seconds under TCG on an idle machine.
 SECONDS = 120.0
 
@@ -33,40 +30,40 @@ def ensure(parts: Iterable[Part], store: Store, confinement: Confinement, report
 
     A failure is reported, and the VMs boot then. Raise HostError if it is a VM with ``start: warm``.
     """
-    wanted = {part: guest for part in parts if part.start != "boot" and (guest := _guest(part, store)) is not None}
+    wanted = {}
+    for part in parts:
+        if part.start != "boot" and (boot := _boot(store, image_kind(part))):
+            wanted[part] = _guest(part, boot)
     for guest in dict.fromkeys(wanted.values()):
         if states.find(guest) is not None:
             continue
         waiting = [part for part, its in wanted.items() if its == guest]
         report(f"saving the state from which VMs of {guest.memory} MiB resume, once for this machine")
+        from sppr.qemu.warm import save  # imports pexpect
+
         try:
-            _save(guest, store.template(image_kind(waiting[0])), confinement)
+            save.save(guest, store.template(image_kind(waiting[0])), "qcow2", confinement, Deadline(SECONDS))
         except SpprError as e:
             if strict := [part.name for part in waiting if part.start == "warm"]:
                 raise HostError(f"{strict[0]}: start: warm, but no state could be saved: {e.what}", hint=e.hint) from e
             report(f"no state could be saved, so {', '.join(part.name for part in waiting)} will boot: {e.what}")
 
 
-def _save(guest: Guest, template: Path, confinement: Confinement) -> None:
-    from sppr.qemu.warm import save  # imports pexpect
-
-    try:
-        save.save(guest, template, "qcow2", confinement, Deadline(SECONDS))
-    except OSError as e:
-        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process has saved the same state meanwhile
-            raise
+def _boot(store: Store, kind: Kind) -> str | None:
+    """Return the digest of the boot partition of a template; "" if its guests cannot be saved, None if an older sppr
+    built it."""
+    boot = template_note.read_note(store.template(kind)).get("boot")
+    return None if boot is None else str(boot)
 
 
-def _guest(part: Part, store: Store) -> Guest | None:
-    """Return what the state of a VM depends on, or None if the guests of its image cannot be saved."""
-    boot = template_note.read_note(store.template(image_kind(part))).get("boot")
+def _guest(part: Part, boot: str) -> Guest:
+    """Return what the state of a VM depends on. ``boot``: the digest of the boot partition of its template."""
     given = dict(itertools.pairwise(part.program))
     accel: Accel = "kvm" if given["-accel"] == "kvm" else "tcg"
-    memory = int(given["-m"].removesuffix("M"))
-    return Guest(part.program[0], memory, int(given["-smp"]), accel, str(boot)) if boot else None
+    return Guest(part.program[0], int(given["-m"].removesuffix("M")), int(given["-smp"]), accel, boot)
 
 
-def find(machine: "Machine", store: Store | None, kind: Kind, start: Start) -> State:
+def find(part: Part, machine: "Machine", store: Store | None, kind: Kind) -> State:
     """Return the state from which a VM resumes. Its disk exists.
 
     Raise Boots with the reason if it boots instead; with an empty one if that is what conf.yml says.
@@ -75,9 +72,9 @@ def find(machine: "Machine", store: Store | None, kind: Kind, start: Start) -> S
         raise Boots("")
     if obstacle := machine.obstacle():  # the plan has turned ``auto`` into ``boot`` for it
         raise Boots(obstacle)
-    if start == "boot":
+    if part.start == "boot":
         raise Boots("")
-    boot = template_note.read_note(store.template(kind)).get("boot") if store is not None else None
+    boot = _boot(store, kind) if store is not None else None
     if boot is None:
         raise Boots("its template was built by an older sppr", hint=f"sppr image build-template --force {kind}")
     if not boot:
@@ -85,7 +82,7 @@ def find(machine: "Machine", store: Store | None, kind: Kind, start: Start) -> S
         raise Boots(what, hint="sppr image rm removes an older base image and its templates; then make up")
     if boot_region.is_own(machine.disk):
         raise Boots("it has a kernel of its own")
-    state = states.find(machine.guest(str(boot)))
+    state = states.find(_guest(part, boot))
     if state is None:
         raise Boots("there is no saved state for it yet: sppr up saves one")
     return state

@@ -72,11 +72,10 @@ def prepare(state: State, disk: Path, *, shared: bool) -> Resume:
     """
     try:
         memory = _copy(state.memory) if shared else os.open(state.memory, os.O_RDWR)
-        os.set_inheritable(memory, True)
         opened = (os.open(disk, os.O_RDONLY), os.open(disk, os.O_RDWR))
     except OSError as e:
         raise SpprError(f"{e.filename or state.memory}: {e.strerror}") from e
-    for fd in opened:
+    for fd in (memory, *opened):
         os.set_inheritable(fd, True)
     resume, control = socket.socketpair(), socket.socketpair()
     handover = Handover(memory, qmp.inherited(resume[1]), qmp.inherited(control[1]), opened)
@@ -84,8 +83,8 @@ def prepare(state: State, disk: Path, *, shared: bool) -> Resume:
 
 
 def _copy(source: Path) -> int:
-    """Return a memfd with the content of a sparse file, which the next program inherits."""
-    target = os.memfd_create("guest", 0)
+    """Return a memfd with the content of a sparse file."""
+    target = os.memfd_create("guest")
     with source.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         os.ftruncate(target, size)

@@ -1,6 +1,7 @@
 """Save the state of a guest: boot an image until its initrd waits, and keep its memory and its devices."""
 
 import asyncio
+import errno
 import os
 import socket
 from pathlib import Path
@@ -30,13 +31,22 @@ def save(guest: Guest, image: Path, image_format: str, confinement: devices.Conf
         state.folder.mkdir(mode=0o700, parents=True)
         _save(state, guest, image, image_format, confinement, deadline)
         states.write_note(state, guest)
-        states.remove(State(guest.folder))
-        state.folder.rename(guest.folder)
+        if states.find(guest) is None:  # otherwise another process has saved it meanwhile
+            states.remove(State(guest.folder))
+            _rename(state.folder, guest.folder)
     except OSError as e:
         raise SpprError(f"{e.filename or state.folder}: {e.strerror}") from e
     finally:
         states.remove(state)
     return State(guest.folder)
+
+
+def _rename(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError as e:
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster
+            raise
 
 
 def _save(

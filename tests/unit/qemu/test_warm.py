@@ -7,9 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from sppr.cli.part import vm as run_vm
+from sppr.deadline import Deadline
+from sppr.errors import SpprError
+from sppr.lab.up import warm
 from sppr.parts.vm import Machine
 from sppr.qemu import devices
 from sppr.qemu.pluggable import Netdev
@@ -150,6 +155,42 @@ def test_guest_whose_memory_nobody_shares_uses_the_pages_of_the_file(guest: Gues
     memory = "memory-backend-file,id=mem,size=256M,mem-path=/proc/self/fd/5,share="
     assert f"{memory}on" in vm().resume_argv(handover, Path("/t")), "a vhost-user port reads and writes it"
     assert f"{memory}off" in vm(kind="ring", sockets=()).resume_argv(handover, Path("/t"))
+
+
+def test_state_that_another_process_saved_meanwhile_is_kept(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def saves(state: State, *_: object) -> None:
+        for path in (state.memory, state.devices):
+            path.write_bytes(b"ours")
+        if not guest.folder.exists():
+            saved(guest)
+
+    monkeypatch.setattr(save, "_save", saves)
+    state = save.save(guest, Path("/image"), "qcow2", devices.UNCONFINED, Deadline(1))
+    assert states.find(guest) == state and state.memory.read_bytes() != b"ours"
+    assert [path.name for path in state.folder.parent.iterdir()] == [state.folder.name]
+    monkeypatch.setattr(states, "find", lambda _: None)
+    monkeypatch.setattr(states, "remove", lambda _: None)
+    assert save.save(guest, Path("/image"), "qcow2", devices.UNCONFINED, Deadline(1)) == state, "not an error"
+
+
+def test_vm_whose_state_is_removed_meanwhile_boots(
+    guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = saved(guest)
+    monkeypatch.setattr(warm, "find", lambda *_: state)
+    machine_ = SimpleNamespace(disk=tmp_path / "disk", shares_memory=True)
+    paths = SimpleNamespace(run=tmp_path, store=None)
+    assert run_vm._resumed(SimpleNamespace(name="vm_r6", start="auto"), machine_, paths, "ring") is None
+    assert capsys.readouterr().out == f"boots, because {machine_.disk}: No such file or directory\n"
+    copies = [
+        int(link.name) for link in Path("/proc/self/fd").iterdir() if link.resolve().name.startswith("memfd:guest")
+    ]
+    assert not any(map(os.get_inheritable, copies)), "QEMU would inherit a copy of the memory"
+    states.remove(state)
+    assert run_vm._resumed(SimpleNamespace(name="vm_r6", start="auto"), machine_, paths, "ring") is None
+    assert capsys.readouterr().out == f"boots, because {state.memory}: No such file or directory\n"
+    with pytest.raises(SpprError, match=r"vm_r6: start: warm, but .*: No such file"):
+        run_vm._resumed(SimpleNamespace(name="vm_r6", start="warm"), machine_, paths, "ring")
 
 
 def test_no_two_guests_get_the_same_random_numbers() -> None:
