@@ -302,6 +302,10 @@ def test_ring_vm_forwards_end_to_end(
     spp_vm = guest_connection(controller, 6)
     assert spp_vm.status() == idle
     guest.console.sendline("reboot")
+    spp_vm.sock.settimeout(60)
+    assert spp_vm.sock.recv(len(HELLO)) == HELLO, "until the reboot, the spp_vm that ends would take the commands"
+    spp_vm.close()
+    spp_vm = guest_connection(controller, 6)
     spp_vm.ok("patch ring:0 ring:0", "forward")
     crosses(source, sink)
     whole(source, sink, 500)
