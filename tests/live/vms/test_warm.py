@@ -57,7 +57,7 @@ def up(lab: Lab, *flags: str) -> str:
 
 
 def log(lab: Lab, name: str) -> str:
-    return (lab.state / f"{name}.log").read_text()
+    return (lab.state / f"{name}.log").read_text(errors="replace")
 
 
 def with_vm(lab: Lab, settings: str) -> None:
