@@ -6,6 +6,8 @@ import select
 import shutil
 import signal
 import socket
+import statistics
+import struct
 import subprocess
 import threading
 import time
@@ -345,6 +347,28 @@ def listens(path: Path) -> bool:
         line.split()[-1] == str(path) and line.split()[3] == "00010000"
         for line in Path("/proc/net/unix").read_text().splitlines()
     )
+
+
+#: A vhost-user message without payload: VHOST_USER_GET_FEATURES, version 1, size 0.
+GET_FEATURES = struct.pack("<III", 1, 1, 0)
+
+
+def test_new_vhost_port_answers_its_guest_at_once(lab: Lab) -> None:
+    """DPDK's thread would accept a connection up to a second after the port was added."""
+    lab.start_primary()
+    _, nfv = lab.start_nfv(1)
+    seconds = []
+    for number in range(5):
+        nfv.ok(f"add vhost:{number}")
+        with socket.socket(socket.AF_UNIX) as guest:
+            guest.settimeout(5)
+            began = time.monotonic()
+            guest.connect(str(lab.sockets / f"sock{number}"))
+            guest.sendall(GET_FEATURES)
+            assert len(guest.recv(64)) == len(GET_FEATURES) + 8
+            seconds.append(time.monotonic() - began)
+        nfv.ok(f"del vhost:{number}")
+    assert statistics.median(seconds) < 0.3, seconds
 
 
 def test_vhost_socket_exists_as_long_as_its_port(lab: Lab) -> None:

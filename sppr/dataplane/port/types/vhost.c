@@ -8,6 +8,7 @@
 #include <rte_vhost.h>
 
 #include "base/log.h"
+#include "base/thread_wake.h"
 #include "forward/worker.h"
 #include "port/port.h"
 #include "port/port_type.h"
@@ -45,6 +46,11 @@ struct port_vhost {
  * what is written to it is read.
  */
 #define LIBRARY_BURST 32
+
+/* The beginning of the name of the library's thread: vhost-events, in 24.11 vhost-evt. */
+#define LIBRARY_THREAD "vhost-ev"
+#define WAKES 3
+#define WAKE_INTERVAL_US 1000
 
 /* The library's thread finds a port by its path while the control thread adds and deletes ports. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -121,6 +127,23 @@ vhost_disarm(struct port *port, bool event)
 		rte_vhost_enable_guest_notification(p->armed_vid, GUEST_TX_QUEUE, 0);
 }
 
+/* The library's thread passes its sockets to poll() for up to a second: until then, a new socket
+ * accepts no connection, and the kernel lists one that was closed (fdset_event_dispatch of
+ * lib/vhost/fd_man.c, 22.11). A thread that is not in poll() yet misses a signal, hence several.
+ */
+static void
+renew_poll(void)
+{
+	int i;
+
+	for (i = 0; i < WAKES; i++) {
+		if (i > 0)
+			usleep(WAKE_INTERVAL_US);
+		if (thread_wake(LIBRARY_THREAD) == 0)
+			return;
+	}
+}
+
 static void
 vhost_close(struct port *port)
 {
@@ -130,6 +153,7 @@ vhost_close(struct port *port)
 	 * lock
 	 */
 	rte_vhost_driver_unregister(p->path);
+	renew_poll();
 	pthread_mutex_lock(&list_lock);
 	for (link = &list; *link != NULL && *link != p; link = &(*link)->next)
 		;
@@ -219,6 +243,7 @@ start_driver(struct port_vhost *p, bool client)
 	}
 	if (!client)
 		sudo_user_chown_socket(p->path);
+	renew_poll();
 	return 0;
 }
 
