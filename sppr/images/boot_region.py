@@ -16,7 +16,7 @@ BOOT_START, BOOT_MIB = 1, 32
 ROOT_START = BOOT_START + BOOT_MIB
 
 #: In the initrd of our base image: its guests can be saved, in the way of ``qemu.warm.states``.
-_MARKER = b"sppr-initrd 1"
+_MARKER = b"sppr-initrd 2"
 
 
 def digest(image: Path, image_format: str) -> str:

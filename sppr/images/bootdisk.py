@@ -17,10 +17,9 @@ from sppr.run import run
 RESUME = Path(__file__).parents[1] / "dataplane/build/spp_resume"
 RESUME_SOURCE = RESUME.parents[1] / "guest/spp_resume.c"
 
-#: The module of the disk. The initrd loads it last: a guest whose state is saved must not have read its disk.
-DISK_MODULE = "drivers/block/virtio_blk"
-#: The other modules of the initrd, in the order in which they must be loaded: virtio, network, random numbers, fw_cfg,
-#: power button.
+#: The modules that the initrd loads last: a guest whose state is saved must have read no disk and no random numbers.
+LATE_MODULES = ("drivers/block/virtio_blk", "drivers/char/hw_random/virtio-rng")
+#: The other modules of the initrd, in the order in which they must be loaded: virtio, network, fw_cfg, power button.
 MODULES = (
     "drivers/virtio/virtio_ring",
     "drivers/virtio/virtio",
@@ -30,7 +29,6 @@ MODULES = (
     "net/core/failover",
     "drivers/net/net_failover",
     "drivers/net/virtio_net",
-    "drivers/char/hw_random/virtio-rng",
     "drivers/firmware/qemu_fw_cfg",
     "drivers/input/evdev",
     "drivers/acpi/button",
@@ -52,7 +50,7 @@ def make_disk(root: Path, work: Path, size_mib: int, deadline: Deadline) -> Path
 def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
     """Create an initrd with busybox and a few modules. Debian's initrd would take six seconds longer to boot."""
     tree, initrd = work / "initrd.d", work / "initrd"
-    for folder in ("bin", "dev", "proc", "root", "sys", "m"):
+    for folder in ("bin", "dev", "proc", "root", "sys", "m", "late"):
         (tree / folder).mkdir(parents=True)
     (tree / "bin/busybox").write_bytes((root / "usr/bin/busybox").read_bytes())
     (tree / "init").write_bytes((GUEST / "initrd/init").read_bytes())
@@ -64,7 +62,8 @@ def make_initrd(root: Path, work: Path, deadline: Deadline) -> Path:
     (kernel,) = (root / "lib/modules").iterdir()
     listed = kernel / "modules.builtin"
     builtin = listed.read_text().split() if listed.exists() else []
-    targets = {DISK_MODULE: "virtio_blk.ko", **{m: f"m/{n}-{Path(m).name}.ko" for n, m in enumerate(MODULES, 10)}}
+    targets = {m: f"m/{n}-{Path(m).name}.ko" for n, m in enumerate(MODULES, 10)}
+    targets |= {m: f"late/{Path(m).name}.ko" for m in LATE_MODULES}
     for module, target in targets.items():
         if f"kernel/{module}.ko" not in builtin:
             (tree / target).write_bytes(_module(kernel / "kernel" / f"{module}.ko"))

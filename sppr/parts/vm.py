@@ -100,6 +100,7 @@ class Machine:
             devices.Disk(self.disk, self.disk_format),
             devices.Console(self.console),
             devices.Monitor(self.qmp),
+            devices.RandomNumbers(),
             *self._pluggable(),
             *self._identity(),
             devices.Extra(self.extra),
@@ -147,8 +148,7 @@ class Machine:
 
     def _pluggable(self) -> list[pluggable.Pluggable]:
         newer = self.confinement.qemu_9_2
-        made: list[pluggable.Pluggable] = [pluggable.RandomNumbers()]
-        made += [
+        made: list[pluggable.Pluggable] = [
             pluggable.ManagementNic(self.mac(n), 0 if n else self.ssh_port, n, None if n else self.controller, newer)
             for n in range(self.nics)
         ]

@@ -147,6 +147,18 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class RandomNumbers:
+    """The virtio random number generator. ``addr``: its slot of the PCI bus; empty for any."""
+
+    addr: str = ""
+
+    def argv(self) -> list[str]:
+        """Return the QEMU arguments."""
+        source = opts("rng-random", id="rng", filename="/dev/urandom")
+        return ["-object", source, "-device", opts("virtio-rng-pci", id="rng0", rng="rng", addr=self.addr or None)]
+
+
+@dataclass(frozen=True)
 class Files:
     """A second, read-only disk (/dev/vdb): a tar archive with files for the guest."""
 

@@ -85,19 +85,6 @@ def _nic(netdev: str, mac: str, vectors: int | None = 0) -> Frontend:
     return Frontend("virtio-net-pci", f"nic-{netdev}", {"netdev": netdev, "mac": mac, "romfile": "", **given})
 
 
-@dataclass(frozen=True)
-class RandomNumbers(Pluggable):
-    """The virtio random number generator."""
-
-    def host(self) -> list[str]:
-        """Return the QEMU arguments for its source."""
-        return ["-object", opts("rng-random", id="rng", filename="/dev/urandom")]
-
-    def plugs(self) -> Sequence[Netdev | Frontend]:
-        """Return the device in the guest."""
-        return [Frontend("virtio-rng-pci", "rng0", {"rng": "rng"})]
-
-
 def _reconnect(qemu_9_2: bool) -> dict[str, int]:
     return {"reconnect_ms": 1000} if qemu_9_2 else {"reconnect": 1}
 

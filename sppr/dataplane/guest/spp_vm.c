@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -19,6 +20,7 @@
 #define TICK_NS 250000000L
 #define SLEEP_MIN_NS 20000L
 #define SLEEP_MAX_NS 1000000L
+#define START_PRIORITY (-10)
 
 static void
 add_ports(struct app *app, const struct options *options)
@@ -87,10 +89,17 @@ loop(struct app *app, int stop_fd)
 	struct timespec timeout;
 	unsigned int i, n;
 	int status = 0;
+	bool starting = true;
 
+	/* before the shell and sshd, which start at the same time */
+	setpriority(PRIO_PROCESS, 0, START_PRIORITY);
 	connection_init(&connection, app, stop_fd);
 	for (;;) {
 		connection_tick(&connection);
+		if (starting && connection.connected) {
+			starting = false;
+			setpriority(PRIO_PROCESS, 0, 0);
+		}
 		timeout = (struct timespec){ 0,
 			poll_timeout_ns(app, guest_forward(app), &sleep_ns) };
 		n = fill(app, &connection, stop_fd, fds, ports);

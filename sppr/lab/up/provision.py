@@ -164,7 +164,7 @@ class Provisioner:
         """
         made: list[devices.Device] = [
             devices.Machine("sppr-template", MEMORY, 1, self.accel),
-            pluggable.RandomNumbers(),
+            devices.RandomNumbers(),
             self.confinement,
             devices.Disk(overlay, report_full=True),
             devices.Files(files),

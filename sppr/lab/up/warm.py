@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sppr.deadline import Deadline
@@ -33,7 +34,7 @@ def ensure(parts: Iterable[Part], store: Store, confinement: Confinement, report
     wanted = {}
     for part in parts:
         if part.start != "boot" and (boot := _boot(store, image_kind(part))):
-            wanted[part] = _guest(part, boot)
+            wanted[part] = _guest(part, boot, store.base_path)
     for guest in dict.fromkeys(wanted.values()):
         if states.find(guest) is not None:
             continue
@@ -56,11 +57,11 @@ def _boot(store: Store, kind: Kind) -> str | None:
     return None if boot is None else str(boot)
 
 
-def _guest(part: Part, boot: str) -> Guest:
+def _guest(part: Part, boot: str, base: Path) -> Guest:
     """Return what the state of a VM depends on. ``boot``: the digest of the boot partition of its template."""
     given = dict(itertools.pairwise(part.program))
     accel: Accel = "kvm" if given["-accel"] == "kvm" else "tcg"
-    return Guest(part.program[0], int(given["-m"].removesuffix("M")), int(given["-smp"]), accel, boot)
+    return Guest(part.program[0], int(given["-m"].removesuffix("M")), int(given["-smp"]), accel, boot, base)
 
 
 def find(part: Part, machine: "Machine", store: Store | None, kind: Kind) -> State:
@@ -75,14 +76,14 @@ def find(part: Part, machine: "Machine", store: Store | None, kind: Kind) -> Sta
     if part.start == "boot":
         raise Boots("")
     boot = _boot(store, kind) if store is not None else None
-    if boot is None:
+    if store is None or boot is None:
         raise Boots("its template was built by an older sppr", hint=f"sppr image build-template --force {kind}")
     if not boot:
         what = "its image does not have the initrd of a base image that this sppr builds"
         raise Boots(what, hint="sppr image rm removes an older base image and its templates; then make up")
     if boot_region.is_own(machine.disk):
         raise Boots("it has a kernel of its own")
-    state = states.find(_guest(part, boot))
+    state = states.find(_guest(part, boot, store.base_path))
     if state is None:
         raise Boots("there is no saved state for it yet: sppr up saves one")
     return state

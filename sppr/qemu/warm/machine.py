@@ -56,6 +56,7 @@ def argv(
         *machine.argv(),
         *drive,
         "-device", devices.opts("virtio-blk-pci", id="disk0", drive="disk", addr="0x2"),
+        *devices.RandomNumbers("0x3").argv(),
         *console.argv(),
         "-chardev", devices.opts("socket", id="resume", fd=resume),
         "-serial", "chardev:resume",

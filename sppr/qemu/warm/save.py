@@ -25,7 +25,7 @@ def save(guest: Guest, image: Path, image_format: str, confinement: devices.Conf
 
     Raise SpprError if the guest does not come to wait, or if its state cannot be written. Nothing remains then.
     """
-    states.remove_outdated()
+    states.remove_outdated(guest)
     state = State(states.temporary(guest))
     try:
         state.folder.mkdir(mode=0o700, parents=True)

@@ -17,7 +17,7 @@ from sppr.qemu import devices
 
 #: Changes with everything of a state that the key does not include: the devices of ``save.argv``, and how the guest
 #: waits.
-_FORMAT = 1
+_FORMAT = 2
 _PREFIX = "state-"
 #: States that no VM used for this many seconds are removed when another one is saved.
 _UNUSED_SECONDS = 30 * 86400.0
@@ -31,6 +31,8 @@ class Guest:
 
     ``program``: path of QEMU. ``memory``: MiB. ``cores``: number of virtual CPUs.
     ``boot``: the digest of the boot partition (``images.boot_region``), which has the kernel and the initrd.
+    ``base``: the base image that it comes from. No state depends on it: it shows which states of an earlier kernel are
+        outdated.
     """
 
     program: str
@@ -38,6 +40,7 @@ class Guest:
     cores: int
     accel: devices.Accel
     boot: str
+    base: Path = Path()
 
     @property
     def key(self) -> str:
@@ -96,7 +99,10 @@ def fingerprint(state: State) -> list[list[int]]:
 
 def write_note(state: State, guest: Guest) -> None:
     """Write the note of a state whose files are complete."""
-    note = {"qemu": [guest.program, _identity(guest.program)], "files": fingerprint(state)}
+    note = {
+        "qemu": [guest.program, _identity(guest.program)], "files": fingerprint(state),
+        "base": str(guest.base), "boot": guest.boot,
+    }  # fmt: skip
     state.note.write_text(json.dumps(note) + "\n")
 
 
@@ -105,13 +111,20 @@ def remove(state: State) -> None:
     shutil.rmtree(state.folder, ignore_errors=True)
 
 
-def remove_outdated() -> None:
-    """Remove the states of a QEMU that has changed, those that no VM used for a month, and what a killed save left."""
+def remove_outdated(guest: Guest) -> None:
+    """Remove the states of a QEMU that has changed, those of an earlier kernel of the base image of ``guest``, those
+    that no VM used for a month, and what a killed save left.
+    """
     for folder in cache_dir().glob(f"{_PREFIX}*"):
         note = State(folder).note
         try:
-            program, identity = json.loads(note.read_text())["qemu"]
-            outdated = _identity(program) != identity or time.time() - note.stat().st_mtime > _UNUSED_SECONDS
+            described = json.loads(note.read_text())
+            program, identity = described["qemu"]
+            outdated = (
+                _identity(program) != identity
+                or (described["base"] == str(guest.base) and described["boot"] != guest.boot)
+                or time.time() - note.stat().st_mtime > _UNUSED_SECONDS
+            )
         except (OSError, ValueError, KeyError, TypeError):
             outdated = not _is_being_saved(folder)
         if outdated:

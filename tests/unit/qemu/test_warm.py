@@ -56,8 +56,15 @@ def test_state_of_a_replaced_qemu_is_not_found_and_is_removed(guest: Guest) -> N
     state = saved(guest)
     Path(guest.program).write_bytes(b"22")
     assert states.find(guest) is None
-    states.remove_outdated()
+    states.remove_outdated(guest)
     assert not state.folder.exists()
+
+
+def test_states_of_an_earlier_kernel_of_the_base_image_are_removed(guest: Guest) -> None:
+    earlier, other = saved(replace(guest, boot="earlier")), saved(replace(guest, boot="0ther", base=Path("/other")))
+    more = saved(replace(guest, memory=512))
+    states.remove_outdated(guest)
+    assert not earlier.folder.exists() and other.folder.exists() and more.folder.exists()
 
 
 @pytest.mark.parametrize("name", ["memory", "devices", "note"])
@@ -76,7 +83,7 @@ def test_damaged_note_is_no_state(guest: Guest, text: str) -> None:
     state = saved(guest)
     state.note.write_text(text)
     assert states.find(guest) is None
-    states.remove_outdated()
+    states.remove_outdated(guest)
     assert not state.folder.exists()
 
 
@@ -87,7 +94,7 @@ def test_only_unused_states_and_leftovers_of_killed_processes_are_removed(guest:
     own, dead = states.temporary(guest), guest.folder.with_name(f"{guest.folder.name}.4194304.tmp")
     own.mkdir()
     dead.mkdir()
-    states.remove_outdated()
+    states.remove_outdated(guest)
     assert used.folder.exists() and own.exists() and not unused.folder.exists() and not dead.exists()
     assert states.clear() == [used.folder] and own.exists()
 
@@ -96,7 +103,7 @@ def test_use_of_a_state_keeps_it_for_another_month(guest: Guest) -> None:
     state = saved(guest)
     os.utime(state.note, (1000, 1000))
     assert states.find(guest) == state and state.note.stat().st_mtime > 1e9
-    states.remove_outdated()
+    states.remove_outdated(guest)
     assert state.folder.exists()
 
 
@@ -228,7 +235,7 @@ def test_resumed_machine_has_the_devices_of_the_saved_one_only() -> None:
 def test_everything_else_is_plugged_in_the_order_of_a_boot() -> None:
     commands = [plug.command() for plug in vm(outside_fd=9).plugs()]
     assert [(name, given["id"]) for name, given in commands] == [
-        ("device_add", "rng0"), ("netdev_add", "mgmt"), ("device_add", "nic-mgmt"), ("netdev_add", "outside"),
+        ("netdev_add", "mgmt"), ("device_add", "nic-mgmt"), ("netdev_add", "outside"),
         ("device_add", "nic-outside"), ("netdev_add", "net0"), ("device_add", "nic-net0"),
     ]  # fmt: skip
     given = {arguments["id"]: arguments for _, arguments in commands}
