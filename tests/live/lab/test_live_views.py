@@ -160,7 +160,7 @@ def test_key_w_shows_the_pane_of_the_part(screen: Lab) -> None:
             "the pane of sec2",
             lambda: screen.tmux("list-clients", "-F", "#{client_session} #{pane_id}").split() == [NAME, pane],
         )
-        assert "status 0" in shown(screen)
+        wait_for("the end of the view", lambda: "status 0" in shown(screen))
     finally:
         client.kill()
         client.wait()

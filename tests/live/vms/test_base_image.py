@@ -168,7 +168,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     with tarfile.open(folder / "root.tar", "w") as tar:
-        modules = [f"lib/modules/6.1/kernel/{module}.ko" for module in (*bootdisk.MODULES, bootdisk.DISK_MODULE)]
+        modules = [f"lib/modules/6.1/kernel/{module}.ko" for module in (*bootdisk.MODULES, *bootdisk.LATE_MODULES)]
         folders = [f"{name}/x" for name in ("usr/sbin", "usr/lib", "usr/local/bin", "etc/ssh/sshd_config.d", "root")]
         for name in ["usr/bin/busybox", "boot/vmlinuz", "boot/mbr.bin", "etc/apt/x", *folders, *modules]:
             tar.addfile(tarfile.TarInfo(name), io.BytesIO())

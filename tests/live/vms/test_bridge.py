@@ -127,7 +127,8 @@ def test_ssh_and_dhcp_on_the_bridge_and_no_tap_afterwards(lab: Lab, name: str) -
         wait_for("one tap", lambda: len(ports(name)) == 1)
         done = lab.sppr("start", "vm_v11", "--session", lab.session, timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert sppsh(lab, "-r", "11", "hostname").stdout == "vm-v11\n" and len(ports(name)) == 2
+        done = sppsh(lab, "-r", "11", "hostname")
+        assert done.stdout == "vm-v11\n" and len(ports(name)) == 2, done.stderr
 
         assert lab.down().returncode == 0
         wait_for("no tap", lambda: not ports(name))
