@@ -26,6 +26,7 @@ from sppr.lab.paths import KEY_NAME
 from sppr.lab.state import state as states
 from sppr.lab.state.status import part_statuses
 from sppr.qemu import monitor
+from sppr.tmux.pane import PaneFiles
 
 #: In the command line of QEMU. A guest that has resumed has them as the notes of file descriptors.
 _FORWARD = re.compile(r"(?:hostfwd|opaque)=tcp:127\.0\.0\.1:(\d+)-:22")
@@ -189,7 +190,10 @@ def shut_down(guest: Guest, seconds: float) -> str | None:
     """
     proc = require_running(guest).proc
     assert proc is not None
-    return monitor.shut_down(guest.qmp, proc.alive, Deadline(seconds), Deadline(5))
+    how = monitor.shut_down(guest.qmp, proc.alive, Deadline(seconds), Deadline(5))
+    if how is not None and guest.pane is not None:
+        states.recorded_exit(PaneFiles(guest.qmp.parent, guest.qmp.stem))
+    return how
 
 
 # --- A host name set by the user. It is recorded beside the disk, and in a file of the guest that takes precedence. ---

@@ -40,12 +40,11 @@ thread_wake(const char *name)
 	DIR *tasks;
 	int woken = 0;
 
-	tasks = opendir("/proc/self/task");
-	if (tasks == NULL || sigaction(SIGUSR1, &action, NULL) < 0) {
-		if (tasks != NULL)
-			closedir(tasks);
+	if (sigaction(SIGUSR1, &action, NULL) < 0)
 		return 0;
-	}
+	tasks = opendir("/proc/self/task");
+	if (tasks == NULL)
+		return 0;
 	while ((entry = readdir(tasks)) != NULL)
 		if (has_name(entry->d_name, name) &&
 				syscall(SYS_tgkill, getpid(), atoi(entry->d_name), SIGUSR1) == 0)

@@ -233,6 +233,14 @@ def last_exit(files: PaneFiles) -> Exit | None:
     return Exit(None) if ended else None
 
 
+def recorded_exit(files: PaneFiles) -> Exit | None:
+    """Return the same as ``last_exit``, but give the pane of an ended part a second to write the exit status."""
+    end = last_exit(files)
+    if end is None or end.status is not None:
+        return end
+    return Deadline(1.0).poll(lambda: e if (e := last_exit(files)) and e.status is not None else None) or end
+
+
 def restarts(files: PaneFiles) -> int:
     """Return how often the part was restarted by its policy."""
     try:

@@ -28,7 +28,7 @@ from sppr.parts import readiness
 from sppr.parts.part import Part, serving_part
 from sppr.tmux import pane
 from sppr.tmux.server import Tmux
-from sppr.wait import HARD_LIMIT, Exit, Wait, Work, wait_ready, work_of
+from sppr.wait import HARD_LIMIT, Wait, Work, wait_ready, work_of
 
 #: Seconds that a part of each role may take to become ready without progress; with progress, ``HARD_LIMIT`` times as
 #: many. VMs have ``vm.ready_timeout``. An upstream spp_primary with a vhost vdev waits 9 s for links. spp.py before
@@ -283,7 +283,7 @@ class BringUp:
                 what=readiness.awaited(part),
                 log=files.log,
                 ready=ready,
-                ended=lambda: _ended(files),
+                ended=lambda: states.recorded_exit(files),
                 fatal=readiness.fatal(part),
                 hint=readiness.hint,
                 fatal_first=part.upstream and part.role == "primary",
@@ -365,11 +365,3 @@ class BringUp:
         with self._lock:
             self.state.phase = phase
             self.state.save()
-
-
-def _ended(files: pane.PaneFiles) -> Exit | None:
-    """Return how the part exited, or None if it has not. Its pane gets a second to write the exit status."""
-    end = states.last_exit(files)
-    if end is None or end.status is not None:
-        return end
-    return Deadline(1.0).poll(lambda: e if (e := states.last_exit(files)) and e.status is not None else None) or end
