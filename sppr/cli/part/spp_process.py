@@ -1,5 +1,6 @@
 """runscripts/primary.py and secondary.py: run the spp_primary, or one secondary, of the lab."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def _run(
     **flags: Any,
 ) -> None:  # fmt: skip
     """Plan the part ``name`` with the options ``words``, and exec it. ``role``: ``primary``, or a secondary's id."""
+    from sppr import units
     from sppr.cli.context import load_paths, overridden
     from sppr.host import facts
     from sppr.lab.plan import plan, planner
@@ -54,4 +56,7 @@ def _run(
     part = planner.make(config, given, facts.read(), paths).part(name)
     if not dry_run:
         paths.check_binaries([part.kind or part.role])
-    exec_part(name, part.program, paths.run, dry_run, as_root=True)
+    masks = [config.primary.coremask, *(s.coremask for s in config.secondaries)]
+    lcores = {lcore for mask in masks for lcore in units.bits(mask)}
+    shared = part.upstream and len(lcores) > len(os.sched_getaffinity(0))
+    exec_part(name, part.program, paths.run, dry_run, as_root=True, shares_core=shared)

@@ -30,9 +30,8 @@ def _exist(facts: Facts, required: Requirements) -> Iterator[Finding]:
     workers = sum(max(0, len(lcores(p)) - 1) for p in required.spp if p.upstream and p.role == "secondary")
     if workers and workers >= len(facts.cpus):
         what = (
-            f"{workers} polling lcores share {len(facts.cpus)} cores: upstream SPP's programs never sleep, so "
-            f"their main "
-            "threads get little CPU time, and parts become ready late or not at all"
+            f"{workers} polling lcores share {len(facts.cpus)} cores: upstream SPP's programs never sleep, so each "
+            "forwards only a part of the time, and other programs of this machine are slow"
         )
         yield Finding("cores-exist", "warning", what, "fewer secondaries (-ns), or a machine with more cores")
 

@@ -299,8 +299,8 @@ CASES: list[tuple[Facts, Requirements, str, str, str, str]] = [
      "it controls processes of root: permit only trusted users here, or set spp: {controller: ours}"),
     (replace(GOOD, cpus=(0, 1)), replace(NEEDS, lcores=(), processes=(PRIMARY, upstream(1), upstream(2))),
      "cores-exist", "warning",
-     "2 polling lcores share 2 cores: upstream SPP's programs never sleep, so their main threads get little CPU time, "
-     "and parts become ready late or not at all", "fewer secondaries (-ns), or a machine with more cores"),
+     "2 polling lcores share 2 cores: upstream SPP's programs never sleep, so each forwards only a part of the time, "
+     "and other programs of this machine are slow", "fewer secondaries (-ns), or a machine with more cores"),
     (GOOD, replace(NEEDS, vm_user_problem="there is no user sppr-vm"), "vm-user", "warning",
      "VMs of this lab run as root: there is no user sppr-vm", "sppr setup   (adds user sppr-vm)"),
     (GOOD, replace(NEEDS, vm_user_problem="user sppr-vm cannot enter /root (no x for others)"), "vm-user", "warning",
