@@ -8,6 +8,7 @@ patch to the deleted port, whose end becomes ``udf``.
 
 import os
 import socket
+import threading
 
 from tests.fakes.link import ECHO, Fake, compact, main
 
@@ -43,9 +44,11 @@ class Nfv(Fake):
         if os.path.lexists(path):
             os.unlink(path)  # noqa: PTH108
             return False
-        self.sockets.append(socket.socket(socket.AF_UNIX))
-        self.sockets[-1].bind(path)
-        self.sockets[-1].listen()
+        server = socket.socket(socket.AF_UNIX)
+        self.sockets.append(server)
+        server.bind(path)
+        server.listen()
+        threading.Thread(target=lambda: self.sockets.append(server.accept()[0]), daemon=True).start()
         return True
 
     def kinds(self) -> tuple[str, ...]:

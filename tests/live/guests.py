@@ -8,6 +8,7 @@ from pathlib import Path
 from pexpect.popen_spawn import PopenSpawn
 
 from sppr.controller.server.access import HELLO
+from sppr.controller.server.reply import ReplyParser
 from sppr.images.build import SHELL_READY
 from sppr.parts.vm import Machine
 from tests.live.dataplane_lab import REPLY_SIZE, Connection
@@ -22,11 +23,14 @@ class GuestConnection(Connection):
     """The connection of QEMU for a guest. spp_vm first sends HELLO. QEMU keeps the connection when spp_vm ends."""
 
     def ask_raw(self, command: str) -> bytes:
+        """Return the reply. It is not padded, so the controller's parser finds its end."""
         self.sock.sendall(command.encode())
-        got = b""
-        while len(got) < REPLY_SIZE + len(HELLO) * got.startswith(HELLO):
+        got, parser = b"", ReplyParser(command)
+        while parser.feed(b"") is None:
             chunk = self.sock.recv(REPLY_SIZE)
             assert chunk, f"{command}: closed after {len(got)} bytes"
+            new = (got + chunk).removeprefix(HELLO)
+            parser.feed(new[len(got.removeprefix(HELLO)) :])
             got += chunk
         return got.removeprefix(HELLO)
 

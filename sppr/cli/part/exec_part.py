@@ -10,7 +10,6 @@ import click
 from sppr.cli.errors import ErrorReportingCommand
 from sppr.cli.session import check_owner
 from sppr.errors import LaunchError, SpprError
-from sppr.host.process.processes import give_main_thread_priority
 from sppr.host.root import privilege
 from sppr.lab.state import state
 from sppr.run import pasteable
@@ -52,14 +51,14 @@ def exec_part(
     as_root: bool = False,
     more: Sequence[str] = (),
     instead: Callable[[], Sequence[str]] | None = None,
-    shares_core: bool = False,
+    before: Callable[[], None] | None = None,
 ) -> None:
     """Record this process as the part ``name`` of the session in ``run``, and exec ``argv``. ``dry_run``: print it.
 
     ``as_root``: use sudo if the user is not root. Then the process of the part is sudo, which passes on the keys of the
     terminal, and exits as the program does. ``more``: arguments of this run only, which are not recorded. ``instead``:
-    called right before the exec; returns another command line with the same effect. ``shares_core``: polling threads of
-    other processes may run on the core of its main thread, which then gets a higher priority.
+    called right before the exec; returns another command line with the same effect. ``before``: called right
+    before the exec.
     """
     program, argv = argv, [*argv, *more]
     if as_root:
@@ -72,8 +71,8 @@ def exec_part(
     state.record_start(run, name, program)
     if instead is not None:
         argv = instead()
-    if shares_core and privilege.is_root():
-        give_main_thread_priority()
+    if before is not None:
+        before()
     try:
         os.execv(argv[0], list(argv))  # noqa: S606 - argv only
     except OSError as e:

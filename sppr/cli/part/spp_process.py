@@ -46,6 +46,8 @@ def _run(
     from sppr import units
     from sppr.cli.context import load_paths, overridden
     from sppr.host import facts
+    from sppr.host.process.processes import fix_addresses, give_main_thread_priority
+    from sppr.host.root.privilege import is_root
     from sppr.lab.plan import plan, planner
 
     config, paths = load_paths(conf, session)
@@ -58,5 +60,11 @@ def _run(
         paths.check_binaries([part.kind or part.role])
     masks = [config.primary.coremask, *(s.coremask for s in config.secondaries)]
     lcores = {lcore for mask in masks for lcore in units.bits(mask)}
-    shared = part.upstream and len(lcores) > len(os.sched_getaffinity(0))
-    exec_part(name, part.program, paths.run, dry_run, as_root=True, shares_core=shared)
+
+    def prepare_upstream() -> None:
+        fix_addresses()
+        if len(lcores) > len(os.sched_getaffinity(0)):
+            give_main_thread_priority()
+
+    before = prepare_upstream if part.upstream and is_root() else None
+    exec_part(name, part.program, paths.run, dry_run, as_root=True, before=before)

@@ -3,8 +3,8 @@
 
 These forms exist, and all are accepted:
 
-- JSON, padded with NULs to 1000, 2048 or 32768 bytes (nfv and primary; sppr's own always 32768)
-- JSON without padding (vf, mirror, pcap)
+- JSON, padded with NULs to 1000, 2048 or 32768 bytes (nfv and primary; sppr's own 32768)
+- JSON without padding (vf, mirror, pcap, and sppr's spp_vm)
 - plain text up to a NUL (status of the classic processes, bare ids)
 - an echo: the command with its spaces replaced by NULs, then NULs (every command without a reply of its own)
 """

@@ -260,9 +260,18 @@ dispatch(struct request *r)
 size_t
 command_reply_size(const struct app *app, const char *reply)
 {
+#ifdef SPP_GUEST
+	size_t size = REPLY_SIZE;
+
+	(void)app;
+	while (size > 0 && reply[size - 1] == '\0')
+		size--;
+	return size < REPLY_SIZE && reply[0] != '{' ? size + 1 : size;
+#else
 	bool padded = app->cfg.kind == PROCESS_PRIMARY || app->cfg.kind == PROCESS_NFV;
 
 	return padded ? REPLY_SIZE : strlen(reply);
+#endif
 }
 
 bool

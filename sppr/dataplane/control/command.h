@@ -10,7 +10,9 @@
 bool command_run(struct app *app, char *buf, size_t len, char reply[REPLY_SIZE]);
 
 /* How many bytes of a reply are sent: of primary and nfv always REPLY_SIZE, padded with NULs; of
- * vf, mirror and pcap the text only.
+ * vf, mirror and pcap the text only. spp_vm sends a JSON text only, and one NUL after another
+ * text: 32768 bytes arrive in several pieces through QEMU's user network, and spp-ctl takes the
+ * pieces after the first for the replies to the next commands.
  */
 size_t command_reply_size(const struct app *app, const char *reply);
 

@@ -1,6 +1,7 @@
 """Stop processes with all their descendants, and find the users of ports and files."""
 
 import contextlib
+import ctypes
 import itertools
 import logging
 import os
@@ -47,6 +48,21 @@ def give_main_thread_priority() -> None:
     """
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+
+
+#: ADDR_NO_RANDOMIZE of personality(2).
+_ADDR_NO_RANDOMIZE = 0x0040000
+
+
+def fix_addresses() -> None:
+    """Let the program that this process will exec have its code at the same addresses in each run.
+
+    DPDK keeps addresses of functions in the memory that its processes share, and its documentation requires this
+    setting. Without it, a restarted spp_nfv of SPP HEAD crashes in rte_mempool_free when a VM connects to its vhost
+    port: the pool is that of the previous process.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.personality(_ADDR_NO_RANDOMIZE | libc.personality(0xFFFFFFFF))
 
 
 def end(processes: list[psutil.Process], term_deadline: Deadline) -> tuple[list[psutil.Process], list[psutil.Process]]:

@@ -9,6 +9,8 @@ from sppr.host.process.memory import text
 
 #: Flag of a listening socket in /proc/net/unix (__SO_ACCEPTCON).
 _LISTENING = "00010000"
+#: State of a connected socket there (SS_CONNECTED).
+_CONNECTED = "03"
 
 
 def bound_paths(root: Path = Path("/")) -> frozenset[str]:
@@ -35,6 +37,12 @@ def listening_paths(root: Path = Path("/")) -> frozenset[str]:
         if len(words) == 8 and words[3] == _LISTENING:
             found.add(words[7])
     return frozenset(found)
+
+
+def connected_paths(root: Path = Path("/")) -> frozenset[str]:
+    """Return the paths of unix sockets that have a connection."""
+    rows = (line.split(maxsplit=7) for line in text(root / "proc/net/unix").splitlines()[1:])
+    return frozenset(words[7] for words in rows if len(words) == 8 and words[5] == _CONNECTED)
 
 
 def find_stale(paths: Iterable[str | Path]) -> list[Path]:

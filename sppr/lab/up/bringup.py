@@ -1,5 +1,6 @@
 """Execute the changes to a session: write its state, create images and panes, and start each part in order."""
 
+import contextlib
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -10,7 +11,7 @@ from sppr.deadline import Deadline
 from sppr.errors import SpprError
 from sppr.host import facts
 from sppr.host.process import pids
-from sppr.host.process.sockets import listening_paths
+from sppr.host.process.sockets import connected_paths, listening_paths
 from sppr.host.run_directory import make_private
 from sppr.lab.chains import ends
 from sppr.lab.down import teardown
@@ -32,6 +33,9 @@ from sppr.wait import HARD_LIMIT, Wait, Work, wait_ready, work_of
 #: many. VMs have ``vm.ready_timeout``. An upstream spp_primary with a vhost vdev waits 9 s for links. spp.py before
 #: 17.08 may have to wait up to a minute for its TCP ports, after the last spp.py.
 TIMEOUTS = {"controller": 15.0, "primary": 40.0, "secondary": 20.0, "spp.py": 90.0, "spp_vf.py": 90.0}
+#: Seconds to wait until the QEMU of a running VM has connected to a new vhost socket; it tries once a second. Frames
+#: that are sent before are lost.
+RECONNECT_TIMEOUT = 3.0
 
 
 class Report(Protocol):
@@ -60,8 +64,10 @@ class Cancelled(SpprError):
 class BringUp:
     """The execution of changes to a session.
 
-    If ``paths`` is None, because conf.yml is gone, no images, keys or sockets are created. Each step is reported when
-    it is done. A launcher may be killed between any two steps; the next ``up`` continues from there.
+    If ``paths`` is None, because conf.yml is gone, no images, keys or sockets are created. Upstream secondaries start
+    one after another, and their ports are added one after another: SPP HEAD crashes if a secondary starts while another
+    adds a port. Each step is reported when it is done. A launcher may be killed between any two steps; the next ``up``
+    continues from there.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class BringUp:
         self._done = {part.name: threading.Event() for part in self.plan.parts}
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
+        self._attaching = threading.RLock()
         self._probe_interval = Deadline(0)
 
     def execute(self, machine: facts.Facts) -> State:
@@ -195,8 +202,10 @@ class BringUp:
                 self._waiting(part, f"{', '.join(part.sockets)} to listen")
                 self._serve_ports(part)
                 self.report.step(f"{part.name} has its sockets")
-            self._waiting(part, readiness.awaited(part))
-            seconds = self._run(part)
+            with self._attaching if part.upstream and part.role == "secondary" else contextlib.nullcontext():
+                self._check_cancelled(part)
+                self._waiting(part, readiness.awaited(part))
+                seconds = self._run(part)
         except Cancelled:
             raise
         except SpprError as e:
@@ -303,7 +312,7 @@ class BringUp:
         self._wait_for(serving_part(part.server), part)
         for socket in part.sockets:
             Deadline(readiness.VHOST_TIMEOUT).poll(lambda path=socket: path in listening_paths())  # type: ignore[misc]
-        readiness.serve(self.plan.api, part.server, part.ports)
+        self._serve_ports(part)
 
     def _serve_ports_of_running_vms(self, part: Part) -> None:
         """Add the ports of VMs that kept running while this part, their server, was restarted.
@@ -316,6 +325,9 @@ class BringUp:
                     self._serve_ports(vm)
                 except SpprError as e:
                     self.report.note(f"{vm.name}: could not add its ports on the host: {e.what}")
+                    continue
+                if part.upstream and (proc := states.process(vm.files(self.run))) and proc.alive():
+                    Deadline(RECONNECT_TIMEOUT).poll(lambda vm=vm: connected_paths() >= set(vm.sockets))  # type: ignore[misc]
 
     def _restore_lost_ports(self, part: Part) -> None:
         """Restore the ports of a VM that its server has lost, or whose sockets were removed."""
@@ -333,10 +345,13 @@ class BringUp:
 
     def _serve_ports(self, vm: Part) -> None:
         """Add the ports of a VM to its server. Stale sockets of earlier processes are removed first."""
-        if vm.sockets and not vm.makes_sockets:
-            readiness.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, Deadline(readiness.VHOST_TIMEOUT))
-        else:
-            readiness.serve(self.plan.api, vm.server, vm.ports)
+        server = self.plan.part(serving_part(vm.server))
+        with self._attaching if server.upstream else contextlib.nullcontext():
+            if vm.sockets and not vm.makes_sockets:
+                limit = Deadline(readiness.VHOST_TIMEOUT)
+                readiness.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, limit)
+            else:
+                readiness.serve(self.plan.api, vm.server, vm.ports)
 
     def _probe_ready(self, part: Part) -> bool:
         """Return whether the part is ready. All threads together ask the controller at most every 50 ms."""

@@ -1,6 +1,7 @@
 """SPP trees of each era with fake programs: bring-up, teardown, and failures."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +203,45 @@ def test_main_threads_of_spp_run_before_polling_threads_with_few_cores(lab: Lab)
         }
         assert policies.pop(pid) == os.SCHED_RR | os.SCHED_RESET_ON_FORK
         assert list(policies.values()) == [os.SCHED_OTHER]
+
+
+@pytest.mark.parametrize("lab", ["HEAD"], indirect=True)
+def test_programs_of_spp_have_fixed_addresses_and_secondaries_start_one_after_another(lab: Lab) -> None:
+    """DPDK keeps addresses of functions in shared memory, and crashes if a secondary starts beside another."""
+    done = lab.wakeup("-ns", "4", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    names = ["sec1", "sec2", "sec3", "sec4"]
+    for name in ("pri", *names):
+        personality = Path(f"/proc/{lab.status()[name]['pid']}/personality").read_text()
+        assert int(personality, 16) & 0x0040000, personality  # ADDR_NO_RANDOMIZE
+    events = [json.loads(line) for line in (lab.state / "events.jsonl").read_text().splitlines()]
+    began = {e["part"]: e["uptime"] for e in events if e["event"] == "part.waiting" and e["part"] in names}
+    took = {e["part"]: e["seconds"] for e in events if e["event"] == "part.ready" and e["part"] in names}
+    order = sorted(names, key=lambda name: began[name])
+    for first, second in itertools.pairwise(order):
+        assert began[second] >= began[first] + took[first], (began, took)
+
+
+@pytest.mark.parametrize("lab", ["19.11"], indirect=True)
+def test_restarted_secondary_of_spp_is_ready_when_running_vms_have_connected(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU tries to connect once a second. Frames that are sent before are lost."""
+    done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    monkeypatch.setenv("SPPR_RUN_DIR", lab.env["SPPR_RUN_DIR"])
+    state, path = states.load(lab.session), lab.folder / "spp/socks/sock901"
+    vm = Part("vm_v901", "vm_vhost", 901, "vm_v", (), (), server="nfv:1", ports=("vhost:901",), sockets=(str(path),))
+    states.record_start(lab.state, vm.name, ("qemu",))
+    changes = Changes(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
+    up = BringUp(changes, state, None, Tmux(lab.session), Lines())
+    with socket.socket(socket.AF_UNIX) as qemu, ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(up._serve_ports_of_running_vms, state.plan.part("sec1"))
+        wait_for("the socket to listen", path.exists)
+        time.sleep(0.5)
+        assert not serving.done()
+        qemu.connect(str(path))
+        serving.result(timeout=2)
 
 
 def test_management_port_gets_at_most_five_connections_a_second() -> None:

@@ -38,6 +38,19 @@ def test_network_namespaces_are_read_once(tmp_path: Path) -> None:
     assert len(found & {"/theirs", "/never read: the same namespace"}) == 1
 
 
+def test_connected_socket_is_found_by_the_path_of_its_listener(tmp_path: Path) -> None:
+    path = str(tmp_path / "sock")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(path)
+        server.listen()
+        assert path not in sockets.connected_paths() and path in sockets.listening_paths()
+        client.connect(path)
+        accepted, _ = server.accept()
+        assert path in sockets.connected_paths()
+        accepted.close()
+    assert path not in sockets.connected_paths()
+
+
 def test_socket_in_use_is_not_stale(tmp_path: Path) -> None:
     paths = [
         tmp_path / name for name in ("datagram", "silent", "listening", "left", "link", "dangling", "file", "none")
