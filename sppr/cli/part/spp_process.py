@@ -1,6 +1,5 @@
 """runscripts/primary.py and secondary.py: run the spp_primary, or one secondary, of the lab."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,9 @@ def _run(
     **flags: Any,
 ) -> None:  # fmt: skip
     """Plan the part ``name`` with the options ``words``, and exec it. ``role``: ``primary``, or a secondary's id."""
-    from sppr import units
     from sppr.cli.context import load_paths, overridden
     from sppr.host import facts
-    from sppr.host.process.processes import fix_addresses, give_main_thread_priority
-    from sppr.host.root.privilege import is_root
+    from sppr.host.process.processes import fix_addresses, sleep_longer
     from sppr.lab.plan import plan, planner
 
     config, paths = load_paths(conf, session)
@@ -58,13 +55,10 @@ def _run(
     part = planner.make(config, given, facts.read(), paths).part(name)
     if not dry_run:
         paths.check_binaries([part.kind or part.role])
-    masks = [config.primary.coremask, *(s.coremask for s in config.secondaries)]
-    lcores = {lcore for mask in masks for lcore in units.bits(mask)}
 
     def prepare_upstream() -> None:
         fix_addresses()
-        if len(lcores) > len(os.sched_getaffinity(0)):
-            give_main_thread_priority()
+        sleep_longer()
 
-    before = prepare_upstream if part.upstream and is_root() else None
+    before = prepare_upstream if part.upstream else None
     exec_part(name, part.program, paths.run, dry_run, as_root=True, before=before)

@@ -1,6 +1,7 @@
 """Execute the changes to a session: write its state, create images and panes, and start each part in order."""
 
 import contextlib
+import os
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -11,6 +12,7 @@ from sppr.deadline import Deadline
 from sppr.errors import SpprError
 from sppr.host import facts
 from sppr.host.process import pids
+from sppr.host.process import processes as procs
 from sppr.host.process.sockets import connected_paths, listening_paths
 from sppr.host.run_directory import make_private
 from sppr.lab.chains import ends
@@ -247,6 +249,9 @@ class BringUp:
                 self.state.ready[part.name] = round(seconds, 3)
             self.state.ready_pid[part.name] = proc.pid if proc else 0
             self.state.save()
+        if proc and part.upstream and part.as_root and len(self.plan.lcores) > len(os.sched_getaffinity(0)):
+            # The workers of upstream SPP poll, and share cores with the main threads of parts that start later.
+            procs.renice_workers(proc.pid)
         if seconds is not None:
             self.report.ready(part.name, seconds)  # before any line of the parts that depend on it
             self._record("part.ready", part=part.name, seconds=round(seconds, 3))
