@@ -100,8 +100,11 @@ def _problems(config: Config, flags: Flags, paths: LabPaths) -> Iterator[str]:
 
 
 def _chain_problems(config: Config, paths: LabPaths) -> Iterator[str]:
-    """Yield a message for each port of a chain that this release does not support."""
-    first = {"memif": "19.11", "nullpmd": "18.02", "pcap": "18.02"}
+    """Yield a message for each port of a chain that this release does not support.
+
+    Secondaries receive from taps of the primary since DPDK 18.11. Up to 18.02 they do not see any vdev of the primary.
+    """
+    first = {"memif": "19.11", "nullpmd": "18.02", "pcap": "18.02", "tap": "18.08.2"}
     for name, chain in config.chains.items():
         for element in chain.path:
             since = first.get(element.partition(":")[0])

@@ -118,6 +118,7 @@ def test_sockets_of_upstream_programs_are_in_tmp(
     [
         ("19.08", "memif:0", "19.11"), ("19.11", "memif:0", None), ("17.11", "nullpmd:1", "18.02"),
         ("18.02", "nullpmd:1", None), ("17.11", "pcap:2", "18.02"), ("18.02", "pcap:2", None), ("16.07", "phy:0", None),
+        ("18.08.1", "tap:0", "18.08.2"), ("18.08.2", "tap:0", None),
     ],
 )  # fmt: skip
 def test_ports_of_chains(tmp_path: Path, version: str, port: str, first: str | None) -> None:
