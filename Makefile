@@ -76,7 +76,7 @@ test-all: test ## every test here, then in Debian 13 and Debian testing (docs/di
 	@$(MAKE) test SUITE=trixie
 	@$(MAKE) test SUITE=forky
 
-bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root)
+bench: packages-test setup $(VENV)/.test ## measure everything, compare with the goals, write build/bench.json (needs root; SPP_DIR=PATH: upstream SPP, too)
 	@$(BIN)/python tests/bench_all.py
 
 bench-smoke: packages-test setup $(VENV)/.test ## run every bench once, briefly; figures are not judged

@@ -4,6 +4,7 @@ With ``--smoke`` each script makes one short repetition and no figure is judged:
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests import bench_results  # noqa: E402
 
-SCRIPTS = (
+SCRIPTS: tuple[str, ...] = (
     "bench.py",
     "bench_region.py",
     "bench_controller.py",
@@ -25,6 +26,8 @@ SCRIPTS = (
     "bench_components.py",
     "bench_ovs.py",
 )
+if os.environ.get("SPP_DIR"):
+    SCRIPTS += ("bench_upstream.py",)
 
 
 def main() -> int:

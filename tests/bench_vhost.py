@@ -15,7 +15,7 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,9 @@ numbers = itertools.count(950)
 class Worker:
     """The thread of a DPDK process that forwards, by the beginning of its name."""
 
-    def __init__(self, process: Process, name: str | tuple[str, ...] = ("rte-worker", "dpdk-worker")) -> None:
+    def __init__(
+        self, process: Process, name: str | tuple[str, ...] = ("rte-worker", "dpdk-worker", "lcore-slave")
+    ) -> None:
         tasks = Path(f"/proc/{process.pid}/task").iterdir()
         self.schedstat = next(t for t in tasks if (t / "comm").read_text().startswith(name)) / "schedstat"
 
@@ -117,6 +119,9 @@ def net_vhost_argv(lab: Lab, path: Path) -> list[str]:
     ]
 
 
+Sides = tuple[Side, Side]
+
+
 @contextlib.contextmanager
 def two_labs() -> Iterator[tuple[Lab, Lab]]:
     """A lab for each side."""
@@ -129,13 +134,18 @@ def two_labs() -> Iterator[tuple[Lab, Lab]]:
         yield lab(), lab()
 
 
+def our_side(lab: Lab, size: int) -> Side:
+    """Start our nfv with its peer."""
+    lab.start_primary(vdevs=("net_null0", "net_null1"), lcores="0@0")
+    nfv, connection = lab.start_nfv(1)
+    connection.ok("add vhost:0", "patch vhost:0 vhost:0", "forward")
+    return Side(lab, nfv, size, sleeps=True)
+
+
 @contextlib.contextmanager
 def two_sides(size: int) -> Iterator[tuple[Side, Side]]:
     with two_labs() as labs:
-        labs[0].start_primary(vdevs=("net_null0", "net_null1"), lcores="0@0")
-        nfv, connection = labs[0].start_nfv(1)
-        connection.ok("add vhost:0", "patch vhost:0 vhost:0", "forward")
-        ours = Side(labs[0], nfv, size, sleeps=True)
+        ours = our_side(labs[0], size)
         path = labs[1].sockets / "sock0"
         testpmd = labs[1].run("middle", net_vhost_argv(labs[1], path))
         wait_for("its socket", path.exists)
@@ -147,23 +157,30 @@ def vhost(results: Results) -> None:
 
     Without such a pair there is no rate, only the rate of CPU time, which is the median of all pairs.
     """
+    compare(results, "vhost", "testpmd net_vhost", two_sides)
+
+
+def compare(
+    results: Results, kind: str, other_name: str, sides: Callable[[int], contextlib.AbstractContextManager[Sides]]
+) -> None:
+    """Compare the two sides that ``sides`` starts for a frame size, ours and that of ``other_name``."""
     tries = 1 if results.smoke else TRIES
     for size in (64, 1500):
         every: list[tuple[Round, Round]] = []
-        with two_sides(size) as (ours, theirs):
+        with sides(size) as (ours, theirs):
             while len(every) < tries and len([p for p in every if p[0].counts and p[1].counts]) < PAIRS:
                 every.append((ours.round(), theirs.round()))
         counted = [pair for pair in every if pair[0].counts and pair[1].counts]
-        name = f"vhost, {size} bytes"
+        name = f"{kind}, {size} bytes"
         results.add(f"{name}, pairs of rounds that count", len(counted))
         none = "" if counted else f"no pair of {len(every)} counts, the machine is busy"
         mine, other = ([pair[side].mpps for pair in counted] for side in (0, 1))
         results.add(f"{name}, Mpps", _median(mine), none)
-        results.add(f"{name}, testpmd net_vhost, Mpps", _median(other), none)
+        results.add(f"{name}, {other_name}, Mpps", _median(other), none)
         ratios = [a / b for a, b in zip(mine, other, strict=True)]
-        results.add(f"{name} / testpmd net_vhost", _median(ratios), none)
+        results.add(f"{name} / {other_name}", _median(ratios), none)
         results.add(
-            f"{name} / testpmd net_vhost, of CPU time of the middle",
+            f"{name} / {other_name}, of CPU time of the middle",
             _median([a.per_cpu_second / b.per_cpu_second for a, b in counted or every]),
         )
 
