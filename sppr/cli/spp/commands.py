@@ -13,8 +13,8 @@ from sppr.cli.errors import CONTEXT, ErrorReportingGroup
 if TYPE_CHECKING:
     from sppr.spp.inventory import Tree
 
-#: Where trees usually are. The home folder is that of the user who called sudo.
-_USUAL = (".", "..", "~", "/opt", "/usr/src", "/usr/local/src")
+#: Where trees usually are.
+_USUAL = (".", "~", "/opt", "/usr/src", "/usr/local/src")
 
 
 @click.group(cls=ErrorReportingGroup, context_settings=CONTEXT)
@@ -29,8 +29,8 @@ def main() -> None:
 def list_(folders: tuple[str, ...], conf: Path | None, as_json: bool) -> None:
     """List source trees of SPP, what each of them has and lacks, and the line for conf.yml.
 
-    Without FOLDER it searches the tree that conf.yml names, this folder, its parent, the home folder, /opt, /usr/src
-    and /usr/local/src, each to two levels below.
+    Without FOLDER it searches the tree that conf.yml names, this folder, the home folder, /opt, /usr/src and
+    /usr/local/src, each to two levels below.
     """
     from sppr.spp import inventory
 
