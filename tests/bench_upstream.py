@@ -7,7 +7,6 @@ five, ours and theirs in turns on the same cores.
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,14 +44,6 @@ class UpstreamLab(Lab):
         return ["256" if before == "--socket-mem" else word for before, word in zip(["", *argv], argv, strict=False)]
 
 
-@contextlib.contextmanager
-def two_labs(number: int) -> Iterator[tuple[Lab, Lab]]:
-    with contextlib.ExitStack() as stack:
-        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sppr-bench-"))) for _ in range(2)]
-        ours = stack.enter_context(contextlib.closing(Lab(folders[0], number)))
-        yield ours, stack.enter_context(contextlib.closing(UpstreamLab(folders[1], number + 1)))
-
-
 def sent(primary: Connection) -> int:
     return sum(port["tx"] for port in primary.status()["phy_ports"])
 
@@ -69,38 +60,36 @@ def rate(primary: Connection, nfvs: list[Connection], worker: Process | None) ->
     return measured
 
 
-def null_to_null(results: Results) -> None:
-    """Measure one patch between two null ports of the primary, as packets a second of CPU time."""
-
-    def start(lab: Lab, src: str, dst: str) -> Callable[[], float]:
-        _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
-        process, nfv = lab.start_nfv(1)
-        nfv.ok(f"patch {src} {dst}")
-        return lambda: rate(primary, [nfv], process)
-
-    with two_labs(940) as (ours, theirs):
+def compare(results: Results, name: str, start: Callable[[Lab, str, str], Callable[[], float]]) -> None:
+    """Compare the rates that ``start`` returns for a lab and the names of its two null ports."""
+    with bench_vhost.two_labs(UpstreamLab) as (ours, theirs):
         sides = start(ours, "nullpmd:0", "nullpmd:1"), start(theirs, "phy:0", "phy:1")
-        add(results, "null -> null", *in_turns(*sides, results.times(ROUNDS)))
+        mine, other = in_turns(*sides, results.times(ROUNDS))
+    results.add(f"{name}, beside upstream SPP, Mpps", mine)
+    results.add(f"{name}, upstream SPP, Mpps", other)
+    results.add(f"{name} / upstream SPP", mine / other)
 
 
-def ring(results: Results) -> None:
-    """Measure null -> ring in one nfv and ring -> null in another, each on a core of its own."""
+def null_to_null(lab: Lab, src: str, dst: str) -> Callable[[], float]:
+    """Return the rate of one patch between two null ports of the primary, as packets a second of CPU time."""
+    _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
+    process, nfv = lab.start_nfv(1)
+    nfv.ok(f"patch {src} {dst}")
+    return lambda: rate(primary, [nfv], process)
 
-    def start(lab: Lab, src: str, dst: str) -> Callable[[], float]:
-        _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
-        nfvs = [lab.start_nfv(number)[1] for number in (1, 2)]
-        nfvs[0].ok("add ring:0", f"patch {src} ring:0")
-        nfvs[1].ok("add ring:0", f"patch ring:0 {dst}")
-        return lambda: rate(primary, nfvs, None)
 
-    with two_labs(942) as (ours, theirs):
-        sides = start(ours, "nullpmd:0", "nullpmd:1"), start(theirs, "phy:0", "phy:1")
-        add(results, "ring", *in_turns(*sides, results.times(ROUNDS)))
+def ring(lab: Lab, src: str, dst: str) -> Callable[[], float]:
+    """Return the rate of null -> ring in one nfv and ring -> null in another, each on a core of its own."""
+    _, primary = lab.start_primary(vdevs=NULLS, lcores="0@0")
+    nfvs = [lab.start_nfv(number)[1] for number in (1, 2)]
+    nfvs[0].ok("add ring:0", f"patch {src} ring:0")
+    nfvs[1].ok("add ring:0", f"patch ring:0 {dst}")
+    return lambda: rate(primary, nfvs, None)
 
 
 @contextlib.contextmanager
 def vhost_sides(size: int) -> Iterator[bench_vhost.Sides]:
-    with two_labs(944) as (mine, other):
+    with bench_vhost.two_labs(UpstreamLab) as (mine, other):
         ours = bench_vhost.our_side(mine, size)
         other.start_primary(vdevs=NULLS, lcores="0@0")
         nfv, connection = other.start_nfv(1)
@@ -116,12 +105,6 @@ def vhost_sides(size: int) -> Iterator[bench_vhost.Sides]:
             path.unlink(missing_ok=True)
 
 
-def add(results: Results, name: str, mine: float, other: float) -> None:
-    results.add(f"{name}, beside upstream SPP, Mpps", mine)
-    results.add(f"{name}, upstream SPP, Mpps", other)
-    results.add(f"{name} / upstream SPP", mine / other)
-
-
 def main() -> int:
     results = Results(__doc__)
     if not os.environ.get("SPP_DIR"):
@@ -131,8 +114,8 @@ def main() -> int:
     prepare_hugepages(500)
     return results.run(
         {
-            "null": lambda: null_to_null(results),
-            "ring": lambda: ring(results),
+            "null": lambda: compare(results, "null -> null", null_to_null),
+            "ring": lambda: compare(results, "ring", ring),
             "vhost": lambda: bench_vhost.compare(results, "vhost", "upstream SPP", vhost_sides),
         }
     )

@@ -123,15 +123,15 @@ Sides = tuple[Side, Side]
 
 
 @contextlib.contextmanager
-def two_labs() -> Iterator[tuple[Lab, Lab]]:
-    """A lab for each side."""
+def two_labs(theirs: type[Lab] = Lab) -> Iterator[tuple[Lab, Lab]]:
+    """A lab for each side, the second of the class ``theirs``."""
     with contextlib.ExitStack() as stack:
 
-        def lab() -> Lab:
+        def lab(kind: type[Lab]) -> Lab:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sppr-bench-"))
-            return stack.enter_context(contextlib.closing(Lab(Path(folder), next(numbers))))
+            return stack.enter_context(contextlib.closing(kind(Path(folder), next(numbers))))
 
-        yield lab(), lab()
+        yield lab(Lab), lab(theirs)
 
 
 def our_side(lab: Lab, size: int) -> Side:

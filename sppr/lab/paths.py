@@ -134,13 +134,7 @@ class LabPaths:
             return
         releases.check(self.tree, self.version)
         for program in programs:
-            python, script = self.python or self.version.python(program), releases.script_path(self.tree, program)
-            if not script.is_file():
-                raise HostError(f"{script}: no such file", hint="check that the SPP tree in spp.dir is complete")
-            if which(python) is None:
-                what = f"{program} of SPP {self.version.name} needs {python}, which is not installed"
-                raise HostError(what, hint="set its path: spp: {python: PATH}")
-            releases.check_python(self.interpreter(program), self.version, program)
+            releases.check_controller(self.tree, self.version, program, self.python)
 
 
 def images_folder(folder: Path, images_dir: str) -> Path:

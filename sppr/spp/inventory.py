@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sppr.errors import HostError
-from sppr.spp import releases
+from sppr.spp import releases, tree
 from sppr.spp.releases import Version
 
 #: The DPDK releases that match a release of SPP (docs/spp-protocol.md, Releases). 17.02 is detected as 17.05, and HEAD
@@ -20,14 +20,14 @@ DPDK = {
     "18.05": ("18.05",), "18.08.1": ("18.08",), "18.08.2": ("18.08", "18.11"), "18.08.3": ("18.08", "18.11"),
     "18.08.4": ("18.08", "18.11"), "19.08": ("19.08",), "19.11": ("19.11", "20.02"),
 }  # fmt: skip
-#: What does not work without a driver, and the first release of SPP that uses it.
+#: What does not work without a driver.
 DRIVERS = {
-    "null": ("16.07", "a lab without NICs"),
-    "ring": ("16.07", "patches between secondaries"),
-    "vhost": ("16.07", "vhost VMs"),
-    "pcap": ("18.02", "pcap ports"),
-    "tap": ("18.08.2", "taps at the ends of chains"),
-    "memif": ("19.11", "memif ports"),
+    "null": "a lab without NICs",
+    "ring": "patches between secondaries",
+    "vhost": "vhost VMs",
+    "pcap": "pcap ports",
+    "tap": "taps at the ends of chains",
+    "memif": "memif ports",
 }
 #: Folders below a given one that are searched: levels, and the most folders of a level.
 _LEVELS, _MOST = 2, 500
@@ -84,7 +84,8 @@ def find(folders: Iterable[Path]) -> list[Path]:
 def is_tree(folder: Path) -> bool:
     """Return whether a folder is a source tree of SPP."""
     try:
-        return (folder / "src" / "primary").is_dir() and releases.detect(folder) is not None
+        scripts = (releases.script_path(folder, name) for name in ("spp-ctl", "spp.py"))
+        return (folder / "src" / "primary").is_dir() and any(script.exists() for script in scripts)
     except OSError:
         return False
 
@@ -113,56 +114,39 @@ def inspect(path: Path, python: str | None = None) -> Tree:
     return Tree(path, release, builds, tuple(dict.fromkeys(problems)))
 
 
-def _folders_of(path: Path, kind: str) -> Iterator[Path]:
-    """Yield the folders that contain a folder for each target (see ``sppr.spp.tree.binary``)."""
-    yield path / "src" / kind
-    yield path / "src" / kind / "src" / kind
-
-
 def _targets(path: Path, kinds: Sequence[str]) -> list[str]:
-    found = {
-        folder.name
-        for kind in kinds
-        for place in _folders_of(path, kind)
-        for folder in _folders(place)
-        if _program(folder, kind) is not None
-    }
-    return sorted(found)
+    names = {folder.name for kind in kinds for place in tree.target_folders(kind, path) for folder in _folders(place)}
+    return sorted(name for name in names if _programs(path, name, kinds))
 
 
-def _program(folder: Path, kind: str) -> Path | None:
-    return next((p for p in (folder / "app" / f"spp_{kind}", folder / f"spp_{kind}") if p.is_file()), None)
+def _programs(path: Path, target: str, kinds: Sequence[str]) -> dict[str, Path]:
+    """Return the programs of a target by kind."""
+    found = {kind: tree.first_file(tree.candidates(kind, path, target)) for kind in kinds}
+    return {kind: program for kind, program in found.items() if program is not None}
 
 
 def _build(path: Path, target: str, kinds: Sequence[str]) -> Build:
-    folders = {
-        kind: place / target
-        for kind in kinds
-        for place in _folders_of(path, kind)
-        if _program(place / target, kind) is not None
-    }
-    sdk = next((sdk for folder in folders.values() if (sdk := _sdk(folder, target))), None)
-    drivers: set[str] = set()
-    for kind, folder in folders.items():
-        program = _program(folder, kind)
-        if program is not None and kind in ("primary", "nfv"):
-            drivers |= _drivers(program)
-    return Build(target, tuple(folders), _dpdk_release(sdk) if sdk else "", str(sdk or ""), tuple(sorted(drivers)))
+    programs = _programs(path, target, kinds)
+    folders = [place / target for kind in programs for place in tree.target_folders(kind, path)]
+    dpdk, sdk = next((found for folder in folders if (found := _dpdk(folder, target))), ("", ""))
+    drivers = {name for kind in ("primary", "nfv") if kind in programs for name in _drivers(programs[kind])}
+    return Build(target, tuple(programs), dpdk, sdk, tuple(sorted(drivers)))
 
 
-def _sdk(folder: Path, target: str) -> Path | None:
-    """Return the folder of the DPDK with which the objects in ``folder`` were built, or None if unknown.
+def _dpdk(folder: Path, target: str) -> tuple[str, str] | None:
+    """Return release and folder of the DPDK with which the objects in ``folder`` were built, or None if unknown.
 
     A command also has the include folder of the SPP program, which need not exist.
     """
     pattern = re.compile(rf"-I(/\S+)/{re.escape(target)}/include(?:\s|$)")
     for command in sorted(folder.glob(".*.o.cmd")):
         try:
-            included = [Path(found) for found in pattern.findall(command.read_text(errors="replace"))]
+            included = pattern.findall(command.read_text(errors="replace"))
         except OSError:
             continue
-        if sdk := next((place for place in included if _dpdk_release(place)), None):
-            return sdk
+        for sdk in included:
+            if release := _dpdk_release(Path(sdk)):
+                return release, sdk
     return None
 
 
@@ -197,8 +181,8 @@ def _build_problems(build: Build, version: Version, kinds: Sequence[str]) -> Ite
     if build.dpdk and build.dpdk not in expected:
         what = f"target {build.target} was built with DPDK {build.dpdk}, but SPP {version.name} matches"
         yield Problem(f"{what} {' or '.join(expected)}", "build it again with that release of DPDK")
-    for name, (first, use) in DRIVERS.items() if build.drivers else ():
-        if version.since(first) and name not in build.drivers:
+    for name, use in DRIVERS.items() if build.drivers else ():
+        if version.since(releases.FIRST_WITH_PORT.get(name, "16.07")) and name not in build.drivers:
             what = f"target {build.target} has no driver {name}: no {use}"
             yield Problem(what, f"set CONFIG_RTE_LIBRTE_PMD_{name.upper()}=y in the configuration of DPDK")
 
@@ -208,10 +192,7 @@ def _python_problems(path: Path, version: Version, python: str | None) -> Iterat
     programs = ["spp-ctl", "spp.py"] if version.era == "spp-ctl" else ["spp.py"]
     programs += ["spp_vf.py"] if version.has_vf_controller else []
     for program in programs:
-        if not releases.script_path(path, program).is_file():
-            yield Problem(f"no {program}", "check the tree out again")
-            continue
         try:
-            releases.check_python(python or version.python(program), version, program)
+            releases.check_controller(path, version, program, python)
         except HostError as e:
             yield Problem(e.what, e.hint or "")

@@ -13,10 +13,13 @@ from typing import Any, Literal, get_args
 
 from sppr.deadline import Deadline
 from sppr.errors import HostError, LaunchError
-from sppr.run import run
+from sppr.run import run, which
 from sppr.units import SppVersion
 
 VERSIONS: tuple[str, ...] = get_args(SppVersion)[1:]
+#: The first release in which a port type can be in a chain. Secondaries receive from taps of the primary since DPDK
+#: 18.11. Up to 18.02 they do not see any vdev of the primary.
+FIRST_WITH_PORT = {"memif": "19.11", "nullpmd": "18.02", "pcap": "18.02", "tap": "18.08.2"}
 Era = Literal["sppr", "classic", "spp-ctl"]
 
 
@@ -147,7 +150,7 @@ def _sources(place: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path.is_file() else b""  # reading a FIFO would not end
     except OSError:
         return b""
 
@@ -243,6 +246,20 @@ def check_python(python: str, version: Version, program: str) -> None:
     if old and int(answer["yaml"].partition(".")[0]) >= 6:
         what = f"{title} calls yaml.load without a Loader, which is an error in PyYAML {answer['yaml']} of {python}"
         raise HostError(what, hint=f"{python} -m pip install {_PYYAML_5}")
+
+
+def check_controller(root: Path, version: Version, program: str, python: str | None = None) -> None:
+    """Raise HostError if a controller of a tree, its Python, or a module that it needs is missing.
+
+    ``python``: the interpreter that conf.yml names; None: that of the release.
+    """
+    python, script = python or version.python(program), script_path(root, program)
+    if not script.is_file():
+        raise HostError(f"{script}: no such file", hint="check that the SPP tree in spp.dir is complete")
+    if (found := which(python)) is None:
+        what = f"{program} of SPP {version.name} needs {python}, which is not installed"
+        raise HostError(what, hint="set its path: spp: {python: PATH}")
+    check_python(found, version, program)
 
 
 def _query(python: str, modules: Sequence[str] = ()) -> dict[str, Any]:

@@ -51,14 +51,12 @@ def exec_part(
     as_root: bool = False,
     more: Sequence[str] = (),
     instead: Callable[[], Sequence[str]] | None = None,
-    before: Callable[[], None] | None = None,
 ) -> None:
     """Record this process as the part ``name`` of the session in ``run``, and exec ``argv``. ``dry_run``: print it.
 
     ``as_root``: use sudo if the user is not root. Then the process of the part is sudo, which passes on the keys of the
     terminal, and exits as the program does. ``more``: arguments of this run only, which are not recorded. ``instead``:
-    called right before the exec; returns another command line with the same effect. ``before``: called right
-    before the exec.
+    called right before the exec; returns another command line with the same effect.
     """
     program, argv = argv, [*argv, *more]
     if as_root:
@@ -71,8 +69,6 @@ def exec_part(
     state.record_start(run, name, program)
     if instead is not None:
         argv = instead()
-    if before is not None:
-        before()
     try:
         os.execv(argv[0], list(argv))  # noqa: S606 - argv only
     except OSError as e:

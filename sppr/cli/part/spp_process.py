@@ -55,10 +55,7 @@ def _run(
     part = planner.make(config, given, facts.read(), paths).part(name)
     if not dry_run:
         paths.check_binaries([part.kind or part.role])
-
-    def prepare_upstream() -> None:
+    if part.upstream:  # these settings of this process outlast the exec
         fix_addresses()
         sleep_longer()
-
-    before = prepare_upstream if part.upstream else None
-    exec_part(name, part.program, paths.run, dry_run, as_root=True, before=before)
+    exec_part(name, part.program, paths.run, dry_run, as_root=True)

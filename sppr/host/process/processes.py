@@ -1,4 +1,4 @@
-"""Stop processes with all their descendants, and find the users of ports and files."""
+"""Stop processes with all their descendants, set how DPDK processes run, and find the users of ports and files."""
 
 import contextlib
 import ctypes

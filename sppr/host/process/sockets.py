@@ -2,7 +2,7 @@
 
 import contextlib
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sppr.host.process.memory import text
@@ -22,8 +22,7 @@ def bound_paths(root: Path = Path("/")) -> frozenset[str]:
     for folder in (root / "proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # the process has exited, or belongs to another user
             tables.setdefault(str((folder / "ns/net").readlink()), folder / "net/unix")
-    rows = [line.split(maxsplit=7) for table in tables.values() for line in text(table).splitlines()[1:]]
-    return frozenset(words[7] for words in rows if len(words) == 8)
+    return frozenset(words[7] for table in tables.values() for words in _rows(table))
 
 
 def listening_paths(root: Path = Path("/")) -> frozenset[str]:
@@ -31,18 +30,18 @@ def listening_paths(root: Path = Path("/")) -> frozenset[str]:
 
     Never test a vhost-user socket by connecting: the other side takes the connection for a guest.
     """
-    found = set()
-    for line in text(root / "proc/net/unix").splitlines()[1:]:
-        words = line.split(maxsplit=7)
-        if len(words) == 8 and words[3] == _LISTENING:
-            found.add(words[7])
-    return frozenset(found)
+    return frozenset(words[7] for words in _rows(root / "proc/net/unix") if words[3] == _LISTENING)
 
 
 def connected_paths(root: Path = Path("/")) -> frozenset[str]:
     """Return the paths of unix sockets that have a connection."""
-    rows = (line.split(maxsplit=7) for line in text(root / "proc/net/unix").splitlines()[1:])
-    return frozenset(words[7] for words in rows if len(words) == 8 and words[5] == _CONNECTED)
+    return frozenset(words[7] for words in _rows(root / "proc/net/unix") if words[5] == _CONNECTED)
+
+
+def _rows(table: Path) -> Iterator[list[str]]:
+    """Yield the words of each socket with a path; the eighth is the path."""
+    rows = (line.split(maxsplit=7) for line in text(table).splitlines()[1:])
+    return (words for words in rows if len(words) == 8)
 
 
 def find_stale(paths: Iterable[str | Path]) -> list[Path]:

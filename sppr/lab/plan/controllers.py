@@ -11,6 +11,7 @@ from sppr.lab.plan.plan import Flags, api_socket, guests_socket, wiring_file
 from sppr.parts.controller import Controller
 from sppr.parts.part import Part
 from sppr.parts.spp_tree import Classic, Cli, SppCtl, local
+from sppr.spp.releases import FIRST_WITH_PORT
 
 
 def controllers(config: Config, paths: LabPaths, secondaries: Sequence[Secondary]) -> list[Part]:
@@ -100,13 +101,9 @@ def _problems(config: Config, flags: Flags, paths: LabPaths) -> Iterator[str]:
 
 
 def _chain_problems(config: Config, paths: LabPaths) -> Iterator[str]:
-    """Yield a message for each port of a chain that this release does not support.
-
-    Secondaries receive from taps of the primary since DPDK 18.11. Up to 18.02 they do not see any vdev of the primary.
-    """
-    first = {"memif": "19.11", "nullpmd": "18.02", "pcap": "18.02", "tap": "18.08.2"}
+    """Yield a message for each port of a chain that this release does not support."""
     for name, chain in config.chains.items():
         for element in chain.path:
-            since = first.get(element.partition(":")[0])
+            since = FIRST_WITH_PORT.get(element.partition(":")[0])
             if since and not paths.version.since(since):
                 yield f"chain {name}: {element} requires {since} or later"

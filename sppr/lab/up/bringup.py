@@ -85,7 +85,7 @@ class BringUp:
         self._done = {part.name: threading.Event() for part in self.plan.parts}
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
-        self._attaching = threading.RLock()
+        self._attaching = threading.Lock()
         self._probe_interval = Deadline(0)
 
     def execute(self, machine: facts.Facts) -> State:
@@ -204,7 +204,7 @@ class BringUp:
                 self._waiting(part, f"{', '.join(part.sockets)} to listen")
                 self._serve_ports(part)
                 self.report.step(f"{part.name} has its sockets")
-            with self._attaching if part.upstream and part.role == "secondary" else contextlib.nullcontext():
+            with self._turn(part):
                 self._check_cancelled(part)
                 self._waiting(part, readiness.awaited(part))
                 seconds = self._run(part)
@@ -348,10 +348,15 @@ class BringUp:
         self._serve_ports(part)
         self.report.step(f"{part.name} has its ports again")
 
+    def _turn(self, part: Part) -> contextlib.AbstractContextManager[object]:
+        """Return what an upstream process holds while it starts, or gets a port; see the class."""
+        is_process = part.upstream and part.role in ("primary", "secondary")
+        return self._attaching if is_process else contextlib.nullcontext()
+
     def _serve_ports(self, vm: Part) -> None:
         """Add the ports of a VM to its server. Stale sockets of earlier processes are removed first."""
         server = self.plan.part(serving_part(vm.server))
-        with self._attaching if server.upstream else contextlib.nullcontext():
+        with self._turn(server):
             if vm.sockets and not vm.makes_sockets:
                 limit = Deadline(readiness.VHOST_TIMEOUT)
                 readiness.serve_vhosts(self.plan.api, vm.server, vm.ports, vm.sockets, limit)

@@ -169,6 +169,14 @@ def test_lost_socket_of_spp_is_restored_with_patches_and_forwarding(lab: Lab) ->
     assert path.is_socket() and control.nfv_status(1) == before and before["status"] == "running"
 
 
+def bring_up_with_vm(lab: Lab, report: Lines) -> tuple[BringUp, Path]:
+    """Return a bring-up that restarts nfv 1, which serves VM 901, and the path of the VM's socket."""
+    state, path = states.load(lab.session), lab.folder / "spp/socks/sock901"
+    vm = Part("vm_v901", "vm_vhost", 901, "vm_v", (), (), server="nfv:1", ports=("vhost:901",), sockets=(str(path),))
+    changes = Changes(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
+    return BringUp(changes, state, None, Tmux(lab.session), report), path
+
+
 @pytest.mark.parametrize("lab", ["19.11"], indirect=True)
 def test_restarted_secondary_of_spp_gets_vm_ports_despite_a_stale_socket(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
@@ -180,13 +188,11 @@ def test_restarted_secondary_of_spp_gets_vm_ports_despite_a_stale_socket(
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     monkeypatch.setenv("SPPR_RUN_DIR", lab.env["SPPR_RUN_DIR"])
-    state = states.load(lab.session)
-    vm = Part("vm_v901", "vm_vhost", 901, "vm_v", (), (), server="nfv:1", ports=("vhost:901",), sockets=(str(path),))
-    changes = Changes(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
     printed: list[str] = []
     report = Lines()
     report.note = printed.append  # type: ignore[method-assign]
-    BringUp(changes, state, None, Tmux(lab.session), report)._serve_ports_of_running_vms(state.plan.part("sec1"))
+    up, _ = bring_up_with_vm(lab, report)
+    up._serve_ports_of_running_vms(up.plan.part("sec1"))
     assert printed == [] and "vhost:901" in ControlClient(f"127.0.0.1:{lab.rest}").ports("nfv:1")
 
 
@@ -209,10 +215,12 @@ def test_programs_of_spp_have_fixed_addresses_and_timer_slack_and_secondaries_st
     done = lab.wakeup("-ns", "4", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     names = ["sec1", "sec2", "sec3", "sec4"]
+    rows = lab.status()
     for name in ("pri", *names):
-        personality = Path(f"/proc/{lab.status()[name]['pid']}/personality").read_text()
+        process = Path(f"/proc/{rows[name]['pid']}")
+        personality = (process / "personality").read_text()
         assert int(personality, 16) & 0x0040000, personality  # ADDR_NO_RANDOMIZE
-        assert Path(f"/proc/{lab.status()[name]['pid']}/timerslack_ns").read_text() == "4000000\n"
+        assert (process / "timerslack_ns").read_text() == "4000000\n"
     events = [json.loads(line) for line in (lab.state / "events.jsonl").read_text().splitlines()]
     began = {e["part"]: e["uptime"] for e in events if e["event"] == "part.waiting" and e["part"] in names}
     took = {e["part"]: e["seconds"] for e in events if e["event"] == "part.ready" and e["part"] in names}
@@ -229,13 +237,10 @@ def test_restarted_secondary_of_spp_is_ready_when_running_vms_have_connected(
     done = lab.wakeup("-ns", "1", "-nr", "0", "-nv", "0")
     assert done.returncode == 0, done.stdout + done.stderr
     monkeypatch.setenv("SPPR_RUN_DIR", lab.env["SPPR_RUN_DIR"])
-    state, path = states.load(lab.session), lab.folder / "spp/socks/sock901"
-    vm = Part("vm_v901", "vm_vhost", 901, "vm_v", (), (), server="nfv:1", ports=("vhost:901",), sockets=(str(path),))
-    states.record_start(lab.state, vm.name, ("qemu",))
-    changes = Changes(replace(state.plan, parts=(*state.plan.parts, vm)), ("sec1",))
-    up = BringUp(changes, state, None, Tmux(lab.session), Lines())
+    up, path = bring_up_with_vm(lab, Lines())
+    states.record_start(lab.state, "vm_v901", ("qemu",))
     with socket.socket(socket.AF_UNIX) as qemu, ThreadPoolExecutor(1) as pool:
-        serving = pool.submit(up._serve_ports_of_running_vms, state.plan.part("sec1"))
+        serving = pool.submit(up._serve_ports_of_running_vms, up.plan.part("sec1"))
         wait_for("the socket to listen", path.exists)
         time.sleep(0.5)
         assert not serving.done()

@@ -1,6 +1,7 @@
 """Properties of each release of SPP, the detection of the release of a tree, and errors for trees and interpreters."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,14 @@ def error_of(root: Path, version: Version) -> HostError:
     with pytest.raises(HostError) as caught:
         releases.check(root, version)
     return caught.value
+
+
+@pytest.mark.timeout(10)
+def test_sources_that_are_no_regular_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "src/primary").mkdir(parents=True)
+    (tmp_path / "src/spp.py").touch()
+    os.mkfifo(tmp_path / "src/primary/main.c")
+    assert releases.detect(tmp_path) == "17.05"
 
 
 def test_a_tree_without_the_controllers_of_its_release(tmp_path: Path) -> None:
