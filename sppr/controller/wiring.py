@@ -93,7 +93,7 @@ class Wiring:
             if port in status.ports or " ".join(["add", port, *rings]) in refused
         }
         if adopt:
-            adopted = (p for p in status.ports if p not in self.ports and p.partition(":")[0] not in _NOT_ADDED)
+            adopted = (p for p in status.ports if p not in self.ports and _was_added(p))
             self.ports |= {port: [] for port in adopted}
 
     def commands(self, status: "ObservedWiring") -> list[str]:
@@ -153,6 +153,12 @@ def observe(status: dict[str, Any]) -> ObservedWiring | None:
         return ObservedWiring((*ports, *pipes), patches, part.get("status") == "running", impaired)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+
+
+def _was_added(port: str) -> bool:
+    """Return whether a command added this port of a status. Of a link, commands add channels only."""
+    kind, _, number = port.partition(":")
+    return kind not in _NOT_ADDED and (kind != "link" or "nq" in number)
 
 
 def _patch(source: str, dst: str) -> str:

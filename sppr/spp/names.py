@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-PORT_TYPES = ("phy", "vhost", "ring", "pcap", "nullpmd", "tap", "memif", "ivshmem", "probe", "pipe")
+PORT_TYPES = ("phy", "vhost", "ring", "pcap", "nullpmd", "tap", "memif", "ivshmem", "probe", "link", "pipe")
 #: Ids of secondaries in the newest SPP. 0 is refused, because it is spp-ctl's key for the primary
 #: (docs/spp-protocol.md, Client id).
 FIRST_ID, LAST_ID = 1, 127
 
-# Numbers have at most 3 digits, because SPP's name buffers hold no more (docs/spp-protocol.md, Port names). A queue is
-# written phy:0nq1.
-_UID = rf"(?:{'|'.join(PORT_TYPES)}):(?:0|[1-9][0-9]{{0,2}})|phy:(?:0|[1-9][0-9]{{0,2}})nq(?:0|[1-9][0-9]{{0,2}})"
+#: Types that have queues, phy:0nq1, or channels, link:0nq102. A regular expression.
+QUEUE_TYPES = "phy|link"
+
+# Numbers have at most 3 digits, because SPP's name buffers hold no more (docs/spp-protocol.md, Port names).
+_NUMBER = r"(?:0|[1-9][0-9]{0,2})"
+_UID = rf"(?:{'|'.join(PORT_TYPES)}):{_NUMBER}|(?:{QUEUE_TYPES}):{_NUMBER}nq{_NUMBER}"
 _KINDS = ("nfv", "sec")
 
 

@@ -13,9 +13,10 @@ from sppr.controller.errors import BadValue
 from sppr.controller.launch import PROGRAMS
 from sppr.controller.primary import RULE
 from sppr.spp import match
-from sppr.spp.names import FIRST_ID, LAST_ID, PORT_TYPES, check_uid, is_ethdev_number
+from sppr.spp.names import FIRST_ID, LAST_ID, PORT_TYPES, QUEUE_TYPES, check_uid, is_ethdev_number
 
-UID_SCHEMA = rf"^(({'|'.join(PORT_TYPES)}):(0|[1-9][0-9]{{0,2}})|phy:(0|[1-9][0-9]{{0,2}})nq(0|[1-9][0-9]{{0,2}}))$"
+_NUMBER = r"(0|[1-9][0-9]{0,2})"
+UID_SCHEMA = rf"^(({'|'.join(PORT_TYPES)}):{_NUMBER}|({QUEUE_TYPES}):{_NUMBER}nq{_NUMBER})$"
 RING_SCHEMA = r"^ring:(0|[1-9][0-9]{0,2})$"
 
 

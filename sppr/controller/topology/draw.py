@@ -10,7 +10,8 @@ from sppr.controller.topology.graph import Edge, Graph, guest_of
 from sppr.units import rate_text
 
 _PORT_COLOURS = {"phy": "white", "ring": "yellow", "vhost": "antiquewhite", "tap": "cornsilk", "nullpmd": "cyan",
-            "pcap": "gold", "memif": "palegreen", "pipe": "pink", "ivshmem": "pink", "capture": "gold"}  # fmt: skip
+            "pcap": "gold", "memif": "palegreen", "pipe": "pink", "ivshmem": "pink", "capture": "gold",
+            "link": "lavender"}  # fmt: skip
 _HEADS = ("part", "process", "from", "to", "chain", "state", "frames per second", "drops")
 _PAGE = """
 body{font:14px/1.4 "DejaVu Sans","Helvetica Neue",Arial,sans-serif;margin:24px;color:#1f2933;background:#fff}

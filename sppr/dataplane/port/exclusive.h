@@ -2,6 +2,9 @@
 #ifndef PORT_EXCLUSIVE_H
 #define PORT_EXCLUSIVE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <rte_mbuf.h>
 
 /* Return a frame that nobody else refers to: the frame itself, or a copy of it from this pool.
@@ -19,5 +22,13 @@ make_exclusive(struct rte_mbuf *m, struct rte_mempool *pool)
 		rte_pktmbuf_free(m);
 	return copy;
 }
+
+/* Change a frame that nobody else refers to. Return false if it cannot be changed. */
+typedef bool frame_change(struct rte_mbuf *m, const void *how);
+
+/* Change frames of a burst (at most UINT8_MAX), after a copy where needed. Return how many were
+ * changed; they come first now, in their order.
+ */
+uint16_t change_frames(struct rte_mbuf **bufs, uint16_t n, frame_change *change, const void *how);
 
 #endif

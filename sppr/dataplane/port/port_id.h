@@ -5,7 +5,8 @@
 #include <stdint.h>
 
 /* The name of a port on the wire is `type:number`; SPP calls it a resource uid. A queue of a port
- * that has several is `phy:0nq3`. A status spells it `phy:0 nq 3`.
+ * that has several is `phy:0nq3`. A status spells it `phy:0 nq 3`. A channel of a link is written
+ * as a queue.
  */
 
 /* The form of the text after the colon. */
@@ -30,6 +31,7 @@ enum port_id_form {
 	TYPE(PORT_MEMIF, memif, "memif", PORT_ID_NUMBER)       \
 	TYPE(PORT_IVSHMEM, ivshmem, "ivshmem", PORT_ID_NUMBER) \
 	TYPE(PORT_PROBE, probe, "probe", PORT_ID_NUMBER)       \
+	TYPE(PORT_LINK, link, "link", PORT_ID_QUEUES)          \
 	TYPE(PORT_PIPE, pipe, "pipe", PORT_ID_NOT_A_PORT)
 
 #define PORT_TYPE_CONSTANT(constant, object, name, form) constant,

@@ -7,7 +7,7 @@ test_good(void)
 {
 	static const char *const good[] = { "phy:0", "ring:98", "vhost:3", "tap:12", "nullpmd:0",
 		"pcap:9999", "memif:1", "ivshmem:6", "probe:31", "phy:0nq1", "tap:3nq0",
-		"nullpmd:9999nq1023" };
+		"nullpmd:9999nq1023", "link:0", "link:0nq102" };
 	char text[PORT_ID_STRLEN];
 	struct port_id id;
 	size_t i;

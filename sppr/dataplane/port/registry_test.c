@@ -11,6 +11,8 @@ test_ethdev_names(void)
 	CHECK(port_registry_id_of_ethdev("net_tap3", &id) == 0 && id.type == PORT_TAP);
 	CHECK(id.number == 3);
 	CHECK(port_registry_id_of_ethdev("eth_null0", &id) == 0 && id.type == PORT_NULL);
+	CHECK(port_registry_id_of_ethdev("net_af_packet2", &id) == 0 && id.type == PORT_LINK);
+	CHECK(id.number == 2 && port_registry_ethdev_is_private(PORT_LINK));
 	CHECK(port_registry_id_of_ethdev("net_vhost1", &id) == 0 && id.type == PORT_VHOST);
 	CHECK(port_registry_id_of_ethdev("0000:00:04.0", &id) < 0);
 	CHECK(port_registry_id_of_ethdev("net_ring0", &id) < 0);

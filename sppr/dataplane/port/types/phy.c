@@ -11,6 +11,7 @@
 #include "control/json.h"
 #include "port/port_stats.h"
 #include "port/port_type.h"
+#include "port/types/link.h"
 #include "port/types/null.h"
 #include "port/types/phy.h"
 
@@ -113,7 +114,12 @@ port_ethdev_open(const struct port_env *env, uint16_t index, uint16_t queue)
 
 	if (dev->nrxq > 1 || dev->ntxq > 1)
 		id.nq = (uint16_t)(queue + 1);
-	port = dev->plain_null && both ? port_null_open(env, id) : ethdev_open(dev, id, queue);
+	if (dev->type == PORT_LINK)
+		port = port_link_open(dev, id);
+	else if (dev->plain_null && both)
+		port = port_null_open(env, id);
+	else
+		port = ethdev_open(dev, id, queue);
 	if (port == NULL)
 		return NULL;
 	port->stats = &info->port_stats[index][queue];
