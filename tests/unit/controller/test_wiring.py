@@ -119,12 +119,28 @@ def test_status_corrects_the_recorded_wiring() -> None:
 def test_only_added_ports_are_recorded() -> None:
     wiring = Wiring()
     status = ObservedWiring(
-        ("phy:0", "phy:0nq1", "tap:0", "ring:3", "vhost:1", "pipe:0"), {"phy:0": "ring:3"}, running=True
+        ("phy:0", "phy:0nq1", "tap:0", "ring:3", "vhost:1", "link:0", "link:0nq102", "pipe:0"),
+        {"phy:0": "ring:3"},
+        running=True,
     )
     wiring.apply_status(status)
     assert wiring.ports == {}
     wiring.apply_status(status, adopt=True)
-    assert wiring.ports == {"ring:3": [], "vhost:1": []} and wiring.running and wiring.patches == {"phy:0": "ring:3"}
+    assert wiring.ports == {"ring:3": [], "vhost:1": [], "link:0nq102": []}
+    assert wiring.running and wiring.patches == {"phy:0": "ring:3"}
+
+
+def test_channels_of_a_link_are_restored() -> None:
+    status: dict[str, Any] = {"phy_ports": [], "forwarder": {"status": "idling", "ports": ["tap:0", "link:0"], "patches": []}}
+    wiring = wiring_after("add link:0nq102", "patch tap:0 link:0nq102", "patch link:0nq102 tap:0")
+    fresh = observe(status)
+    assert fresh is not None
+    commands = ["add link:0nq102", "patch tap:0 link:0nq102", "patch link:0nq102 tap:0"]
+    assert parse(dump(wiring)).commands(fresh) == commands
+    status["forwarder"]["ports"] = ["tap:0", "link:0", "link:0 nq 102"]
+    seen = observe(status)
+    assert seen is not None and seen.ports == ("tap:0", "link:0", "link:0nq102")
+    assert wiring.commands(seen) == commands[1:]
 
 
 def test_refused_restore_stays_recorded_until_it_is_deleted() -> None:

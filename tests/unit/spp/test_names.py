@@ -16,14 +16,15 @@ from sppr.spp.names import (
 
 @pytest.mark.parametrize(
     "uid",
-    ["phy:0", "ring:99", "vhost:127", "pcap:1", "nullpmd:0", "tap:0", "memif:3", "pipe:0", "phy:0nq1", "phy:10nq15"],
+    ["phy:0", "ring:99", "vhost:127", "pcap:1", "nullpmd:0", "tap:0", "memif:3", "pipe:0", "phy:0nq1", "phy:10nq15"]
+    + ["link:0", "link:0nq102"],
 )
 def test_uid_is_a_port_type_and_number(uid: str) -> None:
     assert check_uid(uid) == uid
 
 
 BAD_UIDS = ["ring", "ring:", ":0", "ring:x", "ring:-1", "ring:1000", "ring:01", "Ring:0", "eth:0", "ring:0 ", "ring 0"]
-BAD_UIDS += ["ring:0\n", "ring:0nq1", "phy:0nq", "phy:0 nq 1", "ring:0;exit", "ring:²", ""]
+BAD_UIDS += ["ring:0\n", "ring:0nq1", "link:0nq1000", "phy:0nq", "phy:0 nq 1", "ring:0;exit", "ring:²", ""]
 
 
 @pytest.mark.parametrize("uid", [*BAD_UIDS, None, 3, ["ring:0"], {"port": "ring:0"}])

@@ -1,0 +1,198 @@
+"""Links: chains share a net_af_packet of the primary, each with a VLAN id per direction."""
+
+import contextlib
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live.dataplane_lab import ETHERTYPE, Connection, Lab, Process, idle_percent, wait_for
+
+pytestmark = pytest.mark.live
+
+SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
+VLAN_VALID = 0x10
+ONE, TWO = "link:0nq102", "link:0nq104"
+
+
+def frame(number: int, size: int, *vlans: int) -> bytes:
+    """Return a numbered frame of ``size`` bytes without its outer tag; the first VLAN is the outer one."""
+    tags = b"".join(b"\x81\0" + vlan.to_bytes(2) for vlan in vlans)
+    head = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + tags + ETHERTYPE.to_bytes(2) + number.to_bytes(4)
+    return head.ljust(size, b"\x5a")
+
+
+class End:
+    """A packet socket that sends frames, and receives frames of this test with all their tags."""
+
+    def __init__(self, name: str) -> None:
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        self.sock.bind((name, 3))  # ETH_P_ALL: a tagged frame is found, too
+
+    def send(self, data: bytes) -> None:
+        self.sock.send(data)
+
+    def receive(self, seconds: float = 2.0) -> bytes | None:
+        """Return the next frame, or None."""
+        self.sock.settimeout(seconds)
+        while True:
+            try:
+                data, extra, _, _ = self.sock.recvmsg(4096, 64)
+            except TimeoutError:
+                return None
+            for level, kind, value in extra:
+                status, _, _, _, _, tci, _ = struct.unpack("IIIHHHH", value[:20])
+                if (level, kind) == (SOL_PACKET, PACKET_AUXDATA) and status & VLAN_VALID:
+                    data = data[:12] + b"\x81\0" + tci.to_bytes(2) + data[12:]
+            if data.startswith(b"\x02\0\0\0\0\x01"):
+                return data
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class Ends:
+    """The primary of a test with tap:0, tap:1 and link:0, the ends of its taps, and the far end of the link."""
+
+    def __init__(self, lab: Lab, process: Process, primary: Connection, far: str) -> None:
+        self.process, self.primary = process, primary
+        self.taps = [End(name) for name in lab.taps]
+        self.far = End(far)
+
+    def counters(self, port: str) -> dict[str, Any]:
+        rows = self.primary.status()["forwarder"]["counters"]
+        return next(dict(row) for row in rows if row["port"].replace(" ", "") == port)
+
+    def counted(self, port: str, key: str, value: int) -> None:
+        wait_for(f"{key} of {port} is {value}", lambda: self.counters(port)[key] == value, 5.0)
+
+
+@contextlib.contextmanager
+def links(lab: Lab, lcores: str) -> Iterator[Ends]:
+    near, far = (f"l{os.getpid() % 100000}{side}" for side in "ab")
+    subprocess.run(["ip", "link", "add", near, "type", "veth", "peer", "name", far], check=True)
+    try:
+        for name in (near, far):  # without frames of the kernel, which count as rx_drop
+            subprocess.run(["sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"], check=True)
+            subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        vdevs = (*(f"net_tap{i},iface={tap}" for i, tap in enumerate(lab.taps)), f"net_af_packet0,iface={near}")
+        process, primary = lab.start_primary("-p", "0x7", vdevs=vdevs, lcores=lcores)
+        ends = Ends(lab, process, primary, far)
+        for end in (*ends.taps, ends.far):
+            lab.stack.callback(end.close)
+        yield ends
+    finally:
+        subprocess.run(["ip", "link", "del", near], check=False)
+
+
+@pytest.fixture(params=["0@0,1@1", "0@0,1@1,2@0"], ids=["one worker", "two workers"])
+def ends(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Ends]:
+    """Two chains over the link: tap:0 with ids 102 and 103, tap:1 with ids 104 and 105."""
+    with links(lab, request.param) as found:
+        found.primary.ok(f"add {ONE}", f"add {TWO}")
+        for tap, channel in (("tap:0", ONE), ("tap:1", TWO)):
+            found.primary.ok(f"patch {tap} {channel}", f"patch {channel} {tap}")
+        found.primary.ok("forward")
+        yield found
+
+
+def test_a_tag_is_added_and_removed(ends: Ends) -> None:
+    for size in (64, 1514):
+        for tags in ((), (7,)):
+            ends.taps[0].send(frame(1, size, *tags))
+            assert ends.far.receive() == frame(1, size + 4, 102, *tags)
+            ends.far.send(frame(2, size + 4, 103, *tags))
+            assert ends.taps[0].receive() == frame(2, size, *tags)
+    ends.counted(ONE, "rx", 4)
+    assert ends.counters(ONE)["tx"] >= 4  # the kernel sends frames from a tap, too
+    ends.counted("link:0", "rx", 4)
+    assert ends.counters(ONE)["rx_bytes"] == ends.counters(ONE)["rx"] // 4 * 2 * (64 + 1514)
+    assert ends.counters("link:0")["rx_drop"] == 0
+
+
+def test_channels_do_not_get_frames_of_each_other(ends: Ends) -> None:
+    for number in range(200):
+        ends.far.send(frame(number, 68, 103 + 2 * (number % 2)))
+    for parity, tap in enumerate(ends.taps):
+        assert [tap.receive() for _ in range(100)] == [frame(n, 64) for n in range(parity, 200, 2)]
+    for number, tap in enumerate(ends.taps):
+        tap.send(frame(number, 64))
+        assert ends.far.receive() == frame(number, 68, 102 + 2 * number)
+    assert [end.receive(0.1) for end in (*ends.taps, ends.far)] == [None] * 3
+
+
+def test_frames_of_no_channel_are_dropped_and_counted(ends: Ends) -> None:
+    for data in (frame(1, 68, 102), frame(2, 68, 999), frame(3, 68, 4000), frame(4, 64)):
+        ends.far.send(data)
+    ends.counted("link:0", "rx_drop", 4)
+    assert [tap.receive(0.1) for tap in ends.taps] == [None, None]
+
+
+def test_a_frame_that_is_too_long_is_counted(ends: Ends) -> None:
+    """The driver would report it as sent."""
+    name = str(ends.taps[0].sock.getsockname()[0])
+    subprocess.run(["ip", "link", "set", name, "mtu", "1600"], check=True)
+    ends.taps[0].send(frame(1, 1515))
+    ends.counted(ONE, "tx_drop", 1)
+    assert ends.far.receive(0.1) is None
+
+
+def test_a_channel_is_deleted_and_added_while_frames_run(ends: Ends) -> None:
+    stop = threading.Event()
+
+    def send() -> None:
+        number = 0
+        while not stop.is_set():
+            ends.far.send(frame(number, 68, 103))
+            ends.far.send(frame(number, 68, 105))
+            ends.taps[0].send(frame(number, 64))
+            number += 1
+            time.sleep(0.0002)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for _ in range(30):
+            ends.primary.ok(f"del {ONE}", f"add {ONE}", f"patch tap:0 {ONE}", f"patch {ONE} tap:0")
+            assert ends.taps[0].receive() is not None
+    finally:
+        stop.set()
+        sender.join()
+    sent = ends.counters(TWO)
+    assert sent["rx"] > 0 and sent["rx_drop"] == 0
+    numbers = [int.from_bytes(data[14:18]) for data in iter(lambda: ends.taps[1].receive(0.2), None)]
+    assert numbers == list(range(len(numbers))), "the other chain lost frames"
+
+
+def test_refused_commands(ends: Ends, lab: Lab) -> None:
+    for bad in ("link:0nq0", "link:0nq1", "link:0nq1000"):
+        assert "a VLAN id V from 2 to 999" in ends.primary.ask(f"add {bad}")["message"]
+    ends.primary.failed("add link:0")
+    assert "no --vdev net_af_packet1" in ends.primary.ask("add link:1nq102")["message"]
+    for patch in ("link:0 tap:0", "tap:0 link:0"):
+        assert "add a channel of it" in ends.primary.ask(f"patch {patch}")["message"]
+    assert "cannot be deleted" in ends.primary.ask("del link:0")["message"]
+    _, nfv = lab.start_nfv(1)
+    assert "link ports belong to the primary" in nfv.ask("add link:0nq102")["message"]
+    assert "link:0" not in nfv.status()["ports"]
+
+
+def test_an_idle_link_sleeps_and_wakes_at_once(ends: Ends) -> None:
+    assert min(idle_percent([ends.process], 2.0)[0] for _ in range(3)) < 1.0
+    took = []
+    for number in range(20):
+        time.sleep(0.05)
+        start = time.perf_counter()
+        ends.far.send(frame(number, 68, 103 + 2 * (number % 2)))
+        assert ends.taps[number % 2].receive() == frame(number, 64)
+        took.append(time.perf_counter() - start)
+    assert sorted(took)[10] < 0.04, took
