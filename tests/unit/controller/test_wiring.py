@@ -131,13 +131,14 @@ def test_only_added_ports_are_recorded() -> None:
 
 
 def test_channels_of_a_link_are_restored() -> None:
-    status: dict[str, Any] = {"phy_ports": [], "forwarder": {"status": "idling", "ports": ["tap:0", "link:0"], "patches": []}}
+    forwarder: dict[str, Any] = {"status": "idling", "ports": ["tap:0", "link:0"], "patches": []}
+    status = {"phy_ports": [], "forwarder": forwarder}
     wiring = wiring_after("add link:0nq102", "patch tap:0 link:0nq102", "patch link:0nq102 tap:0")
     fresh = observe(status)
     assert fresh is not None
     commands = ["add link:0nq102", "patch tap:0 link:0nq102", "patch link:0nq102 tap:0"]
     assert parse(dump(wiring)).commands(fresh) == commands
-    status["forwarder"]["ports"] = ["tap:0", "link:0", "link:0 nq 102"]
+    forwarder["ports"] = ["tap:0", "link:0", "link:0 nq 102"]
     seen = observe(status)
     assert seen is not None and seen.ports == ("tap:0", "link:0", "link:0nq102")
     assert wiring.commands(seen) == commands[1:]

@@ -13,12 +13,11 @@ from sppr.spp.names import (
     vhost_vdev,
 )
 
+GOOD_UIDS = ["phy:0", "ring:99", "vhost:127", "pcap:1", "nullpmd:0", "tap:0", "memif:3", "pipe:0", "phy:0nq1"]
+GOOD_UIDS += ["phy:10nq15", "link:0", "link:0nq102"]
 
-@pytest.mark.parametrize(
-    "uid",
-    ["phy:0", "ring:99", "vhost:127", "pcap:1", "nullpmd:0", "tap:0", "memif:3", "pipe:0", "phy:0nq1", "phy:10nq15"]
-    + ["link:0", "link:0nq102"],
-)
+
+@pytest.mark.parametrize("uid", GOOD_UIDS)
 def test_uid_is_a_port_type_and_number(uid: str) -> None:
     assert check_uid(uid) == uid
 
