@@ -123,7 +123,8 @@ def test_channels_do_not_get_frames_of_each_other(ends: Ends) -> None:
     for number in range(200):
         ends.far.send(frame(number, 68, 103 + 2 * (number % 2)))
     for parity, tap in enumerate(ends.taps):
-        assert [tap.receive() for _ in range(100)] == [frame(n, 64) for n in range(parity, 200, 2)]
+        for n in range(parity, 200, 2):
+            assert tap.receive() == frame(n, 64)
     for number, tap in enumerate(ends.taps):
         tap.send(frame(number, 64))
         assert ends.far.receive() == frame(number, 68, 102 + 2 * number)
@@ -148,6 +149,7 @@ def test_a_frame_that_is_too_long_is_counted(ends: Ends) -> None:
 
 def test_a_channel_is_deleted_and_added_while_frames_run(ends: Ends) -> None:
     stop = threading.Event()
+    sent: list[int] = []
 
     def send() -> None:
         number = 0
@@ -155,6 +157,7 @@ def test_a_channel_is_deleted_and_added_while_frames_run(ends: Ends) -> None:
             ends.far.send(frame(number, 68, 103))
             ends.far.send(frame(number, 68, 105))
             ends.taps[0].send(frame(number, 64))
+            sent.append(number)
             number += 1
             time.sleep(0.0002)
 
@@ -167,10 +170,9 @@ def test_a_channel_is_deleted_and_added_while_frames_run(ends: Ends) -> None:
     finally:
         stop.set()
         sender.join()
-    sent = ends.counters(TWO)
-    assert sent["rx"] > 0 and sent["rx_drop"] == 0
+    assert ends.counters(TWO)["rx_drop"] == 0
     numbers = [int.from_bytes(data[14:18]) for data in iter(lambda: ends.taps[1].receive(0.2), None)]
-    assert numbers == list(range(len(numbers))), "the other chain lost frames"
+    assert numbers == sent, "the other chain lost frames"
 
 
 def test_refused_commands(ends: Ends, lab: Lab) -> None:
@@ -195,4 +197,4 @@ def test_an_idle_link_sleeps_and_wakes_at_once(ends: Ends) -> None:
         ends.far.send(frame(number, 68, 103 + 2 * (number % 2)))
         assert ends.taps[number % 2].receive() == frame(number, 64)
         took.append(time.perf_counter() - start)
-    assert sorted(took)[10] < 0.04, took
+    assert sorted(took)[14] < 0.04, took
