@@ -28,9 +28,17 @@ def _owner(plan: Any) -> str:
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
+@options.hosts
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
-def status(session: str | None, as_json: bool) -> int:
+def status(session: str | None, hosts: tuple[str, ...], as_json: bool) -> int:
     """Show the state of every part, and of the chains. Exit status 0 if all are ready and up, 1 otherwise."""
+    from sppr.config import peek
+
+    if hosts or (session is None and peek.has_hosts(peek.find_conf(None))):
+        from sppr.cli.hosts import verbs
+
+        if over_hosts := verbs.required(None) if hosts else verbs.find(None):
+            return verbs.status(over_hosts, hosts, as_json=as_json)
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
     from sppr.lab.state.status import interrupted_operation, part_statuses
@@ -53,6 +61,8 @@ def status(session: str | None, as_json: bool) -> int:
     for name, state, why in chains if not as_json else ():
         colour = {"up": "green", "degraded": "yellow", "down": "red"}[state]
         click.echo(f"chain {name}: {click.style(state, fg=colour)}{': ' * bool(why)}{why}")
+    if states.is_locked(there.plan.session):
+        click.echo(f"session {there.plan.session}: in use by another command of sppr", err=True)
     if half_way := interrupted_operation(there):
         click.echo(half_way, err=True)
     return 0 if all(row.state == "ready" for row in rows) and all(state == "up" for _, state, _ in chains) else 1
@@ -70,10 +80,21 @@ def _chains(there: Any) -> list[tuple[str, str, str]]:
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
 @click.option("--json", "as_json", is_flag=True, help="The plan as state.json keeps it.")
-def plan(conf: Path | None, session: str | None, socket_name: str | None, as_json: bool, **flags: Any) -> None:
-    """Print every window, folder and command of up, and start nothing."""
+def plan(
+    conf: Path | None, session: str | None, socket_name: str | None, hosts: tuple[str, ...], as_json: bool, **flags: Any
+) -> None:
+    """Print every window, folder and command of up, and start nothing. With hosts: in conf.yml, print on which host
+    each part, link and chain is, and with --host the conf.yml of that host."""
     from sppr.cli.context import gather
+    from sppr.config import peek
 
+    if hosts or peek.has_hosts(peek.find_conf(conf)):
+        from sppr.cli.hosts import verbs
+
+        if over_hosts := verbs.required(conf) if hosts else verbs.find(conf):
+            verbs.refuse_flags(session, socket_name, flags)
+            verbs.show_plan(over_hosts, hosts)
+            return
     lab = gather(conf, session, socket_name, flags)
     if as_json:
         click.echo(json.dumps(asdict(lab.plan), indent=1))

@@ -22,16 +22,23 @@ if TYPE_CHECKING:
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.verb_session
+@options.hosts
 @options.powerdown
-def down(session: str | None, powerdown: float) -> int:
+def down(session: str | None, hosts: tuple[str, ...], powerdown: float) -> int:
     """Stop the lab: VMs, secondaries, primary, controller. Then remove its session, sockets and hugepage files."""
     from sppr import log
     from sppr.cli.session import check_lost_owner, own_session
     from sppr.cli.terminal.sudo_prompt import show_commands
+    from sppr.config import peek
     from sppr.lab.down import recovery, teardown
     from sppr.lab.state import state as states
     from sppr.tmux.server import Tmux
 
+    if hosts or (session is None and peek.has_hosts(peek.find_conf(None))):
+        from sppr.cli.hosts import verbs
+
+        if over_hosts := verbs.required(None) if hosts else verbs.find(None):
+            return verbs.down(over_hosts, hosts)
     name = own_session(session)
     show_commands()
     with states.locked(name):

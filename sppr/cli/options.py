@@ -84,6 +84,13 @@ session = _session("--session")
 verb_session = _session("-s", "--session")
 
 
+def hosts(command: F) -> F:
+    """Add --host, for a conf.yml that has ``hosts:``."""
+    return click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only this host of hosts:; repeatable.")(
+        command
+    )
+
+
 def _parts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
     from sppr.cli.session import session_of
     from sppr.errors import SpprError
@@ -150,6 +157,7 @@ def lab(command: F) -> F:
         click.option("--socket-name", metavar="NAME", help="Use a separate tmux server (tmux -L NAME)."),
         verb_session,
         conf,
+        hosts,
         vdevs,
         click.option("-t", "--template", is_flag=True, help="Boot the template VMs instead of instances."),
         click.option(

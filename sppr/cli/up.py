@@ -25,6 +25,7 @@ def main(
     keep_chains: str,
     prove: bool,
     dry_run: bool,
+    hosts: tuple[str, ...],
     **flags: Any,
 ) -> int:
     """Bring up the lab of conf.yml in a tmux session: controller, primary, secondaries, VMs. All windows open at once;
@@ -32,7 +33,14 @@ def main(
     A window without room for a further pane continues in the next: sec-2, sec-3."""
     from sppr.cli.context import gather
     from sppr.cli.inspect import show_plan
+    from sppr.config import peek
 
+    if hosts or peek.has_hosts(peek.find_conf(conf)):
+        from sppr.cli.hosts import verbs
+
+        if over_hosts := verbs.required(conf) if hosts else verbs.find(conf):
+            verbs.refuse_flags(session, socket_name, flags)
+            return verbs.show_plan(over_hosts, hosts) if dry_run else verbs.up(over_hosts, hosts)
     lab = gather(conf, session, socket_name, flags)
     if dry_run:
         show_plan(lab)

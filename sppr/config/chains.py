@@ -15,13 +15,26 @@ if TYPE_CHECKING:
 #: Port types that may end a chain. vhost and ivshmem ports are those of a VM, rings those of the plan.
 END_TYPES = ("tap", "phy", "pcap", "memif", "nullpmd")
 _PORT = re.compile(rf"(?:{'|'.join(END_TYPES)}):(?:0|[1-9][0-9]{{0,2}})")
+#: A link to another host, and the VLAN id in which this host sends: 2 to 999.
+_LINK = re.compile(r"link:([a-z][a-z0-9-]{0,30})(?:/([2-9]|[1-9][0-9]{1,2}))?")
 _VM = re.compile(r"vm_([rv])([1-9][0-9]{0,2})")
 _SECONDARY = re.compile(r"sec([1-9][0-9]{0,2})")
 
 
 def is_port(element: str) -> bool:
-    """Return whether an element of a path is a port such as ``tap:0``."""
-    return _PORT.fullmatch(element) is not None
+    """Return whether an element of a path is a port such as ``tap:0``, or a link such as ``link:east-west``."""
+    return _PORT.fullmatch(element) is not None or is_link(element)
+
+
+def is_link(element: str) -> bool:
+    """Return whether an element of a path is a link to another host."""
+    return _LINK.fullmatch(element) is not None
+
+
+def link_of(element: str) -> tuple[str, int | None]:
+    """Return name and VLAN id of a link: ``link:east-west/2`` -> ("east-west", 2). ("", None) for other elements."""
+    found = _LINK.fullmatch(element)
+    return (found[1], int(found[2]) if found[2] else None) if found else ("", None)
 
 
 def vm_of(config: "Config", element: str) -> "Vm | None":
@@ -107,6 +120,8 @@ def _paths(config: "Config", line_of: LineOf) -> Iterator[Problem]:
             elif 0 < place < len(chain.path) - 1:
                 what = f"{element}: a port may only be an end of the chain"
                 yield Problem(at, what, "end the chain there, and begin another one behind it")
+            elif is_link(element):
+                yield from _link_element(config, element, at)
             elif element not in owner:
                 owner[element] = at
             elif (other := owner[element])[1] == name:
@@ -114,6 +129,31 @@ def _paths(config: "Config", line_of: LineOf) -> Iterator[Problem]:
             elif chain.match is None or config.chains[str(other[1])].match is None:
                 what = f"{element} is already an end of chain {other[1]}{at_line(line_of(other))}"
                 yield Problem(at, what, "give each chain ports of its own, or both of them a match:")
+
+
+def _link_element(config: "Config", element: str, at: Path) -> Iterator[Problem]:
+    name, vlan = link_of(element)
+    known = [str(link.name) for link in config.links]
+    if name not in known:
+        fix = (
+            f"links of this file: {', '.join(known)}" if known else "add hosts: and links: to the conf.yml of all hosts"
+        )
+        yield Problem(at, f"conf.yml has no link {name}", fix)
+    elif vlan is None:
+        what = f"{element} has no VLAN id, in which this host sends the frames of the chain"
+        yield Problem(at, what, f"write it as {element}/2; the other host then has {element}/3")
+
+
+def _link_vlans(config: "Config", line_of: LineOf) -> Iterator[Problem]:
+    """Check that each end at a link has a pair of VLAN ids of its own. The ids of a pair differ in the lowest bit."""
+    seen: dict[tuple[str, int], Path] = {}
+    for name, chain in config.chains.items():
+        for place in dict.fromkeys((0, len(chain.path) - 1)) if chain.path else ():
+            at: Path = ("chains", name, "path", place)
+            link, vlan = link_of(chain.path[place])
+            if vlan is not None and (other := seen.setdefault((link, vlan | 1), at)) != at:
+                what = f"VLAN {vlan} of link {link} is in the pair of chain {other[1]}{at_line(line_of(other))}"
+                yield Problem(at, what, "use an id of another pair: 2 and 3, 4 and 5, ...")
 
 
 def _matches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
@@ -126,7 +166,7 @@ def _matches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
         entries = [(chain.path[0], chain.match_words())]
         if chain.direction == "both":
             entries.append((chain.path[-1], chain.match_words(reverse=True)))
-        entries = [entry for entry in entries if is_port(entry[0])]
+        entries = [entry for entry in entries if is_port(entry[0]) and not is_link(entry[0])]
         if not entries:
             what = "no frames enter this chain at a port, so there is nothing to classify"
             yield Problem(key, what, "leave match out, or end the chain at a port")
@@ -284,6 +324,8 @@ def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
     """Refuse what an upstream SPP tree cannot do."""
     if config.spp.dir is None:
         return
+    if config.links:
+        yield Problem(("links",), "upstream SPP has no ports for links", "use our own data plane: no spp.dir")
     for name, chain in config.chains.items():
         for place, element in enumerate(chain.path):
             if element.startswith("vm_r"):
@@ -305,5 +347,5 @@ def _upstream(config: "Config", _: LineOf) -> Iterator[Problem]:
 
 
 RULES: tuple[Callable[["Config", LineOf], Iterator[Problem]], ...] = (
-    _paths, _matches, _impairments, _enough_ports, _via, _functions, _ends, _patches, _upstream,
+    _paths, _link_vlans, _matches, _impairments, _enough_ports, _via, _functions, _ends, _patches, _upstream,
 )  # fmt: skip

@@ -5,7 +5,7 @@ into False, and would silently keep the last of two equal keys.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from sppr.config import rules
 from sppr.config.explain import MEAN, model_at, place_of, problem
+from sppr.config.hosts import rules as hosts_rules
 from sppr.config.model import Config
 from sppr.config.problem import Path as KeyPath
 from sppr.config.problem import Problem, dotted, report
-from sppr.config.rules import check
 from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, is_merge, mark_of
 from sppr.errors import ConfigError
 
@@ -157,6 +158,17 @@ def where(path: Path, key: KeyPath) -> str:
     return f"{path}:{place.line}:{place.column}: {dotted(key)}: " if place else ""
 
 
+def error(path: Path, problems: Sequence[Problem]) -> ConfigError:
+    """Return the error for problems that were found after the file was loaded, with their places in it."""
+    reader = _Reader()
+    try:
+        if (node := compose(path.read_bytes())) is not None:
+            reader.read(node)
+    except (OSError, Unreadable):
+        reader.places.clear()
+    return ConfigError(report(str(path), reader.places, problems))
+
+
 def parse(data: bytes, name: str) -> Config:
     """Load from bytes, as ``load``. ``name``: the file name in front of each problem."""
     reader = _Reader()
@@ -171,6 +183,7 @@ def parse(data: bytes, name: str) -> Config:
     config, problems = _validate({k: v for k, v in raw.items() if v is not None}, reader)
     if config is not None:
         wrong = {problem.path for problem in problems}
+        check = hosts_rules.check if config.hosts else rules.check
         problems += check(config, lambda p: getattr(reader.places.get(p), "line", None), wrong)
     if config is None or problems:
         raise ConfigError(report(name, reader.places, problems))

@@ -1,5 +1,6 @@
 """Find conf.yml, and read its session name without the rest of the file. Invalid files are no error here."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,20 @@ def find_conf(named: Path | None) -> Path:
         return named.absolute()
     here = Path.cwd() / "conf.yml"
     return here if here.is_file() or not (PROJECT / "conf.yml").is_file() else PROJECT / "conf.yml"
+
+
+def has_hosts(conf: Path) -> bool:
+    """Return whether ``conf`` may be that of a lab over several hosts: a line begins with ``hosts``.
+
+    The file is not parsed, so that commands of one host start as fast as without this.
+    """
+    try:
+        if not conf.is_file():
+            return False
+        with conf.open("rb") as f:
+            return re.search(rb"^[\"']?hosts[\"']?\s*:", f.read(_MAX_BYTES), re.MULTILINE) is not None
+    except OSError:
+        return False
 
 
 def session(conf: Path) -> str | None:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from sppr import units
 from sppr.config import chains
 from sppr.config.chains import default_numbers
+from sppr.config.hosts.model import PARTS
 from sppr.config.model import Config
 from sppr.config.problem import LineOf, Path, Problem, at_line
 
@@ -258,6 +259,28 @@ def _upstream(config: Config, line_of: LineOf) -> Iterator[Problem]:
             )
 
 
+def _links(config: Config, line_of: LineOf) -> Iterator[Problem]:
+    """Check the links of the conf.yml of one host, and that no part names a host."""
+    seen: dict[tuple[str, str], Path] = {}
+    for index, link in enumerate(config.links):
+        at: Path = ("links", index)
+        if link.between is not None:
+            fix = "name the hosts: 'hosts: {east: {address: 192.0.2.11}, west: {address: 192.0.2.12}}'"
+            yield Problem((*at, "between"), "a link is between two hosts, and conf.yml has no hosts:", fix)
+        elif link.name is None or link.netdev is None:
+            yield Problem(at, "in the conf.yml of one host, a link has name: and netdev:", "sppr up writes this file")
+        else:
+            for key, value in (("name", link.name), ("netdev", link.netdev)):
+                if (other := seen.setdefault((key, value), at)) != at:
+                    what = f"{value} is already the {key} of links[{other[1]}]{at_line(line_of(other))}"
+                    yield Problem((*at, key), what, f"give each link a {key} of its own")
+    for section in PARTS:
+        for index, entry in enumerate(getattr(config, section)):
+            if entry.host is not None:
+                fix = f"leave it out, or add 'hosts: {{{entry.host}: {{address: 192.0.2.11}}}}'"
+                yield Problem((section, index, "host"), f"{entry.host}: conf.yml has no hosts:", fix)
+
+
 RULES = (
     _ids,
     _coremasks,
@@ -273,5 +296,6 @@ RULES = (
     _bridge,
     _steps,
     _upstream,
+    _links,
     *chains.RULES,
 )

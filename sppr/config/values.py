@@ -3,11 +3,22 @@
 import os
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from sppr import units
+
+
+def key(default: Any = ..., text: str = "", **limits: Any) -> Any:
+    """Return a pydantic field. ``text``: its text in docs/conf.md, in Markdown. ``limits``: such as ``ge``."""
+    return Field(default, description=text or None, **limits)
+
+
+class Section(BaseModel):
+    """A mapping of conf.yml with known keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def mask(value: object) -> object:
@@ -83,9 +94,12 @@ def yes(value: object) -> object:
     return BOOLEANS[value.lower()] if isinstance(value, str) else value
 
 
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=1000)]
 Int = Annotated[int, BeforeValidator(decimal)]
 Yes = Annotated[bool, BeforeValidator(yes)]
-Mask = Annotated[int, BeforeValidator(mask), Field(ge=0)]
+Mask = Annotated[
+    int, BeforeValidator(mask), PlainSerializer(units.format_mask, return_type=str, when_used="json"), Field(ge=0)
+]
 Mib = Annotated[int, BeforeValidator(mib)]
 Id = Annotated[Int, Field(ge=1, le=127)]
 Port = Annotated[Int, Field(ge=1, le=65535)]

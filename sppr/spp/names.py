@@ -112,6 +112,16 @@ def tap_vdev(number: int) -> str:
     return f"net_tap{number},iface=vtap{number}"
 
 
+def link_vdev(number: int, interface: str) -> str:
+    """Return the EAL device of ``link:N``, which takes an interface of the kernel."""
+    return f"net_af_packet{number},iface={interface}"
+
+
+def link_channel(number: int, vlan: int) -> str:
+    """Return the port of a chain at ``link:N``: it sends in this VLAN (docs/dataplane.md, Links)."""
+    return f"link:{number}nq{vlan}"
+
+
 def tap_interfaces(program: Sequence[str]) -> dict[str, str]:
     """Return the TAP interfaces that a primary with this command line creates: ``tap:0`` -> name of the interface."""
     values = [value for option, value in pairwise(program) if option == "--vdev"]

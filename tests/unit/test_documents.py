@@ -21,7 +21,7 @@ PACKAGES = {
     "kill": "procps", "lz4": "lz4",
     "loginctl": "systemd", "make": "make", "ping": "iputils-ping", "python3": "python3-venv",
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "socat": "socat", "ssh": "openssh-client",
-    "rsvg-convert": "librsvg2-bin", "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
+    "ethtool": "ethtool",     "rsvg-convert": "librsvg2-bin", "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
 }  # fmt: skip
 #: Commands of a minimal system.
 THERE = {"apt-get", "cat", "chmod", "chown", "echo", "env", "mkdir", "mount", "sh", "tee", "truncate"}

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 LAYERS = {
     "cli": 7,
-    "live": 6,
+    "live": 6, "hosts": 6,
     "lab": 5,
     "parts": 4,
     "tmux": 3, "qemu": 3, "images": 3, "spp": 3,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sppr import units
-from sppr.config.chains import is_port, ports_at, ports_needed, secondary_id
+from sppr.config.chains import is_link, is_port, link_of, ports_at, ports_needed, secondary_id
 from sppr.config.model import Chain, Config
 from sppr.errors import ConfigError
 from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, TapEnd, Wiring
@@ -92,8 +92,9 @@ class _Planner:
             and units.bits(config.primary.coremask)[1:]
         ):
             self.carriers = ["primary"]
-        self.patches = dict.fromkeys(self.carriers, 0)
-        self.ports: dict[str, set[str]] = {name: self._ports_at_start(name) for name in self.carriers}
+        processes = dict.fromkeys([*self.carriers, "primary"])  # the primary carries the ends at links
+        self.patches = dict.fromkeys(processes, 0)
+        self.ports: dict[str, set[str]] = {name: self._ports_at_start(name) for name in processes}
         self.limit = MOST_UPSTREAM_PORTS if primary is not None and primary.upstream else MOST_PORTS
         self.used_rings = {s.port for s in config.secondaries if s.type == "pcap"} | set(Wiring(tuple(kept)).rings)
         patch_ports = (word for entry in config.patches for text in entry.values() for word in text.split(" -> "))
@@ -129,7 +130,7 @@ class _Planner:
         for chain in chains:
             for place, hop in ((0, 0), (-1, -1)) if chain.match is not None else ():
                 port, neighbour = chain.path[place], chain.path[1 if place == 0 else -2]
-                if not is_port(port) or port in self.owners:
+                if not is_port(port) or is_link(port) or port in self.owners:
                     continue
                 if chain.via:
                     self.owners[port] = f"nfv:{secondary_id(chain.via[hop])}"
@@ -138,7 +139,7 @@ class _Planner:
         for chain in chains:
             if chain.match is not None:
                 for port in {chain.path[0], chain.path[-1]} - self.owners.keys():
-                    if is_port(port):
+                    if is_port(port) and not is_link(port):
                         self.owners[port] = self.carriers[0]
 
     def _tap_ends(self, name: str, chain: Chain) -> list[TapEnd]:
@@ -151,6 +152,8 @@ class _Planner:
         missing = list(dict.fromkeys(name for name in required if name not in self.parts))
         if missing:
             return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in this lab"
+        if any(is_link(e) for e in chain.path) and not units.bits(self.config.primary.coremask)[1:]:
+            return "it ends at a link, and the primary has no lcore that forwards: add one to primary.coremask"
         if not self.carriers:
             return "this lab has no secondary, and its primary has no lcore that forwards"
         vdevs = [e for e in chain.path if not is_port(e) and (self.parts[e].server or "primary") not in self.carriers]
@@ -227,8 +230,8 @@ class _Planner:
     def _hop(self, name: str, chain: Chain, index: int, vm_ports: list[list[int]]) -> tuple[list[Leg], list[Leg]]:
         """Return the patches of one hop along the path and against it. Both lists are in the order of the path."""
         first, second = chain.path[index : index + 2]
-        src = first if is_port(first) else self.parts[first].ports[vm_ports[index][-1]]
-        dst = second if is_port(second) else self.parts[second].ports[vm_ports[index + 1][0]]
+        src = self._port(first) if is_port(first) else self.parts[first].ports[vm_ports[index][-1]]
+        dst = self._port(second) if is_port(second) else self.parts[second].ports[vm_ports[index + 1][0]]
         found = (self._server(chain, e) for e in (first, second))
         servers = [server for server in found if server]
         via = f"nfv:{secondary_id(chain.via[index])}" if chain.via else None
@@ -251,8 +254,17 @@ class _Planner:
         reverse = [Leg(near, serving_part(near), back, src, number), Leg(far, serving_part(far), dst, back, number)]
         return forward, reverse
 
+    def _port(self, element: str) -> str:
+        """Return the port of an element that is a port or a link: ``tap:0``, ``link:0nq2``."""
+        name, vlan = link_of(element)
+        if vlan is None:
+            return element
+        return names.link_channel([link.name for link in self.config.links].index(name), vlan)
+
     def _server(self, chain: Chain, element: str) -> str | None:
         """Return the process that has the port of an element, or None if any process may have it."""
+        if is_link(element):
+            return "primary"
         if is_port(element):
             return self.owners.get(element) if chain.match is not None else None
         return self.parts[element].server or "primary"
@@ -294,8 +306,13 @@ class _Planner:
 
 
 def _with_entry(legs: Sequence[Leg], words: str, impair: str) -> tuple[Leg, ...]:
-    """Return the patches of a direction, the first one with its impairment, and its match if frames enter at a port."""
+    """Return the patches of a direction, the first one with its impairment, and its match if frames enter at a port.
+
+    Frames that come from a link have entered the chain on another host.
+    """
     first, *others = legs
+    if first.src.startswith("link:"):
+        return tuple(legs)
     return (replace(first, match=words if is_port(first.src) else "", impair=impair), *others)
 
 

@@ -78,7 +78,7 @@ def _tcp_ports(config: Config, parts: Sequence[Part]) -> tuple[int, ...]:
 
 
 def primary_vdevs(config: Config, flags: Flags, facts: Facts, paths: LabPaths) -> tuple[str, ...]:
-    """Return the EAL devices of the primary: those of conf.yml and of the flags.
+    """Return the EAL devices of the primary: those of conf.yml and of the flags, then those of links.
 
     If no NIC is bound to DPDK and no device is given, each bit of the portmask becomes a TAP device net_tap0,
     net_tap1, …. With upstream SPP it becomes a null device: each frame of a TAP device raises SIGIO in an upstream
@@ -88,12 +88,13 @@ def primary_vdevs(config: Config, flags: Flags, facts: Facts, paths: LabPaths) -
     first = not version.since("17.02")
     named = [*config.primary.vdevs, *flags.vdevs, *map(names.tap_vdev, flags.vdev_tap)]
     named += [names.vhost_vdev(paths.sock_dir, n, first) for n in flags.vdev_vhost]
+    links = tuple(names.link_vdev(n, str(link.netdev)) for n, link in enumerate(config.links))
     if named or facts.nics:
-        return tuple(named)
+        return (*named, *links)
     portmask = config.primary.portmask if flags.portmask is None else flags.portmask
     if version.name:
         return tuple(names.null_vdev(n, first) for n in range(portmask.bit_length()))
-    return tuple(names.tap_vdev(n) for n in range(portmask.bit_length()))
+    return (*(names.tap_vdev(n) for n in range(portmask.bit_length())), *links)
 
 
 def _with_counts(config: Config, flags: Flags, paths: LabPaths) -> Flags:
@@ -196,7 +197,8 @@ class _Planner:
         """Return the primary."""
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
-        portmask = self._portmask(len(eal.vdevs) + len(self.facts.nics))
+        links, devices = len(self.config.links), len(eal.vdevs) + len(self.facts.nics)
+        portmask = self._portmask(devices - links) | ((1 << links) - 1) << (devices - links)
         extra = (*self._socket_options(), *self._tap_end_options(), *self._held_frames())
         program = Primary(self.paths.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, extra).argv()
         options: list[str] = []

@@ -1,0 +1,1 @@
+"""The verbs of a lab over several hosts."""

@@ -1,0 +1,208 @@
+"""Place the parts of a lab that name no host, by free cores and memory, neighbours in a chain together. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from sppr.config.chains import is_port
+from sppr.config.hosts.model import PARTS
+from sppr.config.hosts.segments import local_name, part_name, placed_by_hand
+from sppr.config.model import Config, Secondary, Vm
+from sppr.errors import ConfigError
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a host has for parts. ``cores``: number of CPUs. ``memory``: MiB for VMs."""
+
+    cores: int
+    memory: int
+
+
+@dataclass
+class _Use:
+    """What the parts on a host need. ``lcores``: mask of those of SPP's processes."""
+
+    room: Room
+    vms: int = 0
+    vm_cores: int = 0
+    memory: int = 0
+    lcores: int = 0
+    ids: set[int] = field(default_factory=set)
+    nfvs: int = 0
+
+    @property
+    def free_cores(self) -> int:
+        return self.room.cores - self.lcores.bit_count() - self.vm_cores
+
+
+def kept_names(config: Config) -> dict[str, Key]:
+    """Return the parts without a host by the names under which their placement is kept: ``vm_v11``, ``vm_v11#2``."""
+    found: dict[str, Key] = {}
+    for section in PARTS:
+        for index, entry in enumerate(getattr(config, section)):
+            if entry.host is None:
+                name, number = part_name(section, entry.id), 2
+                unique = name
+                while unique in found:
+                    unique, number = f"{name}#{number}", number + 1
+                found[unique] = (section, index)
+    return found
+
+
+def place(config: Config, rooms: Mapping[str, Room], kept: Mapping[str, str]) -> dict[Key, str]:
+    """Return the host of each part.
+
+    ``rooms``: what each host has. ``kept``: the placement of the last time, by ``kept_names``; it stays while it is
+    possible. Raise ConfigError for a part that fits on no host, or not on the host that it names.
+    """
+    placer = _Placer(config, rooms)
+    for key, host in placed_by_hand(config).items():
+        placer.take(key, host, named=True)
+    for name, key in kept_names(config).items():
+        if key not in placer.placed and kept.get(name) in rooms and placer.fits(key, kept[name]):
+            placer.take(key, kept[name])
+    for key in placer.vms_in_order():
+        if key not in placer.placed:
+            placer.take(key, placer.host_for_vm(key))
+    for index in range(len(config.secondaries)):
+        if ("secondaries", index) not in placer.placed:
+            placer.take(("secondaries", index), placer.host_for_secondary(("secondaries", index)))
+    return placer.placed
+
+
+class _Placer:
+    def __init__(self, config: Config, rooms: Mapping[str, Room]) -> None:
+        self.config = config
+        self.use = {host: _Use(rooms[host], lcores=config.primary.coremask) for host in config.hosts}
+        self.placed: dict[Key, str] = {}
+        self._by_id: dict[tuple[str, int], list[str]] = {}
+        self._linked: dict[str, set[str]] = {host: {host} for host in config.hosts}
+        for link in config.links:
+            for first, second in permutations(link.between or ()):
+                self._linked[first].add(second)
+        self._neighbours: dict[str, list[str]] = {}
+        self._order: list[str] = []
+        for chain in config.chains.values():
+            names = [local_name(element)[1] for element in chain.path]
+            for place, name in enumerate(names):
+                if not is_port(name):
+                    around = (*chain.path[:place][::-1][:1], *chain.path[place + 1 :][:1])
+                    self._neighbours.setdefault(name, []).extend(around)
+                    self._order.append(name)
+
+    def entry(self, key: Key) -> Secondary | Vm:
+        found: Secondary | Vm = getattr(self.config, key[0])[key[1]]
+        return found
+
+    def _memory(self, vm: Vm) -> int:
+        return vm.memory or self.config.vm.memory
+
+    def _cores(self, vm: Vm) -> int:
+        return vm.cores or self.config.vm.cores
+
+    def vms_in_order(self) -> Iterator[Key]:
+        """Yield all VMs: those of chains in the order of the chains, then the others."""
+        by_name: dict[str, list[Key]] = {}
+        for section in ("vms_ring", "vms_vhost"):
+            for index, vm in enumerate(getattr(self.config, section)):
+                by_name.setdefault(part_name(section, vm.id), []).append((section, index))
+        for name in dict.fromkeys(self._order):
+            yield from by_name.pop(name, [])
+        for keys in by_name.values():
+            yield from keys
+
+    def why_not(self, key: Key, host: str) -> str:
+        """Return why a host cannot take a part, or "" if it can."""
+        entry, use = self.entry(key), self.use[host]
+        if entry.id in use.ids:
+            return f"{host} already has a part with the id {entry.id}"
+        if isinstance(entry, Secondary):
+            shared = entry.coremask & use.lcores
+            return f"on {host} its cores belong to other processes of SPP" if shared else ""
+        if self._cores(entry) > use.room.cores:
+            return f"it needs {self._cores(entry)} cores, and {host} has {use.room.cores}"
+        if (left := use.room.memory - use.memory) < self._memory(entry):
+            return f"it needs {self._memory(entry)} MiB, and {host} has {max(left, 0)} MiB left"
+        return ""
+
+    def fits(self, key: Key, host: str) -> bool:
+        return not self.why_not(key, host)
+
+    def take(self, key: Key, host: str, *, named: bool = False) -> None:
+        """Place a part. ``named``: conf.yml names the host; raise ConfigError if it lacks cores or memory.
+
+        The rules of one host report other conflicts of such a part, with their lines.
+        """
+        entry = self.entry(key)
+        if host not in self.use:
+            return
+        use = self.use[host]
+        if named and isinstance(entry, Vm) and entry.id not in use.ids and (why := self.why_not(key, host)):
+            what = f"{part_name(key[0], entry.id)}: {why}"
+            raise ConfigError(what, hint="name another host, or leave host: out", key=(*key, "host"))
+        self.placed[key] = host
+        self._by_id.setdefault((key[0], entry.id), []).append(host)
+        use.ids.add(entry.id)
+        if isinstance(entry, Secondary):
+            use.lcores |= entry.coremask
+            use.nfvs += entry.type == "nfv"
+        else:
+            use.vms += 1
+            use.vm_cores += self._cores(entry)
+            use.memory += self._memory(entry)
+
+    def host_for_vm(self, key: Key) -> str:
+        """Return the host for a VM: that of its secondary, else of a neighbour in its chains, else the most free one.
+
+        If no neighbour's host fits, hosts with a link to one come first.
+        """
+        vm = self.entry(key)
+        assert isinstance(vm, Vm)
+        near = [*self._of_part("sec", vm.secondary), *self._near(part_name(key[0], vm.id))]
+        for host in near:
+            if self.fits(key, host):
+                return host
+        fitting = [host for host in self.use if self.fits(key, host)]
+        if not fitting:
+            raise self._no_host(key)
+        linked = [host for host in fitting if any(host in self._linked[other] for other in near)] or fitting
+        return max(
+            linked, key=lambda host: (self.use[host].free_cores, self.use[host].room.memory - self.use[host].memory)
+        )
+
+    def _near(self, name: str) -> Iterator[str]:
+        """Yield the hosts of the neighbours of a VM in its chains."""
+        for element in self._neighbours.get(name, ()):
+            host, local = local_name(element)
+            if host is not None:
+                yield from [host] if host in self.use else []
+            elif not is_port(local):
+                yield from self._of_part(local.rstrip("0123456789"), int(local[len(local.rstrip("0123456789")) :] or 0))
+
+    def _of_part(self, prefix: str, part_id: int | None) -> list[str]:
+        """Return the hosts that have a part of this name."""
+        section = {"sec": "secondaries", "vm_r": "vms_ring", "vm_v": "vms_vhost"}.get(prefix)
+        if section is None or part_id is None:
+            return []
+        return self._by_id.get((section, part_id), [])
+
+    def host_for_secondary(self, key: Key) -> str:
+        """Return the host for a secondary: one whose VMs name it, else the one with the most VMs for each nfv."""
+        fitting = [host for host in self.use if self.fits(key, host)]
+        if not fitting:
+            raise self._no_host(key)
+        wanted = {
+            host for (section, i), host in self.placed.items()
+            if section != "secondaries" and getattr(self.config, section)[i].secondary == self.entry(key).id
+        }  # fmt: skip
+        return max(fitting, key=lambda host: (host in wanted, self.use[host].vms / (self.use[host].nfvs + 1)))
+
+    def _no_host(self, key: Key) -> ConfigError:
+        name = part_name(key[0], self.entry(key).id)
+        reasons = "; ".join(self.why_not(key, host) for host in list(self.use)[:4])
+        more = f"; and {len(self.use) - 4} more hosts" if len(self.use) > 4 else ""
+        hint = "add a host, or make the part smaller"
+        return ConfigError(f"{name} fits on no host: {reasons}{more}", hint=hint, key=(*key, "id"))

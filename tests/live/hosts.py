@@ -1,0 +1,179 @@
+"""Machines with an ssh server each, as namespaces of this one, and a workstation that reaches them.
+
+A machine has its own network, mounts, hostname and processes, its own /run and /tmp, and a hugetlbfs of its own. All
+addresses stay inside. When this process dies, also by SIGKILL, the kernel ends the machines and removes their networks.
+"""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.live.dataplane_lab import wait_for
+
+SSHD = "/usr/sbin/sshd"
+#: The folder of labs on a machine, on its own /tmp.
+FOLDER = "/tmp/labs"
+_INIT = """
+set -e
+mount -t tmpfs tmpfs /run
+cp -r "$1" /run/host
+mkdir -p /run/sshd /run/lock
+mount -t tmpfs tmpfs /tmp
+mount -t hugetlbfs hugetlbfs /dev/hugepages
+for file in ~/.bashrc ~/.bash_profile ~/.profile; do
+  [ ! -e "$file" ] || mount --bind /dev/null "$file"
+done
+hostname "$2"
+ip link set lo up
+echo ready
+read _
+exec {sshd} -D -f /run/host/sshd_config
+"""
+_SSHD_CONFIG = """
+HostKey /run/host/host_key
+AuthorizedKeysFile /run/host/authorized_keys
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+StrictModes no
+UsePAM no
+PidFile none
+Subsystem sftp internal-sftp
+"""
+#: Words that end a child with its parent.
+_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+
+
+@dataclass
+class Machine:
+    """A machine. ``pid``: its first process, seen from here."""
+
+    name: str
+    address: str
+    process: subprocess.Popen[str]
+    pid: int = 0
+
+    def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command there, as a shell on its console would."""
+        words = ["nsenter", "-t", str(self.pid), "--all", *argv]
+        return subprocess.run(words, check=check, capture_output=True, text=True, timeout=60)
+
+
+@dataclass
+class Machines:
+    """The machines of a test. ``folder``: for keys and files."""
+
+    folder: Path
+    mtu: int = 1600
+    all: dict[str, Machine] = field(default_factory=dict)
+    _switch: Machine | None = None
+    _workstation: Machine | None = None
+
+    @property
+    def key(self) -> Path:
+        """Path of the ssh key that logs in on each machine."""
+        return self.folder / "key"
+
+    def inventory_words(self, name: str) -> str:
+        """Return the entry of a machine in ``hosts:``."""
+        common = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        return (
+            f"{{address: {self.all[name].address}, folder: {FOLDER}, program: {ROOT}, vars: "
+            f"{{ansible_ssh_private_key_file: {self.key}, ansible_ssh_common_args: '{common}', "
+            f"ansible_python_interpreter: /usr/bin/python3}}}}"
+        )
+
+    def start(self, name: str) -> Machine:
+        """Start a machine, connect it to the switch, and wait until its ssh server answers."""
+        number = 11 + len(self.all)
+        source = self.folder / name
+        source.mkdir()
+        (source / "sshd_config").write_text(_SSHD_CONFIG)
+        (source / "authorized_keys").write_text(self.key.with_suffix(".pub").read_text())
+        _keygen(source / "host_key")
+        machine = _unshare(name, f"192.0.2.{number}", ["sh", "-c", _INIT.format(sshd=SSHD), "init", str(source), name])
+        self.all[name] = machine
+        self._connect(machine)
+        assert machine.process.stdin
+        machine.process.stdin.write("\n")
+        machine.process.stdin.flush()
+        wait_for(10, lambda: machine.run("ss", "-Hltn", "sport = :22").stdout.strip())
+        return machine
+
+    def stop(self, name: str) -> None:
+        """End a machine at once, as a power failure would."""
+        machine = self.all[name]
+        machine.process.kill()
+        machine.process.wait()
+
+    def link(self, name: str, state: str) -> None:
+        """Set the cable of a machine ``up`` or ``down``, at the switch."""
+        self._in_switch("ip", "link", "set", name, state)
+
+    def command(self, *argv: str) -> list[str]:
+        """Return a command that runs on the workstation."""
+        assert self._workstation
+        return ["nsenter", "-t", str(self._workstation.pid), "--net", *argv]
+
+    def __enter__(self) -> "Machines":
+        _keygen(self.key)
+        hold = ["sh", "-c", "ip link set lo up; echo ready; exec sleep infinity"]
+        self._switch = _unshare("switch", "", hold, mounts=False)
+        self._in_switch("ip", "link", "add", "br0", "type", "bridge")
+        self._in_switch("ip", "link", "set", "br0", "mtu", str(self.mtu), "up")
+        self._workstation = _unshare("ws", "192.0.2.1", hold, mounts=False)
+        self._connect(self._workstation)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for machine in (*self.all.values(), self._workstation, self._switch):
+            if machine is not None:
+                machine.process.kill()
+                machine.process.wait()
+                for stream in (machine.process.stdin, machine.process.stdout):
+                    if stream:
+                        stream.close()
+
+    def _in_switch(self, *argv: str) -> None:
+        assert self._switch
+        subprocess.run(["nsenter", "-t", str(self._switch.pid), "--net", *argv], check=True)
+
+    def _connect(self, machine: Machine) -> None:
+        self._in_switch(
+            "ip", "link", "add", machine.name, "mtu", str(self.mtu), "type", "veth",
+            "peer", "name", "eth0", "mtu", str(self.mtu), "netns", str(machine.pid),
+        )  # fmt: skip
+        self._in_switch("ip", "link", "set", machine.name, "master", "br0", "up")
+        inside = ["nsenter", "-t", str(machine.pid), "--net"]
+        subprocess.run([*inside, "ip", "addr", "add", f"{machine.address}/24", "dev", "eth0"], check=True)
+        subprocess.run([*inside, "ip", "link", "set", "eth0", "up"], check=True)
+
+
+def _keygen(path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+
+
+def _unshare(name: str, address: str, argv: Sequence[str], *, mounts: bool = True) -> Machine:
+    """Start a process in namespaces of its own, and wait for its first line."""
+    spaces = ["--mount", "--uts", "--ipc", "--mount-proc"] if mounts else []
+    process = subprocess.Popen(
+        [*_WITH_PARENT, "unshare", "--net", "--pid", "--fork", "--kill-child=KILL", *spaces, *argv],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline().strip() == "ready", f"machine {name} did not start"
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return Machine(name, address, process, int(children[0]))
+
+
+@contextlib.contextmanager
+def machines(folder: Path, *names: str, mtu: int = 1600) -> Iterator[Machines]:
+    """Yield running machines. ``mtu``: of the network between them."""
+    assert os.geteuid() == 0
+    with Machines(folder, mtu) as found:
+        for name in names:
+            found.start(name)
+        yield found
