@@ -11,6 +11,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand
+from sppr.cli.hosts.dispatch import over_hosts
 
 _COLOURS = {"ready": "green", "starting": "yellow", "stopping": "yellow", "failed": "red", "stopped": None}
 
@@ -32,13 +33,10 @@ def _owner(plan: Any) -> str:
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name role state pid window pane …")
 def status(session: str | None, hosts: tuple[str, ...], as_json: bool) -> int:
     """Show the state of every part, and of the chains. Exit status 0 if all are ready and up, 1 otherwise."""
-    from sppr.config import peek
-
-    if hosts or (session is None and peek.has_hosts(peek.find_conf(None))):
+    if (far := over_hosts(None, hosts, session)) is not None:
         from sppr.cli.hosts import verbs
 
-        if over_hosts := verbs.required(None) if hosts else verbs.find(None):
-            return verbs.status(over_hosts, hosts, as_json=as_json)
+        return verbs.status(far, hosts, as_json=as_json)
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
     from sppr.lab.state.status import interrupted_operation, part_statuses
@@ -86,15 +84,13 @@ def plan(
     """Print every window, folder and command of up, and start nothing. With hosts: in conf.yml, print on which host
     each part, link and chain is, and with --host the conf.yml of that host."""
     from sppr.cli.context import gather
-    from sppr.config import peek
 
-    if hosts or peek.has_hosts(peek.find_conf(conf)):
+    if (far := over_hosts(conf, hosts)) is not None:
         from sppr.cli.hosts import verbs
 
-        if over_hosts := verbs.required(conf) if hosts else verbs.find(conf):
-            verbs.refuse_flags(session, socket_name, flags)
-            verbs.show_plan(over_hosts, hosts)
-            return
+        verbs.refuse_flags(session, socket_name, flags)
+        verbs.show_plan(far, hosts)
+        return
     lab = gather(conf, session, socket_name, flags)
     if as_json:
         click.echo(json.dumps(asdict(lab.plan), indent=1))

@@ -11,6 +11,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand, echo
+from sppr.cli.hosts.dispatch import over_hosts
 
 if TYPE_CHECKING:
     from sppr.cli.context import Lab
@@ -29,16 +30,14 @@ def down(session: str | None, hosts: tuple[str, ...], powerdown: float) -> int:
     from sppr import log
     from sppr.cli.session import check_lost_owner, own_session
     from sppr.cli.terminal.sudo_prompt import show_commands
-    from sppr.config import peek
     from sppr.lab.down import recovery, teardown
     from sppr.lab.state import state as states
     from sppr.tmux.server import Tmux
 
-    if hosts or (session is None and peek.has_hosts(peek.find_conf(None))):
+    if (far := over_hosts(None, hosts, session)) is not None:
         from sppr.cli.hosts import verbs
 
-        if over_hosts := verbs.required(None) if hosts else verbs.find(None):
-            return verbs.down(over_hosts, hosts)
+        return verbs.down(far, hosts)
     name = own_session(session)
     show_commands()
     with states.locked(name):

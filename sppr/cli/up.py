@@ -9,6 +9,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand
+from sppr.cli.hosts.dispatch import over_hosts
 
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
@@ -33,14 +34,12 @@ def main(
     A window without room for a further pane continues in the next: sec-2, sec-3."""
     from sppr.cli.context import gather
     from sppr.cli.inspect import show_plan
-    from sppr.config import peek
 
-    if hosts or peek.has_hosts(peek.find_conf(conf)):
+    if (far := over_hosts(conf, hosts)) is not None:
         from sppr.cli.hosts import verbs
 
-        if over_hosts := verbs.required(conf) if hosts else verbs.find(conf):
-            verbs.refuse_flags(session, socket_name, flags)
-            return verbs.show_plan(over_hosts, hosts) if dry_run else verbs.up(over_hosts, hosts)
+        verbs.refuse_flags(session, socket_name, flags)
+        return verbs.show_plan(far, hosts) if dry_run else verbs.up(far, hosts)
     lab = gather(conf, session, socket_name, flags)
     if dry_run:
         show_plan(lab)

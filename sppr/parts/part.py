@@ -39,6 +39,7 @@ class Part:
     ``upstream``: whether it is a program of upstream SPP.
     ``makes_sockets``: whether the VM listens on its ``sockets``, and its server connects to them.
     ``start``: of a VM: ``auto`` (resume from a saved state, or boot), ``warm`` (resume) or ``boot``.
+    ``host``: its host, where the parts of a lab over several hosts are together; else empty.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Part:
     upstream: bool = False
     makes_sockets: bool = False
     start: Start = "boot"
+    host: str = ""
 
     @property
     def restart(self) -> Restart | None:
@@ -91,7 +93,8 @@ class Part:
         """Return the name of its process at the controller: ``primary``, ``nfv:1``; "" for a controller."""
         if self.role == "controller":
             return ""
-        return "primary" if self.role == "primary" else f"{self.kind if self.role == 'secondary' else 'nfv'}:{self.id}"
+        name = "primary" if self.role == "primary" else f"{self.kind if self.role == 'secondary' else 'nfv'}:{self.id}"
+        return f"{self.host}/{name}" if self.host else name
 
     @property
     def is_vm(self) -> bool:

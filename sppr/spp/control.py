@@ -18,7 +18,8 @@ from sppr.spp.names import parse_target
 
 #: An entry of ``processes()``. The primary has no client-id.
 Process = TypedDict("Process", {"type": str, "client-id": int}, total=False)
-#: Address of a controller: the path of its unix socket, or ``host:port``.
+#: Address of a controller: the path of its unix socket, or ``host:port``. For the processes of several hosts, such as
+#: ``east/nfv:1``: the folder that has a socket ``east.sock`` for each host.
 Address = str | Path
 _COLLECTIONS = {"nfv": "nfvs", "vf": "vfs", "mirror": "mirrors", "pcap": "pcaps"}
 #: Errors for an unknown call: from spp-ctl, and from the REST server of spp.py.
@@ -81,13 +82,14 @@ class ControlClient:
 
     def status(self, target: str) -> dict[str, Any]:
         """Return the status of a process of any type: ``primary``, ``nfv:1``, ``vf:3``."""
-        return self._object("GET", "/primary/status" if target == "primary" else _resource(target))
+        is_primary = is_primary_target(target)
+        return self._object("GET", f"{_resource(target)}/status" if is_primary else _resource(target))
 
     def ports(self, target: str) -> list[str]:
         """Return the ports of a process that can forward. The status of the primary has them in its part
         ``forwarder``."""
         found = self.status(target)
-        return list((found.get("forwarder", {}) if target == "primary" else found).get("ports", []))
+        return list((found.get("forwarder", {}) if is_primary_target(target) else found).get("ports", []))
 
     def add_port_verified(self, target: str, uid: str) -> None:
         """Add a port, then check that the status lists it: spp-ctl reports 204 even if the process failed to add it."""
@@ -136,7 +138,7 @@ class ControlClient:
 
     def _disconnect_by_reset(self, target: str, src: str) -> None:
         status = self.status(target)
-        status = status.get("forwarder", {}) if target == "primary" else status
+        status = status.get("forwarder", {}) if is_primary_target(target) else status
         patches = [tuple(patch[end].replace(" ", "") for end in ("src", "dst")) for patch in status.get("patches", [])]
         self.reset_patches(target)
         for other, dst in patches:
@@ -191,16 +193,16 @@ class ControlClient:
         return found
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
+        host, slash, rest = path.partition("/")
+        path, address = f"{slash}{rest}", f"{self._address}/{host}.sock" if host else self._address
         request = f"{method} /v1{path}" + (f" {json.dumps(body)}" if body else "")
         try:
             text = json.dumps(body) if body else ""
-            status, raw = http_call.call(self._address, self._timeout, method, f"/v1{path}", text)
+            status, raw = http_call.call(address, self._timeout, method, f"/v1{path}", text)
         except (OSError, ValueError) as error:
             why = str(error) or type(error).__name__
             hint = "sppr status; start it: arrow-up in its window, or runscripts/controller.py"
-            raise ControlError(
-                f"the controller does not answer: {why} ({self._address}: {request})", hint=hint
-            ) from error
+            raise ControlError(f"the controller does not answer: {why} ({address}: {request})", hint=hint) from error
         if status >= 300:
             text = raw.decode("utf-8", "replace").strip()
             hint = _HINTS.get(status, "see the tmux window of the controller")
@@ -214,13 +216,22 @@ def _is_unknown_call(text: str) -> bool:
     return any(part in text for part in _NO_SUCH_CALL)
 
 
+def is_primary_target(target: str) -> bool:
+    """Return whether a process is a primary: ``primary``, ``east/primary``."""
+    return target.rpartition("/")[2] == "primary"
+
+
 def _resource(target: str) -> str:
+    """Return the path of a process in REST. In front of it is its host, if it has one."""
+    host, _, target = target.rpartition("/")
     kind, _, number = target.partition(":")
     try:
         found = parse_target(f"nfv:{number}" if kind in _COLLECTIONS else target)
     except ValueError as error:
         raise ControlError(str(error), hint="targets are primary, nfv:1, nfv:2, ...") from None
-    return "/primary" if found.kind == "primary" else f"/{_COLLECTIONS.get(kind, 'nfvs')}/{found.client_id}"
+    if found.kind == "primary":
+        return f"{host}/primary"
+    return f"{host}/{_COLLECTIONS.get(kind, 'nfvs')}/{found.client_id}"
 
 
 def _parse(raw: bytes, request: str) -> object:

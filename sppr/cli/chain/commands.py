@@ -10,6 +10,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingGroup
+from sppr.cli.hosts.dispatch import joined_or_local, over_hosts
 from sppr.units import NO_NUMBER, rate_text
 
 _COLOURS = {"up": "green", "degraded": "yellow", "down": "red", "not in this lab": None}
@@ -62,8 +63,8 @@ def main(ctx: click.Context, session: str | None, as_json: bool) -> int:
         return 0
     from sppr.lab.chains import status
 
-    state = _state(session)
-    found = status.chains(state)
+    with joined_or_local(session) as state:
+        found = status.chains(state)
     left = state.plan.wiring.left_out
     if as_json:
         absent = [{"name": c.name, "state": "not in this lab", "path": c.path, "why": [c.why]} for c in left]
@@ -101,10 +102,10 @@ def show(name: str, session: str | None, as_json: bool) -> None:
     """Show each hop of a chain with its counters, host and guest."""
     from sppr.lab.chains import status
 
-    state = _state(session)
-    _chosen(state, [name])
-    chain = state.plan.wiring.chain(name)
-    found = status.legs(chain, status.observe_chains(state))
+    with joined_or_local(session) as state:
+        _chosen(state, [name])
+        chain = state.plan.wiring.chain(name)
+        found = status.legs(chain, status.observe_chains(state))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found], indent=1))
         return
@@ -196,6 +197,10 @@ def prove(
     from sppr.lab.chains.proof.result import Options
     from sppr.lab.state import state as states
 
+    if (lab := over_hosts(session=session)) is not None:
+        from sppr.cli.hosts import chains
+
+        return chains.prove(lab, names, every, level, words, yes, json_file, junit)
     name = own_session(session)
     state = _state(name)
     if bool(names) == every:

@@ -21,6 +21,15 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     ``level``: None for trace, or for reach where no more can be shown. Raise SpprError if an end carries traffic and
     the user did not agree to interrupt it.
     """
+    from sppr.lab.state import state as states
+
+    state = states.load_same_boot(session)
+    chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
+    return prove_chains(state, chosen, options, yes, level)
+
+
+def prove_chains(state: Any, chosen: Sequence[Any], options: Any, yes: bool, level: int | None = None) -> list[Any]:
+    """Prove these chains of a lab, as ``prove``."""
     from dataclasses import replace
 
     from sppr.errors import Cancelled, ControlError
@@ -31,9 +40,7 @@ def prove(session: str, names: Sequence[str], options: Any, yes: bool, level: in
     from sppr.lab.state import journal
     from sppr.lab.state import state as states
 
-    state = states.load_same_boot(session)
     options = replace(options, level=_level(state, level))
-    chosen = [chain for chain in state.plan.wiring.chains if not names or chain.name in names]
     if options.level and not yes:
         ask(state, chosen)
     found = []
@@ -137,7 +144,7 @@ def _run(run: Any) -> str:
     for what in ("duplicate", "corrupt", "misdelivered"):
         if count := getattr(run, what):
             text += f"  {count:,} {what}"
-    if run.received:
+    if run.received and run.latency_ns:
         text += "".join(f"  {name} {_time(run.latency_ns[name])}" for name in ("p50", "p99", "max"))
     return text
 

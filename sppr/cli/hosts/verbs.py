@@ -105,13 +105,17 @@ def status(lab: HostsLab, hosts: Sequence[str], *, as_json: bool) -> int:
         click.echo(json.dumps({host: _rows(results[host], found[host]) for host in names}, indent=1))
         return 0 if all(_is_well(results[host], found[host]) for host in names) else 1
     for host in names:
-        click.echo(f"host {host} ({lab.config.hosts[host].address})")
-        one = found[host]
-        text = f"{one.get('stdout', '')}\n{one.get('stderr', '')}".strip()
-        text = results[host].error or text or f"no lab: {one.get('msg', 'sppr up')}"
-        for line in text.splitlines():
-            click.echo(f"  {line}")
+        show_output(f"host {host} ({lab.config.hosts[host].address})", results[host], found[host])
     return 0 if all(_is_well(results[host], found[host]) for host in names) else 1
+
+
+def show_output(title: str, result: HostResult, found: Mapping[str, Any]) -> None:
+    """Print what a command printed on a host, below a title."""
+    click.echo(title)
+    text = f"{found.get('stdout', '')}\n{found.get('stderr', '')}".strip()
+    text = result.error or text or f"no lab: {found.get('msg', 'sppr up')}"
+    for line in text.splitlines():
+        click.echo(f"  {line}")
 
 
 def _rows(result: HostResult, found: Mapping[str, Any]) -> Any:

@@ -94,7 +94,9 @@ def _read_file(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def _primary_runs(plan: "Plan") -> bool:
-    primary = states.process(plan.part("pri").files(Path(plan.run)))
+    """Return whether the primary runs here. In a lab over several hosts, each primary runs elsewhere."""
+    part = next((part for part in plan.parts if part.role == "primary" and not part.host), None)
+    primary = states.process(part.files(Path(plan.run))) if part else None
     return primary is not None and primary.alive()
 
 

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from sppr import impairment
 from sppr.errors import ControlError
-from sppr.lab.chains.wiring import SHARED, ChainWiring, Leg, Wiring
+from sppr.lab.chains.wiring import SHARED, ChainWiring, Leg, Wiring, host_of
 from sppr.parts.part import Part
 from sppr.spp import match
-from sppr.spp.control import Address, ControlClient
+from sppr.spp.control import Address, ControlClient, is_primary_target
 
 ChainState = Literal["up", "degraded", "down"]
 #: Time limit in seconds for the status of one process, so that a process that hangs is reported within 2 s.
@@ -112,7 +112,8 @@ def processes(parts: Iterable[Part], wiring: Wiring) -> list[str]:
     They are all processes that can forward, and the guests of chains.
     """
     parts = list(parts)
-    carriers = ["primary"] + [f"nfv:{part.id}" for part in parts if part.role == "secondary" and part.kind == "nfv"]
+    primaries = [part.process for part in parts if part.role == "primary"] or ["primary"]
+    carriers = primaries + [part.process for part in parts if part.role == "secondary" and part.kind == "nfv"]
     guests = [leg.process for leg in (*wiring.legs, *wiring.retired) if not leg.own]
     return list(dict.fromkeys([*carriers, *guests]))
 
@@ -141,7 +142,7 @@ def _query(client: ControlClient, name: str) -> ProcessStatus | str:
             return "is not connected"
         return NO_CONTROLLER if NO_CONTROLLER in e.what else HANGS
     try:
-        return parse_status(status.get("forwarder", {}) if name == "primary" else status)
+        return parse_status(status.get("forwarder", {}) if is_primary_target(name) else status)
     except (AttributeError, KeyError, TypeError, ValueError):
         return "sends an invalid status"
 
@@ -251,7 +252,10 @@ def drift(chain: ChainWiring, wiring: Wiring, observed: Observed) -> list[tuple[
     sources = {(leg.process, leg.source) for leg in wiring.legs if leg.patch in own or leg.src in ends_shared}
     ports = {(leg.process, port) for leg in chain.legs for port in (leg.src, leg.dst)}
     chain_guests = {leg.process for leg in chain.legs if leg.in_guest}
-    shared = {port for process, port in ports if port.partition(":")[0] in SHARED and process not in chain_guests}
+    shared = {
+        (host_of(process), port) for process, port in ports
+        if port.partition(":")[0] in SHARED and process not in chain_guests
+    }  # fmt: skip
     guests = {leg.process for leg in wiring.legs if leg.in_guest}
     found: list[tuple[str, str, str]] = []
     for process, status in observed.statuses.items():
@@ -260,6 +264,6 @@ def drift(chain: ChainWiring, wiring: Wiring, observed: Observed) -> list[tuple[
                 continue
             ends = {match.port_of(src), dst}
             at_port = {(process, port) for port in ends} & ports
-            if at_port or (process not in guests and ends & shared):
+            if at_port or (process not in guests and {(host_of(process), port) for port in ends} & shared):
                 found.append((process, src, dst))
     return found

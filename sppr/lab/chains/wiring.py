@@ -9,11 +9,17 @@ from sppr.spp import match as matches
 SHARED = ("tap", "phy", "ring")
 
 
+def host_of(process: str) -> str:
+    """Return the host of a process of a lab over several hosts: ``east/nfv:1`` -> ``east``; "" in a lab of one host."""
+    return process.rpartition("/")[0]
+
+
 @dataclass(frozen=True)
 class Leg:
     """A patch of a chain.
 
-    ``process``: the process that forwards: ``primary``, ``nfv:1``; the spp_vm of VM 6 is ``nfv:6``.
+    ``process``: the process that forwards: ``primary``, ``nfv:1``; the spp_vm of VM 6 is ``nfv:6``. In a lab over
+    several hosts, its host comes first: ``east/nfv:1``.
     ``by``: the name of its part.
     ``src``, ``dst``: it sends the frames received from ``src`` to ``dst``.
     ``hop``: the number of the hop, from 1; 0 within a VM.
@@ -51,7 +57,7 @@ class Leg:
     def places(self) -> tuple[tuple[str, str], tuple[str, str]]:
         """Return the keys of source and destination in a lab: process and port, or "" and a shared port."""
         src, dst = (
-            ("" if not self.in_guest and port.partition(":")[0] in SHARED else self.process, port)
+            (host_of(self.process) if not self.in_guest and port.partition(":")[0] in SHARED else self.process, port)
             for port in (self.src, self.dst)
         )
         return src, dst

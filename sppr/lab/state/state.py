@@ -182,7 +182,9 @@ def process(files: PaneFiles) -> Proc | None:
 
 
 def stopped_parts(state: "State") -> list[str]:
-    """Return the names of the parts that do not run."""
+    """Return the names of the parts that do not run. Whether parts on other hosts run is not known here."""
+    if any(part.host for part in state.plan.parts):
+        return []
     running = {part.name for part in state.plan.parts if (p := process(part.files(state.folder))) and p.alive()}
     return [part.name for part in state.plan.parts if part.name not in running]
 

@@ -23,7 +23,7 @@ from sppr.lab.chains.proof.result import Options, Proof, Run
 from sppr.lab.chains.proof.tap_runs import TapError, TapRuns
 from sppr.lab.chains.proof.trace import Checkpoint, checkpoints, locate, shortfall, uncounted
 from sppr.lab.chains.proof.watch import Watch
-from sppr.lab.chains.wiring import ChainWiring
+from sppr.lab.chains.wiring import ChainWiring, host_of
 from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 from sppr.spp.control import ControlClient
@@ -83,6 +83,11 @@ def why_no_probes(state: State, chain: ChainWiring) -> str | None:
     return None
 
 
+def crosses_hosts(chain: ChainWiring) -> bool:
+    """Return whether the ends of a chain are on different hosts."""
+    return host_of(chain.forward[0].process) != host_of(chain.forward[-1].process)
+
+
 def is_upstream(state: State) -> bool:
     """Return whether upstream SPP forwards, which has no probes and no counters."""
     return any(part.upstream for part in state.plan.parts if part.role in ("primary", "secondary"))
@@ -100,12 +105,15 @@ def _prove_by_probes(state: State, chain: ChainWiring, options: Options, proof: 
         runs = ProbeRuns(ControlClient(state.plan.api), bed, headers)
         _Prover(state, chain, runs, headers, options, proof).run()
         for element in (chain.path[0], chain.path[-1]):
-            if not is_port(element):
+            if not is_port(element.rpartition("/")[2]):
                 what = f"the link of {element} at the end is not part of this proof: a probe replaces it"
                 proof.notes.append(what)
         if proof.verdict == "pass" and options.level > 2:
             necessity.show(chain, runs, options, proof)
-        if proof.verdict == "pass":
+        if proof.verdict == "pass" and crosses_hosts(chain):
+            if any(leg.impair for leg in chain.legs):
+                proof.notes.append("its impairment was not measured: the clocks of two machines differ")
+        elif proof.verdict == "pass":
             impairments.measure(state, runs, options, proof)
     if proof.verdict == "pass" and options.level > 1 and not proof.impairments:
         _try_tcp(state, chain, proof)  # without namespaces, the probes have already sent TCP frames

@@ -41,7 +41,8 @@ class Watch:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            taps = names.tap_interfaces(self._state.plan.part("pri").program)
+            program = next((part.program for part in self._state.plan.parts if part.name == "pri"), ())
+            taps = names.tap_interfaces(program)  # none in a lab over several hosts: their taps are elsewhere
             for name, leg in self._exits:
                 if os.geteuid() == 0 and leg.dst in taps:
                     self._sniffers[name, leg.dst] = self._sniff(taps[leg.dst], stack)

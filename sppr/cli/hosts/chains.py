@@ -1,0 +1,91 @@
+"""``sppr chain`` in a lab over several hosts."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from sppr.cli.chain import prove as proofs
+from sppr.cli.hosts import verbs
+from sppr.config.hosts.segments import Segments
+from sppr.errors import ConfigError
+from sppr.hosts import chains, engine
+from sppr.hosts.inventory import inventory
+from sppr.hosts.lab import HostsLab
+from sppr.lab.chains.proof import testbed
+from sppr.lab.chains.proof.result import Options, Proof
+from sppr.lab.state import state as states
+from sppr.lab.state.state import State
+
+#: Sizes of the frames that prove a chain over several hosts: a link that is too small loses large frames only.
+SIZES = (64, 1518)
+
+
+@contextlib.contextmanager
+def joined(lab: HostsLab) -> Iterator[State]:
+    """Yield the state of the joined lab. The ends of a chain whose proof was killed are restored first."""
+    with chains.session(lab) as state:
+        if line := testbed.restore_interrupted(state):
+            click.echo(line, err=True)
+        yield state
+
+
+def prove(
+    lab: HostsLab, names: Sequence[str], every: bool, level: int | None, words: Mapping[str, int], yes: bool,
+    json_file: Path | None, junit: Path | None,
+) -> int:  # fmt: skip
+    """Prove these chains, or all, and return the exit status.
+
+    A chain on one host is proved there. One over several hosts is proved from here with small and with large frames.
+    """
+    known = ", ".join(lab.config.chains) or "none"
+    if bool(names) == every:
+        raise ConfigError("name the chains to prove, or --all", hint=f"chains of conf.yml: {known}")
+    for name in names:
+        if name not in lab.config.chains:
+            raise ConfigError(f"{name}: no chain of {lab.conf}", hint=f"its chains: {known}")
+    wanted = list(names) or list(lab.config.chains)
+    segments = Segments(lab.config, lab.placed)
+    local = {name: where[0].host for name in wanted if len(where := segments.of(name)) == 1}
+    statuses = [_prove_there(lab, name, host, level) for name, host in local.items()]
+    found: list[Proof] = []
+    far = [name for name in wanted if name not in local]
+    if far:
+        with joined(lab) as state, states.locked(f"{lab.session}@hosts"):
+            chosen = [chain for chain in state.plan.wiring.chains if chain.name in far]
+            for size in _sizes(words):
+                found += proofs.prove_chains(state, chosen, _options(words, size), yes, level)
+            found += [one for one in proofs.left_out(state, level) if one.chain in far]
+    if json_file is not None:
+        proofs.write_json(json_file, found)
+    if junit is not None:
+        proofs.write_junit(junit, found, lab.session)
+    return max([proofs.exit_status(found), *statuses], key=lambda status: (status == 7, status))
+
+
+def _given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _sizes(words: Mapping[str, int]) -> Sequence[int]:
+    return (words["size"],) if _given("size") else SIZES
+
+
+def _options(words: Mapping[str, int], size: int) -> Options:
+    """Return the options of a proof over several hosts: few frames a second, because no window limits them."""
+    options = replace(Options(**words), size=size)
+    frames = options.frames if _given("frames") else chains.FRAMES
+    return replace(options, frames=frames, rate=options.rate if _given("rate") else chains.MOST_RATE)
+
+
+def _prove_there(lab: HostsLab, name: str, host: str, level: int | None) -> int:
+    """Prove a chain on its host, print the result, and return the exit status."""
+    words = ["chain", "prove", name, "--yes", *(["--level", str(level)] if level is not None else [])]
+    results = engine.run_playbook("verb", inventory(lab), [host], variables={"sppr_words": words})
+    one = results[host]
+    found = one.results.get("Run the command", {})
+    verbs.show_output(host, one, found)
+    return int(found.get("rc", 1)) if one.ok else 1
