@@ -10,6 +10,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingGroup, renamed
+from sppr.cli.hosts.dispatch import over_hosts
 
 #: Bytes of a log that are read, from its end.
 _MOST = 64 << 20
@@ -23,6 +24,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "gree
 @click.option("--fix", is_flag=True, help="Fix what can be undone, each command shown first; then check again.")
 @click.option("--log", metavar="FILE", hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show also the checks that found nothing.")
+@click.option("--hosts", "all_hosts", is_flag=True, help="Check all hosts of conf.yml; the default if it has hosts:.")
 def main(
     ctx: click.Context,
     /,
@@ -33,6 +35,8 @@ def main(
     fix: bool,
     log: str | None,
     verbose: bool,
+    hosts: tuple[str, ...],
+    all_hosts: bool,
     **flags: Any,
 ) -> int | None:
     """Check this machine for problems that would affect the lab, and suggest fixes.
@@ -49,6 +53,12 @@ def main(
     if log is not None:
         renamed("sppr doctor --log", "sppr doctor explain")
         return _explain(log, session, as_json)
+    if (far := over_hosts(conf, hosts)) is not None:
+        from sppr.cli.hosts import doctor as hosts_doctor
+
+        return hosts_doctor.doctor(far, hosts, as_json=as_json)
+    if all_hosts:
+        raise click.UsageError("--hosts: conf.yml has no hosts:")
     from sppr.lab import doctor
 
     if fix:

@@ -116,12 +116,18 @@ def restart(names: tuple[str, ...], session: str | None) -> None:
 
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
+@click.argument("host", required=False)
 @options.verb_session
-def attach(session: str | None) -> None:
-    """Attach this terminal to the lab. Inside tmux, switch to it."""
+def attach(host: str | None, session: str | None) -> None:
+    """Attach this terminal to the lab. Inside tmux, switch to it. HOST: to that of this host of conf.yml, over ssh."""
     from sppr.cli.session import load, session_of
     from sppr.tmux.server import Tmux, attach_terminal
 
+    if host is not None:
+        from sppr.cli.hosts import attach as far
+        from sppr.cli.hosts.verbs import required
+
+        far.run_there(required(None), host, ["attach"])
     state = load(session_of(session), session)
     attach_terminal(Tmux(state.plan.socket_name), state.plan.session)
 

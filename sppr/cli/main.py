@@ -33,6 +33,7 @@ VERBS = {
     "export": ("conf.commands", "export", "Write the chains of conf.yml for another tool: clab."),
     "schema": ("conf.commands", "schema", "Print the JSON schema of conf.yml, for editors."),
     "inventory": ("hosts.verbs", "inventory_command", "Print the Ansible inventory of the hosts of conf.yml."),
+    "on": ("hosts.attach", "on", "Run a command of sppr on a host of conf.yml."),
     "spp": ("spp.commands", "main", "List the source trees of upstream SPP, and what they lack."),
     "run": ("part.run", "main", "Run one process of the lab, as the runscripts do."),
 }

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -26,25 +27,33 @@ MOST_RATE = 1000
 FRAMES = 2000
 
 
-def read_plans(lab: HostsLab) -> dict[str, Plan]:
-    """Return the plan of each host. Raise SpprError for a host without one."""
+def read_plans(lab: HostsLab) -> tuple[dict[str, Plan], dict[str, str]]:
+    """Return the plan of each host, and why others have none. Raise SpprError if no host has one."""
     results = engine.run_playbook("plan", inventory(lab), list(lab.config.hosts))
-    plans = {}
+    plans, missing = {}, {}
     for host, one in results.items():
         if one.error:
-            kind = "unreachable: " if one.unreachable else ""
-            raise SpprError(f"{host}: {kind}{one.error}", hint="sppr up continues; sppr status shows each host")
-        plans[host] = msgspec.json.decode(one.results["Read the plan"]["stdout"], type=Plan)
-    return plans
+            missing[host] = "is unreachable" if one.unreachable else one.error
+        else:
+            plans[host] = msgspec.json.decode(one.results["Read the plan"]["stdout"], type=Plan)
+    if not plans:
+        what = "; ".join(f"{host} {why}" for host, why in missing.items())
+        raise SpprError(what, hint="sppr up; sppr status shows each host")
+    return plans, missing
 
 
-def joined(lab: HostsLab, plans: Mapping[str, Plan], folder: str, run: str) -> Plan:
-    """Return one plan with the parts and chains of all hosts. ``folder``: that of the sockets of ``tunnels``."""
+def joined(
+    lab: HostsLab, plans: Mapping[str, Plan], folder: str, run: str, missing: Mapping[str, str] = MappingProxyType({})
+) -> Plan:
+    """Return one plan with the parts and chains of all hosts.
+
+    ``folder``: that of the sockets of ``tunnels``. ``missing``: why a host has no plan.
+    """
     first = next(iter(plans.values()))
     parts = [_on_host(host, part) for host, plan in plans.items() for part in plan.parts]
     return replace(
         first, run=run, conf=str(lab.conf), folder=str(lab.conf.parent), rest=folder, parts=tuple(parts), windows=(),
-        wiring=_wiring(lab, plans),
+        wiring=_wiring(lab, plans, missing),
     )  # fmt: skip
 
 
@@ -58,11 +67,11 @@ def _leg(host: str, leg: Leg, hop: int) -> Leg:
     return replace(leg, process=f"{host}/{leg.process}", by=f"{host}/{leg.by}", hop=hop)
 
 
-def _wiring(lab: HostsLab, plans: Mapping[str, Plan]) -> Wiring:
+def _wiring(lab: HostsLab, plans: Mapping[str, Plan], missing: Mapping[str, str]) -> Wiring:
     """Return the wiring of all chains: the segments of each, one behind the other."""
     local: dict[tuple[str, int], tuple[str, ChainWiring]] = {}
     for host, one in lab.labs.items():
-        known = {chain.name: chain for chain in plans[host].wiring.chains}
+        known = {chain.name: chain for chain in plans[host].wiring.chains} if host in plans else {}
         for name, (origin, segment) in one.chains.items():
             if name in known:
                 local[origin, segment.start] = (host, known[name])
@@ -70,9 +79,12 @@ def _wiring(lab: HostsLab, plans: Mapping[str, Plan]) -> Wiring:
     for name, chain in lab.config.chains.items():
         segments = sorted(segment.start for one in lab.labs.values() for n, segment in one.chains.values() if n == name)
         found = [local.get((name, start)) for start in segments]
-        missing = [one for one in found if one is None]
-        if missing:
+        if None in found:
             whys = [
+                f"{host} {why}" for host, why in missing.items()
+                if any(origin == name for origin, _ in lab.labs[host].chains.values())
+            ]  # fmt: skip
+            whys += [
                 f"{host}: {left.why}" for host, plan in plans.items() for left in plan.wiring.left_out
                 if lab.labs[host].chains.get(left.name, ("",))[0] == name
             ]  # fmt: skip
@@ -102,7 +114,7 @@ def session(lab: HostsLab) -> Iterator[State]:
 
     Its run directory is here, for the record of a proof: the next command restores the ends after a kill.
     """
-    plans = read_plans(lab)
+    plans, missing = read_plans(lab)
     where = {}
     for host, plan in plans.items():
         socket = str(api_socket(Path(plan.run)))
@@ -111,7 +123,7 @@ def session(lab: HostsLab) -> Iterator[State]:
     make_private(run.parent)
     make_private(run)
     with tunnels(lab, where) as folder:
-        yield State(joined(lab, plans, str(folder), str(run)), pids.boot_id(), phase="up")
+        yield State(joined(lab, plans, str(folder), str(run), missing), pids.boot_id(), phase="up")
 
 
 def rest_port(lab: HostsLab, host: str) -> int:

@@ -27,13 +27,15 @@ _LEFT_OUT_ENDS = (".qcow2", ".pyc", ".json.lock")
 class HostResult:
     """What a host answered. ``error``: why it failed, or ""; ``unreachable``: ssh could not connect.
 
-    ``changed``: number of changed tasks. ``results``: by the name of a task, the result of its last run.
+    ``changed``: number of changed tasks. ``results``: by the name of a task, the result of its last run. ``ignored``:
+    why tasks failed whose failure the playbook ignores.
     """
 
     error: str = ""
     unreachable: bool = False
     changed: int = 0
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -135,6 +137,8 @@ def _handle(event: Mapping[str, Any], results: dict[str, HostResult], report: Ca
     if kind == "unreachable" or (kind == "failed" and not data.get("ignore_errors")):
         mine.unreachable = kind == "unreachable"
         mine.error = mine.error or _why(task, result)
+    elif kind == "failed":
+        mine.ignored.append(_why(task, result))
     report(TaskEvent(host, task, kind, result))
     return False
 

@@ -69,7 +69,7 @@ class HostsLab:
                 found.append({
                     "name": link_name(link), "netdev": netdev(self.config, link), "vni": link_vni(self.config, link),
                     "local": link_address(self.config, host), "remote": link_address(self.config, other),
-                    "peer": other, "port": link.port, "mtu": LINK_MTU,
+                    "peer": other, "port": link.port, "mtu": LINK_MTU, "packet": LINK_FRAME + VXLAN_BYTES,
                 })  # fmt: skip
         return found
 

@@ -62,4 +62,7 @@ class Link(Section):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] | None = key(
         None, "in the conf.yml of one host, which `sppr up` writes: the name of the link"
     )
+    peer: Annotated[str, AfterValidator(_ipv4)] | None = key(
+        None, "in the conf.yml of one host: the address of the other host of the link"
+    )
     netdev: InterfaceName | None = key(None, "in the conf.yml of one host: the interface that the primary takes")

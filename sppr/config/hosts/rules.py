@@ -71,7 +71,7 @@ def _links(config: Config, line_of: LineOf) -> Iterator[Problem]:
         if link.between is None:
             yield Problem(at, "a link has no hosts", f"write '- {{between: [{', '.join(list(config.hosts)[:2])}]}}'")
             continue
-        for key in ("name", "netdev"):
+        for key in ("name", "netdev", "peer"):
             if getattr(link, key) is not None:
                 yield Problem((*at, key), "only the conf.yml of one host has this key", "leave it out")
         unknown = [host for host in link.between if host not in config.hosts]

@@ -100,12 +100,16 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
             entries = getattr(config, section)
             update[section] = tuple(entries[i].model_copy(update={"host": None}) for i in sources[section])
         links = [i for i, link in enumerate(config.links) if host in (link.between or ())]
-        update["links"] = tuple(
-            Link(name=link_name(config.links[i]), netdev=netdev(config, config.links[i])) for i in links
-        )
+        update["links"] = tuple(_local_link(config, config.links[i], host) for i in links)
         origins = {name: (origin, segment) for name, (origin, segment, _) in named.items()}
         labs[host] = HostLab(host, config.model_copy(update=update), {**sources, "links": links}, origins)
     return labs
+
+
+def _local_link(config: Config, link: Link, host: str) -> Link:
+    """Return a link as the conf.yml of one host has it."""
+    peer = next(other for other in link.between or () if other != host)
+    return Link(name=link_name(link), netdev=netdev(config, link), peer=link_address(config, peer))
 
 
 def _with_names(chains: list[tuple[str, Segment, Chain]]) -> dict[str, tuple[str, Segment, Chain]]:

@@ -11,7 +11,7 @@ from sppr import units
 from sppr.config.chains import is_link, is_port, link_of, ports_at, ports_needed, secondary_id
 from sppr.config.model import Chain, Config
 from sppr.errors import ConfigError
-from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, TapEnd, Wiring
+from sppr.lab.chains.wiring import ChainWiring, LeftOut, Leg, LinkEnd, TapEnd, Wiring
 from sppr.parts.part import Part, serving_part
 from sppr.spp import match, names
 
@@ -120,7 +120,11 @@ class _Planner:
             else:
                 wired.append(self._chain(name, chain))
                 ends += self._tap_ends(name, chain)
-        return Wiring(tuple(wired), tuple(left_out), ends=tuple(ends))
+        links = [
+            LinkEnd(str(link.name), f"link:{number}", str(link.netdev), link.peer or "")
+            for number, link in enumerate(self.config.links)
+        ]
+        return Wiring(tuple(wired), tuple(left_out), ends=tuple(ends), links=tuple(links))
 
     def _assign_shared_ends(self, chains: Sequence[Chain]) -> None:
         """Assign each end of a chain with a match to a process: only one may read a port, and only one may fill it.

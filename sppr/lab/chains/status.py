@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from sppr.lab.chains import ends
+from sppr.lab.chains import ends, links
 from sppr.lab.chains.observe import ChainState, Observed, chain_state, observe_processes, processes
 from sppr.lab.chains.proof import testbed
 from sppr.lab.chains.wiring import ChainWiring, Leg
@@ -79,10 +79,17 @@ def chains(state: State, interval: float = INTERVAL) -> list[ChainRow]:
             for chain in state.plan.wiring.chains]  # fmt: skip
 
 
-def chain_states(plan: Plan, observed: Observed) -> dict[str, tuple[ChainState, list[str]]]:
-    """Return the state of each chain of the plan by name, with the reasons if it is not ``up``."""
+def chain_states(plan: Plan, observed: Observed, *, ask_hosts: bool = True) -> dict[str, tuple[ChainState, list[str]]]:
+    """Return the state of each chain of the plan by name, with the reasons if it is not ``up``.
+
+    ``ask_hosts``: whether the other host of a link must answer.
+    """
     faults = ends.faults(plan)
-    return {c.name: chain_state(c, plan.wiring, observed, faults.get(c.name, ())) for c in plan.wiring.chains}
+    broken = links.faults(plan.wiring) if ask_hosts else {}
+    return {
+        c.name: chain_state(c, plan.wiring, observed, [*faults.get(c.name, ()), *links.of_chain(c, broken)])
+        for c in plan.wiring.chains
+    }
 
 
 def _row(

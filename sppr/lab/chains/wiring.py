@@ -142,6 +142,20 @@ class TapEnd:
 
 
 @dataclass(frozen=True)
+class LinkEnd:
+    """The end of a link to another host.
+
+    ``name``: of the link. ``port``: its port, ``link:0``. ``interface``: in the kernel. ``peer``: the address of the
+    other host; empty: unknown.
+    """
+
+    name: str
+    port: str
+    interface: str
+    peer: str = ""
+
+
+@dataclass(frozen=True)
 class Wiring:
     """The wiring of all chains of a lab, in the order of conf.yml.
 
@@ -150,7 +164,7 @@ class Wiring:
     ``ends``: the ends in network namespaces.
     ``patches``, ``ports``, ``idle``: the section ``patches:`` of conf.yml: patches, ports without a patch as (process,
     port), and processes that stay idle.
-    ``kept``: names of chains that conf.yml no longer has.
+    ``kept``: names of chains that conf.yml no longer has. ``links``: the links to other hosts.
     """
 
     chains: tuple[ChainWiring, ...] = ()
@@ -161,6 +175,7 @@ class Wiring:
     ports: tuple[tuple[str, str], ...] = ()
     idle: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    links: tuple[LinkEnd, ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -28,7 +28,7 @@ def wire_chains(state: State, note: Callable[[str], None]) -> Plan:
     plan = plan.prune_retired(observed)
     if changes:
         note(f"chains: {len(changes)} change{'s' * (len(changes) != 1)} made")
-    chain_states = status.chain_states(plan, observed)
+    chain_states = status.chain_states(plan, observed, ask_hosts=False)
     for chain in plan.wiring.chains:
         found, why = chain_states[chain.name]
         note(f"chain {chain.name}: {found}  {' → '.join(chain.path)}" + (f": {why[0]}" if why else ""))
