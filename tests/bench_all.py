@@ -22,6 +22,7 @@ SCRIPTS: tuple[str, ...] = (
     "bench_chains.py",
     "bench_vms.py",
     "bench_live.py",
+    "bench_hosts.py",
     "bench_dataplane.py",
     "bench_components.py",
     "bench_ovs.py",

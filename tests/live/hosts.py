@@ -6,6 +6,7 @@ addresses stay inside. When this process dies, also by SIGKILL, the kernel ends 
 
 import contextlib
 import os
+import pwd
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ cp -r "$1" /run/host
 mkdir -p /run/sshd /run/lock
 mount -t tmpfs tmpfs /tmp
 mount -t hugetlbfs hugetlbfs /dev/hugepages
-for file in ~/.bashrc ~/.bash_profile ~/.profile; do
+for file in "$3/.bashrc" "$3/.bash_profile" "$3/.profile"; do
   [ ! -e "$file" ] || mount --bind /dev/null "$file"
 done
 hostname "$2"
@@ -88,13 +89,22 @@ class Machines:
 
     def start(self, name: str) -> Machine:
         """Start a machine, connect it to the switch, and wait until its ssh server answers."""
-        number = 11 + len(self.all)
         source = self.folder / name
         source.mkdir()
         (source / "sshd_config").write_text(_SSHD_CONFIG)
         (source / "authorized_keys").write_text(self.key.with_suffix(".pub").read_text())
         _keygen(source / "host_key")
-        machine = _unshare(name, f"192.0.2.{number}", ["sh", "-c", _INIT.format(sshd=SSHD), "init", str(source), name])
+        return self._start(name, f"192.0.2.{11 + len(self.all)}")
+
+    def restart(self, name: str) -> Machine:
+        """Start a machine again that was stopped. Nothing of /run and /tmp is left."""
+        return self._start(name, self.all[name].address)
+
+    def _start(self, name: str, address: str) -> Machine:
+        source = self.folder / name
+        machine = _unshare(
+            name, address, ["sh", "-c", _INIT.format(sshd=SSHD), "init", str(source), name, pwd.getpwuid(0).pw_dir]
+        )
         self.all[name] = machine
         self._connect(machine)
         assert machine.process.stdin
@@ -108,6 +118,13 @@ class Machines:
         machine = self.all[name]
         machine.process.kill()
         machine.process.wait()
+
+    def copy(self, source: Path, name: str, path: str) -> None:
+        """Copy a file to a path of a machine."""
+        text = source.read_text()
+        mode = oct(source.stat().st_mode & 0o777)[2:]
+        script = 'mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1" && chmod "$3" "$1"'
+        self.all[name].run("sh", "-c", script, "copy", path, text, mode)
 
     def link(self, name: str, state: str) -> None:
         """Set the cable of a machine ``up`` or ``down``, at the switch."""

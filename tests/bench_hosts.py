@@ -1,0 +1,91 @@
+"""Time to proved chains over two and three hosts, against one host: each host is in namespaces of this machine.
+
+All hosts share the cores of this machine, so the figure is an upper limit for machines of their own.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.bench_results import Results  # noqa: E402
+from tests.live.dataplane_lab import prepare_hugepages  # noqa: E402
+from tests.live.hosts import Machines, machines  # noqa: E402
+
+NAMES = ("east", "west", "north")
+
+
+def conf(found: Machines, names: tuple[str, ...]) -> str:
+    """Return a conf.yml with a secondary on each host, and a chain from each host to the next."""
+    pairs = list(pairwise(names))
+    lines = ["session: bench", "primary: {memory: 128}", "hosts:"]
+    lines += [f"  {name}: {found.inventory_words(name)}" for name in names]
+    lines += ["links:", *(f"  - {{between: [{a}, {b}]}}" for a, b in pairs)]
+    lines += ["secondaries:", *(f"  - {{id: 1, coremask: 0x0C, host: {name}}}" for name in names), "chains:"]
+    lines += [f"  c{n}: {{path: [{a}/tap:0, {b}/tap:1]}}" for n, (a, b) in enumerate(pairs)]
+    return "\n".join(lines) + "\n"
+
+
+def over_hosts(found: Machines, names: tuple[str, ...], folder: Path) -> float:
+    """Bring the lab up, prove all chains, and return the seconds that both took."""
+    (folder / "conf.yml").write_text(conf(found, names))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "ANSIBLE_HOME": str(folder / "ansible"),
+           "SPPR_RUN_DIR": str(folder / "run")}  # fmt: skip
+
+    def sppr(*words: str) -> None:
+        argv = found.command(sys.executable, "-m", "sppr", *words)
+        subprocess.run(argv, cwd=folder, env=env, check=True, stdout=subprocess.DEVNULL)
+
+    began = time.perf_counter()
+    sppr("up", "--detach")
+    sppr("chain", "prove", "--all")
+    seconds = time.perf_counter() - began
+    sppr("down")
+    return seconds
+
+
+def on_one_host(found: Machines) -> float:
+    """Bring a lab up on a machine with the commands of one host, prove its chain, and return the seconds."""
+    text = "session: bench\nprimary: {memory: 128}\nsecondaries: [{id: 1, coremask: 0x0C}]\n"
+    text += "chains: {c0: {path: [tap:0, tap:1]}}\n"
+    east = found.all["east"]
+    east.run("sh", "-c", 'mkdir -p /tmp/one && printf %s "$1" > /tmp/one/conf.yml', "write", text)
+    words = [sys.executable, "-m", "sppr"]
+    began = time.perf_counter()
+    east.run("env", f"PYTHONPATH={ROOT}", "-C", "/tmp/one", *words, "up", "--detach", "--prove", "-nr", "0", "-nv", "0")
+    seconds = time.perf_counter() - began
+    east.run("env", f"PYTHONPATH={ROOT}", "-C", "/tmp/one", *words, "down")
+    return seconds
+
+
+def hosts(results: Results) -> None:
+    prepare_hugepages()
+    times: dict[int, list[float]] = {1: [], 2: [], 3: []}
+    with tempfile.TemporaryDirectory(prefix="sppr-bench-hosts-") as name:
+        folder = Path(name)
+        with machines(folder, *NAMES) as found:
+            for _ in range(results.times(3)):
+                times[1].append(on_one_host(found))
+                times[2].append(over_hosts(found, NAMES[:2], folder))
+                times[3].append(over_hosts(found, NAMES, folder))
+    medians = {count: statistics.median(kept) for count, kept in times.items()}
+    for count, seconds in medians.items():
+        results.add(f"time to proved chains over {count} host{'s' * (count > 1)}, s", seconds)
+    for count in (2, 3):
+        results.add(f"proved chains over {count} hosts / over one", medians[count] / medians[1])
+
+
+def main() -> int:
+    results = Results(__doc__)
+    return results.run({"hosts": lambda: hosts(results)})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

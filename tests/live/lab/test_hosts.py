@@ -1,0 +1,271 @@
+"""Labs over several hosts, each in namespaces of its own with an ssh server (tests/live/hosts.py)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.live.dataplane_lab import wait_for
+from tests.live.hosts import FOLDER, Machines, machines
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+CONF = """\
+session: far
+hosts:
+{hosts}
+links: [{{between: [east, west]}}]
+primary: {{memory: 128}}
+secondaries:
+  - {{id: 1, coremask: 0x0C, host: east}}
+  - {{id: 1, coremask: 0x0C, host: west}}
+chains:
+  wire: {{path: [east/tap:0, west/tap:0]}}
+  other: {{path: [west/tap:1, east/tap:1]}}
+"""
+
+
+class Workstation:
+    """The folder with conf.yml of all hosts, and sppr on the workstation."""
+
+    def __init__(self, found: Machines, folder: Path) -> None:
+        self.machines, self.folder = found, folder
+        self.write(CONF)
+
+    def write(self, text: str) -> None:
+        hosts = "".join(f"  {name}: {self.machines.inventory_words(name)}\n" for name in self.machines.all)
+        (self.folder / "conf.yml").write_text(text.format(hosts=hosts))
+
+    def argv(self, *words: str) -> list[str]:
+        return self.machines.command(sys.executable, "-m", "sppr", *words)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT), "ANSIBLE_HOME": str(self.folder / "ansible"),
+                "SPPR_RUN_DIR": str(self.folder / "run")}  # fmt: skip
+
+    def sppr(self, *words: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run sppr in the folder, and check its exit status."""
+        found = subprocess.run(
+            self.argv(*words), cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=200
+        )
+        print(words, found.returncode, found.stdout, found.stderr)
+        if status is not None:
+            assert found.returncode == status, found.stdout + found.stderr
+        return found
+
+    def there(self, host: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run sppr on a host, as its user would."""
+        return self.machines.all[host].run(sys.executable, "-m", "sppr", *words, check=False)
+
+
+@pytest.fixture
+def east_west(programs: None, tmp_path: Path) -> Iterator[Workstation]:
+    with machines(tmp_path, "east", "west") as found:
+        yield Workstation(found, tmp_path)
+
+
+def proof(text: str) -> list[str]:
+    """Return the lines of a proof that count frames, and its verdicts."""
+    return [line for line in text.splitlines() if "frames of" in line or line.startswith(("pass", "fail", "inconcl"))]
+
+
+def test_up_on_clean_hosts_then_again_and_proof(east_west: Workstation) -> None:
+    first = east_west.sppr("up", "--detach")
+    assert "east  is up\n" in first.stdout and "west  is up\n" in first.stdout
+    second = east_west.sppr("up", "--detach")
+    assert second.stdout.count("is up already: nothing was changed") == 2
+    shown = east_west.sppr("status").stdout
+    assert shown.count("chain wire: up") == shown.count("chain other: up") == 2
+    for host, vlan in (("east", 2), ("west", 3)):
+        assert f"link:east-west/{vlan}" in (east_west.machines.all[host].run("cat", f"{FOLDER}/far/conf.yml").stdout)
+    proved = proof(east_west.sppr("chain", "prove", "--all").stdout)
+    for chain in ("wire", "other"):
+        for direction in ("forward", "reverse"):
+            for size in (64, 1518):
+                line = f"{chain}  {direction}  2,000 of 2,000 frames of {size} B  0 lost  0 reordered"
+                assert line in [one.strip() for one in proved], proved
+    assert [line for line in proved if "pass" in line] == ["pass: consistency, reach, trace"] * 4
+    listed = json.loads(east_west.sppr("chain", "--json").stdout)
+    assert [(row["name"], row["state"]) for row in listed] == [("wire", "up"), ("other", "up")]
+    ended = east_west.sppr("down").stdout
+    assert ended.count("is down") == 2
+    for machine in east_west.machines.all.values():
+        assert "vxlan" not in machine.run("ip", "-d", "link").stdout
+        assert not machine.run("pgrep", "-f", "spp_primary", check=False).stdout
+
+
+def test_ansible_playbook_by_hand_and_its_check_mode(east_west: Workstation) -> None:
+    inventory = east_west.sppr("inventory").stdout
+    source = east_west.folder / "inventory.json"
+    source.write_text(inventory)
+    book = ROOT / "sppr/hosts/playbooks/up.yml"
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(source), str(book)]
+    env = {**east_west.env, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(east_west.folder / "cp")}
+
+    def play(*more: str) -> str:
+        found = subprocess.run(
+            east_west.machines.command(*words, *more), cwd=east_west.folder, env=env, capture_output=True, text=True,
+            timeout=200,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stdout + found.stderr
+        return found.stdout
+
+    play("--check")
+    assert "vxlan" not in east_west.machines.all["east"].run("ip", "-d", "link").stdout
+    assert not east_west.there("east", "status", "--session", "far").returncode == 0
+    play()
+    recap = play()
+    assert recap.count("changed=0") == 2, recap
+    east_west.sppr("down")
+
+
+def test_cut_cable_is_reported_and_heals(east_west: Workstation) -> None:
+    east_west.sppr("up", "--detach")
+    east_west.machines.link("west", "down")
+    start = time.monotonic()
+    found = east_west.sppr("status", status=1).stdout
+    assert time.monotonic() - start < 20
+    assert "unreachable" in found.partition("host west")[2]
+    assert "link east-west: 192.0.2.12 does not answer" in found.partition("host west")[0]
+    assert "ready" in found.partition("host west")[0]
+    listed = east_west.sppr("chain", status=0).stdout
+    assert "west is unreachable" in listed
+    again = east_west.sppr("up", "--detach", status=1)
+    assert "east  is up already: nothing was changed" in again.stdout and "west  is unreachable" in again.stderr
+    east_west.machines.link("west", "up")
+    wait_for("the path is back", lambda: east_west.machines.all["east"].run(
+        "ping", "-c1", "-W1", "192.0.2.12", check=False).returncode == 0)  # fmt: skip
+    healed = east_west.sppr("up", "--detach")
+    assert healed.stdout.count("nothing was changed") == 2
+    assert "pass" in east_west.sppr("chain", "prove", "wire").stdout
+    east_west.sppr("down")
+
+
+def test_host_that_died_is_set_up_again(east_west: Workstation) -> None:
+    east_west.sppr("up", "--detach")
+    east_west.machines.stop("west")
+    found = east_west.there("east", "status", "--session", "far").stdout
+    assert "link east-west: 192.0.2.12 does not answer" in found and "ready" in found
+    east_west.machines.restart("west")
+    again = east_west.sppr("up", "--detach").stdout
+    assert "east  is up already: nothing was changed" in again and "west  is up\n" in again
+    assert "pass" in east_west.sppr("chain", "prove", "wire").stdout
+    east_west.sppr("down")
+
+
+@pytest.mark.parametrize("seconds", [2.5, 5.0])
+def test_sigkill_of_up_then_up(east_west: Workstation, seconds: float) -> None:
+    process = subprocess.Popen(
+        east_west.argv("up", "--detach"), cwd=east_west.folder, env=east_west.env, stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    east_west.sppr("up", "--detach")
+    assert "pass" in east_west.sppr("chain", "prove", "wire").stdout
+    east_west.sppr("down")
+
+
+def test_sigkill_of_a_proof_then_the_ends_are_restored(east_west: Workstation) -> None:
+    east_west.sppr("up", "--detach")
+    process = subprocess.Popen(
+        east_west.argv("chain", "prove", "wire", "--frames", "100000"), cwd=east_west.folder, env=east_west.env,
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    patches = lambda host: east_west.there(host, "chain", "show", "wire", "--session", "far")  # noqa: E731
+    status = lambda host: east_west.there(host, "status", "--session", "far").stdout  # noqa: E731
+    wait_for("the ends are probes", lambda: "probe" in status("east"), 30)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    found = east_west.sppr("chain")
+    assert "a proof was interrupted; its ends were restored" in found.stderr
+    assert "chain wire: up" in status("east") and "chain wire: up" in status("west"), patches("east").stdout
+    east_west.sppr("down")
+
+
+def test_network_of_mtu_1500_is_refused(programs: None, tmp_path: Path) -> None:
+    with machines(tmp_path, "east", "west", mtu=1500) as found:
+        station = Workstation(found, tmp_path)
+        rows: list[dict[str, Any]] = json.loads(station.sppr("doctor", "--hosts", "--json", status=1).stdout)
+        links = [row for row in rows if row["id"] == "link"]
+        assert [row["host"] for row in links] == ["east", "west"]
+        assert "packets of 1558 bytes do not reach west (192.0.2.12)" in links[0]["found"]
+        assert "ip link set dev IF mtu 1600" in links[0]["fix"]
+        refused = station.sppr("up", "--detach", status=1)
+        assert "packets of 1558 bytes do not reach" in refused.stderr
+
+
+def test_another_version_and_another_lab_with_the_vni(east_west: Workstation, tmp_path: Path) -> None:
+    program = tmp_path / "old"
+    (program / "bin").mkdir(parents=True)
+    (program / "bin/wakeup.py").touch()
+    (program / ".venv/bin").mkdir(parents=True)
+    fake = program / ".venv/bin/sppr"
+    fake.write_text("#!/bin/sh\necho sppr, version 0.0.1\n")
+    fake.chmod(0o755)
+    conf = east_west.folder / "conf.yml"
+    good = conf.read_text()
+    visible = "/run/host/old"  # the /tmp of a machine is its own
+    east_west.machines.all["west"].run("mkdir", "-p", visible)
+    for path in ("bin/wakeup.py", ".venv/bin/sppr"):
+        east_west.machines.copy(program / path, "west", f"{visible}/{path}")
+    lines = [
+        line.replace(f"program: {ROOT}", f"program: {visible}") if line.startswith("  west:") else line
+        for line in good.splitlines()
+    ]
+    conf.write_text("\n".join(lines) + "\n")
+    refused = east_west.sppr("up", "--detach", status=1)
+    assert "it has sppr 0.0.1 in /run/host/old" in refused.stderr and "east  is up" in refused.stdout
+    conf.write_text(good)
+    vni = json.loads(east_west.sppr("inventory").stdout)["all"]["children"]["sppr"]["hosts"]["west"]["sppr_links"][0][
+        "vni"
+    ]
+    east_west.machines.all["west"].run(
+        "ip", "link", "add", "foreign", "type", "vxlan", "id", str(vni), "dstport", "4789", "remote", "192.0.2.99"
+    )
+    refused = east_west.sppr("up", "--detach", status=1)
+    assert f"foreign already has VNI {vni} of link east-west" in refused.stderr
+    east_west.sppr("down")
+
+
+def test_host_without_python(east_west: Workstation) -> None:
+    east_west.machines.all["west"].run("mount", "--bind", "/dev/null", "/usr/bin/python3")
+    refused = east_west.sppr("up", "--detach", status=1)
+    assert "python3 is missing there: apt-get install python3" in refused.stderr
+    assert "east  is up" in refused.stdout
+    east_west.sppr("down", "--host", "east")
+
+
+def test_commands_on_a_host(east_west: Workstation) -> None:
+    east_west.sppr("up", "--detach", "--host", "east")
+    assert "chain wire: " in east_west.sppr("on", "east", "status", status=1).stdout
+    assert "spp_nfv" in east_west.sppr("on", "east", "logs", "sec1").stdout
+    wrong = east_west.sppr("status", "--host", "north", status=2)
+    assert "--host north: conf.yml has no such host" in wrong.stderr
+    east_west.sppr("down")
+
+
+def test_machines_end_with_the_test_process(tmp_path: Path) -> None:
+    """A killed test leaves no machine: its first process ends, and with it the network."""
+    code = (
+        "import sys, time, pathlib; from tests.live.hosts import machines\n"
+        f"with machines(pathlib.Path({str(tmp_path)!r}), 'north') as found:\n"
+        " print(found.all['north'].pid, flush=True); time.sleep(100)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout
+    pid = int(process.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    process.kill()
+    process.wait()
+    wait_for("the machine ends", lambda: not Path(f"/proc/{pid}").exists(), 10)
