@@ -226,6 +226,9 @@ def _without(raw: dict[str, Any], wrong: list[KeyPath]) -> Config:
             parent = parent[step]
         parent.pop(field, None)
         if owner and isinstance(field, str) and field in owner.model_fields and owner.model_fields[field].is_required():
+            if path[0] == "hosts":  # an address that no other host has
+                parent[field] = f"wrong-{path[1]}"
+                continue
             parent[field] = "1"
             unset.append(path)
     config = Config.model_validate(copy)
