@@ -184,6 +184,16 @@ def _vm_element(config: "Config", chain: "Chain", place: int, at: Path) -> Itera
             yield Problem(at, f"{element} is in this path twice", "name each VM once in a path")
         return
     shown = element if len(element) < 40 else f"{element[:40]}…"
+    if element.startswith("link:"):
+        yield Problem(
+            at, f"{shown} is not a link with a VLAN id", "write it as link:east-west/2, with an id of 2 to 999"
+        )
+        return
+    host, slash, local = element.partition("/")
+    if slash and not config.hosts:
+        fix = f"write {local[:40]}, or add 'hosts: {{{host[:15]}: {{address: 192.0.2.11}}}}'"
+        yield Problem(at, f"{shown} names a host, and conf.yml has no hosts:", fix)
+        return
     if _VM.fullmatch(element):
         fix = f"conf.yml has: {', '.join(known)}" if known else "add it to vms_ring or vms_vhost"
         yield Problem(at, f"{shown}: conf.yml has no such VM", fix)
