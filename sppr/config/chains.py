@@ -167,7 +167,8 @@ def _matches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
         if chain.direction == "both":
             entries.append((chain.path[-1], chain.match_words(reverse=True)))
         entries = [entry for entry in entries if is_port(entry[0]) and not is_link(entry[0])]
-        if not entries:
+        leaves_only = is_link(chain.path[0]) and is_port(chain.path[-1]) and not is_link(chain.path[-1])
+        if not entries and not leaves_only:  # the match lets a chain that only leaves there share the port
             what = "no frames enter this chain at a port, so there is nothing to classify"
             yield Problem(key, what, "leave match out, or end the chain at a port")
         for port, words in entries:

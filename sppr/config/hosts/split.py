@@ -158,8 +158,8 @@ def _chain_of(
     forward, reverse = not before, not behind and chain.direction == "both"
     if not (forward or reverse):
         update["impair"] = None
-    if not ((forward and is_port(segment.elements[0])) or (reverse and is_port(segment.elements[-1]))):
-        update["match"] = chain.match if len(segments) == 1 else None
+    if not ((not before and is_port(segment.elements[0])) or (not behind and is_port(segment.elements[-1]))):
+        update["match"] = chain.match if len(segments) == 1 else None  # else it has no end that chains may share
     return chain.model_copy(update=update)
 
 
