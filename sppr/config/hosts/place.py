@@ -89,12 +89,15 @@ class _Placer:
         for link in config.links:
             for first, second in permutations(link.between or ()):
                 self._linked[first].add(second)
+        self._named: dict[str, list[str]] = {}
         self._neighbours: dict[str, list[str]] = {}
         self._order: list[str] = []
         for chain in config.chains.values():
-            names = [local_name(element)[1] for element in chain.path]
-            for place, name in enumerate(names):
+            for place, element in enumerate(chain.path):
+                host, name = local_name(element)
                 if not is_port(name):
+                    if host is not None and host in self.use:
+                        self._named.setdefault(name, []).append(host)
                     around = (*chain.path[:place][::-1][:1], *chain.path[place + 1 :][:1])
                     self._neighbours.setdefault(name, []).extend(around)
                     self._order.append(name)
@@ -171,7 +174,8 @@ class _Placer:
                 self._served.setdefault(entry.secondary, []).append(host)
 
     def host_for_vm(self, key: Key) -> str:
-        """Return the host for a VM: that of its secondary, else of a neighbour in its chains, else the most free one.
+        """Return the host for a VM: that of its secondary, else the one that a path names, else that of a neighbour
+        in its chains, else the most free one.
 
         A secondary without a host is placed later, where the VMs are that name it, so these come together.
         If no neighbour's host fits, hosts with a link to one come first.
@@ -192,7 +196,8 @@ class _Placer:
         )
 
     def _near(self, name: str) -> Iterator[str]:
-        """Yield the hosts of the neighbours of a VM in its chains."""
+        """Yield the hosts that paths name for a VM, then those of its neighbours in its chains."""
+        yield from self._named.get(name, ())
         for element in self._neighbours.get(name, ()):
             host, local = local_name(element)
             if host is not None:

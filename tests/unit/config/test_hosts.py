@@ -265,6 +265,11 @@ def test_neighbours_in_a_chain_are_placed_together() -> None:
     assert placed["vm_v11"] == placed["vm_v12"] == "north" != placed["vm_v13"]
 
 
+def test_vm_is_placed_on_the_host_that_a_path_names() -> None:
+    text = HOSTS + "vms_vhost: [{id: 11}, {id: 11}]\nchains: {web: {path: [east/tap:0, west/vm_v11, north/vm_v11]}}"
+    assert placement(text) == {"vm_v11": "west", "vm_v11#2": "north"}
+
+
 def test_neighbours_that_do_not_fit_are_placed_on_a_linked_host() -> None:
     text = HOSTS.replace(", {between: [west, north]}, {between: [north, east]}", "") + (
         "vms_vhost: [{id: 11}, {id: 12}]\nchains: {web: {path: [east/tap:0, vm_v11, vm_v12]}}"
