@@ -20,6 +20,7 @@ SCRIPTS: tuple[str, ...] = (
     "bench_region.py",
     "bench_controller.py",
     "bench_chains.py",
+    "bench_hosts.py",
     "bench_vms.py",
     "bench_live.py",
     "bench_dataplane.py",

@@ -48,6 +48,7 @@ def paths_of(labs: dict[str, HostLab]) -> dict[str, dict[str, tuple[str, ...]]]:
 def check_text(lab: HostLab) -> Config:
     """Check that the conf.yml of a host is valid, means its configuration, and is stable."""
     text = text_of(lab.config)
+    assert "\nlinks: []" not in text and "\nvms_ring: []" not in text and "    ends: {}" not in text
     again = config_of(text)
     assert again == lab.config and text_of(again) == text
     return again
@@ -191,6 +192,20 @@ def test_chain_that_visits_a_host_twice_is_two_chains_there() -> None:
     assert labs["west"].original(("vms_vhost", 0, "id")) == ("vms_vhost", 1, "id")
 
 
+def test_place_in_the_path_of_a_host_is_found_in_the_whole_path() -> None:
+    text = HOSTS + "vms_vhost: [{id: 11, host: west}, {id: 12, host: west}]\nvms_ring: [{id: 6, host: east}]\n"
+    lab = labs_of(text + "chains: {web: {path: [east/tap:0, vm_r6, vm_v11, vm_v12, north/tap:0]}}")["west"]
+    assert lab.config.chains["web"].path == ("link:east-west/3", "vm_v11", "vm_v12", "link:west-north/2")
+    assert [lab.original(("chains", "web", "path", n))[3] for n in range(4)] == [2, 2, 3, 3]
+
+
+def test_function_of_one_host_is_not_that_of_a_vm_of_this_name_on_another() -> None:
+    text = HOSTS + "vms_vhost: [{id: 11, host: east}, {id: 11, host: west}]\nchains: {web: {path: [east/tap:0, "
+    labs = labs_of(text + "east/vm_v11, west/vm_v11, west/tap:0], functions: {east/vm_v11: guest}}}")
+    functions = {host: labs[host].config.chains["web"].functions for host in ("east", "west")}
+    assert functions == {"east": {"vm_v11": "guest"}, "west": {}}
+
+
 def test_name_of_a_chain_that_comes_again_is_short_enough() -> None:
     name = "w" * 32
     labs = labs_of(HOSTS + TWO_VMS + f"chains: {{{name}: {{path: [east/tap:0, vm_v12, east/tap:1]}}}}")
@@ -283,13 +298,19 @@ def test_memory_of_a_host_is_a_limit() -> None:
     assert sorted(placed.values()) == ["east", "north", "west"]
 
 
-def test_id_and_coremask_are_used_once_on_a_host() -> None:
+def test_id_is_used_once_on_a_host() -> None:
+    text = HOSTS + "secondaries: [{id: 1, coremask: 0x0C, host: east}]\nvms_vhost: [{id: 1}, {id: 1}]"
+    placed = placement(text, east=Room(1024, 1 << 20))
+    assert sorted(placed.values()) == ["north", "west"], "east has the most cores, and a part with this id"
+
+
+def test_coremask_is_used_once_on_a_host() -> None:
     text = HOSTS + (
-        "secondaries: [{id: 1, coremask: 0x0C, host: east}, {id: 2, coremask: 0x0C}, {id: 3, coremask: 0x0C}]\n"
-        "vms_vhost: [{id: 1}, {id: 1}]\n"
+        "secondaries: [{id: 1, coremask: 0x0C, host: east}, {id: 2, coremask: 0x0C}, {id: 3, coremask: 0x18}]\n"
+        "vms_vhost: [{id: 8, host: east}, {id: 9, host: east}]"
     )
     placed = placement(text)
-    assert {placed["sec2"], placed["sec3"]} == {placed["vm_v1"], placed["vm_v1#2"]} == {"west", "north"}
+    assert {placed["sec2"], placed["sec3"]} == {"west", "north"}
 
 
 def test_part_that_fits_nowhere_is_reported_with_the_reason_of_each_host() -> None:
@@ -317,7 +338,9 @@ def test_vm_is_placed_with_its_secondary() -> None:
 
 def test_vms_of_a_secondary_without_a_host_are_placed_together_and_it_with_them() -> None:
     text = HOSTS + (
-        "secondaries: [{id: 3, coremask: 0x0C}]\nvms_vhost: [{id: 10}, {id: 11, secondary: 3}, {id: 12, secondary: 3}]"
+        "secondaries: [{id: 3, coremask: 0x0C}]\n"
+        "vms_ring: [{id: 6, host: north}, {id: 7, host: north}, {id: 8, host: north}]\n"
+        "vms_vhost: [{id: 10}, {id: 11, secondary: 3}, {id: 12, secondary: 3}]"
     )
     placed = placement(text)
     assert placed["vm_v11"] == placed["vm_v12"] == placed["sec3"] != placed["vm_v10"]
