@@ -22,8 +22,8 @@ from sppr.config.problem import Problem, dotted, report
 from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, is_merge, mark_of
 from sppr.errors import ConfigError
 
-#: With aliases, a small file can expand to billions of nodes.
-MAX_NODES = 20_000
+#: With aliases, a small file can expand to billions of nodes. A file of MAX_BYTES without aliases has about as many.
+MAX_NODES = 100_000
 MAX_DEPTH = 16
 #: Keys with this prefix are ignored. They hold values with anchors, for aliases and merge keys.
 EXTENSION = "x-"
