@@ -1,6 +1,7 @@
-"""Time to proved chains over two and three hosts, against one host: each host is in namespaces of this machine.
+"""Labs over several hosts: the plan of a large one, and the time to proved chains over two and three hosts.
 
-All hosts share the cores of this machine, so the figure is an upper limit for machines of their own.
+For the time, each host is in namespaces of this machine, and one host is measured with the commands of one host. All
+hosts share the cores of this machine, so the figure is an upper limit for machines of their own.
 """
 
 import os
@@ -15,11 +16,35 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests import large_hosts  # noqa: E402
 from tests.bench_results import Results  # noqa: E402
 from tests.live.dataplane_lab import prepare_hugepages  # noqa: E402
 from tests.live.hosts import Machines, machines  # noqa: E402
 
 NAMES = ("east", "west", "north")
+
+
+NAME = f"sppr plan, {large_hosts.HOSTS} hosts, {large_hosts.VMS:,} VMs, {large_hosts.CHAINS:,} chains"
+
+
+def plan(conf: Path) -> tuple[float, float]:
+    """Return the seconds and the peak memory in MiB of ``sppr plan``."""
+    began = time.perf_counter()
+    argv = [sys.executable, "-m", "sppr", "plan", "--conf", str(conf)]
+    process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def large_plan(results: Results) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        conf = Path(folder) / "conf.yml"
+        conf.write_text(large_hosts.conf())
+        runs = [plan(conf) for _ in range(results.times(5))]
+    results.add(f"{NAME}, s", statistics.median(seconds for seconds, _ in runs))
+    results.add(f"{NAME}, MiB", max(memory for _, memory in runs))
 
 
 def conf(found: Machines, names: tuple[str, ...]) -> str:
@@ -84,7 +109,7 @@ def hosts(results: Results) -> None:
 
 def main() -> int:
     results = Results(__doc__)
-    return results.run({"hosts": lambda: hosts(results)})
+    return results.run({"plan": lambda: large_plan(results), "hosts": lambda: hosts(results)})
 
 
 if __name__ == "__main__":

@@ -167,7 +167,8 @@ def _matches(config: "Config", line_of: LineOf) -> Iterator[Problem]:
         if chain.direction == "both":
             entries.append((chain.path[-1], chain.match_words(reverse=True)))
         entries = [entry for entry in entries if is_port(entry[0]) and not is_link(entry[0])]
-        if not entries:
+        leaves_only = is_link(chain.path[0]) and is_port(chain.path[-1]) and not is_link(chain.path[-1])
+        if not entries and not leaves_only:  # the match lets a chain that only leaves there share the port
             what = "no frames enter this chain at a port, so there is nothing to classify"
             yield Problem(key, what, "leave match out, or end the chain at a port")
         for port, words in entries:
@@ -184,6 +185,16 @@ def _vm_element(config: "Config", chain: "Chain", place: int, at: Path) -> Itera
             yield Problem(at, f"{element} is in this path twice", "name each VM once in a path")
         return
     shown = element if len(element) < 40 else f"{element[:40]}…"
+    if element.startswith("link:"):
+        yield Problem(
+            at, f"{shown} is not a link with a VLAN id", "write it as link:east-west/2, with an id of 2 to 999"
+        )
+        return
+    host, slash, local = element.partition("/")
+    if slash and not config.hosts:
+        fix = f"write {local[:40]}, or add 'hosts: {{{host[:15]}: {{address: 192.0.2.11}}}}'"
+        yield Problem(at, f"{shown} names a host, and conf.yml has no hosts:", fix)
+        return
     if _VM.fullmatch(element):
         fix = f"conf.yml has: {', '.join(known)}" if known else "add it to vms_ring or vms_vhost"
         yield Problem(at, f"{shown}: conf.yml has no such VM", fix)

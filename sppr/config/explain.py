@@ -43,6 +43,8 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
         what, fix = f"{given} is out of range", f"use a value {_range_of(path)}"
     elif kind in ("too_short", "too_long") and path[0] == "patches":
         what, fix = "an entry has one part and one patch", fixes.PATCH
+    elif kind in ("too_short", "too_long") and path[-1] == "between":
+        what, fix = "a link is between two hosts", fixes.BETWEEN
     elif kind == "literal_error":
         what, fix = f"{_show(given)} is not known", f"use one of: {ctx['expected']}"
     elif kind == "string_pattern_mismatch":
@@ -56,6 +58,8 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
         what, fix = f"{_show(given)} is not a list", fixes.of_list(path, given)
     elif kind in ("model_type", "model_attributes_type", "dict_type"):
         what, fix = f"{_show(given)} is not a mapping", fixes.of_mapping(path, given, list(_keys_at(path)))
+    if path[0] == "hosts" and "vars" in path[:-1] and error["loc"][-1] != "[key]":  # it may be a secret
+        what = what.replace(_show(given), "its value")
     return Problem(path, what, fix)
 
 

@@ -8,10 +8,12 @@ from sppr.config.problem import Path as KeyPath
 from sppr.config.rules import MAX_LCORE
 
 PATCH = "write '- sec1: tap:0 -> ring:0', a part and one patch"
+BETWEEN = "write two names of hosts:, such as [east, west]"
 VDEV = "write it as net_tap0,iface=vtap0"
 MATCH = "use one of: default, {vlan: 100}, {dst_mac: '02:00:00:00:00:21'}"
 _INTS = (
     "id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary", "vlan",
+    "vni",
 )  # fmt: skip
 
 
@@ -25,7 +27,7 @@ def of_value(path: KeyPath, given: object) -> str:
     fixes = {
         "memory": "write MiB, or a number with M or G",
         "restart": "use one of: no, on-failure, {policy: on-failure, delay: 1, max: 5}",
-        **dict.fromkeys(("vhost_client", "web", "metrics"), "write true or false"),
+        **dict.fromkeys(("vhost_client", "web", "metrics", "become"), "write true or false"),
         "host": "write an address such as 127.0.0.1",
         "rest_host": "write an address such as 127.0.0.1",
         "allow": "write networks such as [192.168.1.0/24]",
@@ -34,6 +36,7 @@ def of_value(path: KeyPath, given: object) -> str:
         "vdevs": VDEV,
         "match": MATCH,
         "address": "write it as 10.20.0.1/24",
+        "link_address": "write an address such as 192.0.2.11",
     }
     return fixes.get(key, "see docs/conf.md")
 
@@ -67,6 +70,8 @@ def _mask(given: object) -> str:
 
 def of_list(path: KeyPath, given: object) -> str:
     """Return the fix for a value that should be a list."""
+    if path[-1] == "between":
+        return BETWEEN
     if isinstance(given, str) and path[-1] not in ("secondaries", "vms_ring", "vms_vhost"):
         words = given.split() if path[-1] in ("args", "vdevs") else re.split(r"[\s,]+", given)
         quoted = ", ".join(word if re.fullmatch(r"[\w.=/+-]+(:[0-9]+)?", word) else f"'{word}'" for word in words)
@@ -76,10 +81,15 @@ def of_list(path: KeyPath, given: object) -> str:
 
 def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
     """Return the fix for a value that should be a mapping. ``known``: the keys that are allowed at ``path``."""
-    if path[0] == "provision":
-        return "write '- COMMAND', or '- {file: PATH, to: /PATH}'"
-    if path[0] == "patches":
-        return PATCH
+    if path[0] == "hosts" and len(path) <= 2:
+        return "write 'NAME: {address: 192.0.2.11}' lines below hosts:, indented"
+    of_lists = {
+        "links": "write '- {between: [east, west]}'",
+        "provision": "write '- COMMAND', or '- {file: PATH, to: /PATH}'",
+        "patches": PATCH,
+    }
+    if path[0] in of_lists:
+        return of_lists[str(path[0])]
     if path[0] == "chains" and len(path) <= 2:
         return "write 'NAME: {path: [tap:0, vm_v11, tap:1]}' lines below chains:, indented"
     if path[0] == "chains" and path[-1] == "functions":
@@ -104,24 +114,36 @@ def of_pattern(path: KeyPath) -> str:
     """Return the fix for a text with characters that are not allowed."""
     if path[0] == "patches":
         return PATCH
-    if path[-1] == "to":
-        return "write an absolute path in the guest"
+    if path[0] == "hosts" or "between" in path or path[-1] == "host":
+        return _of_host(path)
+    if path[0] == "links":
+        return "leave it out: sppr up writes it"
     if "allow_users" in path:
         return "write user names of this machine, such as [ana, ben]"
-    if path[-1] == "port":
-        return "write phy:N, ring:N or tap:N"
-    if path[-1] in ("sock_dir", "hugepages", "out_dir"):
-        return "write an absolute path without spaces"
-    if path[-1] == "dir":
-        return "write a path"
     if "impair" in path:
         return "write it as tc netem does: 20ms, 0.5%, 10mbit"
-    if path[-1] == "dst_mac":
-        return "write it as 02:00:00:00:00:21"
-    if path[-1] == "base":
-        return "write a file name only; the folder goes to images.dir"
-    if path[-1] == "bridge":
-        return "write the name of a bridge, such as br0: letters, digits, -, _ and ., 15 at most"
-    if path[-1] in ("file_prefix", "target", "netns"):
-        return "use letters, digits, - and _ only"
-    return "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"
+    fixes = {
+        "to": "write an absolute path in the guest",
+        "port": "write phy:N, ring:N or tap:N",
+        **dict.fromkeys(("sock_dir", "hugepages", "out_dir"), "write an absolute path without spaces"),
+        "dir": "write a path",
+        "dst_mac": "write it as 02:00:00:00:00:21",
+        "base": "write a file name only; the folder goes to images.dir",
+        "bridge": "write the name of a bridge, such as br0: letters, digits, -, _ and ., 15 at most",
+        **dict.fromkeys(("file_prefix", "target", "netns"), "use letters, digits, - and _ only"),
+    }
+    name = "use letters, digits, - and _ only (tmux reads . and : as separators), 32 at most"
+    return fixes.get(str(path[-1]), name)
+
+
+def _of_host(path: KeyPath) -> str:
+    """Return the fix for a text in ``hosts:``, or for the name of a host."""
+    if path[-1] in ("folder", "program"):
+        return "write an absolute path without spaces, or one that begins with ~/"
+    if path[-1] == "address":
+        return "write an address such as 192.0.2.11, or a name that ssh knows"
+    if path[-1] == "user":
+        return "write the name of a user there, such as lab"
+    if "vars" in path:
+        return "write a variable of Ansible: small letters, digits and _"
+    return "begin with a small letter; use small letters, digits and - only, 15 characters at most"

@@ -22,8 +22,8 @@ from sppr.config.problem import Problem, dotted, report
 from sppr.config.syntax import MAX_BYTES, Mark, Unreadable, compose, is_merge, mark_of
 from sppr.errors import ConfigError
 
-#: With aliases, a small file can expand to billions of nodes.
-MAX_NODES = 20_000
+#: With aliases, a small file can expand to billions of nodes. A file of MAX_BYTES without aliases has about as many.
+MAX_NODES = 100_000
 MAX_DEPTH = 16
 #: Keys with this prefix are ignored. They hold values with anchors, for aliases and merge keys.
 EXTENSION = "x-"
@@ -226,6 +226,9 @@ def _without(raw: dict[str, Any], wrong: list[KeyPath]) -> Config:
             parent = parent[step]
         parent.pop(field, None)
         if owner and isinstance(field, str) and field in owner.model_fields and owner.model_fields[field].is_required():
+            if path[0] == "hosts":  # an address that no other host has
+                parent[field] = f"wrong-{path[1]}"
+                continue
             parent[field] = "1"
             unset.append(path)
     config = Config.model_validate(copy)

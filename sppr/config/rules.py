@@ -268,7 +268,9 @@ def _links(config: Config, line_of: LineOf) -> Iterator[Problem]:
             fix = "name the hosts: 'hosts: {east: {address: 192.0.2.11}, west: {address: 192.0.2.12}}'"
             yield Problem((*at, "between"), "a link is between two hosts, and conf.yml has no hosts:", fix)
         elif link.name is None or link.netdev is None:
-            yield Problem(at, "in the conf.yml of one host, a link has name: and netdev:", "sppr up writes this file")
+            what = "in the conf.yml of one host, a link has name: and netdev:"
+            fix = "sppr up writes this file. For several hosts, add hosts:, and write '- {between: [east, west]}'"
+            yield Problem(at, what, fix, others=frozenset({(*at, "name"), (*at, "netdev")}))
         else:
             for key, value in (("name", link.name), ("netdev", link.netdev)):
                 if (other := seen.setdefault((key, value), at)) != at:

@@ -129,10 +129,10 @@ def gather(conf: Path, config: Config, read_facts: Callable[[], Mapping[str, Roo
     facts = read_facts() if needs_rooms(config, kept) else {}
     try:
         placed = place(config, rooms_of(config, facts), kept.parts)
+        vlans = assign_vlans(Segments(config, placed), kept.vlans)
     except ConfigError as e:
         e.what = (load.where(conf, e.key) if e.key else "") + e.what
         raise
-    vlans = assign_vlans(Segments(config, placed), kept.vlans)
     labs = split(config, placed, vlans)
     if problems := [*rules.check_chains(config, placed), *rules.check_each(config, labs)]:
         raise load.error(conf, problems)

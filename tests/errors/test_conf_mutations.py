@@ -41,6 +41,28 @@ images: {dir: runscripts, base: x.qcow2, format: qcow2}
 spp: {dir: /opt/spp, target: t, file_prefix: p, sock_dir: /tmp}
 hugepages: /dev/hugepages
 """.replace(b"  ready_timeout:\n", b"")
+HOSTS = b"""\
+hosts:
+  east: {address: 192.0.2.11, user: ana, port: 2201, become: yes, vars: {ansible_python_interpreter: /usr/bin/python3}}
+  west: {address: west.example, link_address: 192.0.2.12, folder: ~/labs, program: /opt/sppr, cores: 8, memory: 8G}
+links:
+  - {between: [east, west], vni: 77, port: 4789}
+secondaries:
+  - {id: 1, coremask: 0x0C, host: east}
+  - {id: 1, coremask: 0x0C}
+vms_ring: [{id: 6, secondary: 1, host: east}]
+vms_vhost:
+  - {id: 11}
+  - {id: 12, host: west}
+chains:
+  web:
+    path: [east/tap:0, vm_r6, vm_v12, west/tap:1]
+    functions: {vm_r6: guest}
+    match: {vlan: 100}
+    impair: {delay: 1ms}
+    ends: {east/tap:0: {netns: client, address: 10.20.0.1/24}}
+  near: {path: [east/tap:2, vm_r6, vm_v11, east/tap:3], direction: forward}
+"""
 OURS = b"".join(x for x in (ROOT / "conf.yml").read_bytes().splitlines(keepends=True) if not x.startswith(b"#"))
 
 #: Replacements of a word, a value or a line: keys, values, punctuation, and invalid bytes.
@@ -119,7 +141,7 @@ one_change = st.tuples(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-@given(st.sampled_from((EVERY_KEY, OURS)), st.lists(one_change, min_size=1, max_size=5))
+@given(st.sampled_from((EVERY_KEY, OURS, HOSTS)), st.lists(one_change, min_size=1, max_size=5))
 def test_mutations_of_a_valid_file_give_no_traceback(good: bytes, changes: list[tuple[str, int, int, bytes]]) -> None:
     text = good
     for name, a, b, word in changes:

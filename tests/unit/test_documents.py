@@ -19,9 +19,10 @@ PACKAGES = {
     "curl": "curl", "dpdk-devbind.py": "dpdk", "dpdk-telemetry.py": "dpdk-dev",
     "git": "git", "ip": "iproute2", "jq": "jq", "iperf3": "iperf3",
     "kill": "procps", "lz4": "lz4",
-    "loginctl": "systemd", "make": "make", "ping": "iputils-ping", "python3": "python3-venv",
+    "loginctl": "systemd", "make": "make", "nft": "nftables", "ping": "iputils-ping", "python3": "python3-venv",
     "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86", "socat": "socat", "ssh": "openssh-client",
-    "ethtool": "ethtool",     "rsvg-convert": "librsvg2-bin", "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
+    "ethtool": "ethtool", "rsvg-convert": "librsvg2-bin",
+    "ss": "iproute2", "sudo": "sudo", "tcpdump": "tcpdump", "tmux": "tmux",
 }  # fmt: skip
 #: Commands of a minimal system.
 THERE = {"apt-get", "cat", "chmod", "chown", "echo", "env", "mkdir", "mount", "sh", "tee", "truncate"}

@@ -11,7 +11,7 @@ HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,14}$")]
 #: Sections whose entries are parts with a host.
 PARTS = ("secondaries", "vms_ring", "vms_vhost")
 #: Variables of Ansible that hold a secret. conf.yml is no place for them.
-SECRETS = ("pass", "password", "secret", "token")
+SECRETS = ("pass", "passwd", "password", "passphrase", "secret", "token")
 #: UDP port of VXLAN (RFC 7348).
 VXLAN_PORT = 4789
 

@@ -11,6 +11,7 @@ from sppr.config.model import Config, Secondary, Vm
 from sppr.errors import ConfigError
 
 Key = tuple[str, int]
+_NO_ROOM = "add a host, set cores: or memory: of a host, or make the part smaller"
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,15 @@ def place(config: Config, rooms: Mapping[str, Room], kept: Mapping[str, str]) ->
 
     ``rooms``: what each host has. ``kept``: the placement of the last time, by ``kept_names``; it stays while it is
     possible. Raise ConfigError for a part that fits on no host, or not on the host that it names.
+
+    A part that names its host, or is kept, may be running, so the memory that it needs is not free. Only ``memory:`` in
+    conf.yml limits such parts.
     """
     placer = _Placer(config, rooms)
     for key, host in placed_by_hand(config).items():
         placer.take(key, host, named=True)
     for name, key in kept_names(config).items():
-        if key not in placer.placed and kept.get(name) in rooms and placer.fits(key, kept[name]):
+        if key not in placer.placed and kept.get(name) in rooms and not placer.why_not(key, kept[name], settled=True):
             placer.take(key, kept[name])
     for key in placer.vms_in_order():
         if key not in placer.placed:
@@ -79,16 +83,21 @@ class _Placer:
         self.use = {host: _Use(rooms[host], lcores=config.primary.coremask) for host in config.hosts}
         self.placed: dict[Key, str] = {}
         self._by_id: dict[tuple[str, int], list[str]] = {}
+        #: Hosts of the VMs that name a secondary, by its id.
+        self._served: dict[int, list[str]] = {}
         self._linked: dict[str, set[str]] = {host: {host} for host in config.hosts}
         for link in config.links:
             for first, second in permutations(link.between or ()):
                 self._linked[first].add(second)
+        self._named: dict[str, list[str]] = {}
         self._neighbours: dict[str, list[str]] = {}
         self._order: list[str] = []
         for chain in config.chains.values():
-            names = [local_name(element)[1] for element in chain.path]
-            for place, name in enumerate(names):
+            for place, element in enumerate(chain.path):
+                host, name = local_name(element)
                 if not is_port(name):
+                    if host is not None and host in self.use:
+                        self._named.setdefault(name, []).append(host)
                     around = (*chain.path[:place][::-1][:1], *chain.path[place + 1 :][:1])
                     self._neighbours.setdefault(name, []).extend(around)
                     self._order.append(name)
@@ -114,8 +123,8 @@ class _Placer:
         for keys in by_name.values():
             yield from keys
 
-    def why_not(self, key: Key, host: str) -> str:
-        """Return why a host cannot take a part, or "" if it can."""
+    def why_not(self, key: Key, host: str, *, settled: bool = False) -> str:
+        """Return why a host cannot take a part, or "" if it can. ``settled``: the part is named there, or kept."""
         entry, use = self.entry(key), self.use[host]
         if entry.id in use.ids:
             return f"{host} already has a part with the id {entry.id}"
@@ -124,7 +133,8 @@ class _Placer:
             return f"on {host} its cores belong to other processes of SPP" if shared else ""
         if self._cores(entry) > use.room.cores:
             return f"it needs {self._cores(entry)} cores, and {host} has {use.room.cores}"
-        if (left := use.room.memory - use.memory) < self._memory(entry):
+        memory = self.config.hosts[host].memory if settled else use.room.memory
+        if memory is not None and (left := memory - use.memory) < self._memory(entry):
             return f"it needs {self._memory(entry)} MiB, and {host} has {max(left, 0)} MiB left"
         return ""
 
@@ -140,8 +150,15 @@ class _Placer:
         if host not in self.use:
             return
         use = self.use[host]
-        if named and isinstance(entry, Vm) and entry.id not in use.ids and (why := self.why_not(key, host)):
+        if (
+            named
+            and isinstance(entry, Vm)
+            and entry.id not in use.ids
+            and (why := self.why_not(key, host, settled=True))
+        ):
             what = f"{part_name(key[0], entry.id)}: {why}"
+            if entry.host is None:
+                raise ConfigError(what, hint=_NO_ROOM, key=(*key, "id"))
             raise ConfigError(what, hint="name another host, or leave host: out", key=(*key, "host"))
         self.placed[key] = host
         self._by_id.setdefault((key[0], entry.id), []).append(host)
@@ -153,15 +170,20 @@ class _Placer:
             use.vms += 1
             use.vm_cores += self._cores(entry)
             use.memory += self._memory(entry)
+            if entry.secondary is not None:
+                self._served.setdefault(entry.secondary, []).append(host)
 
     def host_for_vm(self, key: Key) -> str:
-        """Return the host for a VM: that of its secondary, else of a neighbour in its chains, else the most free one.
+        """Return the host for a VM: that of its secondary, else the one that a path names, else that of a neighbour
+        in its chains, else the most free one.
 
+        A secondary without a host is placed later, where the VMs are that name it, so these come together.
         If no neighbour's host fits, hosts with a link to one come first.
         """
         vm = self.entry(key)
         assert isinstance(vm, Vm)
-        near = [*self._of_part("sec", vm.secondary), *self._near(part_name(key[0], vm.id))]
+        served = self._served.get(vm.secondary or 0, [])
+        near = [*self._of_part("sec", vm.secondary), *served, *self._near(part_name(key[0], vm.id))]
         for host in near:
             if self.fits(key, host):
                 return host
@@ -174,7 +196,8 @@ class _Placer:
         )
 
     def _near(self, name: str) -> Iterator[str]:
-        """Yield the hosts of the neighbours of a VM in its chains."""
+        """Yield the hosts that paths name for a VM, then those of its neighbours in its chains."""
+        yield from self._named.get(name, ())
         for element in self._neighbours.get(name, ()):
             host, local = local_name(element)
             if host is not None:
@@ -194,15 +217,13 @@ class _Placer:
         fitting = [host for host in self.use if self.fits(key, host)]
         if not fitting:
             raise self._no_host(key)
-        wanted = {
-            host for (section, i), host in self.placed.items()
-            if section != "secondaries" and getattr(self.config, section)[i].secondary == self.entry(key).id
-        }  # fmt: skip
+        entry = self.entry(key)
+        assert isinstance(entry, Secondary)
+        wanted = set(self._served.get(entry.id, ())) if entry.type == "nfv" else set()
         return max(fitting, key=lambda host: (host in wanted, self.use[host].vms / (self.use[host].nfvs + 1)))
 
     def _no_host(self, key: Key) -> ConfigError:
         name = part_name(key[0], self.entry(key).id)
         reasons = "; ".join(self.why_not(key, host) for host in list(self.use)[:4])
         more = f"; and {len(self.use) - 4} more hosts" if len(self.use) > 4 else ""
-        hint = "add a host, or make the part smaller"
-        return ConfigError(f"{name} fits on no host: {reasons}{more}", hint=hint, key=(*key, "id"))
+        return ConfigError(f"{name} fits on no host: {reasons}{more}", hint=_NO_ROOM, key=(*key, "id"))

@@ -1,15 +1,26 @@
 """Rules for the conf.yml of a lab over several hosts. The lab of each host must follow the rules of one host, too."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 
 from sppr.config import rules
+from sppr.config.chains import is_port
 from sppr.config.hosts.model import PARTS, SECRETS
-from sppr.config.hosts.segments import Placed, Segments, Unplaced, Unresolved, link_name, local_name, placed_by_hand
+from sppr.config.hosts.segments import (
+    Placed,
+    Segment,
+    Segments,
+    Unplaced,
+    Unresolved,
+    link_name,
+    local_name,
+    placed_by_hand,
+)
 from sppr.config.hosts.split import HostLab, link_address, link_vni, split
-from sppr.config.model import Config
+from sppr.config.model import Chain, Config
 from sppr.config.problem import LineOf, Path, Problem, at_line
+from sppr.errors import ConfigError
 
 #: Sections whose problems are the same on each host.
 _COMMON = ("controller", "primary", "vm", "provision", "spp", "images")
@@ -17,12 +28,21 @@ _COMMON = ("controller", "primary", "vm", "provision", "spp", "images")
 
 def check(config: Config, line_of: LineOf = lambda _: None, wrong: Collection[Path] = frozenset()) -> list[Problem]:
     """Return all problems of ``config``, as ``sppr.config.rules.check``. Parts without a host are not checked yet."""
-    placed = placed_by_hand(config)
+    placed = {part: host for part, host in placed_by_hand(config).items() if host in config.hosts}
     found = [problem for rule in RULES for problem in rule(config, line_of)]
-    found += check_chains(config, placed)
-    known = dict.fromkeys(config.hosts, True)
-    placed = {part: host for part, host in placed.items() if host in known}
-    found += check_each(config, split(config, placed), line_of)
+    found += check_chains(config, placed, line_of)
+    reported = {problem.path for problem in found}
+    try:
+        labs = split(config, placed)
+    except ConfigError as e:
+        found.append(Problem(e.key, e.what, e.hint or ""))
+        labs = {}
+    unplaced = any(("secondaries", index) not in placed for index in range(len(config.secondaries)))
+    for problem in check_each(config, labs, line_of):
+        again = problem.path[:1] == ("links",) or any(problem.path[:n] in reported for n in range(1, 9))
+        early = unplaced and ("via" in problem.path or problem.path[-1:] == ("secondary",))
+        if not again and not early:
+            found.append(problem)
     return [problem for problem in found if not problem.others & set(wrong) and problem.path not in wrong]
 
 
@@ -65,11 +85,13 @@ def _parts(config: Config, _: LineOf) -> Iterator[Problem]:
 def _links(config: Config, line_of: LineOf) -> Iterator[Problem]:
     """Check the hosts of each link, that a pair has one link, and that no two links have one VNI."""
     names: dict[frozenset[str], Path] = {}
+    labels: dict[str, Path] = {}
     vnis: dict[int, Path] = {}
     for index, link in enumerate(config.links):
         at: Path = ("links", index)
         if link.between is None:
-            yield Problem(at, "a link has no hosts", f"write '- {{between: [{', '.join(list(config.hosts)[:2])}]}}'")
+            fix = f"write '- {{between: [{', '.join([*config.hosts, 'west'][:2])}]}}'"
+            yield Problem(at, "a link has no hosts", fix, others=frozenset({(*at, "between")}))
             continue
         for key in ("name", "netdev", "peer"):
             if getattr(link, key) is not None:
@@ -87,13 +109,30 @@ def _links(config: Config, line_of: LineOf) -> Iterator[Problem]:
             what = f"{link_name(link)} is already links[{other[1]}]{at_line(line_of(other))}"
             yield Problem((*at, "between"), what, "several chains share a link: keep one of them")
             continue
-        yield from _addresses(config, link.between)
+        if (other := labels.setdefault(link_name(link), at)) != at:
+            what = f"its name would be {link_name(link)}, as that of links[{other[1]}]{at_line(line_of(other))}"
+            yield Problem((*at, "between"), what, f"write the hosts in the other order, {_pair(link.between[::-1])}")
+            continue
+        yield from _addresses(config, link.between, line_of)
         if (first := vnis.setdefault(link_vni(config, link), at)) != at:
             what = f"links[{first[1]}]{at_line(line_of(first))} has the same VXLAN network identifier"
             yield Problem((*at, "vni"), what, "give each link one of its own, or leave vni out")
 
 
-def _addresses(config: Config, hosts: tuple[str, ...]) -> Iterator[Problem]:
+def _pair(hosts: tuple[str, ...]) -> str:
+    return f"[{', '.join(hosts)}]"
+
+
+def _addresses(config: Config, hosts: tuple[str, ...], line_of: LineOf) -> Iterator[Problem]:
+    """Check that a link has two IPv4 addresses."""
+    first, second = (link_address(config, host) for host in hosts)
+    if first == second:
+        at: Path = ("hosts", hosts[1], "link_address" if config.hosts[hosts[1]].link_address else "address")
+        what = f"{second} is also the address of {hosts[0]}{at_line(line_of(('hosts', hosts[0])))} for their link"
+        fix = "add link_address: to both hosts, with addresses at which they reach each other"
+        others: Path = ("hosts", hosts[0], "address")
+        yield Problem(at, what, fix, others=frozenset({others}))
+        return
     for host in hosts:
         address = link_address(config, host)
         try:
@@ -109,21 +148,24 @@ def _not_over_hosts(config: Config, _: LineOf) -> Iterator[Problem]:
         what = "upstream SPP has no ports for links between hosts"
         yield Problem(("spp", "dir"), what, "use our own data plane: no spp.dir")
     if config.patches:
-        yield Problem(("patches",), "a patch belongs to one host, and conf.yml has several", "write it as a chain")
+        what = "a patch names no host, so a conf.yml with hosts: has none"
+        yield Problem(("patches",), what, "write it as a chain: 'chains: {web: {path: [east/tap:0, east/tap:1]}}'")
     for key in ("host", "rest_host"):
         if not IPv4Address(getattr(config.controller, key)).is_loopback:
             what = "the controllers of a lab over several hosts are reached through ssh only"
-            yield Problem(("controller", key), what, "leave it out: 127.0.0.1 of each host")
+            yield Problem(("controller", key), what, "leave it out: each controller is at 127.0.0.1 of its host")
 
 
-def check_chains(config: Config, placed: Placed) -> Iterator[Problem]:
-    """Check that each chain can be divided into segments."""
+def check_chains(config: Config, placed: Placed, line_of: LineOf = lambda _: None) -> Iterator[Problem]:
+    """Check that each chain can be divided into segments, and its keys that name elements."""
     found = Segments(config, placed)
     for name, chain in config.chains.items():
-        for place, element in enumerate(chain.path):
-            if element.startswith("link:"):
-                what = "links are found by the hosts of the elements"
-                yield Problem(("chains", name, "path", place), what, f"leave {element[:40]} out")
+        by_hand = [(place, element) for place, element in enumerate(chain.path) if "link:" in element]
+        for place, element in by_hand:
+            what = "a path names no links: a chain crosses the link between the hosts of two neighbours"
+            yield Problem(("chains", name, "path", place), what, f"leave {element[:40]} out")
+        if by_hand:
+            continue
         try:
             segments = found.of(name)
         except Unplaced:
@@ -131,14 +173,58 @@ def check_chains(config: Config, placed: Placed) -> Iterator[Problem]:
         except Unresolved as e:
             yield e.problem
             continue
-        if chain.via and len(segments) > 1:
-            what = "names secondaries of one host, and this chain is on several"
-            yield Problem(("chains", name, "via"), what, "leave via out, or set secondary: of its VMs")
-        for port in chain.ends:
-            ends = [element for element in (chain.path[:1] + chain.path[-1:]) if "tap:" in element]
-            if local_name(port)[0] is None and port not in chain.path:
-                fix = f"taps at the ends of this chain: {', '.join(ends)}" if ends else "leave ends out"
-                yield Problem(("chains", name, "ends", port), f"{port[:40]} is not an end of this chain", fix)
+        if len(segments) > 1:
+            yield from _several_segments(name, chain, segments, line_of)
+        yield from _functions(name, chain, segments)
+        yield from _ends(config, name, chain)
+
+
+def _several_segments(name: str, chain: Chain, segments: Sequence[Segment], line_of: LineOf) -> Iterator[Problem]:
+    """Check what the rules of one host cannot see in a chain over several hosts."""
+    key: Path = ("chains", name)
+    if chain.via:
+        what = "names secondaries of one host, and this chain is on several"
+        yield Problem((*key, "via"), what, "leave via out, or set secondary: of its VMs")
+    ends = chain.path[:1] + (chain.path[-1:] if chain.direction == "both" else ())
+    if chain.match is not None and not any(is_port(local_name(element)[1]) for element in ends):
+        what = "no frames enter this chain at a port, so there is nothing to classify"
+        yield Problem((*key, "match"), what, "leave match out, or end the chain at a port")
+    seen: dict[tuple[str, str], Path] = {}
+    for segment in segments:
+        for place, element in enumerate(segment.elements, segment.start):
+            at: Path = (*key, "path", place)
+            if (other := seen.setdefault((segment.host, element), at)) != at:
+                what = f"{segment.host}/{element} is in this path twice{at_line(line_of(other))}"
+                yield Problem(at, what, "name each part and each port once in a path")
+
+
+def _functions(name: str, chain: Chain, segments: Sequence[Segment]) -> Iterator[Problem]:
+    """Check that ``functions`` names VMs of the path. The rules of one host check that they are in the middle."""
+    for key in chain.functions:
+        host, local = local_name(key)
+        hosts = [segment.host for segment in segments if local in segment.elements and host in (None, segment.host)]
+        at: Path = ("chains", name, "functions", key)
+        if not hosts:
+            vms = [element for element in chain.path if not is_port(local_name(element)[1])]
+            fix = f"VMs of this path: {', '.join(vms)}" if vms else "leave functions out"
+            yield Problem(at, f"{key[:40]} is not a VM of this path", fix)
+        elif len(hosts) > 1:
+            yield Problem(at, f"{key[:40]} is on {' and '.join(hosts)}", f"write its host: {hosts[0]}/{local}")
+
+
+def _ends(config: Config, name: str, chain: Chain) -> Iterator[Problem]:
+    """Check that ``ends`` names ends of the path. The rules of one host check that they are taps."""
+    only = next(iter(config.hosts)) if len(config.hosts) == 1 else ""
+
+    def full(element: str) -> str:
+        return f"{only}/{element}" if local_name(element)[0] is None else element
+
+    ends = [*chain.path[:1], *chain.path[-1:]]
+    for port in chain.ends:
+        if full(port) not in map(full, ends):
+            taps = [element for element in ends if local_name(element)[1].startswith("tap:")]
+            fix = f"taps at the ends of this chain: {', '.join(taps)}" if taps else "leave ends out"
+            yield Problem(("chains", name, "ends", port), f"{port[:40]} is not an end of this chain", fix)
 
 
 RULES = (_hosts, _parts, _links, _not_over_hosts)

@@ -66,6 +66,16 @@ def local_name(element: str) -> tuple[str | None, str]:
     return (host, name) if slash else (None, element)
 
 
+def valid_links(config: Config) -> list[tuple[int, Link]]:
+    """Return the links between two hosts of conf.yml, the first of each pair, with their indices."""
+    found: dict[frozenset[str], tuple[int, Link]] = {}
+    for index, link in enumerate(config.links):
+        pair = frozenset(link.between or ())
+        if len(pair) == 2 and pair <= config.hosts.keys():
+            found.setdefault(pair, (index, link))
+    return list(found.values())
+
+
 class Segments:
     """The segments of the chains of ``config``, with the parts at ``placed``."""
 
@@ -80,7 +90,8 @@ class Segments:
                     self._hosts.setdefault(name, []).append(host)
                 else:
                     self._unplaced.add(name)
-        self._links = {frozenset(link.between or ()): link for link in config.links}
+        self._names = list(config.hosts)
+        self._links = {frozenset(link.between or ()): link for _, link in valid_links(config)}
 
     def of(self, name: str) -> tuple[Segment, ...]:
         """Return the segments of a chain, in the order of its path.
@@ -116,9 +127,11 @@ class Segments:
     def host_of(self, element: str, at: Path) -> tuple[str, str]:
         """Return the host of an element and its name there. Raise Unresolved or Unplaced."""
         host, local = local_name(element)
-        hosts = list(self.config.hosts)
-        if host is not None and host not in hosts:
+        hosts = self._names
+        if host is not None and host not in self.config.hosts:
             raise Unresolved(at, f"{host[:40]}: conf.yml has no such host", f"use one of: {', '.join(hosts)}")
+        if "/" in local:
+            raise Unresolved(at, f"{element[:40]} has more than one /", f"write it as {hosts[0]}/tap:0")
         if is_port(local):
             if host is None and len(hosts) > 1:
                 raise Unresolved(at, f"{local}: each host may have this port", f"write its host: {hosts[0]}/{local}")
@@ -147,6 +160,11 @@ def link_name(link: Link) -> str:
     return "-".join(link.between or ())
 
 
+def link_index(config: Config, name: str) -> int:
+    """Return the index of the link with this name."""
+    return next(index for index, link in valid_links(config) if link_name(link) == name)
+
+
 def crossings(name: str, segments: tuple[Segment, ...], found: Segments) -> Iterator[tuple[str, str]]:
     """Yield for each time that a chain crosses a link: the name of the link, and a key of the crossing."""
     for number, (first, second) in enumerate(pairwise(segments)):
@@ -169,7 +187,8 @@ def assign_vlans(found: Segments, kept: Vlans) -> dict[str, dict[str, int]]:
             wanted.setdefault(link, []).append(key)
     result: dict[str, dict[str, int]] = {}
     for link, keys in wanted.items():
-        old = {key: vlan for key, vlan in kept.get(link, {}).items() if key in keys}
+        known = set(keys)
+        old = {key: vlan for key, vlan in kept.get(link, {}).items() if key in known}
         free = iter(sorted(set(range(FIRST_VLAN, LAST_VLAN + 1, 2)) - set(old.values())))
         for key in keys:
             if key not in old and (vlan := next(free, None)) is not None:
@@ -177,6 +196,7 @@ def assign_vlans(found: Segments, kept: Vlans) -> dict[str, dict[str, int]]:
         if len(old) < len(keys):
             most = (LAST_VLAN - FIRST_VLAN) // 2 + 1
             what = f"link {link}: {len(keys)} chains cross it, and it has {most} pairs of VLAN ids"
-            raise ConfigError(what, hint="place the parts of a chain on one host")
+            hint = "place the parts of a chain on one host"
+            raise ConfigError(what, hint=hint, key=("links", link_index(found.config, link)))
         result[link] = old
     return result

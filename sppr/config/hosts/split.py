@@ -9,7 +9,16 @@ import yaml
 
 from sppr.config.chains import is_port
 from sppr.config.hosts.model import PARTS, Link
-from sppr.config.hosts.segments import Placed, Segment, Segments, Vlans, assign_vlans, link_name, local_name
+from sppr.config.hosts.segments import (
+    Placed,
+    Segment,
+    Segments,
+    Vlans,
+    assign_vlans,
+    link_name,
+    local_name,
+    valid_links,
+)
 from sppr.config.model import Chain, Config
 from sppr.config.problem import Path
 
@@ -48,10 +57,13 @@ class HostLab:
 
 
 def vni_of(session: str, link: Link, addresses: tuple[str, str]) -> int:
-    """Return the VXLAN network identifier of a link: that of conf.yml, or one of FIRST_VNI to 2^24 - 1."""
+    """Return the VXLAN network identifier of a link: that of conf.yml, or one of FIRST_VNI to 2^24 - 1.
+
+    It does not depend on the order of the two hosts.
+    """
     if link.vni is not None:
         return link.vni
-    text = "\n".join((session, link_name(link), *sorted(addresses)))
+    text = "\n".join((session, "-".join(sorted(link.between or ())), *sorted(addresses)))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return FIRST_VNI + int.from_bytes(digest, "big") % ((1 << 24) - FIRST_VNI)
 
@@ -82,6 +94,7 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
     found = Segments(config, placed)
     vlans = assign_vlans(found, {}) if vlans is None else vlans
     labs = {}
+    valid = valid_links(config)
     chains: dict[str, list[tuple[str, Segment, Chain]]] = {host: [] for host in config.hosts}
     for name, segments in found.all().items():
         for number, segment in enumerate(segments):
@@ -99,7 +112,7 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
         for section in PARTS:
             entries = getattr(config, section)
             update[section] = tuple(entries[i].model_copy(update={"host": None}) for i in sources[section])
-        links = [i for i, link in enumerate(config.links) if host in (link.between or ())]
+        links = [i for i, link in valid if host in (link.between or ())]
         update["links"] = tuple(_local_link(config, config.links[i], host) for i in links)
         origins = {name: (origin, segment) for name, (origin, segment, _) in named.items()}
         labs[host] = HostLab(host, config.model_copy(update=update), {**sources, "links": links}, origins)
@@ -109,7 +122,8 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
 def _local_link(config: Config, link: Link, host: str) -> Link:
     """Return a link as the conf.yml of one host has it."""
     peer = next(other for other in link.between or () if other != host)
-    return Link(name=link_name(link), netdev=netdev(config, link), peer=link_address(config, peer))
+    update = {"name": link_name(link), "netdev": netdev(config, link), "peer": link_address(config, peer)}
+    return Link().model_copy(update=update)  # an address that is none is reported with its place in conf.yml
 
 
 def _with_names(chains: list[tuple[str, Segment, Chain]]) -> dict[str, tuple[str, Segment, Chain]]:
@@ -138,24 +152,26 @@ def _chain_of(
 
     before = (link(number - 1, 1),) if number > 0 else ()
     behind = (link(number + 1, 0),) if number + 1 < len(segments) else ()
-    local = {local_name(key)[1]: value for key, value in chain.functions.items()}
-    ends = {local_name(port)[1]: end for port, end in chain.ends.items() if _host_of(port, segment) == segment.host}
+    functions = {local_name(vm)[1]: own for vm, own in chain.functions.items() if _is_here(vm, segment)}
+    ends = {local_name(port)[1]: end for port, end in chain.ends.items() if _is_here(port, segment)}
     update: dict[str, Any] = {
         "path": (*before, *segment.elements, *behind),
-        "functions": {key: value for key, value in local.items() if key in segment.elements},
-        "ends": {port: end for port, end in ends.items() if port in segment.elements},
+        "functions": functions,
+        "ends": ends,
         "via": tuple(local_name(via)[1] for via in chain.via) if chain.via and len(segments) == 1 else None,
     }
     forward, reverse = not before, not behind and chain.direction == "both"
     if not (forward or reverse):
         update["impair"] = None
-    if not ((forward and is_port(segment.elements[0])) or (reverse and is_port(segment.elements[-1]))):
-        update["match"] = chain.match if len(segments) == 1 else None
+    if not ((not before and is_port(segment.elements[0])) or (not behind and is_port(segment.elements[-1]))):
+        update["match"] = chain.match if len(segments) == 1 else None  # else it has no end that chains may share
     return chain.model_copy(update=update)
 
 
-def _host_of(port: str, segment: Segment) -> str:
-    return local_name(port)[0] or segment.host
+def _is_here(element: str, segment: Segment) -> bool:
+    """Return whether a segment has an element, which may name its host."""
+    host, local = local_name(element)
+    return local in segment.elements and host in (None, segment.host)
 
 
 def text_of(config: Config) -> str:
@@ -164,14 +180,16 @@ def text_of(config: Config) -> str:
     for name, chain in config.chains.items():
         if chain.match is not None and not chain.match_words().startswith(("vlan", "dst")):
             data["chains"][name]["match"] = chain.match_words()
-    return HEADER + str(yaml.safe_dump(_without_empty(data), sort_keys=False, width=120))
+    for section in (data, *data.get("chains", {}).values()):
+        for key in [key for key, value in section.items() if value in ({}, [])]:
+            del section[key]  # an empty list of a part is not its default: args: [] overrides vm.args
+    return HEADER + str(yaml.safe_dump(_without_none(data), sort_keys=False, width=120))
 
 
-def _without_empty(value: Any) -> Any:
+def _without_none(value: Any) -> Any:
     """Return a value without keys that have no value."""
     if isinstance(value, list):
-        return [_without_empty(one) for one in value]
+        return [_without_none(one) for one in value]
     if not isinstance(value, dict):
         return value
-    inner = {key: _without_empty(one) for key, one in value.items()}
-    return {key: one for key, one in inner.items() if one is not None and one != {} and one != []}
+    return {key: _without_none(one) for key, one in value.items() if one is not None}

@@ -198,6 +198,10 @@ class _Planner:
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
         links, devices = len(self.config.links), len(eal.vdevs) + len(self.facts.nics)
+        if devices > MAX_PORTS:
+            with_links = "NICs bound to DPDK, vdevs and links" if links else "NICs bound to DPDK and vdevs"
+            what = f"{devices} devices ({with_links}) are too many for a DPDK process"
+            raise ConfigError(what, hint=f"use {MAX_PORTS} at most")
         portmask = self._portmask(devices - links) | ((1 << links) - 1) << (devices - links)
         extra = (*self._socket_options(), *self._tap_end_options(), *self._held_frames())
         program = Primary(self.paths.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, extra).argv()
@@ -218,9 +222,6 @@ class _Planner:
 
         Raise ConfigError if its bits do not match the devices, because SPP then exits or ignores bits.
         """
-        if devices > MAX_PORTS:
-            what = f"{devices} devices (NICs bound to DPDK and vdevs) are too many for a DPDK process"
-            raise ConfigError(what, hint=f"use {MAX_PORTS} at most")
         flags, matching = self.flags, (1 << devices) - 1
         has_vdev_flags = bool(flags.vdevs or flags.vdev_tap or flags.vdev_vhost)
         if flags.portmask is None and has_vdev_flags:
