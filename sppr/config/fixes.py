@@ -13,7 +13,7 @@ VDEV = "write it as net_tap0,iface=vtap0"
 MATCH = "use one of: default, {vlan: 100}, {dst_mac: '02:00:00:00:00:21'}"
 _INTS = (
     "id", "pri_port", "sec_port", "rest_port", "ssh_port", "rings", "vhosts", "channels", "cores", "secondary", "vlan",
-    "vni",
+    "vni", "port",
 )  # fmt: skip
 
 
