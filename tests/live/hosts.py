@@ -161,7 +161,8 @@ class Machines:
     def _connect(self, machine: Machine) -> None:
         self._in_switch(
             "ip", "link", "add", machine.name, "mtu", str(self.mtu), "type", "veth",
-            "peer", "name", "eth0", "mtu", str(self.mtu), "netns", str(machine.pid),
+            "peer", "name", "eth0", "address", f"02:53:50:50:00:{machine.address.rpartition('.')[2]:0>2}",
+            "mtu", str(self.mtu), "netns", str(machine.pid),
         )  # fmt: skip
         self._in_switch("ip", "link", "set", machine.name, "master", "br0", "up")
         inside = ["nsenter", "-t", str(machine.pid), "--net"]

@@ -113,7 +113,8 @@ def show_output(title: str, result: HostResult, found: Mapping[str, Any]) -> Non
     """Print what a command printed on a host, below a title."""
     click.echo(title)
     text = f"{found.get('stdout', '')}\n{found.get('stderr', '')}".strip()
-    text = result.error or text or f"no lab: {found.get('msg', 'sppr up')}"
+    why = f"unreachable: {result.error}" if result.unreachable else result.error
+    text = why or text or f"no lab: {found.get('msg', 'sppr up')}"
     for line in text.splitlines():
         click.echo(f"  {line}")
 
