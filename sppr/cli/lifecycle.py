@@ -128,6 +128,11 @@ def attach(host: str | None, session: str | None) -> None:
         from sppr.cli.hosts.verbs import required
 
         far.run_there(required(None), host, ["attach"])
+    if (lab := over_hosts(session=session)) is not None:
+        from sppr.cli.hosts import attach as far
+
+        far.attach_to_all(lab)
+        return
     state = load(session_of(session), session)
     attach_terminal(Tmux(state.plan.socket_name), state.plan.session)
 

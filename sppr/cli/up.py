@@ -39,7 +39,7 @@ def main(
         from sppr.cli.hosts import verbs
 
         verbs.refuse_flags(session, socket_name, flags)
-        return verbs.show_plan(far, hosts) if dry_run else verbs.up(far, hosts)
+        return verbs.show_plan(far, hosts) if dry_run else verbs.up(far, hosts, detach=detach, prove=prove)
     lab = gather(conf, session, socket_name, flags)
     if dry_run:
         show_plan(lab)

@@ -76,8 +76,11 @@ def refuse_flags(session: str | None, socket_name: str | None, flags: Mapping[st
         raise ConfigError(f"{option}: not for a lab over several hosts", hint="set it in conf.yml")
 
 
-def up(lab: HostsLab, hosts: Sequence[str]) -> int:
-    """Bring up the lab of each host, and return the exit status."""
+def up(lab: HostsLab, hosts: Sequence[str], *, detach: bool = True, prove: bool = False) -> int:
+    """Bring up the lab of each host, and return the exit status.
+
+    ``prove``: then prove all chains. Without ``detach``, attach to a session with a window for each host.
+    """
     names = selected(lab, hosts)
     lab.keep()
     for line in placement_text(lab):
@@ -85,7 +88,16 @@ def up(lab: HostsLab, hosts: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="sppr-program-") as folder, watch(names) as report:
         variables = {"sppr_archive": str(engine.archive(Path(folder)))}
         results = engine.run_playbook("up", inventory(lab), names, report, variables=variables)
-    return _print(lab, results, {True: "is up", False: "is up already: nothing was changed"}, "sppr up continues")
+    status = _print(lab, results, {True: "is up", False: "is up already: nothing was changed"}, "sppr up continues")
+    if status == 0 and prove and lab.config.chains:
+        from sppr.cli.hosts import chains
+
+        status = chains.prove(lab, (), True, None, {}, True, None, None)
+    if status == 0 and not detach:
+        from sppr.cli.hosts.attach import attach_to_all
+
+        attach_to_all(lab)
+    return status
 
 
 def down(lab: HostsLab, hosts: Sequence[str]) -> int:
@@ -93,6 +105,10 @@ def down(lab: HostsLab, hosts: Sequence[str]) -> int:
     names = selected(lab, hosts)
     with watch(names) as report:
         results = engine.run_playbook("down", inventory(lab), names, report)
+    if not hosts:
+        from sppr.cli.hosts.attach import close_session
+
+        close_session(lab)
     return _print(lab, results, {True: "is down", False: "was down"}, "sppr down continues")
 
 

@@ -256,6 +256,26 @@ def test_commands_on_a_host(east_west: Workstation) -> None:
     east_west.sppr("down")
 
 
+def test_session_with_a_window_for_each_host(east_west: Workstation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", str(east_west.folder))
+    east_west.sppr("up", "--detach")
+    attach = east_west.sppr("attach").stdout
+    assert "attach: tmux attach -t =far-hosts" in attach
+    windows = subprocess.run(
+        ["tmux", "list-windows", "-t", "=far-hosts", "-F", "#{window_name}"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert windows == ["east", "west"]
+
+    def screen(host: str) -> str:
+        words = ["tmux", "capture-pane", "-p", "-t", f"=far-hosts:={host}"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+    for host in windows:
+        wait_for(f"{host} shows its lab", lambda host=host: "ctrler" in screen(host) and "w0" in screen(host))
+    east_west.sppr("down")
+    assert subprocess.run(["tmux", "has-session", "-t", "=far-hosts"], capture_output=True, check=False).returncode
+
+
 def test_machines_end_with_the_test_process(tmp_path: Path) -> None:
     """A killed test leaves no machine: its first process ends, and with it the network."""
     code = (
