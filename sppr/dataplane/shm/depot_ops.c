@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_memzone.h>
+
+#include "shm/depot.h"
+#include "shm/depot_ops.h"
+
+#define ZONE_NAME "MProc_pool_depot"
+#define LEAST 32 /* fewer objects are not worth a magazine */
+/* The depot holds at most a quarter of the pool: a process without the depot cannot use that part.
+ */
+#define SHARE_OF_POOL 4
+
+static struct depot *depot;
+static const struct rte_mempool *depot_pool;
+static struct rte_mempool_ops handler; /* of the pool, as DPDK registered it */
+
+static int
+enqueue(struct rte_mempool *mp, void *const *objects, unsigned int n)
+{
+	if (likely(mp == depot_pool && n >= LEAST && n <= DEPOT_MAGAZINE) &&
+			depot_put(depot, objects, n) == 0)
+		return 0;
+	return handler.enqueue(mp, objects, n);
+}
+
+static int
+dequeue(struct rte_mempool *mp, void **objects, unsigned int n)
+{
+	unsigned int got;
+
+	if (unlikely(mp != depot_pool))
+		return handler.dequeue(mp, objects, n);
+	if (n < LEAST && handler.dequeue(mp, objects, n) == 0)
+		return 0;
+	got = depot_get(depot, objects, n);
+	if (likely(got == n) || handler.dequeue(mp, &objects[got], n - got) == 0)
+		return 0;
+	if (got > 0)
+		enqueue(mp, objects, got);
+	return -ENOBUFS;
+}
+
+static unsigned int
+get_count(const struct rte_mempool *mp)
+{
+	return handler.get_count(mp) + (mp == depot_pool ? depot_count(depot) : 0);
+}
+
+void
+depot_ops_create(const struct rte_mempool *pool)
+{
+	const struct rte_memzone *zone = rte_memzone_reserve_aligned(
+			ZONE_NAME, sizeof(*depot), pool->socket_id, 0, RTE_CACHE_LINE_SIZE);
+
+	if (zone != NULL)
+		depot_init(zone->addr, pool->size / SHARE_OF_POOL / DEPOT_MAGAZINE);
+}
+
+void
+depot_ops_attach(const struct rte_mempool *pool)
+{
+	const struct rte_memzone *zone = rte_memzone_lookup(ZONE_NAME);
+	struct rte_mempool_ops *ops = rte_mempool_get_ops(pool->ops_index);
+
+	if (zone == NULL)
+		return;
+	depot = zone->addr;
+	depot_pool = pool;
+	handler = *ops;
+	ops->enqueue = enqueue;
+	ops->dequeue = dequeue;
+	ops->get_count = get_count;
+}

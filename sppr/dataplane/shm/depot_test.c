@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/check.h"
+#include "shm/depot.h"
+
+#define THREADS 4
+#define ROUNDS 20000
+#define BLOCK 320
+#define MAGAZINES 8
+
+static struct depot depot;
+static char objects[MAGAZINES * DEPOT_MAGAZINE];
+static bool in_use[MAGAZINES * DEPOT_MAGAZINE];
+
+static void
+fill(unsigned int magazines, unsigned int n)
+{
+	void *block[DEPOT_MAGAZINE];
+	unsigned int i, j;
+
+	for (i = 0; i < magazines; i++) {
+		for (j = 0; j < n; j++)
+			block[j] = &objects[i * n + j];
+		CHECK(depot_put(&depot, block, n) == 0);
+	}
+}
+
+static void
+limits(void)
+{
+	void *block[DEPOT_MAGAZINE];
+
+	depot_init(&depot, 0);
+	CHECK(depot_put(&depot, block, 1) < 0);
+	CHECK(depot_get(&depot, block, 1) == 0);
+	depot_init(&depot, 2);
+	fill(2, DEPOT_MAGAZINE);
+	CHECK(depot_put(&depot, block, 1) < 0);
+	CHECK(depot_count(&depot) == 2 * DEPOT_MAGAZINE);
+}
+
+/* A get takes part of a magazine, and more than one. */
+static void
+parts(void)
+{
+	void *block[DEPOT_MAGAZINE];
+
+	depot_init(&depot, 3);
+	fill(3, 100);
+	CHECK(depot_get(&depot, block, 30) == 30);
+	CHECK(depot_count(&depot) == 270);
+	CHECK(depot_get(&depot, block, 200) == 200);
+	CHECK(depot_get(&depot, block, 200) == 70);
+	CHECK(depot_get(&depot, block, 200) == 0);
+	fill(3, 100); /* all magazines are empty again */
+}
+
+static void *
+take_and_return(void *arg)
+{
+	void *block[BLOCK];
+	unsigned int i, j, n;
+	ptrdiff_t at;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		n = depot_get(&depot, block, 1 + (i * 37) % BLOCK);
+		for (j = 0; j < n; j++) {
+			at = (char *)block[j] - objects;
+			CHECK(at >= 0 && at < (ptrdiff_t)sizeof(objects));
+			CHECK(!__atomic_exchange_n(&in_use[at], true, __ATOMIC_ACQ_REL));
+		}
+		for (j = 0; j < n; j++) {
+			at = (char *)block[j] - objects;
+			__atomic_store_n(&in_use[at], false, __ATOMIC_RELEASE);
+		}
+		while (n > 0 && depot_put(&depot, block, n) < 0)
+			; /* another thread has the magazines for a moment */
+	}
+	return NULL;
+}
+
+/* No object is handed out twice, and none is lost. */
+static void
+threads(void)
+{
+	pthread_t thread[THREADS];
+	unsigned int i;
+
+	depot_init(&depot, DEPOT_MAGAZINES);
+	fill(MAGAZINES, DEPOT_MAGAZINE);
+	for (i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&thread[i], NULL, take_and_return, NULL) == 0);
+	for (i = 0; i < THREADS; i++)
+		CHECK(pthread_join(thread[i], NULL) == 0);
+	CHECK(depot_count(&depot) == MAGAZINES * DEPOT_MAGAZINE);
+}
+
+int
+main(void)
+{
+	limits();
+	parts();
+	threads();
+	return 0;
+}
