@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "shm/depot.h"
@@ -10,6 +15,7 @@
 #define ROUNDS 20000
 #define BLOCK 320
 #define MAGAZINES 8
+#define KILLS 200
 
 static struct depot depot;
 static char objects[MAGAZINES * DEPOT_MAGAZINE];
@@ -99,11 +105,58 @@ threads(void)
 	CHECK(depot_count(&depot) == MAGAZINES * DEPOT_MAGAZINE);
 }
 
+static void
+exchange(struct depot *shared, unsigned int rounds)
+{
+	void *block[BLOCK];
+	unsigned int i, n;
+
+	for (i = 0; i < rounds; i++) {
+		n = depot_get(shared, block, BLOCK);
+		if (n > 0)
+			(void)depot_put(shared, block, n);
+	}
+}
+
+/* Processes killed at any instruction block nobody, and no object is handed out twice. */
+static void
+kills(void)
+{
+	struct depot *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned int i;
+	void *object;
+	ptrdiff_t at;
+	pid_t child;
+
+	CHECK(shared != MAP_FAILED);
+	depot_init(&depot, DEPOT_MAGAZINES);
+	fill(MAGAZINES, DEPOT_MAGAZINE);
+	*shared = depot;
+	for (i = 0; i < KILLS; i++) {
+		child = fork();
+		CHECK(child >= 0);
+		while (child == 0)
+			exchange(shared, 1);
+		exchange(shared, 1000 + i * 7);
+		CHECK(kill(child, SIGKILL) == 0);
+		CHECK(waitpid(child, NULL, 0) == child);
+	}
+	memset(in_use, 0, sizeof(in_use));
+	while (depot_get(shared, &object, 1) == 1) {
+		at = (char *)object - objects;
+		CHECK(at >= 0 && at < (ptrdiff_t)sizeof(objects) && !in_use[at]);
+		in_use[at] = true;
+	}
+	munmap(shared, sizeof(*shared));
+}
+
 int
 main(void)
 {
 	limits();
 	parts();
 	threads();
+	kills();
 	return 0;
 }
