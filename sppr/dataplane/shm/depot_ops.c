@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
@@ -27,20 +28,26 @@ enqueue(struct rte_mempool *mp, void *const *objects, unsigned int n)
 	return handler.enqueue(mp, objects, n);
 }
 
+/* A failure must not write to objects: when a mempool fills a cache, this is the array of the
+ * cache, and the cache keeps its entries if the pool has too few.
+ */
 static int
 dequeue(struct rte_mempool *mp, void **objects, unsigned int n)
 {
+	void *taken[DEPOT_MAGAZINE];
 	unsigned int got;
 
-	if (unlikely(mp != depot_pool))
+	if (unlikely(mp != depot_pool || n > DEPOT_MAGAZINE))
 		return handler.dequeue(mp, objects, n);
 	if (n < LEAST && handler.dequeue(mp, objects, n) == 0)
 		return 0;
-	got = depot_get(depot, objects, n);
-	if (likely(got == n) || handler.dequeue(mp, &objects[got], n - got) == 0)
+	got = depot_get(depot, taken, n);
+	if (likely(got == n) || handler.dequeue(mp, &objects[got], n - got) == 0) {
+		memcpy(objects, taken, got * sizeof(taken[0]));
 		return 0;
+	}
 	if (got > 0)
-		enqueue(mp, objects, got);
+		enqueue(mp, taken, got);
 	return -ENOBUFS;
 }
 
