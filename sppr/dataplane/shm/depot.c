@@ -7,6 +7,7 @@
 
 #define INDEX_BITS 16
 #define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
+#define COUNT_TRIES 8
 
 static uint64_t
 next_head(uint64_t old, uint32_t first)
@@ -82,12 +83,33 @@ depot_get(struct depot *depot, void **objects, unsigned int n)
 	return got;
 }
 
+/* Walk the stack: a magazine that was lost with a killed process must not be counted. */
+static unsigned int
+count_full(const struct depot *depot, uint64_t head)
+{
+	const struct depot_magazine *m;
+	unsigned int i, sum = 0;
+	uint64_t index = head & INDEX_MASK;
+
+	for (i = 0; index != 0 && i < DEPOT_MAGAZINES; i++) {
+		m = &depot->magazine[index - 1];
+		sum += __atomic_load_n(&m->n, __ATOMIC_ACQUIRE);
+		index = __atomic_load_n(&m->next, __ATOMIC_ACQUIRE);
+	}
+	return sum;
+}
+
 unsigned int
 depot_count(const struct depot *depot)
 {
 	unsigned int i, sum = 0;
+	uint64_t head;
 
-	for (i = 0; i < DEPOT_MAGAZINES; i++)
-		sum += __atomic_load_n(&depot->magazine[i].n, __ATOMIC_RELAXED);
+	for (i = 0; i < COUNT_TRIES; i++) {
+		head = __atomic_load_n(&depot->full.head, __ATOMIC_ACQUIRE);
+		sum = count_full(depot, head);
+		if (__atomic_load_n(&depot->full.head, __ATOMIC_RELAXED) == head)
+			break;
+	}
 	return sum;
 }
