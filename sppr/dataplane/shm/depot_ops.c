@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <rte_branch_prediction.h>
@@ -11,19 +12,27 @@
 
 #define ZONE_NAME "MProc_pool_depot"
 #define LEAST 32 /* fewer objects are not worth a magazine */
-/* The depot holds at most a quarter of the pool: a process without the depot cannot use that part.
+/* A process without the depot can only use what the handler has. The depot holds at most a quarter
+ * of the pool, and gets nothing while the handler has less than a sixteenth.
  */
 #define SHARE_OF_POOL 4
+#define SHARE_OF_HANDLER 16
 
 static struct depot *depot;
 static const struct rte_mempool *depot_pool;
 static struct rte_mempool_ops handler; /* of the pool, as DPDK registered it */
 
+static bool
+fits_depot(const struct rte_mempool *mp, unsigned int n)
+{
+	return mp == depot_pool && n >= LEAST && n <= DEPOT_MAGAZINE &&
+	       handler.get_count(mp) >= mp->size / SHARE_OF_HANDLER;
+}
+
 static int
 enqueue(struct rte_mempool *mp, void *const *objects, unsigned int n)
 {
-	if (likely(mp == depot_pool && n >= LEAST && n <= DEPOT_MAGAZINE) &&
-			depot_put(depot, objects, n) == 0)
+	if (likely(fits_depot(mp, n)) && depot_put(depot, objects, n) == 0)
 		return 0;
 	return handler.enqueue(mp, objects, n);
 }

@@ -12,6 +12,7 @@
 
 #define QUARTER DEPOT_MAGAZINE /* one magazine */
 #define OBJECTS (4 * QUARTER)
+#define RESERVE (OBJECTS / 16)
 
 static struct depot memory;
 static struct rte_memzone zone = { .addr = &memory };
@@ -110,40 +111,58 @@ drain(void)
 static void
 the_depot_has_at_most_a_quarter(void)
 {
-	put(0, QUARTER);
-	CHECK(stocked == 0);
-	put(QUARTER, QUARTER);
-	CHECK(stocked == QUARTER);
-	CHECK(ops->get_count(&pool) == 2 * QUARTER);
-	CHECK(drain() == 2 * QUARTER);
+	put(0, RESERVE);
+	put(RESERVE, QUARTER);
+	CHECK(stocked == RESERVE);
+	put(RESERVE + QUARTER, QUARTER);
+	CHECK(stocked == RESERVE + QUARTER);
+	CHECK(ops->get_count(&pool) == RESERVE + 2 * QUARTER);
+	CHECK(drain() == RESERVE + 2 * QUARTER);
+}
+
+/* A process without the depot gets mbufs while the pool has some. */
+static void
+the_handler_has_a_reserve_first(void)
+{
+	put(0, RESERVE - 1);
+	put(RESERVE - 1, 100);
+	CHECK(stocked == RESERVE + 99);
+	put(RESERVE + 99, 100);
+	CHECK(stocked == RESERVE + 99 && ops->get_count(&pool) == RESERVE + 199);
+	CHECK(drain() == RESERVE + 199);
+}
+
+/* Put 100 objects into the depot, and the rest into the handler. Return how many there are. */
+static unsigned int
+fill_both(void)
+{
+	put(0, RESERVE);
+	put(RESERVE, 100);
+	CHECK(stocked == RESERVE);
+	return RESERVE + 100;
 }
 
 static void
 a_get_takes_from_both(void)
 {
 	void *block[OBJECTS];
+	unsigned int n = fill_both();
 
-	put(0, 100);
-	put(100, 10); /* too few for a magazine */
-	CHECK(stocked == 10 && ops->get_count(&pool) == 110);
-	CHECK(ops->dequeue(&pool, block, 105) == 0);
+	CHECK(ops->dequeue(&pool, block, n - 5) == 0);
 	CHECK(drain() == 5);
 }
 
-/* A mempool that fills a cache passes the array of the cache. The entries are used after a failure.
- */
+/* A mempool that fills a cache passes the array of the cache, and uses it after a failure. */
 static void
 a_failed_get_writes_nothing(void)
 {
 	void *block[DEPOT_MAGAZINE] = { NULL };
-	unsigned int i;
+	unsigned int i, n = fill_both();
 
-	put(0, 100);
-	put(100, 10);
-	CHECK(ops->dequeue(&pool, block, 111) == -ENOBUFS);
+	CHECK(ops->dequeue(&pool, block, n + 1) == -ENOBUFS);
 	for (i = 0; i < DEPOT_MAGAZINE; i++)
 		CHECK(block[i] == NULL);
-	CHECK(drain() == 110);
+	CHECK(drain() == n);
 }
 
 static void
@@ -151,9 +170,11 @@ another_pool_has_the_handler_only(void)
 {
 	void *block[DEPOT_MAGAZINE] = { NULL };
 
-	CHECK(ops->enqueue(&other, block, DEPOT_MAGAZINE) == 0);
-	CHECK(stocked == DEPOT_MAGAZINE && ops->get_count(&other) == DEPOT_MAGAZINE);
-	CHECK(ops->dequeue(&other, block, DEPOT_MAGAZINE) == 0);
+	put(0, RESERVE);
+	CHECK(ops->enqueue(&other, block, QUARTER) == 0);
+	CHECK(stocked == RESERVE + QUARTER && ops->get_count(&other) == RESERVE + QUARTER);
+	CHECK(ops->dequeue(&other, block, QUARTER) == 0);
+	CHECK(drain() == RESERVE);
 }
 
 int
@@ -167,6 +188,7 @@ main(void)
 	depot_ops_attach(&pool);
 	ops = rte_mempool_get_ops(index);
 	the_depot_has_at_most_a_quarter();
+	the_handler_has_a_reserve_first();
 	a_get_takes_from_both();
 	a_failed_get_writes_nothing();
 	another_pool_has_the_handler_only();
