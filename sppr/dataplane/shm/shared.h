@@ -24,7 +24,7 @@
 #define SHARED_RING_SLOTS \
 	1024 /* SPP: 128; more absorb a consumer that loses its CPU for a moment */
 #define SHARED_MAGIC 0x53505052 /* "SPPR" */
-#define SHARED_VERSION 6
+#define SHARED_VERSION 7
 
 /* One process may poll a port while another fills it, so each side has its own cache line. */
 struct port_stats {
