@@ -18,9 +18,11 @@ from sppr.hosts.inventory import CONNECT_SECONDS
 PLAYBOOKS = Path(__file__).parent / "playbooks"
 #: ssh ends a connection when the host has not answered for 6 s, and a shared one 5 s after its last use.
 _SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=5s -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
-#: What the archive of the program leaves out: what is built or downloaded.
-_LEFT_OUT = (".git", ".venv", "build", "mutants", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", "img")
-_LEFT_OUT_ENDS = (".qcow2", ".pyc", ".json.lock")
+#: What the archive of the program has, below the folder of the project.
+_PROGRAM = ("bin", "sppr", "runscripts", "conf.yml", "setup.py", "pyproject.toml", "Makefile", "README.md", "LICENSE")
+#: What it leaves out of these: what is built, images, and the ssh key of the guests.
+_LEFT_OUT = ("build", "__pycache__", "img", "lab_key", "lab_key.pub", "ssh_config")
+_LEFT_OUT_ENDS = (".qcow2", ".pyc", ".json")
 
 
 @dataclass
@@ -152,8 +154,13 @@ def _why(task: str, result: Mapping[str, Any]) -> str:
     return message or f"{task}: failed"
 
 
-def archive(folder: Path) -> Path:
-    """Write the program as an archive into ``folder``, without what is built, and return its path."""
+def archive(folder: Path) -> Path | None:
+    """Write the program as an archive into ``folder``, without what is built, and return its path.
+
+    Return None if this program runs without its project, installed by pip.
+    """
+    if not (PROJECT / "pyproject.toml").is_file():
+        return None
 
     def wanted(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
         parts = Path(info.name).parts
@@ -162,5 +169,6 @@ def archive(folder: Path) -> Path:
 
     path = folder / "sppr.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
-        tar.add(PROJECT, arcname=".", filter=wanted)
+        for name in _PROGRAM:
+            tar.add(PROJECT / name, arcname=name, filter=wanted)
     return path

@@ -15,7 +15,10 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.live.dataplane_lab import wait_for
 
-SSHD = "/usr/sbin/sshd"
+#: An ssh server of this machine, or the one of the package openssh-server, which is unpacked and not installed: an
+#: installed one would listen on this machine.
+SSHD = Path("/usr/sbin/sshd")
+UNPACKED = ROOT / "build" / "openssh-server"
 #: The folder of labs on a machine, on its own /tmp.
 FOLDER = "/tmp/labs"
 _INIT = """
@@ -25,6 +28,12 @@ cp -r "$1" /run/host
 mkdir -p /run/sshd /run/lock
 mount -t tmpfs tmpfs /tmp
 mount -t hugetlbfs hugetlbfs /dev/hugepages
+if [ -d "$5" ]; then mount --bind "$5" /usr/lib/openssh; fi
+if ! getent passwd sshd >/dev/null; then
+  cp /etc/passwd /run/passwd
+  echo "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin" >> /run/passwd
+  mount --bind /run/passwd /etc/passwd
+fi
 for file in "$3/.bashrc" "$3/.bash_profile" "$3/.profile"; do
   [ ! -e "$file" ] || mount --bind /dev/null "$file"
 done
@@ -32,7 +41,7 @@ hostname "$2"
 ip link set lo up
 echo ready
 read _
-exec {sshd} -D -f /run/host/sshd_config
+exec "$4" -D -f /run/host/sshd_config
 """
 _SSHD_CONFIG = """
 HostKey /run/host/host_key
@@ -102,15 +111,16 @@ class Machines:
 
     def _start(self, name: str, address: str) -> Machine:
         source = self.folder / name
-        machine = _unshare(
-            name, address, ["sh", "-c", _INIT.format(sshd=SSHD), "init", str(source), name, pwd.getpwuid(0).pw_dir]
-        )
+        sshd = ssh_server()
+        libraries = "-" if sshd == SSHD else str(UNPACKED / "usr/lib/openssh")
+        words = [str(source), name, pwd.getpwuid(0).pw_dir, str(sshd), libraries]
+        machine = _unshare(name, address, ["sh", "-c", _INIT, "init", *words])
         self.all[name] = machine
         self._connect(machine)
         assert machine.process.stdin
         machine.process.stdin.write("\n")
         machine.process.stdin.flush()
-        wait_for(10, lambda: machine.run("ss", "-Hltn", "sport = :22").stdout.strip())
+        wait_for(f"ssh server of {name}", lambda: machine.run("ss", "-Hltn", "sport = :22").stdout.strip())
         return machine
 
     def stop(self, name: str) -> None:
@@ -168,6 +178,19 @@ class Machines:
         inside = ["nsenter", "-t", str(machine.pid), "--net"]
         subprocess.run([*inside, "ip", "addr", "add", f"{machine.address}/24", "dev", "eth0"], check=True)
         subprocess.run([*inside, "ip", "link", "set", "eth0", "up"], check=True)
+
+
+def ssh_server() -> Path:
+    """Return the path of an ssh server. apt-get downloads its package once: half a megabyte."""
+    unpacked = UNPACKED / "usr/sbin/sshd"
+    if SSHD.exists() or unpacked.exists():
+        return SSHD if SSHD.exists() else unpacked
+    UNPACKED.mkdir(parents=True, exist_ok=True)
+    words = ["apt-get", "-o", "APT::Sandbox::User=root", "-qq", "download", "openssh-server"]
+    subprocess.run(words, cwd=UNPACKED, check=True, timeout=110)
+    package = next(UNPACKED.glob("openssh-server_*.deb"))
+    subprocess.run(["dpkg-deb", "-x", str(package), str(UNPACKED)], check=True)
+    return unpacked
 
 
 def _keygen(path: Path) -> None:

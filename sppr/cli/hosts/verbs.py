@@ -86,7 +86,7 @@ def up(lab: HostsLab, hosts: Sequence[str], *, detach: bool = True, prove: bool 
     for line in placement_text(lab):
         click.echo(line)
     with tempfile.TemporaryDirectory(prefix="sppr-program-") as folder, watch(names) as report:
-        variables = {"sppr_archive": str(engine.archive(Path(folder)))}
+        variables = {"sppr_archive": str(engine.archive(Path(folder)) or "")}
         results = engine.run_playbook("up", inventory(lab), names, report, variables=variables)
     status = _print(lab, results, {True: "is up", False: "is up already: nothing was changed"}, "sppr up continues")
     if status == 0 and prove and lab.config.chains:
@@ -115,8 +115,9 @@ def down(lab: HostsLab, hosts: Sequence[str]) -> int:
 def status(lab: HostsLab, hosts: Sequence[str], *, as_json: bool) -> int:
     """Print the state of the parts of each host, and return the exit status: 0 if all are ready and all chains up."""
     names = selected(lab, hosts)
-    results = engine.run_playbook("status", inventory(lab), names)
-    found = {host: one.results.get("Read the state of the lab", {}) for host, one in results.items()}
+    variables = {"sppr_words": ["status", "--session", lab.session, *(["--json"] if as_json else [])]}
+    results = engine.run_playbook("verb", inventory(lab), names, variables=variables)
+    found = {host: one.results.get("Run the command", {}) for host, one in results.items()}
     if as_json:
         click.echo(json.dumps({host: _rows(results[host], found[host]) for host in names}, indent=1))
         return 0 if all(_is_well(results[host], found[host]) for host in names) else 1
@@ -136,9 +137,13 @@ def show_output(title: str, result: HostResult, found: Mapping[str, Any]) -> Non
 
 
 def _rows(result: HostResult, found: Mapping[str, Any]) -> Any:
+    """Return the parts of a host as its ``sppr status --json`` prints them, or why there are none."""
     if result.error:
         return {"error": result.error, "unreachable": result.unreachable}
-    return {"status": found.get("rc"), "text": str(found.get("stdout", "")).splitlines()}
+    try:
+        return {"status": found.get("rc"), "parts": json.loads(found.get("stdout") or "[]")}
+    except ValueError:
+        return {"status": found.get("rc"), "parts": [], "error": str(found.get("stderr", ""))}
 
 
 def _is_well(result: HostResult, found: Mapping[str, Any]) -> bool:

@@ -84,11 +84,13 @@ def test_up_on_clean_hosts_then_again_and_proof(east_west: Workstation) -> None:
     assert "east  is up\n" in first.stdout and "west  is up\n" in first.stdout
     second = east_west.sppr("up", "--detach")
     assert second.stdout.count("is up already: nothing was changed") == 2
+    rows = json.loads(east_west.sppr("status", "--json").stdout)
+    assert {row["name"] for row in rows["west"]["parts"]} == {"ctrler", "pri", "sec1"} and rows["east"]["status"] == 0
     shown = east_west.sppr("status").stdout
     assert shown.count("chain wire: up") == shown.count("chain other: up") == 2
     for host, vlan in (("east", 2), ("west", 3)):
         assert f"link:east-west/{vlan}" in (east_west.machines.all[host].run("cat", f"{FOLDER}/far/conf.yml").stdout)
-    proved = proof(east_west.sppr("chain", "prove", "--all").stdout)
+    proved = proof(east_west.sppr("chain", "prove", "--all", "--yes").stdout)
     for chain in ("wire", "other"):
         for direction in ("forward", "reverse"):
             for size in (64, 1518):
@@ -147,7 +149,7 @@ def test_cut_cable_is_reported_and_heals(east_west: Workstation) -> None:
         "ping", "-c1", "-W1", "192.0.2.12", check=False).returncode == 0)  # fmt: skip
     healed = east_west.sppr("up", "--detach")
     assert healed.stdout.count("nothing was changed") == 2
-    assert "pass" in east_west.sppr("chain", "prove", "wire").stdout
+    assert "pass" in east_west.sppr("chain", "prove", "wire", "--yes").stdout
     east_west.sppr("down")
 
 
@@ -159,7 +161,7 @@ def test_host_that_died_is_set_up_again(east_west: Workstation) -> None:
     east_west.machines.restart("west")
     again = east_west.sppr("up", "--detach").stdout
     assert "east  is up already: nothing was changed" in again and "west  is up\n" in again
-    assert "pass" in east_west.sppr("chain", "prove", "wire").stdout
+    assert "pass" in east_west.sppr("chain", "prove", "wire", "--yes").stdout
     east_west.sppr("down")
 
 
@@ -173,14 +175,14 @@ def test_sigkill_of_up_then_up(east_west: Workstation, seconds: float) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     east_west.sppr("up", "--detach")
-    assert "pass" in east_west.sppr("chain", "prove", "wire").stdout
+    assert "pass" in east_west.sppr("chain", "prove", "wire", "--yes").stdout
     east_west.sppr("down")
 
 
 def test_sigkill_of_a_proof_then_the_ends_are_restored(east_west: Workstation) -> None:
     east_west.sppr("up", "--detach")
     process = subprocess.Popen(
-        east_west.argv("chain", "prove", "wire", "--frames", "100000"), cwd=east_west.folder, env=east_west.env,
+        east_west.argv("chain", "prove", "wire", "--yes", "--frames", "100000"), cwd=east_west.folder, env=east_west.env,
         stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     patches = lambda host: east_west.there(host, "chain", "show", "wire", "--session", "far")  # noqa: E731
