@@ -182,12 +182,12 @@ def test_sigkill_of_up_then_up(east_west: Workstation, seconds: float) -> None:
 def test_sigkill_of_a_proof_then_the_ends_are_restored(east_west: Workstation) -> None:
     east_west.sppr("up", "--detach")
     process = subprocess.Popen(
-        east_west.argv("chain", "prove", "wire", "--yes", "--frames", "100000"), cwd=east_west.folder, env=east_west.env,
-        stdout=subprocess.DEVNULL, start_new_session=True,
+        east_west.argv("chain", "prove", "wire", "--yes", "--frames", "100000"), cwd=east_west.folder,
+        env=east_west.env, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     patches = lambda host: east_west.there(host, "chain", "show", "wire", "--session", "far")  # noqa: E731
     status = lambda host: east_west.there(host, "status", "--session", "far").stdout  # noqa: E731
-    wait_for("the ends are probes", lambda: "chain wire: degraded" in status("east"), 30)
+    wait_for("the ends are probes", lambda: "chain wire: down" in status("east"), 30)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     found = east_west.sppr("chain")
