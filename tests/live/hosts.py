@@ -187,7 +187,9 @@ def ssh_server() -> Path:
         return SSHD if SSHD.exists() else unpacked
     UNPACKED.mkdir(parents=True, exist_ok=True)
     words = ["apt-get", "-o", "APT::Sandbox::User=root", "-qq", "download", "openssh-server"]
-    subprocess.run(words, cwd=UNPACKED, check=True, timeout=110)
+    if subprocess.run(words, cwd=UNPACKED, check=False, timeout=110).returncode:  # the lists of packages are old
+        subprocess.run(["apt-get", "-qq", "update"], check=True, timeout=110)
+        subprocess.run(words, cwd=UNPACKED, check=True, timeout=110)
     package = next(UNPACKED.glob("openssh-server_*.deb"))
     subprocess.run(["dpkg-deb", "-x", str(package), str(UNPACKED)], check=True)
     return unpacked

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <linux/if.h>
+#include <linux/if_tun.h>
 
 #include "base/tun_fd.h"
 
@@ -33,6 +37,18 @@ is_queue_of(int dir, const char *entry, const char *ifname)
 	return found;
 }
 
+/* net_tap keeps an fd whose queue it detached, in the process that created the interface. It is
+ * never readable. Its fdinfo has the name, too.
+ */
+static bool
+is_detached(int fd)
+{
+	struct ifreq req;
+
+	memset(&req, 0, sizeof(req));
+	return ioctl(fd, TUNGETIFF, &req) == 0 && (req.ifr_flags & IFF_DETACH_QUEUE) != 0;
+}
+
 int
 tun_fd_find(const char *fdinfo_dir, const char *ifname)
 {
@@ -46,7 +62,7 @@ tun_fd_find(const char *fdinfo_dir, const char *ifname)
 		if (e->d_name[0] == '.' || !is_queue_of(dirfd(d), e->d_name, ifname))
 			continue;
 		fd = atoi(e->d_name);
-		if (best < 0 || fd < best)
+		if ((best < 0 || fd < best) && !is_detached(fd))
 			best = fd;
 	}
 	closedir(d);

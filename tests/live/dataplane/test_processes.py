@@ -181,6 +181,21 @@ def test_primary_forwards(lab: Lab) -> None:
     stands_still(source, sink)
 
 
+def test_idle_primary_wakes_for_a_frame_of_a_tap(lab: Lab) -> None:
+    _, primary = lab.start_primary()
+    source, sink = lab.tap_ends()
+    primary.ok("patch tap:0 tap:1", "forward")
+    assert send_all(source, sink, 1) == [0]
+    took = []
+    for number in range(1, 11):
+        time.sleep(0.13)  # longer than a worker sleeps without an event, and no multiple of it
+        start = time.monotonic()
+        source.send(number)
+        assert sink.receive(5.0) == number
+        took.append(time.monotonic() - start)
+    assert sorted(took)[6] < 0.02, took
+
+
 @pytest.mark.parametrize("how", [{"lcores": "0@0"}, {"extra": "--disp-stats"}])
 def test_primary_without_forwarder_refuses_to_forward(lab: Lab, how: dict[str, str]) -> None:
     extra = [how["extra"]] if "extra" in how else []
