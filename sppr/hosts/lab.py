@@ -19,12 +19,12 @@ from sppr.host import atomic_write
 
 #: A host whose cores and memory are unknown has room for every part that names it.
 UNLIMITED = Room(cores=1 << 20, memory=1 << 40)
-#: MTU of the interface of a link: a frame of 1518 bytes with one more VLAN tag.
-LINK_MTU = 1504
+#: MTU of the interface of a link: a frame of 1518 bytes with a VLAN tag of its own, and the tag of its chain.
+LINK_MTU = 1508
 #: Bytes that VXLAN adds to a frame without its FCS: IPv4, UDP and VXLAN header.
 VXLAN_BYTES = 36
-#: Bytes of the largest frame of a link, without FCS: Ethernet header, a tag, and LINK_MTU.
-LINK_FRAME = 14 + 4 + LINK_MTU
+#: Bytes of the largest frame of a link, without FCS: Ethernet header and LINK_MTU.
+LINK_FRAME = 14 + LINK_MTU
 
 
 class Kept(msgspec.Struct):

@@ -114,7 +114,7 @@ def test_links_have_both_addresses_from_the_view_of_each_host(tmp_path: Path) ->
     (east,), (west,) = lab.links_of("east"), lab.links_of("west")
     assert east == {
         "name": "east-west", "netdev": "sppvx00004d", "vni": 77, "local": "192.0.2.11", "remote": "192.0.2.12",
-        "peer": "west", "port": 4790, "mtu": 1504, "packet": 1558,
+        "peer": "west", "port": 4790, "mtu": 1508, "packet": 1558,
     }  # fmt: skip
     assert west == east | {"local": east["remote"], "remote": east["local"], "peer": "east"}
 

@@ -16,7 +16,7 @@ change_tag(struct rte_mbuf *m, const void *how)
 	case VLAN_ADD:
 		return vlan_replace(m, side->tci);
 	case VLAN_DEL:
-		vlan_pop(m);
+		vlan_pop(m, VLAN_TPID);
 		return true;
 	default:
 		return true; /* the operation was removed, and a new table is on its way */

@@ -43,12 +43,13 @@ test_push_adds_a_tag_before_others(void)
 	struct frame f;
 	struct rte_mbuf *m = make_frame(&f, SIZE, RTE_PKTMBUF_HEADROOM);
 
-	CHECK(!vlan_is_tagged(m));
-	CHECK(vlan_push(m, 7) && vlan_push(m, 0x6102));
+	CHECK(!vlan_is_tagged(m, VLAN_TPID));
+	CHECK(vlan_push(m, VLAN_TPID, 7) && vlan_push(m, VLAN_LINK_TPID, 0x6102));
 	CHECK(m->data_len == SIZE + 8 && m->pkt_len == SIZE + 8);
-	check_bytes(m, 0, "\1\2\3\4\5\6\7\10\11\12\13\14\x81\0\x61\2\x81\0\0\7\15\16\17", 23);
-	CHECK(vlan_is_tagged(m));
-	CHECK(vlan_pop(m) == 0x102 && vlan_pop(m) == 7 && vlan_pop(m) == -1);
+	check_bytes(m, 0, "\1\2\3\4\5\6\7\10\11\12\13\14\x91\0\x61\2\x81\0\0\7\15\16\17", 23);
+	CHECK(vlan_is_tagged(m, VLAN_LINK_TPID) && vlan_pop(m, VLAN_TPID) == -1);
+	CHECK(vlan_pop(m, VLAN_LINK_TPID) == 0x102 && vlan_pop(m, VLAN_TPID) == 7);
+	CHECK(vlan_pop(m, VLAN_TPID) == -1);
 	CHECK(m->data_len == SIZE && m->pkt_len == SIZE);
 	check_bytes(m, 0, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17", 15);
 }
@@ -58,9 +59,10 @@ test_push_refuses_what_does_not_fit(void)
 {
 	struct frame f;
 
-	CHECK(!vlan_push(make_frame(&f, RTE_ETHER_HDR_LEN - 1, RTE_PKTMBUF_HEADROOM), 7));
-	CHECK(!vlan_push(make_frame(&f, SIZE, RTE_VLAN_HLEN - 1), 7));
-	CHECK(vlan_push(make_frame(&f, SIZE, RTE_VLAN_HLEN), 7));
+	CHECK(!vlan_push(
+			make_frame(&f, RTE_ETHER_HDR_LEN - 1, RTE_PKTMBUF_HEADROOM), VLAN_TPID, 7));
+	CHECK(!vlan_push(make_frame(&f, SIZE, RTE_VLAN_HLEN - 1), VLAN_TPID, 7));
+	CHECK(vlan_push(make_frame(&f, SIZE, RTE_VLAN_HLEN), VLAN_TPID, 7));
 }
 
 static void
@@ -71,25 +73,7 @@ test_replace_keeps_one_tag(void)
 
 	CHECK(vlan_replace(m, 7) && vlan_replace(m, 8));
 	CHECK(m->data_len == SIZE + 4);
-	CHECK(vlan_pop(m) == 8 && vlan_pop(m) == -1);
-}
-
-static void
-test_take_prefers_the_tag_beside_the_frame(void)
-{
-	struct frame f;
-	struct rte_mbuf *m = make_frame(&f, SIZE, RTE_PKTMBUF_HEADROOM);
-
-	CHECK(vlan_push(m, 7));
-	m->ol_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-	m->vlan_tci = 0x2103;
-	CHECK(vlan_take(m) == 0x103 && m->ol_flags == 0 && m->vlan_tci == 0);
-	CHECK(vlan_take(m) == 7 && vlan_take(m) == -1);
-	/* a driver that put the tag back leaves this flag */
-	CHECK(vlan_push(m, 9));
-	m->ol_flags = RTE_MBUF_F_RX_VLAN;
-	m->vlan_tci = 9;
-	CHECK(vlan_take(m) == 9 && m->ol_flags == 0 && m->data_len == SIZE);
+	CHECK(vlan_pop(m, VLAN_TPID) == 8 && vlan_pop(m, VLAN_TPID) == -1);
 }
 
 int
@@ -98,6 +82,5 @@ main(void)
 	test_push_adds_a_tag_before_others();
 	test_push_refuses_what_does_not_fit();
 	test_replace_keeps_one_tag();
-	test_take_prefers_the_tag_beside_the_frame();
 	return 0;
 }

@@ -22,8 +22,8 @@ ONE, TWO = "link:0nq102", "link:0nq104"
 
 
 def frame(number: int, size: int, *vlans: int) -> bytes:
-    """Return a numbered frame of ``size`` bytes without its outer tag; the first VLAN is the outer one."""
-    tags = b"".join(b"\x81\0" + vlan.to_bytes(2) for vlan in vlans)
+    """Return a numbered frame of ``size`` bytes; the first VLAN is the outer one. Ids from 100 are of links."""
+    tags = b"".join((b"\x91\0" if vlan >= 100 else b"\x81\0") + vlan.to_bytes(2) for vlan in vlans)
     head = b"\x02\0\0\0\0\x01" + b"\x02\0\0\0\0\x02" + tags + ETHERTYPE.to_bytes(2) + number.to_bytes(4)
     return head.ljust(size, b"\x5a")
 
@@ -79,7 +79,9 @@ class Ends:
 @contextlib.contextmanager
 def links(lab: Lab, lcores: str) -> Iterator[Ends]:
     near, far = (f"l{os.getpid() % 100000}{side}" for side in "ab")
-    subprocess.run(["ip", "link", "add", near, "type", "veth", "peer", "name", far], check=True)
+    subprocess.run(
+        ["ip", "link", "add", near, "mtu", "1508", "type", "veth", "peer", "name", far, "mtu", "1508"], check=True
+    )
     try:
         for name in (near, far):  # without frames of the kernel, which count as rx_drop
             subprocess.run(["sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"], check=True)
@@ -142,7 +144,7 @@ def test_a_frame_that_is_too_long_is_counted(ends: Ends) -> None:
     """The driver would report it as sent."""
     name = str(ends.taps[0].sock.getsockname()[0])
     subprocess.run(["ip", "link", "set", name, "mtu", "1600"], check=True)
-    ends.taps[0].send(frame(1, 1515))
+    ends.taps[0].send(frame(1, 1519))
     ends.counted(ONE, "tx_drop", 1)
     assert ends.far.receive(0.1) is None
 

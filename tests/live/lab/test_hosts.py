@@ -258,6 +258,20 @@ def test_commands_on_a_host(east_west: Workstation) -> None:
     east_west.sppr("down")
 
 
+def test_programs_at_the_ends_of_a_chain(east_west: Workstation) -> None:
+    """Datagrams of 4000 bytes are IPv4 fragments, which the kernel must not reassemble on the way."""
+    ends = (
+        ", ends: {{east/tap:0: {{netns: a, address: 10.20.0.1/24}}, west/tap:0: {{netns: b, address: 10.20.0.2/24}}}}}}"
+    )
+    east_west.write(CONF.replace("[east/tap:0, west/tap:0]}}", "[east/tap:0, west/tap:0]" + ends))
+    east_west.sppr("up", "--detach")
+    for size in ("56", "1472", "4000"):
+        words = ["ping", "-q", "-c", "5", "-i", "0.3", "-W", "2", "-s", size, "10.20.0.2"]
+        found = east_west.machines.all["east"].run("ip", "netns", "exec", "far-a", *words, check=False).stdout
+        assert " 0% packet loss" in found, found
+    east_west.sppr("down")
+
+
 def test_session_with_a_window_for_each_host(east_west: Workstation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMUX_TMPDIR", str(east_west.folder))
     east_west.sppr("up", "--detach")

@@ -97,8 +97,8 @@ is_patched(const struct channel *c)
 static bool
 sort(struct link *l, struct rte_mbuf *m)
 {
-	int vlan = m->pkt_len <= __atomic_load_n(&l->longest_rx, __ATOMIC_RELAXED) ? vlan_take(m)
-										   : -1;
+	bool fits = m->pkt_len <= __atomic_load_n(&l->longest_rx, __ATOMIC_RELAXED);
+	int vlan = fits ? vlan_pop(m, VLAN_LINK_TPID) : -1;
 	struct channel *c = vlan >= 0 && vlan < N_VLANS ? l->by_vlan[vlan] : NULL;
 
 	if (c == NULL || !is_patched(c))
@@ -166,7 +166,8 @@ push_tag(struct rte_mbuf *m, const void *how)
 	const struct channel *c = how;
 	uint32_t most = __atomic_load_n(&c->link->longest_tx, __ATOMIC_RELAXED);
 
-	return m->pkt_len + RTE_VLAN_HLEN <= most && vlan_push(m, vlan_of(c->port.id));
+	return m->pkt_len + RTE_VLAN_HLEN <= most &&
+	       vlan_push(m, VLAN_LINK_TPID, vlan_of(c->port.id));
 }
 
 static uint16_t
@@ -271,7 +272,7 @@ update_limits(struct link *l)
 		mtu = (unsigned int)req.ifr_mtu;
 	if (s >= 0)
 		close(s);
-	mtu += RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	mtu += RTE_ETHER_HDR_LEN; /* the kernel does not take our tag as one of VLAN */
 	__atomic_store_n(&l->longest_tx, RTE_MIN(mtu, (unsigned int)DRIVER_TX_MAX),
 			__ATOMIC_RELAXED);
 	__atomic_store_n(&l->longest_rx, RTE_MIN(mtu + RTE_VLAN_HLEN, (unsigned int)DRIVER_RX_MAX),
