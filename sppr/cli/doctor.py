@@ -55,7 +55,9 @@ def main(
         return _explain(log, session, as_json)
     if (far := over_hosts(conf, hosts)) is not None:
         from sppr.cli.hosts import doctor as hosts_doctor
+        from sppr.cli.hosts.verbs import allow_options
 
+        allow_options("as_json", "all_hosts")
         return hosts_doctor.doctor(far, hosts, as_json=as_json)
     if all_hosts:
         raise click.UsageError("--hosts: conf.yml has no hosts:")

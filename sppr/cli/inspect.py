@@ -36,6 +36,7 @@ def status(session: str | None, hosts: tuple[str, ...], as_json: bool) -> int:
     if (far := over_hosts(None, hosts, session)) is not None:
         from sppr.cli.hosts import verbs
 
+        verbs.allow_options("as_json")
         return verbs.status(far, hosts, as_json=as_json)
     from sppr.cli.session import load, session_of
     from sppr.lab.state import state as states
@@ -88,7 +89,7 @@ def plan(
     if (far := over_hosts(conf, hosts)) is not None:
         from sppr.cli.hosts import verbs
 
-        verbs.refuse_flags(session, socket_name, flags)
+        verbs.allow_options()
         verbs.show_plan(far, hosts)
         return
     lab = gather(conf, session, socket_name, flags)

@@ -37,6 +37,7 @@ def down(session: str | None, hosts: tuple[str, ...], powerdown: float) -> int:
     if (far := over_hosts(None, hosts, session)) is not None:
         from sppr.cli.hosts import verbs
 
+        verbs.allow_options()
         return verbs.down(far, hosts)
     name = own_session(session)
     show_commands()

@@ -38,7 +38,7 @@ def main(
     if (far := over_hosts(conf, hosts)) is not None:
         from sppr.cli.hosts import verbs
 
-        verbs.refuse_flags(session, socket_name, flags)
+        verbs.allow_options("detach", "prove", "dry_run")
         return verbs.show_plan(far, hosts) if dry_run else verbs.up(far, hosts, detach=detach, prove=prove)
     lab = gather(conf, session, socket_name, flags)
     if dry_run:

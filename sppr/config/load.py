@@ -146,27 +146,26 @@ def load(path: Path) -> Config:
     return parse(data, str(path))
 
 
-def where(path: Path, key: KeyPath) -> str:
-    """Return the place of ``key`` as text, ``conf.yml:3:13: primary.portmask: ``. Empty if the file lacks it."""
+def _places(path: Path) -> dict[KeyPath, Mark]:
+    """Return the place of each key of a file. Empty if it cannot be read."""
     reader = _Reader()
     try:
         if (node := compose(path.read_bytes())) is not None:
             reader.read(node)
     except (OSError, Unreadable):
-        return ""
-    place = reader.places.get(key)
+        return {}
+    return reader.places
+
+
+def where(path: Path, key: KeyPath) -> str:
+    """Return the place of ``key`` as text, ``conf.yml:3:13: primary.portmask: ``. Empty if the file lacks it."""
+    place = _places(path).get(key)
     return f"{path}:{place.line}:{place.column}: {dotted(key)}: " if place else ""
 
 
 def error(path: Path, problems: Sequence[Problem]) -> ConfigError:
     """Return the error for problems that were found after the file was loaded, with their places in it."""
-    reader = _Reader()
-    try:
-        if (node := compose(path.read_bytes())) is not None:
-            reader.read(node)
-    except (OSError, Unreadable):
-        reader.places.clear()
-    return ConfigError(report(str(path), reader.places, problems))
+    return ConfigError(report(str(path), _places(path), problems))
 
 
 def parse(data: bytes, name: str) -> Config:

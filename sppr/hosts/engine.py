@@ -13,11 +13,11 @@ from typing import Any
 
 from sppr.config.peek import PROJECT
 from sppr.errors import HostError
-from sppr.hosts.inventory import CONNECT_SECONDS
+from sppr.hosts.inventory import ALIVE, CONNECT_SECONDS
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
-#: ssh ends a connection when the host has not answered for 6 s, and a shared one 5 s after its last use.
-_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=5s -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
+#: ssh keeps a shared connection for 5 s after its last use.
+_SSH_ARGS = " ".join(("-C", "-o", "ControlMaster=auto", "-o", "ControlPersist=5s", *ALIVE))
 #: What the archive of the program has, below the folder of the project.
 _PROGRAM = ("bin", "sppr", "runscripts", "conf.yml", "setup.py", "pyproject.toml", "Makefile", "README.md", "LICENSE")
 #: What it leaves out of these: what is built, images, and the ssh key of the guests.

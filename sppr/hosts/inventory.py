@@ -8,6 +8,8 @@ from sppr.config.hosts.split import text_of
 from sppr.hosts.lab import HostsLab
 
 GROUP = "sppr"
+#: Options with which ssh ends a connection when the host has not answered for 6 s.
+ALIVE = ("-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3")
 #: Seconds to connect to a host. A host that is unreachable is reported within 10 s.
 CONNECT_SECONDS = 6
 
@@ -48,7 +50,7 @@ def _host(lab: HostsLab, name: str) -> dict[str, Any]:
         return found
     return found | {
         "sppr_session": lab.session,
-        "sppr_folder": f"{host.folder.rstrip('/')}/{lab.session}",
+        "sppr_folder": lab.folder_on(name),
         "sppr_program": host.program,
         "sppr_links": lab.links_of(name),
         "sppr_counts": {"ns": len(one.secondaries), "nr": len(one.vms_ring), "nv": len(one.vms_vhost)},

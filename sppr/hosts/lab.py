@@ -10,9 +10,10 @@ import msgspec
 
 from sppr.config import load
 from sppr.config.hosts import rules
+from sppr.config.hosts.model import PARTS
 from sppr.config.hosts.place import Key, Room, kept_names, place
 from sppr.config.hosts.segments import Segments, assign_vlans, link_name, part_name, placed_by_hand
-from sppr.config.hosts.split import HostLab, link_address, link_vni, netdev, split
+from sppr.config.hosts.split import HostLab, link_address, link_vni, netdev, other_host, split
 from sppr.config.model import Config
 from sppr.errors import ConfigError
 from sppr.host import atomic_write
@@ -53,6 +54,10 @@ class HostsLab:
         """Return the name of the session, which is the same on each host."""
         return self.config.session
 
+    def folder_on(self, host: str) -> str:
+        """Return the folder of the lab on a host. It may begin with ``~/``."""
+        return f"{self.config.hosts[host].folder.rstrip('/')}/{self.session}"
+
     def keep(self) -> None:
         """Write what the next ``up`` must not change."""
         parts = {name: self.placed[key] for name, key in kept_names(self.config).items()}
@@ -63,9 +68,8 @@ class HostsLab:
         """Return the links of a host, as the playbooks take them."""
         found = []
         for link in self.config.links:
-            hosts = link.between or ()
-            if host in hosts:
-                other = hosts[1 - hosts.index(host)]
+            if host in (link.between or ()):
+                other = other_host(link, host)
                 found.append({
                     "name": link_name(link), "netdev": netdev(self.config, link), "vni": link_vni(self.config, link),
                     "local": link_address(self.config, host), "remote": link_address(self.config, other),
@@ -144,11 +148,7 @@ def placement_text(lab: HostsLab) -> list[str]:
     lines = []
     width = max(map(len, lab.config.hosts))
     for host, one in lab.labs.items():
-        names = [
-            part_name(section, entry.id)
-            for section in ("secondaries", "vms_ring", "vms_vhost")
-            for entry in getattr(one.config, section)
-        ]
+        names = [part_name(section, entry.id) for section in PARTS for entry in getattr(one.config, section)]
         lines.append(f"{host:{width}}  {lab.config.hosts[host].address}: {' '.join(['pri', *names])}")
     for link in lab.config.links:
         first, second = link.between or ("", "")

@@ -8,12 +8,9 @@ from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
-from sppr.hosts.inventory import CONNECT_SECONDS, ssh_words
+from sppr.hosts.inventory import ALIVE, CONNECT_SECONDS, ssh_words
 from sppr.hosts.lab import HostsLab
 from sppr.run import find_program
-
-#: ssh ends when the host has not answered for so many seconds.
-_ALIVE = ("-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=3")
 
 
 @contextlib.contextmanager
@@ -28,7 +25,7 @@ def tunnels(lab: HostsLab, sockets: Mapping[str, str]) -> Iterator[Path]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sppr-tunnels-")))
         found = {}
         for host, there in sockets.items():
-            words = [*ssh_words(lab, host), *_ALIVE, "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]
+            words = [*ssh_words(lab, host), *ALIVE, "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]
             words += ["-o", "ControlPath=none", "-L", f"{folder / f'{host}.sock'}:{there}", "cat"]
             process = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -22,7 +22,7 @@ from sppr.tmux.server import Tmux, attach_line, attach_terminal, window_size
 def remote_words(lab: HostsLab, host: str, words: Sequence[str]) -> list[str]:
     """Return the command that runs ``sppr WORDS`` in the folder of the lab on a host, with a terminal."""
     found = lab.config.hosts[host]
-    folder, program = f"{found.folder.rstrip('/')}/{lab.session}", f"{found.program}/.venv/bin/sppr"
+    folder, program = lab.folder_on(host), f"{found.program}/.venv/bin/sppr"
     sudo = "sudo " if found.become else ""
     there = f"cd {_quoted(folder)} && exec {sudo}{_quoted(program)} {shlex.join(words)}"
     ssh = ssh_words(lab, host)

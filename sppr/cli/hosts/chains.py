@@ -16,14 +16,15 @@ from sppr.hosts.inventory import inventory
 from sppr.hosts.lab import HostsLab
 from sppr.lab.chains.proof import testbed
 from sppr.lab.chains.proof.result import Options, Proof
+from sppr.lab.chains.proof.watch import NOT_INSPECTED
 from sppr.lab.chains.wiring import ChainWiring
 from sppr.lab.state import state as states
 from sppr.lab.state.state import State
 
 #: Sizes of the frames that prove a chain over several hosts: a link that is too small loses large frames only.
 SIZES = (64, 1518)
-#: Tries of a proof during which other chains carry frames, and the words of that reason.
-TRIES, UNSURE = 4, "cannot be inspected"
+#: Tries of a proof during which other chains carry frames.
+TRIES = 4
 
 
 @contextlib.contextmanager
@@ -50,9 +51,13 @@ def prove(
         if name not in lab.config.chains:
             raise ConfigError(f"{name}: no chain of {lab.conf}", hint=f"its chains: {known}")
     wanted = list(names) or list(lab.config.chains)
+    if not wanted:
+        raise ConfigError(f"{lab.conf}: has no chains, so nothing was proved", hint="docs/hosts.md")
     segments = Segments(lab.config, lab.placed)
     local = {name: where[0].host for name in wanted if len(where := segments.of(name)) == 1}
-    statuses = [_prove_there(lab, name, host, level) for name, host in local.items()]
+    options = [*(["--yes"] if yes else []), *(["--level", str(level)] if level is not None else [])]
+    options += [word for key in words if _given(key) for word in (f"--{key}", str(words[key]))]
+    statuses = [_prove_there(lab, name, host, options) for name, host in local.items()]
     found: list[Proof] = []
     far = [name for name in wanted if name not in local]
     if far:
@@ -70,17 +75,17 @@ def prove(
 
 
 def _prove(state: State, chain: ChainWiring, options: Options, yes: bool, level: int | None) -> Proof:
-    """Prove a chain. Try again while frames at the ends of other chains cannot be told from those of the proof.
+    """Prove a chain. Try again if frames arrived at the ends of other chains: they may be the kernel's.
 
-    In the first seconds of a tap, the kernel sends frames of its own.
+    The kernel sends frames of its own in the first seconds of a tap.
     """
+    proof: Proof = proofs.prove_chains(state, [chain], options, yes, level)[0]
     for _ in range(TRIES - 1):
-        proof: Proof = proofs.prove_chains(state, [chain], options, yes, level)[0]
-        if proof.verdict != "inconclusive" or not any(UNSURE in reason for reason in proof.reasons):
-            return proof
+        if proof.verdict != "inconclusive" or not any(NOT_INSPECTED in reason for reason in proof.reasons):
+            break
         click.echo("again, because of that traffic")
-    last: Proof = proofs.prove_chains(state, [chain], options, yes, level)[0]
-    return last
+        proof = proofs.prove_chains(state, [chain], options, yes, level)[0]
+    return proof
 
 
 def _given(name: str) -> bool:
@@ -99,11 +104,10 @@ def _options(words: Mapping[str, int], size: int) -> Options:
     return replace(options, frames=frames, rate=options.rate if _given("rate") else chains.MOST_RATE)
 
 
-def _prove_there(lab: HostsLab, name: str, host: str, level: int | None) -> int:
+def _prove_there(lab: HostsLab, name: str, host: str, options: Sequence[str]) -> int:
     """Prove a chain on its host, print the result, and return the exit status."""
-    words = ["chain", "prove", name, "--yes", *(["--level", str(level)] if level is not None else [])]
-    results = engine.run_playbook("verb", inventory(lab), [host], variables={"sppr_words": words})
-    one = results[host]
+    words = ["chain", "prove", name, *options]
+    one = engine.run_playbook("verb", inventory(lab), [host], variables={"sppr_words": words})[host]
     found = one.results.get("Run the command", {})
     verbs.show_output(host, one, found)
     return int(found.get("rc", 1)) if one.ok else 1

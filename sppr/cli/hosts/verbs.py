@@ -63,17 +63,15 @@ def selected(lab: HostsLab, hosts: Sequence[str]) -> list[str]:
     return list(hosts) or list(lab.config.hosts)
 
 
-def refuse_flags(session: str | None, socket_name: str | None, flags: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an option of one host: conf.yml describes a lab over several hosts completely."""
+def allow_options(*names: str) -> None:
+    """Raise ConfigError for any other option on the command line: conf.yml describes the lab of each host."""
     context = click.get_current_context()
-    given = [
-        name for name in flags
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    ]  # fmt: skip
-    given += [name for name, value in (("session", session), ("socket_name", socket_name)) if value is not None]
-    if given:
-        option = next(p.opts[-1] for p in context.command.params if p.name == given[0])
-        raise ConfigError(f"{option}: not for a lab over several hosts", hint="set it in conf.yml")
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if source is click.core.ParameterSource.COMMANDLINE and option.name not in ("conf", "hosts", *names):
+            raise ConfigError(
+                f"{option.opts[-1]}: not for a lab over several hosts", hint="leave it out, or sppr on HOST"
+            )
 
 
 def up(lab: HostsLab, hosts: Sequence[str], *, detach: bool = True, prove: bool = False) -> int:
@@ -120,8 +118,7 @@ def status(lab: HostsLab, hosts: Sequence[str], *, as_json: bool) -> int:
     found = {host: one.results.get("Run the command", {}) for host, one in results.items()}
     if as_json:
         click.echo(json.dumps({host: _rows(results[host], found[host]) for host in names}, indent=1))
-        return 0 if all(_is_well(results[host], found[host]) for host in names) else 1
-    for host in names:
+    for host in names if not as_json else ():
         show_output(f"host {host} ({lab.config.hosts[host].address})", results[host], found[host])
     return 0 if all(_is_well(results[host], found[host]) for host in names) else 1
 

@@ -82,7 +82,8 @@ class _Placer:
         self.config = config
         self.use = {host: _Use(rooms[host], lcores=config.primary.coremask) for host in config.hosts}
         self.placed: dict[Key, str] = {}
-        self._by_id: dict[tuple[str, int], list[str]] = {}
+        #: Hosts that have a part of this name.
+        self._by_name: dict[str, list[str]] = {}
         #: Hosts of the VMs that name a secondary, by its id.
         self._served: dict[int, list[str]] = {}
         self._linked: dict[str, set[str]] = {host: {host} for host in config.hosts}
@@ -161,7 +162,7 @@ class _Placer:
                 raise ConfigError(what, hint=_NO_ROOM, key=(*key, "id"))
             raise ConfigError(what, hint="name another host, or leave host: out", key=(*key, "host"))
         self.placed[key] = host
-        self._by_id.setdefault((key[0], entry.id), []).append(host)
+        self._by_name.setdefault(part_name(key[0], entry.id), []).append(host)
         use.ids.add(entry.id)
         if isinstance(entry, Secondary):
             use.lcores |= entry.coremask
@@ -182,8 +183,9 @@ class _Placer:
         """
         vm = self.entry(key)
         assert isinstance(vm, Vm)
-        served = self._served.get(vm.secondary or 0, [])
-        near = [*self._of_part("sec", vm.secondary), *served, *self._near(part_name(key[0], vm.id))]
+        number = vm.secondary or 0
+        near: list[str] = [*self._by_name.get(part_name("secondaries", number), ()), *self._served.get(number, ())]
+        near += self._near(part_name(key[0], vm.id))
         for host in near:
             if self.fits(key, host):
                 return host
@@ -203,14 +205,7 @@ class _Placer:
             if host is not None:
                 yield from [host] if host in self.use else []
             elif not is_port(local):
-                yield from self._of_part(local.rstrip("0123456789"), int(local[len(local.rstrip("0123456789")) :] or 0))
-
-    def _of_part(self, prefix: str, part_id: int | None) -> list[str]:
-        """Return the hosts that have a part of this name."""
-        section = {"sec": "secondaries", "vm_r": "vms_ring", "vm_v": "vms_vhost"}.get(prefix)
-        if section is None or part_id is None:
-            return []
-        return self._by_id.get((section, part_id), [])
+                yield from self._by_name.get(local, ())
 
     def host_for_secondary(self, key: Key) -> str:
         """Return the host for a secondary: one whose VMs name it, else the one with the most VMs for each nfv."""

@@ -80,6 +80,11 @@ def link_vni(config: Config, link: Link) -> int:
     return vni_of(config.session, link, (link_address(config, first), link_address(config, second)))
 
 
+def other_host(link: Link, host: str) -> str:
+    """Return the host at the other end of a link."""
+    return next(other for other in link.between or () if other != host)
+
+
 def netdev(config: Config, link: Link) -> str:
     """Return the name of the interface of a link, which its VNI makes unique on a host."""
     return f"sppvx{link_vni(config, link):06x}"
@@ -121,8 +126,8 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
 
 def _local_link(config: Config, link: Link, host: str) -> Link:
     """Return a link as the conf.yml of one host has it."""
-    peer = next(other for other in link.between or () if other != host)
-    update = {"name": link_name(link), "netdev": netdev(config, link), "peer": link_address(config, peer)}
+    peer = link_address(config, other_host(link, host))
+    update = {"name": link_name(link), "netdev": netdev(config, link), "peer": peer}
     return Link().model_copy(update=update)  # an address that is none is reported with its place in conf.yml
 
 

@@ -106,6 +106,16 @@ def test_up_on_clean_hosts_then_again_and_proof(east_west: Workstation) -> None:
         assert not machine.run("pgrep", "-f", "spp_primary", check=False).stdout
 
 
+def test_a_chain_on_one_host_is_proved_there_and_no_chain_is_no_proof(east_west: Workstation) -> None:
+    east_west.write(CONF.replace("[east/tap:0, west/tap:0]", "[east/tap:0, east/tap:1]").partition("  other:")[0])
+    east_west.sppr("up", "--detach")
+    proved = east_west.sppr("chain", "prove", "wire", "--yes", "--frames", "300", "--rate", "300").stdout
+    assert "300 of 300 frames" in proved and "pass: consistency, reach, trace" in proved
+    east_west.sppr("down")
+    east_west.write(CONF.partition("chains:")[0])
+    assert "nothing was proved" in east_west.sppr("chain", "prove", "--all", status=2).stderr
+
+
 def test_ansible_playbook_by_hand_and_its_check_mode(east_west: Workstation) -> None:
     inventory = east_west.sppr("inventory").stdout
     source = east_west.folder / "inventory.json"
@@ -255,6 +265,8 @@ def test_commands_on_a_host(east_west: Workstation) -> None:
     assert "spp_nfv" in east_west.sppr("on", "east", "logs", "sec1").stdout
     wrong = east_west.sppr("status", "--host", "north", status=2)
     assert "--host north: conf.yml has no such host" in wrong.stderr
+    for words in (("doctor", "--fix"), ("down", "--powerdown", "3"), ("up", "-ns", "1")):
+        assert "not for a lab over several hosts" in east_west.sppr(*words, status=2).stderr
     east_west.sppr("down")
 
 

@@ -14,6 +14,9 @@ from sppr.lab.chains.wiring import ChainWiring, Leg
 from sppr.lab.state.state import State
 from sppr.spp import names
 
+#: Words of the reason for traffic at an end whose frames nobody saw.
+NOT_INSPECTED = "cannot be inspected"
+
 
 class Watch:
     """A watch over the ends of other chains. A changed counter means traffic. Frames at a TAP interface are inspected.
@@ -88,7 +91,7 @@ class Watch:
     def unknown_traffic(self) -> list[str]:
         """Return a reason for each other end with traffic that could not be inspected. Call ``stray_frames`` first."""
         return [
-            f"{port}, an end of chain {name}, carried traffic that cannot be inspected: it may be frames of this proof"
+            f"{port}, an end of chain {name}, carried traffic that {NOT_INSPECTED}: it may be frames of this proof"
             for name, port in self._unknown
         ]
 
