@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,6 +9,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 
+#include "base/fd_dir.h"
 #include "base/tun_fd.h"
 
 /* The fdinfo of a tun fd has a line `iff:\tNAME`. */
@@ -49,22 +48,14 @@ is_detached(int fd)
 	return ioctl(fd, TUNGETIFF, &req) == 0 && (req.ifr_flags & IFF_DETACH_QUEUE) != 0;
 }
 
+static bool
+is_wanted(int dir, const char *entry, int fd, const void *ifname)
+{
+	return is_queue_of(dir, entry, ifname) && !is_detached(fd);
+}
+
 int
 tun_fd_find(const char *fdinfo_dir, const char *ifname)
 {
-	DIR *d = opendir(fdinfo_dir);
-	struct dirent *e;
-	int fd, best = -1;
-
-	if (d == NULL)
-		return -1;
-	while ((e = readdir(d)) != NULL) {
-		if (e->d_name[0] == '.' || !is_queue_of(dirfd(d), e->d_name, ifname))
-			continue;
-		fd = atoi(e->d_name);
-		if ((best < 0 || fd < best) && !is_detached(fd))
-			best = fd;
-	}
-	closedir(d);
-	return best;
+	return fd_dir_lowest(fdinfo_dir, is_wanted, ifname);
 }
