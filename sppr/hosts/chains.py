@@ -128,6 +128,9 @@ def session(lab: HostsLab) -> Iterator[State]:
 
 def rest_port(lab: HostsLab, host: str) -> int:
     """Return the REST port of the controller of a host. Raise SpprError if conf.yml disables it."""
+    if lab.config.hosts[host].user is None:
+        what = f"{host}: become is set, and no user: its controller admits only users that conf.yml names"
+        raise SpprError(what, hint=f"add user: to the host {host}, the one that ssh logs in as")
     port = lab.labs[host].config.controller.rest_port
     if not port:
         what = f"{host}: become is set, so its controller is reached at its REST port, and controller.rest_port is 0"

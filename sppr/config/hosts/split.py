@@ -114,6 +114,9 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
         named = _with_names(chains[host])
         update: dict[str, Any] = {"hosts": {}, "chains": {name: chain for name, (_, _, chain) in named.items()}}
         sources = at[host]
+        if (user := config.hosts[host].user) is not None and config.hosts[host].become:
+            allowed = (*config.controller.allow_users, user)  # ssh connects as this user, and the lab is root's
+            update["controller"] = config.controller.model_copy(update={"allow_users": allowed})
         for section in PARTS:
             entries = getattr(config, section)
             update[section] = tuple(entries[i].model_copy(update={"host": None}) for i in sources[section])

@@ -392,3 +392,16 @@ def test_placement_never_exceeds_a_host(sizes: list[int], order: list[str]) -> N
     assert len(placed) == len(sizes) and not rules.check_each(config, split(config, placed))
     for host, room in rooms.items():
         assert sum(config.vms_vhost[i].memory or 0 for (_, i), at in placed.items() if at == host) <= room.memory
+
+
+def test_the_user_of_ssh_may_connect_to_a_controller_of_root() -> None:
+    text = """
+hosts:
+  east: {address: 192.0.2.11, user: anna, become: true}
+  west: {address: 192.0.2.12, user: anna}
+controller: {allow_users: [otto]}
+"""
+    labs = split(parse(text.encode(), "conf.yml"), {})
+    assert labs["east"].config.controller.allow_users == ("otto", "anna")
+    assert labs["west"].config.controller.allow_users == ("otto",)
+    assert parse(text_of(labs["east"].config).encode(), "east").controller.allow_users == ("otto", "anna")
