@@ -25,8 +25,10 @@ _INIT = """
 set -e
 mount -t tmpfs tmpfs /run
 cp -r "$1" /run/host
-mkdir -p /run/sshd /run/lock
+mkdir -p /run/sshd /run/lock /run/project
+mount --rbind "$6" /run/project
 mount -t tmpfs tmpfs /tmp
+if [ ! -e "$6" ]; then mkdir -p "$6" && mount --rbind /run/project "$6"; fi
 mount -t hugetlbfs hugetlbfs /dev/hugepages
 if [ -d "$5" ]; then mount --bind "$5" /usr/lib/openssh; fi
 if ! getent passwd sshd >/dev/null; then
@@ -113,7 +115,7 @@ class Machines:
         source = self.folder / name
         sshd = ssh_server()
         libraries = "-" if sshd == SSHD else str(UNPACKED / "usr/lib/openssh")
-        words = [str(source), name, pwd.getpwuid(0).pw_dir, str(sshd), libraries]
+        words = [str(source), name, pwd.getpwuid(0).pw_dir, str(sshd), libraries, str(ROOT)]
         machine = _unshare(name, address, ["sh", "-c", _INIT, "init", *words])
         self.all[name] = machine
         self._connect(machine)
