@@ -108,6 +108,7 @@ def _serve(config: "Config", servers: dict[str, int], element: str, via: str) ->
 def _paths(config: "Config", line_of: LineOf) -> Iterator[Problem]:
     """Check the elements of each path by themselves, and that no two chains share a port."""
     owner: dict[str, Path] = {}
+    nics = {link.nic: link.name for link in config.links}
     for name, chain in config.chains.items():
         key: Path = ("chains", name, "path")
         if len(chain.path) < 2:
@@ -122,6 +123,9 @@ def _paths(config: "Config", line_of: LineOf) -> Iterator[Problem]:
                 yield Problem(at, what, "end the chain there, and begin another one behind it")
             elif is_link(element):
                 yield from _link_element(config, element, at)
+            elif element in nics:
+                what = f"{element} is link {nics[element]}, which chains to another host share"
+                yield Problem(at, what, "use another port, or let the chain go on to the other host")
             elif element not in owner:
                 owner[element] = at
             elif (other := owner[element])[1] == name:

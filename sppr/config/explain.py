@@ -45,6 +45,8 @@ def problem(error: ErrorDetails, keys: Mapping[KeyPath, tuple[int, int]]) -> Pro
         what, fix = "an entry has one part and one patch", fixes.PATCH
     elif kind in ("too_short", "too_long") and path[-1] == "between":
         what, fix = "a link is between two hosts", fixes.BETWEEN
+    elif kind in ("too_short", "too_long") and path[-1] == "phy":
+        what, fix = "a cable connects the NICs of two hosts", fixes.CABLE
     elif kind == "literal_error":
         what, fix = f"{_show(given)} is not known", f"use one of: {ctx['expected']}"
     elif kind == "string_pattern_mismatch":

@@ -9,6 +9,7 @@ from sppr.config.rules import MAX_LCORE
 
 PATCH = "write '- sec1: tap:0 -> ring:0', a part and one patch"
 BETWEEN = "write two names of hosts:, such as [east, west]"
+CABLE = "write {east: phy:1, west: phy:1}, two names of hosts: with a NIC each"
 VDEV = "write it as net_tap0,iface=vtap0"
 MATCH = "use one of: default, {vlan: 100}, {dst_mac: '02:00:00:00:00:21'}"
 _INTS = (
@@ -88,6 +89,8 @@ def of_mapping(path: KeyPath, given: object, known: Sequence[str]) -> str:
         "provision": "write '- COMMAND', or '- {file: PATH, to: /PATH}'",
         "patches": PATCH,
     }
+    if path[0] == "links" and path[-1] == "phy":
+        return CABLE
     if path[0] in of_lists:
         return of_lists[str(path[0])]
     if path[0] == "chains" and len(path) <= 2:
@@ -116,6 +119,8 @@ def of_pattern(path: KeyPath) -> str:
         return PATCH
     if path[0] == "hosts" or "between" in path or path[-1] == "host":
         return _of_host(path)
+    if path[0] == "links" and "phy" in path:
+        return CABLE
     if path[0] == "links":
         return "leave it out: sppr up writes it"
     if "allow_users" in path:

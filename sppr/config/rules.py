@@ -267,13 +267,13 @@ def _links(config: Config, line_of: LineOf) -> Iterator[Problem]:
         if link.between is not None:
             fix = "name the hosts: 'hosts: {east: {address: 192.0.2.11}, west: {address: 192.0.2.12}}'"
             yield Problem((*at, "between"), "a link is between two hosts, and conf.yml has no hosts:", fix)
-        elif link.name is None or link.netdev is None:
-            what = "in the conf.yml of one host, a link has name: and netdev:"
+        elif link.name is None or (link.netdev is None) == (link.nic is None):
+            what = "in the conf.yml of one host, a link has name:, and netdev: or nic:"
             fix = "sppr up writes this file. For several hosts, add hosts:, and write '- {between: [east, west]}'"
-            yield Problem(at, what, fix, others=frozenset({(*at, "name"), (*at, "netdev")}))
+            yield Problem(at, what, fix, others=frozenset({(*at, "name"), (*at, "netdev"), (*at, "nic")}))
         else:
-            for key, value in (("name", link.name), ("netdev", link.netdev)):
-                if (other := seen.setdefault((key, value), at)) != at:
+            for key, value in (("name", link.name), ("netdev", link.netdev), ("nic", link.nic)):
+                if value is not None and (other := seen.setdefault((key, value), at)) != at:
                     what = f"{value} is already the {key} of links[{other[1]}]{at_line(line_of(other))}"
                     yield Problem((*at, key), what, f"give each link a {key} of its own")
     for section in PARTS:

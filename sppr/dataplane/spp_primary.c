@@ -83,6 +83,8 @@ set_up_shared(struct shared_port *ports, uint16_t *nports)
 				app.cfg.port_mask, missing, rte_eth_dev_count_avail());
 		return -1;
 	}
+	if (ethdev_check_links(&app.cfg, ports, n) < 0)
+		return -1;
 	for (i = 0; i < n; i++)
 		queues += ports[i].nrxq;
 	if (create_pool(queues) < 0)

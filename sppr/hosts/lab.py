@@ -65,10 +65,10 @@ class HostsLab:
         atomic_write.write(kept_path(self.conf, self.session), text + "\n")
 
     def links_of(self, host: str) -> list[dict[str, Any]]:
-        """Return the links of a host, as the playbooks take them."""
+        """Return the VXLAN links of a host, as the playbooks take them."""
         found = []
         for link in self.config.links:
-            if host in (link.between or ()):
+            if host in link.ends and link.phy is None:
                 other = other_host(link, host)
                 found.append({
                     "name": link_name(link), "netdev": netdev(self.config, link), "vni": link_vni(self.config, link),
@@ -151,7 +151,10 @@ def placement_text(lab: HostsLab) -> list[str]:
         names = [part_name(section, entry.id) for section in PARTS for entry in getattr(one.config, section)]
         lines.append(f"{host:{width}}  {lab.config.hosts[host].address}: {' '.join(['pri', *names])}")
     for link in lab.config.links:
-        first, second = link.between or ("", "")
+        first, second = link.ends
+        if link.phy is not None:
+            lines.append(f"link:{link_name(link)}  a cable, {first} {link.phy[first]} - {second} {link.phy[second]}")
+            continue
         ends = f"{link_address(lab.config, first)} - {link_address(lab.config, second)}"
         vni = f"VNI {link_vni(lab.config, link)}, UDP port {link.port}, {netdev(lab.config, link)}"
         lines.append(f"link:{link_name(link)}  {ends}, {vni}")

@@ -112,6 +112,11 @@ def tap_vdev(number: int) -> str:
     return f"net_tap{number},iface=vtap{number}"
 
 
+def is_nic(vdev: str) -> bool:
+    """Return whether the primary names an EAL device ``phy:N``, as a NIC: its driver has no port type."""
+    return re.match(r"(net|eth)_(tap|null|pcap|vhost|memif|af_packet)\d", vdev) is None
+
+
 def link_vdev(number: int, interface: str) -> str:
     """Return the EAL device of ``link:N``, which takes an interface of the kernel."""
     return f"net_af_packet{number},iface={interface}"

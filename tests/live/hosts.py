@@ -142,6 +142,16 @@ class Machines:
         """Set the cable of a machine ``up`` or ``down``, at the switch."""
         self._in_switch("ip", "link", "set", name, state)
 
+    def cable(self, first: str, second: str, mtu: int = 1508) -> None:
+        """Connect eth1 of two machines, past the switch."""
+        near, far = self.all[first], self.all[second]
+        words = ["ip", "link", "add", "eth1", "mtu", str(mtu), "netns", str(near.pid), "type", "veth",
+                 "peer", "name", "eth1", "mtu", str(mtu), "netns", str(far.pid)]  # fmt: skip
+        self._in_switch(*words)
+        for machine in (near, far):
+            machine.run("sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=1")
+            machine.run("ip", "link", "set", "eth1", "up")
+
     def command(self, *argv: str) -> list[str]:
         """Return a command that runs on the workstation."""
         assert self._workstation

@@ -1,7 +1,7 @@
 """The sections ``hosts:`` and ``links:`` of conf.yml."""
 
 from ipaddress import IPv4Address
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -12,6 +12,7 @@ HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,14}$")]
 PARTS = ("secondaries", "vms_ring", "vms_vhost")
 #: Variables of Ansible that hold a secret. conf.yml is no place for them.
 SECRETS = ("pass", "passwd", "password", "passphrase", "secret", "token")
+Nic = Annotated[str, Field(pattern=r"^phy:([0-9]|[12][0-9]|3[01])$")]
 #: UDP port of VXLAN (RFC 7348).
 VXLAN_PORT = 4789
 
@@ -50,10 +51,14 @@ class Host(Section):
 
 
 class Link(Section):
-    """A link between two hosts. In the conf.yml of one host: an interface that it is made of."""
+    """A link between two hosts. In the conf.yml of one host: an interface or a NIC that it is made of."""
 
     between: Annotated[tuple[HostName, ...], Field(min_length=2, max_length=2)] | None = key(
         None, "the two hosts of the link, `[east, west]`; chains and pictures name it `link:east-west`"
+    )
+    via: Literal["vxlan"] = key("vxlan", "what the link is made of, unless it has `phy`")
+    phy: Annotated[dict[HostName, Nic], Field(min_length=2, max_length=2)] | None = key(
+        None, "a cable instead of VXLAN: the NIC of each host that it connects, `{east: phy:1, west: phy:1}`"
     )
     vni: Annotated[Int, Field(ge=1, le=16777215)] | None = key(
         None, "VXLAN network identifier; by default one that follows from the session, the link and its addresses"
@@ -66,3 +71,9 @@ class Link(Section):
         None, "in the conf.yml of one host: the address of the other host of the link"
     )
     netdev: InterfaceName | None = key(None, "in the conf.yml of one host: the interface that the primary takes")
+    nic: Nic | None = key(None, "in the conf.yml of one host: the NIC that the primary takes, if the link is a cable")
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """Return the two hosts, or an empty tuple if conf.yml names none."""
+        return self.between or tuple(self.phy or ())

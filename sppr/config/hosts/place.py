@@ -88,7 +88,7 @@ class _Placer:
         self._served: dict[int, list[str]] = {}
         self._linked: dict[str, set[str]] = {host: {host} for host in config.hosts}
         for link in config.links:
-            for first, second in permutations(link.between or ()):
+            for first, second in permutations(link.ends):
                 self._linked[first].add(second)
         self._named: dict[str, list[str]] = {}
         self._neighbours: dict[str, list[str]] = {}

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from sppr.config import rules
 from sppr.config.chains import is_port
-from sppr.config.hosts.model import PARTS, SECRETS
+from sppr.config.hosts.model import PARTS, SECRETS, Link
 from sppr.config.hosts.segments import (
     Placed,
     Segment,
@@ -83,40 +83,59 @@ def _parts(config: Config, _: LineOf) -> Iterator[Problem]:
 
 
 def _links(config: Config, line_of: LineOf) -> Iterator[Problem]:
-    """Check the hosts of each link, that a pair has one link, and that no two links have one VNI."""
+    """Check the hosts of each link, that a pair has one link, and that no two links have one VNI or NIC."""
     names: dict[frozenset[str], Path] = {}
     labels: dict[str, Path] = {}
-    vnis: dict[int, Path] = {}
+    made_of: dict[object, Path] = {}
     for index, link in enumerate(config.links):
         at: Path = ("links", index)
-        if link.between is None:
+        if not link.ends:
             fix = f"write '- {{between: [{', '.join([*config.hosts, 'west'][:2])}]}}'"
-            yield Problem(at, "a link has no hosts", fix, others=frozenset({(*at, "between")}))
+            yield Problem(at, "a link has no hosts", fix, others=frozenset({(*at, "between"), (*at, "phy")}))
             continue
-        for key in ("name", "netdev", "peer"):
+        for key in ("name", "netdev", "nic", "peer"):
             if getattr(link, key) is not None:
                 yield Problem((*at, key), "only the conf.yml of one host has this key", "leave it out")
-        unknown = [host for host in link.between if host not in config.hosts]
+        ends: Path = (*at, "between" if link.between else "phy")
+        unknown = [host for host in link.ends if host not in config.hosts]
         if unknown:
             fix = f"use two of: {', '.join(config.hosts)}"
-            yield Problem((*at, "between"), f"{unknown[0]}: conf.yml has no such host", fix)
+            yield Problem(ends, f"{unknown[0]}: conf.yml has no such host", fix)
             continue
-        if link.between[0] == link.between[1]:
-            yield Problem((*at, "between"), f"{link.between[0]} has no link to itself", "name two hosts")
+        if link.ends[0] == link.ends[1]:
+            yield Problem(ends, f"{link.ends[0]} has no link to itself", "name two hosts")
             continue
-        other = names.setdefault(frozenset(link.between), at)
+        other = names.setdefault(frozenset(link.ends), at)
         if other != at:
             what = f"{link_name(link)} is already links[{other[1]}]{at_line(line_of(other))}"
-            yield Problem((*at, "between"), what, "several chains share a link: keep one of them")
+            yield Problem(ends, what, "several chains share a link: keep one of them")
             continue
         if (other := labels.setdefault(link_name(link), at)) != at:
             what = f"its name would be {link_name(link)}, as that of links[{other[1]}]{at_line(line_of(other))}"
-            yield Problem((*at, "between"), what, f"write the hosts in the other order, {_pair(link.between[::-1])}")
+            yield Problem(ends, what, f"write the hosts in the other order, {_pair(link.ends[::-1])}")
             continue
-        yield from _addresses(config, link.between, line_of)
-        if (first := vnis.setdefault(link_vni(config, link), at)) != at:
+        if link.phy is not None:
+            yield from _cable(link, at, made_of, line_of)
+            continue
+        yield from _addresses(config, link.ends, line_of)
+        if (first := made_of.setdefault(link_vni(config, link), at)) != at:
             what = f"links[{first[1]}]{at_line(line_of(first))} has the same VXLAN network identifier"
             yield Problem((*at, "vni"), what, "give each link one of its own, or leave vni out")
+
+
+def _cable(link: Link, at: Path, made_of: dict[object, Path], line_of: LineOf) -> Iterator[Problem]:
+    """Check a link between two NICs. ``made_of``: the place of the link that has a NIC of a host."""
+    given = [key for key in ("via", "vni", "port") if key in link.model_fields_set]
+    for key in given:
+        yield Problem((*at, key), "a cable (phy:) has no VXLAN", f"leave {key} out, or phy")
+    if link.between and set(link.between) != set(link.phy or ()):
+        what = f"names {' and '.join(link.phy or ())}, and between names {' and '.join(link.between)}"
+        yield Problem((*at, "phy"), what, "name the same two hosts, or leave between out")
+        return
+    for host, nic in (link.phy or {}).items():
+        if (other := made_of.setdefault((host, nic), at)) != at:
+            what = f"{nic} of {host} is already a NIC of links[{other[1]}]{at_line(line_of(other))}"
+            yield Problem((*at, "phy", host), what, "a cable has one NIC at each end")
 
 
 def _pair(hosts: tuple[str, ...]) -> str:

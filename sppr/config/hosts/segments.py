@@ -70,7 +70,7 @@ def valid_links(config: Config) -> list[tuple[int, Link]]:
     """Return the links between two hosts of conf.yml, the first of each pair, with their indices."""
     found: dict[frozenset[str], tuple[int, Link]] = {}
     for index, link in enumerate(config.links):
-        pair = frozenset(link.between or ())
+        pair = frozenset(link.ends)
         if len(pair) == 2 and pair <= config.hosts.keys():
             found.setdefault(pair, (index, link))
     return list(found.values())
@@ -91,7 +91,7 @@ class Segments:
                 else:
                     self._unplaced.add(name)
         self._names = list(config.hosts)
-        self._links = {frozenset(link.between or ()): link for _, link in valid_links(config)}
+        self._links = {frozenset(link.ends): link for _, link in valid_links(config)}
 
     def of(self, name: str) -> tuple[Segment, ...]:
         """Return the segments of a chain, in the order of its path.
@@ -157,7 +157,7 @@ class Segments:
 
 def link_name(link: Link) -> str:
     """Return the name of a link: ``east-west``."""
-    return "-".join(link.between or ())
+    return "-".join(link.ends)
 
 
 def link_index(config: Config, name: str) -> int:

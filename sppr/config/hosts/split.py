@@ -63,7 +63,7 @@ def vni_of(session: str, link: Link, addresses: tuple[str, str]) -> int:
     """
     if link.vni is not None:
         return link.vni
-    text = "\n".join((session, "-".join(sorted(link.between or ())), *sorted(addresses)))
+    text = "\n".join((session, "-".join(sorted(link.ends)), *sorted(addresses)))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return FIRST_VNI + int.from_bytes(digest, "big") % ((1 << 24) - FIRST_VNI)
 
@@ -76,13 +76,13 @@ def link_address(config: Config, host: str) -> str:
 
 def link_vni(config: Config, link: Link) -> int:
     """Return the VXLAN network identifier of a link of ``config``."""
-    first, second = link.between or ("", "")
+    first, second = link.ends
     return vni_of(config.session, link, (link_address(config, first), link_address(config, second)))
 
 
 def other_host(link: Link, host: str) -> str:
     """Return the host at the other end of a link."""
-    return next(other for other in link.between or () if other != host)
+    return next(other for other in link.ends if other != host)
 
 
 def netdev(config: Config, link: Link) -> str:
@@ -120,7 +120,7 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
         for section in PARTS:
             entries = getattr(config, section)
             update[section] = tuple(entries[i].model_copy(update={"host": None}) for i in sources[section])
-        links = [i for i, link in valid if host in (link.between or ())]
+        links = [i for i, link in valid if host in link.ends]
         update["links"] = tuple(_local_link(config, config.links[i], host) for i in links)
         origins = {name: (origin, segment) for name, (origin, segment, _) in named.items()}
         labs[host] = HostLab(host, config.model_copy(update=update), {**sources, "links": links}, origins)
@@ -130,7 +130,8 @@ def split(config: Config, placed: Placed, vlans: Vlans | None = None) -> dict[st
 def _local_link(config: Config, link: Link, host: str) -> Link:
     """Return a link as the conf.yml of one host has it."""
     peer = link_address(config, other_host(link, host))
-    update = {"name": link_name(link), "netdev": netdev(config, link), "peer": peer}
+    made_of = {"netdev": netdev(config, link)} if link.phy is None else {"nic": link.phy.get(host)}
+    update = {"name": link_name(link), "peer": peer, **made_of}
     return Link().model_copy(update=update)  # an address that is none is reported with its place in conf.yml
 
 

@@ -14,6 +14,7 @@
 enum long_option {
 	OPT_DISP_STATS = 256,
 	OPT_HELD_FRAMES,
+	OPT_LINK,
 	OPT_PORT_NUM,
 	OPT_VHOST_CLIENT,
 	OPT_SOCK_DIR,
@@ -34,6 +35,7 @@ enum long_option {
 static const struct option primary_options[] = {
 	{ "disp-stats", no_argument, NULL, OPT_DISP_STATS },
 	{ "held-frames", required_argument, NULL, OPT_HELD_FRAMES },
+	{ "link", required_argument, NULL, OPT_LINK },
 	{ "log-dir", required_argument, NULL, OPT_LOG_DIR },
 	{ "port-num", required_argument, NULL, OPT_PORT_NUM },
 	{ "sock-dir", required_argument, NULL, OPT_SOCK_DIR },
@@ -80,7 +82,7 @@ static const struct {
 	[PROCESS_PRIMARY] = { "primary", "+p:n:s:h", primary_options,
 			"spp_primary <EAL options> -- -p HEX -n RINGS -s IP:PORT [--disp-stats] "
 			"[--port-num ID rxq N txq M] [--sock-dir DIR] [--sock-uid UID] "
-			"[--log-dir DIR] [--tap-ends FILE] [--held-frames N]" },
+			"[--log-dir DIR] [--tap-ends FILE] [--held-frames N] [--link N=phy:M]" },
 	[PROCESS_NFV] = { "nfv", "+n:s:h", nfv_options,
 			"spp_nfv <EAL options> -- -n ID -s IP:PORT [--vhost-client] "
 			"[--sock-dir DIR] [--sock-uid UID]" },
@@ -139,6 +141,30 @@ take_path(char *to, size_t size, const char *arg, const char *error)
 	return NULL;
 }
 
+/* Parse `--link N=phy:M`: the NIC phy:M is link:N. */
+static const char *
+take_link(struct config *cfg, const char *arg)
+{
+	const char *error = "--link takes N=phy:M, a link and its NIC, as 0=phy:1, each once";
+	const char *phy = strstr(arg, "=phy:");
+	char number[8];
+	uint64_t link, nic;
+	unsigned int i;
+
+	if (phy == NULL || (size_t)(phy - arg) >= sizeof(number))
+		return error;
+	snprintf(number, sizeof(number), "%.*s", (int)(phy - arg), arg);
+	if (parse_number(number, 10, 0, MAX_PORT_IDS - 1, &link) < 0 ||
+			parse_number(phy + strlen("=phy:"), 10, 0, MAX_PORT_IDS - 1, &nic) < 0 ||
+			cfg->link_of_phy[nic] >= 0)
+		return error;
+	for (i = 0; i < MAX_PORT_IDS; i++)
+		if (cfg->link_of_phy[i] == (int16_t)link)
+			return error;
+	cfg->link_of_phy[nic] = (int16_t)link;
+	return NULL;
+}
+
 /* Parse one option. Return NULL, or the text of the error. */
 static const char *
 take_option(struct config *cfg, int opt, const char *arg)
@@ -174,6 +200,8 @@ take_option(struct config *cfg, int opt, const char *arg)
 		cfg->held_frames = (uint32_t)number;
 		cfg->held_given = true;
 		return NULL;
+	case OPT_LINK:
+		return take_link(cfg, arg);
 	case OPT_VHOST_CLIENT:
 		cfg->vhost_client = true;
 		return NULL;
@@ -289,6 +317,7 @@ config_parse(struct config *cfg, enum process_kind kind, int argc, char **argv, 
 	cfg->primary = kind == PROCESS_PRIMARY;
 	cfg->file_size = DEFAULT_FILE_SIZE;
 	cfg->held_frames = DEFAULT_HELD_FRAMES;
+	memset(cfg->link_of_phy, -1, sizeof(cfg->link_of_phy));
 	snprintf(cfg->sock_dir, sizeof(cfg->sock_dir), CONFIG_SOCK_DIR);
 	snprintf(cfg->out_dir, sizeof(cfg->out_dir), DEFAULT_OUT_DIR);
 	opterr = 0;

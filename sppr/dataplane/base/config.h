@@ -36,11 +36,12 @@ struct config {
 	struct {
 		uint16_t rx; /* 0: one queue */
 		uint16_t tx;
-	} queues[MAX_PORT_IDS]; /* primary: --port-num, by ethdev id */
-	bool vhost_client;	/* nfv, vf, mirror: QEMU creates the sockets */
-	char capture_port[16];	/* pcap: -c, as `phy:0nq1` */
-	char out_dir[128];	/* pcap: --out-dir */
-	uint64_t file_size;	/* pcap: --fsize, bytes */
+	} queues[MAX_PORT_IDS];		   /* primary: --port-num, by ethdev id */
+	int16_t link_of_phy[MAX_PORT_IDS]; /* primary: --link, phy:M is link:N; or -1 */
+	bool vhost_client;		   /* nfv, vf, mirror: QEMU creates the sockets */
+	char capture_port[16];		   /* pcap: -c, as `phy:0nq1` */
+	char out_dir[128];		   /* pcap: --out-dir */
+	uint64_t file_size;		   /* pcap: --fsize, bytes */
 	bool hello; /* spp_vm: announce each new connection, see controller/server/access.py */
 	struct sockaddr_in controller;
 	char controller_text[32];

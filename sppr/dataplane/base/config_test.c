@@ -26,7 +26,11 @@ test_good(void)
 	CHECK(cfg.held_frames == 20000);
 	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 1 -n 1 -s 1.2.3.4:1 --held-frames 0", error) ==
 			CONFIG_OK);
-	CHECK(cfg.held_frames == 0);
+	CHECK(cfg.held_frames == 0 && cfg.link_of_phy[0] == -1);
+	CHECK(parse(&cfg, PROCESS_PRIMARY,
+			      "-- -p 1 -n 1 -s 1.2.3.4:1 --link 0=phy:1 --link 3=phy:0",
+			      error) == CONFIG_OK);
+	CHECK(cfg.link_of_phy[1] == 0 && cfg.link_of_phy[0] == 3 && cfg.link_of_phy[2] == -1);
 	CHECK(parse(&cfg, PROCESS_PRIMARY, "-- -p 1 -n 1 -s 1.2.3.4:1 --held-frames 4000001",
 			      error) == CONFIG_BAD);
 	CHECK(parse(&cfg, PROCESS_NFV, "-- -n 1 -s 1.2.3.4:1 --held-frames 5", error) ==
@@ -79,7 +83,14 @@ test_bad(void)
 		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 2 rxq 2",
 		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 0 txq 1",
 		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 99 rxq 1 txq 1",
-		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 33 txq 1" };
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --port-num 0 rxq 33 txq 1",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --link 0", "-- -p 1 -n 1 -s 1.2.3.4:1 --link 0=tap:1",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --link 0=phy:32",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --link 32=phy:0",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --link =phy:0",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --link 0=phy:1x",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --link 0=phy:1 --link 1=phy:1",
+		"-- -p 1 -n 1 -s 1.2.3.4:1 --link 0=phy:1 --link 0=phy:2" };
 	static const char *const nfv[] = { "-- -n 0 -s 1.2.3.4:1", "-- -n 128 -s 1.2.3.4:1",
 		"-- -n a -s 1.2.3.4:1", "-- -s 1.2.3.4:1", "-- -n 1", "-- -n 1 -s 1.2.3.4:1 -p 1" };
 	static const char *const pcap[] = { "-- --client-id 5 -s 1.2.3.4:6",

@@ -24,6 +24,15 @@ name_taken(const struct shared_port *ports, uint16_t n, struct port_id port_id)
 	return false;
 }
 
+/* Return the id of a NIC: that of a link, if --link names it. */
+static struct port_id
+id_of_nic(const struct config *cfg, uint16_t number)
+{
+	if (number < MAX_PORT_IDS && cfg->link_of_phy[number] >= 0)
+		return (struct port_id){ PORT_LINK, (uint16_t)cfg->link_of_phy[number], 0 };
+	return (struct port_id){ PORT_PHY, number, 0 };
+}
+
 static bool
 has_options(uint16_t id)
 {
@@ -52,7 +61,7 @@ ethdev_select(const struct config *cfg, struct shared_port *ports, uint64_t *mis
 			continue;
 		if (port_registry_id_of_ethdev(ports[n].name, &port_id) < 0 ||
 				name_taken(ports, n, port_id))
-			port_id = (struct port_id){ PORT_PHY, phys++, 0 };
+			port_id = id_of_nic(cfg, phys++);
 		ports[n].ethdev = id;
 		ports[n].type = port_id.type;
 		ports[n].number = port_id.number;
@@ -66,6 +75,24 @@ ethdev_select(const struct config *cfg, struct shared_port *ports, uint64_t *mis
 	}
 	*missing = mask & ~found;
 	return n;
+}
+
+int
+ethdev_check_links(const struct config *cfg, const struct shared_port *ports, uint16_t n)
+{
+	struct port_id link = { PORT_LINK, 0, 0 };
+	uint16_t nic;
+
+	for (nic = 0; nic < MAX_PORT_IDS; nic++) {
+		if (cfg->link_of_phy[nic] < 0)
+			continue;
+		link.number = (uint16_t)cfg->link_of_phy[nic];
+		if (name_taken(ports, n, link))
+			continue;
+		log_line("--link %u=phy:%u: -p selects no phy:%u", link.number, nic, nic);
+		return -1;
+	}
+	return 0;
 }
 
 /* PCI addresses are compared as numbers: 00:04.0 equals 0000:00:04.0. */

@@ -14,4 +14,7 @@ int ethdev_check_requested(int argc, char **argv);
  */
 uint16_t ethdev_select(const struct config *cfg, struct shared_port *ports, uint64_t *missing);
 
+/* Return -1 after logging it if --link names a NIC that the primary does not have. */
+int ethdev_check_links(const struct config *cfg, const struct shared_port *ports, uint16_t n);
+
 #endif

@@ -3,11 +3,14 @@
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 
 #include "base/log.h"
 #include "ethdev/ethdev_start.h"
+#include "port/registry.h"
 
 #define DESCRIPTORS 512
+#define LINK_MTU (RTE_ETHER_MTU + 2 * RTE_VLAN_HLEN)
 
 /* Enable RSS, so that the device distributes flows over its rx queues. */
 static void
@@ -43,6 +46,24 @@ setup_queues(const struct shared_port *port, const struct rte_eth_dev_info *info
 	return ret;
 }
 
+/* Let a NIC that is a link pass tagged frames of 1522 bytes, with FCS, behind our own tag. The
+ * interface of a net_af_packet has the MTU that its owner set.
+ */
+static void
+set_mtu_of_link(const struct shared_port *port)
+{
+	struct port_id id;
+	int ret;
+
+	if (port->type != PORT_LINK || port_registry_id_of_ethdev(port->name, &id) == 0)
+		return;
+	ret = rte_eth_dev_set_mtu(port->ethdev, LINK_MTU);
+	if (ret < 0)
+		log_line("warning: link:%u: the MTU of %s cannot be %u: %s; it may drop frames of "
+			 "full size",
+				port->number, port->name, LINK_MTU, rte_strerror(-ret));
+}
+
 int
 ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 {
@@ -51,6 +72,8 @@ ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 
 	if (ret == 0)
 		ret = setup_queues(port, &info, pool);
+	if (ret == 0)
+		set_mtu_of_link(port);
 	if (ret == 0)
 		ret = rte_eth_dev_start(port->ethdev);
 	if (ret < 0) {

@@ -32,7 +32,7 @@ def of_chain(chain: ChainWiring, broken: Mapping[str, str]) -> list[str]:
 
 
 def _fault(link: LinkEnd) -> str:
-    if link.interface not in (name for _, name in socket.if_nameindex()):
+    if link.interface and link.interface not in (name for _, name in socket.if_nameindex()):
         return f"{link.interface} of link {link.name} is gone: sppr up on the machine of the conf.yml with hosts:"
     if link.peer and which("ping") and not _answers(link.peer):
         return f"link {link.name}: {link.peer} does not answer"

@@ -121,7 +121,7 @@ class _Planner:
                 wired.append(self._chain(name, chain))
                 ends += self._tap_ends(name, chain)
         links = [
-            LinkEnd(str(link.name), f"link:{number}", str(link.netdev), link.peer or "")
+            LinkEnd(str(link.name), f"link:{number}", link.netdev or "", link.peer or "")
             for number, link in enumerate(self.config.links)
         ]
         return Wiring(tuple(wired), tuple(left_out), ends=tuple(ends), links=tuple(links))

@@ -145,8 +145,8 @@ class TapEnd:
 class LinkEnd:
     """The end of a link to another host.
 
-    ``name``: of the link. ``port``: its port, ``link:0``. ``interface``: in the kernel. ``peer``: the address of the
-    other host; empty: unknown.
+    ``name``: of the link. ``port``: its port, ``link:0``. ``interface``: in the kernel; empty: a NIC. ``peer``: the
+    address of the other host; empty: unknown.
     """
 
     name: str

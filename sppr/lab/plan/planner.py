@@ -88,7 +88,7 @@ def primary_vdevs(config: Config, flags: Flags, facts: Facts, paths: LabPaths) -
     first = not version.since("17.02")
     named = [*config.primary.vdevs, *flags.vdevs, *map(names.tap_vdev, flags.vdev_tap)]
     named += [names.vhost_vdev(paths.sock_dir, n, first) for n in flags.vdev_vhost]
-    links = tuple(names.link_vdev(n, str(link.netdev)) for n, link in enumerate(config.links))
+    links = tuple(names.link_vdev(n, link.netdev) for n, link in enumerate(config.links) if link.netdev)
     if named or facts.nics:
         return (*named, *links)
     portmask = config.primary.portmask if flags.portmask is None else flags.portmask
@@ -193,17 +193,33 @@ class _Planner:
             return ()
         return ("--tap-ends", str(self.paths.run / FILE))
 
+    def _cables(self, vdevs: Sequence[str]) -> list[str]:
+        """Return the options for the NICs that are links. Raise ConfigError for one that the primary will not have."""
+        nics = len(self.facts.nics) + sum(names.is_nic(vdev) for vdev in vdevs)
+        words: list[str] = []
+        for number, link in enumerate(self.config.links):
+            if link.nic is not None and int(link.nic.removeprefix("phy:")) >= nics:
+                are = "1 NIC is" if nics == 1 else f"{nics or 'no'} NICs are"
+                what = f"{link.nic} of link {link.name}: {are} bound to DPDK here"
+                hint = "bind the NIC: dpdk-devbind.py --status shows it; phy:0 is the first one"
+                raise ConfigError(what, hint=hint, key=("links", number, "nic"))
+            words += ["--link", f"{number}={link.nic}"] if link.nic is not None else []
+        return words
+
     def primary(self) -> Part:
         """Return the primary."""
         p, c, flags = self.config.primary, self.config.controller, self.flags
         eal = self._eal(p.coremask, primary=True)
-        links, devices = len(self.config.links), len(eal.vdevs) + len(self.facts.nics)
+        links = sum(link.netdev is not None for link in self.config.links)
+        devices = len(eal.vdevs) + len(self.facts.nics)
         if devices > MAX_PORTS:
             with_links = "NICs bound to DPDK, vdevs and links" if links else "NICs bound to DPDK and vdevs"
             what = f"{devices} devices ({with_links}) are too many for a DPDK process"
             raise ConfigError(what, hint=f"use {MAX_PORTS} at most")
         portmask = self._portmask(devices - links) | ((1 << links) - 1) << (devices - links)
-        extra = (*self._socket_options(), *self._tap_end_options(), *self._held_frames())
+        extra = (
+            *self._socket_options(), *self._tap_end_options(), *self._held_frames(), *self._cables(eal.vdevs)
+        )  # fmt: skip
         program = Primary(self.paths.binary("primary"), eal, portmask, p.rings, c.host, c.pri_port, extra).argv()
         options: list[str] = []
         if flags.portmask is not None:

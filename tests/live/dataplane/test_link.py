@@ -77,7 +77,8 @@ class Ends:
 
 
 @contextlib.contextmanager
-def links(lab: Lab, lcores: str) -> Iterator[Ends]:
+def links(lab: Lab, lcores: str, *, nic: bool = False) -> Iterator[Ends]:
+    """Start a primary with a link. ``nic``: net_failsafe over net_af_packet is phy:0, as a NIC would be."""
     near, far = (f"l{os.getpid() % 100000}{side}" for side in "ab")
     subprocess.run(
         ["ip", "link", "add", near, "mtu", "1508", "type", "veth", "peer", "name", far, "mtu", "1508"], check=True
@@ -86,8 +87,10 @@ def links(lab: Lab, lcores: str) -> Iterator[Ends]:
         for name in (near, far):  # without frames of the kernel, which count as rx_drop
             subprocess.run(["sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"], check=True)
             subprocess.run(["ip", "link", "set", name, "up"], check=True)
-        vdevs = (*(f"net_tap{i},iface={tap}" for i, tap in enumerate(lab.taps)), f"net_af_packet0,iface={near}")
-        process, primary = lab.start_primary("-p", "0x7", vdevs=vdevs, lcores=lcores)
+        device = f"net_failsafe0,dev(net_af_packet0,iface={near})" if nic else f"net_af_packet0,iface={near}"
+        vdevs = (*(f"net_tap{i},iface={tap}" for i, tap in enumerate(lab.taps)), device)
+        cable = ("--link", "0=phy:0") if nic else ()
+        process, primary = lab.start_primary("-p", "0x7", *cable, vdevs=vdevs, lcores=lcores)
         ends = Ends(lab, process, primary, far)
         for end in (*ends.taps, ends.far):
             lab.stack.callback(end.close)
@@ -96,19 +99,28 @@ def links(lab: Lab, lcores: str) -> Iterator[Ends]:
         subprocess.run(["ip", "link", "del", near], check=False)
 
 
+def connect(found: Ends) -> None:
+    """Wire two chains over the link: tap:0 with ids 102 and 103, tap:1 with ids 104 and 105."""
+    found.primary.ok(f"add {ONE}", f"add {TWO}")
+    for tap, channel in (("tap:0", ONE), ("tap:1", TWO)):
+        found.primary.ok(f"patch {tap} {channel}", f"patch {channel} {tap}")
+    found.primary.ok("forward")
+
+
 @pytest.fixture(params=["0@0,1@1", "0@0,1@1,2@0"], ids=["one worker", "two workers"])
 def ends(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Ends]:
-    """Two chains over the link: tap:0 with ids 102 and 103, tap:1 with ids 104 and 105."""
     with links(lab, request.param) as found:
-        found.primary.ok(f"add {ONE}", f"add {TWO}")
-        for tap, channel in (("tap:0", ONE), ("tap:1", TWO)):
-            found.primary.ok(f"patch {tap} {channel}", f"patch {channel} {tap}")
-        found.primary.ok("forward")
+        connect(found)
         yield found
 
 
 def test_a_tag_is_added_and_removed(ends: Ends) -> None:
-    for size in (64, 1514):
+    exchange(ends, 64, 1514)
+
+
+def exchange(ends: Ends, *sizes: int) -> None:
+    """Send frames of two sizes both ways, with and without a tag of their own, and check how they arrive."""
+    for size in sizes:
         for tags in ((), (7,)):
             ends.taps[0].send(frame(1, size, *tags))
             assert ends.far.receive() == frame(1, size + 4, 102, *tags)
@@ -117,7 +129,7 @@ def test_a_tag_is_added_and_removed(ends: Ends) -> None:
     ends.counted(ONE, "rx", 4)
     assert ends.counters(ONE)["tx"] >= 4  # the kernel sends frames from a tap, too
     ends.counted("link:0", "rx", 4)
-    assert ends.counters(ONE)["rx_bytes"] == ends.counters(ONE)["rx"] // 4 * 2 * (64 + 1514)
+    assert ends.counters(ONE)["rx_bytes"] == ends.counters(ONE)["rx"] // 4 * 2 * sum(sizes)
     assert ends.counters("link:0")["rx_drop"] == 0
 
 
@@ -200,3 +212,32 @@ def test_an_idle_link_sleeps_and_wakes_at_once(ends: Ends) -> None:
         assert ends.taps[number % 2].receive() == frame(number, 64)
         took.append(time.perf_counter() - start)
     assert sorted(took)[14] < 0.04, took
+
+
+def test_a_nic_is_a_link(lab: Lab) -> None:
+    with links(lab, "0@0,1@1", nic=True) as ends:
+        connect(ends)
+        exchange(ends, 64, 1500)  # the MTU of net_failsafe over net_af_packet is 1500
+        test_channels_do_not_get_frames_of_each_other(ends)
+        assert ends.counters(ONE)["link"] == "up"
+        assert "phy:0" not in ends.primary.status()["forwarder"]["ports"]
+        assert "the MTU of net_failsafe0 cannot be 1508" in ends.process.text()
+        _, nfv = lab.start_nfv(1)
+        assert not {"phy:0", "link:0"} & set(nfv.status()["ports"])
+
+
+def test_a_nic_without_carrier(lab: Lab) -> None:
+    """A net_memif without a peer is down, as a NIC without a cable. Only a number makes its name that of memif:N."""
+    options = f"role=server,socket={lab.tmp}/memif.sock,socket-abstract=no"
+    vdevs = (f"net_tap0,iface={lab.taps[0]}", f"net_memif_nic0,{options}")
+    _, primary = lab.start_primary("--link", "0=phy:0", vdevs=vdevs)
+    primary.ok(f"add {ONE}", f"patch tap:0 {ONE}", f"patch {ONE} tap:0", "forward")
+    rows = {row["port"].replace(" ", ""): row for row in primary.status()["forwarder"]["counters"]}
+    assert rows[ONE]["link"] == "down"
+
+
+def test_a_link_names_a_nic_that_is_missing(lab: Lab) -> None:
+    process = lab.run("primary", lab.primary_argv("--link", "0=phy:1"))
+    wait_for("the end", lambda: process.popen.poll() is not None)
+    assert process.popen.returncode != 0
+    assert "--link 0=phy:1: -p selects no phy:1" in process.text()

@@ -116,6 +116,28 @@ def test_a_chain_on_one_host_is_proved_there_and_no_chain_is_no_proof(east_west:
     assert "nothing was proved" in east_west.sppr("chain", "prove", "--all", status=2).stderr
 
 
+def test_a_cable_between_two_nics(east_west: Workstation) -> None:
+    """An EAL device that no port type knows stands in for a NIC: the primary names it phy:0."""
+    east_west.machines.cable("east", "west")
+    devices = ["net_tap0,iface=vtap0", "net_tap1,iface=vtap1", "net_af_packet_nic0,iface=eth1"]
+    conf = CONF.replace("{{memory: 128}}", f"{{{{memory: 128, portmask: 0x7, vdevs: {json.dumps(devices)}}}}}")
+    cable = "{{phy: {{east: phy:0, west: phy:0}}}}"
+    east_west.write(conf.replace("{{between: [east, west]}}", cable))
+    assert "link:east-west  a cable, east phy:0 - west phy:0" in east_west.sppr("plan").stdout
+    east_west.sppr("up", "--detach")
+    assert "vxlan" not in east_west.machines.all["east"].run("ip", "-d", "link").stdout
+    proved = proof(east_west.sppr("chain", "prove", "--all", "--yes").stdout)
+    assert [line for line in proved if "pass" in line] == ["pass: consistency, reach, trace"] * 4
+    east_west.machines.all["west"].run("ip", "link", "set", "eth1", "down")
+    failed = east_west.sppr("chain", "prove", "wire", "--yes", "--frames", "50", "--size", "64", status=None)
+    assert "fail" in "\n".join(proof(failed.stdout))
+    east_west.sppr("down")
+    east_west.write(conf.replace("{{between: [east, west]}}", cable.replace("west: phy:0", "west: phy:1")))
+    refused = east_west.sppr("up", "--detach", status=1)
+    assert "phy:1 of link east-west: 1 NIC is bound to DPDK here" in refused.stderr and "east  is up" in refused.stdout
+    east_west.sppr("down")
+
+
 def test_ansible_playbook_by_hand_and_its_check_mode(east_west: Workstation) -> None:
     inventory = east_west.sppr("inventory").stdout
     source = east_west.folder / "inventory.json"

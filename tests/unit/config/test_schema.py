@@ -25,7 +25,8 @@ BOMBS = {"billion-laughs", "merge-bomb", "merge-of-itself"}
 #: Mistakes that a schema cannot find.
 #: Mistakes in the values of one host or link. The others are rules over hosts, links and the paths of chains.
 FOUND_IN_HOSTS = {
-    "hosts-address-missing", "hosts-link-of-three", "hosts-name-wrong", "hosts-of-a-host", "hosts-values", "hosts-vars",
+    "hosts-address-missing", "hosts-cable-one-end", "hosts-cable-values", "hosts-link-of-three", "hosts-name-wrong",
+    "hosts-of-a-host", "hosts-values", "hosts-vars",
 }  # fmt: skip
 NOT_FOUND = {
     *({path.stem for path in [*DATA.glob("hosts-*.yml"), *DATA.glob("link-*.yml")]} - FOUND_IN_HOSTS),

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <net/if.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <rte_ethdev.h>
 #include <rte_ether.h>
@@ -17,13 +11,15 @@
 #include "forward/deliver.h"
 #include "forward/ring_notify.h"
 #include "port/exclusive.h"
+#include "port/mtu.h"
 #include "port/port.h"
 #include "port/port_type.h"
 #include "port/types/link.h"
 #include "port/vlan.h"
 
-/* A link to another host, over a net_af_packet of the primary. Chains share it: each has a channel
- * of it, link:NnqV, and sends with VLAN tag V and receives with tag V ^ 1.
+/* A link to another host, over a net_af_packet of the primary, or a NIC that --link names. Chains
+ * share it: each has a channel of it, link:NnqV, and sends with VLAN tag V and receives with tag
+ * V ^ 1.
  *
  * Workers send under tx_lock. A worker that polls a channel reads for all channels, under rx_lock,
  * and puts each frame into the FIFO of its channel.
@@ -35,7 +31,7 @@
 #define FIFO_SLOTS 1024
 #define FIFO_LONG (FIFO_SLOTS / 2)
 
-/* Limits of the driver's slots of 2048 bytes (TPACKET_V2, 22.11). It frees a longer frame and
+/* Limits of the slots of net_af_packet, 2048 bytes (TPACKET_V2, 22.11). It frees a longer frame and
  * reports it as sent. The kernel cuts a received frame off at 1982 bytes, without the tag that the
  * driver puts back.
  */
@@ -247,12 +243,23 @@ channel_close(struct port *port)
 	channel_free(c);
 }
 
+static bool
+channel_link(const struct port *port)
+{
+	const struct channel *c = (const struct channel *)port;
+	struct rte_eth_link found;
+
+	return rte_eth_link_get_nowait(c->link->ethdev, &found) < 0 ||
+	       found.link_status == RTE_ETH_LINK_UP;
+}
+
 static const struct port_ops channel_ops = {
 	.rx_burst = channel_rx,
 	.tx_burst = channel_tx,
 	.close = channel_close,
 	.arm = channel_arm,
 	.disarm = channel_disarm,
+	.link = channel_link,
 	.counts_bytes = true,
 };
 
@@ -262,17 +269,9 @@ static const struct port_ops channel_ops = {
 static void
 update_limits(struct link *l)
 {
-	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	unsigned int mtu = RTE_ETHER_MTU;
-	struct ifreq req;
+	/* the kernel does not take our tag as one of VLAN */
+	unsigned int mtu = mtu_of_ethdev(l->ethdev, l->ifindex) + RTE_ETHER_HDR_LEN;
 
-	memset(&req, 0, sizeof(req));
-	if (s >= 0 && if_indextoname(l->ifindex, req.ifr_name) != NULL &&
-			ioctl(s, SIOCGIFMTU, &req) == 0)
-		mtu = (unsigned int)req.ifr_mtu;
-	if (s >= 0)
-		close(s);
-	mtu += RTE_ETHER_HDR_LEN; /* the kernel does not take our tag as one of VLAN */
 	__atomic_store_n(&l->longest_tx, RTE_MIN(mtu, (unsigned int)DRIVER_TX_MAX),
 			__ATOMIC_RELAXED);
 	__atomic_store_n(&l->longest_rx, RTE_MIN(mtu + RTE_VLAN_HLEN, (unsigned int)DRIVER_RX_MAX),
@@ -297,8 +296,9 @@ check(const struct port_env *env, struct port_id id)
 	if (!env->cfg->primary)
 		log_line("link ports belong to the primary");
 	else if (l == NULL)
-		log_line("link:%u: the primary has no --vdev net_af_packet%u", id.number,
-				id.number);
+		log_line("link:%u: the primary has no --vdev net_af_packet%u, and no --link "
+			 "%u=phy:M",
+				id.number, id.number, id.number);
 	else if (id.nq == 0 || vlan_of(id) < FIRST_VLAN || vlan_of(id) > LAST_VLAN)
 		log_line("link:%u: add a channel, link:%unqV, with a VLAN id V from %d to %d",
 				id.number, id.number, FIRST_VLAN, LAST_VLAN);
@@ -381,7 +381,7 @@ port_link_open(const struct shared_port *dev, struct port_id id)
 		return NULL;
 	l->ethdev = dev->ethdev;
 	l->ifindex = info.if_index;
-	l->fd = packet_fd_find("/proc/self/fd", info.if_index);
+	l->fd = info.if_index == 0 ? WAIT_POLL : packet_fd_find("/proc/self/fd", info.if_index);
 	pthread_mutex_init(&l->rx_lock, NULL);
 	pthread_mutex_init(&l->tx_lock, NULL);
 	l->next = links;
