@@ -1,7 +1,8 @@
 """Machines with an ssh server each, as namespaces of this one, and a workstation that reaches them.
 
-A machine has its own network, mounts, hostname and processes, its own /run and /tmp, and a hugetlbfs of its own. All
-addresses stay inside. When this process dies, also by SIGKILL, the kernel ends the machines and removes their networks.
+A machine has its own network, mounts, hostname and processes, its own /run and /tmp, and a hugetlbfs of its own. ssh
+logs in as root, or as ``lab``, who may use sudo without a password. All addresses stay inside. When this process dies,
+also by SIGKILL, the kernel ends the machines and removes their networks.
 """
 
 import contextlib
@@ -31,11 +32,17 @@ mount -t tmpfs tmpfs /tmp
 if [ ! -e "$6" ]; then mkdir -p "$6" && mount --rbind /run/project "$6"; fi
 mount -t hugetlbfs hugetlbfs /dev/hugepages
 if [ -d "$5" ]; then mount --bind "$5" /usr/lib/openssh; fi
-if ! getent passwd sshd >/dev/null; then
-  cp /etc/passwd /run/passwd
-  echo "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin" >> /run/passwd
-  mount --bind /run/passwd /etc/passwd
-fi
+cp -p /etc/passwd /etc/shadow /run
+getent passwd sshd >/dev/null || echo "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin" >> /run/passwd
+echo "lab:x:1500:65534::/run/lab:/bin/sh" >> /run/passwd
+echo "lab:*:19000:0:99999:7:::" >> /run/shadow
+mkdir -m 700 /run/lab
+chown 1500 /run/lab
+for file in passwd shadow; do mount --bind /run/$file /etc/$file; done
+mount -t tmpfs -o mode=755 tmpfs /etc/sudoers.d
+echo "lab ALL=(ALL) NOPASSWD: ALL" > /etc/sudoers.d/lab
+chmod 755 /run/host
+chmod 644 /run/host/authorized_keys
 for file in "$3/.bashrc" "$3/.bash_profile" "$3/.profile"; do
   [ ! -e "$file" ] || mount --bind /dev/null "$file"
 done
@@ -89,11 +96,12 @@ class Machines:
         """Path of the ssh key that logs in on each machine."""
         return self.folder / "key"
 
-    def inventory_words(self, name: str) -> str:
+    def inventory_words(self, name: str, user: str = "root") -> str:
         """Return the entry of a machine in ``hosts:``."""
+        login = "" if user == "root" else f"user: {user}, become: true, "
         common = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
         return (
-            f"{{address: {self.all[name].address}, folder: {FOLDER}, program: {ROOT}, vars: "
+            f"{{address: {self.all[name].address}, {login}folder: {FOLDER}, program: {ROOT}, vars: "
             f"{{ansible_ssh_private_key_file: {self.key}, ansible_ssh_common_args: '{common}', "
             f"ansible_python_interpreter: /usr/bin/python3}}}}"
         )

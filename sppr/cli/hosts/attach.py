@@ -23,8 +23,9 @@ def remote_words(lab: HostsLab, host: str, words: Sequence[str]) -> list[str]:
     """Return the command that runs ``sppr WORDS`` in the folder of the lab on a host, with a terminal."""
     found = lab.config.hosts[host]
     folder, program = lab.folder_on(host), f"{found.program}/.venv/bin/sppr"
-    sudo = "sudo " if found.become else ""
-    there = f"cd {_quoted(folder)} && exec {sudo}{_quoted(program)} {shlex.join(words)}"
+    there = f"cd {_quoted(folder)} && exec {_quoted(program)} {shlex.join(words)}"
+    if found.become:  # only root may enter the folder, and a ~ in its path is root's home
+        there = f"exec sudo -H sh -c {shlex.quote(there)}"
     ssh = ssh_words(lab, host)
     return [*ssh[:-1], "-t", ssh[-1], there]
 

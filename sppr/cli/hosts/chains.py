@@ -1,11 +1,14 @@
 """``sppr chain`` in a lab over several hosts."""
 
+import base64
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
+import msgspec
 
 from sppr.cli.chain import prove as proofs
 from sppr.cli.hosts import verbs
@@ -57,8 +60,7 @@ def prove(
     local = {name: where[0].host for name in wanted if len(where := segments.of(name)) == 1}
     options = [*(["--yes"] if yes else []), *(["--level", str(level)] if level is not None else [])]
     options += [word for key in words if _given(key) for word in (f"--{key}", str(words[key]))]
-    statuses = [_prove_there(lab, name, host, options) for name, host in local.items()]
-    found: list[Proof] = []
+    found = [_prove_there(lab, name, host, options) for name, host in local.items()]
     far = [name for name in wanted if name not in local]
     if far:
         with joined(lab) as state, states.locked(f"{lab.session}@hosts"):
@@ -71,7 +73,7 @@ def prove(
         proofs.write_json(json_file, found)
     if junit is not None:
         proofs.write_junit(junit, found, lab.session)
-    return max([proofs.exit_status(found), *statuses], key=lambda status: (status == 7, status))
+    return proofs.exit_status(found)
 
 
 def _prove(state: State, chain: ChainWiring, options: Options, yes: bool, level: int | None) -> Proof:
@@ -104,10 +106,16 @@ def _options(words: Mapping[str, int], size: int) -> Options:
     return replace(options, frames=frames, rate=options.rate if _given("rate") else chains.MOST_RATE)
 
 
-def _prove_there(lab: HostsLab, name: str, host: str, options: Sequence[str]) -> int:
-    """Prove a chain on its host, print the result, and return the exit status."""
-    words = ["chain", "prove", name, *options]
-    one = engine.run_playbook("verb", inventory(lab), [host], variables={"sppr_words": words})[host]
-    found = one.results.get("Run the command", {})
-    verbs.show_output(host, one, found)
-    return int(found.get("rc", 1)) if one.ok else 1
+def _prove_there(lab: HostsLab, name: str, host: str, options: Sequence[str]) -> Proof:
+    """Prove a chain on its host, print the result, and return it. A host without a result has an inconclusive one."""
+    file = f".proof-{os.getpid()}.json"
+    variables = {"sppr_words": ["chain", "prove", name, *options, "--json", file], "sppr_file": file}
+    one = engine.run_playbook("verb", inventory(lab), [host], variables=variables)[host]
+    verbs.show_output(host, one, one.results.get("Run the command", {}))
+    written = one.results.get("Read what it wrote", {}).get("content", "")
+    with contextlib.suppress(ValueError, msgspec.ValidationError):
+        return msgspec.json.decode(base64.b64decode(written), type=tuple[Proof])[0]
+    proof = Proof(name, 0)
+    proof.doubt(f"{host}: {one.error or 'it has no result'}", "consistency")
+    proof.close()
+    return proof

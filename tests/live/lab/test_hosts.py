@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ class Workstation:
         self.machines, self.folder = found, folder
         self.write(CONF)
 
-    def write(self, text: str) -> None:
-        hosts = "".join(f"  {name}: {self.machines.inventory_words(name)}\n" for name in self.machines.all)
+    def write(self, text: str, user: str = "root") -> None:
+        hosts = "".join(f"  {name}: {self.machines.inventory_words(name, user)}\n" for name in self.machines.all)
         (self.folder / "conf.yml").write_text(text.format(hosts=hosts))
 
     def argv(self, *words: str) -> list[str]:
@@ -111,6 +111,11 @@ def test_a_chain_on_one_host_is_proved_there_and_no_chain_is_no_proof(east_west:
     east_west.sppr("up", "--detach")
     proved = east_west.sppr("chain", "prove", "wire", "--yes", "--frames", "300", "--rate", "300").stdout
     assert "300 of 300 frames" in proved and "pass: consistency, reach, trace" in proved
+    written = east_west.folder / "proof.json"
+    east_west.sppr("chain", "prove", "wire", "--yes", "--frames", "300", "--json", str(written))
+    proofs = json.loads(written.read_text())
+    assert [(row["chain"], row["verdict"]) for row in proofs] == [("wire", "pass")]
+    assert [run["received"] for run in proofs[0]["runs"]] == [300, 300]
     east_west.sppr("down")
     east_west.write(CONF.partition("chains:")[0])
     assert "nothing was proved" in east_west.sppr("chain", "prove", "--all", status=2).stderr
@@ -290,6 +295,57 @@ def test_commands_on_a_host(east_west: Workstation) -> None:
     for words in (("doctor", "--fix"), ("down", "--powerdown", "3"), ("up", "-ns", "1")):
         assert "not for a lab over several hosts" in east_west.sppr(*words, status=2).stderr
     east_west.sppr("down")
+
+
+def test_a_user_with_sudo(east_west: Workstation) -> None:
+    east_west.write(CONF, user="lab")
+    east_west.sppr("up", "--detach")
+    folder = east_west.machines.all["east"].run("stat", "-c", "%U %a", f"{FOLDER}/far").stdout
+    assert folder == "root 700\n"
+    assert "pass" in east_west.sppr("chain", "prove", "wire", "--yes").stdout
+    assert "chain wire: up" in east_west.sppr("on", "west", "status").stdout
+    east_west.sppr("down")
+
+
+def outer(vni: int, vlan: int, number: int) -> bytes:
+    """Return the payload of a VXLAN packet: a numbered frame of a chain."""
+    frame = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x91\0" + vlan.to_bytes(2) + b"\x88\xb5" + number.to_bytes(4)
+    return b"\x08\0\0\0" + vni.to_bytes(3) + b"\0" + frame.ljust(64, b"\0")
+
+
+def test_a_link_takes_packets_of_the_other_host_at_its_address_only(east_west: Workstation) -> None:
+    east_west.sppr("up", "--detach")
+    listed = json.loads(east_west.sppr("inventory").stdout)["all"]["children"]["sppr"]["hosts"]
+    link = listed["east"]["sppr_links"][0]
+    east, west = (east_west.machines.all[name] for name in ("east", "west"))
+    east.run("ip", "addr", "add", "192.0.2.99/24", "dev", "eth0")
+
+    def received() -> int:
+        found = json.loads(east.run("ip", "-json", "-s", "link", "show", "dev", link["netdev"]).stdout)
+        return int(found[0]["stats64"]["rx"]["packets"])
+
+    def send(command: Sequence[str], address: str) -> int:
+        """Send ten packets, and return how many of them the link took."""
+        before = received()
+        code = (
+            "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            "for _ in range(10): s.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 4789))"
+        )
+        words = [sys.executable, "-c", code, address, outer(link["vni"], 3, 1).hex()]
+        subprocess.run([*command, *words], check=True)
+        time.sleep(0.2)
+        return received() - before
+
+    other = ["nsenter", "-t", str(west.pid), "--net"]
+    stranger = east_west.machines.command()
+    assert send(other, "192.0.2.11") >= 10
+    assert send(other, "192.0.2.99") == send(stranger, "192.0.2.11") == 0
+    east.run("nft", "delete", "table", "ip", link["netdev"])
+    assert send(stranger, "192.0.2.11") == 10, "the filter was not what dropped them"
+    east_west.sppr("up", "--detach")
+    assert send(stranger, "192.0.2.11") == 0
+    east_west.sppr("down")
+    assert link["netdev"] not in east.run("nft", "list", "tables").stdout
 
 
 def test_programs_at_the_ends_of_a_chain(east_west: Workstation) -> None:
