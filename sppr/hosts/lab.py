@@ -160,6 +160,6 @@ def placement_text(lab: HostsLab) -> list[str]:
         lines.append(f"link:{link_name(link)}  {ends}, {vni}")
     found = Segments(lab.config, lab.placed)
     for name in lab.config.chains:
-        path = " → ".join(f"{s.host}/{' → '.join(s.elements)}" for s in found.of(name))
+        path = " → ".join(f"{segment.host}/{element}" for segment in found.of(name) for element in segment.elements)
         lines.append(f"chain {name}  {path}")
     return lines

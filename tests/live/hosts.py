@@ -1,8 +1,8 @@
 """Machines with an ssh server each, as namespaces of this one, and a workstation that reaches them.
 
-A machine has its own network, mounts, hostname and processes, its own /run and /tmp, and a hugetlbfs of its own. ssh
-logs in as root, or as ``lab``, who may use sudo without a password. All addresses stay inside. When this process dies,
-also by SIGKILL, the kernel ends the machines and removes their networks.
+A machine has its own network, mounts, hostname and processes, its own /run, /tmp and /root, and a hugetlbfs of its own.
+ssh logs in as root, or as ``lab``, who may use sudo without a password. All addresses stay inside. When this process
+dies, also by SIGKILL, the kernel ends the machines and removes their networks.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ cp -r "$1" /run/host
 mkdir -p /run/sshd /run/lock /run/project
 mount --rbind "$6" /run/project
 mount -t tmpfs tmpfs /tmp
+mount -t tmpfs -o mode=700 tmpfs "$3"
 if [ ! -e "$6" ]; then mkdir -p "$6" && mount --rbind /run/project "$6"; fi
 mount -t hugetlbfs hugetlbfs /dev/hugepages
 if [ -d "$5" ]; then mount --bind "$5" /usr/lib/openssh; fi
@@ -43,9 +44,6 @@ mount -t tmpfs -o mode=755 tmpfs /etc/sudoers.d
 echo "lab ALL=(ALL) NOPASSWD: ALL" > /etc/sudoers.d/lab
 chmod 755 /run/host
 chmod 644 /run/host/authorized_keys
-for file in "$3/.bashrc" "$3/.bash_profile" "$3/.profile"; do
-  [ ! -e "$file" ] || mount --bind /dev/null "$file"
-done
 hostname "$2"
 ip link set lo up
 echo ready
@@ -145,6 +143,17 @@ class Machines:
         mode = oct(source.stat().st_mode & 0o777)[2:]
         script = 'mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1" && chmod "$3" "$1"'
         self.all[name].run("sh", "-c", script, "copy", path, text, mode)
+
+    def install(self, name: str) -> None:
+        """Show the project at /opt/sppr of a machine, where the program is by default."""
+        script = """
+        mkdir /run/opt; mount --rbind /opt /run/opt; mount -t tmpfs tmpfs /opt
+        for folder in /run/opt/*/; do
+          mkdir "/opt/$(basename "$folder")"; mount --rbind "$folder" "/opt/$(basename "$folder")"
+        done
+        mkdir /opt/sppr; mount --rbind "$1" /opt/sppr
+        """
+        self.all[name].run("sh", "-e", "-c", script, "install", str(ROOT))
 
     def link(self, name: str, state: str) -> None:
         """Set the cable of a machine ``up`` or ``down``, at the switch."""

@@ -13,9 +13,12 @@ from sppr.hosts import engine
 from sppr.hosts.engine import HostResult, TaskEvent
 from sppr.hosts.inventory import inventory
 from sppr.hosts.lab import HostsLab
+from sppr.images.store import BUILD_HINT
 
 #: Seconds that a clock may differ: ssh and Ansible take up to a second to read it.
 MOST_SKEW = 2.0
+#: Beginnings of the fixes that ``sppr setup`` makes, which ``sppr up`` runs on each host.
+BY_SETUP = ("sppr setup", BUILD_HINT)
 _STYLES = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
@@ -70,9 +73,12 @@ def _checks(found: Mapping[str, Any]) -> list[dict[str, str]]:
     except ValueError:
         return [_row("host", "error", f"sppr doctor failed there: {found.get('stderr', '')[-200:]}", "run it there")]
     return [
-        _row(row["id"], row["severity"], row["found"], row["fix"]) for row in rows
+        _row(row["id"], "info", row["found"], "sppr up does that")
+        if row["fix"].startswith(BY_SETUP)
+        else _row(row["id"], row["severity"], row["found"], row["fix"])
+        for row in rows
         if row["severity"] in ("error", "warning")
-    ]  # fmt: skip
+    ]
 
 
 def _print(rows: Sequence[Mapping[str, str]]) -> None:

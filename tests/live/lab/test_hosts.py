@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -119,6 +120,23 @@ def test_a_chain_on_one_host_is_proved_there_and_no_chain_is_no_proof(east_west:
     east_west.sppr("down")
     east_west.write(CONF.partition("chains:")[0])
     assert "nothing was proved" in east_west.sppr("chain", "prove", "--all", status=2).stderr
+
+
+def test_the_tutorial(east_west: Workstation) -> None:
+    """docs/hosts.md from its conf.yml on, word by word. Only the options of ssh for these machines are added."""
+    tutorial = (ROOT / "docs/hosts.md").read_text().partition("## From two machines")[2].partition("\n## ")[0]
+    conf = tutorial.partition("```yaml\n")[2].partition("```")[0]
+    ssh = east_west.machines.inventory_words("east").partition("vars: ")[2]
+    for name in ("east", "west"):
+        east_west.machines.install(name)
+    (east_west.folder / "conf.yml").write_text(conf.replace("user: root }", f"user: root, vars: {ssh}"))
+    blocks = tutorial.split("```\n")
+    steps = re.findall(r"`sppr ([^`]+)`", tutorial.partition("5. **Check.**")[2])
+    assert steps == ["plan", "doctor", "up --detach", "chain prove web", "down"]
+    for step in steps:
+        shown = east_west.sppr(*step.split()).stdout
+        if step == "chain prove web":
+            assert proof(shown) == proof(blocks[-2])
 
 
 def test_a_cable_between_two_nics(east_west: Workstation) -> None:
