@@ -102,13 +102,16 @@ def needs_rooms(config: Config, kept: Kept) -> bool:
     return bool(unplaced) and any(host.cores is None or host.memory is None for host in config.hosts.values())
 
 
-def rooms_from(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Room]:
-    """Return cores and free memory of the hosts from the results of the playbook ``facts``."""
+def rooms_from(results: Mapping[str, Mapping[str, Any]], session: str) -> dict[str, Room]:
+    """Return cores of the hosts, and memory that is free or has VMs of the session, from the playbook ``facts``."""
     found = {}
     for host, tasks in results.items():
         facts = tasks.get("Read cores and memory", {}).get("ansible_facts", {})
         memory = facts.get("ansible_memory_mb", {}).get("nocache", {}).get("free", UNLIMITED.memory)
-        found[host] = Room(facts.get("ansible_processor_nproc", UNLIMITED.cores), memory)
+        lines = tasks.get("Read the memory of its VMs", {}).get("stdout_lines", ())
+        own = [line for line in lines if f"/{session}/" in line]
+        used = sum(int(line.split()[0]) for line in own) // 1024
+        found[host] = Room(facts.get("ansible_processor_nproc", UNLIMITED.cores), memory + used)
     return found
 
 

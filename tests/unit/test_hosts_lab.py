@@ -80,10 +80,15 @@ def test_facts_are_not_read_if_each_part_has_a_host_or_each_host_its_room(tmp_pa
 
 def test_room_is_that_of_conf_yml_then_that_of_the_facts(tmp_path: Path) -> None:
     facts = {"ansible_processor_nproc": 4, "ansible_memory_mb": {"nocache": {"free": 3000}}}
-    rooms = rooms_from({"east": {"Read cores and memory": {"ansible_facts": facts}}, "west": {}})
-    assert rooms == {"east": Room(4, 3000), "west": hosts_lab.UNLIMITED}
+    vms = [
+        "204800 qemu-system-x86_64 -drive file=/root/sppr-labs/big/runscripts/img/ov.qcow2",
+        "99999 qemu-system-x86_64",
+    ]
+    east = {"Read cores and memory": {"ansible_facts": facts}, "Read the memory of its VMs": {"stdout_lines": vms}}
+    rooms = rooms_from({"east": east, "west": {}}, "big")
+    assert rooms == {"east": Room(4, 3200), "west": hosts_lab.UNLIMITED}
     config = load(write(tmp_path, HOSTS))
-    assert hosts_lab.rooms_of(config, rooms) == {"east": Room(4, 3000), "west": Room(8, 8192)}
+    assert hosts_lab.rooms_of(config, rooms) == {"east": Room(4, 3200), "west": Room(8, 8192)}
 
 
 @pytest.mark.parametrize(

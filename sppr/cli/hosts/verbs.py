@@ -38,7 +38,7 @@ def find(conf: Path | None) -> HostsLab | None:
         click.echo("reading cores and memory of the hosts", err=True)
         results = engine.run_playbook("facts", inventory(bare), list(config.hosts))
         _check_all(results, "parts cannot be placed")
-        return rooms_from({host: one.results for host, one in results.items()})
+        return rooms_from({host: one.results for host, one in results.items()}, config.session)
 
     return gather(path, config, facts)
 
