@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from sppr.config.peek import PROJECT
 from sppr.errors import HostError
+from sppr.hosts import scratch
 from sppr.hosts.inventory import ALIVE, CONNECT_SECONDS
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
@@ -80,17 +80,17 @@ def run_playbook(
     """
     runner = require()
     results = {host: HostResult() for host in hosts}
-    with tempfile.TemporaryDirectory(prefix="sppr-hosts-") as folder:
-        source = Path(folder) / "inventory.json"
+    with scratch.folder() as folder:
+        source = folder / "inventory.json"
         source.write_text(json.dumps(inventory))
         found = runner.run(
-            private_data_dir=folder,
+            private_data_dir=str(folder),
             playbook=str(PLAYBOOKS / f"{name}.yml"),
             inventory=str(source),
             limit=",".join(hosts),
             cmdline=" ".join(words) or None,
             extravars=dict(variables or {}),
-            envvars=_environment(len(hosts), Path(folder)),
+            envvars=_environment(len(hosts), folder),
             event_handler=lambda event: _handle(event, results, report),
             quiet=True,
         )

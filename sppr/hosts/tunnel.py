@@ -2,12 +2,12 @@
 
 import contextlib
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sppr.deadline import Deadline
 from sppr.errors import SpprError
+from sppr.hosts import scratch
 from sppr.hosts.inventory import ALIVE, CONNECT_SECONDS, ssh_words
 from sppr.hosts.lab import HostsLab
 from sppr.run import find_program
@@ -22,7 +22,7 @@ def tunnels(lab: HostsLab, sockets: Mapping[str, str]) -> Iterator[Path]:
     """
     find_program("ssh")
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sppr-tunnels-")))
+        folder = stack.enter_context(scratch.folder())
         found = {}
         for host, there in sockets.items():
             words = [*ssh_words(lab, host), *ALIVE, "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]

@@ -7,7 +7,7 @@ import pytest
 from sppr.cli.chain import topo
 from sppr.config.load import load
 from sppr.controller.prompt.controllers import ProcessStatus
-from sppr.controller.topology import graph
+from sppr.controller.topology import graph, picture
 from sppr.host.facts import Facts
 from sppr.lab.paths import gather_paths
 from sppr.lab.plan import planner
@@ -73,6 +73,23 @@ def test_parts_and_chains_of_the_plan_are_named(plan: Plan) -> None:
     chain = plan.wiring.chains[0]
     assert all(details.chains[leg.patch] == ("web", False) for leg in chain.forward)
     assert all(details.chains[leg.patch] == ("web", True) for leg in chain.reverse)
+
+
+def test_links_to_other_hosts_are_named(tmp_path: Path) -> None:
+    text = """\
+links: [{name: east-west, netdev: sppvx000001, peer: 192.0.2.12}]
+chains: {web: {path: [tap:0, link:east-west/2]}}
+"""
+    plan = plan_of(tmp_path, text, Flags(nof_sec=0, nof_ring=0, nof_vhost=0))
+    ports = ["tap:0", "link:0", "link:0nq2"]
+    patches = [{"src": "tap:0", "dst": "link:0 nq 2"}, {"src": "link:0 nq 2", "dst": "tap:0"}]
+    status = {"forwarder": {"status": "running", "ports": ports, "patches": patches}}
+    network = graph.build([ProcessStatus("primary", 0, status)], None, topo.details(plan, {}))
+    assert network.nodes == ("link:east-west", "link:east-west/2", "tap:0")
+    assert {(edge.src, edge.dst, edge.chain) for edge in network.edges} == {
+        ("tap:0", "link:east-west/2", "web"), ("link:east-west/2", "tap:0", "web"),
+    }  # fmt: skip
+    assert ">link:east-west/2</text>" in picture.svg(network)
 
 
 def test_parts_that_are_not_connected_have_a_lane(plan: Plan) -> None:

@@ -104,7 +104,8 @@ def details(plan: "Plan", flows: dict[rates.Patch, rates.Flow]) -> graph.Details
                 if leg.own:
                     chains[_own(leg)] = chain.name, direction == "reverse"
     names = {label: part.name for part in plan.parts for label in _labels(part)}
-    return graph.Details(flows, chains, names, tuple(chain.name for chain in plan.wiring.chains))
+    links = {link.port: link.name for link in plan.wiring.links}
+    return graph.Details(flows, chains, names, tuple(chain.name for chain in plan.wiring.chains), links)
 
 
 def _labels(part: Part) -> Sequence[str]:

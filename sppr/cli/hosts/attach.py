@@ -19,15 +19,15 @@ from sppr.tmux.commands import PaneSpec, WindowSpec
 from sppr.tmux.server import Tmux, attach_line, attach_terminal, window_size
 
 
-def remote_words(lab: HostsLab, host: str, words: Sequence[str]) -> list[str]:
-    """Return the command that runs ``sppr WORDS`` in the folder of the lab on a host, with a terminal."""
+def remote_words(lab: HostsLab, host: str, words: Sequence[str], terminal: bool = True) -> list[str]:
+    """Return the command that runs ``sppr WORDS`` in the folder of the lab on a host."""
     found = lab.config.hosts[host]
     folder, program = lab.folder_on(host), f"{found.program}/.venv/bin/sppr"
     there = f"cd {_quoted(folder)} && exec {_quoted(program)} {shlex.join(words)}"
     if found.become:  # only root may enter the folder, and a ~ in its path is root's home
         there = f"exec sudo -H sh -c {shlex.quote(there)}"
     ssh = ssh_words(lab, host)
-    return [*ssh[:-1], "-t", ssh[-1], there]
+    return [*ssh[:-1], *(["-t"] if terminal else []), ssh[-1], there]
 
 
 def _quoted(path: str) -> str:
@@ -80,7 +80,7 @@ def attach_to_all(lab: HostsLab) -> None:
 def run_there(lab: HostsLab, host: str, words: Sequence[str]) -> None:
     """Become the command of ``remote_words``."""
     verbs.selected(lab, [host])
-    argv = remote_words(lab, host, words)
+    argv = remote_words(lab, host, words, terminal=sys.stdin.isatty() and sys.stdout.isatty())
     os.execv(find_program("ssh"), argv)  # noqa: S606 - no shell here; the words for the shell there are quoted
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand
 from sppr.cli.hosts.progress import watch
 from sppr.errors import ConfigError, SpprError
-from sppr.hosts import engine
+from sppr.hosts import engine, scratch
 from sppr.hosts.engine import HostResult
 from sppr.hosts.inventory import inventory
 from sppr.hosts.lab import HostsLab, gather, placement_text, rooms_from
@@ -83,8 +82,8 @@ def up(lab: HostsLab, hosts: Sequence[str], *, detach: bool = True, prove: bool 
     lab.keep()
     for line in placement_text(lab):
         click.echo(line)
-    with tempfile.TemporaryDirectory(prefix="sppr-program-") as folder, watch(names) as report:
-        variables = {"sppr_archive": str(engine.archive(Path(folder)) or "")}
+    with scratch.folder() as folder, watch(names) as report:
+        variables = {"sppr_archive": str(engine.archive(folder) or "")}
         results = engine.run_playbook("up", inventory(lab), names, report, variables=variables)
     status = _print(lab, results, {True: "is up", False: "is up already: nothing was changed"}, "sppr up continues")
     if status == 0 and prove and lab.config.chains:

@@ -19,6 +19,8 @@ PASSING, FURTHER = 9, 6
 ELBOW = 26
 #: Maximum number of characters in a box.
 LONGEST = 12
+#: The same for a link to another host, ``link:east-west/2``, in smaller letters.
+LONGEST_LINK = 17
 
 
 def shown(text: str, longest: int = LONGEST) -> str:

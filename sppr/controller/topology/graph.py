@@ -56,12 +56,19 @@ class Details:
 
     ``flows``: the flow of each patch. ``chains``: the chain of a patch, and whether it is its reverse direction.
     ``names``: the name of the part of a process. ``order``: the names of all chains, in the order of the legend.
+    ``links``: the name of each link to another host, by its port ``link:0``.
     """
 
     flows: Mapping[Patch, Flow] = field(default_factory=dict)
     chains: Mapping[Patch, tuple[str, bool]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def port(self, uid: str) -> str:
+        """Return the name of a port in a picture: ``link:east-west/2`` for ``link:0nq2``."""
+        port, _, vlan = uid.partition("nq")
+        return f"link:{self.links[port]}{f'/{vlan}' if vlan else ''}" if port in self.links else uid
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ def build(
     details = details or Details()
     for process in processes:
         suffix = f"@{process.client_id}" if _is_guest(process) else ""
-        ports = tuple(dict.fromkeys(port + suffix for port in _ports(process) if port))
+        ports = tuple(dict.fromkeys(details.port(port) + suffix for port in _ports(process) if port))
         nodes |= dict.fromkeys(ports)
         edges_found = [_detailed(edge, str(process), details) for edge in _edges(process) if edge.src and edge.dst]
         edges += [replace(edge, src=edge.src + suffix, dst=edge.dst + suffix) for edge in edges_found]
@@ -110,7 +117,8 @@ def _detailed(edge: Edge, process: str, details: Details) -> Edge:
     patch = process, edge.src, edge.dst
     chain, reverse = details.chains.get(patch, ("", False))
     flow = details.flows.get(patch, NO_FLOW)
-    return replace(edge, process=process, flow=flow, chain=chain, reverse=reverse)
+    src, dst = details.port(edge.src), details.port(edge.dst)
+    return replace(edge, src=src, dst=dst, process=process, flow=flow, chain=chain, reverse=reverse)
 
 
 def _process(process: ProcessStatus, ports: tuple[str, ...], details: Details) -> Process:

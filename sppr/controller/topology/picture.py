@@ -11,6 +11,8 @@ from sppr.controller.topology.geometry import (
     BOX_HEIGHT,
     BOX_WIDTH,
     CHIP_HEIGHT,
+    LONGEST,
+    LONGEST_LINK,
     MARGIN,
     Geometry,
     Point,
@@ -152,7 +154,10 @@ def _box(box: Box, geometry: Geometry) -> str:
     x, y = geometry.x(box), geometry.y(box)
     left, top = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2
     rect = f'<rect class="box" x="{left:g}" y="{top:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7"/>'
-    return f"<g>{_title_of(box.process, box.port)}{rect}{_text(x, y + 4, shown(box.port), 'port')}</g>"
+    text = _text(x, y + 4, shown(box.port, LONGEST_LINK if box.port.startswith("link:") else LONGEST), "port")
+    if len(box.port) > LONGEST and box.port.startswith("link:"):
+        text = text.replace("<text ", '<text style="font-size:8.5px" ', 1)
+    return f"<g>{_title_of(box.process, box.port)}{rect}{text}</g>"
 
 
 def _link_colour(link: Link, layout: Layout, colours: dict[str, str]) -> str:
