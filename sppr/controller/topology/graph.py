@@ -68,7 +68,7 @@ class Details:
     def port(self, uid: str) -> str:
         """Return the name of a port in a picture: ``link:east-west/2`` for ``link:0nq2``."""
         port, _, vlan = uid.partition("nq")
-        return f"link:{self.links[port]}{f'/{vlan}' if vlan else ''}" if port in self.links else uid
+        return f"link:{self.links[port]}/{vlan}" if port in self.links else uid
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def build(
     details = details or Details()
     for process in processes:
         suffix = f"@{process.client_id}" if _is_guest(process) else ""
-        ports = tuple(dict.fromkeys(details.port(port) + suffix for port in _ports(process) if port))
+        found = [port for port in _ports(process) if port and port not in details.links]  # nothing patches a whole link
+        ports = tuple(dict.fromkeys(details.port(port) + suffix for port in found))
         nodes |= dict.fromkeys(ports)
         edges_found = [_detailed(edge, str(process), details) for edge in _edges(process) if edge.src and edge.dst]
         edges += [replace(edge, src=edge.src + suffix, dst=edge.dst + suffix) for edge in edges_found]
