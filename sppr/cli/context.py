@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sppr.cli.hosts.dispatch import not_over_hosts
 from sppr.cli.session import check_name
 from sppr.config import load, peek
 from sppr.config.model import Config, Secondary
@@ -34,6 +35,8 @@ def load_paths(conf: Path | None, session: str | None) -> tuple[Config, LabPaths
     check_name("--session", session)
     path = peek.find_conf(conf)
     config = load.load(path)
+    if config.hosts:
+        raise not_over_hosts(path)
     return config, gather_paths(config, path, session)
 
 

@@ -20,6 +20,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "gree
 @click.group(cls=ErrorReportingGroup, context_settings=CONTEXT, invoke_without_command=True)
 @click.pass_context
 @options.lab
+@options.hosts
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: id severity found fix fixable.")
 @click.option("--fix", is_flag=True, help="Fix what can be undone, each command shown first; then check again.")
 @click.option("--log", metavar="FILE", hidden=True)

@@ -78,6 +78,7 @@ def _chains(there: Any) -> list[tuple[str, str, str]]:
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
+@options.hosts
 @click.option("--json", "as_json", is_flag=True, help="The plan as state.json keeps it.")
 def plan(
     conf: Path | None, session: str | None, socket_name: str | None, hosts: tuple[str, ...], as_json: bool, **flags: Any

@@ -157,7 +157,6 @@ def lab(command: F) -> F:
         click.option("--socket-name", metavar="NAME", help="Use a separate tmux server (tmux -L NAME)."),
         verb_session,
         conf,
-        hosts,
         vdevs,
         click.option("-t", "--template", is_flag=True, help="Boot the template VMs instead of instances."),
         click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sppr import units
+from sppr.cli.hosts.dispatch import not_over_hosts
 from sppr.config import peek
 from sppr.errors import ConfigError, SpprError
 from sppr.lab.state import state as states
@@ -28,11 +29,14 @@ def check_name(option: str, name: str | None) -> None:
 def session_of(named: str | None) -> str:
     """Return the session to show: the named one, otherwise the one of conf.yml.
 
-    If this folder has no conf.yml and one session runs, return that session.
+    If this folder has no conf.yml and one session runs, return that session. Raise ConfigError if conf.yml is that of a
+    lab over several hosts.
     """
     if named is not None:
         check_name("--session", named)
         return named
+    if peek.has_hosts(conf := peek.find_conf(None)):
+        raise not_over_hosts(conf)
     name = _of_conf()
     there = states.sessions()
     if name not in there and len(there) == 1 and not Path("conf.yml").is_file():

@@ -14,6 +14,7 @@ from sppr.cli.hosts.dispatch import over_hosts
 
 @click.command(cls=ErrorReportingCommand, context_settings=CONTEXT)
 @options.lab
+@options.hosts
 @click.option("--detach", is_flag=True, help="Do not attach to the session.")
 @click.option("--keep-chains", metavar="NAME,…", default="", help="Keep chains that conf.yml no longer has.")
 @click.option("--prove", is_flag=True, help="Then prove with packets that the chains work.")

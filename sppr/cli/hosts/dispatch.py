@@ -5,7 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from sppr.config import peek
+from sppr.errors import ConfigError
 
 if TYPE_CHECKING:
     from sppr.hosts.lab import HostsLab
@@ -24,6 +27,14 @@ def over_hosts(conf: Path | None = None, hosts: Sequence[str] = (), session: str
     from sppr.cli.hosts import verbs
 
     return verbs.required(conf) if hosts else verbs.find(conf)
+
+
+def not_over_hosts(conf: Path) -> ConfigError:
+    """Return the error of a command that works on one host, for the conf.yml of a lab over several."""
+    context = click.get_current_context(silent=True)
+    command = context.command_path.removeprefix("sppr ") if context else "COMMAND"
+    what = f"{conf}: a lab over several hosts, and this command works on one of them"
+    return ConfigError(what, hint=f"sppr on HOST {command} …, or --session NAME for a lab of this machine")
 
 
 @contextlib.contextmanager
