@@ -1,6 +1,7 @@
 """Run every bench script and print one table of all figures. Exit status 1: a script failed, or a goal is missed.
 
-With ``--smoke`` each script makes one short repetition and no figure is judged: this shows that each bench can run.
+With ``--smoke`` each script makes one short repetition, two scripts run side by side, and no figure is judged: this
+shows that each bench can run.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,19 +33,29 @@ if os.environ.get("SPP_DIR"):
     SCRIPTS += ("bench_upstream.py",)
 
 
+def run(script: str, *, smoke: bool) -> bool:
+    """Run a script, and return whether it succeeded. The output of a smoke run, beside which another one runs, is
+    printed when it ends."""
+    began = time.perf_counter()
+    argv = [sys.executable, str(ROOT / "tests" / script), *(["--smoke"] if smoke else [])]
+    if not smoke:
+        print(f"== {script}", flush=True)
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if smoke else {}
+    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, text=True, **output)  # type: ignore[call-overload]
+    if smoke:
+        print(f"== {script}\n{done.stdout}", end="")
+    print(f"== {script}: {time.perf_counter() - began:.1f} s", flush=True)
+    return bool(done.returncode == 0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="one short repetition of each; figures are not judged")
     smoke: bool = parser.parse_args().smoke
     bench_results.path(smoke=smoke).unlink(missing_ok=True)  # a figure of an earlier run must not count for this one
-    failed = []
-    for script in SCRIPTS:
-        print(f"== {script}", flush=True)
-        began = time.perf_counter()
-        argv = [sys.executable, str(ROOT / "tests" / script), *(["--smoke"] if smoke else [])]
-        if subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode:
-            failed.append(script)
-        print(f"== {script}: {time.perf_counter() - began:.1f} s", flush=True)
+    with ThreadPoolExecutor(max_workers=2 if smoke else 1) as pool:
+        good_runs = list(pool.map(lambda script: run(script, smoke=smoke), SCRIPTS))
+    failed = [script for script, succeeded in zip(SCRIPTS, good_runs, strict=True) if not succeeded]
     figures = bench_results.load(smoke=smoke)
     lines, good = bench_results.table(figures, judge=not smoke)
     print("\n" + "\n".join(lines))

@@ -6,6 +6,7 @@ shows that the script works.
 """
 
 import argparse
+import fcntl
 import json
 import math
 import os
@@ -135,9 +136,11 @@ class Results:
         print(f"    {name}: {_value(figure)}", flush=True)
         target = path(smoke=self.smoke)
         target.parent.mkdir(exist_ok=True)
-        known = load(smoke=self.smoke) | {name: figure}
-        entries = {key: asdict(entry) | _goal(key) for key, entry in known.items()}
-        target.write_text(json.dumps(entries, indent=1) + "\n")
+        with target.with_suffix(".lock").open("w") as lock:  # of a smoke run, two scripts write
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = load(smoke=self.smoke) | {name: figure}
+            entries = {key: asdict(entry) | _goal(key) for key, entry in known.items()}
+            target.write_text(json.dumps(entries, indent=1) + "\n")
 
     def run(self, benches: Mapping[str, Callable[[], None]]) -> int:
         """Run the benches and return the exit status: 1 if one of them raised an exception.

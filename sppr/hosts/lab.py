@@ -109,8 +109,8 @@ def rooms_from(results: Mapping[str, Mapping[str, Any]], session: str) -> dict[s
         facts = tasks.get("Read cores and memory", {}).get("ansible_facts", {})
         memory = facts.get("ansible_memory_mb", {}).get("nocache", {}).get("free", UNLIMITED.memory)
         lines = tasks.get("Read the memory of its VMs", {}).get("stdout_lines", ())
-        own = [line for line in lines if f"/{session}/" in line]
-        used = sum(int(line.split()[0]) for line in own) // 1024
+        rows = [line.split(maxsplit=2) for line in lines]
+        used = sum(int(row[0]) for row in rows if "qemu-system" in row[1] and f"/{session}/" in row[-1]) // 1024
         found[host] = Room(facts.get("ansible_processor_nproc", UNLIMITED.cores), memory + used)
     return found
 

@@ -16,13 +16,24 @@ from tests.live.dataplane_lab import Lab, make, prepare_hugepages
 RUNSCRIPTS = Path(__file__).resolve().parents[2] / "runscripts"
 
 
-#: Files that take minutes each. They start first: at the end, the other jobs would wait for them.
-LONG_FILES = ("test_images.py", "test_guide.py", "test_kill.py", "test_prove.py", "test_chains.py", "test_stress.py")
+#: Files of live tests that take minutes each. They start first: at the end, the other jobs would wait for them.
+LONG_FILES = (
+    "test_hosts.py", "test_images.py", "test_prove.py", "test_lifecycle.py", "test_kill.py", "test_spp_tree.py",
+    "test_guide.py", "test_stress.py", "test_faults.py", "test_guest_network.py", "test_chains.py", "test_impair.py",
+    "test_vm_faults.py", "test_warm.py",
+)  # fmt: skip
+
+
+def _rank(path: Path) -> int:
+    """Return the place of a test file: the long ones, the other live tests, and then all others, which are short."""
+    if not path.is_relative_to(Path(__file__).parent):
+        return len(LONG_FILES) + 1
+    return LONG_FILES.index(path.name) if path.name in LONG_FILES else len(LONG_FILES)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start long files first. Give tests that need the base image more time: the first one waits for its build."""
-    items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
+    items.sort(key=lambda item: _rank(item.path))
     for item in items:
         if "base_image" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(400))

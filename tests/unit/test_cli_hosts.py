@@ -14,7 +14,7 @@ secondaries: [{id: 1, coremask: 0x0C, host: east}]
 chains: {web: {path: [east/tap:0, west/tap:1]}}
 """
 COMMANDS = (
-    "topo", "logs pri", "restart pri", "start sec1", "stop sec1", "top", "events", "chain apply", "chain bench web",
+    "logs pri", "restart pri", "start sec1", "stop sec1", "top", "events", "chain apply", "chain bench web",
     "chain shell web tap:0", "chain plan", "capture pri:tap:0", "impair web off", "setup", "save", "analyze",
 )  # fmt: skip
 

@@ -92,6 +92,35 @@ chains: {web: {path: [tap:0, link:east-west/2]}}
     assert ">link:east-west/2</text>" in picture.svg(network)
 
 
+def primary_of(host: str, vlan: int) -> ProcessStatus:
+    """Return the primary of a host: a chain from its tap:0 over link:0."""
+    channel = f"link:0 nq {vlan}"
+    patches = [{"src": "tap:0", "dst": channel}, {"src": channel, "dst": "tap:0"}]
+    forwarder = {"status": "running", "ports": ["tap:0", "link:0", channel], "patches": patches}
+    return ProcessStatus("primary", 0, {"forwarder": forwarder}, host)
+
+
+def test_a_picture_of_two_hosts_has_one_crossing() -> None:
+    guests = [
+        ProcessStatus("nfv", 1, {"status": "running", "ports": ["vhost:11"], "patches": []}, host)
+        for host in ("east", "west")
+    ] + [ProcessStatus("vm", 11, {"status": "running", "ports": ["phy:0"], "patches": []}, "west")]
+    links = {"east/link:0": "east-west", "west/link:0": "east-west"}
+    found = [primary_of("east", 2), primary_of("west", 3), *guests]
+    network = graph.build(found, None, graph.Details(links=links))
+    ports = {"east/tap:0", "west/tap:0", "link:east-west/2", "east/vhost:11", "west/vhost:11", "west/phy:0@11"}
+    assert set(network.nodes) == ports
+    assert [(e.src, e.dst, e.label) for e in network.edges if e.bidirectional] == [
+        ("west/vhost:11", "west/phy:0@11", "west/vm:11")
+    ]
+    assert {(edge.process, edge.src) for edge in network.edges if edge.dst == "link:east-west/2"} == {
+        ("east/primary", "east/tap:0"), ("west/primary", "west/tap:0"),
+    }  # fmt: skip
+    drawing = picture.svg(network)
+    assert drawing.count(">link:east-west/2</text>") == 2 and drawing.count('class="link"') == 1
+    assert drawing.count(">tap:0</text>") == 2
+
+
 def test_parts_that_are_not_connected_have_a_lane(plan: Plan) -> None:
     found = [ProcessStatus("primary"), ProcessStatus("nfv", 1), ProcessStatus("nfv", 6)]
     rows = {str(row): row.status["status"] for row in topo.missing(plan, found, ["sec2"])}

@@ -1,7 +1,7 @@
 """``sppr topo``: the processes of the lab, their ports and patches as text or as a picture, with rates."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ import click
 
 from sppr.cli import options
 from sppr.cli.errors import CONTEXT, ErrorReportingCommand
+from sppr.cli.hosts.dispatch import over_hosts
 from sppr.controller.errors import BadValue
 from sppr.controller.prompt.controllers import ProcessStatus, target_of
 from sppr.controller.topology import export, graph, rates
@@ -51,9 +52,15 @@ def main(session: str | None, output: Path | None, kind: str | None, interval: f
     drawing = drawing_of(output, kind)
     if output is None and drawing in export.PICTURES:
         raise ConfigError(f"{drawing} cannot be printed", hint=f"sppr topo -o FILE.{drawing}")
-    state = states.check_same_boot(load(session_of(session), session))
-    network, measured = observe(state, interval)
-    title = f"Session {state.plan.session}"
+    if (far := over_hosts(session=session)) is not None:
+        from sppr.cli.hosts import chains
+
+        with chains.joined(far) as state:
+            network, measured = observe(state, interval, chains.link_names(far))
+    else:
+        state = states.check_same_boot(load(session_of(session), session))
+        network, measured = observe(state, interval)
+    title = f"Session {state.plan.session.removesuffix('@hosts')}"
     note = f"frames per second, measured over {measured:.1f} s" if measured else "rates are unknown"
     if output is None:
         click.echo(export.render(network, drawing, title, note), nl=False)
@@ -79,22 +86,36 @@ def drawing_of(output: Path | None, kind: str | None) -> str:
         raise ConfigError(f"{output}: {error.what}", hint=error.hint) from None
 
 
-def observe(state: "State", interval: float) -> tuple[graph.Graph, float]:
-    """Return the network, and the seconds between the readings of the counters; 0: its rates are unknown."""
+def observe(state: "State", interval: float, links: Mapping[str, str] | None = None) -> tuple[graph.Graph, float]:
+    """Return the network, and the seconds between the readings of the counters; 0: its rates are unknown.
+
+    ``links``: in a lab over several hosts, the name of each link by its port.
+    """
     from sppr.lab.state import state as states
 
     plan, since = state.plan, time.monotonic()
-    addresses = list(dict.fromkeys([plan.api, *(part.control for part in plan.parts if part.control)]))
-    before = _read(addresses)
+    read = _reader(plan)
+    before = read()
     after, seconds = before, 0.0
     if interval and rates.flows(before, before, 0):  # no rates without counters
         time.sleep(max(0.0, interval - (time.monotonic() - since)))
-        after, seconds = _read(addresses), time.monotonic() - since
+        after, seconds = read(), time.monotonic() - since
     every = [*after, *missing(plan, after, states.stopped_parts(state))]
-    return graph.build(every, None, details(plan, rates.flows(before, after, seconds))), seconds
+    return graph.build(every, None, details(plan, rates.flows(before, after, seconds), links)), seconds
 
 
-def details(plan: "Plan", flows: dict[rates.Patch, rates.Flow]) -> graph.Details:
+def _reader(plan: "Plan") -> Callable[[], list[ProcessStatus]]:
+    """Return a function that reads the status of all processes, of all hosts if the lab is over several."""
+    if any(part.host for part in plan.parts):
+        parts = [part for part in plan.parts if part.process]
+        return lambda: _read_parts(ControlClient(plan.api, timeout=TIMEOUT), parts)
+    addresses = list(dict.fromkeys([plan.api, *(part.control for part in plan.parts if part.control)]))
+    return lambda: _read(addresses)
+
+
+def details(
+    plan: "Plan", flows: dict[rates.Patch, rates.Flow], links: Mapping[str, str] | None = None
+) -> graph.Details:
     """Return what the plan knows about the processes: the names of their parts, and the chains of their patches."""
     chains: dict[rates.Patch, tuple[str, bool]] = {}
     for chain in plan.wiring.chains:
@@ -104,14 +125,15 @@ def details(plan: "Plan", flows: dict[rates.Patch, rates.Flow]) -> graph.Details
                 if leg.own:
                     chains[_own(leg)] = chain.name, direction == "reverse"
     names = {label: part.name for part in plan.parts for label in _labels(part)}
-    links = {link.port: link.name for link in plan.wiring.links}
+    links = {link.port: link.name for link in plan.wiring.links} if links is None else links
     return graph.Details(flows, chains, names, tuple(chain.name for chain in plan.wiring.chains), links)
 
 
 def _labels(part: Part) -> Sequence[str]:
     """Return the processes of a part, as the controller may name them."""
     name = part.process
-    return [name, f"vm:{part.id}"] if part.is_vm else [name] * bool(name)
+    before = f"{part.host}/" * bool(part.host)
+    return [name, f"{before}vm:{part.id}"] if part.is_vm else [name] * bool(name)
 
 
 def _own(leg: Leg) -> rates.Patch:
@@ -126,7 +148,7 @@ def missing(plan: "Plan", found: Iterable[ProcessStatus], stopped: Iterable[str]
         labels = _labels(part)
         if not labels or connected.intersection(labels):
             continue
-        kind = labels[-1].partition(":")[0]
+        kind = _kind(labels[-1])
         own = _own_patches(plan.wiring, part.name)
         if part.name in stopped:
             status: dict[str, Any] = {"status": "stopped"}
@@ -135,7 +157,7 @@ def missing(plan: "Plan", found: Iterable[ProcessStatus], stopped: Iterable[str]
             status = {"status": "running", "ports": ports, "patches": own}
         else:
             status = {"status": "not connected"}
-        rows.append(ProcessStatus(kind, part.id or 0, status))
+        rows.append(ProcessStatus(kind, part.id or 0, status, part.host))
     return rows
 
 
@@ -155,6 +177,29 @@ def _read(addresses: Sequence[Address]) -> list[ProcessStatus]:
         answers = list(pool.map(lambda pair: _status(pair[0], str(pair[1])), asked))
     found = zip(asked, answers, strict=True)
     return [ProcessStatus(target.kind, target.client_id, answer) for (_, target), answer in found]
+
+
+def _read_parts(client: ControlClient, parts: Sequence[Part]) -> list[ProcessStatus]:
+    """Return the status of the process of each part that is connected to the controller of its host."""
+    with ThreadPoolExecutor(max_workers=min(16, len(parts)) or 1) as pool:
+        answers = list(pool.map(lambda part: _connected(client, part.process), parts))
+    return [
+        ProcessStatus(_kind(part.process), part.id or 0, answer, part.host)
+        for part, answer in zip(parts, answers, strict=True)
+        if answer is not None
+    ]
+
+
+def _kind(label: str) -> str:
+    """Return the type of a process: ``nfv`` for ``east/nfv:1``."""
+    return label.rpartition("/")[2].partition(":")[0]
+
+
+def _connected(client: ControlClient, target: str) -> dict[str, Any] | None:
+    try:
+        return client.status(target)
+    except ControlError as error:
+        return None if "(status 404)" in error.what else {"status": "no answer"}
 
 
 def _status(client: ControlClient, target: str) -> dict[str, Any]:

@@ -39,6 +39,15 @@ def joined(lab: HostsLab) -> Iterator[State]:
         yield state
 
 
+def link_names(lab: HostsLab) -> dict[str, str]:
+    """Return the name of each link by its port on each host: ``east/link:0`` -> ``east-west``."""
+    return {
+        f"{host}/link:{number}": str(link.name)
+        for host, one in lab.labs.items()
+        for number, link in enumerate(one.config.links)
+    }
+
+
 def prove(
     lab: HostsLab, names: Sequence[str], every: bool, level: int | None, words: Mapping[str, int], yes: bool,
     json_file: Path | None, junit: Path | None,
@@ -113,7 +122,7 @@ def _prove_there(lab: HostsLab, name: str, host: str, options: Sequence[str]) ->
     one = engine.run_playbook("verb", inventory(lab), [host], variables=variables)[host]
     verbs.show_output(host, one, one.results.get("Run the command", {}))
     written = one.results.get("Read what it wrote", {}).get("content", "")
-    with contextlib.suppress(ValueError, msgspec.ValidationError):
+    with contextlib.suppress(ValueError, IndexError, msgspec.MsgspecError):
         return msgspec.json.decode(base64.b64decode(written), type=tuple[Proof])[0]
     proof = Proof(name, 0)
     proof.doubt(f"{host}: {one.error or 'it has no result'}", "consistency")

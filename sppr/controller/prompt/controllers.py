@@ -25,14 +25,15 @@ MAX_REPLY_SIZE = 1 << 22
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """A connected process and its status in the form of REST."""
+    """A connected process and its status in the form of REST. ``host``: its host in a lab over several, else empty."""
 
     kind: str
     client_id: int = 0
     status: dict[str, Any] = field(default_factory=dict)
+    host: str = ""
 
     def __str__(self) -> str:
-        return str(Target(self.kind, self.client_id))
+        return f"{self.host}/" * bool(self.host) + str(Target(self.kind, self.client_id))
 
 
 class Controller(Protocol):

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from sppr.controller.topology.graph import Edge, Graph, guest_of, order
+from sppr.controller.topology.graph import Edge, Graph, guest_of, kind_of, order
 
-#: Types of ports that the primary and all secondaries share.
-SHARED = ("tap", "phy", "ring")
+#: Types of ports that the primary and all secondaries share, or the primaries of two hosts.
+SHARED = ("tap", "phy", "ring", "link")
 #: A port of one process.
 Place = tuple[str, str]
 
@@ -55,7 +55,7 @@ def nets(graph: Graph) -> dict[Place, Place]:
             parent[other] = first
 
     for uid, group in by_uid.items():
-        if uid.partition(":")[0] in SHARED and not guest_of(uid):
+        if kind_of(uid) in SHARED and not guest_of(uid):
             join(group)
     for edge in graph.edges:
         if edge.bidirectional and edge.src in by_uid and edge.dst in by_uid:

@@ -6,7 +6,7 @@ import json
 import re
 from html import escape
 
-from sppr.controller.topology.graph import Edge, Graph, guest_of
+from sppr.controller.topology.graph import Edge, Graph, guest_of, kind_of
 from sppr.units import rate_text
 
 _PORT_COLOURS = {"phy": "white", "ring": "yellow", "vhost": "antiquewhite", "tap": "cornsilk", "nullpmd": "cyan",
@@ -67,8 +67,8 @@ def dot(graph: Graph, size: str = "") -> str:
     lines = ["digraph spp{", "newrank=true;", 'node[shape="rectangle", style="filled"];']
     for node in graph.nodes:
         lines.append(f'{_node_name(node)}[label="{_remove_special(node)}", fillcolor="{_colour(node)}"];')
-    for kind in dict.fromkeys(node.partition(":")[0] for node in graph.nodes):
-        same = "; ".join(_node_name(node) for node in graph.nodes if node.startswith(f"{kind}:"))
+    for kind in dict.fromkeys(map(kind_of, graph.nodes)):
+        same = "; ".join(_node_name(node) for node in graph.nodes if kind_of(node) == kind)
         lines.append(f"{{rank=same; {same}}}")
     lines += [
         "subgraph cluster_host{",
@@ -158,7 +158,7 @@ def _remove_special(text: str) -> str:
 
 
 def _colour(node: str) -> str:
-    return _PORT_COLOURS.get(node.partition(":")[0], "lightgrey")
+    return _PORT_COLOURS.get(kind_of(node), "lightgrey")
 
 
 def _line_colour(edge: Edge) -> str:

@@ -24,7 +24,10 @@ LONGEST_LINK = 17
 
 
 def shown(text: str, longest: int = LONGEST) -> str:
-    """Return the text, cut to ``longest`` characters. The suffix of a guest's port is left out."""
+    """Return the text, cut to ``longest`` characters. The suffix of a guest's port, and the host in front of a port,
+    are left out: the lane has them."""
+    before, slash, after = text.partition("/")
+    text = after if slash and ":" not in before and ":" in after else text
     text = text.partition("@")[0] if guest_of(text) else text
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

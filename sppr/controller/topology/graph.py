@@ -56,7 +56,7 @@ class Details:
 
     ``flows``: the flow of each patch. ``chains``: the chain of a patch, and whether it is its reverse direction.
     ``names``: the name of the part of a process. ``order``: the names of all chains, in the order of the legend.
-    ``links``: the name of each link to another host, by its port ``link:0``.
+    ``links``: the name of each link to another host, by its port: ``link:0``, or ``east/link:0``.
     """
 
     flows: Mapping[Patch, Flow] = field(default_factory=dict)
@@ -65,10 +65,17 @@ class Details:
     order: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
 
-    def port(self, uid: str) -> str:
-        """Return the name of a port in a picture: ``link:east-west/2`` for ``link:0nq2``."""
+    def port(self, host: str, uid: str) -> str:
+        """Return the name of a port in a picture: ``link:east-west/2`` for ``link:0nq2``.
+
+        In a lab over several hosts, a port has its host in front, ``east/tap:0``, and both ends of a crossing have one
+        name, that of the lower VLAN id.
+        """
         port, _, vlan = uid.partition("nq")
-        return f"link:{self.links[port]}/{vlan}" if port in self.links else uid
+        before = f"{host}/" * bool(host)
+        if (link := self.links.get(before + port)) is None:
+            return before + uid
+        return f"link:{link}/{int(vlan) & ~1 if host and vlan.isdecimal() else vlan}"
 
 
 @dataclass(frozen=True)
@@ -100,10 +107,11 @@ def build(
     details = details or Details()
     for process in processes:
         suffix = f"@{process.client_id}" if _is_guest(process) else ""
-        found = [port for port in _ports(process) if port and port not in details.links]  # nothing patches a whole link
-        ports = tuple(dict.fromkeys(details.port(port) + suffix for port in found))
+        before = f"{process.host}/" * bool(process.host)
+        found = [port for port in _ports(process) if port and before + port not in details.links]  # patched by channels
+        ports = tuple(dict.fromkeys(details.port(process.host, port) + suffix for port in found))
         nodes |= dict.fromkeys(ports)
-        edges_found = [_detailed(edge, str(process), details) for edge in _edges(process) if edge.src and edge.dst]
+        edges_found = [_detailed(edge, process, details) for edge in _edges(process) if edge.src and edge.dst]
         edges += [replace(edge, src=edge.src + suffix, dst=edge.dst + suffix) for edge in edges_found]
         lanes.append(_process(process, ports, details))
     edges += _guest_links(nodes)
@@ -114,12 +122,12 @@ def build(
     return Graph(tuple(sorted(nodes, key=order)), tuple(edges), shown, tuple(lanes), details.order)
 
 
-def _detailed(edge: Edge, process: str, details: Details) -> Edge:
-    patch = process, edge.src, edge.dst
+def _detailed(edge: Edge, process: ProcessStatus, details: Details) -> Edge:
+    patch = str(process), edge.src, edge.dst
     chain, reverse = details.chains.get(patch, ("", False))
     flow = details.flows.get(patch, NO_FLOW)
-    src, dst = details.port(edge.src), details.port(edge.dst)
-    return replace(edge, src=src, dst=dst, process=process, flow=flow, chain=chain, reverse=reverse)
+    src, dst = details.port(process.host, edge.src), details.port(process.host, edge.dst)
+    return replace(edge, src=src, dst=dst, process=str(process), flow=flow, chain=chain, reverse=reverse)
 
 
 def _process(process: ProcessStatus, ports: tuple[str, ...], details: Details) -> Process:
@@ -145,6 +153,11 @@ def guest_of(node: str) -> str:
     return node.partition("@")[2]
 
 
+def kind_of(node: str) -> str:
+    """Return the type of a port: ``tap`` for ``tap:0`` and ``east/tap:0``, ``link`` for ``link:east-west/2``."""
+    return node.partition(":")[0].rpartition("/")[2]
+
+
 def _guest_links(nodes: Iterable[str]) -> list[Edge]:
     """Return the links between the ports of a guest and those of the host.
 
@@ -153,13 +166,14 @@ def _guest_links(nodes: Iterable[str]) -> list[Edge]:
     """
     present, edges_found = set(nodes), []
     for node in present:
-        kind, _, number = node.partition("@")[0].partition(":")
+        before, slash, port = node.partition("@")[0].rpartition("/")
+        kind, _, number = port.partition(":")
         host_type = {"ring": "ivshmem", "phy": "vhost"}.get(kind)
         if not (vm_id := guest_of(node)) or host_type is None or not number.isdecimal():
             continue
-        host = f"{host_type}:{int(vm_id) + 100 * int(number)}"
+        host = f"{before}{slash}{host_type}:{int(vm_id) + 100 * int(number)}"
         if host in present:
-            edges_found.append(Edge(host, node, f"vm:{vm_id}", True, int(vm_id), bidirectional=True))
+            edges_found.append(Edge(host, node, f"{before}{slash}vm:{vm_id}", True, int(vm_id), bidirectional=True))
     return sorted(edges_found, key=lambda edge: order(edge.src))
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import combinations, pairwise
 
 from sppr.controller.topology.columns import SHARED, Line, Place, lines, nets
-from sppr.controller.topology.graph import Graph, Process, guest_of, order
+from sppr.controller.topology.graph import Graph, Process, guest_of, kind_of, order
 from sppr.controller.topology.tracks import Packed
 
 
@@ -142,11 +142,11 @@ class Diagram:
 
 
 def _natural(process: Process) -> tuple[bool, bool, tuple[str, int, str]]:
-    return process.guest, process.label != "primary", order(process.label)
+    return process.guest, not process.label.endswith("primary"), order(process.label)
 
 
 def _is_shared(port: str) -> bool:
-    return port.partition(":")[0] in SHARED and not guest_of(port)
+    return kind_of(port) in SHARED and not guest_of(port)
 
 
 def links_of(boxes: Sequence[Box], wires: Sequence[Wire]) -> list[Link]:

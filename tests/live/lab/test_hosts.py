@@ -71,8 +71,25 @@ class Workstation:
 
 @pytest.fixture
 def east_west(programs: None, tmp_path: Path) -> Iterator[Workstation]:
+    """Two machines without a lab."""
     with machines(tmp_path, "east", "west") as found:
         yield Workstation(found, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pair(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workstation]:
+    """Two machines that the tests of one running lab share: bring-ups take most of the time."""
+    folder = tmp_path_factory.mktemp("pair")
+    with machines(folder, "east", "west") as found:
+        yield Workstation(found, folder)
+
+
+@pytest.fixture
+def running(pair: Workstation) -> Workstation:
+    """The lab on these two machines, which the tests leave as it is."""
+    if pair.sppr("status", status=None).returncode:
+        pair.sppr("up", "--detach")
+    return pair
 
 
 def proof(text: str) -> list[str]:
@@ -80,31 +97,144 @@ def proof(text: str) -> list[str]:
     return [line for line in text.splitlines() if "frames of" in line or line.startswith(("pass", "fail", "inconcl"))]
 
 
-def test_up_on_clean_hosts_then_again_and_proof(east_west: Workstation) -> None:
-    first = east_west.sppr("up", "--detach")
+def outer(vni: int, vlan: int, number: int) -> bytes:
+    """Return the payload of a VXLAN packet: a numbered frame of a chain."""
+    frame = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x91\0" + vlan.to_bytes(2) + b"\x88\xb5" + number.to_bytes(4)
+    return b"\x08\0\0\0" + vni.to_bytes(3) + b"\0" + frame.ljust(64, b"\0")
+
+
+def test_up_on_clean_hosts_then_again_and_proof(pair: Workstation) -> None:
+    first = pair.sppr("up", "--detach")
     assert "east  is up\n" in first.stdout and "west  is up\n" in first.stdout
-    second = east_west.sppr("up", "--detach")
+    second = pair.sppr("up", "--detach")
     assert second.stdout.count("is up already: nothing was changed") == 2
-    rows = json.loads(east_west.sppr("status", "--json").stdout)
+    rows = json.loads(pair.sppr("status", "--json").stdout)
     assert {row["name"] for row in rows["west"]["parts"]} == {"ctrler", "pri", "sec1"} and rows["east"]["status"] == 0
-    shown = east_west.sppr("status").stdout
+    shown = pair.sppr("status").stdout
     assert shown.count("chain wire: up") == shown.count("chain other: up") == 2
     for host, vlan in (("east", 2), ("west", 3)):
-        assert f"link:east-west/{vlan}" in (east_west.machines.all[host].run("cat", f"{FOLDER}/far/conf.yml").stdout)
-    proved = proof(east_west.sppr("chain", "prove", "--all", "--yes").stdout)
+        assert f"link:east-west/{vlan}" in (pair.machines.all[host].run("cat", f"{FOLDER}/far/conf.yml").stdout)
+    proved = proof(pair.sppr("chain", "prove", "--all", "--yes").stdout)
     for chain in ("wire", "other"):
         for direction in ("forward", "reverse"):
             for size in (64, 1518):
                 line = f"{chain}  {direction}  2,000 of 2,000 frames of {size} B  0 lost  0 reordered"
                 assert line in [one.strip() for one in proved], proved
     assert [line for line in proved if "pass" in line] == ["pass: consistency, reach, trace"] * 4
-    listed = json.loads(east_west.sppr("chain", "--json").stdout)
+    shown = pair.sppr("topo", "-o", "far.svg").stdout
+    assert shown == "far.svg: 4 processes, 2 chains\n"
+    assert "link:east-west/2</text>" in (pair.folder / "far.svg").read_text()
+    listed = json.loads(pair.sppr("chain", "--json").stdout)
     assert [(row["name"], row["state"]) for row in listed] == [("wire", "up"), ("other", "up")]
-    ended = east_west.sppr("down").stdout
+
+
+def test_cut_cable_is_reported_and_heals(running: Workstation) -> None:
+    running.machines.link("west", "down")
+    start = time.monotonic()
+    found = running.sppr("status", status=1).stdout
+    assert time.monotonic() - start < 20
+    assert "unreachable" in found.partition("host west")[2]
+    assert "link east-west: 192.0.2.12 does not answer" in found.partition("host west")[0]
+    assert "ready" in found.partition("host west")[0]
+    listed = running.sppr("chain", status=0).stdout
+    assert "west is unreachable" in listed
+    again = running.sppr("up", "--detach", status=1)
+    assert "east  is up already: nothing was changed" in again.stdout and "west  is unreachable" in again.stderr
+    running.machines.link("west", "up")
+    wait_for("the path is back", lambda: running.machines.all["east"].run(
+        "ping", "-c1", "-W1", "192.0.2.12", check=False).returncode == 0)  # fmt: skip
+    healed = running.sppr("up", "--detach")
+    assert healed.stdout.count("nothing was changed") == 2
+    assert "pass" in running.sppr("chain", "prove", "wire", "--yes").stdout
+
+
+def test_sigkill_of_a_proof_then_the_ends_are_restored(running: Workstation) -> None:
+    process = subprocess.Popen(
+        running.argv("chain", "prove", "wire", "--yes", "--frames", "100000"), cwd=running.folder,
+        env=running.env, stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    patches = lambda host: running.there(host, "chain", "show", "wire", "--session", "far")  # noqa: E731
+    status = lambda host: running.there(host, "status", "--session", "far").stdout  # noqa: E731
+    wait_for("the ends are probes", lambda: "chain wire: down" in status("east"), 30)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    found = running.sppr("chain")
+    assert "a proof was interrupted; its ends were restored" in found.stderr
+    assert "chain wire: up" in status("east") and "chain wire: up" in status("west"), patches("east").stdout
+
+
+def test_commands_on_a_host(running: Workstation) -> None:
+    assert "chain wire: up" in running.sppr("on", "east", "status").stdout
+    assert "spp_nfv" in running.sppr("on", "east", "logs", "sec1").stdout
+    wrong = running.sppr("status", "--host", "north", status=2)
+    assert "--host north: conf.yml has no such host" in wrong.stderr
+    for words in (("doctor", "--fix"), ("down", "--powerdown", "3"), ("up", "-ns", "1")):
+        assert "not for a lab over several hosts" in running.sppr(*words, status=2).stderr
+
+
+def test_a_link_takes_packets_of_the_other_host_at_its_address_only(running: Workstation) -> None:
+    listed = json.loads(running.sppr("inventory").stdout)["all"]["children"]["sppr"]["hosts"]
+    link = listed["east"]["sppr_links"][0]
+    east, west = (running.machines.all[name] for name in ("east", "west"))
+    east.run("ip", "addr", "add", "192.0.2.99/24", "dev", "eth0")
+
+    def received() -> int:
+        found = json.loads(east.run("ip", "-json", "-s", "link", "show", "dev", link["netdev"]).stdout)
+        return int(found[0]["stats64"]["rx"]["packets"])
+
+    def send(command: Sequence[str], address: str) -> int:
+        """Send ten packets, and return how many of them the link took."""
+        before = received()
+        code = (
+            "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            "for _ in range(10): s.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 4789))"
+        )
+        words = [sys.executable, "-c", code, address, outer(link["vni"], 3, 1).hex()]
+        subprocess.run([*command, *words], check=True)
+        time.sleep(0.2)
+        return received() - before
+
+    other = ["nsenter", "-t", str(west.pid), "--net"]
+    stranger = running.machines.command()
+    assert send(other, "192.0.2.11") >= 10
+    assert send(other, "192.0.2.99") == send(stranger, "192.0.2.11") == 0
+    east.run("ip", "addr", "del", "192.0.2.99/24", "dev", "eth0")
+    east.run("nft", "delete", "table", "ip", link["netdev"])
+    assert send(stranger, "192.0.2.11") == 10, "the filter was not what dropped them"
+    running.sppr("up", "--detach")
+    assert send(stranger, "192.0.2.11") == 0
+
+
+def test_host_without_python(running: Workstation) -> None:
+    running.machines.all["west"].run("mount", "--bind", "/dev/null", "/usr/bin/python3")
+    refused = running.sppr("up", "--detach", status=1)
+    assert "python3 is missing there: apt-get install python3" in refused.stderr
+    assert "east  is up already" in refused.stdout
+    running.machines.all["west"].run("umount", "/usr/bin/python3")
+
+
+def test_session_with_a_window_for_each_host_and_the_end(running: Workstation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMUX_TMPDIR", str(running.folder))
+    attach = running.sppr("attach").stdout
+    assert "attach: tmux attach -t =far-hosts" in attach
+    windows = subprocess.run(
+        ["tmux", "list-windows", "-t", "=far-hosts", "-F", "#{window_name}"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert windows == ["east", "west"]
+
+    def screen(host: str) -> str:
+        words = ["tmux", "capture-pane", "-p", "-t", f"=far-hosts:={host}"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+    for host in windows:
+        wait_for(f"{host} shows its lab", lambda host=host: "ctrler" in screen(host) and "w0" in screen(host))
+    ended = running.sppr("down").stdout
     assert ended.count("is down") == 2
-    for machine in east_west.machines.all.values():
+    assert subprocess.run(["tmux", "has-session", "-t", "=far-hosts"], capture_output=True, check=False).returncode
+    for machine in running.machines.all.values():
         assert "vxlan" not in machine.run("ip", "-d", "link").stdout
         assert not machine.run("pgrep", "-f", "spp_primary", check=False).stdout
+        assert "sppvx" not in machine.run("nft", "list", "tables").stdout
 
 
 def test_a_chain_on_one_host_is_proved_there_and_no_chain_is_no_proof(east_west: Workstation) -> None:
@@ -118,6 +248,9 @@ def test_a_chain_on_one_host_is_proved_there_and_no_chain_is_no_proof(east_west:
     assert [(row["chain"], row["verdict"]) for row in proofs] == [("wire", "pass")]
     assert [run["received"] for run in proofs[0]["runs"]] == [300, 300]
     east_west.sppr("down")
+    without = east_west.sppr("chain", "prove", "wire", "--yes", "--json", str(written), status=8)
+    assert "session far: not running" in without.stdout
+    assert json.loads(written.read_text())[0]["reasons"] == ["east: it has no result"]
     east_west.write(CONF.partition("chains:")[0])
     assert "nothing was proved" in east_west.sppr("chain", "prove", "--all", status=2).stderr
 
@@ -186,28 +319,6 @@ def test_ansible_playbook_by_hand_and_its_check_mode(east_west: Workstation) -> 
     east_west.sppr("down")
 
 
-def test_cut_cable_is_reported_and_heals(east_west: Workstation) -> None:
-    east_west.sppr("up", "--detach")
-    east_west.machines.link("west", "down")
-    start = time.monotonic()
-    found = east_west.sppr("status", status=1).stdout
-    assert time.monotonic() - start < 20
-    assert "unreachable" in found.partition("host west")[2]
-    assert "link east-west: 192.0.2.12 does not answer" in found.partition("host west")[0]
-    assert "ready" in found.partition("host west")[0]
-    listed = east_west.sppr("chain", status=0).stdout
-    assert "west is unreachable" in listed
-    again = east_west.sppr("up", "--detach", status=1)
-    assert "east  is up already: nothing was changed" in again.stdout and "west  is unreachable" in again.stderr
-    east_west.machines.link("west", "up")
-    wait_for("the path is back", lambda: east_west.machines.all["east"].run(
-        "ping", "-c1", "-W1", "192.0.2.12", check=False).returncode == 0)  # fmt: skip
-    healed = east_west.sppr("up", "--detach")
-    assert healed.stdout.count("nothing was changed") == 2
-    assert "pass" in east_west.sppr("chain", "prove", "wire", "--yes").stdout
-    east_west.sppr("down")
-
-
 def test_host_that_died_is_set_up_again(east_west: Workstation) -> None:
     east_west.sppr("up", "--detach")
     east_west.machines.stop("west")
@@ -220,34 +331,17 @@ def test_host_that_died_is_set_up_again(east_west: Workstation) -> None:
     east_west.sppr("down")
 
 
-@pytest.mark.parametrize("seconds", [2.5, 5.0])
-def test_sigkill_of_up_then_up(east_west: Workstation, seconds: float) -> None:
-    process = subprocess.Popen(
-        east_west.argv("up", "--detach"), cwd=east_west.folder, env=east_west.env, stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def test_sigkill_of_up_then_up(east_west: Workstation) -> None:
+    for seconds in (2.5, 5.0):
+        process = subprocess.Popen(
+            east_west.argv("up", "--detach"), cwd=east_west.folder, env=east_west.env, stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     east_west.sppr("up", "--detach")
     assert "pass" in east_west.sppr("chain", "prove", "wire", "--yes").stdout
-    east_west.sppr("down")
-
-
-def test_sigkill_of_a_proof_then_the_ends_are_restored(east_west: Workstation) -> None:
-    east_west.sppr("up", "--detach")
-    process = subprocess.Popen(
-        east_west.argv("chain", "prove", "wire", "--yes", "--frames", "100000"), cwd=east_west.folder,
-        env=east_west.env, stdout=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    patches = lambda host: east_west.there(host, "chain", "show", "wire", "--session", "far")  # noqa: E731
-    status = lambda host: east_west.there(host, "status", "--session", "far").stdout  # noqa: E731
-    wait_for("the ends are probes", lambda: "chain wire: down" in status("east"), 30)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    found = east_west.sppr("chain")
-    assert "a proof was interrupted; its ends were restored" in found.stderr
-    assert "chain wire: up" in status("east") and "chain wire: up" in status("west"), patches("east").stdout
     east_west.sppr("down")
 
 
@@ -296,25 +390,6 @@ def test_another_version_and_another_lab_with_the_vni(east_west: Workstation, tm
     east_west.sppr("down")
 
 
-def test_host_without_python(east_west: Workstation) -> None:
-    east_west.machines.all["west"].run("mount", "--bind", "/dev/null", "/usr/bin/python3")
-    refused = east_west.sppr("up", "--detach", status=1)
-    assert "python3 is missing there: apt-get install python3" in refused.stderr
-    assert "east  is up" in refused.stdout
-    east_west.sppr("down", "--host", "east")
-
-
-def test_commands_on_a_host(east_west: Workstation) -> None:
-    east_west.sppr("up", "--detach", "--host", "east")
-    assert "chain wire: up" in east_west.sppr("on", "east", "status").stdout
-    assert "spp_nfv" in east_west.sppr("on", "east", "logs", "sec1").stdout
-    wrong = east_west.sppr("status", "--host", "north", status=2)
-    assert "--host north: conf.yml has no such host" in wrong.stderr
-    for words in (("doctor", "--fix"), ("down", "--powerdown", "3"), ("up", "-ns", "1")):
-        assert "not for a lab over several hosts" in east_west.sppr(*words, status=2).stderr
-    east_west.sppr("down")
-
-
 def test_a_user_with_sudo(east_west: Workstation) -> None:
     east_west.write(CONF, user="lab")
     east_west.sppr("up", "--detach")
@@ -323,47 +398,6 @@ def test_a_user_with_sudo(east_west: Workstation) -> None:
     assert "pass" in east_west.sppr("chain", "prove", "wire", "--yes").stdout
     assert "chain wire: up" in east_west.sppr("on", "west", "status").stdout
     east_west.sppr("down")
-
-
-def outer(vni: int, vlan: int, number: int) -> bytes:
-    """Return the payload of a VXLAN packet: a numbered frame of a chain."""
-    frame = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x91\0" + vlan.to_bytes(2) + b"\x88\xb5" + number.to_bytes(4)
-    return b"\x08\0\0\0" + vni.to_bytes(3) + b"\0" + frame.ljust(64, b"\0")
-
-
-def test_a_link_takes_packets_of_the_other_host_at_its_address_only(east_west: Workstation) -> None:
-    east_west.sppr("up", "--detach")
-    listed = json.loads(east_west.sppr("inventory").stdout)["all"]["children"]["sppr"]["hosts"]
-    link = listed["east"]["sppr_links"][0]
-    east, west = (east_west.machines.all[name] for name in ("east", "west"))
-    east.run("ip", "addr", "add", "192.0.2.99/24", "dev", "eth0")
-
-    def received() -> int:
-        found = json.loads(east.run("ip", "-json", "-s", "link", "show", "dev", link["netdev"]).stdout)
-        return int(found[0]["stats64"]["rx"]["packets"])
-
-    def send(command: Sequence[str], address: str) -> int:
-        """Send ten packets, and return how many of them the link took."""
-        before = received()
-        code = (
-            "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-            "for _ in range(10): s.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 4789))"
-        )
-        words = [sys.executable, "-c", code, address, outer(link["vni"], 3, 1).hex()]
-        subprocess.run([*command, *words], check=True)
-        time.sleep(0.2)
-        return received() - before
-
-    other = ["nsenter", "-t", str(west.pid), "--net"]
-    stranger = east_west.machines.command()
-    assert send(other, "192.0.2.11") >= 10
-    assert send(other, "192.0.2.99") == send(stranger, "192.0.2.11") == 0
-    east.run("nft", "delete", "table", "ip", link["netdev"])
-    assert send(stranger, "192.0.2.11") == 10, "the filter was not what dropped them"
-    east_west.sppr("up", "--detach")
-    assert send(stranger, "192.0.2.11") == 0
-    east_west.sppr("down")
-    assert link["netdev"] not in east.run("nft", "list", "tables").stdout
 
 
 def test_programs_at_the_ends_of_a_chain(east_west: Workstation) -> None:
@@ -378,26 +412,6 @@ def test_programs_at_the_ends_of_a_chain(east_west: Workstation) -> None:
         found = east_west.machines.all["east"].run("ip", "netns", "exec", "far-a", *words, check=False).stdout
         assert " 0% packet loss" in found, found
     east_west.sppr("down")
-
-
-def test_session_with_a_window_for_each_host(east_west: Workstation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMUX_TMPDIR", str(east_west.folder))
-    east_west.sppr("up", "--detach")
-    attach = east_west.sppr("attach").stdout
-    assert "attach: tmux attach -t =far-hosts" in attach
-    windows = subprocess.run(
-        ["tmux", "list-windows", "-t", "=far-hosts", "-F", "#{window_name}"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert windows == ["east", "west"]
-
-    def screen(host: str) -> str:
-        words = ["tmux", "capture-pane", "-p", "-t", f"=far-hosts:={host}"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
-
-    for host in windows:
-        wait_for(f"{host} shows its lab", lambda host=host: "ctrler" in screen(host) and "w0" in screen(host))
-    east_west.sppr("down")
-    assert subprocess.run(["tmux", "has-session", "-t", "=far-hosts"], capture_output=True, check=False).returncode
 
 
 def test_machines_end_with_the_test_process(tmp_path: Path) -> None:
