@@ -82,7 +82,8 @@ def test_room_is_that_of_conf_yml_then_that_of_the_facts(tmp_path: Path) -> None
     facts = {"ansible_processor_nproc": 4, "ansible_memory_mb": {"nocache": {"free": 3000}}}
     vms = [
         "204800 qemu-system-x86_64 -drive file=/root/sppr-labs/big/runscripts/img/ov.qcow2",
-        "99999 qemu-system-x86_64", "99999 sh -c /big/",
+        "99999 qemu-system-x86_64",
+        "99999 sh -c /big/",
     ]
     east = {"Read cores and memory": {"ansible_facts": facts}, "Read the memory of its VMs": {"stdout_lines": vms}}
     rooms = rooms_from({"east": east, "west": {}}, "big")
