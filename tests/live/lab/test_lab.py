@@ -223,7 +223,7 @@ def test_down_leaves_nothing_without_conf_yml(lab: Lab) -> None:
 
 def test_lab_has_every_type_of_secondary(tmp_path_factory: pytest.TempPathFactory) -> None:
     """vf, mirror and pcap of our data plane are parts like any other: ready, restarted, stopped."""
-    with labs.private(tmp_path_factory.mktemp("lab"), "testlab9", None) as lab:
+    with labs.private(tmp_path_factory.mktemp("lab"), "testkinds9", None) as lab:
         types = "- {id: 3, coremask: 0xC0, type: vf}\n  - {id: 4, coremask: 0x300, type: mirror}\n"
         captures = lab.folder / "captures"
         captures.mkdir()

@@ -18,7 +18,7 @@ from tests.live.dataplane_lab import wait_for
 from tests.live.labs import Lab, wait_state
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
-NAME = "testlab8"
+NAME = "testviews8"
 RESTART = "restart: {policy: on-failure, delay: 0.3}\n"
 
 
