@@ -1,6 +1,6 @@
 """Run every bench script and print one table of all figures. Exit status 1: a script failed, or a goal is missed.
 
-With ``--smoke`` each script makes one short repetition, two scripts run side by side, and no figure is judged: this
+With ``--smoke`` each script makes one short repetition, three scripts run side by side, and no figure is judged: this
 shows that each bench can run.
 """
 
@@ -34,7 +34,7 @@ if os.environ.get("SPP_DIR"):
 
 
 def run(script: str, *, smoke: bool) -> bool:
-    """Run a script, and return whether it succeeded. The output of a smoke run, beside which another one runs, is
+    """Run a script, and return whether it succeeded. The output of a smoke run, beside which others run, is
     printed when it ends."""
     began = time.perf_counter()
     argv = [sys.executable, str(ROOT / "tests" / script), *(["--smoke"] if smoke else [])]
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true", help="one short repetition of each; figures are not judged")
     smoke: bool = parser.parse_args().smoke
     bench_results.path(smoke=smoke).unlink(missing_ok=True)  # a figure of an earlier run must not count for this one
-    with ThreadPoolExecutor(max_workers=2 if smoke else 1) as pool:
+    with ThreadPoolExecutor(max_workers=3 if smoke else 1) as pool:
         good_runs = list(pool.map(lambda script: run(script, smoke=smoke), SCRIPTS))
     failed = [script for script, succeeded in zip(SCRIPTS, good_runs, strict=True) if not succeeded]
     figures = bench_results.load(smoke=smoke)

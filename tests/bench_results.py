@@ -136,7 +136,7 @@ class Results:
         print(f"    {name}: {_value(figure)}", flush=True)
         target = path(smoke=self.smoke)
         target.parent.mkdir(exist_ok=True)
-        with target.with_suffix(".lock").open("w") as lock:  # of a smoke run, two scripts write
+        with target.with_suffix(".lock").open("w") as lock:  # of a smoke run, several scripts write
             fcntl.flock(lock, fcntl.LOCK_EX)
             known = load(smoke=self.smoke) | {name: figure}
             entries = {key: asdict(entry) | _goal(key) for key, entry in known.items()}

@@ -57,10 +57,13 @@ def main(session: str | None, output: Path | None, kind: str | None, interval: f
 
         with chains.joined(far) as state:
             network, measured = observe(state, interval, chains.link_names(far))
+        there = {part.host for part in state.plan.parts}
+        for host in far.config.hosts.keys() - there:
+            click.echo(f"{host} is not in the picture: sppr status shows why", err=True)
     else:
         state = states.check_same_boot(load(session_of(session), session))
         network, measured = observe(state, interval)
-    title = f"Session {state.plan.session.removesuffix('@hosts')}"
+    title = f"Session {state.plan.session}"
     note = f"frames per second, measured over {measured:.1f} s" if measured else "rates are unknown"
     if output is None:
         click.echo(export.render(network, drawing, title, note), nl=False)

@@ -290,8 +290,15 @@ def test_restart_from_own_pane_completes(small: Lab) -> None:
     row = small.status()["sec1"]
     verb(small, "stop", "sec1")
     wait_for("a shell", lambda: last_line(small, row["pane"]).endswith(("$", "#")))
-    small.tmux("send-keys", "-t", row["pane"], f"{sys.executable} -m sppr restart sec1 --session {NAME}", "Enter")
-    again = wait_state(small, "sec1", "ready")
+    command = f"{sys.executable} -m sppr restart sec1 --session {NAME}"
+    small.tmux("send-keys", "-t", row["pane"], command)
+    wait_for("the command", lambda: last_line(small, row["pane"]).endswith(command))
+    small.tmux("send-keys", "-t", row["pane"], "Enter")
+    try:
+        again = wait_state(small, "sec1", "ready")
+    except AssertionError:
+        print(small.tmux("capture-pane", "-p", "-t", row["pane"]))
+        raise
     assert again["pane"] == row["pane"] and again["pid"] != row["pid"]
 
 
