@@ -135,12 +135,16 @@ def details(
 def _labels(part: Part) -> Sequence[str]:
     """Return the processes of a part, as the controller may name them."""
     name = part.process
-    before = f"{part.host}/" * bool(part.host)
-    return [name, f"{before}vm:{part.id}"] if part.is_vm else [name] * bool(name)
+    return [name, _as_vm(name)] if part.is_vm else [name] * bool(name)
 
 
 def _own(leg: Leg) -> rates.Patch:
-    return leg.process.replace("nfv:", "vm:"), leg.src, leg.dst
+    return _as_vm(leg.process), leg.src, leg.dst
+
+
+def _as_vm(process: str) -> str:
+    """Return the process of a VM as a VM: ``vm:11`` for ``nfv:11``."""
+    return process.replace("nfv:", "vm:")
 
 
 def missing(plan: "Plan", found: Iterable[ProcessStatus], stopped: Iterable[str]) -> list[ProcessStatus]:

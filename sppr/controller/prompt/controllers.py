@@ -33,7 +33,11 @@ class ProcessStatus:
     host: str = ""
 
     def __str__(self) -> str:
-        return f"{self.host}/" * bool(self.host) + str(Target(self.kind, self.client_id))
+        return self.on_host(str(Target(self.kind, self.client_id)))
+
+    def on_host(self, name: str) -> str:
+        """Return a name on its host: ``east/tap:0``, or the name itself in a lab of one host."""
+        return f"{self.host}/{name}" if self.host else name
 
 
 class Controller(Protocol):

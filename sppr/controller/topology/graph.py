@@ -65,17 +65,16 @@ class Details:
     order: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
 
-    def port(self, host: str, uid: str) -> str:
+    def port(self, process: ProcessStatus, uid: str) -> str:
         """Return the name of a port in a picture: ``link:east-west/2`` for ``link:0nq2``.
 
         In a lab over several hosts, a port has its host in front, ``east/tap:0``, and both ends of a crossing have one
         name, that of the lower VLAN id.
         """
         port, _, vlan = uid.partition("nq")
-        before = f"{host}/" * bool(host)
-        if (link := self.links.get(before + port)) is None:
-            return before + uid
-        return f"link:{link}/{int(vlan) & ~1 if host and vlan.isdecimal() else vlan}"
+        if (link := self.links.get(process.on_host(port))) is None:
+            return process.on_host(uid)
+        return f"link:{link}/{int(vlan) & ~1 if process.host and vlan.isdecimal() else vlan}"
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,9 @@ def build(
     details = details or Details()
     for process in processes:
         suffix = f"@{process.client_id}" if _is_guest(process) else ""
-        before = f"{process.host}/" * bool(process.host)
-        found = [port for port in _ports(process) if port and before + port not in details.links]  # patched by channels
-        ports = tuple(dict.fromkeys(details.port(process.host, port) + suffix for port in found))
+        # nothing patches a whole link, only its channels
+        found = [port for port in _ports(process) if port and process.on_host(port) not in details.links]
+        ports = tuple(dict.fromkeys(details.port(process, port) + suffix for port in found))
         nodes |= dict.fromkeys(ports)
         edges_found = [_detailed(edge, process, details) for edge in _edges(process) if edge.src and edge.dst]
         edges += [replace(edge, src=edge.src + suffix, dst=edge.dst + suffix) for edge in edges_found]
@@ -126,7 +125,7 @@ def _detailed(edge: Edge, process: ProcessStatus, details: Details) -> Edge:
     patch = str(process), edge.src, edge.dst
     chain, reverse = details.chains.get(patch, ("", False))
     flow = details.flows.get(patch, NO_FLOW)
-    src, dst = details.port(process.host, edge.src), details.port(process.host, edge.dst)
+    src, dst = details.port(process, edge.src), details.port(process, edge.dst)
     return replace(edge, src=src, dst=dst, process=str(process), flow=flow, chain=chain, reverse=reverse)
 
 

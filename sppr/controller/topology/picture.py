@@ -86,8 +86,8 @@ def _safe(text: str) -> str:
     return escape("".join(c if c.isprintable() else "?" for c in text))
 
 
-def _text(x: float, y: float, text: str, style: str) -> str:
-    return f'<text x="{x:g}" y="{y:g}" class="{style}">{_safe(text)}</text>'
+def _text(x: float, y: float, text: str, style: str, more: str = "") -> str:
+    return f'<text x="{x:g}" y="{y:g}" class="{style}"{more}>{_safe(text)}</text>'
 
 
 def _legend(layout: Layout, colours: dict[str, str], width: float, top: float) -> tuple[list[str], float]:
@@ -154,10 +154,10 @@ def _box(box: Box, geometry: Geometry) -> str:
     x, y = geometry.x(box), geometry.y(box)
     left, top = x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2
     rect = f'<rect class="box" x="{left:g}" y="{top:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7"/>'
-    text = _text(x, y + 4, shown(box.port, LONGEST_LINK if box.port.startswith("link:") else LONGEST), "port")
-    if len(box.port) > LONGEST and box.port.startswith("link:"):
-        text = text.replace("<text ", '<text style="font-size:8.5px" ', 1)
-    return f"<g>{_title_of(box.process, box.port)}{rect}{text}</g>"
+    small = box.port.startswith("link:") and len(box.port) > LONGEST
+    text = shown(box.port, LONGEST_LINK if small else LONGEST)
+    drawn = _text(x, y + 4, text, "port", ' style="font-size:8.5px"' if small else "")
+    return f"<g>{_title_of(box.process, box.port)}{rect}{drawn}</g>"
 
 
 def _link_colour(link: Link, layout: Layout, colours: dict[str, str]) -> str:

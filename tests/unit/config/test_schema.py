@@ -22,12 +22,12 @@ DATA = ROOT / "tests/errors/data"
 VALIDATOR = jsonschema_rs.validator_for(schema.schema())
 #: Files whose aliases or merge keys expand without end.
 BOMBS = {"billion-laughs", "merge-bomb", "merge-of-itself"}
-#: Mistakes that a schema cannot find.
 #: Mistakes in the values of one host or link. The others are rules over hosts, links and the paths of chains.
 FOUND_IN_HOSTS = {
     "hosts-address-missing", "hosts-cable-one-end", "hosts-cable-values", "hosts-link-of-three", "hosts-name-wrong",
     "hosts-of-a-host", "hosts-values", "hosts-vars",
 }  # fmt: skip
+#: Mistakes that a schema cannot find.
 NOT_FOUND = {
     *({path.stem for path in [*DATA.glob("hosts-*.yml"), *DATA.glob("link-*.yml")]} - FOUND_IN_HOSTS),
     # rules over several keys, and over the bits of a mask
