@@ -31,6 +31,8 @@ SCRIPTS: tuple[str, ...] = (
 )
 if os.environ.get("SPP_DIR"):
     SCRIPTS += ("bench_upstream.py",)
+#: Scripts of a smoke run at a time.
+SIDE_BY_SIDE = 3
 
 
 def run(script: str, *, smoke: bool) -> bool:
@@ -41,7 +43,9 @@ def run(script: str, *, smoke: bool) -> bool:
     if not smoke:
         print(f"== {script}", flush=True)
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if smoke else {}
-    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, text=True, **output)  # type: ignore[call-overload]
+    # prepare_hugepages of tests/live/dataplane_lab.py reserves hugepages for so many processes.
+    env = {**os.environ, "PYTEST_XDIST_WORKER_COUNT": str(SIDE_BY_SIDE if smoke else 1)}
+    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, text=True, env=env, **output)  # type: ignore[call-overload]
     if smoke:
         print(f"== {script}\n{done.stdout}", end="")
     print(f"== {script}: {time.perf_counter() - began:.1f} s", flush=True)
@@ -53,7 +57,7 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true", help="one short repetition of each; figures are not judged")
     smoke: bool = parser.parse_args().smoke
     bench_results.path(smoke=smoke).unlink(missing_ok=True)  # a figure of an earlier run must not count for this one
-    with ThreadPoolExecutor(max_workers=3 if smoke else 1) as pool:
+    with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE if smoke else 1) as pool:
         good_runs = list(pool.map(lambda script: run(script, smoke=smoke), SCRIPTS))
     failed = [script for script, succeeded in zip(SCRIPTS, good_runs, strict=True) if not succeeded]
     figures = bench_results.load(smoke=smoke)

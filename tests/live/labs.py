@@ -1,6 +1,7 @@
 """A private lab: its own folder, ports, tap names, tmux server and run directory, separate from every other lab."""
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -39,7 +40,23 @@ spp: {{sock_dir: {sock_dir}}}
 """
 
 
-_blocks = itertools.count(os.getpid())
+_blocks = itertools.count()
+
+
+@functools.cache
+def _range() -> tuple[int, socket.socket]:
+    """Reserve 3000 ports for this process, below those that the kernel assigns. Return the first one, and the socket
+    that reserves them: an abstract name, which the kernel frees when the process exits. Test workers, benches that run
+    side by side and a second test run are separate processes, so none of them chooses a port that another one uses."""
+    for number in range(7):
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.bind(f"\0sppr-test-ports-{number}")
+        except OSError:
+            sock.close()
+        else:
+            return 10000 + 3000 * number, sock
+    raise AssertionError("seven processes of tests or benches run already; there are no ports for one more")
 
 
 def free_ports(count: int) -> list[int]:
@@ -53,9 +70,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def ssh_ports() -> int:
-    """Return the first of 200 ports that no other test of this run uses, below those that the kernel assigns."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return 10000 + 6000 * worker + 200 * (next(_blocks) % 30)
+    """Return the first of 200 ports that no other test uses."""
+    return _range()[0] + 200 * (next(_blocks) % 15)
 
 
 @dataclass
