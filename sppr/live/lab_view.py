@@ -43,20 +43,22 @@ class LabView:
         journal.write(self.folder, event, **fields)
 
     def describe(self, live: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``session``, ``phase``, ``parts`` and ``chains``. ``live``: a sample of the processes, or an empty one
-        with ``processes`` None if the controller does not answer.
+        """Return ``session``, ``phase``, ``parts``, ``chains`` and ``links``: the name of each link to another host, by
+        its port. ``live``: a sample of the processes, or an empty one with ``processes`` None if the controller does
+        not answer.
 
-        The lists are empty if the session has no readable state.
+        The lists and ``links`` are empty if the session has no readable state.
         """
         state = self._load()
         if state is None:
-            return {"session": self.folder.name, "phase": "", "parts": [], "chains": []}
+            return {"session": self.folder.name, "phase": "", "parts": [], "chains": [], "links": {}}
         processes = {entry["name"]: entry for entry in live.get("processes") or []}
         return {
             "session": state.plan.session,
             "phase": state.phase,
             "parts": self._parts(state, processes if live.get("processes") is not None else None),
             "chains": self._chains(state, processes),
+            "links": state.plan.wiring.link_names,
         }
 
     def _load(self) -> "State | None":

@@ -4,7 +4,7 @@ Standard library only; nothing here reads or changes the machine.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -125,6 +125,17 @@ def link_vdev(number: int, interface: str) -> str:
 def link_channel(number: int, vlan: int) -> str:
     """Return the port of a chain at ``link:N``: it sends in this VLAN (docs/dataplane.md, Links)."""
     return f"link:{number}nq{vlan}"
+
+
+def with_link_name(port: str, links: Mapping[str, str]) -> str:
+    """Return a port as a chain names it: ``link:east-west/2`` for ``link:0nq2``. Other ports stay as they are.
+
+    ``links``: the name of each link by its port, ``{"link:0": "east-west"}``.
+    """
+    found = re.fullmatch(r"(.*link:\d+)(?:nq(\d+))?", port)
+    if found is None or (link := links.get(found[1])) is None:
+        return port
+    return f"link:{link}/{found[2]}" if found[2] else f"link:{link}"
 
 
 def tap_interfaces(program: Sequence[str]) -> dict[str, str]:

@@ -72,6 +72,13 @@ def test_frame_as_text() -> None:
     ]
 
 
+def test_link_to_another_host_has_its_name() -> None:
+    ports = {"link:0nq2": port(), "link:1nq2": port(), "ring:0": port(linked=False)}
+    patches = [["link:0nq2", "ring:0"], ["ring:0", "link:0nq2"]]
+    found = text(sample(processes=[process("nfv:1", ports, patches=patches)], links={"link:0": "far"}), Rows(), 120)
+    assert [line[67:] for line in found[-3:]] == ["link:far/2 → ring:0", "", "→ link:far/2 (no peer)"]
+
+
 def test_unknown_values_and_the_reason_are_shown() -> None:
     unknown = dict.fromkeys(("rx", "rx_drop", "tx", "tx_drop", "rx_rate", "tx_rate", "drop_rate"))
     lines = text(

@@ -8,10 +8,12 @@ from sppr.cli.chain import topo
 from sppr.config.load import load
 from sppr.controller.prompt.controllers import ProcessStatus
 from sppr.controller.topology import graph, picture
+from sppr.errors import ControlError
 from sppr.host.facts import Facts
 from sppr.lab.paths import gather_paths
 from sppr.lab.plan import planner
 from sppr.lab.plan.plan import Flags, Plan
+from sppr.spp.control import ProcessNotConnected
 from tests.conftest import ROOT
 from tests.unit.test_cli import sppr
 
@@ -119,6 +121,21 @@ def test_a_picture_of_two_hosts_has_one_crossing() -> None:
     drawing = picture.svg(network)
     assert drawing.count(">link:east-west/2</text>") == 2 and drawing.count('class="link"') == 1
     assert drawing.count(">tap:0</text>") == 2
+
+
+def test_a_process_that_has_just_left_is_not_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    def status(_self: object, target: str) -> dict[str, str]:
+        if target == "nfv:1":
+            raise ProcessNotConnected("GET /v1/nfvs/1: no such process (status 404)")
+        if target == "nfv:2":
+            raise ControlError("nfv:2 does not answer (status 504)")
+        return {"status": "running"}
+
+    there = [{"type": "primary"}, {"type": "nfv", "client-id": 1}, {"type": "nfv", "client-id": 2}, {"type": "?"}]
+    monkeypatch.setattr(topo.ControlClient, "processes", lambda _self: there)
+    monkeypatch.setattr(topo.ControlClient, "status", status)
+    found = {str(process): process.status["status"] for process in topo._read([Path("/run/api.sock")])}
+    assert found == {"primary": "running", "nfv:2": "no answer"}
 
 
 def test_parts_that_are_not_connected_have_a_lane(plan: Plan) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from sppr.errors import ConfigError, ControlError, HostError
 from sppr.lab.chains.observe import TIMEOUT
 from sppr.lab.chains.wiring import Leg, Wiring
 from sppr.parts.part import Part
-from sppr.spp.control import Address, ControlClient
+from sppr.spp.control import Address, ControlClient, ProcessNotConnected
 
 if TYPE_CHECKING:
     from sppr.lab.plan.plan import Plan
@@ -128,7 +129,7 @@ def details(
                 if leg.own:
                     chains[_own(leg)] = chain.name, direction == "reverse"
     names = {label: part.name for part in plan.parts for label in _labels(part)}
-    links = {link.port: link.name for link in plan.wiring.links} if links is None else links
+    links = plan.wiring.link_names if links is None else links
     return graph.Details(flows, chains, names, tuple(chain.name for chain in plan.wiring.chains), links)
 
 
@@ -173,28 +174,27 @@ def _own_patches(wiring: Wiring, name: str) -> list[dict[str, str]]:
 
 
 def _read(addresses: Sequence[Address]) -> list[ProcessStatus]:
-    """Return the processes of all controllers with their status. The status is empty if a process does not answer."""
-    asked = [
-        (ControlClient(address, timeout=TIMEOUT), target)
+    """Return the processes of all controllers with their status."""
+    return _ask(
+        (ControlClient(address, timeout=TIMEOUT), ProcessStatus(target.kind, target.client_id))
         for address in addresses
         for process in ControlClient(address).processes()  # spp.py types at its prompt, which takes longer
         if (target := target_of(process))
-    ]
-    with ThreadPoolExecutor(max_workers=min(16, len(asked)) or 1) as pool:
-        answers = list(pool.map(lambda pair: _status(pair[0], str(pair[1])), asked))
-    found = zip(asked, answers, strict=True)
-    return [ProcessStatus(target.kind, target.client_id, answer) for (_, target), answer in found]
+    )
 
 
 def _read_parts(client: ControlClient, parts: Sequence[Part]) -> list[ProcessStatus]:
     """Return the status of the process of each part that is connected to the controller of its host."""
-    with ThreadPoolExecutor(max_workers=min(16, len(parts)) or 1) as pool:
-        answers = list(pool.map(lambda part: _connected(client, part.process), parts))
-    return [
-        ProcessStatus(_kind(part.process), part.id or 0, answer, part.host)
-        for part, answer in zip(parts, answers, strict=True)
-        if answer is not None
-    ]
+    return _ask((client, ProcessStatus(_kind(part.process), part.id or 0, host=part.host)) for part in parts)
+
+
+def _ask(asked: Iterable[tuple[ControlClient, ProcessStatus]]) -> list[ProcessStatus]:
+    """Ask the controller of each process for its status, side by side. Leave out those that are not connected."""
+    asked = list(asked)
+    with ThreadPoolExecutor(max_workers=min(16, len(asked)) or 1) as pool:
+        answers = list(pool.map(lambda pair: _status(pair[0], str(pair[1])), asked))
+    pairs = zip(asked, answers, strict=True)
+    return [replace(process, status=answer) for (_, process), answer in pairs if answer is not None]
 
 
 def _kind(label: str) -> str:
@@ -202,15 +202,11 @@ def _kind(label: str) -> str:
     return label.rpartition("/")[2].partition(":")[0]
 
 
-def _connected(client: ControlClient, target: str) -> dict[str, Any] | None:
+def _status(client: ControlClient, target: str) -> dict[str, Any] | None:
+    """Return the status of a process, or None if it is not connected to the controller."""
     try:
         return client.status(target)
-    except ControlError as error:
-        return None if "(status 404)" in error.what else {"status": "no answer"}
-
-
-def _status(client: ControlClient, target: str) -> dict[str, Any]:
-    try:
-        return client.status(target)
+    except ProcessNotConnected:
+        return None
     except ControlError:
         return {"status": "no answer"}

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sppr.spp.names import with_link_name
+
 _BARS = " ▁▂▃▄▅▆▇█"
 #: Samples that a sparkline shows.
 HISTORY = 10
@@ -172,24 +174,34 @@ class Rows:
         chains: list[Mapping[str, Any]] = [
             {**row, "words": " ".join([row["name"], row["state"], *row["path"]]).lower()} for row in sample["chains"]
         ]
+        links = sample.get("links", {})
         of_process = {row["process"]: row["name"] for row in sample["parts"]}
         ports: list[Mapping[str, Any]] = []
         before, self._history = self._history, {}
         for number, process in enumerate(processes):
             patches: dict[str, str] = {}
             for src, dst, *_ in process["patches"]:
-                patches[src] = f"{patches[src]} {dst}" if src in patches else dst
+                target = with_link_name(dst, links)
+                patches[src] = f"{patches[src]} {target}" if src in patches else target
             name = of_process.get(process["name"], process["name"])
             for uid, row in process["ports"].items():
                 key = f"{process['name']}/{uid}"
                 history = self._history[key] = before.get(key) or deque(maxlen=HISTORY)
                 history.append(max(row["rx_rate"] or 0.0, row["tx_rate"] or 0.0))
-                ports.append(_PortRow(name, number, uid, row, history, patches.get(uid), process["state"]))
+                to = [f"→ {patches[uid]}"] if uid in patches else []
+                if (shown := with_link_name(uid, links)) != uid:
+                    to.insert(0, shown)
+                if not row["linked"]:
+                    to.append("(no peer)")
+                ports.append(_PortRow(name, number, uid, row, history, " ".join(to), process["state"]))
         return chains, parts, ports
 
 
 class _PortRow(dict[str, Any]):
-    """A row of a port. Its sparkline is made when the row is drawn: most rows are not on the screen."""
+    """A row of a port. Its sparkline is made when the row is drawn: most rows are not on the screen.
+
+    ``to``: the name of a link, where its frames go, and whether it has no peer.
+    """
 
     def __init__(
         self,
@@ -198,14 +210,13 @@ class _PortRow(dict[str, Any]):
         uid: str,
         row: Mapping[str, Any],
         history: deque[float],
-        dst: str | None,
+        to: str,
         state: str,
     ) -> None:
         drops = None if row["rx_drop"] is None else row["rx_drop"] + row["tx_drop"]
-        to = f"→ {dst}" if dst else ""
         super().__init__(
-            row, process=process, order=f"{number:04}", port=uid, dropped=drops, state=state,
-            to=to if row["linked"] else f"{to} (no peer)", words=f"{process} {uid} {dst or ''} {state}".lower(),
+            row, process=process, order=f"{number:04}", port=uid, dropped=drops, state=state, to=to,
+            words=f"{process} {uid} {to} {state}".lower(),
         )  # fmt: skip
         self._samples = history
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sppr.controller.prompt.controllers import ProcessStatus
 from sppr.controller.topology.rates import NO_FLOW, Flow, Patch
+from sppr.spp.names import with_link_name
 
 _TYPES = {"forward": "f", "merge": "m", "classifier": "c", "classifier_mac": "c", "mirror": "m"}
 
@@ -72,9 +73,9 @@ class Details:
         name, that of the lower VLAN id.
         """
         port, _, vlan = uid.partition("nq")
-        if (link := self.links.get(process.on_host(port))) is None:
-            return process.on_host(uid)
-        return f"link:{link}/{int(vlan) & ~1 if process.host and vlan.isdecimal() else vlan}"
+        if process.host and vlan.isdecimal() and process.on_host(port) in self.links:
+            uid = f"{port}nq{int(vlan) & ~1}"
+        return with_link_name(process.on_host(uid), self.links)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@
 
 #include "base/log.h"
 #include "ethdev/ethdev_start.h"
+#include "forward/deliver.h"
 #include "port/registry.h"
 
-#define DESCRIPTORS 512
+#define DESCRIPTORS 512 /* net_af_packet has as many slots */
 #define LINK_MTU (RTE_ETHER_MTU + 2 * RTE_VLAN_HLEN)
 
 /* Enable RSS, so that the device distributes flows over its rx queues. */
@@ -64,6 +65,21 @@ set_mtu_of_link(const struct shared_port *port)
 				port->number, port->name, LINK_MTU, rte_strerror(-ret));
 }
 
+/* Drop the frames that a link has received so far. Until net_af_packet binds its socket to the
+ * interface, it receives frames of all interfaces.
+ */
+static void
+drop_received(uint16_t ethdev)
+{
+	struct rte_mbuf *bufs[FORWARD_BURST];
+	uint16_t i, n;
+
+	for (i = 0; i < DESCRIPTORS / FORWARD_BURST; i++) {
+		n = rte_eth_rx_burst(ethdev, 0, bufs, FORWARD_BURST);
+		rte_pktmbuf_free_bulk(bufs, n);
+	}
+}
+
 int
 ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 {
@@ -80,6 +96,8 @@ ethdev_start(const struct shared_port *port, struct rte_mempool *pool)
 		log_line("cannot start port %s: %s", port->name, rte_strerror(-ret));
 		return -1;
 	}
+	if (port->type == PORT_LINK)
+		drop_received(port->ethdev);
 	ret = rte_eth_promiscuous_enable(port->ethdev);
 	if (ret < 0 && ret != -ENOTSUP)
 		log_line("warning: port %s is not promiscuous: %s", port->name, rte_strerror(-ret));

@@ -187,6 +187,11 @@ class Wiring:
         """Return every patch: those of chains, and those of the section ``patches:``."""
         return (*(leg for chain in self.chains for leg in chain.legs), *self.patches)
 
+    @property
+    def link_names(self) -> dict[str, str]:
+        """Return the name of each link to another host, by its port: ``{"link:0": "east-west"}``."""
+        return {link.port: link.name for link in self.links}
+
     def replacing(self, old: "Wiring") -> "Wiring":
         """Return this wiring, with all patches of ``old`` that it lacks as retired patches."""
         current = {leg.patch for leg in self.legs}

@@ -1,5 +1,6 @@
 """The patch panel in a real browser, over a primary and two nfv of our data plane."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -70,6 +71,36 @@ def test_page_has_a_box_for_each_process_and_a_jack_for_each_port(page: Page, cl
         for port in ("tap:0", "tap:1"):
             expect(jack(page, process, port)).to_be_visible()
     expect(page.locator("#summary")).to_contain_text("session weblab")
+
+
+def test_port_of_a_link_to_another_host_has_its_name(lab: Lab, browser: Browser) -> None:
+    row = {"rx": 1, "tx": 1, "rx_drop": 0, "tx_drop": 0, "rx_rate": 2.0, "tx_rate": 2.0, "drop_rate": 0, "linked": True}
+    ports = dict.fromkeys(("tap:0", "link:0", "link:0nq2"), row)
+    patches = [["tap:0", "link:0nq2"], ["link:0nq2", "tap:0"]]
+    process = {"name": "primary", "kind": "primary", "id": 0, "state": "running", "ports": ports, "patches": patches}
+    sample = {
+        "session": "far",
+        "processes": {"primary": process},
+        "parts": {},
+        "chains": {},
+        "links": {"link:0": "far"},
+    }
+    event = f"event: sample\ndata: {json.dumps(sample)}\n\n"
+    page = browser.new_page()
+    page.route("**/v1/live/stream", lambda route: route.fulfill(content_type="text/event-stream", body=event))
+    page.goto(f"http://127.0.0.1:{lab.rest}/")
+    expect(jack(page, "primary", "link:0nq2").locator(".port")).to_have_text("link:far/2")
+    expect(jack(page, "primary", "link:0").locator(".port")).to_have_text("link:far")
+    page.get_by_text("2 patches").click()
+    expect(page.locator(".patches li span:first-child")).to_have_text(["tap:0 → link:far/2", "link:far/2 → tap:0"])
+    expect(page.locator('.cable[aria-label^="Patch tap:0 to link:far/2 of primary:"]')).to_have_count(1)
+    jack(page, "primary", "link:0nq2").click()
+    expect(page.locator("#selection")).to_contain_text("link:far/2 of primary is selected")
+    page.locator("#filter").fill("FAR/2")
+    expect(page.locator(".card")).to_be_visible()
+    page.locator("#filter").fill("near")
+    expect(page.locator(".card")).to_have_count(0)
+    page.close()
 
 
 def test_patch_by_click_moves_frames_and_can_be_undone(page: Page, client: ControlClient) -> None:

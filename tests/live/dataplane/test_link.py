@@ -5,9 +5,11 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +118,32 @@ def ends(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Ends]:
 
 def test_a_tag_is_added_and_removed(ends: Ends) -> None:
     exchange(ends, 64, 1514)
+
+
+@contextlib.contextmanager
+def busy_interface() -> Iterator[None]:
+    """Another interface, which receives frames all the time."""
+    name, peer = (f"o{os.getpid() % 100000}{side}" for side in "ab")
+    subprocess.run(["ip", "link", "add", name, "up", "type", "veth", "peer", "name", peer], check=True)
+    subprocess.run(["ip", "link", "set", peer, "up"], check=True)
+    flood = "import socket, sys; s = socket.socket(17, 3, 0); s.bind((sys.argv[1], 0))\nwhile True: s.send(bytes(64))"
+    sender = subprocess.Popen([sys.executable, "-c", flood, name])  # 17: AF_PACKET
+    try:
+        wait_for("frames", lambda: int(Path(f"/sys/class/net/{peer}/statistics/rx_packets").read_text()) > 1000)
+        yield
+    finally:
+        sender.kill()
+        sender.wait()
+        subprocess.run(["ip", "link", "del", name], check=True)
+
+
+def test_frames_of_other_interfaces_do_not_enter(lab: Lab) -> None:
+    with busy_interface(), links(lab, "0@0,1@1") as ends:
+        connect(ends)
+        ends.far.send(frame(1, 68, 103))
+        assert ends.taps[0].receive() == frame(1, 64)
+        ends.counted("link:0", "rx", 1)
+        assert ends.counters("link:0")["rx_drop"] == 0
 
 
 def exchange(ends: Ends, *sizes: int) -> None:

@@ -138,6 +138,8 @@ def test_cut_cable_is_reported_and_heals(running: Workstation) -> None:
     assert "ready" in found.partition("host west")[0]
     listed = running.sppr("chain", status=0).stdout
     assert "west is unreachable" in listed
+    drawn = running.sppr("topo", "--interval", "0")
+    assert "west is not in the picture: sppr status shows why" in drawn.stderr and "east/tap:0" in drawn.stdout
     again = running.sppr("up", "--detach", status=1)
     assert "east  is up already: nothing was changed" in again.stdout and "west  is unreachable" in again.stderr
     running.machines.link("west", "up")
@@ -166,6 +168,7 @@ def test_sigkill_of_a_proof_then_the_ends_are_restored(running: Workstation) -> 
 def test_commands_on_a_host(running: Workstation) -> None:
     assert "chain wire: up" in running.sppr("on", "east", "status").stdout
     assert "spp_nfv" in running.sppr("on", "east", "logs", "sec1").stdout
+    assert "→ link:east-west/2" in running.sppr("on", "east", "top", "--once").stdout
     wrong = running.sppr("status", "--host", "north", status=2)
     assert "--host north: conf.yml has no such host" in wrong.stderr
     for words in (("doctor", "--fix"), ("down", "--powerdown", "3"), ("up", "-ns", "1")):

@@ -85,6 +85,7 @@ def test_running_lab(state: State) -> None:
     described = view(state).describe(live())
     assert (described["session"], described["phase"]) == ("spp", "up")
     assert states(described) == {"ctrler": "ready", "pri": "ready", "sec1": "ready", "vm_v11": "ready"}
+    assert described["links"] == {}
     row = rows(described)["sec1"]
     assert (row["process"], row["pid"], row["restarts"]) == ("nfv:1", os.getpid(), 0)
     assert row["memory"] > 1_000_000 and row["cpu_seconds"] > 0 and row["cpu"] is None
@@ -226,7 +227,7 @@ def test_unreadable_state_gives_an_empty_lab(state: State, damage: str) -> None:
     elif damage == "folder":
         path.mkdir()
     for _ in range(2):
-        assert made.describe(live()) == {"session": "spp", "phase": "", "parts": [], "chains": []}
+        assert made.describe(live()) == {"session": "spp", "phase": "", "parts": [], "chains": [], "links": {}}
     if damage == "missing":
         state.save()
         assert made.describe(live())["parts"]

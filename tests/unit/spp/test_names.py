@@ -11,6 +11,7 @@ from sppr.spp.names import (
     tap_interfaces,
     vdev_socket,
     vhost_vdev,
+    with_link_name,
 )
 
 GOOD_UIDS = ["phy:0", "ring:99", "vhost:127", "pcap:1", "nullpmd:0", "tap:0", "memif:3", "pipe:0", "phy:0nq1"]
@@ -72,3 +73,11 @@ def test_tap_interfaces_and_sockets_of_devices() -> None:
     assert vdev_socket("net_vhost1,queues=1,iface=/tmp/sock1") == Path("/tmp/sock1")
     assert vdev_socket("eth_vhost1,iface=/tmp/sock1") == Path("/tmp/sock1")
     assert vdev_socket("net_vhost1,iface=/tmp/sock1,client=1") is None and vdev_socket("net_null0") is None
+
+
+def test_port_of_a_link_has_the_name_of_the_link() -> None:
+    links = {"link:0": "far", "a-nq/link:0": "east-west"}
+    ports = ("link:0", "link:0nq2", "link:1nq2", "a-nq/link:0nq998", "phy:0nq1", "tap:0")
+    assert [with_link_name(port, links) for port in ports] == [
+        "link:far", "link:far/2", "link:1nq2", "link:east-west/998", "phy:0nq1", "tap:0",
+    ]  # fmt: skip

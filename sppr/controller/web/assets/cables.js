@@ -96,7 +96,7 @@ export function update(selectedChain) {
     set(cable.line, "stroke-width", width);
     const text = cable.labelled && (flows || dropping) ? `${short(rate)}/s` : "";
     if (cable.label.textContent !== text) cable.label.textContent = text;
-    const spoken = `Patch ${cable.src} to ${cable.dst} of ${box.name}${cable.chain ? `, chain ${cable.chain}` : ""}: ${short(rate)} frames a second. Press Enter to remove it.`;
+    const spoken = `Patch ${box.shown(cable.src)} to ${box.shown(cable.dst)} of ${box.name}${cable.chain ? `, chain ${cable.chain}` : ""}: ${short(rate)} frames a second. Press Enter to remove it.`;
     if (spoken !== cable.spoken) {
       cable.spoken = spoken;
       cable.group.setAttribute("aria-label", spoken);

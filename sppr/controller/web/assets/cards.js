@@ -130,7 +130,7 @@ function updateJacks(card, box, handlers) {
     const key = jackKey(box.name, port);
     let jack = jacks.get(key);
     if (!jack) {
-      jack = makeJack(box.name, port, handlers);
+      jack = makeJack(box, port, handlers);
       jacks.set(key, jack);
       card.jackKeys.set(port, key);
       moved = true;
@@ -144,9 +144,9 @@ function updateJacks(card, box, handlers) {
   return moved;
 }
 
-function makeJack(name, port, handlers) {
+function makeJack({ name, shown }, port, handlers) {
   const socket = make("span", { class: "socket" });
-  const label = make("span", { class: "port" }, port);
+  const label = make("span", { class: "port" }, shown(port));
   const rx = make("span", { class: "rx" });
   const tx = make("span", { class: "tx" });
   const drop = make("span", { class: "drop" });
@@ -169,7 +169,7 @@ function updateJack(jack, row, box) {
   if (jack.root.classList.contains("selected")) kind.push("selected");
   setClass(jack.root, kind.join(" "));
   const peer = row.linked ? "" : ", nothing is connected to it";
-  const spoken = `Port ${jack.port} of ${box.name}: receives ${short(row.rx_rate)}, sends ${short(row.tx_rate)} frames a second, ${drops} dropped${peer}`;
+  const spoken = `Port ${box.shown(jack.port)} of ${box.name}: receives ${short(row.rx_rate)}, sends ${short(row.tx_rate)} frames a second, ${drops} dropped${peer}`;
   if (spoken !== jack.spoken) {
     jack.spoken = spoken;
     jack.root.setAttribute("aria-label", spoken);
@@ -191,8 +191,8 @@ function updateList(card, box, handlers) {
     let row = card.rows.get(key);
     if (!row) {
       const rate = make("span", { class: "rate" });
-      const remove = make("button", { onclick: () => handlers.disconnect(box.name, src, dst), "aria-label": `Remove the patch ${src} to ${dst} of ${box.name}` }, "Remove");
-      row = { rate, remove, root: make("li", {}, make("span", {}, `${src} → ${dst}`), rate, remove) };
+      const remove = make("button", { onclick: () => handlers.disconnect(box.name, src, dst), "aria-label": `Remove the patch ${box.shown(src)} to ${box.shown(dst)} of ${box.name}` }, "Remove");
+      row = { rate, remove, root: make("li", {}, make("span", {}, `${box.shown(src)} → ${box.shown(dst)}`), rate, remove) };
       card.list.append(row.root);
       card.rows.set(key, row);
       moved = true;

@@ -17,17 +17,26 @@ function isObject(value) {
 export function boxes(sample) {
   const processes = sample.processes ?? {};
   const places = placesInChains(sample.chains ?? {});
+  const shown = (port) => withLinkName(port, sample.links ?? {});
   const found = [];
   const taken = new Set();
   for (const part of Object.values(sample.parts ?? {})) {
     if (!part.process) continue;
     taken.add(part.process);
-    found.push(makeBox(part.process, part, processes[part.process], places));
+    found.push(makeBox(part.process, part, processes[part.process], places, shown));
   }
   for (const name of Object.keys(processes)) {
-    if (!taken.has(name)) found.push(makeBox(name, null, processes[name], places));
+    if (!taken.has(name)) found.push(makeBox(name, null, processes[name], places, shown));
   }
   return found;
+}
+
+/** Return a port as a chain names it: link:east-west/2 for link:0nq2. links: the name of each link by its port. */
+function withLinkName(port, links) {
+  const [whole, vlan] = port.split("nq");
+  const link = links[whole];
+  if (link === undefined) return port;
+  return vlan ? `link:${link}/${vlan}` : `link:${link}`;
 }
 
 /** Return the place of each port along the chains. Ports that a chain patches are then neighbours, and cables short. */
@@ -44,12 +53,12 @@ function placesInChains(chains) {
   return places;
 }
 
-function makeBox(name, part, process, places) {
+function makeBox(name, part, process, places, shown) {
   const place = (port) => places.get(jackKey(name, port)) ?? Infinity;
   const order = (a, b) => (place(a) === place(b) ? comparePorts(a, b) : place(a) - place(b));
   const ports = process ? Object.keys(process.ports).sort(order) : [];
   const patches = process?.patches ?? [];
-  return { name, part, process, ports, patches, levels: levelsOf(patches, ports), ...condition(part, process) };
+  return { name, part, process, ports, patches, shown, levels: levelsOf(patches, ports), ...condition(part, process) };
 }
 
 /** Return the depth at which each cable hangs, by "src dst": short ones first, each as high as no other is in its way. */

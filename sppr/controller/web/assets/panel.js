@@ -79,7 +79,7 @@ function matches(box) {
   const text = byId("filter").value.trim().toLowerCase();
   if (!text) return true;
   const chains = Object.values(sample.chains ?? {}).filter((c) => c.legs.some((leg) => leg.process === box.name));
-  return [box.name, box.part?.name ?? "", box.state, ...box.ports, ...chains.map((c) => c.name)].some((word) => word.toLowerCase().includes(text));
+  return [box.name, box.part?.name ?? "", box.state, ...box.ports, ...box.ports.map(box.shown), ...chains.map((c) => c.name)].some((word) => word.toLowerCase().includes(text));
 }
 
 // ---- header and chains
@@ -159,7 +159,7 @@ const handlers = {
       return;
     }
     if (selected.name !== name) {
-      message(`${selected.port} belongs to ${selected.name}, ${port} to ${name}: a patch connects two ports of one process. Processes meet at a ring or at the port of a VM.`);
+      message(`${shown(selected)} belongs to ${selected.name}, ${shown({ name, port })} to ${name}: a patch connects two ports of one process. Processes meet at a ring or at the port of a VM.`);
       select({ name, port });
       return;
     }
@@ -176,6 +176,11 @@ const handlers = {
   },
 };
 
+/** Return the port of a place as its jack shows it. */
+function shown({ name, port }) {
+  return cards.get(name).box.shown(port);
+}
+
 function select(place) {
   if (selected) jacks.get(jackKey(selected.name, selected.port))?.root.classList.remove("selected");
   selected = place;
@@ -184,7 +189,7 @@ function select(place) {
   if (!place) return;
   const process = sample.processes[place.name];
   jacks.get(jackKey(place.name, place.port))?.root.classList.add("selected");
-  const text = actions.canPatch(process) ? `${place.port} of ${place.name} is selected: choose the port of ${place.name} to which its frames go, or` : `${place.name} is a ${process.kind}: its ports are changed at the prompt.`;
+  const text = actions.canPatch(process) ? `${shown(place)} of ${place.name} is selected: choose the port of ${place.name} to which its frames go, or` : `${place.name} is a ${process.kind}: its ports are changed at the prompt.`;
   const buttons = actions.canPatch(process) ? [make("button", { onclick: deleteSelected }, "Delete port")] : [];
   bar.replaceChildren(make("span", {}, text), ...buttons, make("button", { onclick: () => select(null) }, "Cancel"));
 }
