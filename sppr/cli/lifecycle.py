@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -153,9 +152,11 @@ def locked_session(named: str | None, names: Sequence[str]) -> "Iterator[State]"
 
 
 def outlive_own_pane(state: "State") -> None:
-    """Ignore SIGHUP if the verb was typed into a pane that it will respawn, so that the verb completes."""
+    """Make the verb complete if it was typed into a pane that it will respawn."""
+    from sppr.host.process import processes
+
     if os.environ.get("TMUX_PANE") in {pane for _, pane in state.panes.values()}:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        processes.outlive_terminal()
 
 
 def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], LabPaths | None, Lab | None]":

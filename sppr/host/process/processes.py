@@ -26,6 +26,16 @@ def self_and_ancestors() -> set[int]:
     return {os.getpid(), *(p.pid for p in psutil.Process().parents())}
 
 
+def outlive_terminal() -> None:
+    """Let this process, and the programs that it starts from now on, run on when their terminal closes (SIGHUP).
+
+    To ignore the signal is not enough: a tmux client sets a handler of its own, and exits with status 0 and without the
+    output of its command. A blocked signal stays blocked in new programs.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
 def tree(roots: Iterable[int]) -> list[psutil.Process]:
     """Return these processes and all their descendants, children first."""
     found: dict[int, psutil.Process] = {}

@@ -1,6 +1,5 @@
 """Stop sessions whose state is lost: state.json cannot be read, or the run directory was removed while the lab ran."""
 
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,8 +127,7 @@ def _kill_sessions(session: str, folder: Path) -> tuple[list[list[str]] | None, 
 
     Return the command lines of these processes (None: there is no such session), and the processes that still run.
     """
-    # Killing the session may close the terminal of this command, which sends SIGHUP.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    procs.outlive_terminal()  # the terminal of this command may be one of these sessions
     programs: list[list[str]] | None = None
     left: list[psutil.Process] = []
     for tmux in Tmux.servers():

@@ -70,8 +70,7 @@ def down(state: State, tmux: Tmux, note: Note, powerdown: float = POWERDOWN, ste
         report(f"{line}: not a part of this lab, so it keeps running, without a network")
     remove_leftovers(state)
     step("leftovers")
-    # Killing the session may close the terminal of this command, which sends SIGHUP.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    processes.outlive_terminal()  # the terminal of this command may be in the session
     _kill_session(state.plan.session, state.folder, tmux)
     step("session")
     states.remove(state.folder)

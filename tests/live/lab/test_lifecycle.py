@@ -293,13 +293,13 @@ def test_restart_from_own_pane_completes(small: Lab) -> None:
     command = f"{sys.executable} -m sppr restart sec1 --session {NAME}"
     small.tmux("send-keys", "-t", row["pane"], command)
     wait_for("the command", lambda: last_line(small, row["pane"]).endswith(command))
+    log = small.state.with_name("sppr.log")
+    before = log.stat().st_size
     small.tmux("send-keys", "-t", row["pane"], "Enter")
-    try:
-        again = wait_state(small, "sec1", "ready")
-    except AssertionError:
-        print(small.tmux("capture-pane", "-p", "-t", row["pane"]))
-        raise
+    again = wait_state(small, "sec1", "ready")
     assert again["pane"] == row["pane"] and again["pid"] != row["pid"]
+    wait_for("the verb to end", lambda: not any("restart" in process.cmdline() for process in small.processes()))
+    assert "Traceback" not in log.read_text()[before:]
 
 
 def test_part_without_its_controller_stays_ready(small: Lab) -> None:
