@@ -292,11 +292,11 @@ def test_mirrored_frames_are_changed_separately(lab: Lab) -> None:
     vf.ok(f"component start tag {one} forward", "port add ring:0 rx tag add_vlantag 100 0", "port add nullpmd:0 tx tag")
     vf.ok(f"component start same {two} forward", "port add ring:1 rx same", "port add probe:1 tx same")
     vf.ok("probe expect probe:1 flow=1 key=7")
-    # A ring has room for the frames of 128 ms, so that none is lost on a busy machine.
-    mirror.ok("probe start probe:0 flow=1 key=7 count=8000 rate=8000")
-    wait_for("all frames", lambda: vf.probe("probe:1", "sink")["received"] == 8000)
+    # A ring has room for the frames of 341 ms, so that none is lost on a busy machine.
+    mirror.ok("probe start probe:0 flow=1 key=7 count=3000 rate=3000")
+    wait_for("all frames", lambda: vf.probe("probe:1", "sink")["received"] == 3000)
     assert vf.probe("probe:1", "sink")["corrupt"] == 0
-    wait_for("the tagged frames", lambda: vf.counters("nullpmd:0")["tx"] == 8000)
+    wait_for("the tagged frames", lambda: vf.counters("nullpmd:0")["tx"] == 3000)
 
 
 def read_capture(path: Path) -> list[bytes]:
