@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 
 #: A shell in a terminal. When it closes, the kernel sends SIGHUP to the shell, and when that exits, to its programs.
 SHELL = """
-import os, subprocess, sys
+import os, signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 os.close(os.open(os.ttyname(0), os.O_RDWR))  # the controlling terminal of this session
 subprocess.run(sys.argv[1:])
 """
