@@ -1,7 +1,6 @@
 """The verbs that start and stop a lab or parts of it: ``down``, ``start``, ``stop``, ``restart``, ``attach``."""
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -151,14 +150,6 @@ def locked_session(named: str | None, names: Sequence[str]) -> "Iterator[State]"
         yield states.load_same_boot(name)
 
 
-def outlive_own_pane(state: "State") -> None:
-    """Make the verb complete if it was typed into a pane that it will respawn."""
-    from sppr.host.process import processes
-
-    if os.environ.get("TMUX_PANE") in {pane for _, pane in state.panes.values()}:
-        processes.outlive_terminal()
-
-
 def replan(state: "State", names: Sequence[str]) -> "tuple[dict[str, Part], LabPaths | None, Lab | None]":
     """Plan these parts again from conf.yml as it is now.
 
@@ -201,7 +192,6 @@ def execute(changes: "Changes", state: "State", paths: "LabPaths | None", lab: "
     tmux = Tmux(state.plan.socket_name)
     found = machine.read_facts(changes.plan.accel)
     findings = lifecycle.check(changes, paths, found)
-    outlive_own_pane(state)
     root = sudo_prompt.of_lab(changes.plan, changes.start)
     root.ask()
     with root, progress(changes.plan, changes.start) as report:

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator
-from typing import IO, Any, cast
+from typing import Any
 
 import click
 
@@ -83,25 +83,6 @@ class Table:
         return table
 
 
-class _Terminal:
-    """The standard output without its errors: a verb may close the terminal in which it was typed."""
-
-    def __init__(self, stdout: IO[str]) -> None:
-        self._stdout = stdout
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stdout, name)
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            self._stdout.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._stdout.flush()
-
-
 @contextlib.contextmanager
 def progress(plan: Plan, shown: Collection[str]) -> Iterator[Report]:
     """Yield the report for these parts."""
@@ -111,7 +92,7 @@ def progress(plan: Plan, shown: Collection[str]) -> Iterator[Report]:
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(file=cast("IO[str]", _Terminal(sys.stdout)))
+    console = Console()
     table = Table(plan, shown, console)
     with Live(table, console=console, refresh_per_second=8):
         yield table

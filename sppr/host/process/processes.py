@@ -36,6 +36,18 @@ def outlive_terminal() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
+@contextlib.contextmanager
+def terminal_closes() -> Iterator[None]:
+    """Outlive the terminal, which the body closes. Afterwards the standard streams are /dev/null instead of it."""
+    streams = [fd for fd in range(3) if os.isatty(fd)]
+    outlive_terminal()
+    yield
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in streams:
+        os.dup2(null, fd)
+    os.close(null)
+
+
 def tree(roots: Iterable[int]) -> list[psutil.Process]:
     """Return these processes and all their descendants, children first."""
     found: dict[int, psutil.Process] = {}

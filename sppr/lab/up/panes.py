@@ -1,5 +1,6 @@
 """Open a pane for each part to start, in a new or an existing tmux session. Its script waits at its start gate."""
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -84,9 +85,12 @@ class Panes:
     def _open_pane(self, window: Window, index: int, panes: dict[str, Pane], previous: list[Pane]) -> Pane:
         name = window.panes[index]
         if name in panes:
+            # A verb that was typed in this pane must complete.
+            own = panes[name].pane == os.environ.get("TMUX_PANE")
             # tmux closes a pane without a process, so start the new program before the remaining old ones are stopped.
             old = pane_processes([panes[name].pid])
-            respawned = self.tmux.respawn(panes[name].pane, self._spec(name))
+            with processes.terminal_closes() if own else contextlib.nullcontext():
+                respawned = self.tmux.respawn(panes[name].pane, self._spec(name))
             stop_processes(old)
             return respawned
         before = [panes[n] for n in window.panes[:index] if n in panes]

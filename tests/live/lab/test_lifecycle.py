@@ -286,11 +286,16 @@ def test_part_names_are_completed(small: Lab) -> None:
         assert done.stdout == "plain,sec1\n", (word, done.stdout, done.stderr)
 
 
-def test_restart_from_own_pane_completes(small: Lab) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [f"restart sec1 --session {NAME}", f"up {' '.join(SMALL)} --detach --socket-name {NAME}"],
+    ids=["restart", "up"],
+)
+def test_verb_in_the_pane_that_it_respawns_completes(small: Lab, words: str) -> None:
     row = small.status()["sec1"]
     verb(small, "stop", "sec1")
     wait_for("a shell", lambda: last_line(small, row["pane"]).endswith(("$", "#")))
-    command = f"{sys.executable} -m sppr restart sec1 --session {NAME}"
+    command = f"{sys.executable} -m sppr {words}"
     small.tmux("send-keys", "-t", row["pane"], command)
     wait_for("the command", lambda: last_line(small, row["pane"]).endswith(command))
     log = small.state.with_name("sppr.log")
@@ -298,7 +303,7 @@ def test_restart_from_own_pane_completes(small: Lab) -> None:
     small.tmux("send-keys", "-t", row["pane"], "Enter")
     again = wait_state(small, "sec1", "ready")
     assert again["pane"] == row["pane"] and again["pid"] != row["pid"]
-    wait_for("the verb to end", lambda: not any("restart" in process.cmdline() for process in small.processes()))
+    wait_for("the verb to end", lambda: not any("sppr" in process.cmdline() for process in small.processes()))
     assert "Traceback" not in log.read_text()[before:]
 
 
