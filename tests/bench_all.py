@@ -42,14 +42,16 @@ def run(script: str, *, smoke: bool) -> bool:
     argv = [sys.executable, str(ROOT / "tests" / script), *(["--smoke"] if smoke else [])]
     if not smoke:
         print(f"== {script}", flush=True)
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if smoke else {}
     # prepare_hugepages of tests/live/dataplane_lab.py reserves hugepages for so many processes.
     env = {**os.environ, "PYTEST_XDIST_WORKER_COUNT": str(SIDE_BY_SIDE if smoke else 1)}
-    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, text=True, env=env, **output)  # type: ignore[call-overload]
+    done = subprocess.run(
+        argv, check=False, env=env, text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if smoke else None, stderr=subprocess.STDOUT if smoke else None,
+    )  # fmt: skip
     if smoke:
         print(f"== {script}\n{done.stdout}", end="")
     print(f"== {script}: {time.perf_counter() - began:.1f} s", flush=True)
-    return bool(done.returncode == 0)
+    return done.returncode == 0
 
 
 def main() -> int:
@@ -58,8 +60,8 @@ def main() -> int:
     smoke: bool = parser.parse_args().smoke
     bench_results.path(smoke=smoke).unlink(missing_ok=True)  # a figure of an earlier run must not count for this one
     with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE if smoke else 1) as pool:
-        good_runs = list(pool.map(lambda script: run(script, smoke=smoke), SCRIPTS))
-    failed = [script for script, succeeded in zip(SCRIPTS, good_runs, strict=True) if not succeeded]
+        runs = zip(SCRIPTS, pool.map(lambda script: run(script, smoke=smoke), SCRIPTS), strict=True)
+        failed = [script for script, succeeded in runs if not succeeded]
     figures = bench_results.load(smoke=smoke)
     lines, good = bench_results.table(figures, judge=not smoke)
     print("\n" + "\n".join(lines))

@@ -132,10 +132,10 @@ def with_link_name(port: str, links: Mapping[str, str]) -> str:
 
     ``links``: the name of each link by its port, ``{"link:0": "east-west"}``.
     """
-    found = re.fullmatch(r"(.*link:\d+)(?:nq(\d+))?", port)
-    if found is None or (link := links.get(found[1])) is None:
-        return port
-    return f"link:{link}/{found[2]}" if found[2] else f"link:{link}"
+    whole, _, vlan = port.rpartition("nq")
+    if whole in links:
+        return f"link:{links[whole]}/{vlan}"
+    return f"link:{links[port]}" if port in links else port
 
 
 def tap_interfaces(program: Sequence[str]) -> dict[str, str]:

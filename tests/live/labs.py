@@ -40,29 +40,29 @@ spp: {{sock_dir: {sock_dir}}}
 """
 
 
-_blocks = itertools.count()
-
-
 @functools.cache
-def _range() -> tuple[int, socket.socket]:
-    """Reserve 3000 ports for this process, below those that the kernel assigns. Return the first one, and the socket
-    that reserves them: an abstract name, which the kernel frees when the process exits. Test workers, benches that run
-    side by side and a second test run are separate processes, so none of them chooses a port that another one uses."""
-    for number in range(7):
+def _ports() -> tuple[Iterator[int], Iterator[int], socket.socket]:
+    """Reserve 3000 ports for this process, below those that the kernel assigns. Return the first ports of blocks of 10
+    and of blocks of 150, and the socket that reserves them: an abstract name, which the kernel frees when the process
+    exits. Test workers, benches that run side by side and a second test run are separate processes, so none of them
+    chooses a port that another one uses.
+    """
+    for first in range(10000, 31000, 3000):
         sock = socket.socket(socket.AF_UNIX)
         try:
-            sock.bind(f"\0sppr-test-ports-{number}")
+            sock.bind(f"\0sppr-test-ports-{first}")
         except OSError:
             sock.close()
         else:
-            return 10000 + 3000 * number, sock
+            small, large = range(first, first + 300, 10), range(first + 300, first + 3000, 150)
+            return itertools.cycle(small), itertools.cycle(large), sock
     raise AssertionError("seven processes of tests or benches run already; there are no ports for one more")
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of a private block. A port that the kernel assigns may be used by another test by then."""
+    """Return up to ten ports of a private block. A port that the kernel assigns may be used by another test by then."""
     while True:
-        first = ssh_ports()
+        first = next(_ports()[0])
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for port in range(first, first + count):
                 stack.enter_context(socket.create_server(("127.0.0.1", port)))
@@ -70,8 +70,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def ssh_ports() -> int:
-    """Return the first of 200 ports that no other test uses."""
-    return _range()[0] + 200 * (next(_blocks) % 15)
+    """Return the first of 150 ports that no other test uses: more than there are ids of VMs."""
+    return next(_ports()[1])
 
 
 @dataclass

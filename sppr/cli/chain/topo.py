@@ -59,7 +59,7 @@ def main(session: str | None, output: Path | None, kind: str | None, interval: f
         with chains.joined(far) as state:
             network, measured = observe(state, interval, chains.link_names(far))
         there = {part.host for part in state.plan.parts}
-        for host in far.config.hosts.keys() - there:
+        for host in sorted(far.config.hosts.keys() - there):
             click.echo(f"{host} is not in the picture: sppr status shows why", err=True)
     else:
         state = states.check_same_boot(load(session_of(session), session))
@@ -156,7 +156,7 @@ def missing(plan: "Plan", found: Iterable[ProcessStatus], stopped: Iterable[str]
         labels = _labels(part)
         if not labels or connected.intersection(labels):
             continue
-        kind = _kind(labels[-1])
+        kind = graph.kind_of(labels[-1])
         own = _own_patches(plan.wiring, part.name)
         if part.name in stopped:
             status: dict[str, Any] = {"status": "stopped"}
@@ -185,7 +185,7 @@ def _read(addresses: Sequence[Address]) -> list[ProcessStatus]:
 
 def _read_parts(client: ControlClient, parts: Sequence[Part]) -> list[ProcessStatus]:
     """Return the status of the process of each part that is connected to the controller of its host."""
-    return _ask((client, ProcessStatus(_kind(part.process), part.id or 0, host=part.host)) for part in parts)
+    return _ask((client, ProcessStatus(graph.kind_of(part.process), part.id or 0, host=part.host)) for part in parts)
 
 
 def _ask(asked: Iterable[tuple[ControlClient, ProcessStatus]]) -> list[ProcessStatus]:
@@ -195,11 +195,6 @@ def _ask(asked: Iterable[tuple[ControlClient, ProcessStatus]]) -> list[ProcessSt
         answers = list(pool.map(lambda pair: _status(pair[0], str(pair[1])), asked))
     pairs = zip(asked, answers, strict=True)
     return [replace(process, status=answer) for (_, process), answer in pairs if answer is not None]
-
-
-def _kind(label: str) -> str:
-    """Return the type of a process: ``nfv`` for ``east/nfv:1``."""
-    return label.rpartition("/")[2].partition(":")[0]
 
 
 def _status(client: ControlClient, target: str) -> dict[str, Any] | None:

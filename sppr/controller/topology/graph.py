@@ -154,7 +154,9 @@ def guest_of(node: str) -> str:
 
 
 def kind_of(node: str) -> str:
-    """Return the type of a port: ``tap`` for ``tap:0`` and ``east/tap:0``, ``link`` for ``link:east-west/2``."""
+    """Return the type of a port or process: ``tap`` for ``tap:0`` and ``east/tap:0``, ``link`` for
+    ``link:east-west/2``, ``nfv`` for ``east/nfv:1``.
+    """
     return node.partition(":")[0].rpartition("/")[2]
 
 

@@ -142,7 +142,7 @@ class Diagram:
 
 
 def _natural(process: Process) -> tuple[bool, bool, tuple[str, int, str]]:
-    return process.guest, not process.label.endswith("primary"), order(process.label)
+    return process.guest, kind_of(process.label) != "primary", order(process.label)
 
 
 def _is_shared(port: str) -> bool:
